@@ -1,0 +1,80 @@
+"""Typed names, and the one place where each is made from text.
+
+An id that comes from a person or an agent passes through a `parse_` function here before anything else sees it, so that
+it is safe as a path component, a ref component and a word on a command line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+RunId = NewType("RunId", str)
+WorkstreamId = NewType("WorkstreamId", str)
+AttemptId = NewType("AttemptId", str)
+"""`<run>.<workstream>.<epoch>`; the epoch is the fencing token of the attempt."""
+ProcessId = NewType("ProcessId", str)
+"""Names one kept process and its folder: an attempt's id, or `<run>.<workstream>.<what>.<n>`."""
+Branch = NewType("Branch", str)
+"""A branch's short name, without `refs/heads/`."""
+CommitId = NewType("CommitId", str)
+TreeId = NewType("TreeId", str)
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+_OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HEX = re.compile(r"[0-9a-f]{7,}")
+RESERVED_IDS = frozenset({"integration", "head", "target", "main-worktree", "all"})
+
+
+def unsafe_id(text: str) -> str | None:
+    """Why `text` cannot be the id of a run or a workstream; None when it can."""
+    if not text:
+        return "is empty"
+    if not _ID.fullmatch(text):
+        return "may hold only a-z, 0-9 and '-', starts with a letter or digit and has at most 41 characters"
+    if text in RESERVED_IDS:
+        return "is reserved"
+    if _HEX.fullmatch(text):
+        return "looks like a commit id"
+    if text.endswith("-lock"):
+        return "ends like a lock"
+    return None
+
+
+def parse_workstream_id(text: str) -> WorkstreamId:
+    """The id, or ValueError saying why not."""
+    reason = unsafe_id(text)
+    if reason is not None:
+        raise ValueError(f"{text!r} {reason}")
+    return WorkstreamId(text)
+
+
+def parse_run_id(text: str) -> RunId:
+    """The id of a run, such as `r7`, or ValueError."""
+    if not re.fullmatch(r"r[1-9][0-9]{0,8}", text):
+        raise ValueError(f"{text!r} is not a run; runs are named r1, r2, ...")
+    return RunId(text)
+
+
+def parse_commit_id(text: str) -> CommitId:
+    """A full object name (40 or 64 hexadecimal digits), or ValueError."""
+    if not _OBJECT.fullmatch(text):
+        raise ValueError(f"{text!r} is not a full commit id")
+    return CommitId(text)
+
+
+def attempt_id(run: RunId, workstream: WorkstreamId, epoch: int) -> AttemptId:
+    return AttemptId(f"{run}.{workstream}.{epoch}")
+
+
+def workstream_branch(run: RunId, workstream: WorkstreamId) -> Branch:
+    return Branch(f"wto/{run}/{workstream}")
+
+
+def integration_branch(run: RunId) -> Branch:
+    return Branch(f"wto/{run}/integration")
+
+
+def branch_ref(branch: Branch) -> str:
+    """The full ref of a branch."""
+    return f"refs/heads/{branch}"

@@ -1,0 +1,163 @@
+"""What people asked for: the plan, as values.
+
+These dataclasses are the one model of `plan.yaml`: the loader (`adapters/planfile.py`) fills them, the JSON Schema is
+generated from them, and the text under each field is the help an editor shows. They hold the person's own words
+(durations as `10m`); `seconds` turns a checked duration into a number. Rules across fields live in `graph.py`.
+
+`__pydantic_config__` is plain data for the loader; nothing here imports it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+MAX_WORKSTREAMS = 500
+
+
+class Kind(StrEnum):
+    """What a workstream ends with."""
+
+    CHANGE = "change"
+    RESEARCH = "research"
+
+
+class AgentType(StrEnum):
+    """How an agent is called."""
+
+    CLAUDE_CODE = "claude-code"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A command that judges a tree: exit code 0 is a pass."""
+
+    __pydantic_config__ = _STRICT
+
+    run: str
+    """The command, run by `sh -c` at the root of the tree."""
+    timeout: str = "10m"
+    """How long it may take, such as 30s, 10m or 1h30m."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpec:
+    """An agent that workstreams may pick by name."""
+
+    __pydantic_config__ = _STRICT
+
+    type: AgentType = AgentType.CLAUDE_CODE
+    """`claude-code` or `command`."""
+    run: str = ""
+    """For `command`: the command line, run by `sh -c` in the worktree."""
+    model: str = ""
+    """For `claude-code`: the model's name or alias; empty is the client's default."""
+    binary: str = "claude"
+    """For `claude-code`: the client's program."""
+    permission_mode: str = "acceptEdits"
+    """For `claude-code`: the client's permission mode."""
+    allow: tuple[str, ...] = ()
+    """For `claude-code`: further permission rules, such as `Bash(npm run *)`."""
+    deny: tuple[str, ...] = ()
+    """For `claude-code`: permission rules that forbid."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Further environment variables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of the whole run."""
+
+    __pydantic_config__ = _STRICT
+
+    agents: int = 4
+    """How many agents may work at the same time."""
+    budget_usd: float | None = None
+    """What the run may cost in US dollars."""
+    wall: str | None = None
+    """How long the run may take, such as 2h."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What a workstream has when it does not say."""
+
+    __pydantic_config__ = _STRICT
+
+    agent: str = "claude-code"
+    """The agent's name."""
+    retries: int = 2
+    """How often failed evidence goes back to the agent before the workstream fails."""
+    idle: str = "10m"
+    """How long an agent may show no sign of progress; 0s is for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workstream:
+    """One unit of planned work, with its own branch, worktree and attempts."""
+
+    __pydantic_config__ = _STRICT
+
+    brief: str
+    """What the agent is told: what to do, where to look, when it is done."""
+    title: str = ""
+    """One line for people."""
+    role: str = ""
+    """What the agent is asked to be, such as builder or debugger."""
+    stage: str = ""
+    """One of the plan's `stages`; everything in an earlier one is integrated first."""
+    kind: Kind = Kind.CHANGE
+    """`change` must end with commits; `research` ends with findings in its handoff and no commits."""
+    scope: tuple[str, ...] = ()
+    """Globs of the paths it may write; empty is everything."""
+    needs: tuple[str, ...] = ()
+    """Workstreams that must be integrated before this one starts."""
+    checks: tuple[Check, ...] = ()
+    """Further checks for this workstream, beside the plan's."""
+    agent: str | None = None
+    """The agent's name; the default is `defaults.agent`."""
+    retries: int | None = None
+    """How often failed evidence goes back to the agent."""
+    idle: str | None = None
+    """How long the agent may show no sign of progress."""
+    expands: bool = False
+    """Whether its handoff may add further workstreams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A goal and the workstreams that reach it."""
+
+    __pydantic_config__ = _STRICT
+
+    goal: str
+    """What all of this is for, in a sentence or two."""
+    workstreams: Mapping[str, Workstream]
+    """The workstreams by id."""
+    target: str | None = None
+    """The branch to land on; the default is the branch checked out in the main worktree."""
+    checks: tuple[Check, ...] = ()
+    """Commands run on every combined tree before it is integrated."""
+    limits: Limits = Limits()
+    defaults: Defaults = Defaults()
+    stages: tuple[str, ...] = ()
+    """An order between groups of workstreams."""
+    agents: Mapping[str, AgentSpec] = field(default_factory=dict)
+    """Agents that this plan defines, by name."""
+    setup: tuple[str, ...] = ()
+    """Commands run once in each new worktree, before its agent."""
+
+
+def seconds(duration: str) -> float | None:
+    """The length of `1h30m`, `10m` or `45s` in seconds; None when the text is no duration."""
+    match = _DURATION.fullmatch(duration.strip())
+    if match is None or not any(match.groups()):
+        return None
+    hours, minutes, rest = (int(group or 0) for group in match.groups())
+    return float(hours * 3600 + minutes * 60 + rest)

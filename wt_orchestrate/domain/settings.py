@@ -1,0 +1,62 @@
+"""What a repository and a user decided once: the values of `.wto/config.yaml`.
+
+Settings are read when a run starts and recorded with it; a later edit changes the next run, never a running one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wt_orchestrate.domain.plan import AgentSpec, AgentType
+
+_STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+PROTECTED_PATHS = (
+    ".claude/**",
+    ".mcp.json",
+    ".wto/**",
+    ".github/**",
+    ".gitlab-ci.yml",
+    ".gitattributes",
+    ".gitmodules",
+    ".husky/**",
+    ".pre-commit-config.yaml",
+    ".vscode/**",
+    ".envrc",
+)
+"""Paths whose change needs a person's word to land."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one repository."""
+
+    __pydantic_config__ = _STRICT
+
+    worktrees: str = "../{repo}.worktrees/{run}/{workstream}"
+    """Where worktrees are made, from the main worktree's root; must hold {run} and {workstream}."""
+    agents: Mapping[str, AgentSpec] = field(default_factory=dict)
+    """Agents by name, for every plan of this repository."""
+    setup: tuple[str, ...] = ()
+    """Commands run once in each new worktree, before the plan's own."""
+    protected: tuple[str, ...] = PROTECTED_PATHS
+    """Globs of paths whose change needs a person's word to land."""
+    pass_env: tuple[str, ...] = ()
+    """Names of environment variables that Claude Code agents and checks get in addition."""
+    stagger: str = "1s"
+    """The pause between the starts of two Claude Code clients."""
+    poll: str = "5s"
+    """How often everything is looked at when no file event came."""
+    watch: str = "auto"
+    """`auto` uses file events where they work; `poll` never does."""
+
+
+def agent_spec(name: str, *, plan_agents: Mapping[str, AgentSpec], settings: Settings) -> AgentSpec | None:
+    """The agent of that name: the plan's, else the repository's, else the built-in `claude-code`."""
+    if name in plan_agents:
+        return plan_agents[name]
+    if name in settings.agents:
+        return settings.agents[name]
+    return AgentSpec() if name == AgentType.CLAUDE_CODE.value else None

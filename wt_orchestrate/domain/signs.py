@@ -1,0 +1,139 @@
+"""What an agent's output tells, as values: the common tongue of all agent adapters.
+
+An adapter turns each line of its agent's stream into signs; nothing above it knows a line's format. A sign is a claim by
+the agent's program, never proof: proof comes from git and from our own checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TurnOutcome(StrEnum):
+    """How a turn of the agent ended."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    LIMIT_REACHED = "limit reached"
+    """A bound of ours (turns, money) was hit."""
+    RATE_LIMITED = "rate limited"
+    OVERLOADED = "overloaded"
+    """Overload, server or network trouble that passes."""
+    LOGIN_FAILED = "login failed"
+    """Credentials or billing: only a person can mend it."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The agent's program answered for the first time."""
+
+    session: str
+    version: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUsed:
+    """The agent began a tool call; `target` is the path or command, cut to 200 characters."""
+
+    tool: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A text of the agent, cut to 500 characters."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionAsked:
+    """The agent waits for leave to use a tool; `payload` is the tool's input as JSON text."""
+
+    ask: str
+    tool: str
+    target: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAsked:
+    """The agent waits for an answer; `options` are those of the first question."""
+
+    ask: str
+    question: str
+    options: tuple[str, ...]
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTaken:
+    """A message of ours reached the agent."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the agent used since the last such sign."""
+
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_tokens: int = 0
+    turns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """Tool calls that the agent was not allowed."""
+
+    count: int
+    tools: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryWaited:
+    """The agent's program waits for the model's service."""
+
+    reason: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageLimited:
+    """The account's limit: `resets_at` in seconds since the epoch, None when not told."""
+
+    resets_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded:
+    """One turn ended; `text` is the agent's last word, cut to 2,000 characters."""
+
+    outcome: TurnOutcome
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """The agent has finished everything it had and waits for a message."""
+
+
+Sign = (
+    Started
+    | ToolUsed
+    | Said
+    | PermissionAsked
+    | QuestionAsked
+    | MessageTaken
+    | Spent
+    | Denied
+    | RetryWaited
+    | UsageLimited
+    | TurnEnded
+    | Idle
+)

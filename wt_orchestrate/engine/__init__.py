@@ -1,0 +1,1 @@
+"""The turn: readings become events, events fold into state, the machine asks for effects, effects are performed."""

@@ -1,0 +1,112 @@
+"""Failures the caller cannot go on from, and the exit code each one ends the program with.
+
+A failed check, a merge conflict or an agent that exits badly are outcomes and travel as events; they never appear here.
+Every `WtError` is written for a person: what is wrong and where, then what to do. `InvariantBroken` is not a `WtError`:
+it is our own bug and ends with code 70 and a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The stable exit codes of every command."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    INVALID = 3
+    NO_AGENT = 4
+    NOT_FOUND = 5
+    CONFLICT = 6
+    CHECKS_FAILED = 7
+    NEEDS_PERSON = 8
+    BUSY = 9
+    STALE = 10
+    BUG = 70
+    TIMED_OUT = 124
+    INTERRUPTED = 130
+
+
+class WtError(Exception):
+    """A foreseen failure: `message` says what and where, `hint` what to do next."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: ExitCode | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class PlanInvalid(WtError):
+    """A plan or a settings file that cannot be used; `problems` holds one rendered line each."""
+
+    exit_code = ExitCode.INVALID
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class Refused(WtError):
+    """Unsafe, already held, or not possible in this repository; nothing was changed."""
+
+    exit_code = ExitCode.CONFLICT
+
+
+class NotFound(WtError):
+    """No run, workstream or commit of that name."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class Busy(WtError):
+    """Another wt-orchestrate process holds what this one needs."""
+
+    exit_code = ExitCode.BUSY
+
+
+class NeedsPerson(WtError):
+    """A decision only a person can take."""
+
+    exit_code = ExitCode.NEEDS_PERSON
+
+
+class GitFailed(WtError):
+    """A git command that ended with an unexpected exit code."""
+
+    def __init__(self, arguments: Sequence[str], *, code: int, stderr: str) -> None:
+        self.arguments = tuple(arguments)
+        self.code = code
+        self.stderr = stderr
+        last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
+        super().__init__(f"git {' '.join(arguments[:4])} ended with exit code {code}: {last}")
+
+
+class AgentUnavailable(WtError):
+    """The agent's program is missing or cannot be started."""
+
+    exit_code = ExitCode.NO_AGENT
+
+
+class StoreUnreadable(WtError):
+    """The event log cannot be read, or was written by a newer release."""
+
+
+class Interrupted(WtError):
+    """A person interrupted the command."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class InvariantBroken(Exception):
+    """A promise of ours was broken: a bug. Carries the story of the workstream concerned."""
+
+    def __init__(self, message: str, *, story: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.story = tuple(story)

@@ -1,0 +1,424 @@
+"""The seams between the engine and the outside world, readable at one sitting.
+
+Every method that changes something is safe to call twice with the same arguments: it first looks whether the thing is
+already so. Paths cross a port as text (absolute, native); times as seconds: `now` since the epoch, durations by `elapsed`.
+A port raises `WtError` for what its caller cannot go on from; foreseen ends (a conflict, a lost race) are return values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, TreeId
+from wt_orchestrate.domain.plan import AgentSpec
+from wt_orchestrate.domain.signs import Sign
+
+# ---------------------------------------------------------------- time
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Wall time in seconds since the epoch: for records and for people, never for durations."""
+
+    def elapsed(self) -> float:
+        """Seconds on a clock that never jumps and counts sleep: for durations within this boot."""
+
+    def boot(self) -> str:
+        """The id of this boot of the machine."""
+
+
+# ---------------------------------------------------------------- executor: kept processes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A process to start and keep. `env` is the whole environment; nothing is inherited.
+
+    `lines` are written to its input first, each with a newline. With `input` the keeper holds the input open and passes
+    on what `send` brings; without, it is /dev/null. `ask` are the lines that ask it to end, tried before any signal.
+    """
+
+    id: ProcessId
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    input: bool = False
+    lines: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+    deadline_s: float | None = None
+    grace_s: float = 5.0
+
+
+class ProcessState(StrEnum):
+    ABSENT = "absent"
+    """Never started."""
+    RUNNING = "running"
+    """Its keeper holds its lock."""
+    EXITED = "exited"
+    """Its keeper wrote how it ended, after the last descendant was gone."""
+    LOST = "lost"
+    """Started, but its keeper is gone without a word (killed, or the machine rebooted): descendants may live."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessReport:
+    """What is known of a kept process. Times are wall seconds; `cause` is exit, stopped or deadline."""
+
+    id: ProcessId
+    state: ProcessState
+    pid: int | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    """The exit status, negative for a signal."""
+    cause: str = ""
+    survivors: int = 0
+    """Descendants that had to be killed after it had ended."""
+    boot: str = ""
+    output_bytes: int = 0
+    output_at: float | None = None
+    """When its output last grew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Whole lines of a process's output, and the byte offset behind them."""
+
+    lines: tuple[bytes, ...]
+    offset: int
+
+
+class Executor(Protocol):
+    """Starts processes that outlive us, and tells the truth about them. One folder each, named by the id."""
+
+    def start(self, launch: Launch) -> ProcessReport:
+        """Start it unless it was ever started; returns when its keeper holds its lock (or has already ended)."""
+
+    def poll(self, process: ProcessId) -> ProcessReport:
+        """What is known now; cheap (a few file reads), never waits."""
+
+    def send(self, process: ProcessId, *, message: str, line: str) -> None:
+        """Put one line in its durable inbox under the id `message`; written once, in order of the call, even across crashes."""
+
+    def read(self, process: ProcessId, *, offset: int, limit: int = 1 << 20) -> Lines:
+        """Whole lines of its output from a byte offset; a line over the limit comes cut."""
+
+    def output(self, process: ProcessId) -> str:
+        """The path of its output (stdout; stderr goes to `errors`)."""
+
+    def errors(self, process: ProcessId) -> str:
+        """The path of its stderr."""
+
+    def folder(self, process: ProcessId) -> str:
+        """The path of its own folder, made if missing: a place for files it is started with."""
+
+    def stop(self, process: ProcessId) -> None:
+        """Ask its keeper to end it (ask, terminate, kill); returns at once."""
+
+    def end(self, process: ProcessId, *, timeout_s: float = 10.0) -> ProcessReport:
+        """Stop it and wait until no descendant is left, also when its keeper is gone. Raises WtError if any is left."""
+
+
+# ---------------------------------------------------------------- agents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStart:
+    """All that an agent is started with. `resume`: go on with the session instead of beginning it."""
+
+    process: ProcessId
+    session: str
+    resume: bool
+    spec: AgentSpec
+    prompt: str
+    """The brief, or for a resumed session the message."""
+    instructions: str
+    """The repository's own standing instructions at the base (CLAUDE.md), possibly empty."""
+    worktree: str
+    folder: str
+    """A place outside the worktree for files the agent is started with."""
+    checks: tuple[str, ...]
+    """Commands it may run without asking."""
+    variables: Mapping[str, str]
+    """WTO_RUN, WTO_WORKSTREAM, WTO_ATTEMPT and whatever else it is told by environment."""
+    budget_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentVersion:
+    """What `doctor` says of an agent's program; `problem` is empty when it can be used."""
+
+    path: str
+    version: str
+    problem: str = ""
+    hint: str = ""
+
+
+class Agent(Protocol):
+    """How one type of agent is called and its stream read."""
+
+    def launch(self, start: AgentStart) -> Launch:
+        """The process to start; writes what it needs into `start.folder`. Raises AgentUnavailable."""
+
+    def reader(self) -> SignReader:
+        """A reader for one process's stream, from its first line."""
+
+    def message(self, *, message: str, text: str) -> str | None:
+        """The line that gives a running agent a message; None when it takes none."""
+
+    def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
+        """The line that answers a permission question."""
+
+    def answer(self, *, ask: str, payload: str, text: str) -> str:
+        """The line that answers a question of the agent."""
+
+    def version(self, spec: AgentSpec) -> AgentVersion:
+        """Look at the agent's program (runs it once)."""
+
+
+class SignReader(Protocol):
+    """Reads one process's stream line by line; keeps what must be subtracted or remembered between lines."""
+
+    def read(self, line: bytes) -> Sequence[Sign]:
+        """The signs in a line; none for what it does not know. Never raises on bad input."""
+
+
+# ---------------------------------------------------------------- git: the user's repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryFacts:
+    """What a repository is. `main_worktree` is None for a bare one; `branch` None when HEAD is detached."""
+
+    common_dir: str
+    main_worktree: str | None
+    branch: Branch | None
+    head: CommitId | None
+    """None when the branch is unborn."""
+    git_version: tuple[int, int, int]
+    submodules: bool
+    shallow: bool
+    name: str
+    """The repository folder's name, for people and paths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeFacts:
+    """One worktree as git lists it; `git_dir` is its own administrative folder."""
+
+    path: str
+    branch: Branch | None
+    head: CommitId | None
+    git_dir: str
+
+
+class LandOutcome(StrEnum):
+    MOVED = "moved"
+    """The target points at the commit; a clean checkout of it was brought along."""
+    ALREADY = "already"
+    STALE = "stale"
+    """The target no longer is what was expected; nothing was changed."""
+    DIRTY = "dirty"
+    """A checkout of the target has local changes in affected paths; nothing was changed."""
+    REFUSED = "refused"
+    """A hook or git itself said no; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    outcome: LandOutcome
+    where: str = ""
+    """The worktree that holds the target checked out, or empty."""
+    detail: str = ""
+    paths: tuple[str, ...] = ()
+
+
+class RemoveOutcome(StrEnum):
+    REMOVED = "removed"
+    ABSENT = "absent"
+    DIRTY = "dirty"
+    """It holds uncommitted work; it stays."""
+    UNSAFE = "unsafe"
+    """The path is not the worktree we made (a link, another repository); it stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    outcome: RemoveOutcome
+    trash: str = ""
+    """Where it went."""
+    paths: tuple[str, ...] = ()
+
+
+class Repository(Protocol):
+    """The user's repository: fetched from, given worktrees and refs of ours, and moved forward when landing."""
+
+    def facts(self) -> RepositoryFacts:
+        """Look at it. Raises Refused when git is too old or it is no repository."""
+
+    def resolve(self, branch: Branch) -> CommitId | None:
+        """The commit a branch points at (full ref; a tag of that name never answers)."""
+
+    def heads(self, prefix: str) -> Mapping[Branch, CommitId]:
+        """All branches below a prefix such as `wto/r7/`, in one call."""
+
+    def worktrees(self) -> Sequence[WorktreeFacts]:
+        """All worktrees, the main one first."""
+
+    def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
+        """Make the worktree with its branch at base. A half-made one of ours is completed or removed and made again;
+        one that is there already is left as it is. Raises Refused when the path or branch belongs to something else."""
+
+    def copy_included(self, *, path: str) -> int:
+        """Copy the ignored files that `.worktreeinclude` names from the main worktree; returns how many."""
+
+    def remove_worktree(self, *, path: str, trash: str, force: bool = False) -> Removed:
+        """Move a clean worktree of ours into `trash` (same file system) and forget it in git; its branch stays."""
+
+    def delete_branch(self, branch: Branch, *, expected: CommitId) -> bool:
+        """Delete a branch of ours if it still points there."""
+
+    def publish(self, *, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
+        """Bring a commit over from the vault and point a branch of ours at it, by compare-and-swap; True if it is there."""
+
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
+        """Move the target forward to a commit that is already in the repository, taking a clean checkout along."""
+
+
+# ---------------------------------------------------------------- git: the vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One commit as the log tells it; `paths` are those it changed."""
+
+    id: CommitId
+    author: str
+    at: float
+    subject: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One changed path between two trees; status is git's letter (A, M, D, R, C, T), `old` the path before a rename."""
+
+    path: str
+    status: str
+    old: str = ""
+    mode: str = ""
+    size: int = 0
+    """Bytes of the new content."""
+    added: int = 0
+    deleted: int = 0
+    binary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """A merge made in memory: a pinned commit, or the paths in conflict."""
+
+    commit: CommitId | None
+    tree: TreeId | None
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was compared after a merge. `lost` names what is missing; a proof with any is a failed one."""
+
+    merge: CommitId
+    ours: CommitId
+    theirs: CommitId
+    base: CommitId
+    checked_paths: int
+    lost: tuple[str, ...] = ()
+
+
+class Vault(Protocol):
+    """Our own bare repository, out of agents' reach: where commits are read, diffed, merged, checked out and kept."""
+
+    def path(self) -> str: ...
+
+    def ensure(self) -> None:
+        """Make it if it is missing."""
+
+    def fetch(self, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
+        """Fetch refs (source ref in the user's repository -> ref here), re-hashing everything; what each points at now.
+        A source ref that does not exist is left out of the answer. The ref here before is archived if it would be lost."""
+
+    def resolve(self, ref: str) -> CommitId | None: ...
+
+    def contains(self, commit: CommitId) -> bool: ...
+
+    def is_ancestor(self, old: CommitId, new: CommitId) -> bool: ...
+
+    def tree(self, commit: CommitId) -> TreeId: ...
+
+    def commits(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
+        """Commits in `base..head`, oldest first."""
+
+    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+        """Changed paths from the merge base to head."""
+
+    def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
+        """A unified diff from the merge base to head, in fixed options."""
+
+    def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
+        """The start of a regular file at a commit; None when it is not there or is no regular file."""
+
+    def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
+        """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored.
+        Uses only the vault's configuration and the index file `index` of ours; runs nothing of the worktree."""
+
+    def merge(
+        self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str
+    ) -> Merge:
+        """Merge in memory into a commit with both parents, pinned at the ref `pin`. The same arguments give the same commit."""
+
+    def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
+        """Compare a merge with both sides: every patch of theirs is in it, nothing that ours had is gone."""
+
+    def checkout(self, *, commit: CommitId, slot: str) -> str:
+        """A throwaway worktree of the vault with exactly that commit's tree; a slot's earlier tree is replaced."""
+
+    def advance(self, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
+        """Compare-and-swap a ref; True if it points at `new` afterwards. `old` None: it must not exist."""
+
+    def archive(self, name: str, commit: CommitId) -> str:
+        """Keep a commit for good under `refs/wto/archive/<name>/<n>`; returns the ref (an existing one if it is kept already)."""
+
+    def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
+        """Refs below `refs/wto/archive/`."""
+
+    def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
+        """Values of a trailer on the first-parent line of `base..head`, each with the commit that carries it."""
+
+
+# ---------------------------------------------------------------- watching
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A file to look at again when it changes; `key` says what it is to the one who asked."""
+
+    key: str
+    path: str
+
+
+class Feed(Protocol):
+    """Tells which watched files may have changed. A hint only: whoever asks looks for itself."""
+
+    def watch(self, wanted: frozenset[Watched]) -> None:
+        """Watch exactly these from now on."""
+
+    def wait(self, timeout_s: float) -> frozenset[str]:
+        """Keys of files that may have changed since the last call; empty when time ran out. All keys once per poll interval."""
+
+    def wake(self) -> None:
+        """End a `wait` now; safe from any thread."""
+
+    def close(self) -> None: ...
