@@ -1,0 +1,55 @@
+"""The log's tables, as numbered steps that are applied once and never edited.
+
+A newer log than this release knows is refused and left untouched.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from wt_orchestrate.errors import StoreUnreadable
+
+
+def _first(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE runs (number INTEGER PRIMARY KEY, started_at REAL NOT NULL, goal TEXT NOT NULL)")
+    connection.execute(
+        "CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, at REAL NOT NULL,"
+        " actor TEXT NOT NULL, workstream TEXT, cause TEXT NOT NULL, type TEXT NOT NULL, version INTEGER NOT NULL,"
+        " body BLOB NOT NULL)"
+    )
+    connection.execute("CREATE INDEX events_of_run ON events (run, number)")
+    connection.execute(
+        "CREATE TABLE requests (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, at REAL NOT NULL,"
+        " type TEXT NOT NULL, body BLOB NOT NULL, taken INTEGER NOT NULL DEFAULT 0)"
+    )
+    connection.execute("CREATE INDEX requests_waiting ON requests (run) WHERE taken = 0")
+    connection.execute("CREATE TABLE views (run TEXT PRIMARY KEY, number INTEGER NOT NULL, body TEXT NOT NULL)")
+
+
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the tables up to this release. Raises StoreUnreadable for a newer log."""
+    version = _version(connection)
+    if version > len(_STEPS):
+        raise StoreUnreadable(
+            f"{path} was written by a newer wt-orchestrate (format {version}, this one knows {len(_STEPS)})",
+            hint="install the newer release; the log was left untouched",
+        )
+    if version == len(_STEPS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in _STEPS[_version(connection) :]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {len(_STEPS)}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

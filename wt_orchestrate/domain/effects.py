@@ -1,0 +1,198 @@
+"""Everything to do: what the machine asks for and `engine/perform.py` does.
+
+An effect is idempotent. Its key names it: at most one effect of a key is under way, and a restart that asks for the same
+key means the same thing, because what was chosen for it is pinned in the log before it is performed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId
+from wt_orchestrate.domain.plan import Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultBase:
+    """Bring the target's base into the vault and start the integration branch there."""
+
+    base: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateWorktree:
+    workstream: WorkstreamId
+    path: str
+    branch: Branch
+    base: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSetup:
+    workstream: WorkstreamId
+    process: ProcessId
+    command: str
+    worktree: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAttempt:
+    workstream: WorkstreamId
+    attempt: AttemptId
+    epoch: int
+    session: str
+    resume: bool
+    reason: str
+    prompt: str
+    budget_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAttempt:
+    workstream: WorkstreamId
+    attempt: AttemptId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopCommand:
+    """End a setup command or a check that nobody needs any more."""
+
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerAsk:
+    """Answer a permission question by rule, or an agent's question by a person's words."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    ask: str
+    question: bool
+    payload: str
+    allow: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Gather the evidence for a claim: commits, clean worktree, scope, handoff."""
+
+    workstream: WorkstreamId
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """Merge a workstream's head in memory onto the integration head and prove the merge."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCheck:
+    """Run one check on exactly this commit's tree; `workstream` None is the landing."""
+
+    workstream: WorkstreamId | None
+    commit: CommitId
+    process: ProcessId
+    check: Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Move the integration branch to a commit whose tree passed, by compare-and-swap, and publish it."""
+
+    workstream: WorkstreamId | None
+    head: CommitId | None
+    commit: CommitId
+    onto: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareLanding:
+    target: Branch
+    integration: CommitId
+    allow_protected: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Land:
+    target: Branch
+    commit: CommitId
+    expected: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanWorktree:
+    workstream: WorkstreamId
+    force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreWorktree:
+    workstream: WorkstreamId
+
+
+Effect = (
+    VaultBase
+    | CreateWorktree
+    | RunSetup
+    | StartAttempt
+    | StopAttempt
+    | StopCommand
+    | AnswerAsk
+    | Verify
+    | Merge
+    | RunCheck
+    | Advance
+    | PrepareLanding
+    | Land
+    | CleanWorktree
+    | RestoreWorktree
+)
+
+
+def effect_key(effect: Effect) -> str:
+    """The name of an effect: the same for the same thing to do, whenever it is asked for."""
+    match effect:
+        case VaultBase(base=base):
+            return f"vault:{base}"
+        case CreateWorktree(workstream=workstream):
+            return f"worktree:{workstream}"
+        case RunSetup(process=process) | RunCheck(process=process):
+            return f"command:{process}"
+        case StartAttempt(attempt=attempt):
+            return f"start:{attempt}"
+        case StopAttempt(attempt=name) | StopCommand(process=name):
+            return f"stop:{name}"
+        case AnswerAsk(ask=ask, attempt=attempt):
+            return f"answer:{attempt}:{ask}"
+        case Verify(workstream=workstream, round=number):
+            return f"verify:{workstream}:{number}"
+        case Merge(workstream=workstream, head=head, onto=onto):
+            return f"merge:{workstream}:{head}:{onto}"
+        case Advance(commit=commit):
+            return f"advance:{commit}"
+        case PrepareLanding(integration=integration):
+            return f"landing:{integration}"
+        case Land(commit=commit, expected=expected):
+            return f"land:{commit}:{expected}"
+        case CleanWorktree(workstream=workstream):
+            return f"clean:{workstream}"
+        case RestoreWorktree(workstream=workstream):
+            return f"restore:{workstream}"
+
+
+def pins(effect: Effect) -> Mapping[str, str]:
+    """The choices that a restart must make the same way, because the state they were made from moves on."""
+    match effect:
+        case CreateWorktree(base=base, path=path):
+            return {"base": base, "path": path}
+        case _:
+            return {}

@@ -1,0 +1,597 @@
+"""Every fact: what happened, in the past tense, and what was asked for (`...Requested`).
+
+Events are the only memory. The name of a class is its stored type and never changes; a new field gets a default, so that
+logs written before it can still be read. An event says what is known, not what to do: that is the machine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.plan import AgentType, Plan
+from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.signs import TurnOutcome
+
+
+class Actor(StrEnum):
+    """Who caused an event."""
+
+    PERSON = "person"
+    SUPERVISOR = "supervisor"
+    AGENT = "agent"
+
+
+class CheckOutcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    BROKEN = "broken"
+    """It judged nothing: no such command, or no test was run."""
+    TIMED_OUT = "timed out"
+    LOST = "lost"
+    """It never told: its keeper was killed or the machine went down."""
+
+
+# ---------------------------------------------------------------- the run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    plan: Plan
+    settings: Settings
+    plan_path: str
+    target: Branch
+    base: CommitId
+    seed: str
+    """Random text that makes session ids of this run unlike any other's."""
+    repository: str
+    """The main worktree, or the common folder of a bare repository."""
+    land: bool = False
+    boot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseVaulted:
+    """The vault holds the base and the integration branch starts there."""
+
+    base: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopped:
+    """Nothing of the run is at work any more because somebody wished so, or the wall limit did."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """Nothing more can be done without a person or another request."""
+
+    integrated: int
+    unfinished: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorStarted:
+    pid: int
+    boot: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectIntended:
+    """An effect is about to be performed; `pins` are the choices a restart must make the same way."""
+
+    key: str
+    effect: str
+    pins: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectConcluded:
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectFailed:
+    """The outside world refused an effect; nothing of it is half done."""
+
+    key: str
+    reason: str
+    hint: str = ""
+    final: bool = False
+    """Trying again would meet the same refusal."""
+
+
+# ---------------------------------------------------------------- requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequested:
+    """End the agents of one workstream, or of the whole run."""
+
+    workstream: WorkstreamId | None = None
+    reason: str = "stopped on request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRequested:
+    """Go on with a stopped run, or with what a person mended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueRequested:
+    """A person mended this workstream in its worktree: look at it again."""
+
+    workstream: WorkstreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRequested:
+    workstream: WorkstreamId
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandRequested:
+    allow_protected: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanRequested:
+    workstreams: tuple[WorkstreamId, ...]
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequested:
+    workstream: WorkstreamId
+
+
+# ---------------------------------------------------------------- worktree and setup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeCreated:
+    workstream: WorkstreamId
+    path: str
+    branch: Branch
+    base: CommitId
+    included: int = 0
+    """How many ignored files came along."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandStarted:
+    """A setup command or a check runs as a kept process."""
+
+    workstream: WorkstreamId | None
+    process: ProcessId
+    purpose: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandDropped:
+    """A check ended after its candidate had become void."""
+
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupFinished:
+    workstream: WorkstreamId
+    process: ProcessId
+    command: str
+    exit_code: int | None
+    log: str
+    tail: str
+
+
+# ---------------------------------------------------------------- attempts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted:
+    workstream: WorkstreamId
+    attempt: AttemptId
+    epoch: int
+    session: str
+    resumed: bool
+    agent: str
+    agent_type: AgentType
+    reason: str
+    """Why this attempt: first, evidence, unclaimed, conflict, crash, idle, limit, answer, resume."""
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptObserved:
+    """What a stretch of the agent's stream told, up to a byte offset. Counts are of this stretch alone."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    offset: int
+    answered: bool = False
+    """The agent's program answered for the first time."""
+    version: str = ""
+    model: str = ""
+    tool: str = ""
+    target: str = ""
+    said: str = ""
+    taken: tuple[str, ...] = ()
+    outcome: TurnOutcome | None = None
+    text: str = ""
+    idle: bool = False
+    waits: str = ""
+    """What the agent's program waits for (a retry, a limit)."""
+    resets_at: float | None = None
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_tokens: int = 0
+    turns: int = 0
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAsked:
+    """The agent waits: `question` for a person, else for leave to use a tool."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    ask: str
+    question: bool
+    tool: str
+    text: str
+    payload: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAnswered:
+    workstream: WorkstreamId
+    attempt: AttemptId
+    ask: str
+    allowed: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStopping:
+    """Its keeper was asked to end it."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """No process of the attempt is left."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    exit_code: int | None
+    cause: str
+    """exit, stopped, deadline, flood, unstartable or lost."""
+    ended_at: float
+    survivors: int = 0
+    detail: str = ""
+
+
+# ---------------------------------------------------------------- what agents leave
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitLine:
+    id: CommitId
+    author: str
+    at: float
+    subject: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitsSeen:
+    """The branch's head moved; `commits` are the new ones, `count` all since the base. The vault holds the head."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    count: int
+    commits: tuple[CommitLine, ...]
+    rewritten: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffSeen:
+    """A version of HANDOFF.md, or why it cannot be read."""
+
+    workstream: WorkstreamId
+    text: str
+    problem: str = ""
+
+
+# ---------------------------------------------------------------- verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimMade:
+    """The agent (or a person who continued it) says the work is done."""
+
+    workstream: WorkstreamId
+    by: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAccepted:
+    """Everything but the checks holds for this head."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    files: int
+    added: int
+    deleted: int
+    paths: tuple[str, ...]
+    protected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRejected:
+    """What does not hold, one sentence each."""
+
+    workstream: WorkstreamId
+    head: CommitId | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDecided:
+    """There will be another attempt, not before `not_before`, told `message`."""
+
+    workstream: WorkstreamId
+    reason: str
+    message: str
+    fresh: bool = False
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkstreamFailed:
+    workstream: WorkstreamId
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkstreamEscalated:
+    """Only a person can go on with it; `commands` say how."""
+
+    workstream: WorkstreamId
+    reason: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkstreamStopped:
+    workstream: WorkstreamId
+
+
+# ---------------------------------------------------------------- train and landing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeMade:
+    """A candidate: the workstream's head merged in memory onto the integration head, and proven complete."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    commit: CommitId
+    tree: TreeId
+    proven_paths: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeConflicted:
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofFailed:
+    """A merge lost something; it is never published."""
+
+    workstream: WorkstreamId | None
+    commit: CommitId
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFinished:
+    """A check's word on one exact tree."""
+
+    workstream: WorkstreamId | None
+    commit: CommitId
+    tree: TreeId
+    command: str
+    outcome: CheckOutcome
+    exit_code: int | None
+    duration_s: float
+    log: str
+    tail: str
+    process: ProcessId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """Every check passed on exactly this tree, which holds the integration head and the workstream's work."""
+
+    workstream: WorkstreamId
+    commit: CommitId
+    tree: TreeId
+    checks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrated:
+    """The integration branch holds the workstream's work; `commit` is None where there was none to hold."""
+
+    workstream: WorkstreamId
+    head: CommitId | None
+    onto: CommitId
+    commit: CommitId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationAdvanced:
+    """The integration branch took in the target, which had moved, on the way to landing."""
+
+    commit: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationMoved:
+    """Somebody else moved the integration branch: the candidate is void."""
+
+    workstream: WorkstreamId | None
+    found: CommitId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandingPrepared:
+    """What would land, over which target; `tree` was checked already when `checked`."""
+
+    expected: CommitId
+    commit: CommitId
+    tree: TreeId
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    target: Branch
+    commit: CommitId
+    before: CommitId
+    where: str = ""
+    workstreams: tuple[WorkstreamId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandRefused:
+    """Nothing was changed; `commands` are the way out. `code` is the exit code for the face that asked."""
+
+    reason: str
+    code: int
+    commands: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------- after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeRemoved:
+    workstream: WorkstreamId
+    trash: str
+    archive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeKept:
+    """`clean` left it: removing it might have lost work."""
+
+    workstream: WorkstreamId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeRestored:
+    workstream: WorkstreamId
+    path: str
+    head: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRefused:
+    workstream: WorkstreamId
+    reason: str
+
+
+Request = (
+    StopRequested
+    | ResumeRequested
+    | ContinueRequested
+    | AnswerRequested
+    | LandRequested
+    | CleanRequested
+    | RestoreRequested
+)
+
+Event = (
+    RunStarted
+    | BaseVaulted
+    | RunStopped
+    | RunFinished
+    | SupervisorStarted
+    | EffectIntended
+    | EffectConcluded
+    | EffectFailed
+    | Request
+    | WorktreeCreated
+    | CommandStarted
+    | SetupFinished
+    | CommandDropped
+    | AttemptStarted
+    | AttemptObserved
+    | AttemptAsked
+    | AttemptAnswered
+    | AttemptStopping
+    | AttemptEnded
+    | CommitsSeen
+    | HandoffSeen
+    | ClaimMade
+    | ClaimAccepted
+    | ClaimRejected
+    | RetryDecided
+    | WorkstreamFailed
+    | WorkstreamEscalated
+    | WorkstreamStopped
+    | MergeMade
+    | MergeConflicted
+    | ProofFailed
+    | CheckFinished
+    | Verified
+    | Integrated
+    | IntegrationAdvanced
+    | IntegrationMoved
+    | LandingPrepared
+    | Landed
+    | LandRefused
+    | WorktreeRemoved
+    | WorktreeKept
+    | WorktreeRestored
+    | RestoreRefused
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An event as the log holds it. `cause` is the request number or effect key it came from."""
+
+    number: int
+    at: float
+    actor: Actor
+    run: RunId
+    cause: str
+    event: Event
+
+
+def workstream_of(event: Event) -> WorkstreamId | None:
+    """The workstream an event is about; None for the run as a whole."""
+    return getattr(event, "workstream", None)

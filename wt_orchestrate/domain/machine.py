@@ -1,0 +1,229 @@
+"""What should be true now: the pure heart of the program.
+
+`decide` looks at state and time, never at what just happened, so that a restart, a lost notice or a doubled one changes
+nothing. Facts that follow from what is known come back as conclusions, to be logged first; effects only once there is no
+further conclusion. An effect whose key is open is under way and is not asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import (
+    AnswerAsk,
+    CleanWorktree,
+    Effect,
+    RestoreWorktree,
+    StopAttempt,
+    VaultBase,
+    Verify,
+    effect_key,
+)
+from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.landing import landing_conclusions, train
+from wt_orchestrate.domain.permissions import decide_permission
+from wt_orchestrate.domain.plan import seconds
+from wt_orchestrate.domain.schedule import held_by, schedule
+from wt_orchestrate.domain.state import (
+    DONE,
+    ENDED,
+    Ask,
+    Attempt,
+    Command,
+    Failure,
+    Phase,
+    RunState,
+    Stage,
+    WorkstreamState,
+    live_attempt,
+    progress_at,
+)
+from wt_orchestrate.domain.verdict import idle_for, verdict
+from wt_orchestrate.errors import ExitCode
+
+REFUSALS = 3
+"""How often an effect is tried while the outside world refuses it."""
+_PAUSE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Facts that follow, and things to do once they are logged."""
+
+    conclusions: tuple[e.Event, ...]
+    effects: tuple[Effect, ...]
+
+
+def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset()) -> Decision:
+    """What follows and what should be under way and is not. `under_way`: keys being performed by this process."""
+    conclusions = (*_wall(state, now), *_refusals(state), *verdict(state, now), *landing_conclusions(state))
+    if not conclusions:
+        conclusions = _run_conclusions(state)
+    if conclusions:
+        return Decision(conclusions=conclusions, effects=())
+    effects: tuple[Effect, ...] = (*_base(state), *_attempts(state, now), *_commands(state), *_claims(state))
+    effects = (*effects, *train(state), *_after(state))
+    effects = (*effects, *schedule(state, now))
+    wanted = {effect_key(effect): effect for effect in effects}
+    return Decision(
+        conclusions=(),
+        effects=tuple(
+            effect for key, effect in wanted.items() if key not in under_way and not _pausing(state, key, now)
+        ),
+    )
+
+
+def quiet(state: RunState) -> bool:
+    """Nothing is under way and nothing will happen without a person, a request or another run."""
+    at_work = any(live_attempt(ws) is not None for ws in state.workstreams.values())
+    waiting = state.landing is not None or state.cleaning or state.restoring or state.commands or state.open
+    return state.phase in {Phase.FINISHED, Phase.STOPPED} and not at_work and not waiting
+
+
+def _pausing(state: RunState, key: str, now: float) -> bool:
+    failure = state.failures.get(key)
+    return failure is not None and now < failure.at + _PAUSE_S * failure.count
+
+
+# ---------------------------------------------------------------- conclusions
+
+
+def _wall(state: RunState, now: float) -> tuple[e.Event, ...]:
+    limit = seconds(state.plan.limits.wall) if state.plan.limits.wall else None
+    if limit is None or state.phase is not Phase.RUNNING or now - state.started_at <= limit or quiet(state):
+        return ()
+    return (e.StopRequested(reason=f"the run reached its wall limit of {state.plan.limits.wall}"),)
+
+
+def _refusals(state: RunState) -> tuple[e.Event, ...]:
+    """What follows from effects that the outside world refuses for good."""
+    return tuple(
+        conclusion
+        for key, failure in state.failures.items()
+        if failure.final or failure.count >= REFUSALS
+        for conclusion in _given_up(state, key, failure)
+    )
+
+
+def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...]:
+    kind, _, rest = key.partition(":")
+    if kind == "vault" and state.phase is not Phase.STOPPED:
+        return (e.RunStopped(reason=failure.reason),)
+    if kind in {"landing", "land"} and state.landing is not None:
+        commands = (failure.hint,) if failure.hint else ()
+        return (e.LandRefused(reason=failure.reason, code=ExitCode.CONFLICT, commands=commands),)
+    name = _concerned(state, kind, rest)
+    if name is None:
+        return ()
+    if kind == "clean" and name in state.cleaning:
+        return (e.WorktreeKept(workstream=name, reason=failure.reason),)
+    if kind == "restore" and name in state.restoring:
+        return (e.RestoreRefused(workstream=name, reason=failure.reason),)
+    if kind in {"clean", "restore", "stop", "answer"} or state.workstreams[name].stage in ENDED:
+        return ()
+    return (e.WorkstreamFailed(workstream=name, reason=failure.reason, hint=failure.hint),)
+
+
+def _concerned(state: RunState, kind: str, rest: str) -> WorkstreamId | None:
+    """The workstream that an effect's key is about."""
+    if kind == "advance":
+        return state.candidate.workstream if state.candidate is not None else None
+    for part in (rest.split(":")[0], *rest.split(".")[1:2]):
+        if WorkstreamId(part) in state.workstreams:
+            return WorkstreamId(part)
+    return None
+
+
+def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:
+    """The run's own end."""
+    streams = state.workstreams.values()
+    if state.open or state.commands or any(live_attempt(ws) is not None for ws in streams):
+        return ()
+    if state.phase is Phase.STOPPING:
+        return (e.RunStopped(reason=state.reason or "stopped on request"),)
+    if state.phase is not Phase.RUNNING or state.integration is None:
+        return ()
+    if any(ws.stage not in ENDED and not held_by(state, ws) for ws in streams):
+        return ()
+    done = sum(ws.stage in DONE for ws in streams)
+    return (e.RunFinished(integrated=done, unfinished=len(streams) - done),)
+
+
+# ---------------------------------------------------------------- effects
+
+
+def _base(state: RunState) -> tuple[Effect, ...]:
+    if state.integration is None and state.phase is Phase.RUNNING:
+        return (VaultBase(base=state.base),)
+    return ()
+
+
+def _attempts(state: RunState, now: float) -> tuple[Effect, ...]:
+    """Stops and answers for living attempts."""
+    effects: list[Effect] = []
+    for ws in state.workstreams.values():
+        attempt = live_attempt(ws)
+        if attempt is None:
+            continue
+        reason = _stop_reason(state, ws, attempt, now)
+        if reason and not attempt.stopping:
+            effects.append(StopAttempt(workstream=ws.id, attempt=attempt.id, reason=reason))
+        if not reason:
+            effects += [_answer(state, ws, attempt, ask) for ask in attempt.asks if not ask.question or ws.answer]
+    return tuple(effects)
+
+
+def _stop_reason(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) -> str:
+    if ws.stopping or state.phase is Phase.STOPPING:
+        return "stop"
+    if attempt.idle and not attempt.asks:
+        return "finished"
+    idle = idle_for(state, ws)
+    if idle is not None and not attempt.asks and not attempt.waits and now - progress_at(ws, attempt) > idle:
+        return "idle"
+    return ""
+
+
+def _commands(state: RunState) -> tuple[Effect, ...]:
+    """Stops for setup commands and checks whose result nobody waits for."""
+    return tuple(StopCommand(process=name) for name, command in state.commands.items() if not _needed(state, command))
+
+
+def _needed(state: RunState, command: Command) -> bool:
+    if state.phase is Phase.STOPPING:
+        return False
+    if command.purpose == "setup":
+        ws = state.workstreams.get(command.workstream) if command.workstream is not None else None
+        return ws is not None and ws.stage is Stage.PREPARING
+    return state.candidate is not None and state.candidate.workstream == command.workstream
+
+
+def _answer(state: RunState, ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:
+    if ask.question:
+        allow, text = True, ws.answer or ""
+    else:
+        allow, text = decide_permission(tool=ask.tool, target=ask.text)
+    return AnswerAsk(
+        workstream=ws.id,
+        attempt=attempt.id,
+        ask=ask.id,
+        question=ask.question,
+        payload=ask.payload,
+        allow=allow,
+        text=text,
+    )
+
+
+def _claims(state: RunState) -> tuple[Effect, ...]:
+    return tuple(
+        Verify(workstream=ws.id, round=ws.claims)
+        for ws in state.workstreams.values()
+        if ws.stage is Stage.CLAIMED and not ws.findings and not ws.stopping and state.phase is not Phase.STOPPING
+    )
+
+
+def _after(state: RunState) -> tuple[Effect, ...]:
+    cleaning = tuple(CleanWorktree(workstream=name, force=force) for name, force in state.cleaning.items())
+    return (*cleaning, *(RestoreWorktree(workstream=name) for name in sorted(state.restoring)))

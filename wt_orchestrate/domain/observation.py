@@ -1,0 +1,230 @@
+"""Readings to facts: what the outside world showed, compared with what is known.
+
+A reading is what was read afresh after a hint or at a poll; it says how things are, never what changed. Nothing new gives
+no event, so that a doubled notice changes nothing and a lost one is made good by the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain import signs as s
+from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId
+from wt_orchestrate.domain.plan import Check
+from wt_orchestrate.domain.state import Attempt, Command, RunState, WorkstreamState, live_attempt
+
+
+class EndKind(StrEnum):
+    EXITED = "exited"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessEnd:
+    """How a kept process ended; no descendant of it is left."""
+
+    process: ProcessId
+    kind: EndKind
+    exit_code: int | None
+    cause: str
+    started_at: float
+    ended_at: float
+    survivors: int
+    detail: str
+    log: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRead:
+    """The signs in a stretch of an attempt's stream, up to a byte offset."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    offset: int
+    signs: tuple[s.Sign, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchRead:
+    """A branch's head, which the vault holds by now; `commits` are those since the known head, oldest first."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    count: int
+    commits: tuple[e.CommitLine, ...]
+    rewritten: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffRead:
+    """HANDOFF.md as it is now; `text` None when there is none; `problem` when it cannot be read."""
+
+    workstream: WorkstreamId
+    text: str | None
+    problem: str = ""
+
+
+Reading = ProcessEnd | StreamRead | BranchRead | HandoffRead
+
+
+def observe(state: RunState, reading: Reading, *, last_handoff: str | None = None) -> Sequence[e.Event]:
+    """The facts in a reading that are new."""
+    match reading:
+        case ProcessEnd():
+            return _process_ended(state, reading)
+        case StreamRead():
+            return _stream_read(state, reading)
+        case BranchRead(workstream=name, head=head):
+            if state.workstreams[name].head == head:
+                return ()
+            return (
+                e.CommitsSeen(
+                    workstream=name,
+                    head=head,
+                    count=reading.count,
+                    commits=reading.commits,
+                    rewritten=reading.rewritten,
+                ),
+            )
+        case HandoffRead(workstream=name, text=text, problem=problem):
+            if problem:
+                known = state.workstreams[name].handoff_problem == problem
+                return () if known else (e.HandoffSeen(workstream=name, text="", problem=problem),)
+            return () if text is None or text == last_handoff else (e.HandoffSeen(workstream=name, text=text),)
+
+
+# ---------------------------------------------------------------- processes
+
+
+def _process_ended(state: RunState, end: ProcessEnd) -> Sequence[e.Event]:
+    command = state.commands.get(end.process)
+    if command is not None:
+        return (_command_ended(state, command, end),)
+    for ws in state.workstreams.values():
+        attempt = live_attempt(ws)
+        if attempt is not None and attempt.id == end.process:
+            return (
+                e.AttemptEnded(
+                    workstream=ws.id,
+                    attempt=attempt.id,
+                    exit_code=end.exit_code,
+                    cause="lost" if end.kind is EndKind.LOST else end.cause,
+                    ended_at=end.ended_at,
+                    survivors=end.survivors,
+                    detail=end.detail,
+                ),
+            )
+    return ()
+
+
+def _command_ended(state: RunState, command: Command, end: ProcessEnd) -> e.Event:
+    if command.purpose == "setup":
+        assert command.workstream is not None
+        return e.SetupFinished(
+            workstream=command.workstream,
+            process=end.process,
+            command=command.command,
+            exit_code=end.exit_code,
+            log=end.log,
+            tail=end.tail,
+        )
+    candidate = state.candidate
+    if candidate is None:
+        return e.CommandDropped(process=end.process)
+    return e.CheckFinished(
+        workstream=command.workstream,
+        commit=candidate.commit,
+        tree=candidate.tree,
+        command=command.command,
+        outcome=check_outcome(Check(run=command.command), end),
+        exit_code=end.exit_code,
+        duration_s=round(end.ended_at - end.started_at, 3),
+        log=end.log,
+        tail=end.tail,
+        process=end.process,
+    )
+
+
+def check_outcome(check: Check, end: ProcessEnd) -> e.CheckOutcome:
+    """What a check's end says. 126 and 127 are the shell's own words for a command it cannot run; pytest and unittest
+    end with 5 when they ran no test."""
+    if end.kind is EndKind.LOST or end.cause == "stopped":
+        return e.CheckOutcome.LOST
+    if end.cause == "deadline":
+        return e.CheckOutcome.TIMED_OUT
+    if end.exit_code == 0:
+        return e.CheckOutcome.PASSED
+    if end.exit_code in {126, 127} or end.cause == "unstartable":
+        return e.CheckOutcome.BROKEN
+    if end.exit_code == 5 and ("pytest" in check.run or "unittest" in check.run):
+        return e.CheckOutcome.BROKEN
+    return e.CheckOutcome.FAILED
+
+
+# ---------------------------------------------------------------- streams
+
+
+def _stream_read(state: RunState, reading: StreamRead) -> Sequence[e.Event]:
+    ws = state.workstreams[reading.workstream]
+    attempt = next(known for known in ws.attempts if known.id == reading.attempt)
+    if reading.offset <= attempt.offset:
+        return ()
+    observed = e.AttemptObserved(workstream=ws.id, attempt=attempt.id, offset=reading.offset)
+    asked: list[e.Event] = []
+    for sign in reading.signs:
+        if isinstance(sign, s.PermissionAsked | s.QuestionAsked):
+            asked.append(_asked(ws, attempt, sign))
+        else:
+            observed = _with_sign(observed, sign)
+    return (observed, *asked)
+
+
+def _asked(ws: WorkstreamState, attempt: Attempt, sign: s.PermissionAsked | s.QuestionAsked) -> e.Event:
+    question = isinstance(sign, s.QuestionAsked)
+    return e.AttemptAsked(
+        workstream=ws.id,
+        attempt=attempt.id,
+        ask=sign.ask,
+        question=question,
+        tool="" if isinstance(sign, s.QuestionAsked) else sign.tool,
+        text=sign.question if isinstance(sign, s.QuestionAsked) else sign.target,
+        payload=sign.payload,
+        options=sign.options if isinstance(sign, s.QuestionAsked) else (),
+    )
+
+
+def _with_sign(seen: e.AttemptObserved, sign: s.Sign) -> e.AttemptObserved:
+    match sign:
+        case s.Started(version=version, model=model):
+            return replace(seen, answered=True, version=version, model=model, idle=False, waits="")
+        case s.ToolUsed(tool=tool, target=target):
+            return replace(seen, tool=tool, target=target, idle=False, waits="")
+        case s.Said(text=text):
+            return replace(seen, said=text, waits="")
+        case s.MessageTaken(message=message):
+            return replace(seen, taken=(*seen.taken, message), idle=False)
+        case s.Spent():
+            return replace(
+                seen,
+                cost_usd=seen.cost_usd + sign.cost_usd,
+                input_tokens=seen.input_tokens + sign.input_tokens,
+                output_tokens=seen.output_tokens + sign.output_tokens,
+                cache_tokens=seen.cache_tokens + sign.cache_tokens,
+                turns=seen.turns + sign.turns,
+            )
+        case s.Denied(tools=tools):
+            return replace(seen, denied=(*seen.denied, *tools))
+        case s.RetryWaited(reason=reason, delay_s=delay):
+            return replace(seen, waits=f"{reason}, again in {delay:.0f} s")
+        case s.UsageLimited(resets_at=resets_at):
+            return replace(seen, waits="usage limit", resets_at=resets_at)
+        case s.TurnEnded(outcome=outcome, text=text):
+            return replace(seen, outcome=outcome, text=text, waits="")
+        case s.Idle():
+            return replace(seen, idle=True)
+        case s.PermissionAsked() | s.QuestionAsked():
+            return seen

@@ -1,0 +1,330 @@
+"""The present of one run: values that `fold.py` makes from events, the legal moves between stages, and questions about them.
+
+A stage says where a workstream is in its life. `held` is no stage: a queued workstream is held while something it needs
+cannot go on, and that is worked out, never stored. What cannot be known is None, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from wt_orchestrate.domain.events import CheckOutcome
+from wt_orchestrate.domain.handoff import Handoff
+from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
+from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.signs import TurnOutcome
+
+
+class Stage(StrEnum):
+    """Where a workstream is in its life."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    """Its worktree is made or set up, or its next attempt is about to start."""
+    WORKING = "working"
+    CLAIMED = "claimed"
+    """The agent says it is done; the evidence is being gathered."""
+    VERIFYING = "verifying"
+    """The evidence holds; it waits for, or is in, the merge and the checks on the combined tree."""
+    VERIFIED = "verified"
+    """The checks passed on exactly the tree that will be published."""
+    INTEGRATED = "integrated"
+    LANDED = "landed"
+    FAILED = "failed"
+    ESCALATED = "escalated"
+    """Only a person can go on with it."""
+    STOPPED = "stopped"
+
+
+S = Stage
+MOVES: Mapping[Stage, frozenset[Stage]] = {
+    S.QUEUED: frozenset({S.PREPARING, S.STOPPED, S.FAILED, S.ESCALATED}),
+    S.PREPARING: frozenset({S.WORKING, S.FAILED, S.ESCALATED, S.STOPPED}),
+    S.WORKING: frozenset({S.CLAIMED, S.PREPARING, S.FAILED, S.ESCALATED, S.STOPPED}),
+    S.CLAIMED: frozenset({S.VERIFYING, S.PREPARING, S.FAILED, S.ESCALATED, S.STOPPED}),
+    S.VERIFYING: frozenset({S.VERIFIED, S.INTEGRATED, S.PREPARING, S.CLAIMED, S.FAILED, S.ESCALATED, S.STOPPED}),
+    S.VERIFIED: frozenset({S.INTEGRATED, S.VERIFYING, S.STOPPED, S.FAILED, S.ESCALATED}),
+    S.INTEGRATED: frozenset({S.LANDED}),
+    S.LANDED: frozenset(),
+    S.FAILED: frozenset({S.QUEUED, S.PREPARING, S.CLAIMED, S.ESCALATED}),
+    S.ESCALATED: frozenset({S.QUEUED, S.PREPARING, S.CLAIMED, S.FAILED}),
+    S.STOPPED: frozenset({S.QUEUED, S.PREPARING, S.CLAIMED}),
+}
+"""Every legal move. A stage may always stay as it is."""
+
+ENDED = frozenset({S.INTEGRATED, S.LANDED, S.FAILED, S.ESCALATED, S.STOPPED})
+"""Stages that nothing leaves without a person or a request."""
+DONE = frozenset({S.INTEGRATED, S.LANDED})
+PROGRESS = (S.QUEUED, S.PREPARING, S.WORKING, S.CLAIMED, S.VERIFYING, S.VERIFIED, S.INTEGRATED, S.LANDED)
+"""Stages on the way, in order."""
+
+
+class Phase(StrEnum):
+    """Where a run as a whole is."""
+
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a running agent waits on."""
+
+    id: str
+    question: bool
+    tool: str
+    text: str
+    payload: str
+    options: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One agent process. Times are wall seconds; `ended_at` None while it lives."""
+
+    id: AttemptId
+    epoch: int
+    session: str
+    resumed: bool
+    agent: str
+    agent_type: AgentType
+    reason: str
+    started_at: float
+    offset: int = 0
+    seen_at: float | None = None
+    """The last sign of its stream."""
+    answered: bool = False
+    version: str = ""
+    model: str = ""
+    tool: str = ""
+    target: str = ""
+    said: str = ""
+    outcome: TurnOutcome | None = None
+    text: str = ""
+    idle: bool = False
+    waits: str = ""
+    resets_at: float | None = None
+    asks: tuple[Ask, ...] = ()
+    stopping: str = ""
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_tokens: int = 0
+    turns: int = 0
+    denied: tuple[str, ...] = ()
+    ended_at: float | None = None
+    exit_code: int | None = None
+    cause: str = ""
+    detail: str = ""
+    judged: bool = False
+    """A conclusion was drawn from its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A setup command or a check that runs as a kept process."""
+
+    process: ProcessId
+    workstream: WorkstreamId | None
+    purpose: str
+    command: str
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    command: str
+    outcome: CheckOutcome
+    exit_code: int | None
+    duration_s: float
+    log: str
+    tail: str
+    commit: CommitId
+    tree: TreeId
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """The next attempt, decided and waiting for its time and a free place."""
+
+    reason: str
+    message: str
+    fresh: bool
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitSeen:
+    id: CommitId
+    author: str
+    at: float
+    subject: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkstreamState:
+    """One workstream's present."""
+
+    id: WorkstreamId
+    spec: Workstream
+    stage: Stage = Stage.QUEUED
+    since: float = 0.0
+    """When it came into this stage."""
+    base: CommitId | None = None
+    worktree: str | None = None
+    branch: Branch | None = None
+    setup_done: int = 0
+    setup_tries: int = 0
+    setup_failure: str = ""
+    setup_log: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    retry: Retry | None = None
+    head: CommitId | None = None
+    head_at: float | None = None
+    commits: int = 0
+    history: tuple[CommitSeen, ...] = ()
+    handoff: Handoff | None = None
+    handoff_at: float | None = None
+    handoff_versions: int = 0
+    handoff_problem: str = ""
+    claims: int = 0
+    accepted: CommitId | None = None
+    accepted_at: float = 0.0
+    accepted_order: int = 0
+    files: int = 0
+    added: int = 0
+    deleted: int = 0
+    paths: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    conflict: tuple[str, ...] = ()
+    conflict_onto: CommitId | None = None
+    failed_check: CheckResult | None = None
+    checks: tuple[CheckResult, ...] = ()
+    rejections: int = 0
+    conflicts: int = 0
+    crashes: int = 0
+    patience: int = 0
+    reason: str = ""
+    hint: str = ""
+    commands: tuple[str, ...] = ()
+    answer: str | None = None
+    stopping: bool = False
+    integrated_as: CommitId | None = None
+    started_at: float | None = None
+    integrated_at: float | None = None
+    removed: bool = False
+    """Its worktree was cleaned away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A commit that may become the integration branch's head once every check passed on its tree."""
+
+    workstream: WorkstreamId | None
+    head: CommitId | None
+    onto: CommitId
+    commit: CommitId
+    tree: TreeId
+    passed: int = 0
+    tries: int = 0
+    """Checks of it that were lost and run again."""
+    checked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """A wish to land, on its way."""
+
+    request: str
+    at: float
+    allow_protected: bool
+    expected: CommitId | None = None
+    commit: CommitId | None = None
+    tries: int = 0
+    failed_check: str = ""
+    """What a check said against the target combined with the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An effect that the outside world refused, and how often in a row."""
+
+    count: int
+    at: float
+    reason: str
+    hint: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """One run's present."""
+
+    id: RunId
+    plan: Plan
+    settings: Settings
+    plan_path: str
+    repository: str
+    target: Branch
+    base: CommitId
+    seed: str
+    land_when_done: bool
+    started_at: float
+    phase: Phase = Phase.RUNNING
+    reason: str = ""
+    ended_at: float | None = None
+    integration: CommitId | None = None
+    workstreams: Mapping[WorkstreamId, WorkstreamState] = field(default_factory=dict)
+    open: frozenset[str] = frozenset()
+    """Keys of effects intended and not concluded."""
+    pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    commands: Mapping[ProcessId, Command] = field(default_factory=dict)
+    candidate: Candidate | None = None
+    landing: Landing | None = None
+    landed: CommitId | None = None
+    landed_at: float | None = None
+    land_refusal: str = ""
+    cleaning: Mapping[WorkstreamId, bool] = field(default_factory=dict)
+    """Worktrees to remove; True: by force."""
+    restoring: frozenset[WorkstreamId] = frozenset()
+    number: int = 0
+    """The last event folded in."""
+    at: float = 0.0
+
+
+def live_attempt(workstream: WorkstreamState) -> Attempt | None:
+    """The attempt whose process may be alive."""
+    last = workstream.attempts[-1] if workstream.attempts else None
+    return last if last is not None and last.ended_at is None else None
+
+
+def last_attempt(workstream: WorkstreamState) -> Attempt | None:
+    return workstream.attempts[-1] if workstream.attempts else None
+
+
+def agent_name(state: RunState, workstream: WorkstreamState) -> str:
+    return workstream.spec.agent or state.plan.defaults.agent
+
+
+def cost_usd(workstream: WorkstreamState) -> float:
+    return sum(attempt.cost_usd for attempt in workstream.attempts)
+
+
+def run_cost_usd(state: RunState) -> float:
+    return sum(cost_usd(workstream) for workstream in state.workstreams.values())
+
+
+def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
+    """When the newest sign of progress was seen: the stream, a commit, a handoff, or the start."""
+    signs = (attempt.started_at, attempt.seen_at, workstream.head_at, workstream.handoff_at)
+    return max(at for at in signs if at is not None)
