@@ -7,12 +7,13 @@ A port raises `WtError` for what its caller cannot go on from; foreseen ends (a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, TreeId
+from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted
+from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId
 from wt_orchestrate.domain.plan import AgentSpec
 from wt_orchestrate.domain.signs import Sign
 
@@ -28,6 +29,61 @@ class Clock(Protocol):
 
     def boot(self) -> str:
         """The id of this boot of the machine."""
+
+
+# ---------------------------------------------------------------- the event log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request of a face, waiting to be taken."""
+
+    number: int
+    at: float
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLine:
+    """One run as the list of runs has it."""
+
+    id: RunId
+    started_at: float
+    goal: str
+
+
+class Log(Protocol):
+    """The event log of one repository. Whoever appends facts holds the supervisor's lock; anybody may read and ask."""
+
+    def begin(self, event: RunStarted, *, actor: Actor, now: float) -> Record:
+        """Append the first event of a new run, whose id is chosen here; durable on return."""
+
+    def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
+        """Append records of one run, mark requests as taken and replace the run's view: one transaction, durable on
+        return. Their numbers follow `last_number`; raises StoreUnreadable when somebody else wrote meanwhile."""
+
+    def last_number(self) -> int:
+        """The number of the newest event of any run; 0 in an empty log."""
+
+    def read(self, run: RunId, *, after: int = 0) -> Sequence[Record]:
+        """The events of a run in order, from behind a number."""
+
+    def runs(self) -> Sequence[RunLine]:
+        """All runs, oldest first."""
+
+    def view(self, run: RunId) -> str | None:
+        """The run's view as JSON text, as of its last turn."""
+
+    def ask(self, run: RunId, request: Request, *, now: float) -> int:
+        """Put a request; returns its number. Durable on return."""
+
+    def asked(self, run: RunId) -> Sequence[Asked]:
+        """Requests that were not taken yet, oldest first."""
+
+    def bell(self) -> str:
+        """The path of a file that changes whenever a request was put."""
+
+    def close(self) -> None: ...
 
 
 # ---------------------------------------------------------------- executor: kept processes
@@ -111,6 +167,9 @@ class Executor(Protocol):
 
     def errors(self, process: ProcessId) -> str:
         """The path of its stderr."""
+
+    def tail(self, process: ProcessId, *, errors: bool = False, limit: int = 8192) -> str:
+        """The end of its output (or of its stderr) as text."""
 
     def folder(self, process: ProcessId) -> str:
         """The path of its own folder, made if missing: a place for files it is started with."""
@@ -382,8 +441,9 @@ class Vault(Protocol):
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
         """Compare a merge with both sides: every patch of theirs is in it, nothing that ours had is gone."""
 
-    def checkout(self, *, commit: CommitId, slot: str) -> str:
-        """A throwaway worktree of the vault with exactly that commit's tree; a slot's earlier tree is replaced."""
+    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
+        """A throwaway worktree of the vault with exactly that commit's tree; a slot's earlier tree is replaced.
+        With `keep` a slot that was made for that commit is left as it is."""
 
     def advance(self, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
         """Compare-and-swap a ref; True if it points at `new` afterwards. `old` None: it must not exist."""
@@ -396,6 +456,38 @@ class Vault(Protocol):
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, each with the commit that carries it."""
+
+
+# ---------------------------------------------------------------- handoff files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffFile:
+    """HANDOFF.md as it lies in a worktree; `text` None when there is none; `problem` says why it cannot be read."""
+
+    text: str | None
+    problem: str = ""
+
+
+class Handoffs(Protocol):
+    def read(self, worktree: str) -> HandoffFile:
+        """Read the handoff without following links, bounded; never raises."""
+
+
+# ---------------------------------------------------------------- work beside the turn
+
+
+class Workers(Protocol):
+    """Runs what would hold up the turn. Results come back by `done`, in the turn's own thread."""
+
+    def submit(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+        """Run it soon; whoever waits on the feed is woken when it is done."""
+
+    def done(self) -> Sequence[tuple[str, Sequence[Event] | BaseException]]:
+        """What was finished since the last call, under the key it was submitted with."""
+
+    def close(self) -> None:
+        """Wait for what is under way."""
 
 
 # ---------------------------------------------------------------- watching

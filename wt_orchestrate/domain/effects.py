@@ -101,6 +101,8 @@ class RunCheck:
     commit: CommitId
     process: ProcessId
     check: Check
+    fresh: bool
+    """In a tree made anew, with setup; else in the tree the check before left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,9 +192,16 @@ def effect_key(effect: Effect) -> str:
 
 
 def pins(effect: Effect) -> Mapping[str, str]:
-    """The choices that a restart must make the same way, because the state they were made from moves on."""
+    """What a restart must know of an effect that was under way: choices made from a state that has moved on, and the
+    identity of a process that may have been started."""
     match effect:
         case CreateWorktree(base=base, path=path):
             return {"base": base, "path": path}
+        case StartAttempt(session=session, resume=resume, reason=reason):
+            return {"session": session, "resume": "yes" if resume else "", "reason": reason}
+        case RunSetup(workstream=workstream, command=command):
+            return {"workstream": workstream, "purpose": "setup", "command": command}
+        case RunCheck(workstream=name, check=check):
+            return {"workstream": name or "", "purpose": "check", "command": check.run}
         case _:
             return {}

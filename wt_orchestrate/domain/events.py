@@ -483,6 +483,14 @@ class Landed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetMoved:
+    """The target was moved by somebody else while the landing was on its way."""
+
+    target: Branch
+    expected: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LandRefused:
     """Nothing was changed; `commands` are the way out. `code` is the exit code for the face that asked."""
 
@@ -572,6 +580,7 @@ Event = (
     | IntegrationMoved
     | LandingPrepared
     | Landed
+    | TargetMoved
     | LandRefused
     | WorktreeRemoved
     | WorktreeKept

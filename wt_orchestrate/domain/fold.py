@@ -271,6 +271,8 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
                 before = state.workstreams[name]
                 state = _with(state, _moved(before, replace(before, stage=Stage.LANDED), record.at))
             return state
+        case e.TargetMoved():
+            return replace(state, candidate=None)
         case e.LandRefused(reason=reason):
             candidate_left = state.candidate if state.candidate and state.candidate.workstream else None
             return replace(state, landing=None, candidate=candidate_left, land_refusal=reason)

@@ -130,6 +130,7 @@ def _forward(state: RunState, candidate: Candidate) -> Sequence[Effect]:
                 commit=candidate.commit,
                 process=ProcessId(f"{state.id}.{where}.check.{number}"),
                 check=checks[candidate.passed],
+                fresh=candidate.passed == 0 or candidate.tries > 0,
             ),
         )
     if candidate.workstream is None:

@@ -52,7 +52,9 @@ def takes_place(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether it counts against `limits.agents`."""
     if live_attempt(workstream) is not None:
         return True
-    return workstream.stage is Stage.PREPARING and workstream.retry is None
+    if workstream.stage is not Stage.PREPARING:
+        return False
+    return workstream.retry is None or any(key.startswith(f"start:{state.id}.{workstream.id}.") for key in state.open)
 
 
 def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:

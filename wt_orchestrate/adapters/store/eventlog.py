@@ -17,7 +17,7 @@ from wt_orchestrate.adapters.store.migrations import migrate
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
 from wt_orchestrate.domain.ids import RunId
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports import Asked, Entry, RunLine
+from wt_orchestrate.ports import Asked, RunLine
 
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 _VERSION = 1
@@ -41,23 +41,25 @@ class SqliteLog:
         with self._writing() as connection:
             cursor = connection.execute("INSERT INTO runs (started_at, goal) VALUES (?, ?)", (now, event.plan.goal))
             run = RunId(f"r{cursor.lastrowid}")
-            return self._insert(run, Entry(actor=actor, cause="", event=event), now)
+            record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
+            self._insert(record)
+        return record
 
-    def append(
-        self, run: RunId, entries: Sequence[Entry], *, now: float, taken: Sequence[int] = (), view: str | None = None
-    ) -> Sequence[Record]:
-        """Append events, mark requests as taken and replace the view, in one transaction."""
+    def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
+        """Append records, mark requests as taken and replace the view, in one transaction."""
+        if not records:
+            return
         with self._writing() as connection:
-            records = [self._insert(run, entry, now) for entry in entries]
+            for record in records:
+                self._insert(record)
             connection.executemany("UPDATE requests SET taken = 1 WHERE number = ?", [(number,) for number in taken])
             if view is not None:
-                self._show(run, view)
-        return records
+                self._show(records[-1], view)
 
-    def show(self, run: RunId, view: str) -> None:
-        """Replace the run's view."""
-        with self._writing():
-            self._show(run, view)
+    def last_number(self) -> int:
+        """The number of the newest event of any run."""
+        row = self._connection.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
+        return int(row[0])
 
     def read(self, run: RunId, *, after: int = 0) -> Sequence[Record]:
         """The events of a run in order, from behind a number."""
@@ -87,7 +89,14 @@ class SqliteLog:
                 "INSERT INTO requests (run, at, type, body) VALUES (?, ?, ?, ?)",
                 (run, now, type(request).__name__, msgspec.json.encode(request)),
             )
-            return int(cursor.lastrowid or 0)
+            number = int(cursor.lastrowid or 0)
+        with open(self.bell(), "w", encoding="ascii") as bell:
+            bell.write(f"{number}\n")
+        return number
+
+    def bell(self) -> str:
+        """The path of a file that changes whenever a request was put."""
+        return f"{self._path}.asked"
 
     def asked(self, run: RunId) -> Sequence[Asked]:
         """Requests that were not taken yet, oldest first."""
@@ -99,29 +108,29 @@ class SqliteLog:
     def close(self) -> None:
         self._connection.close()
 
-    def _insert(self, run: RunId, entry: Entry, now: float) -> Record:
-        event = entry.event
-        cursor = self._connection.execute(
-            "INSERT INTO events (run, at, actor, workstream, cause, type, version, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    def _insert(self, record: Record) -> None:
+        event = record.event
+        self._connection.execute(
+            "INSERT INTO events (number, run, at, actor, workstream, cause, type, version, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                run,
-                now,
-                entry.actor.value,
+                record.number,
+                record.run,
+                record.at,
+                record.actor.value,
                 workstream_of(event),
-                entry.cause,
+                record.cause,
                 type(event).__name__,
                 _VERSION,
                 msgspec.json.encode(event),
             ),
         )
-        number = int(cursor.lastrowid or 0)
-        return Record(number=number, at=now, actor=entry.actor, run=run, cause=entry.cause, event=event)
 
-    def _show(self, run: RunId, view: str) -> None:
+    def _show(self, last: Record, view: str) -> None:
         self._connection.execute(
-            "INSERT INTO views (run, number, body) VALUES (?, (SELECT coalesce(max(number), 0) FROM events), ?)"
+            "INSERT INTO views (run, number, body) VALUES (?, ?, ?)"
             " ON CONFLICT (run) DO UPDATE SET number = excluded.number, body = excluded.body",
-            (run, view),
+            (last.run, last.number, view),
         )
 
     @contextmanager

@@ -14,7 +14,7 @@ from wt_orchestrate.errors import StoreUnreadable
 def _first(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE runs (number INTEGER PRIMARY KEY, started_at REAL NOT NULL, goal TEXT NOT NULL)")
     connection.execute(
-        "CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, at REAL NOT NULL,"
+        "CREATE TABLE events (number INTEGER PRIMARY KEY, run TEXT NOT NULL, at REAL NOT NULL,"
         " actor TEXT NOT NULL, workstream TEXT, cause TEXT NOT NULL, type TEXT NOT NULL, version INTEGER NOT NULL,"
         " body BLOB NOT NULL)"
     )

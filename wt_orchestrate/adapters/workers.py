@@ -1,0 +1,44 @@
+"""Threads for what would hold up the turn: checkouts, merges, fetches, starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+
+from wt_orchestrate.domain.events import Event
+
+Result = tuple[str, Sequence[Event] | BaseException]
+
+
+class ThreadWorkers:
+    """A few threads; every result goes through one queue that the turn empties. `wake` ends the turn's wait."""
+
+    def __init__(self, wake: Callable[[], None], *, threads: int = 4) -> None:
+        self._wake = wake
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="wto")
+        self._results: SimpleQueue[Result] = SimpleQueue()
+
+    def submit(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+        """Run it soon."""
+        self._pool.submit(self._run, key, work)
+
+    def done(self) -> Sequence[Result]:
+        """What was finished since the last call."""
+        results: list[Result] = []
+        while True:
+            try:
+                results.append(self._results.get_nowait())
+            except Empty:
+                return results
+
+    def close(self) -> None:
+        """Wait for what is under way; what was not begun is dropped, to be asked for again."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+        try:
+            self._results.put((key, work()))
+        except BaseException as error:  # noqa: BLE001 - the turn decides what an error means, in its own thread
+            self._results.put((key, error))
+        self._wake()

@@ -1,0 +1,122 @@
+"""Landing: the target moves to what the integration branch holds, or nothing changes and the person is told the way out.
+
+When the target has moved since the run began, what lands is their combination, merged in memory, proven and checked like
+any candidate. The target only ever moves forward, from exactly the commit the candidate was built on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wt_orchestrate.domain import effects as f
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.graph import scope_matches
+from wt_orchestrate.domain.ids import CommitId, branch_ref, integration_branch
+from wt_orchestrate.domain.state import RunState, Stage
+from wt_orchestrate.engine.world import World, pin_ref, short
+from wt_orchestrate.errors import ExitCode, Refused
+from wt_orchestrate.ports import Landed, LandOutcome
+
+
+def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> Sequence[e.Event]:
+    """What would land: the integration head where the target has not moved, else both merged."""
+    ref = f"refs/wto/target/{effect.target}"
+    target = world.vault.fetch({branch_ref(effect.target): ref}).get(ref)
+    if target is None:
+        raise Refused(f"the target branch {effect.target} does not exist any more", hint=f"git branch {effect.target}")
+    protected = _protected(state, target, effect.integration, world)
+    if protected and not effect.allow_protected:
+        return (
+            e.LandRefused(
+                reason=f"protected paths were changed: {', '.join(protected[:10])}",
+                code=ExitCode.NEEDS_PERSON,
+                commands=(f"git diff {target[:12]}...{integration_branch(state.id)}", "wto land --allow-protected"),
+                paths=protected,
+            ),
+        )
+    if world.vault.is_ancestor(target, effect.integration):
+        tree = world.vault.tree(effect.integration)
+        return (e.LandingPrepared(expected=target, commit=effect.integration, tree=tree, checked=True),)
+    return _combined(effect, state, world, target)
+
+
+def _protected(state: RunState, target: CommitId, integration: CommitId, world: World) -> tuple[str, ...]:
+    changes = world.vault.changes(base=target, head=integration)
+    paths = {path for change in changes for path in (change.path, change.old) if path}
+    return tuple(sorted(path for path in paths if scope_matches(state.settings.protected, path)))
+
+
+def _combined(
+    effect: f.PrepareLanding, state: RunState, world: World, target: CommitId
+) -> Sequence[e.Event]:
+    merge = world.vault.merge(
+        ours=target,
+        theirs=effect.integration,
+        message=f"Land run {state.id} on {effect.target}\n\nWto-Run: {state.id}\n",
+        at=effect.at,
+        pin=pin_ref(state.id, "landing"),
+    )
+    branch = integration_branch(state.id)
+    by_hand = (f"git switch {effect.target}", f"git merge {branch}", "resolve the conflicts, then git commit")
+    if merge.commit is None or merge.tree is None:
+        return (
+            e.LandRefused(
+                reason=f"{effect.target} moved and now conflicts with the run in {', '.join(merge.conflicts[:10])}",
+                code=ExitCode.CONFLICT,
+                commands=by_hand,
+                paths=merge.conflicts,
+            ),
+        )
+    proof = world.vault.prove(merge=merge.commit, ours=target, theirs=effect.integration)
+    if proof.lost:
+        return (
+            e.ProofFailed(workstream=None, commit=merge.commit, lost=proof.lost),
+            e.LandRefused(
+                reason=f"merging {effect.target} with the run would lose {', '.join(proof.lost[:10])}",
+                code=ExitCode.CONFLICT,
+                commands=by_hand,
+            ),
+        )
+    return (e.LandingPrepared(expected=target, commit=merge.commit, tree=merge.tree, checked=False),)
+
+
+def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
+    """Move the target, taking a clean checkout of it along."""
+    branch = integration_branch(state.id)
+    published = world.repository.resolve(branch)
+    if published != effect.commit:
+        world.repository.publish(vault=world.vault.path(), branch=branch, new=effect.commit, expected=published)
+    world.vault.archive(f"target/{effect.target}", effect.expected)
+    landed = world.repository.land(target=effect.target, new=effect.commit, expected=effect.expected)
+    match landed.outcome:
+        case LandOutcome.MOVED | LandOutcome.ALREADY:
+            return (
+                e.Landed(
+                    target=effect.target,
+                    commit=effect.commit,
+                    before=effect.expected,
+                    where=landed.where,
+                    workstreams=tuple(ws.id for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED),
+                ),
+            )
+        case LandOutcome.STALE:
+            return (e.TargetMoved(target=effect.target, expected=effect.expected),)
+        case LandOutcome.DIRTY:
+            return (_dirty(effect, landed),)
+        case LandOutcome.REFUSED:
+            reason = f"git refused to move {effect.target}: {landed.detail or 'no reason given'}"
+            commands = (f"cd {landed.where}" if landed.where else "git status", f"git merge --ff-only {branch}")
+            return (e.LandRefused(reason=reason, code=ExitCode.CONFLICT, commands=commands),)
+
+
+def _dirty(effect: f.Land, landed: Landed) -> e.LandRefused:
+    paths = ", ".join(landed.paths[:10]) or "affected paths"
+    return e.LandRefused(
+        reason=(
+            f"{effect.target} is checked out in {landed.where} with uncommitted changes in {paths}; "
+            f"nothing was changed ({short(effect.commit)} is ready)"
+        ),
+        code=ExitCode.CONFLICT,
+        commands=(f"cd {landed.where}", "commit the changes or put them aside", "wto land"),
+        paths=landed.paths,
+    )

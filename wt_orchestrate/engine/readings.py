@@ -1,0 +1,141 @@
+"""Looking: what is read afresh from the outside world, for `observation` to compare with what is known.
+
+A look costs a few file reads; only a branch that moved costs git commands (its commits are fetched into the vault before
+anybody is told of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wt_orchestrate.domain.events import CommitLine
+from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, branch_ref
+from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, ProcessEnd, StreamRead
+from wt_orchestrate.domain.state import Attempt, RunState, Stage, WorkstreamState, live_attempt
+from wt_orchestrate.engine.world import World, archive_name, head_ref
+from wt_orchestrate.errors import WtError
+from wt_orchestrate.ports import ProcessState, SignReader, Watched
+
+_TAIL = 8_192
+_CHUNK = 1 << 20
+_WATCHED_STAGES = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.ESCALATED, Stage.FAILED, Stage.STOPPED})
+
+
+def watched(state: RunState, world: World) -> frozenset[Watched]:
+    """The files whose change means: look again."""
+    wanted = {Watched(key="requests", path=world.log.bell())}
+    for process in live_processes(state):
+        wanted.add(Watched(key=f"stream:{process}", path=world.executor.output(process)))
+        wanted.add(Watched(key=f"exit:{process}", path=f"{world.executor.folder(process)}/exit.json"))
+    for ws in state.workstreams.values():
+        if ws.worktree is not None and ws.branch is not None and not ws.removed and ws.stage in _WATCHED_STAGES:
+            wanted.add(Watched(key=f"handoff:{ws.id}", path=f"{ws.worktree}/HANDOFF.md"))
+            wanted.add(Watched(key="branches", path=f"{world.common_dir}/logs/{branch_ref(ws.branch)}"))
+    return frozenset(wanted)
+
+
+def live_processes(state: RunState) -> tuple[ProcessId, ...]:
+    """Every kept process that has not been seen to end."""
+    attempts = (live_attempt(ws) for ws in state.workstreams.values())
+    return (*(ProcessId(attempt.id) for attempt in attempts if attempt is not None), *state.commands)
+
+
+# ---------------------------------------------------------------- branches and handoffs
+
+
+def read_branches(state: RunState, world: World) -> Iterator[BranchRead]:
+    """The heads of all workstreams' branches that moved, once the vault holds them."""
+    heads = world.repository.heads(f"wto/{state.id}/")
+    moved = {
+        ws.id: heads[ws.branch]
+        for ws in state.workstreams.values()
+        if ws.branch is not None and ws.base is not None and heads.get(ws.branch, ws.head) != ws.head
+    }
+    if not moved:
+        return
+    fetched = world.vault.fetch(_refspecs(state, moved))
+    for name in moved:
+        head = fetched.get(head_ref(state.id, name))
+        if head is not None:
+            yield _branch(state.workstreams[name], head, state, world)
+
+
+def _refspecs(state: RunState, moved: Mapping[WorkstreamId, CommitId]) -> Mapping[str, str]:
+    return {
+        branch_ref(branch): head_ref(state.id, name)
+        for name in moved
+        if (branch := state.workstreams[name].branch) is not None
+    }
+
+
+def _branch(ws: WorkstreamState, head: CommitId, state: RunState, world: World) -> BranchRead:
+    assert ws.base is not None
+    world.vault.archive(archive_name(state.id, ws.id), head)
+    known = ws.head or ws.base
+    forward = world.vault.is_ancestor(known, head)
+    commits = world.vault.commits(base=known if forward else ws.base, head=head)
+    lines = tuple(
+        CommitLine(id=commit.id, author=commit.author, at=commit.at, subject=commit.subject, paths=commit.paths[:50])
+        for commit in commits
+    )
+    count = ws.commits + len(lines) if forward else len(lines)
+    return BranchRead(workstream=ws.id, head=head, count=count, commits=lines, rewritten=not forward)
+
+
+def read_handoff(ws: WorkstreamState, world: World) -> HandoffRead | None:
+    """The handoff of a workstream that has a worktree."""
+    if ws.worktree is None or ws.removed:
+        return None
+    file = world.handoffs.read(ws.worktree)
+    return HandoffRead(workstream=ws.id, text=file.text, problem=file.problem)
+
+
+# ---------------------------------------------------------------- processes
+
+
+def read_stream(ws: WorkstreamState, attempt: Attempt, reader: SignReader, world: World) -> StreamRead | None:
+    """The next stretch of an attempt's stream; None when there is no whole new line."""
+    read = world.executor.read(ProcessId(attempt.id), offset=attempt.offset, limit=_CHUNK)
+    if read.offset == attempt.offset:
+        return None
+    signs = tuple(sign for line in read.lines for sign in reader.read(line))
+    return StreamRead(workstream=ws.id, attempt=AttemptId(attempt.id), offset=read.offset, signs=signs)
+
+
+def primed(reader: SignReader, attempt: Attempt, world: World) -> SignReader:
+    """A reader that has seen the stream up to what is known: after a restart it remembers what it must subtract."""
+    offset = 0
+    while offset < attempt.offset:
+        read = world.executor.read(ProcessId(attempt.id), offset=offset, limit=_CHUNK)
+        if read.offset == offset:
+            break
+        for line in read.lines:
+            reader.read(line)
+        offset = read.offset
+    return reader
+
+
+def read_end(process: ProcessId, world: World) -> ProcessEnd | None:
+    """How a process ended, after the last of its descendants is gone; None while its keeper lives."""
+    report = world.executor.poll(process)
+    if report.state is ProcessState.RUNNING:
+        return None
+    lost = report.state is not ProcessState.EXITED
+    if lost:
+        try:
+            report = world.executor.end(process)
+        except WtError:
+            return None
+    now = world.clock.now()
+    return ProcessEnd(
+        process=process,
+        kind=EndKind.LOST if lost else EndKind.EXITED,
+        exit_code=report.exit_code,
+        cause=report.cause,
+        started_at=report.started_at or now,
+        ended_at=report.ended_at or now,
+        survivors=report.survivors,
+        detail=world.executor.tail(process, errors=True, limit=2_000) if report.exit_code else "",
+        log=world.executor.output(process),
+        tail=world.executor.tail(process, limit=_TAIL),
+    )

@@ -1,0 +1,60 @@
+"""Starting after a crash: what was under way is looked for in the world, never guessed.
+
+Most effects need nothing here: the machine asks again for what should be true, and each effect first looks whether it
+already happened. Only a process may have been started that nobody wants any more (the run was stopped meanwhile), so for
+each such intention the executor is asked, and a process that exists is written down before anything is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import AttemptId, ProcessId, WorkstreamId
+from wt_orchestrate.domain.settings import agent_spec
+from wt_orchestrate.domain.state import RunState, agent_name
+from wt_orchestrate.engine.world import World
+from wt_orchestrate.ports import ProcessReport, ProcessState
+
+
+def recovered(state: RunState, world: World) -> Iterator[tuple[str, e.Event]]:
+    """The facts that were not logged before the crash, each with the key of the effect it came from."""
+    for key in sorted(state.open):
+        kind, _, name = key.partition(":")
+        if kind not in {"start", "command"}:
+            continue
+        report = world.executor.poll(ProcessId(name))
+        if report.state is ProcessState.ABSENT:
+            continue
+        pinned = state.pins.get(key, {})
+        started = _attempt(state, name, pinned, report) if kind == "start" else _command(name, pinned)
+        yield key, started
+
+
+def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: ProcessReport) -> e.Event:
+    _, workstream, epoch = name.split(".")
+    ws = state.workstreams[WorkstreamId(workstream)]
+    agent = agent_name(state, ws)
+    spec = agent_spec(agent, plan_agents=state.plan.agents, settings=state.settings)
+    assert spec is not None
+    return e.AttemptStarted(
+        workstream=ws.id,
+        attempt=AttemptId(name),
+        epoch=int(epoch),
+        session=pinned.get("session", ""),
+        resumed=bool(pinned.get("resume")),
+        agent=agent,
+        agent_type=spec.type,
+        reason=pinned.get("reason", ""),
+        started_at=report.started_at or state.at,
+    )
+
+
+def _command(name: str, pinned: Mapping[str, str]) -> e.Event:
+    workstream = pinned.get("workstream")
+    return e.CommandStarted(
+        workstream=WorkstreamId(workstream) if workstream else None,
+        process=ProcessId(name),
+        purpose=pinned.get("purpose", "check"),
+        command=pinned.get("command", ""),
+    )

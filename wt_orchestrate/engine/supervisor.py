@@ -1,0 +1,275 @@
+"""The turn: hints and results become readings, readings become events, events fold into state, effects follow.
+
+One thread turns; whatever may take long runs on workers whose results come back as readings of a later turn. All events
+of a turn are one transaction, and an effect is begun only after its intention is in the log. The supervisor may be killed
+at any instruction: everything it knows is in the log, and everything it started is owned by a keeper.
+
+Only the holder of the supervisor's lock may make one of these; it takes no lock itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import Effect, effect_key, pins
+from wt_orchestrate.domain.fold import fold, fold_all
+from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
+from wt_orchestrate.domain.machine import decide, quiet
+from wt_orchestrate.domain.observation import Reading, observe
+from wt_orchestrate.domain.plan import seconds
+from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, live_attempt
+from wt_orchestrate.domain.view import render_view
+from wt_orchestrate.engine.perform import perform
+from wt_orchestrate.engine.readings import (
+    live_processes,
+    primed,
+    read_branches,
+    read_end,
+    read_handoff,
+    read_stream,
+    watched,
+)
+from wt_orchestrate.engine.recovery import recovered
+from wt_orchestrate.engine.world import World
+from wt_orchestrate.errors import GitFailed, InvariantBroken, NotFound, Refused, WtError
+from wt_orchestrate.ports import SignReader
+
+_STREAM_PAUSE_S = 0.25
+"""A busy stream is read at most this often."""
+_SHORT_S = 0.2
+_LONG_S = 1.0
+
+
+class Supervisor:
+    """Turns one run. `show` is told every record once it is durable."""
+
+    def __init__(self, world: World, run: RunId, *, show: Callable[[e.Record], None]) -> None:
+        self._world = world
+        self._show = show
+        self._run = run
+        state = fold_all(world.log.read(run))
+        if state is None:
+            raise NotFound(f"there is no run {run}", hint="wto status --all")
+        self._state = state
+        self._number = world.log.last_number()
+        self._pending: list[e.Record] = []
+        self._taken: list[int] = []
+        self._under_way: set[str] = set()
+        self._readers: dict[ProcessId, SignReader] = {}
+        self._handoffs: dict[WorkstreamId, str] = {}
+        self._streams_due: dict[ProcessId, float] = {}
+        self._polled_at = 0.0
+
+    @property
+    def state(self) -> RunState:
+        return self._state
+
+    def open(self) -> None:
+        """Take the run up: write down what happened while nobody looked, then turn once."""
+        world = self._world
+        started = e.SupervisorStarted(pid=world.pid, boot=world.boot, version=world.version)
+        self._note(started, actor=e.Actor.SUPERVISOR, cause="")
+        for key, event in recovered(self._state, world):
+            self._note(event, actor=e.Actor.SUPERVISOR, cause=key)
+            self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+        self._look(everything=True, hints=frozenset())
+        self._decide()
+
+    def turn(self, timeout_s: float) -> None:
+        """Wait for something to happen, at most so long, and do what follows."""
+        hints = self._world.feed.wait(min(timeout_s, self._patience()))
+        now = self._world.clock.elapsed()
+        everything = now - self._polled_at >= (seconds(self._state.settings.poll) or _LONG_S)
+        self._results()
+        self._look(everything=everything, hints=hints)
+        self._decide()
+
+    def run(self, until: Callable[[RunState], bool] = quiet) -> None:
+        """Turn until this holds and nothing is left under way."""
+        while not (until(self._state) and not self._under_way):
+            self.turn(_LONG_S)
+
+    def close(self) -> None:
+        """Wait for the workers and write down what they brought; agents go on."""
+        self._world.workers.close()
+        self._results()
+        self._commit()
+
+    # ------------------------------------------------------------ readings
+
+    def _patience(self) -> float:
+        streams = self._state.workstreams.values()
+        if self._streams_due or self._state.failures or any(ws.stage is Stage.PREPARING for ws in streams):
+            return _SHORT_S
+        return _LONG_S
+
+    def _results(self) -> None:
+        for key, result in self._world.workers.done():
+            self._under_way.discard(key)
+            if not isinstance(result, BaseException):
+                for event in result:
+                    self._note(event, actor=e.Actor.SUPERVISOR, cause=key)
+                self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+            elif isinstance(result, WtError):
+                final = isinstance(result, Refused | NotFound)
+                failed = e.EffectFailed(key=key, reason=result.message, hint=result.hint, final=final)
+                self._note(failed, actor=e.Actor.SUPERVISOR, cause=key)
+            else:
+                raise result
+
+    def _look(self, *, everything: bool, hints: frozenset[str]) -> None:
+        """Read afresh what was hinted at, or all of it."""
+        if everything:
+            self._polled_at = self._world.clock.elapsed()
+        if everything or "requests" in hints:
+            self._requests()
+        ended = [name for name in live_processes(self._state) if everything or f"exit:{name}" in hints]
+        for workstream in list(self._state.workstreams.values()):
+            if everything or f"handoff:{workstream.id}" in hints:
+                self._handoff(workstream)
+        if everything or "branches" in hints:
+            self._branches()
+        self._streams(everything=everything, hints=hints)
+        for process in ended:
+            self._end(process)
+
+    def _requests(self) -> None:
+        for asked in self._world.log.asked(self._run):
+            if asked.number in self._taken:
+                continue
+            self._taken.append(asked.number)
+            self._note(asked.request, actor=e.Actor.PERSON, cause=f"request:{asked.number}")
+
+    def _handoff(self, workstream: WorkstreamState) -> None:
+        reading = read_handoff(workstream, self._world)
+        if reading is not None:
+            self._observe((reading,), actor=e.Actor.AGENT)
+
+    def _branches(self) -> None:
+        if all(ws.base is None for ws in self._state.workstreams.values()):
+            return
+        try:
+            readings = list(read_branches(self._state, self._world))
+        except GitFailed:
+            return  # a ref was locked or moved while it was read; the next look reads it again
+        self._observe(readings, actor=e.Actor.AGENT)
+
+    def _streams(self, *, everything: bool, hints: frozenset[str]) -> None:
+        now = self._world.clock.elapsed()
+        for workstream in list(self._state.workstreams.values()):
+            attempt = live_attempt(workstream)
+            if attempt is None:
+                continue
+            process = ProcessId(attempt.id)
+            if everything or f"stream:{process}" in hints:
+                self._streams_due.setdefault(process, now)
+            if self._streams_due.get(process, now + 1) <= now:
+                self._streams_due.pop(process)
+                if self._stream(workstream.id):
+                    self._streams_due[process] = now + _STREAM_PAUSE_S
+
+    def _stream(self, name: WorkstreamId) -> bool:
+        """Read one stretch of the live attempt's stream; whether there was any."""
+        workstream = self._state.workstreams[name]
+        attempt = live_attempt(workstream)
+        if attempt is None:
+            return False
+        process = ProcessId(attempt.id)
+        if process not in self._readers:
+            fresh = self._world.agents[attempt.agent_type].reader()
+            self._readers[process] = primed(fresh, attempt, self._world)
+        reading = read_stream(workstream, attempt, self._readers[process], self._world)
+        if reading is None:
+            return False
+        self._observe((reading,), actor=e.Actor.AGENT)
+        return True
+
+    def _end(self, process: ProcessId) -> None:
+        """Note a process's end, after everything it left has been read."""
+        reading = read_end(process, self._world)
+        if reading is None:
+            return
+        owner = next((ws for ws in self._state.workstreams.values() if _owns(ws, process)), None)
+        if owner is not None:
+            while self._stream(owner.id):
+                pass
+            self._handoff(owner)
+            self._branches()
+            self._readers.pop(process, None)
+        self._streams_due.pop(process, None)
+        self._observe((reading,), actor=e.Actor.SUPERVISOR)
+
+    def _observe(self, readings: Iterable[Reading], *, actor: e.Actor) -> None:
+        for reading in readings:
+            name = getattr(reading, "workstream", None)
+            last = self._last_handoff(name) if name is not None else None
+            for event in observe(self._state, reading, last_handoff=last):
+                if isinstance(event, e.HandoffSeen) and not event.problem:
+                    self._handoffs[event.workstream] = event.text
+                self._note(event, actor=actor, cause="")
+
+    def _last_handoff(self, name: WorkstreamId) -> str | None:
+        """The newest handoff text in the log; it is not part of the state, which holds its parsed form."""
+        if name not in self._handoffs and self._state.workstreams[name].handoff is not None:
+            for record in self._world.log.read(self._run):
+                if isinstance(record.event, e.HandoffSeen) and not record.event.problem:
+                    self._handoffs[record.event.workstream] = record.event.text
+        return self._handoffs.get(name)
+
+    # ------------------------------------------------------------ decisions
+
+    def _decide(self) -> None:
+        now = self._world.clock.now()
+        decision = decide(self._state, now, under_way=frozenset(self._under_way))
+        for _ in range(10_000):
+            if not decision.conclusions:
+                break
+            for event in decision.conclusions:
+                self._note(event, actor=e.Actor.SUPERVISOR, cause="rule")
+            decision = decide(self._state, now, under_way=frozenset(self._under_way))
+        else:
+            raise InvariantBroken("the rules draw conclusions without end", story=[str(decision.conclusions[:3])])
+        self._intend(decision.effects)
+        self._commit()
+        for effect in decision.effects:
+            self._begin(effect)
+        self._world.feed.watch(watched(self._state, self._world))
+
+    def _intend(self, effects: Sequence[Effect]) -> None:
+        wanted = {effect_key(effect) for effect in effects}
+        for key in sorted(self._state.open - self._under_way - wanted):
+            self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+        for effect in effects:
+            key = effect_key(effect)
+            if key not in self._state.open:
+                intended = e.EffectIntended(key=key, effect=type(effect).__name__, pins=pins(effect))
+                self._note(intended, actor=e.Actor.SUPERVISOR, cause="rule")
+
+    def _begin(self, effect: Effect) -> None:
+        key = effect_key(effect)
+        state, world = self._state, self._world
+        self._under_way.add(key)
+        world.workers.submit(key, lambda: perform(effect, state, world))
+
+    def _note(self, event: e.Event, *, actor: e.Actor, cause: str) -> None:
+        """Fold an event in; it becomes durable with the turn."""
+        self._number += 1
+        record = e.Record(
+            number=self._number, at=self._world.clock.now(), actor=actor, run=self._run, cause=cause, event=event
+        )
+        self._state = fold(self._state, record)
+        self._pending.append(record)
+
+    def _commit(self) -> None:
+        if not self._pending:
+            return
+        self._world.log.append(self._pending, taken=self._taken, view=render_view(self._state))
+        told, self._pending, self._taken = self._pending, [], []
+        for record in told:
+            self._show(record)
+
+
+def _owns(workstream: WorkstreamState, process: ProcessId) -> bool:
+    attempt = live_attempt(workstream)
+    return attempt is not None and attempt.id == process

@@ -1,0 +1,55 @@
+"""The outside world as the engine sees it: every port, and the few facts that are fixed for a supervisor's life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
+from wt_orchestrate.domain.plan import AgentType
+from wt_orchestrate.ports import Agent, Clock, Executor, Feed, Handoffs, Log, Repository, Vault, Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything outside. `command_env` is the environment of setup commands and checks, without secrets."""
+
+    clock: Clock
+    log: Log
+    repository: Repository
+    vault: Vault
+    executor: Executor
+    agents: Mapping[AgentType, Agent]
+    handoffs: Handoffs
+    feed: Feed
+    workers: Workers
+    command_env: Mapping[str, str]
+    common_dir: str
+    indexes: str
+    """A folder for index files of ours."""
+    version: str
+    pid: int
+    boot: str
+
+
+def integration_ref(run: RunId) -> str:
+    """The integration branch's true home, in the vault."""
+    return f"refs/wto/integration/{run}"
+
+
+def head_ref(run: RunId, workstream: WorkstreamId) -> str:
+    """Where the vault keeps a workstream's newest head."""
+    return f"refs/wto/heads/{run}/{workstream}"
+
+
+def archive_name(run: RunId, workstream: WorkstreamId) -> str:
+    return f"{run}/{workstream}"
+
+
+def pin_ref(run: RunId, name: str) -> str:
+    """Where a candidate is pinned while it is checked."""
+    return f"refs/wto/train/{run}/{name}"
+
+
+def short(commit: CommitId | None) -> str:
+    return commit[:10] if commit else "none"
