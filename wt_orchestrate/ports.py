@@ -121,7 +121,7 @@ class ProcessState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessReport:
-    """What is known of a kept process. Times are wall seconds; `cause` is exit, stopped or deadline."""
+    """What is known of a kept process. Times are wall seconds; `cause` is exit, stopped, deadline, flood or unstartable."""
 
     id: ProcessId
     state: ProcessState
@@ -131,6 +131,8 @@ class ProcessReport:
     exit_code: int | None = None
     """The exit status, negative for a signal."""
     cause: str = ""
+    detail: str = ""
+    """Why it could not be started, where that is the cause."""
     survivors: int = 0
     """Descendants that had to be killed after it had ended."""
     boot: str = ""

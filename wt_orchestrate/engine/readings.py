@@ -135,7 +135,7 @@ def read_end(process: ProcessId, world: World) -> ProcessEnd | None:
         started_at=report.started_at or now,
         ended_at=report.ended_at or now,
         survivors=report.survivors,
-        detail=world.executor.tail(process, errors=True, limit=2_000) if report.exit_code else "",
+        detail=report.detail or (world.executor.tail(process, errors=True, limit=2_000) if report.exit_code else ""),
         log=world.executor.output(process),
         tail=world.executor.tail(process, limit=_TAIL),
     )

@@ -1,0 +1,1 @@
+"""A small ledger: lines of text to entries, entries to sums."""

@@ -1,0 +1,38 @@
+"""Starting a process of our own that outlives us: the supervisor that `--detach` leaves behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+from wt_orchestrate.errors import WtError
+
+_DEADLINE_S = 20.0
+
+
+def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool]) -> None:
+    """Start it in a session of its own, its output in `log`; returns when `ready` holds.
+
+    Raises WtError with the end of its output when it ends before, or is not ready in time.
+    """
+    with open(log, "ab") as output:
+        child = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
+        )
+    deadline = time.monotonic() + _DEADLINE_S
+    while not ready():
+        if child.poll() is not None:
+            if child.returncode == 0:
+                return
+            raise WtError(f"the supervisor ended at once: {_tail(log)}", hint=f"its output is in {log}")
+        if time.monotonic() > deadline:
+            raise WtError(f"the supervisor did not begin within {_DEADLINE_S:.0f} s", hint=f"its output is in {log}")
+        time.sleep(0.02)
+
+
+def _tail(path: str) -> str:
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - 1_000))
+        return file.read().decode(errors="replace").strip().splitlines()[-1:][0] if os.path.getsize(path) else ""

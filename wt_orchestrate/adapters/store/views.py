@@ -1,0 +1,38 @@
+"""The stored view of a run, read with nothing but sqlite3: what a command that must start fast needs of the log.
+
+Works on a read-only disk, where a database in WAL mode opens only as immutable.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+
+def read_view(path: str, run: str | None) -> tuple[str, str | None] | None:
+    """The run's id (the newest by default) and its view as JSON text; None when there is no such run."""
+    if not os.path.exists(path):
+        return None
+    connection = _open(path)
+    try:
+        if run is None:
+            row = connection.execute("SELECT max(number) FROM runs").fetchone()
+            if row is None or row[0] is None:
+                return None
+            run = f"r{row[0]}"
+        found = connection.execute(
+            "SELECT (SELECT body FROM views WHERE run = ?) FROM runs WHERE 'r' || number = ?", (run, run)
+        ).fetchone()
+        return None if found is None else (run, found[0])
+    finally:
+        connection.close()
+
+
+def _open(path: str) -> sqlite3.Connection:
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    try:
+        connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, timeout=2.0)
+        connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone()
+    except sqlite3.OperationalError:
+        connection = sqlite3.connect(f"file:{quoted}?immutable=1", uri=True)
+    return connection

@@ -1,0 +1,159 @@
+"""Following a run: turning it when nobody else does, or watching the log while somebody does.
+
+Every command that changes something ends up here: it puts its request, then either takes the supervisor's lock and turns
+the loop until what it waits for has happened, or reads the log until the supervisor that is at work has done it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import click
+
+from wt_orchestrate import wiring
+from wt_orchestrate.cli.board import Board
+from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.domain.events import Record, workstream_of
+from wt_orchestrate.domain.fold import fold
+from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.state import Phase, RunState, Stage
+from wt_orchestrate.domain.story import Weight, sentence
+from wt_orchestrate.engine.requests import load_state
+from wt_orchestrate.errors import Busy, ExitCode, Refused
+
+_LOOK_S = 0.1
+_SYMBOLS = {
+    Weight.STEP: "working",
+    Weight.GOOD: "done",
+    Weight.WARNING: "warning",
+    Weight.BAD: "error",
+    Weight.ASKS: "asks",
+    Weight.DETAIL: "detail",
+}
+
+Show = Callable[[Record], None]
+
+
+def follow(
+    site: wiring.Site,
+    run: RunId,
+    *,
+    show: Show,
+    until: Callable[[RunState], bool] = quiet,
+    after: int | None = None,
+) -> RunState:
+    """Turn the run, or watch it being turned, until this holds. Records behind `after` are shown."""
+    while True:
+        try:
+            with wiring.supervise(site, run, show=show) as supervisor:
+                supervisor.run(until)
+                return supervisor.state
+        except Busy:
+            state = _watch(site, run, show=show, until=until, after=after)
+            if state is not None:
+                return state
+
+
+def _watch(
+    site: wiring.Site, run: RunId, *, show: Show, until: Callable[[RunState], bool], after: int | None
+) -> RunState | None:
+    """The state once it holds; None when the supervisor went away before."""
+    log = wiring.open_log(site)
+    try:
+        state = load_state(log, run)
+        seen = state.number
+        for record in log.read(run, after=after) if after is not None else ():
+            show(record)
+        while not until(state):
+            if not wiring.supervised(site):
+                return None
+            time.sleep(_LOOK_S)
+            for record in log.read(run, after=seen):
+                seen = record.number
+                state = fold(state, record)
+                show(record)
+        return state
+    finally:
+        log.close()
+
+
+def require_supervised_or_quiet(site: wiring.Site, state: RunState) -> None:
+    """Refuse to touch a run that was cut off: taking it up is a wish of its own."""
+    if not quiet(state) and not wiring.supervised(site):
+        raise Refused(f"run {state.id} was cut off in the middle", hint="wto resume (or wto stop) first")
+
+
+# ---------------------------------------------------------------- showing
+
+
+@contextmanager
+def display(site: wiring.Site, run: RunId, *, as_json: bool, details: bool = False) -> Iterator[Show]:
+    """How records are shown: a live board on a terminal, else one line each, or JSON lines."""
+    if as_json:
+        yield lambda record: click.echo(event_json(record))
+    elif click.get_text_stream("stdout").isatty():
+        with Board(site, run) as board:
+            yield lambda record: board.tell(event_line(record, details=details))
+    else:
+        yield lambda record: _print(event_line(record, details=details))
+
+
+def _print(line: str | None) -> None:
+    if line is not None:
+        click.echo(line)
+
+
+def event_line(record: Record, *, details: bool = False) -> str | None:
+    """One event as a line for people; None for what is not told."""
+    told = sentence(record.event)
+    if told is None or (told.weight is Weight.DETAIL and not details):
+        return None
+    at = time.strftime("%H:%M:%S", time.localtime(record.at))
+    return f"{at} {symbol(_SYMBOLS[told.weight])} {told.about:<14} {told.text}".rstrip()
+
+
+def workstream_story(site: wiring.Site, run: str, workstream: str) -> Iterator[str]:
+    """The story of one workstream from the log, in order."""
+    log = wiring.open_log(site)
+    for record in log.read(RunId(run)):
+        line = event_line(record, details=True) if workstream_of(record.event) == workstream else None
+        if line is not None:
+            yield line
+    log.close()
+
+
+def event_json(record: Record) -> str:
+    """One event as a JSON line."""
+    body = asdict(record.event)
+    return json.dumps(
+        {
+            "schema": "wto.event/1",
+            "number": record.number,
+            "at": record.at,
+            "actor": record.actor.value,
+            "run": record.run,
+            "workstream": workstream_of(record.event),
+            "cause": record.cause,
+            "type": type(record.event).__name__,
+            "body": body,
+        },
+        ensure_ascii=False,
+        default=str,
+    )
+
+
+def exit_code_of(state: RunState) -> ExitCode:
+    """How a run at rest ends the command that followed it."""
+    stages = {ws.stage for ws in state.workstreams.values()}
+    if stages <= {Stage.INTEGRATED, Stage.LANDED}:
+        return ExitCode.OK
+    if state.phase is Phase.STOPPED and Stage.FAILED not in stages:
+        return ExitCode.INTERRUPTED if Stage.STOPPED in stages else ExitCode.FAILED
+    if Stage.FAILED in stages:
+        return ExitCode.FAILED
+    return ExitCode.NEEDS_PERSON if Stage.ESCALATED in stages else ExitCode.FAILED

@@ -1,0 +1,268 @@
+"""Commands that make a run go on: run, resume, stop, wait, continue, answer."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from wt_orchestrate import wiring
+from wt_orchestrate.cli.following import (
+    display,
+    event_line,
+    exit_code_of,
+    follow,
+)
+from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.cli.status_table import status_lines
+from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.state import ENDED, PROGRESS, Phase, RunState, Stage
+from wt_orchestrate.domain.view import HELD, view
+from wt_orchestrate.engine import requests
+from wt_orchestrate.errors import Busy, ExitCode, WtError
+
+_LOOK_S = 0.1
+_GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, HELD})
+
+
+@click.command()
+@click.argument("plan", type=click.Path(dir_okay=False))
+@click.option("--detach", is_flag=True, help="Leave a supervisor behind and return.")
+@click.option("--land", is_flag=True, help="Land when every workstream is integrated.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.pass_obj
+def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json: bool) -> None:
+    """Run a plan: agents at work in their worktrees, their verified work integrated."""
+    site = wiring.find_site(start)
+    settings = wiring.load_settings(wiring.repository(site).facts())
+    loaded = wiring.load_plan(plan, settings)
+    for warning in loaded.warnings:
+        click.echo(f"{symbol('warning')} {warning}", err=True)
+    log = wiring.open_log(site)
+    if dry_run:
+        for line in wiring.planned_effects(site, loaded, settings, path=plan):
+            click.echo(line)
+        return
+    _require_free(site, log)
+    name = wiring.begin_run(site, log, loaded, settings, path=plan, land=land)
+    log.close()
+    if detach:
+        _leave(site, name, as_json=as_json)
+        return
+    _turn(site, name, as_json=as_json)
+
+
+def _require_free(site: wiring.Site, log: wiring.Log) -> None:
+    """One run at a time: a second one would take the first one's places and integration order."""
+    if wiring.supervised(site):
+        raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
+    runs = log.runs()
+    if runs:
+        state = requests.load_state(log, runs[-1].id)
+        if not quiet(state):
+            raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
+
+
+def _turn(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
+    """Follow a run to its rest in the foreground, then end with its summary and exit code."""
+    try:
+        with display(site, name, as_json=as_json) as show:
+            state = follow(site, name, show=show)
+            if state.land_when_done and all(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
+                _ask_land(site, state)
+                state = follow(site, name, show=show, until=lambda s: s.landing is None and quiet(s))
+    except KeyboardInterrupt:
+        click.echo(
+            f"\n{symbol('warning')} stopped watching {name}; its agents go on\n"
+            f"  {symbol('hint')} To follow it again, run wto resume; to end the agents, run wto stop",
+            err=True,
+        )
+        raise SystemExit(ExitCode.INTERRUPTED) from None
+    if not as_json:
+        _summary(state)
+    raise SystemExit(_code(state))
+
+
+def _ask_land(site: wiring.Site, state: RunState) -> None:
+    log = wiring.open_log(site)
+    requests.ask_land(log, wiring.clock(), state, allow_protected=False)
+    log.close()
+
+
+def _code(state: RunState) -> ExitCode:
+    code = exit_code_of(state)
+    if code is ExitCode.OK and state.land_when_done and state.landed is None:
+        return ExitCode.CONFLICT
+    return code
+
+
+def _summary(state: RunState) -> None:
+    click.echo("")
+    for line in status_lines(view(state), now=time.time(), width=None):
+        click.echo(line)
+
+
+def _leave(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
+    wiring.leave_supervisor(site, name)
+    if as_json:
+        click.echo(json.dumps({"schema": "wto.run/1", "run": name}))
+        return
+    click.echo(f"{symbol('working')} Run {name} goes on in the background")
+    click.echo(f"  {symbol('hint')} To follow it, run wto watch; to end it, run wto stop")
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.pass_obj
+def supervise(start: str, name: str) -> None:
+    """Turn a run without a terminal (what --detach leaves behind)."""
+    site = wiring.find_site(start)
+    follow(site, RunId(name), show=lambda record: click.echo(event_line(record, details=True) or "", nl=True))
+
+
+@click.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--detach", is_flag=True, help="Leave a supervisor behind and return.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.pass_obj
+def resume(start: str, run_name: str | None, detach: bool, as_json: bool) -> None:
+    """Go on with a run that was stopped or cut off; running agents are taken up, never started twice."""
+    site = wiring.find_site(start)
+    log = wiring.open_log(site)
+    name = requests.find_run(log, run_name)
+    state = requests.load_state(log, name)
+    if state.phase is not Phase.RUNNING or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
+        requests.ask_resume(log, wiring.clock(), state)
+    log.close()
+    if detach and not wiring.supervised(site):
+        _leave(site, name, as_json=as_json)
+        return
+    _turn(site, name, as_json=as_json)
+
+
+@click.command()
+@click.argument("workstream", required=False)
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.pass_obj
+def stop(start: str, workstream: str | None, run_name: str | None) -> None:
+    """End the agents of the run, or of one workstream; nothing is lost."""
+    site = wiring.find_site(start)
+    log = wiring.open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    if workstream is None and quiet(state):
+        click.echo(f"{symbol('nothing')} Run {state.id} is {state.phase} already")
+        return
+    number = requests.ask_stop(log, wiring.clock(), state, workstream)
+    log.close()
+
+    def stopped(now: RunState) -> bool:
+        if workstream is not None:
+            return now.number > state.number and now.workstreams[requests.WorkstreamId(workstream)].stage in ENDED
+        return now.phase in {Phase.STOPPED, Phase.FINISHED}
+
+    with display(site, state.id, as_json=False) as show:
+        follow(site, state.id, show=show, until=stopped)
+    what = workstream or f"run {state.id}"
+    click.echo(f"{symbol('done')} Stopped {what} (request {number})\n  {symbol('hint')} To go on, run wto resume")
+
+
+@click.command(name="continue")
+@click.argument("workstream")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.pass_obj
+def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) -> None:
+    """Look at a workstream again after a person mended it in its worktree."""
+    site = wiring.find_site(start)
+    log = wiring.open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    requests.ask_continue(log, wiring.clock(), state, workstream)
+    log.close()
+    _turn(site, state.id, as_json=as_json)
+
+
+@click.command()
+@click.argument("workstream")
+@click.argument("text")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.pass_obj
+def answer(start: str, workstream: str, text: str, run_name: str | None) -> None:
+    """Answer what an agent asked; it goes on with the answer."""
+    site = wiring.find_site(start)
+    log = wiring.open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    requests.ask_answer(log, wiring.clock(), state, workstream, text)
+    log.close()
+    if wiring.supervised(site):
+        click.echo(f"{symbol('done')} The answer is on its way to {workstream}")
+        return
+    _turn(site, state.id, as_json=False)
+
+
+@click.command()
+@click.argument("workstreams", nargs=-1)
+@click.option("--for", "stage", default=Stage.INTEGRATED.value, type=click.Choice([s.value for s in Stage]), show_default=True)
+@click.option("--timeout", type=float, help="Seconds to wait at most.")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def wait(
+    start: str, workstreams: tuple[str, ...], stage: str, timeout: float | None, run_name: str | None, as_json: bool
+) -> None:
+    """Wait until workstreams (all by default) reach a stage: exit 0 reached, 1 they cannot, 124 time ran out."""
+    site = wiring.find_site(start)
+    log = wiring.open_log(site)
+    name = requests.find_run(log, run_name)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        supervised = wiring.supervised(site)
+        text = log.view(name)
+        stages = _stages(json.loads(text) if text else {"workstreams": []}, workstreams)
+        code = _waited(stages, stage, supervised=supervised)
+        if code is None and deadline is not None and time.monotonic() >= deadline:
+            code = ExitCode.TIMED_OUT
+        if code is not None:
+            break
+        time.sleep(_LOOK_S)
+    if as_json:
+        click.echo(json.dumps({"schema": "wto.wait/1", "run": name, "reached": code is ExitCode.OK, "stages": stages}))
+    elif code is not ExitCode.OK:
+        _explain(code, stages, stage, supervised=supervised)
+    raise SystemExit(code)
+
+
+def _stages(seen: dict[str, list[dict[str, str]]], wanted: tuple[str, ...]) -> dict[str, str]:
+    stages = {ws["id"]: ws["stage"] for ws in seen["workstreams"]}
+    if not stages:
+        return {}
+    return {requests.find_workstream(stages, name): stages[name] if name in stages else "" for name in wanted} or stages
+
+
+def _waited(stages: dict[str, str], wanted: str, *, supervised: bool) -> ExitCode | None:
+    """The exit code, once it is known."""
+    if not stages:
+        return None if supervised else ExitCode.FAILED
+    if all(_reached(stage, wanted) for stage in stages.values()):
+        return ExitCode.OK
+    behind = [stage for stage in stages.values() if not _reached(stage, wanted)]
+    if any(stage in _GONE for stage in behind) or not supervised:
+        return ExitCode.FAILED
+    return None
+
+
+def _reached(stage: str, wanted: str) -> bool:
+    order = [known.value for known in PROGRESS]
+    if stage in order and wanted in order:
+        return order.index(stage) >= order.index(wanted)
+    return stage == wanted
+
+
+def _explain(code: ExitCode, stages: dict[str, str], wanted: str, *, supervised: bool) -> None:
+    behind = ", ".join(f"{name} is {stage}" for name, stage in stages.items() if not _reached(stage, wanted))
+    if code is ExitCode.TIMED_OUT:
+        raise WtError(f"time ran out: {behind}", hint="wto status", exit_code=code)
+    why = "" if supervised else " and no supervisor is at work"
+    raise WtError(f"not {wanted}: {behind or 'nothing has started'}{why}", hint="wto status, wto resume", exit_code=code)

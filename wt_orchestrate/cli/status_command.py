@@ -1,0 +1,110 @@
+"""`wto status`: the present of a run, from the stored view. It must start fast, so it imports next to nothing.
+
+Whether the supervisor and the agents are alive is asked of the operating system (their locks), never believed from the
+view: a view whose writer is gone says so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from typing import Any
+
+import click
+
+from wt_orchestrate import wiring
+from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.cli.status_table import status_lines
+from wt_orchestrate.errors import NotFound
+
+
+@click.command()
+@click.argument("workstream", required=False)
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def status(start: str, workstream: str | None, run_name: str | None, as_json: bool) -> None:
+    """Where every workstream is, and the evidence for it; with WORKSTREAM, its story."""
+    site = wiring.find_site(start)
+    found = wiring.stored_view(site, run_name)
+    if found is None:
+        raise NotFound("there is no run in this repository yet" if run_name is None else f"there is no run {run_name}",
+                       hint="wto run plan.yaml")
+    name, text = found
+    view = json.loads(text) if text else _not_begun(name)
+    _look(site, view)
+    if workstream is not None:
+        _story(site, view, workstream, as_json=as_json)
+    elif as_json:
+        click.echo(json.dumps(_dated(view), indent=2, ensure_ascii=False))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in (*_warnings(view), *status_lines(view, now=time.time(), width=width)):
+            click.echo(line)
+
+
+def _not_begun(name: str) -> dict[str, Any]:
+    run = {"id": name, "phase": "running", "reason": "", "cost_usd": 0.0, "budget_usd": None, "wall": "none"}
+    run["integration"] = f"wto/{name}/integration"
+    return {"schema": "wto.status/1", "at": time.time(), "number": 0, "run": run, "workstreams": [], "next": []}
+
+
+def _look(site: wiring.Site, view: dict[str, Any]) -> None:
+    """Add what only the operating system knows: who is alive now, and what is uncommitted."""
+    at_work = wiring.supervised(site)
+    view["run"]["supervisor"] = "at work" if at_work else "none"
+    alive = wiring.living_processes(site, [ws["process"] for ws in view["workstreams"] if ws["process"]])
+    for ws in view["workstreams"]:
+        ws["alive"] = ws["process"] in alive if ws["process"] else None
+        if ws["process"] and not ws["alive"] and not at_work:
+            ws["evidence"].insert(0, {"kind": "process", "text": "its process is gone", "at": None})
+    if not at_work and view["run"]["phase"] in {"running", "stopping"}:
+        view["next"].insert(0, "wto resume")
+
+
+def _warnings(view: dict[str, Any]) -> list[str]:
+    if view["run"]["supervisor"] == "none" and view["run"]["phase"] in {"running", "stopping"}:
+        alive = sum(bool(ws["alive"]) for ws in view["workstreams"])
+        seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view["at"]))
+        return [f"{symbol('warning')} no supervisor is at work since {seen}; {alive} agents are alive"]
+    return []
+
+
+def _dated(view: dict[str, Any]) -> dict[str, Any]:
+    """The view with times as RFC 3339 in UTC and the age of each piece of evidence in seconds."""
+    now = time.time()
+    for ws in view["workstreams"]:
+        for evidence in ws["evidence"]:
+            evidence["age_s"] = round(now - evidence["at"], 3) if evidence["at"] else None
+            evidence["at"] = _rfc3339(evidence["at"])
+        ws["since"] = _rfc3339(ws["since"])
+    for key in ("started_at", "ended_at", "landed_at"):
+        view["run"][key] = _rfc3339(view["run"].get(key))
+    return {**view, "at": _rfc3339(view["at"])}
+
+
+def _rfc3339(at: float | None) -> str | None:
+    if not at:
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03d}Z"
+
+
+def _story(site: wiring.Site, view: dict[str, Any], workstream: str, *, as_json: bool) -> None:
+    known = {ws["id"]: ws for ws in view["workstreams"]}
+    if workstream not in known:
+        raise NotFound(f"there is no workstream {workstream!r} in {view['run']['id']}", hint=f"known: {', '.join(known)}")
+    if as_json:
+        click.echo(json.dumps(_dated({**view, "workstreams": [known[workstream]]}), indent=2, ensure_ascii=False))
+        return
+    ws = known[workstream]
+    click.echo(f"{ws['id']} is {ws['stage']}: {ws['title'] or ws['branch']}")
+    from wt_orchestrate.cli.following import workstream_story  # the whole domain: only a story needs it
+
+    for line in workstream_story(site, view["run"]["id"], workstream):
+        click.echo(line)
+    if ws["worktree"]:
+        click.echo(f"worktree {ws['worktree']} on {ws['branch']}")
+    for command in ws["commands"]:
+        click.echo(f"{symbol('hint')} {command}")

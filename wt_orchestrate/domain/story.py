@@ -1,0 +1,206 @@
+"""Events as sentences: the same words for people on every face.
+
+Text that agents wrote passes through `clean`, so that nothing in it can act on a terminal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain import signs as s
+from wt_orchestrate.domain.signs import TurnOutcome
+from wt_orchestrate.domain.text import clean
+
+
+class Weight(StrEnum):
+    """How much an event matters to somebody who watches."""
+
+    STEP = "step"
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+    ASKS = "asks"
+    DETAIL = "detail"
+    """Told only when the whole story is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """`about` is the workstream, or empty for the run."""
+
+    about: str
+    weight: Weight
+    text: str
+
+
+def sentence(event: e.Event) -> Sentence | None:
+    """An event for people; None for what is only bookkeeping."""
+    told = _run(event) or _work(event) or _verdict(event) or _end(event)
+    if told is None:
+        return None
+    weight, text = told
+    return Sentence(about=e.workstream_of(event) or "", weight=weight, text=_line(text))
+
+
+def _line(text: str, limit: int = 400) -> str:
+    return " ".join(clean(text).split())[:limit]
+
+
+Told = tuple[Weight, str] | None
+
+
+def _run(event: e.Event) -> Told:
+    match event:
+        case e.RunStarted(plan=plan, target=target):
+            return Weight.STEP, f"run started: {plan.goal} ({len(plan.workstreams)} workstreams, target {target})"
+        case e.BaseVaulted(base=base):
+            return Weight.DETAIL, f"the vault holds the base {base[:10]}"
+        case e.SupervisorStarted(pid=pid):
+            return Weight.DETAIL, f"supervisor started as process {pid}"
+        case e.RunStopped(reason=reason):
+            return Weight.WARNING, f"run stopped: {reason}"
+        case e.RunFinished(integrated=done, unfinished=0):
+            return Weight.GOOD, f"run finished: all {done} workstreams are integrated"
+        case e.RunFinished(integrated=done, unfinished=left):
+            return Weight.BAD, f"run finished: {done} workstreams integrated, {left} not"
+        case e.EffectFailed(key=key, reason=reason):
+            return Weight.WARNING, f"{key.partition(':')[0]} was refused: {reason}"
+        case e.StopRequested(reason=reason):
+            return Weight.STEP, f"stop: {reason}"
+        case e.ResumeRequested():
+            return Weight.STEP, "resume was asked for"
+        case e.ContinueRequested():
+            return Weight.STEP, "a person says it can go on"
+        case e.LandRequested():
+            return Weight.STEP, "landing was asked for"
+        case _:
+            return None
+
+
+def _work(event: e.Event) -> Told:
+    match event:
+        case e.WorktreeCreated(path=path, base=base, included=included):
+            came = f", {included} ignored files came along" if included else ""
+            return Weight.STEP, f"worktree made from {base[:10]} at {path}{came}"
+        case e.CommandStarted(purpose=purpose, command=command):
+            return Weight.DETAIL, f"{purpose} started: {command}"
+        case e.SetupFinished(command=command, exit_code=0):
+            return Weight.DETAIL, f"setup passed: {command}"
+        case e.SetupFinished(command=command, exit_code=code):
+            return Weight.BAD, f"setup failed with exit code {code}: {command}"
+        case e.AttemptStarted(epoch=epoch, agent=agent, reason=reason, resumed=resumed):
+            how = "resumes the session" if resumed else "starts"
+            return Weight.STEP, f"attempt {epoch} ({reason}): {agent} {how}"
+        case e.AttemptObserved(outcome=outcome, text=text) if outcome not in {None, TurnOutcome.COMPLETED}:
+            return Weight.WARNING, f"its turn ended: {outcome} {text}"
+        case e.AttemptObserved(waits=waits) if waits:
+            return Weight.WARNING, f"waits: {waits}"
+        case e.AttemptObserved(tool=tool, target=target) if tool:
+            return Weight.DETAIL, f"{tool} {target}"
+        case e.AttemptObserved(said=said) if said:
+            return Weight.DETAIL, f"says: {said}"
+        case e.AttemptAsked(question=True, text=text, options=options):
+            choice = f" ({' | '.join(options)})" if options else ""
+            return Weight.ASKS, f"asks: {text}{choice}"
+        case e.AttemptAsked(tool=tool, text=text):
+            return Weight.DETAIL, f"wants leave for {tool} {text}"
+        case e.AttemptAnswered(allowed=allowed, text=text):
+            return Weight.DETAIL, f"{'allowed' if allowed else 'denied'}: {text}"
+        case e.AttemptStopping(reason=reason):
+            return Weight.DETAIL, f"its agent is asked to end ({reason})"
+        case e.AttemptEnded(cause=cause, exit_code=code, survivors=survivors):
+            left = f", {survivors} left-over processes were ended" if survivors else ""
+            weight = Weight.DETAIL if cause == "exit" and code == 0 else Weight.STEP
+            return weight, f"agent ended ({cause}, exit code {code}){left}"
+        case e.CommitsSeen(commits=commits, rewritten=rewritten, count=count):
+            what = commits[-1].subject if commits else "no new commit"
+            return Weight.STEP, f"{'history rewritten, ' if rewritten else ''}commit {count}: {what}"
+        case e.HandoffSeen(problem=problem) if problem:
+            return Weight.WARNING, f"handoff unreadable: {problem}"
+        case e.HandoffSeen():
+            return Weight.DETAIL, "handoff written"
+        case _:
+            return None
+
+
+def _verdict(event: e.Event) -> Told:
+    match event:
+        case e.ClaimMade(by=by):
+            return Weight.STEP, f"claimed done by the {by}"
+        case e.ClaimAccepted(files=files, added=added, deleted=deleted):
+            return Weight.STEP, f"evidence holds: {files} files +{added} -{deleted}"
+        case e.ClaimRejected(findings=findings):
+            return Weight.WARNING, f"claim rejected: {'; '.join(findings)}"
+        case e.RetryDecided(reason=reason):
+            return Weight.WARNING, f"goes on with another attempt ({reason})"
+        case e.MergeMade(onto=onto, commit=commit):
+            return Weight.DETAIL, f"merged in memory onto {onto[:10]} as {commit[:10]}"
+        case e.MergeConflicted(paths=paths):
+            return Weight.WARNING, f"conflicts with the integration branch in {', '.join(paths)}"
+        case e.ProofFailed(lost=lost):
+            return Weight.BAD, f"the merge would lose {', '.join(lost)}"
+        case e.CheckFinished(command=command, outcome=e.CheckOutcome.PASSED, duration_s=length):
+            return Weight.STEP, f"check passed in {length:.1f} s: {command}"
+        case e.CheckFinished(command=command, outcome=outcome):
+            return Weight.WARNING, f"check {outcome}: {command}"
+        case e.Verified(tree=tree, checks=checks):
+            return Weight.STEP, f"verified: {checks} checks passed on tree {tree[:10]}"
+        case e.Integrated(commit=None):
+            return Weight.GOOD, "integrated (nothing to merge)"
+        case e.Integrated(commit=commit):
+            return Weight.GOOD, f"integrated as {str(commit)[:10]}"
+        case e.IntegrationMoved():
+            return Weight.WARNING, "the integration branch had moved; merging again"
+        case e.IntegrationAdvanced(commit=commit):
+            return Weight.DETAIL, f"the integration branch took in the target, as {commit[:10]}"
+        case _:
+            return None
+
+
+def _end(event: e.Event) -> Told:
+    match event:
+        case e.WorkstreamFailed(reason=reason, hint=hint):
+            return Weight.BAD, f"failed: {reason}{f' ({hint})' if hint else ''}"
+        case e.WorkstreamEscalated(reason=reason):
+            return Weight.ASKS, f"needs a person: {reason}"
+        case e.WorkstreamStopped():
+            return Weight.WARNING, "stopped"
+        case e.Landed(target=target, commit=commit):
+            return Weight.GOOD, f"landed on {target} as {commit[:10]}"
+        case e.TargetMoved(target=target):
+            return Weight.WARNING, f"{target} moved while landing; starting anew"
+        case e.LandRefused(reason=reason):
+            return Weight.BAD, f"landing refused: {reason}"
+        case e.WorktreeRemoved(trash=trash):
+            return Weight.STEP, f"worktree moved to {trash}" if trash else "worktree was gone already"
+        case e.WorktreeKept(reason=reason):
+            return Weight.WARNING, f"worktree kept: {reason}"
+        case e.WorktreeRestored(path=path):
+            return Weight.GOOD, f"worktree made again at {path}"
+        case e.RestoreRefused(reason=reason):
+            return Weight.BAD, f"cannot be restored: {reason}"
+        case _:
+            return None
+
+
+def sign_line(sign: s.Sign) -> str | None:
+    """What an agent's output told, as a line of its log; None for what is only bookkeeping."""
+    match sign:
+        case s.ToolUsed(tool=tool, target=target):
+            return _line(f"> {tool} {target}")
+        case s.Said(text=text):
+            return clean(text)
+        case s.PermissionAsked(tool=tool, target=target):
+            return _line(f"? wants leave for {tool} {target}")
+        case s.QuestionAsked(question=question):
+            return _line(f"? {question}")
+        case s.TurnEnded(outcome=outcome):
+            return f"= turn ended: {outcome}"
+        case s.RetryWaited(reason=reason, delay_s=delay):
+            return f"~ waits {delay:.0f} s: {reason}"
+        case s.Denied(tools=tools):
+            return f"! denied: {', '.join(tools)}"
+        case _:
+            return None
