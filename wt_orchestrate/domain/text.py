@@ -1,0 +1,15 @@
+"""Making text that others wrote harmless to show."""
+
+from __future__ import annotations
+
+import re
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
+    "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"  # bidi, zero-width, tags
+)
+
+
+def clean(text: str) -> str:
+    """The text with every character that could act on a terminal or hide something written out as an escape."""
+    return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text.replace("\r\n", "\n"))
