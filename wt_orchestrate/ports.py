@@ -218,6 +218,14 @@ class AgentVersion:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionCommand:
+    """A command that tells a program's version; no words when the program was not found."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
 class Agent(Protocol):
     """How one type of agent is called and its stream read."""
 
@@ -236,8 +244,11 @@ class Agent(Protocol):
     def answer(self, *, ask: str, payload: str, text: str) -> str:
         """The line that answers a question of the agent."""
 
-    def version(self, spec: AgentSpec) -> AgentVersion:
-        """Look at the agent's program (runs it once)."""
+    def version_command(self, spec: AgentSpec) -> VersionCommand:
+        """How the agent's program is asked for its version."""
+
+    def version(self, spec: AgentSpec, *, path: str, said: str) -> AgentVersion:
+        """What its answer means; `path` is empty when there is no such program."""
 
 
 class SignReader(Protocol):
@@ -333,6 +344,9 @@ class Repository(Protocol):
         """Make the worktree with its branch at base. A half-made one of ours is completed or removed and made again;
         one that is there already is left as it is. Raises Refused when the path or branch belongs to something else."""
 
+    def exclude(self, patterns: Sequence[str]) -> bool:
+        """Keep these names out of everybody's `git status` here (info/exclude); whether anything was added."""
+
     def copy_included(self, *, path: str) -> int:
         """Copy the ignored files that `.worktreeinclude` names from the main worktree; returns how many."""
 
@@ -406,6 +420,9 @@ class Vault(Protocol):
 
     def ensure(self) -> None:
         """Make it if it is missing."""
+
+    def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
+        """Make the index that `dirty` uses warm, right after a worktree was made and before anybody works in it."""
 
     def fetch(self, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
         """Fetch refs (source ref in the user's repository -> ref here), re-hashing everything; what each points at now.

@@ -151,8 +151,12 @@ def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ..
 def agent_version(spec: AgentSpec) -> AgentVersion:
     """What can be said of an agent's program."""
     from wt_orchestrate.adapters.agents.registry import agents
+    from wt_orchestrate.adapters.executor.detached import said
 
-    return agents(dict(os.environ), passed=())[spec.type].version(spec)
+    agent = agents(dict(os.environ), passed=())[spec.type]
+    command = agent.version_command(spec)
+    path = command.argv[0] if command.argv else ""
+    return agent.version(spec, path=path, said=said(command.argv, command.env) if path else "")
 
 
 # ---------------------------------------------------------------- runs

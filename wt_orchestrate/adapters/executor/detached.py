@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from wt_orchestrate.errors import WtError
 
@@ -30,6 +30,15 @@ def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool]) 
         if time.monotonic() > deadline:
             raise WtError(f"the supervisor did not begin within {_DEADLINE_S:.0f} s", hint=f"its output is in {log}")
         time.sleep(0.02)
+
+
+def said(argv: Sequence[str], env: Mapping[str, str], *, timeout_s: float = 30.0) -> str:
+    """What a short command prints; empty when it fails or hangs."""
+    try:
+        ended = subprocess.run(list(argv), env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return ended.stdout.decode(errors="replace") if ended.returncode == 0 else ""
 
 
 def _tail(path: str) -> str:

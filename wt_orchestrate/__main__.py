@@ -1,0 +1,23 @@
+"""The program `wt-orchestrate`, short `wto`."""
+
+from __future__ import annotations
+
+import sys
+
+from wt_orchestrate import __version__
+
+
+def main() -> None:
+    """Run the command line and end with its exit code."""
+    words = sys.argv[1:]
+    if words in (["--version"], ["version"]):
+        print(f"wt-orchestrate {__version__}")
+        return
+    from wt_orchestrate.cli.app import app  # --version must not pay for it
+    from wt_orchestrate.cli.boundary import guarded
+
+    sys.exit(guarded(lambda: app.main(words, prog_name="wto", standalone_mode=False), as_json="--json" in words))
+
+
+if __name__ == "__main__":
+    main()

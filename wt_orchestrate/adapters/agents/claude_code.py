@@ -1,0 +1,185 @@
+"""The Claude Code client as an agent: how it is started, spoken to and asked for its version.
+
+It is started detached and steerable: session id chosen by us, stream-json both ways, permission questions and questions to
+the user as control requests on its output, answered by lines on its input. Its settings are a file we wrote and know to be
+valid (a file with one wrong value would be dropped whole and silently). Settings, hooks and MCP servers that lie in a
+worktree never take effect (`--setting-sources user`, `--strict-mcp-config`); the repository's own CLAUDE.md comes along as
+an appended system prompt, as it was at the base. Facts about the client are in docs/reference/claude-code.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
+from wt_orchestrate.adapters.agents.environment import guarded
+from wt_orchestrate.domain.permissions import allow_rules, deny_rules
+from wt_orchestrate.domain.plan import AgentSpec
+from wt_orchestrate.errors import AgentUnavailable
+from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
+
+OLDEST = (2, 1, 197)
+NEWEST_TRIED = (2, 1, 330)
+_PASSED = frozenset(
+    {
+        "PATH", "HOME", "LANG", "TERM", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+        "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX",
+        "CLAUDE_CODE_USE_FOUNDRY", "CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS", "NODE_EXTRA_CA_CERTS",
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+        "VIRTUAL_ENV",
+    }
+)  # fmt: skip
+_PASSED_PREFIXES = ("LC_", "ANTHROPIC_", "AWS_")
+_CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+_FIXED = {
+    "DISABLE_AUTOUPDATER": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "3",
+}
+_STOP_GRACE_S = 4.0
+_INSTALL = "npm install -g @anthropic-ai/claude-code"
+
+
+class ClaudeCode:
+    """The client; `environment` is the user's, of which it gets what is named above and in `passed`."""
+
+    def __init__(self, environment: Mapping[str, str], *, passed: tuple[str, ...]) -> None:
+        self._environment = environment
+        self._also = passed
+
+    # ------------------------------------------------------------ starting
+
+    def launch(self, start: AgentStart) -> Launch:
+        """The process to start, with its settings written into `start.folder`. Raises AgentUnavailable."""
+        binary = shutil.which(start.spec.binary, path=self._environment.get("PATH", os.defpath))
+        if binary is None:
+            raise AgentUnavailable(
+                f"the Claude Code client {start.spec.binary!r} was not found",
+                hint="npm install -g @anthropic-ai/claude-code, or set binary: of the agent",
+            )
+        files = _write_files(start)
+        session = ("--resume", start.session) if start.resume else ("--session-id", start.session)
+        argv = [
+            binary, "-p", "--output-format", "stream-json", "--verbose", "--input-format", "stream-json",
+            "--replay-user-messages", *session, "--permission-mode", start.spec.permission_mode,
+            "--permission-prompt-tool", "stdio", "--settings", files["settings"], "--setting-sources", "user",
+            "--strict-mcp-config", "--mcp-config", files["mcp"],
+        ]  # fmt: skip
+        if start.instructions:
+            argv += ["--append-system-prompt-file", files["instructions"]]
+        if start.budget_usd is not None:
+            argv += ["--max-budget-usd", f"{start.budget_usd:.4f}"]
+        if start.spec.model:
+            argv += ["--model", start.spec.model]
+        return Launch(
+            id=start.process,
+            argv=tuple(argv),
+            cwd=start.worktree,
+            env=self._env(start),
+            input=True,
+            lines=(_user_line(str(uuid5(NAMESPACE_URL, start.process)), start.prompt),),
+            ask=(_control("stop-1", "interrupt"), _control("stop-2", "end_session")),
+            grace_s=_STOP_GRACE_S,
+        )
+
+    def _env(self, start: AgentStart) -> dict[str, str]:
+        kept = {name: value for name, value in self._environment.items() if self._passes(name)}
+        set_credentials = [name for name in _CREDENTIALS if kept.get(name)]
+        for name in set_credentials[1:]:
+            kept.pop(name)  # with two of them set, which one counts differs by version
+        return {
+            **guarded(kept),
+            **_FIXED,
+            "CLAUDE_CODE_TMPDIR": start.folder,
+            "WTO_HANDOFF": f"{start.worktree}/HANDOFF.md",
+            **start.spec.env,
+            **start.variables,
+        }
+
+    def _passes(self, name: str) -> bool:
+        return name in _PASSED or name in self._also or name.startswith(_PASSED_PREFIXES)
+
+    # ------------------------------------------------------------ speaking
+
+    def reader(self) -> ClaudeStream:
+        """A reader for one process's stream."""
+        return ClaudeStream()
+
+    def message(self, *, message: str, text: str) -> str | None:
+        """The line that gives a running agent a message."""
+        return _user_line(str(uuid5(NAMESPACE_URL, message)), text)
+
+    def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
+        """The line that answers a permission question."""
+        if allow:
+            return _answer(ask, {"behavior": "allow", "updatedInput": json.loads(payload)})
+        return _answer(ask, {"behavior": "deny", "message": reason})
+
+    def answer(self, *, ask: str, payload: str, text: str) -> str:
+        """The line that answers a question of the agent; every question in it gets the same words."""
+        given = json.loads(payload)
+        questions = given.get("questions", []) if isinstance(given, dict) else []
+        answers = {question.get("question", ""): text for question in questions if isinstance(question, dict)}
+        return _answer(ask, {"behavior": "allow", "updatedInput": {**given, "answers": answers}})
+
+    def version_command(self, spec: AgentSpec) -> VersionCommand:
+        """How the client is asked for its version."""
+        path = shutil.which(spec.binary, path=self._environment.get("PATH", os.defpath)) or ""
+        kept = {name: value for name, value in self._environment.items() if self._passes(name)}
+        return VersionCommand(argv=(path, "--version") if path else (), env={**kept, **_FIXED})
+
+    def version(self, spec: AgentSpec, *, path: str, said: str) -> AgentVersion:
+        """What the client's answer means; `path` is empty when there is no such program."""
+        if not path:
+            return AgentVersion(path="", version="", problem=f"{spec.binary} was not found", hint=_INSTALL)
+        version = (said.split() or [""])[0]
+        numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
+        if len(numbers) != 3:
+            return AgentVersion(path=path, version=version, problem="it does not tell its version", hint=_INSTALL)
+        if numbers < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            return AgentVersion(path=path, version=version, problem=f"older than {oldest}, the oldest tried", hint=_INSTALL)
+        return AgentVersion(path=path, version=version)
+
+
+def _write_files(start: AgentStart) -> dict[str, str]:
+    """Settings, MCP configuration and the repository's instructions, as files; their paths."""
+    settings = {
+        "permissions": {
+            "allow": list(allow_rules(start.checks, start.spec.allow)),
+            "deny": list(deny_rules(start.spec.deny)),
+        },
+        "includeCoAuthoredBy": False,
+    }
+    paths = {name: f"{start.folder}/{name}.json" for name in ("settings", "mcp")}
+    paths["instructions"] = f"{start.folder}/instructions.md"
+    for name, text in (
+        ("settings", json.dumps(settings, indent=1)),
+        ("mcp", json.dumps({"mcpServers": {}})),
+        ("instructions", f"The repository's own standing instructions (CLAUDE.md):\n\n{start.instructions}"),
+    ):
+        with open(paths[name], "w", encoding="utf-8") as file:
+            file.write(text)
+    with open(f"{start.folder}/brief.md", "w", encoding="utf-8") as file:
+        file.write(start.prompt)
+    return paths
+
+
+def _user_line(uuid: str, text: str) -> str:
+    return json.dumps({"type": "user", "message": {"role": "user", "content": text}, "uuid": uuid})
+
+
+def _control(request: str, subtype: str) -> str:
+    return json.dumps({"type": "control_request", "request_id": request, "request": {"subtype": subtype}})
+
+
+def _answer(ask: str, response: dict[str, Any]) -> str:
+    body = {"subtype": "success", "request_id": ask, "response": response}
+    return json.dumps({"type": "control_response", "response": body})

@@ -1,0 +1,179 @@
+"""Reading the Claude Code client's stream: one JSON object a line, of which only what is known is believed.
+
+A release comes out almost daily, so every unknown type, subtype and field is normal. Exit codes play no part here. A turn
+counts as completed only when its `result` says success and no error; an API failure also says `success`, with `is_error`.
+Cost and tokens of a turn are what the client says it used since its last result, or, where it gives only totals, the
+difference to the previous result of the same process; so a reader must see a process's stream from its first line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from wt_orchestrate.domain import signs as s
+
+_TARGET_KEYS = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
+_LOGIN = frozenset({"authentication_failed", "billing_error"})
+_PASSING = frozenset({"server_error", "overloaded"})
+_JSON = Mapping[str, Any]
+
+
+class ClaudeStream:
+    """Reads one process's stream."""
+
+    def __init__(self) -> None:
+        self._error = ""
+        self._rejected = False
+        self._totals: dict[str, float] = {}
+
+    def read(self, line: bytes) -> Sequence[s.Sign]:
+        """The signs in a line; none for what is not known or is no JSON object."""
+        if b'"type":"stream_event"' in line[:400]:
+            return ()
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            return ()
+        if not isinstance(value, dict):
+            return ()
+        return tuple(self._signs(value))
+
+    def _signs(self, value: _JSON) -> Iterator[s.Sign]:
+        match value.get("type"):
+            case "system":
+                yield from self._system(value)
+            case "assistant":
+                yield from self._assistant(value)
+            case "user" if value.get("isReplay") is True:
+                yield s.MessageTaken(message=_text(value.get("uuid")))
+            case "control_request":
+                yield from _asked(value)
+            case "rate_limit_event":
+                yield from self._rate_limit(_dict(value.get("rate_limit_info")))
+            case "result":
+                yield from self._result(value)
+
+    def _system(self, value: _JSON) -> Iterator[s.Sign]:
+        match value.get("subtype"):
+            case "init":
+                yield s.Started(
+                    session=_text(value.get("session_id")),
+                    version=_text(value.get("claude_code_version")),
+                    model=_text(value.get("model")),
+                )
+            case "api_retry":
+                reason = f"{_text(value.get('error')) or 'error'} {value.get('error_status') or ''}".strip()
+                yield s.RetryWaited(reason=reason, delay_s=_number(value.get("retry_delay_ms")) / 1000)
+            case "session_state_changed" if value.get("state") == "idle":
+                yield s.Idle()
+            case "permission_denied":
+                yield s.Denied(count=1, tools=(_text(value.get("tool_name")),))
+
+    def _assistant(self, value: _JSON) -> Iterator[s.Sign]:
+        if value.get("error"):
+            self._error = _text(value.get("error"))
+        content = _dict(value.get("message")).get("content")
+        for block in content if isinstance(content, list) else ():
+            if not isinstance(block, dict):
+                continue
+            if block.get("type") == "text" and _text(block.get("text")).strip():
+                yield s.Said(text=_text(block.get("text"))[:500])
+            elif block.get("type") == "tool_use":
+                yield s.ToolUsed(tool=_text(block.get("name")), target=_target(_dict(block.get("input"))))
+
+    def _rate_limit(self, info: _JSON) -> Iterator[s.Sign]:
+        if info.get("status") == "rejected":
+            self._rejected = True
+            resets = info.get("resetsAt")
+            yield s.UsageLimited(resets_at=float(resets) if isinstance(resets, int | float) else None)
+
+    def _result(self, value: _JSON) -> Iterator[s.Sign]:
+        yield self._spent(value)
+        denials = value.get("permission_denials")
+        names = tuple(_text(_dict(each).get("tool_name")) for each in denials) if isinstance(denials, list) else ()
+        if names:
+            yield s.Denied(count=len(names), tools=names)
+        errors = value.get("errors")
+        text = _text(value.get("result")) or "; ".join(map(str, errors if isinstance(errors, list) else ()))
+        yield s.TurnEnded(outcome=self._outcome(value), text=text[:2000])
+        self._error, self._rejected = "", False
+
+    def _outcome(self, value: _JSON) -> s.TurnOutcome:
+        """In the order of what is most certain: the account's limit, the error's name, its status, then the subtype."""
+        subtype, status = _text(value.get("subtype")), value.get("api_error_status")
+        if subtype in {"error_max_turns", "error_max_budget_usd"}:
+            return s.TurnOutcome.LIMIT_REACHED
+        if subtype == "error_during_execution":
+            aborted = _text(value.get("terminal_reason")).startswith("aborted")
+            return s.TurnOutcome.INTERRUPTED if aborted else s.TurnOutcome.FAILED
+        if subtype != "success":
+            return s.TurnOutcome.FAILED
+        if value.get("is_error") is not True:
+            return s.TurnOutcome.COMPLETED
+        if self._rejected or self._error == "rate_limit" or status == 429:
+            return s.TurnOutcome.RATE_LIMITED
+        if self._error in _LOGIN or status in {401, 403}:
+            return s.TurnOutcome.LOGIN_FAILED
+        if self._error in _PASSING or (isinstance(status, int) and status >= 500):
+            return s.TurnOutcome.OVERLOADED
+        unreachable = status is None and self._error in {"", "unknown"} and "prompt" not in _text(value.get("terminal_reason"))
+        return s.TurnOutcome.OVERLOADED if unreachable else s.TurnOutcome.FAILED
+
+    def _spent(self, value: _JSON) -> s.Spent:
+        since = value.get("model_usage_since_last_result")
+        if isinstance(since, dict):
+            step = _sums(since)
+        else:
+            totals = _sums(_dict(value.get("modelUsage")))
+            step = {name: max(0.0, total - self._totals.get(name, 0.0)) for name, total in totals.items()}
+            self._totals = totals
+        return s.Spent(
+            cost_usd=round(step["costUSD"], 6),
+            input_tokens=int(step["inputTokens"]),
+            output_tokens=int(step["outputTokens"]),
+            cache_tokens=int(step["cacheReadInputTokens"] + step["cacheCreationInputTokens"]),
+            turns=int(_number(value.get("num_turns"))),
+        )
+
+
+def _sums(usage: _JSON) -> dict[str, float]:
+    names = ("costUSD", "inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+    return {name: sum(_number(_dict(model).get(name)) for model in usage.values()) for name in names}
+
+
+def _asked(value: _JSON) -> Iterator[s.Sign]:
+    request = _dict(value.get("request"))
+    if request.get("subtype") != "can_use_tool":
+        return
+    given = _dict(request.get("input"))
+    tool, ask, payload = _text(request.get("tool_name")), _text(value.get("request_id")), json.dumps(given)
+    if tool != "AskUserQuestion":
+        yield s.PermissionAsked(ask=ask, tool=tool, target=_target(given), payload=payload)
+        return
+    questions = [_dict(each) for each in given.get("questions", []) if isinstance(each, dict)]
+    text = " / ".join(_text(question.get("question")) for question in questions)
+    first = questions[0].get("options") if questions else None
+    options = tuple(_text(_dict(each).get("label")) for each in first) if isinstance(first, list) else ()
+    yield s.QuestionAsked(ask=ask, question=text[:2000], options=options, payload=payload)
+
+
+def _target(given: _JSON) -> str:
+    """What a tool call is about: its command, path or the like, in one line."""
+    for key in _TARGET_KEYS:
+        if isinstance(given.get(key), str):
+            return " ".join(given[key].split())[:200]
+    return ""
+
+
+def _dict(value: object) -> _JSON:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

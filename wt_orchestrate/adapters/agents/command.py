@@ -1,0 +1,71 @@
+"""The `command` agent: any command line, run in the worktree with its brief in a file.
+
+It is told by environment: WTO_RUN, WTO_WORKSTREAM, WTO_ATTEMPT (a number), WTO_BRIEF (the brief's file) and WTO_HANDOFF
+(where its handoff goes). Exit code 0 is its claim of done unless its handoff says otherwise. It takes no messages: what it
+must know is in the next attempt's brief.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+
+from wt_orchestrate.adapters.agents.environment import guarded
+from wt_orchestrate.domain.plan import AgentSpec
+from wt_orchestrate.domain.signs import Said, Sign
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.errors import InvariantBroken
+from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
+
+_SAID = 500
+
+
+class CommandAgent:
+    """Agents that are a command line; `environment` is the user's."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def launch(self, start: AgentStart) -> Launch:
+        """The process to start; the brief is written into its folder."""
+        brief = f"{start.folder}/brief.md"
+        with open(brief, "w", encoding="utf-8") as file:
+            file.write(start.prompt)
+        env = {
+            **guarded(self._environment),
+            **start.spec.env,
+            **start.variables,
+            "WTO_BRIEF": brief,
+            "WTO_HANDOFF": f"{start.worktree}/HANDOFF.md",
+        }
+        return Launch(id=start.process, argv=("/bin/sh", "-c", start.spec.run), cwd=start.worktree, env=env)
+
+    def reader(self) -> _Lines:
+        """Its output, line by line."""
+        return _Lines()
+
+    def message(self, *, message: str, text: str) -> str | None:
+        """It takes none while it runs."""
+        return None
+
+    def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
+        raise InvariantBroken("a command never asks for leave")
+
+    def answer(self, *, ask: str, payload: str, text: str) -> str:
+        raise InvariantBroken("a command never asks a question")
+
+    def version_command(self, spec: AgentSpec) -> VersionCommand:
+        """The shell it is run by; its version does not matter."""
+        path = shutil.which("sh", path=self._environment.get("PATH", os.defpath)) or ""
+        return VersionCommand(argv=(path, "-c", ":") if path else (), env={})
+
+    def version(self, spec: AgentSpec, *, path: str, said: str) -> AgentVersion:
+        """A command is there when its shell is."""
+        return AgentVersion(path=path, version="", problem="" if path else "there is no sh", hint="install a POSIX shell")
+
+
+class _Lines:
+    def read(self, line: bytes) -> Sequence[Sign]:
+        text = clean(line[: _SAID * 4].decode(errors="replace")).strip()
+        return (Said(text=text[:_SAID]),) if text else ()

@@ -1,0 +1,29 @@
+"""What every agent's environment has, whatever its type: git's automatic clean-up off, the stash refused, a name to find it by.
+
+It is done by environment alone; the user's configuration is never written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+
+from wt_orchestrate.resources import resource
+
+_CONFIG = {"gc.auto": "0", "maintenance.auto": "false"}
+
+
+def guarded(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with git's guards, and without the git and client variables of whoever started us."""
+    env = {name: value for name, value in environment.items() if not name.startswith(("GIT_", "CLAUDECODE", "WTO_"))}
+    path = env.get("PATH", os.defpath)
+    env["PATH"] = f"{resource('hooks', 'agent-bin')}{os.pathsep}{path}"
+    env["WTO_GIT"] = shutil.which("git", path=path) or "/usr/bin/git"
+    env["GIT_TERMINAL_PROMPT"] = "0"
+    env["GIT_EDITOR"] = "true"
+    env["GIT_CONFIG_COUNT"] = str(len(_CONFIG))
+    for number, (key, value) in enumerate(_CONFIG.items()):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env

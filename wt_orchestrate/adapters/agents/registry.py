@@ -1,0 +1,18 @@
+"""The agents there are: one line for each type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wt_orchestrate.adapters.agents.claude_code import ClaudeCode
+from wt_orchestrate.adapters.agents.command import CommandAgent
+from wt_orchestrate.domain.plan import AgentType
+from wt_orchestrate.ports import Agent
+
+
+def agents(environment: Mapping[str, str], *, passed: tuple[str, ...]) -> Mapping[AgentType, Agent]:
+    """Every type of agent, by its name in the plan. `passed` names further variables that clients get."""
+    return {
+        AgentType.CLAUDE_CODE: ClaudeCode(environment, passed=passed),
+        AgentType.COMMAND: CommandAgent(environment),
+    }

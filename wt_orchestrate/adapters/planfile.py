@@ -1,0 +1,299 @@
+"""Plan and settings files to values, every problem with file, line and column.
+
+YAML is read as a tree of nodes with their places: no aliases, no tags, no merge keys, no doubled keys, bounded in size and
+depth; scalars are as in YAML 1.2 (`no`, `off` and `22:22` are words). The tree is then checked against the domain's own
+dataclasses, and the rules across fields (`domain/graph.py`) are asked, so that all problems come at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import pydantic
+import yaml
+
+from wt_orchestrate.domain.graph import Place, Problem, problems
+from wt_orchestrate.domain.plan import Plan
+from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.errors import NotFound, PlanInvalid
+
+MAX_BYTES = 1 << 20
+_MAX_DEPTH = 20
+_MAX_NODES = 100_000
+T = TypeVar("T")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_WORDS: Mapping[str, Any] = {
+    "null": None, "Null": None, "NULL": None, "~": None, "": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_KINDS = {
+    "string_type": "must be text", "int_type": "must be a whole number", "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number", "float_type": "must be a number", "float_parsing": "must be a number",
+    "bool_type": "must be true or false", "bool_parsing": "must be true or false", "tuple_type": "must be a list",
+    "mapping_type": "must be a mapping", "dict_type": "must be a mapping", "dataclass_type": "must be a mapping",
+    "missing": "is missing", "is_instance_of": "must be a mapping",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPlan:
+    """A plan that can be run, with what is doubtful in it, one rendered line each."""
+
+    plan: Plan
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A tree of plain values and where each of them stands; `problems` as found on the way."""
+
+    places: dict[Place, yaml.Mark] = field(default_factory=dict)
+    problems: list[tuple[yaml.Mark | None, Problem]] = field(default_factory=list)
+    nodes: int = 0
+
+
+def load_plan(path: str, settings: Settings) -> LoadedPlan:
+    """The plan in a file. Raises PlanInvalid with every problem, NotFound when there is no such file."""
+    plan, reading = _load(path, Plan)
+    broken = {problem.place for _, problem in reading.problems}
+    if plan is not None:
+        for problem in problems(plan, settings):
+            if problem.place not in broken:
+                reading.problems.append((_mark(reading, problem.place), problem))
+    lines = _rendered(path, reading)
+    if plan is None or any(not problem.warning for _, problem in reading.problems):
+        raise PlanInvalid(lines)
+    return LoadedPlan(plan=plan, warnings=tuple(lines))
+
+
+def load_settings(path: str | None) -> Settings:
+    """The settings in a file; the defaults when there is none. Raises PlanInvalid with every problem."""
+    if path is None:
+        return Settings()
+    settings, reading = _load(path, Settings, empty=Settings())
+    if settings is None or reading.problems:
+        raise PlanInvalid(_rendered(path, reading))
+    for name in ("{run}", "{workstream}"):
+        if name not in settings.worktrees:
+            raise PlanInvalid([f"{path}: worktrees: the path does not hold {name}; write it in, as in the default"])
+    return settings
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema of plan.yaml, made from the model."""
+    return _schema(Plan, "plan.yaml of wt-orchestrate")
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON Schema of .wto/config.yaml, made from the model."""
+    return _schema(Settings, ".wto/config.yaml of wt-orchestrate")
+
+
+def _schema(kind: type, title: str) -> dict[str, Any]:
+    schema = pydantic.TypeAdapter(kind).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _load(path: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None, _Reading]:
+    """The value in a file, or None with the problems that kept it from being one."""
+    reading = _Reading()
+    text = _text(path)
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = clean(str(getattr(error, "problem", None) or error))
+        hint = "mend the YAML there" if "alias" not in said else "write the value out; aliases are not allowed"
+        reading.problems.append((mark, Problem(place=(), message=f"this is no YAML: {said}", hint=hint)))
+        return None, reading
+    except RecursionError:
+        reading.problems.append((None, Problem(place=(), message="it is nested too deeply", hint="flatten it")))
+        return None, reading
+    if node is None and empty is not None:
+        return empty, reading
+    for token in _anchors(text):
+        message = "anchors and aliases are not allowed"
+        reading.problems.append((token, Problem(place=(), message=message, hint="write the value out where it is needed")))
+    if reading.problems:
+        return None, reading
+    value = _plain(node, (), reading, 0)
+    if reading.problems:
+        return None, reading
+    return _checked(kind, value, reading), reading
+
+
+def _text(path: str) -> str:
+    """The file's text. Raises NotFound and PlanInvalid."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"there is no file {path}", hint="wto plan new > plan.yaml") from error
+    except OSError as error:
+        raise PlanInvalid([f"{path}: it cannot be read ({error.strerror}); look at the file"]) from error
+    if len(content) > MAX_BYTES:
+        raise PlanInvalid([f"{path}:1:1: the file is over 1 MiB; move long texts out of the plan"])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        raise PlanInvalid([f"{path}:{line}:{column}: the file is not UTF-8; save it as UTF-8"]) from error
+
+
+def _anchors(text: str) -> Iterator[yaml.Mark]:
+    for token in yaml.scan(text, Loader=_Loader):
+        if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+            yield token.start_mark
+            return
+
+
+def _plain(node: yaml.Node | None, place: Place, reading: _Reading, depth: int) -> Any:
+    """A node as plain values, its places noted."""
+    if node is None:
+        return None
+    reading.nodes += 1
+    reading.places.setdefault(place, node.start_mark)
+    if depth > _MAX_DEPTH or reading.nodes > _MAX_NODES:
+        if not reading.problems:
+            reading.problems.append((node.start_mark, Problem(place=place, message="it is nested too deeply or too large")))
+        return None
+    if node.tag.startswith("!") or "python" in node.tag:
+        problem = Problem(place=place, message=f"the tag {clean(node.tag)} is not allowed", hint="write a plain value")
+        reading.problems.append((node.start_mark, problem))
+        return None
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, place, reading, depth)
+    if isinstance(node, yaml.SequenceNode):
+        return tuple(_plain(child, (*place, number), reading, depth + 1) for number, child in enumerate(node.value))
+    return _scalar(node)
+
+
+def _mapping(node: yaml.MappingNode, place: Place, reading: _Reading, depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            problem = Problem(place=place, message="a key must be a word", hint="write key: value")
+            reading.problems.append((key_node.start_mark, problem))
+            continue
+        key = str(key_node.value)
+        if key in found or key == "<<":
+            what = "merge keys are not allowed" if key == "<<" else f"the key {clean(key)!r} stands twice"
+            hint = "write the keys out" if key == "<<" else "keep one of them"
+            reading.problems.append((key_node.start_mark, Problem(place=(*place, key), message=what, hint=hint)))
+            continue
+        reading.places[(*place, key)] = key_node.start_mark
+        found[key] = _plain(value_node, (*place, key), reading, depth + 1)
+    return found
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text = str(node.value)
+    if node.style not in {None, ""}:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+# ---------------------------------------------------------------- checking
+
+
+def _checked(kind: type[T], value: Any, reading: _Reading) -> T | None:
+    try:
+        return pydantic.TypeAdapter(kind).validate_python(value, strict=False)
+    except pydantic.ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            place = tuple(part for part in error["loc"] if part != "[key]")
+            reading.problems.append((_mark(reading, place), _problem(kind, place, error)))
+            value = _without(value, place, missing=error["type"] == "missing")
+    try:
+        return pydantic.TypeAdapter(kind).validate_python(value)
+    except pydantic.ValidationError:
+        return None
+
+
+def _without(value: Any, place: Place, *, missing: bool) -> Any:
+    """The value with what is wrong at a place left out, or made up, so that the rest can still be judged."""
+    if not place:
+        return value
+    key, rest = place[0], place[1:]
+    if isinstance(value, dict):
+        if rest and key in value:
+            return {**value, key: _without(value[key], rest, missing=missing)}
+        kept = {name: each for name, each in value.items() if name != key}
+        return {**kept, key: "(missing)"} if missing and not rest else kept
+    if isinstance(value, tuple) and isinstance(key, int) and key < len(value):
+        changed = (_without(value[key], rest, missing=missing),) if rest else ()
+        return (*value[:key], *changed, *value[key + 1 :])
+    return value
+
+
+def _problem(kind: type, place: Place, error: Any) -> Problem:
+    """One of pydantic's errors in our words."""
+    name = place[-1] if place else ""
+    if error["type"] == "unexpected_keyword_argument":
+        known = _known_keys(kind, place[:-1])
+        near = get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return Problem(place=place, message=f"{clean(str(name))!r} is not a known key", hint=hint)
+    if error["type"] == "missing":
+        return Problem(place=place, message=f"{name!r} is missing", hint=f"add {name}: here")
+    if error["type"] == "enum":
+        return Problem(place=place, message=f"{name!r} must be {error['ctx']['expected']}", hint="write one of these")
+    told = _KINDS.get(error["type"], error["msg"].lower())
+    given = clean(repr(error.get("input")))[:60]
+    return Problem(place=place, message=f"{_where(place)} {told}, not {given}", hint="see wto plan schema")
+
+
+def _where(place: Place) -> str:
+    return ".".join(map(str, place)) or "the file"
+
+
+def _known_keys(kind: Any, place: Sequence[str | int]) -> list[str]:
+    """The keys of the dataclass at a place in the model."""
+    for part in place:
+        if is_dataclass(kind):
+            kind = get_type_hints(kind).get(str(part), str)
+        elif get_args(kind):
+            kind = get_args(kind)[-1 if get_origin(kind) is not tuple else 0]
+        kind = next((arg for arg in get_args(kind) if arg is not type(None)), kind) if _optional(kind) else kind
+    return [each.name for each in fields(kind)] if is_dataclass(kind) else []
+
+
+def _optional(kind: Any) -> bool:
+    return type(None) in get_args(kind)
+
+
+# ---------------------------------------------------------------- showing
+
+
+def _mark(reading: _Reading, place: Place) -> yaml.Mark | None:
+    """Where a place stands, or the nearest one above it that does."""
+    while place and place not in reading.places:
+        place = place[:-1]
+    return reading.places.get(place)
+
+
+def _rendered(path: str, reading: _Reading) -> list[str]:
+    """`file:line:column: what; what to do`, in the order of the file, warnings marked as such."""
+    lines = []
+    for mark, problem in reading.problems:
+        at = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        hint = f"; {problem.hint}" if problem.hint else ""
+        warning = "warning: " if problem.warning else ""
+        lines.append((at, f"{os.fspath(path)}:{at[0]}:{at[1]}: {warning}{problem.message}{hint}"))
+    return [line for _, line in sorted(set(lines))]

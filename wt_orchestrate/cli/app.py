@@ -1,0 +1,74 @@
+"""The command line's table: which command lives in which module. A module is imported only when its command is called."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+from wt_orchestrate import __version__
+
+_SECTIONS: dict[str, dict[str, str]] = {
+    "Plan": {"plan": "plan_commands:plan", "init": "setup_commands:init"},
+    "Run": {
+        "run": "run_commands:run",
+        "resume": "run_commands:resume",
+        "stop": "run_commands:stop",
+        "continue": "run_commands:continue_",
+        "answer": "run_commands:answer",
+        "wait": "run_commands:wait",
+        "supervise": "run_commands:supervise",
+    },
+    "Look": {
+        "status": "status_command:status",
+        "watch": "look_commands:watch",
+        "logs": "look_commands:logs",
+        "diff": "look_commands:diff",
+        "report": "look_commands:report",
+    },
+    "Land": {"land": "land_commands:land", "clean": "land_commands:clean", "restore": "land_commands:restore"},
+    "Set up": {"doctor": "setup_commands:doctor"},
+}
+_COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
+_HIDDEN = frozenset({"supervise"})
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in _COMMANDS if name not in _HIDDEN]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        where = _COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, attribute = where.partition(":")
+        command = getattr(import_module(f"wt_orchestrate.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in _SECTIONS.items():
+            with formatter.section(title):
+                commands = [(name, self.get_command(ctx, name)) for name in names if name not in _HIDDEN]
+                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "folder", default=".", metavar="DIR", help="Work on the repository around DIR.")
+@click.version_option(version=__version__, prog_name="wt-orchestrate")
+@click.pass_context
+def app(context: click.Context, folder: str) -> None:
+    """Many agents at work on one repository, each in its own git worktree; their verified work integrated and landed."""
+    context.obj = folder

@@ -1,0 +1,83 @@
+"""The one place where errors become messages and exit codes.
+
+A foreseen failure is two lines on stderr: what is wrong, and what to do. Anything else is our bug: a short message, a full
+report in a file, exit code 70. No traceback is ever printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+
+import click
+
+from wt_orchestrate import __version__
+from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.errors import ExitCode, InvariantBroken, PlanInvalid, WtError
+
+
+def guarded(command: Callable[[], object], *, as_json: bool) -> int:
+    """Run a command; the exit code it ends with."""
+    try:
+        command()
+    except WtError as error:
+        _tell(error, as_json=as_json)
+        return error.exit_code
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        _tell_usage(error, as_json=as_json)
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.OK
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever was not foreseen ends here
+        return _tell_bug(error)
+    return ExitCode.OK
+
+
+def _tell(error: WtError, *, as_json: bool) -> None:
+    if as_json:
+        told = {"code": int(error.exit_code), "message": error.message, "hint": error.hint}
+        click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
+        return
+    if isinstance(error, PlanInvalid):
+        for line in error.problems:
+            click.echo(f"{symbol('error')} {clean(line)}", err=True)
+        return
+    click.echo(f"{symbol('error')} {clean(error.message)}", err=True)
+    if error.hint:
+        click.echo(f"  {symbol('hint')} {clean(error.hint)}", err=True)
+
+
+def _tell_usage(error: click.ClickException, *, as_json: bool) -> None:
+    if as_json:
+        told = {"code": int(ExitCode.USAGE), "message": error.format_message(), "hint": "--help"}
+        click.echo(json.dumps({"error": told}, ensure_ascii=False), err=True)
+        return
+    click.echo(f"{symbol('error')} {error.format_message()}", err=True)
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        click.echo(f"  {symbol('hint')} To see how it is used, run {context.command_path} --help", err=True)
+
+
+def _tell_bug(error: Exception) -> int:
+    words = [f"wt-orchestrate {__version__}, Python {sys.version.split()[0]}, {sys.platform}", f"arguments: {sys.argv[1:]}"]
+    if isinstance(error, InvariantBroken):
+        words += ["story:", *error.story]
+    descriptor, path = tempfile.mkstemp(prefix="wto-bug-", suffix=".txt")
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+        file.write("\n".join([*words, "", traceback.format_exc()]))
+    click.echo(f"{symbol('error')} a bug in wt-orchestrate: {clean(str(error))[:300]}", err=True)
+    click.echo(f"  {symbol('hint')} Nothing is lost; the report is in {path}; wto resume goes on", err=True)
+    return ExitCode.BUG
