@@ -138,6 +138,23 @@ def plan_schema() -> dict[str, object]:
     return schema()
 
 
+def settings_schema() -> dict[str, object]:
+    """The JSON Schema of .wto/config.yaml."""
+    from wt_orchestrate.adapters.planfile import settings_schema as schema
+
+    return schema()
+
+
+def settings_around(start: str) -> Settings:
+    """The settings of the repository around a folder; the defaults outside of one."""
+    from wt_orchestrate.domain.settings import Settings
+
+    try:
+        return load_settings(repository(find_site(start)).facts())
+    except Refused:
+        return Settings()
+
+
 def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ...] = ()) -> Mapping[str, str]:
     """What setup commands and checks get: the user's environment without git's own variables and without secrets."""
     return {
