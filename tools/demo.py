@@ -23,13 +23,14 @@ IDENTITY |= {"GIT_COMMITTER_NAME": "Demo", "GIT_COMMITTER_EMAIL": "demo@example.
 def main() -> int:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-repository").resolve()
     worktrees = folder.with_name(f"{folder.name}.worktrees")
-    for old in (folder, worktrees):
+    for old in (folder, worktrees, folder.with_name(f"{folder.name}.state")):
         shutil.rmtree(old, ignore_errors=True)
     shutil.copytree(DEMO / "repository", folder)
     plan = (DEMO / "plan.yaml").read_text(encoding="utf-8")
     plan = plan.replace("{python}", sys.executable).replace("{agent}", str(DEMO / "agent.py"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {"WTO_STATE_DIR": str(folder / ".git" / "wto-demo-state")}
+    state = folder.with_name(f"{folder.name}.state")
+    environment |= {"WTO_STATE_DIR": str(state)}
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "Start the ledger"]):
         subprocess.run(["git", *command], cwd=folder, env=environment | IDENTITY, check=True)
     for key in ("name", "email"):
@@ -37,7 +38,9 @@ def main() -> int:
     (folder / ".git" / "plan.yaml").write_text(plan, encoding="utf-8")
     for words in (["plan", "show", ".git/plan.yaml"], ["run", ".git/plan.yaml"], ["land"], ["report"]):
         print(f"\n$ wto {' '.join(words)}", flush=True)
-        ended = subprocess.run([sys.executable, "-m", "wt_orchestrate", *words], cwd=folder, env=environment, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-m", "wt_orchestrate", *words], cwd=folder, env=environment, check=False
+        )
         if ended.returncode:
             return ended.returncode
     print(f"\nWhere to look: {folder} (git log --graph), its worktrees in {worktrees},")

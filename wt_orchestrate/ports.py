@@ -393,6 +393,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hunk:
+    """A changed stretch of a file, in lines of its new content."""
+
+    start: int
+    length: int
+    added: int
+    deleted: int
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
     """A merge made in memory: a pinned commit, or the paths in conflict."""
 
@@ -452,9 +463,7 @@ class Vault(Protocol):
         """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored.
         Uses only the vault's configuration and the index file `index` of ours; runs nothing of the worktree."""
 
-    def merge(
-        self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str
-    ) -> Merge:
+    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
         """Merge in memory into a commit with both parents, pinned at the ref `pin`. The same arguments give the same commit."""
 
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
         Vault,
     )
 
-_SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(_|$)|^ANTHROPIC_")
+_SECRET = re.compile(
+    r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(_|$)|^ANTHROPIC_"
+)
 """Names of variables that setup commands and checks do not get: they run code that agents wrote."""
 
 
@@ -160,8 +162,7 @@ def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ..
     return {
         name: value
         for name, value in environment.items()
-        if name in passed
-        or not (name.startswith(("GIT_", "CLAUDE", "WTO_")) or _SECRET.search(name))
+        if name in passed or not (name.startswith(("GIT_", "CLAUDE", "WTO_")) or _SECRET.search(name))
     }
 
 
@@ -188,7 +189,9 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
     target = _target(facts, loaded.plan.target)
     base = repo.resolve(target)
     if base is None:
-        raise Refused(f"the target branch {target} does not exist", hint="name an existing branch as target: in the plan")
+        raise Refused(
+            f"the target branch {target} does not exist", hint="name an existing branch as target: in the plan"
+        )
     started = RunStarted(
         plan=loaded.plan,
         settings=replace(settings, worktrees=_worktrees(facts, settings)),
@@ -212,7 +215,9 @@ def _target(facts: RepositoryFacts, wanted: str | None) -> Branch:
     if wanted is not None:
         return _as_branch(wanted)
     if facts.branch is None:
-        raise Refused("HEAD is detached, so there is no target branch", hint="git switch a branch, or write target: in the plan")
+        raise Refused(
+            "HEAD is detached, so there is no target branch", hint="git switch a branch, or write target: in the plan"
+        )
     if facts.head is None:
         raise Refused(f"the branch {facts.branch} has no commit yet", hint="make a first commit")
     return facts.branch
@@ -381,7 +386,7 @@ class AttemptLines:
 
     def on(self, workstream: WorkstreamState) -> AttemptLines:
         """The same for the newest attempt, if there is a newer one by now."""
-        if self.wanted is not None or not workstream.attempts or workstream.attempts[-1].id == self.process:
+        if self.wanted is not None or not workstream.attempts or str(workstream.attempts[-1].id) == self.process:
             return self
         return _lines(self.executor, workstream, attempt=None, raw=self.reader is None, at=self.at)
 

@@ -124,7 +124,9 @@ def _load(path: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None
         return empty, reading
     for token in _anchors(text):
         message = "anchors and aliases are not allowed"
-        reading.problems.append((token, Problem(place=(), message=message, hint="write the value out where it is needed")))
+        reading.problems.append(
+            (token, Problem(place=(), message=message, hint="write the value out where it is needed"))
+        )
     if reading.problems:
         return None, reading
     value = _plain(node, (), reading, 0)
@@ -167,7 +169,9 @@ def _plain(node: yaml.Node | None, place: Place, reading: _Reading, depth: int) 
     reading.places.setdefault(place, node.start_mark)
     if depth > _MAX_DEPTH or reading.nodes > _MAX_NODES:
         if not reading.problems:
-            reading.problems.append((node.start_mark, Problem(place=place, message="it is nested too deeply or too large")))
+            reading.problems.append(
+                (node.start_mark, Problem(place=place, message="it is nested too deeply or too large"))
+            )
         return None
     if node.tag.startswith("!") or "python" in node.tag:
         problem = Problem(place=place, message=f"the tag {clean(node.tag)} is not allowed", hint="write a plain value")
@@ -177,7 +181,7 @@ def _plain(node: yaml.Node | None, place: Place, reading: _Reading, depth: int) 
         return _mapping(node, place, reading, depth)
     if isinstance(node, yaml.SequenceNode):
         return tuple(_plain(child, (*place, number), reading, depth + 1) for number, child in enumerate(node.value))
-    return _scalar(node)
+    return _scalar(str(node.value), plain=getattr(node, "style", None) in {None, ""})
 
 
 def _mapping(node: yaml.MappingNode, place: Place, reading: _Reading, depth: int) -> dict[str, Any]:
@@ -198,9 +202,8 @@ def _mapping(node: yaml.MappingNode, place: Place, reading: _Reading, depth: int
     return found
 
 
-def _scalar(node: yaml.ScalarNode) -> Any:
-    text = str(node.value)
-    if node.style not in {None, ""}:
+def _scalar(text: str, *, plain: bool) -> Any:
+    if not plain:
         return text
     if text in _WORDS:
         return _WORDS[text]

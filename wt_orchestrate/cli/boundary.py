@@ -72,7 +72,10 @@ def _tell_usage(error: click.ClickException, *, as_json: bool) -> None:
 
 
 def _tell_bug(error: Exception) -> int:
-    words = [f"wt-orchestrate {__version__}, Python {sys.version.split()[0]}, {sys.platform}", f"arguments: {sys.argv[1:]}"]
+    words = [
+        f"wt-orchestrate {__version__}, Python {sys.version.split()[0]}, {sys.platform}",
+        f"arguments: {sys.argv[1:]}",
+    ]
     if isinstance(error, InvariantBroken):
         words += ["story:", *error.story]
     descriptor, path = tempfile.mkstemp(prefix="wto-bug-", suffix=".txt")

@@ -95,15 +95,19 @@ def require_supervised_or_quiet(site: wiring.Site, state: RunState) -> None:
 def display(site: wiring.Site, run: RunId, *, as_json: bool, details: bool = False) -> Iterator[Show]:
     """How records are shown: a live board on a terminal, else one line each, or JSON lines."""
     if as_json:
-        yield lambda record: click.echo(event_json(record))
+        yield _echo_json
     elif click.get_text_stream("stdout").isatty():
         with Board(site, run) as board:
             yield lambda record: board.tell(event_line(record, details=details))
     else:
-        yield lambda record: _print(event_line(record, details=details))
+        yield lambda record: _echo(event_line(record, details=details))
 
 
-def _print(line: str | None) -> None:
+def _echo_json(record: Record) -> None:
+    click.echo(event_json(record))
+
+
+def _echo(line: str | None) -> None:
     if line is not None:
         click.echo(line)
 

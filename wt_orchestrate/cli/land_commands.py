@@ -60,7 +60,9 @@ def _ending(records: list[e.Record], number: int) -> e.Landed | e.LandRefused | 
 def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, as_json: bool) -> None:
     if isinstance(ending, e.Landed):
         if as_json:
-            click.echo(json.dumps({"schema": "wto.land/1", "run": state.id, "landed": ending.commit, "target": ending.target}))
+            click.echo(
+                json.dumps({"schema": "wto.land/1", "run": state.id, "landed": ending.commit, "target": ending.target})
+            )
             return
         names = ", ".join(ending.workstreams)
         where = f" (checked out in {ending.where})" if ending.where else ""
@@ -76,7 +78,9 @@ def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, a
 @click.command()
 @click.argument("workstreams", nargs=-1)
 @click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--force", is_flag=True, help="Also what is not integrated, or has uncommitted work (it goes to the trash).")
+@click.option(
+    "--force", is_flag=True, help="Also what is not integrated, or has uncommitted work (it goes to the trash)."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be removed; change nothing.")
 @click.pass_obj
 def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force: bool, dry_run: bool) -> None:

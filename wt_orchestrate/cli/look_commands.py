@@ -49,9 +49,7 @@ def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> Non
 @click.option("--attempt", type=int, help="The attempt; the newest by default.")
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.pass_obj
-def logs(
-    start: str, workstream: str, following: bool, raw: bool, attempt: int | None, run_name: str | None
-) -> None:
+def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int | None, run_name: str | None) -> None:
     """What the agent of a workstream did and said."""
     site = wiring.find_site(start)
     log = wiring.open_log(site)
@@ -111,4 +109,7 @@ def report(start: str, run_name: str | None, form: str) -> None:
     name = requests.find_run(log, run_name)
     values = report_values(log.read(name), now=time.time())
     log.close()
-    click.echo(json.dumps(values, indent=2, ensure_ascii=False) if form == "json" else report_markdown(values), nl=form == "json")
+    click.echo(
+        json.dumps(values, indent=2, ensure_ascii=False) if form == "json" else report_markdown(values),
+        nl=form == "json",
+    )

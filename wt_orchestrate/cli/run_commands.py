@@ -16,12 +16,13 @@ from wt_orchestrate.cli.following import (
 )
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.cli.status_table import status_lines
-from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.state import ENDED, PROGRESS, Phase, RunState, Stage
 from wt_orchestrate.domain.view import HELD, view
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import Busy, ExitCode, WtError
+from wt_orchestrate.ports import Log
 
 _LOOK_S = 0.1
 _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, HELD})
@@ -55,7 +56,7 @@ def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json:
     _turn(site, name, as_json=as_json)
 
 
-def _require_free(site: wiring.Site, log: wiring.Log) -> None:
+def _require_free(site: wiring.Site, log: Log) -> None:
     """One run at a time: a second one would take the first one's places and integration order."""
     if wiring.supervised(site):
         raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
@@ -160,7 +161,7 @@ def stop(start: str, workstream: str | None, run_name: str | None) -> None:
 
     def stopped(now: RunState) -> bool:
         if workstream is not None:
-            return now.number > state.number and now.workstreams[requests.WorkstreamId(workstream)].stage in ENDED
+            return now.number > state.number and now.workstreams[WorkstreamId(workstream)].stage in ENDED
         return now.phase in {Phase.STOPPED, Phase.FINISHED}
 
     with display(site, state.id, as_json=False) as show:
@@ -204,7 +205,9 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
 
 @click.command()
 @click.argument("workstreams", nargs=-1)
-@click.option("--for", "stage", default=Stage.INTEGRATED.value, type=click.Choice([s.value for s in Stage]), show_default=True)
+@click.option(
+    "--for", "stage", default=Stage.INTEGRATED.value, type=click.Choice([s.value for s in Stage]), show_default=True
+)
 @click.option("--timeout", type=float, help="Seconds to wait at most.")
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.option("--json", "as_json", is_flag=True)
@@ -238,7 +241,7 @@ def _stages(seen: dict[str, list[dict[str, str]]], wanted: tuple[str, ...]) -> d
     stages = {ws["id"]: ws["stage"] for ws in seen["workstreams"]}
     if not stages:
         return {}
-    return {requests.find_workstream(stages, name): stages[name] if name in stages else "" for name in wanted} or stages
+    return {requests.find_workstream(stages, name): stages.get(name, "") for name in wanted} or stages
 
 
 def _waited(stages: dict[str, str], wanted: str, *, supervised: bool) -> ExitCode | None:
@@ -265,4 +268,6 @@ def _explain(code: ExitCode, stages: dict[str, str], wanted: str, *, supervised:
     if code is ExitCode.TIMED_OUT:
         raise WtError(f"time ran out: {behind}", hint="wto status", exit_code=code)
     why = "" if supervised else " and no supervisor is at work"
-    raise WtError(f"not {wanted}: {behind or 'nothing has started'}{why}", hint="wto status, wto resume", exit_code=code)
+    raise WtError(
+        f"not {wanted}: {behind or 'nothing has started'}{why}", hint="wto status, wto resume", exit_code=code
+    )

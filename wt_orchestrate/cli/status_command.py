@@ -30,8 +30,10 @@ def status(start: str, workstream: str | None, run_name: str | None, as_json: bo
     site = wiring.find_site(start)
     found = wiring.stored_view(site, run_name)
     if found is None:
-        raise NotFound("there is no run in this repository yet" if run_name is None else f"there is no run {run_name}",
-                       hint="wto run plan.yaml")
+        raise NotFound(
+            "there is no run in this repository yet" if run_name is None else f"there is no run {run_name}",
+            hint="wto run plan.yaml",
+        )
     name, text = found
     view = json.loads(text) if text else _not_begun(name)
     _look(site, view)
@@ -94,7 +96,9 @@ def _rfc3339(at: float | None) -> str | None:
 def _story(site: wiring.Site, view: dict[str, Any], workstream: str, *, as_json: bool) -> None:
     known = {ws["id"]: ws for ws in view["workstreams"]}
     if workstream not in known:
-        raise NotFound(f"there is no workstream {workstream!r} in {view['run']['id']}", hint=f"known: {', '.join(known)}")
+        raise NotFound(
+            f"there is no workstream {workstream!r} in {view['run']['id']}", hint=f"known: {', '.join(known)}"
+        )
     if as_json:
         click.echo(json.dumps(_dated({**view, "workstreams": [known[workstream]]}), indent=2, ensure_ascii=False))
         return

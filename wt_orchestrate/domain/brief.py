@@ -45,7 +45,9 @@ def _rules(state: RunState, ws: WorkstreamState) -> str:
     if ws.spec.kind is Kind.RESEARCH:
         lines.append("- This is research: change and commit nothing; your findings go into HANDOFF.md.")
     else:
-        lines.append("- Commit your work on this branch in small commits with clear messages; leave nothing uncommitted.")
+        lines.append(
+            "- Commit your work on this branch in small commits with clear messages; leave nothing uncommitted."
+        )
     if ws.spec.scope:
         lines.append(f"- Change only these paths: {', '.join(ws.spec.scope)}. Other changes are refused.")
     lines.append("- Stay in this worktree. Never use `git stash` (it is shared with other agents); never push.")

@@ -259,14 +259,10 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
                 tree=prepared.tree,
                 checked=prepared.checked,
             )
-            landing = replace(
-                landing, expected=prepared.expected, commit=prepared.commit, tries=landing.tries + 1
-            )
+            landing = replace(landing, expected=prepared.expected, commit=prepared.commit, tries=landing.tries + 1)
             return replace(state, landing=landing, candidate=candidate)
         case e.Landed(commit=commit, workstreams=names):
-            state = replace(
-                state, landing=None, candidate=None, landed=commit, landed_at=record.at, integration=commit
-            )
+            state = replace(state, landing=None, candidate=None, landed=commit, landed_at=record.at, integration=commit)
             for name in names:
                 before = state.workstreams[name]
                 state = _with(state, _moved(before, replace(before, stage=Stage.LANDED), record.at))

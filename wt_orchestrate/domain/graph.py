@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from wt_orchestrate.domain.ids import unsafe_id
+from wt_orchestrate.domain.ids import WorkstreamId, unsafe_id
 from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, AgentType, Plan, seconds
 from wt_orchestrate.domain.settings import Settings, agent_spec
 
@@ -33,17 +33,17 @@ class Problem:
 # ---------------------------------------------------------------- the graph
 
 
-def needs_of(plan: Plan, name: str) -> tuple[str, ...]:
+def needs_of(plan: Plan, name: str) -> tuple[WorkstreamId, ...]:
     """What a workstream waits for: its `needs`, and everything of earlier stages; each once."""
     stream = plan.workstreams[name]
     if stream.stage not in plan.stages:
-        return stream.needs
+        return tuple(map(WorkstreamId, stream.needs))
     before = plan.stages[: plan.stages.index(stream.stage)]
     earlier = (other for other, spec in plan.workstreams.items() if spec.stage in before)
-    return tuple(dict.fromkeys((*stream.needs, *earlier)))
+    return tuple(dict.fromkeys(map(WorkstreamId, (*stream.needs, *earlier))))
 
 
-def _needs(plan: Plan) -> Mapping[str, tuple[str, ...]]:
+def _needs(plan: Plan) -> Mapping[str, tuple[WorkstreamId, ...]]:
     return {name: needs_of(plan, name) for name in plan.workstreams}
 
 
@@ -197,7 +197,11 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
     if cycle:
         chain = " -> ".join(cycle)
         found.append(
-            Problem(place=("workstreams", cycle[0], "needs"), message=f"needs go in a circle: {chain}", hint="remove one of them")
+            Problem(
+                place=("workstreams", cycle[0], "needs"),
+                message=f"needs go in a circle: {chain}",
+                hint="remove one of them",
+            )
         )
     elif not found:
         found += _overlaps(plan)
@@ -212,14 +216,18 @@ def _plan_problems(plan: Plan) -> Iterator[Problem]:
     if plan.limits.agents < 1:
         yield Problem(place=("limits", "agents"), message="agents must be at least 1", hint="write 1 or more")
     if plan.limits.budget_usd is not None and plan.limits.budget_usd <= 0:
-        yield Problem(place=("limits", "budget_usd"), message="the budget must be more than 0", hint="remove it for none")
+        yield Problem(
+            place=("limits", "budget_usd"), message="the budget must be more than 0", hint="remove it for none"
+        )
     if plan.limits.wall is not None:
         yield from _duration(("limits", "wall"), plan.limits.wall)
     yield from _duration(("defaults", "idle"), plan.defaults.idle)
     if plan.defaults.retries < 0:
         yield Problem(place=("defaults", "retries"), message="retries cannot be negative", hint="write 0 for none")
     if plan.target is not None and (not plan.target or _UNSAFE_BRANCH.search(plan.target)):
-        yield Problem(place=("target",), message=f"{plan.target!r} is no name git takes for a branch", hint="name a branch")
+        yield Problem(
+            place=("target",), message=f"{plan.target!r} is no name git takes for a branch", hint="name a branch"
+        )
     for number, check in enumerate(plan.checks):
         yield from _check(("checks", number), check.run, check.timeout)
     for number, command in enumerate(plan.setup):
@@ -249,9 +257,9 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
     if agent_spec(plan.defaults.agent, plan_agents=plan.agents, settings=settings) is None:
         yield _unknown(("defaults", "agent"), "agent", plan.defaults.agent, known)
     for name, stream in plan.workstreams.items():
-        if stream.agent is not None:
-            if agent_spec(stream.agent, plan_agents=plan.agents, settings=settings) is None:
-                yield _unknown(("workstreams", name, "agent"), "agent", stream.agent, known)
+        wanted = stream.agent or plan.defaults.agent
+        if stream.agent and agent_spec(wanted, plan_agents=plan.agents, settings=settings) is None:
+            yield _unknown(("workstreams", name, "agent"), "agent", wanted, known)
 
 
 def _unknown(place: Place, what: str, wanted: str, known: Sequence[str]) -> Problem:
@@ -291,7 +299,9 @@ def _glob(place: Place, glob: str) -> Iterator[Problem]:
     elif glob.startswith(("/", "~")) or re.match(r"[A-Za-z]:", glob):
         yield Problem(place=place, message=f"{glob!r} is absolute", hint="write it from the repository's root")
     elif ".." in parts or "." in parts or "" in parts:
-        yield Problem(place=place, message=f"{glob!r} leaves the repository or is not plain", hint="write it without . and ..")
+        yield Problem(
+            place=place, message=f"{glob!r} leaves the repository or is not plain", hint="write it without . and .."
+        )
     elif any(ord(char) < 32 or ord(char) == 127 for char in glob) or "\\" in glob:
         yield Problem(place=place, message=f"{glob!r} has control characters or backslashes", hint="write a plain path")
     elif ".git" in (part.lower() for part in parts):

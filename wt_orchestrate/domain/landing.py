@@ -44,9 +44,7 @@ def landing_conclusions(state: RunState) -> Sequence[e.Event]:
             return (e.WorkstreamEscalated(workstream=ws.id, reason=reason, commands=(f"wto continue {ws.id}",)),)
         if passed and ws.stage is Stage.VERIFYING:
             return (
-                e.Verified(
-                    workstream=ws.id, commit=candidate.commit, tree=candidate.tree, checks=candidate.passed
-                ),
+                e.Verified(workstream=ws.id, commit=candidate.commit, tree=candidate.tree, checks=candidate.passed),
             )
     if landing is not None:
         refusal = _refused(state, landing)
@@ -136,9 +134,7 @@ def _forward(state: RunState, candidate: Candidate) -> Sequence[Effect]:
     if candidate.workstream is None:
         return _land(state, candidate)
     return (
-        Advance(
-            workstream=candidate.workstream, head=candidate.head, commit=candidate.commit, onto=candidate.onto
-        ),
+        Advance(workstream=candidate.workstream, head=candidate.head, commit=candidate.commit, onto=candidate.onto),
     )
 
 

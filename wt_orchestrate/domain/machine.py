@@ -7,7 +7,6 @@ further conclusion. An effect whose key is open is under way and is not asked fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
@@ -17,6 +16,7 @@ from wt_orchestrate.domain.effects import (
     Effect,
     RestoreWorktree,
     StopAttempt,
+    StopCommand,
     VaultBase,
     Verify,
     effect_key,

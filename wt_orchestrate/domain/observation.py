@@ -106,7 +106,7 @@ def _process_ended(state: RunState, end: ProcessEnd) -> Sequence[e.Event]:
         return (_command_ended(state, command, end),)
     for ws in state.workstreams.values():
         attempt = live_attempt(ws)
-        if attempt is not None and attempt.id == end.process:
+        if attempt is not None and ProcessId(attempt.id) == end.process:
             return (
                 e.AttemptEnded(
                     workstream=ws.id,

@@ -198,7 +198,10 @@ def report_markdown(values: dict[str, Any]) -> str:
     ]
     if values["not_integrated"]:
         lines += ["", "## What did not get integrated, and why", ""]
-        lines += [f"- `{each['id']}` ({each['stage']}): {each['why'] or 'no reason known'}" for each in values["not_integrated"]]
+        lines += [
+            f"- `{each['id']}` ({each['stage']}): {each['why'] or 'no reason known'}"
+            for each in values["not_integrated"]
+        ]
     for ws in values["workstreams"]:
         lines += _workstream_markdown(ws)
     return "\n".join(lines) + "\n"

@@ -67,9 +67,7 @@ def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId,
 
 def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
     """The needs of a workstream that are not integrated yet."""
-    return tuple(
-        name for name in needs_of(state.plan, workstream.id) if state.workstreams[name].stage not in DONE
-    )
+    return tuple(name for name in needs_of(state.plan, workstream.id) if state.workstreams[name].stage not in DONE)
 
 
 def _chain(plan: Plan) -> Mapping[str, int]:

@@ -171,6 +171,8 @@ def _next_steps(state: RunState) -> list[str]:
         steps.append("wto resume")
     if any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()) and state.landing is None:
         steps.append("wto land")
-    if not steps and any(ws.stage is Stage.LANDED and ws.worktree and not ws.removed for ws in state.workstreams.values()):
+    if not steps and any(
+        ws.stage is Stage.LANDED and ws.worktree and not ws.removed for ws in state.workstreams.values()
+    ):
         steps.append("wto clean")
     return steps

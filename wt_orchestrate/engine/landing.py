@@ -46,9 +46,7 @@ def _protected(state: RunState, target: CommitId, integration: CommitId, world: 
     return tuple(sorted(path for path in paths if scope_matches(state.settings.protected, path)))
 
 
-def _combined(
-    effect: f.PrepareLanding, state: RunState, world: World, target: CommitId
-) -> Sequence[e.Event]:
+def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: CommitId) -> Sequence[e.Event]:
     merge = world.vault.merge(
         ours=target,
         theirs=effect.integration,

@@ -101,9 +101,7 @@ def _run_setup(effect: f.RunSetup, state: RunState, world: World) -> Sequence[e.
     launch = _shell(effect.process, effect.command, cwd=effect.worktree, env=env, timeout_s=3600.0)
     world.executor.start(launch)
     return (
-        e.CommandStarted(
-            workstream=effect.workstream, process=effect.process, purpose="setup", command=effect.command
-        ),
+        e.CommandStarted(workstream=effect.workstream, process=effect.process, purpose="setup", command=effect.command),
     )
 
 
@@ -257,9 +255,7 @@ def _merge(effect: f.Merge, state: RunState, world: World) -> Sequence[e.Event]:
         pin=pin_ref(state.id, ws.id),
     )
     if merge.commit is None or merge.tree is None:
-        return (
-            e.MergeConflicted(workstream=ws.id, head=effect.head, onto=effect.onto, paths=merge.conflicts),
-        )
+        return (e.MergeConflicted(workstream=ws.id, head=effect.head, onto=effect.onto, paths=merge.conflicts),)
     return _proven(merge, effect, world)
 
 
@@ -308,11 +304,7 @@ def _advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Eve
     world.repository.publish(vault=world.vault.path(), branch=branch, new=head, expected=expected)
     if effect.workstream is None:
         return (e.IntegrationAdvanced(commit=effect.commit),)
-    return (
-        e.Integrated(
-            workstream=effect.workstream, head=effect.head, onto=effect.onto, commit=effect.commit
-        ),
-    )
+    return (e.Integrated(workstream=effect.workstream, head=effect.head, onto=effect.onto, commit=effect.commit),)
 
 
 def _taken_in(effect: f.Advance, state: RunState, world: World, found: CommitId | None) -> CommitId | None:
@@ -321,4 +313,3 @@ def _taken_in(effect: f.Advance, state: RunState, world: World, found: CommitId 
         return None
     heads = world.vault.trailers(base=state.base, head=found, key="Wto-Head")
     return heads.get(effect.head)
-

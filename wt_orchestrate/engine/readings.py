@@ -18,7 +18,9 @@ from wt_orchestrate.ports import ProcessState, SignReader, Watched
 
 _TAIL = 8_192
 _CHUNK = 1 << 20
-_WATCHED_STAGES = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.ESCALATED, Stage.FAILED, Stage.STOPPED})
+_WATCHED_STAGES = frozenset(
+    {Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.ESCALATED, Stage.FAILED, Stage.STOPPED}
+)
 
 
 def watched(state: RunState, world: World) -> frozenset[Watched]:

@@ -272,4 +272,4 @@ class Supervisor:
 
 def _owns(workstream: WorkstreamState, process: ProcessId) -> bool:
     attempt = live_attempt(workstream)
-    return attempt is not None and attempt.id == process
+    return attempt is not None and ProcessId(attempt.id) == process

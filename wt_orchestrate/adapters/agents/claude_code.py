@@ -145,7 +145,9 @@ class ClaudeCode:
             return AgentVersion(path=path, version=version, problem="it does not tell its version", hint=_INSTALL)
         if numbers < OLDEST:
             oldest = ".".join(map(str, OLDEST))
-            return AgentVersion(path=path, version=version, problem=f"older than {oldest}, the oldest tried", hint=_INSTALL)
+            return AgentVersion(
+                path=path, version=version, problem=f"older than {oldest}, the oldest tried", hint=_INSTALL
+            )
         return AgentVersion(path=path, version=version)
 
 

@@ -118,7 +118,9 @@ class ClaudeStream:
             return s.TurnOutcome.LOGIN_FAILED
         if self._error in _PASSING or (isinstance(status, int) and status >= 500):
             return s.TurnOutcome.OVERLOADED
-        unreachable = status is None and self._error in {"", "unknown"} and "prompt" not in _text(value.get("terminal_reason"))
+        unreachable = (
+            status is None and self._error in {"", "unknown"} and "prompt" not in _text(value.get("terminal_reason"))
+        )
         return s.TurnOutcome.OVERLOADED if unreachable else s.TurnOutcome.FAILED
 
     def _spent(self, value: _JSON) -> s.Spent:

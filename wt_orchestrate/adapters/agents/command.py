@@ -62,7 +62,9 @@ class CommandAgent:
 
     def version(self, spec: AgentSpec, *, path: str, said: str) -> AgentVersion:
         """A command is there when its shell is."""
-        return AgentVersion(path=path, version="", problem="" if path else "there is no sh", hint="install a POSIX shell")
+        return AgentVersion(
+            path=path, version="", problem="" if path else "there is no sh", hint="install a POSIX shell"
+        )
 
 
 class _Lines:

@@ -35,7 +35,9 @@ def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool]) 
 def said(argv: Sequence[str], env: Mapping[str, str], *, timeout_s: float = 30.0) -> str:
     """What a short command prints; empty when it fails or hangs."""
     try:
-        ended = subprocess.run(list(argv), env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s)
+        ended = subprocess.run(
+            list(argv), env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ended.stdout.decode(errors="replace") if ended.returncode == 0 else ""

@@ -137,7 +137,9 @@ class LocalExecutor:
         if report.state is ProcessState.LOST:
             left = sweep(f"{MARK}={process}", timeout_s=timeout_s)
             if left:
-                raise WtError(f"processes of {process} cannot be ended: {left}", hint="end them by hand, then wto resume")
+                raise WtError(
+                    f"processes of {process} cannot be ended: {left}", hint="end them by hand, then wto resume"
+                )
         elif report.state is ProcessState.RUNNING:
             raise WtError(f"{process} did not end within {timeout_s:.0f} s", hint="wto stop")
         return report

@@ -11,7 +11,12 @@ from wt_orchestrate.errors import Refused, WtError
 def find_common_dir(start: str) -> str:
     """The common git directory of the repository around a folder. Raises Refused where there is none."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {"LC_ALL": "C.UTF-8", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.fsmonitor", "GIT_CONFIG_VALUE_0": "false"}
+    env |= {
+        "LC_ALL": "C.UTF-8",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "core.fsmonitor",
+        "GIT_CONFIG_VALUE_0": "false",
+    }
     arguments = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
     try:
         ended = subprocess.run(arguments, cwd=start, env=env, capture_output=True, check=False)

@@ -30,7 +30,9 @@ def land(
     update: Callable[[str], bool],
 ) -> Landed:
     """Move the target from `expected` to `new`, or say why not; then nothing was changed."""
-    now = git.line("rev-parse", "--verify", "-q", "--end-of-options", f"{branch_ref(target)}^{{commit}}", ok=(0, 1, 128))
+    now = git.line(
+        "rev-parse", "--verify", "-q", "--end-of-options", f"{branch_ref(target)}^{{commit}}", ok=(0, 1, 128)
+    )
     if now == new:
         return Landed(outcome=LandOutcome.ALREADY)
     if now != expected:
@@ -61,7 +63,9 @@ def _in_the_way(git: Git, holder: WorktreeFacts, new: CommitId, expected: Commit
     """Paths that the landing writes and that have local changes or are untracked there."""
     written = set(fields(git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", expected, new)))
     env = {"GIT_DIR": holder.git_dir, "GIT_WORK_TREE": holder.path}
-    status = git.run("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", env=env, cwd=holder.path)
+    status = git.run(
+        "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", env=env, cwd=holder.path
+    )
     changed = {entry[3:] for entry in fields(status)}
     return tuple(sorted(written & changed))
 

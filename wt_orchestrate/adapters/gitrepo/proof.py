@@ -87,15 +87,17 @@ def _one_sided(
     if side == result:
         return ()
     if side is None:
-        return () if _arrived(path, result, moves, from_ours, from_theirs) else (f"{path}: changed though no side changed it",)
+        return (
+            ()
+            if _arrived(path, result, moves, from_ours, from_theirs)
+            else (f"{path}: changed though no side changed it",)
+        )
     if side is not _ABSENT and side.oid and _moved_to(path, side, moves, in_result):
         return ()
     return (f"{path}: the result is not what the side that changed it made of it",)
 
 
-def _arrived(
-    path: str, result: Entry | None, moves: Mapping[str, str], from_ours: _Tree, from_theirs: _Tree
-) -> bool:
+def _arrived(path: str, result: Entry | None, moves: Mapping[str, str], from_ours: _Tree, from_theirs: _Tree) -> bool:
     """Whether the path is new because a folder was renamed: a file one side added in the old folder came along."""
     added = {entry for side in (from_ours, from_theirs) for entry in side.values() if entry.oid}
     folders = {new.rpartition("/")[0] for new in moves.values()}
@@ -128,13 +130,19 @@ def _two_sided(
 
 def _modes(path: str, before: Entry, ours: Entry, theirs: Entry, end: Entry) -> Sequence[str]:
     wanted = ours.mode if theirs.mode == before.mode else theirs.mode
-    return () if end.mode in {wanted, ours.mode if ours.mode == theirs.mode else wanted} else (f"{path}: its mode was lost",)
+    return (
+        ()
+        if end.mode in {wanted, ours.mode if ours.mode == theirs.mode else wanted}
+        else (f"{path}: its mode was lost",)
+    )
 
 
 def _lines(path: str, before: Entry, ours: Entry, theirs: Entry, end: Entry, blobs: Blobs) -> Sequence[str]:
     old, one, other, new = (blobs.read(entry.oid) for entry in (before, ours, theirs, end))
     if any(b"\0" in text[:8000] for text in (one, other)):
-        return () if end.oid in {ours.oid, theirs.oid} and before.oid in {ours.oid, theirs.oid} else (f"{path}: binary",)
+        return (
+            () if end.oid in {ours.oid, theirs.oid} and before.oid in {ours.oid, theirs.oid} else (f"{path}: binary",)
+        )
     return missing_lines(path, old, one, other, new)
 
 
@@ -174,9 +182,7 @@ def _moved_edits(
         before, end = _entry(git, base, old), _entry(git, merge, new)
         one = [entry for entry in (_entry(git, ours, old), _entry(git, ours, new)) if entry.oid]
         other = [entry for entry in (_entry(git, theirs, old), _entry(git, theirs, new)) if entry.oid]
-        if end.oid and one and other and before.oid not in {one[0].oid, other[0].oid}:
-            found += _lines(new, before, one[0], other[0], end, blobs)
-        elif end.oid and one and other and end.oid not in {one[0].oid, other[0].oid}:
+        if (end.oid and one and other and before.oid not in {one[0].oid, other[0].oid}) or (end.oid and one and other and end.oid not in {one[0].oid, other[0].oid}):
             found += _lines(new, before, one[0], other[0], end, blobs)
         elif not end.oid and one and other:
             found.append(f"{new}: renamed by one side, and not in the result")

@@ -63,7 +63,9 @@ class GitRepository:
         return self._commit(branch_ref(branch))
 
     def _commit(self, ref: str) -> CommitId | None:
-        code, output = self._git.outcome("rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128))
+        code, output = self._git.outcome(
+            "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
+        )
         return CommitId(output.decode().strip()) if code == 0 else None
 
     def heads(self, prefix: str) -> Mapping[Branch, CommitId]:
@@ -95,7 +97,9 @@ class GitRepository:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         beside = f"{path}.wto"
         with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text + ("\n" if text and not text.endswith("\n") else "") + "".join(f"{each}\n" for each in missing))
+            file.write(
+                text + ("\n" if text and not text.endswith("\n") else "") + "".join(f"{each}\n" for each in missing)
+            )
         os.rename(beside, path)
         return True
 
@@ -133,7 +137,9 @@ class GitRepository:
     def _update(self, instruction: str) -> bool:
         """One ref, by compare-and-swap; False when it is no longer what was expected."""
         try:
-            self._git.run("update-ref", "-m", "wto", "--stdin", "-z", stdin=instruction.encode(errors="surrogateescape"))
+            self._git.run(
+                "update-ref", "-m", "wto", "--stdin", "-z", stdin=instruction.encode(errors="surrogateescape")
+            )
         except GitFailed:
             return False
         return True

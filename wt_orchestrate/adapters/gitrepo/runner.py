@@ -132,7 +132,12 @@ class Git:
     ) -> tuple[int, bytes]:
         """Its exit code, one of `ok`, and its output."""
         return execute(
-            arguments, environment({**self._env, **env}), ok=ok, stdin=stdin, cwd=cwd or self.git_dir, timeout_s=timeout_s
+            arguments,
+            environment({**self._env, **env}),
+            ok=ok,
+            stdin=stdin,
+            cwd=cwd or self.git_dir,
+            timeout_s=timeout_s,
         )
 
     def line(self, *arguments: str, ok: Sequence[int] = (0,)) -> str:

@@ -112,7 +112,17 @@ class Worktrees:
         new = ("-b", branch) if known is None else ()
         start = base if known is None else branch
         self._git.run(
-            "worktree", "add", "-q", "--no-checkout", "--lock", "--reason", _REASON, *new, "--end-of-options", path, start
+            "worktree",
+            "add",
+            "-q",
+            "--no-checkout",
+            "--lock",
+            "--reason",
+            _REASON,
+            *new,
+            "--end-of-options",
+            path,
+            start,
         )
 
     def _fill(self, path: str) -> None:
@@ -125,7 +135,9 @@ class Worktrees:
             return
         with self._slot():
             if os.path.exists(f"{admin}/index.lock"):
-                os.unlink(f"{admin}/index.lock")  # of our own fill that was cut off: nobody else knows this worktree yet
+                os.unlink(
+                    f"{admin}/index.lock"
+                )  # of our own fill that was cut off: nobody else knows this worktree yet
             env = {**users_environment(), "GIT_DIR": admin, "GIT_WORK_TREE": path}
             execute(("read-tree", "--reset", "-u", "HEAD"), env, cwd=path)
             with open(marker, "w", encoding="ascii"):

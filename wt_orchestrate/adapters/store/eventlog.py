@@ -145,7 +145,8 @@ class SqliteLog:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreUnreadable(
-                f"{self._path} cannot be written: {error}", hint="look at free space and permissions there, then wto resume"
+                f"{self._path} cannot be written: {error}",
+                hint="look at free space and permissions there, then wto resume",
             ) from error
 
 
@@ -153,4 +154,4 @@ def _decode(kind: str, body: bytes) -> Event:
     known = _TYPES.get(kind)
     if known is None:
         raise StoreUnreadable(f"the log holds an event of the unknown type {kind}", hint="install the newer release")
-    return msgspec.json.decode(body, type=known)  # type: ignore[no-any-return]
+    return msgspec.json.decode(body, type=known)

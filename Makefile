@@ -1,0 +1,68 @@
+# Every chore has one name, used by people, CI and hooks alike. Each target sets up all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# tests make many small files: memory where there is some
+SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto-tests-$$(id -u); else echo $${TMPDIR:-/tmp}/wto-tests-$$(id -u); fi)
+WORKERS ?= 2
+
+.PHONY: venv demo test lint bench format types imports unit integration e2e clients schema build clean
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
+	touch $@ $(VENV)/.demo
+
+venv: $(VENV)/.dev
+
+# the main job on a sample repository with the embedded agent; no keys, no network
+demo: $(VENV)/.demo
+	$(BIN)/python tools/demo.py demo-repository
+
+# the oldest and the newest supported Claude Code client, in .tools/claude
+clients: $(BIN)/python
+	$(BIN)/python tools/install_clients.py
+
+test: $(VENV)/.dev clients
+	mkdir -p $(SCRATCH)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/all
+
+unit integration e2e: $(VENV)/.dev
+	mkdir -p $(SCRATCH)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/$@ tests/$@
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(MAKE) --no-print-directory types imports
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(VENV)/.dev
+	$(BIN)/wto plan schema > templates/plan.schema.json
+	$(BIN)/wto plan schema --settings > templates/config.schema.json
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m compileall -q wt_orchestrate
+	$(BIN)/python benchmarks/run.py
+
+build: $(VENV)/.dev
+	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
+
+clean:
+	rm -rf $(VENV) .tools build dist demo-repository demo-repository.worktrees demo-repository.state
