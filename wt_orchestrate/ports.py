@@ -158,6 +158,9 @@ class Executor(Protocol):
     def poll(self, process: ProcessId) -> ProcessReport:
         """What is known now; cheap (a few file reads), never waits."""
 
+    def alive(self, process: ProcessId) -> bool:
+        """Whether its keeper holds its lock: one system call or two, for every turn."""
+
     def send(self, process: ProcessId, *, message: str, line: str) -> None:
         """Put one line in its durable inbox under the id `message`; written once, in order of the call, even across crashes."""
 

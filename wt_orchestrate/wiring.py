@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from wt_orchestrate import __version__
-from wt_orchestrate.errors import Busy, NotFound, Refused
+from wt_orchestrate.errors import Busy, NotFound, Refused, WtError
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
@@ -353,6 +353,110 @@ def sweep_trash(state: RunState, *, older_than_s: float = 7 * 86400.0) -> int:
             shutil.rmtree(entry.path, ignore_errors=True)
             swept += 1
     return swept
+
+
+# ---------------------------------------------------------------- diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing a run needs. `weight` is ok, warning or error."""
+
+    what: str
+    weight: str
+    found: str
+    remedy: str = ""
+
+
+def diagnosis(start: str) -> tuple[Diagnosis, ...]:
+    """Everything a run needs, looked at. Never raises for what it finds."""
+    try:
+        site = find_site(start)
+        facts = repository(site).facts()
+    except WtError as error:
+        return (Diagnosis("git", "error", error.message, error.hint),)
+    version = ".".join(map(str, facts.git_version))
+    found = [Diagnosis("git", "ok", f"version {version}, repository {facts.main_worktree or facts.common_dir}")]
+    if facts.git_version < (2, 39, 4):
+        found[0] = Diagnosis("git", "warning", f"version {version} lacks security fixes", "install git 2.39.4 or newer")
+    found += [
+        _repository_diagnosis(facts),
+        *_agent_diagnosis(facts),
+        *_machine_diagnosis(site, facts),
+        _run_diagnosis(site),
+    ]
+    return tuple(found)
+
+
+def _repository_diagnosis(facts: RepositoryFacts) -> Diagnosis:
+    if facts.submodules:
+        return Diagnosis("repository", "error", "it has submodules", "worktrees of agents cannot carry them yet")
+    if facts.branch is None:
+        return Diagnosis(
+            "repository", "warning", "HEAD is detached", "git switch a branch, or write target: in the plan"
+        )
+    if facts.head is None:
+        return Diagnosis("repository", "error", f"the branch {facts.branch} has no commit", "make a first commit")
+    return Diagnosis("repository", "ok", f"on {facts.branch}" + (", shallow" if facts.shallow else ""))
+
+
+def _agent_diagnosis(facts: RepositoryFacts) -> Iterator[Diagnosis]:
+    from wt_orchestrate.domain.plan import AgentSpec, AgentType
+
+    try:
+        settings = load_settings(facts)
+    except WtError as error:
+        yield Diagnosis("settings", "error", error.message, f"mend {settings_path(facts)}")
+        return
+    for name, spec in {AgentType.CLAUDE_CODE.value: AgentSpec(), **settings.agents}.items():
+        seen = agent_version(spec)
+        if seen.problem:
+            yield Diagnosis(f"agent {name}", "warning", seen.problem, seen.hint)
+        else:
+            yield Diagnosis(f"agent {name}", "ok", f"{seen.version or spec.run} ({seen.path})")
+
+
+def _machine_diagnosis(site: Site, facts: RepositoryFacts) -> Iterator[Diagnosis]:
+    from wt_orchestrate.adapters.machine import free_bytes, shares_blocks, watch_limits
+
+    limits = watch_limits()
+    if limits is None:
+        yield Diagnosis("file watching", "ok", "no limits to look at here")
+    elif limits[0] < 8192 or limits[1] < 16:
+        remedy = "sudo sysctl fs.inotify.max_user_watches=65536 fs.inotify.max_user_instances=256"
+        yield Diagnosis("file watching", "warning", f"{limits[0]} watches, {limits[1]} instances: it will poll", remedy)
+    else:
+        yield Diagnosis("file watching", "ok", f"{limits[0]} watches, {limits[1]} instances")
+    above = os.path.dirname(facts.main_worktree or facts.common_dir)
+    for what, path in (("space for worktrees", above), ("space for state", site.state_dir)):
+        free = free_bytes(path) / (1 << 30)
+        weight, remedy = ("ok", "") if free > 2 else ("warning", f"free some space at {path}")
+        yield Diagnosis(what, weight, f"{free:.1f} GiB free at {path}", remedy)
+    sharing = shares_blocks(above)
+    yield Diagnosis(
+        "copies", "ok", "share their blocks (reflinks)" if sharing else "are full copies (no reflinks here)"
+    )
+
+
+def _run_diagnosis(site: Site) -> Diagnosis:
+    from wt_orchestrate.domain.machine import quiet
+    from wt_orchestrate.engine.requests import load_state
+
+    if supervised(site):
+        return Diagnosis("runs", "ok", "a supervisor is at work")
+    log = open_log(site)
+    try:
+        runs = log.runs()
+        if not runs:
+            return Diagnosis("runs", "ok", "none yet")
+        state = load_state(log, runs[-1].id)
+    except WtError as error:
+        return Diagnosis("runs", "error", error.message, error.hint)
+    finally:
+        log.close()
+    if not quiet(state):
+        return Diagnosis("runs", "warning", f"{state.id} was cut off and has no supervisor", "wto resume, or wto stop")
+    return Diagnosis("runs", "ok", f"{state.id} is {state.phase}")
 
 
 # ---------------------------------------------------------------- looking

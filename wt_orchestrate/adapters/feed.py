@@ -45,10 +45,17 @@ class WatchdogFeed:
             keys.setdefault(each.path, set()).add(each.key)
         if keys == self._keys and all(os.path.dirname(path) in self._watches for path in keys):
             return
+        fresh = set(keys) - set(self._keys)
         with self._condition:
-            self._stamps = {path: self._stamps.get(path, _stamp(path)) for path in keys}
+            self._stamps = {path: self._stamps.get(path) for path in keys}
             self._keys = keys
         self._adjust({os.path.dirname(path) for path in keys})
+        with self._condition:
+            # only now: what was written before the watch began is told as a change too
+            for path in fresh:
+                self._stamps[path] = _stamp(path)
+                if self._stamps[path] is not None:
+                    self._changed |= keys[path]
 
     def wait(self, timeout_s: float) -> frozenset[str]:
         """Keys of files that may have changed since the last call; empty when time ran out."""

@@ -1,15 +1,14 @@
 """Plan and settings files to values, every problem with file, line and column.
 
 YAML is read as a tree of nodes with their places: no aliases, no tags, no merge keys, no doubled keys, bounded in size and
-depth; scalars are as in YAML 1.2 (`no`, `off` and `22:22` are words). The tree is then checked against the domain's own
+depth; scalars are their text (`no`, `off` and `22:22` are words). The tree is then checked against the domain's own
 dataclasses, and the rules across fields (`domain/graph.py`) are asked, so that all problems come at once.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -28,12 +27,7 @@ _MAX_DEPTH = 20
 _MAX_NODES = 100_000
 T = TypeVar("T")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_WORDS: Mapping[str, Any] = {
-    "null": None, "Null": None, "NULL": None, "~": None, "": None,
-    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
-}  # fmt: skip
-_INT = re.compile(r"[-+]?[0-9]{1,18}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _KINDS = {
     "string_type": "must be text", "int_type": "must be a whole number", "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number", "float_type": "must be a number", "float_parsing": "must be a number",
@@ -202,14 +196,9 @@ def _mapping(node: yaml.MappingNode, place: Place, reading: _Reading, depth: int
     return found
 
 
-def _scalar(text: str, *, plain: bool) -> Any:
-    if not plain:
-        return text
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+def _scalar(text: str, *, plain: bool) -> str | None:
+    """Every scalar is its text, so that `run: true` and `title: 22:22` mean what they say; the model makes numbers of it."""
+    return None if plain and text in _NULLS else text
 
 
 # ---------------------------------------------------------------- checking

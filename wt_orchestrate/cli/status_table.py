@@ -66,7 +66,17 @@ def note(ws: dict[str, Any]) -> str:
         return f"after {', '.join(ws['waits_for'])}"
     if ws["stage"] in {"failed", "escalated"}:
         return _line(ws["reason"])
-    order: tuple[str, ...] = ("ask", "contradiction", "waits", "tool", "finding", "check", "commits", "process", "handoff")
+    order: tuple[str, ...] = (
+        "ask",
+        "contradiction",
+        "waits",
+        "tool",
+        "finding",
+        "check",
+        "commits",
+        "process",
+        "handoff",
+    )
     by_kind = {e["kind"]: e["text"] for e in reversed(ws["evidence"])}
     if ws["stage"] in {"integrated", "landed"}:
         order = ("commits", "handoff", "process")

@@ -168,11 +168,8 @@ def _judge_claim(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
             reason="the agent is blocked: " + (handoff.questions or handoff.summary or "it gives no reason"),
             commands=(f'wto answer {ws.id} "..."', f"wto continue {ws.id}"),
         )
-    if attempt.agent_type is AgentType.COMMAND:
-        claimed = status is not HandoffStatus.WORKING
-    else:
-        claimed = status is HandoffStatus.DONE
-    if claimed:
+    by_exit_code = attempt.agent_type is AgentType.COMMAND and status is HandoffStatus.UNKNOWN
+    if by_exit_code or status is HandoffStatus.DONE:
         return e.ClaimMade(workstream=ws.id, by=e.Actor.AGENT)
     said = f"HANDOFF.md says status: {status.value}" if handoff is not None else "there is no HANDOFF.md"
     unclaimed = (f"you ended your turn, but {said}",)

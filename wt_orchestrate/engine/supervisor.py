@@ -124,7 +124,7 @@ class Supervisor:
             self._polled_at = self._world.clock.elapsed()
         if everything or "requests" in hints:
             self._requests()
-        ended = [name for name in live_processes(self._state) if everything or f"exit:{name}" in hints]
+        ended = [name for name in live_processes(self._state) if f"exit:{name}" in hints or not self._alive(name)]
         for workstream in list(self._state.workstreams.values()):
             if everything or f"handoff:{workstream.id}" in hints:
                 self._handoff(workstream)
@@ -133,6 +133,9 @@ class Supervisor:
         self._streams(everything=everything, hints=hints)
         for process in ended:
             self._end(process)
+
+    def _alive(self, process: ProcessId) -> bool:
+        return self._world.executor.alive(process)
 
     def _requests(self) -> None:
         for asked in self._world.log.asked(self._run):

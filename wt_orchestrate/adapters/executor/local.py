@@ -64,6 +64,10 @@ class LocalExecutor:
             state = ProcessState.ABSENT if started is None else ProcessState.LOST
         return _report(process, state, started or {}, ended or {}, f"{folder}/stream.jsonl")
 
+    def alive(self, process: ProcessId) -> bool:
+        """Whether its keeper holds its lock."""
+        return _held(f"{self._path(process)}/keeper.lock")
+
     def send(self, process: ProcessId, *, message: str, line: str) -> None:
         """Put one line in its inbox under the id `message`, unless it is or was there."""
         inbox = f"{self._path(process)}/inbox"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unidiff import PatchSet
+from unidiff.patch import PatchSet
 
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports import Change, Hunk

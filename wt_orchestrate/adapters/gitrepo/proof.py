@@ -182,7 +182,7 @@ def _moved_edits(
         before, end = _entry(git, base, old), _entry(git, merge, new)
         one = [entry for entry in (_entry(git, ours, old), _entry(git, ours, new)) if entry.oid]
         other = [entry for entry in (_entry(git, theirs, old), _entry(git, theirs, new)) if entry.oid]
-        if (end.oid and one and other and before.oid not in {one[0].oid, other[0].oid}) or (end.oid and one and other and end.oid not in {one[0].oid, other[0].oid}):
+        if end.oid and one and other:
             found += _lines(new, before, one[0], other[0], end, blobs)
         elif not end.oid and one and other:
             found.append(f"{new}: renamed by one side, and not in the result")

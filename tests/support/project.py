@@ -1,0 +1,168 @@
+"""A project under test: a real repository, plans with scripted agents, and the real program run as a user runs it.
+
+The scripted agent is a shell script per workstream and attempt, run by the real `command` adapter under a real keeper.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.repos import TestRepository, make_repository
+from tests.support.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(slots=True)
+class Project:
+    """A repository, its state folder, and the program."""
+
+    folder: Path
+    repository: TestRepository
+    environment: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def state(self) -> Path:
+        """The repository's state folder."""
+        return next((self.folder / "state").iterdir())
+
+    def worktree(self, workstream: str, run: str = "r1") -> Path:
+        return self.folder / "repository.worktrees" / run / workstream
+
+    def plan(self, text: str, scripts: Mapping[str, str] | None = None, name: str = "plan.yaml") -> str:
+        """Write a plan; `scripts` are shell scripts of agents, by workstream or `workstream.attempt`."""
+        for script, body in (scripts or {}).items():
+            path = self.folder / "scripts" / script
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("set -eu\n" + body, encoding="utf-8")
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def wto(self, *words: str, timeout: float = 120.0, stdin: str | None = None) -> Ended:
+        """Run the program to its end."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "wt_orchestrate", *words],
+            cwd=self.repository.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=stdin if stdin is not None else "",
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start the program and go on; it is killed at the test's end if it still runs."""
+        with open(self.folder / f"out-{len(self.started)}.txt", "w", encoding="utf-8") as output:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "wt_orchestrate", *words],
+                cwd=self.repository.path,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        self.started.append(child)
+        return child
+
+    def status(self) -> Any:
+        return self.wto("status", "--json").json
+
+    def stages(self) -> dict[str, str]:
+        ended = self.wto("status", "--json")
+        return {ws["id"]: ws["stage"] for ws in ended.json["workstreams"]} if ended.code == 0 else {}
+
+    def wait_for(self, workstream: str, stage: str, *, deadline_s: float = 30.0) -> None:
+        until(lambda: self.stages().get(workstream) == stage, deadline_s=deadline_s, what=f"{workstream} being {stage}")
+
+    def processes(self) -> list[int]:
+        """Living processes that a keeper of this project's started, and the keepers themselves."""
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and self._is_kept(name)]
+
+    def _is_kept(self, pid: str) -> bool:
+        try:
+            environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except OSError:
+            return False
+        ours = f"TEST_FOLDER={self.folder}".encode() in environ and any(e.startswith(b"WTO_PROCESS=") for e in environ)
+        return ours and stat.rpartition(b")")[2].split()[0] != b"Z"
+
+    def close(self) -> None:
+        """End what the test started; nothing of it may be left."""
+        for child in self.started:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+        if (self.folder / "state").exists():
+            self.wto("stop")
+        until(lambda: not self.processes(), deadline_s=15.0, what=f"no process of {self.folder} being left")
+
+
+COMMAND_AGENT = """
+agents:
+  scripted:
+    type: command
+    run: 'f="$SCRIPTS/$WTO_WORKSTREAM.$WTO_ATTEMPT"; [ -e "$f" ] || f="$SCRIPTS/$WTO_WORKSTREAM"; exec sh "$f"'
+defaults: {agent: scripted}
+"""
+"""The part of a plan that makes the scripted agent its default."""
+
+COMMIT = 'echo "$WTO_WORKSTREAM" > "$WTO_WORKSTREAM.txt"\ngit add -A\ngit commit -qm "Add $WTO_WORKSTREAM"\n'
+"""An agent's script that commits one file named after its workstream."""
+
+HANDOFF = """cat > "$WTO_HANDOFF" <<'H'
+---
+status: done
+progress: 100
+---
+## Summary
+It is done.
+
+## Findings
+- risk: src/a.py:3 is slow
+H
+"""
+
+
+def make_project(folder: Path, files: Mapping[str, bytes | str | None] | None = None) -> Project:
+    """A project with one commit on main, in a sealed environment."""
+    repository = make_repository(str(folder / "repository"), files or {"README.md": "hello\n"})
+    repository.git("config", "user.name", "Ada")
+    repository.git("config", "user.email", "ada@example.org")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": repository.home,
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "WTO_STATE_DIR": str(folder / "state"),
+        "SCRIPTS": str(folder / "scripts"),
+        "PYTHONPATH": str(ROOT),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "TEST_FOLDER": str(folder),
+    }
+    return Project(folder, repository, environment)
