@@ -82,8 +82,10 @@ def _quote(need: WorkstreamState, handoff: Handoff) -> str:
 
 
 def _others(state: RunState, ws: WorkstreamState) -> str:
+    """Who else is at work and on what paths; their briefs are theirs alone."""
     lines = [
-        f"- `{other.id}`: {other.spec.title or other.spec.brief.strip().splitlines()[0][:120]}"
+        f"- `{other.id}`"
+        + (f": {other.spec.title}" if other.spec.title else "")
         + (f" (owns {', '.join(other.spec.scope)})" if other.spec.scope else "")
         for other in state.workstreams.values()
         if other.id != ws.id
@@ -118,9 +120,11 @@ def conflict_message(ws: WorkstreamState, *, branch: Branch, others: Sequence[Wo
         + (f"\n> {other.handoff.summary[:800]}" if other.handoff is not None else "")
         for other in others
     )
+    own = "\n".join(f"> {line}" for line in ws.spec.brief.strip().splitlines())
     return (
         f"Your work conflicts with the integration branch `{branch}` in: {', '.join(ws.conflict)}.\n\n"
         + (f"The other side, as data:\n\n{intents}\n\n" if intents else "")
+        + f"Your own side, as you were told:\n\n{own}\n\n"
         + f"Run `git merge {branch}` in your worktree, resolve the conflicts so that both intents hold (never drop the "
         "other side), run the checks, commit the merge, and update HANDOFF.md with `status: done`."
     )

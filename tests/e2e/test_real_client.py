@@ -1,0 +1,185 @@
+"""The real Claude Code client, oldest and newest supported, against a model stand-in on loopback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from tests.support.claude_client import NEWEST, OLDEST, client, use_client
+from tests.support.project import Project
+from tests.support.stub_model import StubModel, Turn, serve
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+
+
+def _bash(command: str) -> Turn:
+    return {"tools": [{"name": "Bash", "input": {"command": command, "description": "as the brief says"}}]}
+
+
+def _write(path: str, content: str) -> Turn:
+    return {"tools": [{"name": "Write", "input": {"file_path": "{{cwd}}/" + path, "content": content}}]}
+
+
+def _handoff(summary: str) -> Turn:
+    return _write("HANDOFF.md", f"---\nstatus: done\nprogress: 100\n---\n## Summary\n{summary}\n")
+
+
+def _work(name: str, content: str) -> list[Turn]:
+    return [
+        _write(f"{name}.py", content),
+        _bash("python3 check.py"),
+        _bash(f"git add {name}.py && git commit -m 'Add {name}'"),
+        _handoff(f"Added {name}."),
+        {"text": "It is done."},
+    ]
+
+
+CHECK = "import glob, sys\nsys.exit(any('BROKEN' in open(name).read() for name in glob.glob('[a-z].py')))\n"
+
+
+@pytest.fixture
+def stub() -> Iterator[StubModel]:
+    """The stand-in; a test fills `scripts`."""
+    server = serve({})
+    yield server
+    server.close()
+
+
+def _prepare(
+    project: Project, stub: StubModel, version: str, scripts: Mapping[str, Sequence[Turn]], streams: str
+) -> str:
+    use_client(project, stub)
+    stub.scripts = scripts
+    project.repository.commit({"check.py": CHECK, "CLAUDE.md": "Be brief. MARK-OF-THE-REPOSITORY\n"})
+    return project.plan(
+        "goal: Do it\nchecks: [{run: python3 check.py}]\n"
+        f"agents: {{claude-code: {{binary: {json.dumps(client(version))}}}}}\nworkstreams:\n{streams}"
+    )
+
+
+def _results(stub: StubModel, script: str) -> list[str]:
+    """What the tools told the model in a script, newest request."""
+    body = [entry["body"] for entry in stub.requests if entry["script"] == script][-1]
+    found: list[str] = []
+    for message in body["messages"]:
+        content: Any = message["content"]
+        for block in content if isinstance(content, list) else ():
+            if block.get("type") == "tool_result":
+                found.append(json.dumps(block["content"]))
+    return found
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_three_agents_work_at_once_are_killed_and_resumed_and_land(
+    project: Project, stub: StubModel, version: str
+) -> None:
+    """Three real clients edit, run the check, commit and hand off; one must correct a failed check in its own session; the
+    supervisor is killed in the middle and resumed; all land, each once, and what they cost is recorded."""
+    scripts: dict[str, Sequence[Turn]] = {
+        "a": [{"sleep": 2.0, **_work("a", "A = 1\n")[0]}, *_work("a", "")[1:]],
+        "b": _work("b", "B = 1\n"),
+        "c": [
+            *_work("c", "C = 'BROKEN'\n"),
+            _write("c.py", "C = 'whole'\n"),
+            _bash("git commit -am 'Mend c'"),
+            _handoff("Mended c."),
+            {"text": "Mended."},
+        ],
+    }
+    streams = "".join(f"  {name}: {{brief: 'Write {name}. [[script:{name}]]', scope: [{name}.py]}}\n" for name in "abc")
+    plan = _prepare(project, stub, version, scripts, streams)
+    supervisor = project.start("run", plan)
+    until(lambda: any(entry["script"] == "a" for entry in stub.requests), deadline_s=60, what="the first request of a")
+    supervisor.kill()
+    supervisor.wait()
+    resumed = project.wto("resume", timeout=180)
+    assert resumed.code == 0, resumed.out + resumed.err
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    status = {ws["id"]: ws for ws in project.status()["workstreams"]}
+    assert {name: (ws["stage"], ws["attempts"]) for name, ws in status.items()} == {
+        "a": ("landed", 1),
+        "b": ("landed", 1),
+        "c": ("landed", 2),
+    }
+    names = project.repository.git("ls-tree", "--name-only", "main").split()
+    assert names == ["CLAUDE.md", "README.md", "a.py", "b.py", "c.py", "check.py"]
+    report = {ws["id"]: ws for ws in project.wto("report", "--format", "json").json["workstreams"]}
+    assert [attempt["resumed"] for attempt in report["c"]["attempts"]] == [False, True]
+    assert all(attempt["cost_usd"] > 0 and attempt["turns"] > 0 for attempt in report["c"]["attempts"])
+    assert report["b"]["attempts"][0]["input_tokens"] == 500
+    assert report["b"]["attempts"][0]["output_tokens"] == 100
+    systems = json.dumps([entry["body"].get("system") for entry in stub.requests])
+    assert "MARK-OF-THE-REPOSITORY" in systems
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_S10_an_agent_may_do_its_work_and_no_more(project: Project, stub: StubModel, version: str) -> None:
+    """By default an agent edits, runs the checks and commits unasked; other commands, the stash and settings files that lie
+    in the worktree get it nowhere, and it is told why."""
+    marker = project.folder / "marker"
+    hook = {"hooks": {"PreToolUse": [{"hooks": [{"type": "command", "command": f"touch {marker}"}]}]}}
+    work = _work("a", "A = 1\n")
+    scripts = {"a": [_bash("curl http://127.0.0.1:9/"), _bash("git stash"), _bash("git push origin HEAD"), *work]}
+    plan = _prepare(project, stub, version, scripts, "  a: {brief: 'Write a. [[script:a]]'}\n")
+    project.repository.commit({".claude/settings.json": json.dumps(hook)})
+    ended = project.wto("run", plan, timeout=120)
+    assert ended.code == 0, ended.out + ended.err
+    told = _results(stub, "a")
+    assert "Not allowed: Bash curl" in told[0] and "HANDOFF.md with status: blocked" in told[0]
+    assert "denied" in told[1] and "denied" in told[2]
+    assert "[wto/r1/a " in told[5]
+    assert not marker.exists()
+    denied = project.wto("report", "--format", "json").json["workstreams"][0]["attempts"][0]["denied"]
+    assert "Bash" in denied
+
+
+def test_a_question_waits_for_its_answer_and_goes_on_with_it(project: Project, stub: StubModel) -> None:
+    """AskUserQuestion shows in the status with its options; `answer` continues the same turn."""
+    question = {"question": "Which colour?", "header": "Colour", "multiSelect": False}
+    options = [{"label": "red", "description": "warm"}, {"label": "blue", "description": "cold"}]
+    ask: Turn = {"tools": [{"name": "AskUserQuestion", "input": {"questions": [{**question, "options": options}]}}]}
+    plan = _prepare(
+        project, stub, NEWEST, {"a": [ask, *_work("a", "A = 1\n")]}, "  a: {brief: 'Ask, then write a. [[script:a]]'}\n"
+    )
+    project.start("run", plan)
+    until(lambda: any(entry["script"] == "a" for entry in stub.requests), deadline_s=60, what="the first request")
+    asks = until(lambda: project.status()["workstreams"][0]["asks"], deadline_s=60, what="the ask")
+    assert (asks[0]["text"], asks[0]["options"]) == ("Which colour?", ["red", "blue"])
+    assert project.status()["next"][0] == 'wto answer a "..."'
+    assert project.wto("answer", "b", "x").code == 5
+    assert project.wto("answer", "a", "blue").code == 0
+    project.wait_for("a", "integrated", deadline_s=60)
+    assert "blue" in _results(stub, "a")[0]
+    assert project.status()["workstreams"][0]["attempts"] == 1
+
+
+def test_overload_and_a_killed_client_cost_no_work(project: Project, stub: StubModel) -> None:
+    """A client that meets overload goes on by itself; one that is killed in the middle of a tool is resumed in its session."""
+    trouble = {"error": {"status": 529, "type": "overloaded_error", "message": "busy"}, "times": 1}
+    gate = project.folder / "gate"
+    wait = f"python3 -c \"import time,os\nwhile not os.path.exists('{gate}'): time.sleep(0.05)\""
+    work = _work("a", "A = 1\n")
+    scripts = {"a": [{**work[0], **trouble}, _bash(wait), *work[1:]]}
+    plan = _prepare(project, stub, NEWEST, scripts, "  a: {brief: 'Write a. [[script:a]]'}\n")
+    text = (project.folder / "plan.yaml").read_text().replace("binary:", "allow: ['Bash(python3 -c *)'], binary:")
+    (project.folder / "plan.yaml").write_text(text)
+    project.start("run", plan)
+    until(lambda: any(e["turn"] == 1 for e in stub.requests), deadline_s=60, what="the second turn")
+    started = json.loads((project.state / "processes" / "r1.a.1" / "started").read_text())
+    until(
+        lambda: subprocess.run(["pgrep", "-f", str(gate)], capture_output=True).returncode == 0, what="the tool running"
+    )
+    gate.touch()
+    subprocess.run(["kill", "-9", str(started["child"])], check=True)
+    project.wait_for("a", "integrated", deadline_s=90)
+    report = project.wto("report", "--format", "json").json["workstreams"][0]
+    assert [(attempt["reason"], attempt["resumed"]) for attempt in report["attempts"]] == [
+        ("first", False),
+        ("crash", True),
+    ]
