@@ -1,0 +1,241 @@
+"""Landing and tidying: the target moved, dirty or elsewhere; worktrees removed and brought back; odd repositories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import COMMAND_AGENT, COMMIT, Project, make_project
+from tests.support.repos import TestRepository
+
+
+def _run(project: Project, *names: str, extra: str = "", checks: str = "[]") -> None:
+    streams = ", ".join(f"{name}: {{brief: x}}" for name in names)
+    text = f"goal: Do it\nchecks: {checks}\n{extra}" + COMMAND_AGENT + f"workstreams: {{{streams}}}\n"
+    ended = project.wto("run", project.plan(text, dict.fromkeys(names, COMMIT)))
+    assert ended.code == 0, ended.out + ended.err
+
+
+def test_L3_a_target_that_moved_is_merged_checked_and_landed(project: Project) -> None:
+    """A commit of a person made meanwhile is kept; what lands is the combination, after the checks passed on it."""
+    _run(project, "a", checks="[{run: 'touch $TEST_FOLDER/checked.$(ls | wc -l)'}]")
+    project.repository.commit({"mine.txt": "mine\n"}, "Mine")
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    assert project.repository.git("ls-tree", "--name-only", "main").split() == ["README.md", "a.txt", "mine.txt"]
+    assert (project.folder / "checked.3").exists()
+    assert project.repository.git("status", "--porcelain") == ""
+
+
+def test_L2_a_moved_target_on_which_the_checks_fail_is_not_landed(project: Project) -> None:
+    """Work that is fine alone and breaks the target's new state is refused with exit 7, and nothing moves."""
+    _run(project, "a", checks="[{run: 'test ! -e mine.txt || test ! -e a.txt'}]")
+    mine = project.repository.commit({"mine.txt": "mine\n"}, "Mine")
+    landed = project.wto("land")
+    assert landed.code == 7, landed.out + landed.err
+    assert project.repository.head("main") == mine
+    assert project.stages() == {"a": "integrated"}
+
+
+def test_a_conflict_with_the_moved_target_is_refused_with_the_way_out(project: Project) -> None:
+    """Nobody's side is taken; the message names the path and the commands."""
+    _run(project, "a")
+    mine = project.repository.commit({"a.txt": "mine\n"}, "Mine")
+    landed = project.wto("land")
+    assert landed.code == 6
+    assert "conflicts with the run in a.txt" in landed.err and "git merge wto/r1/integration" in landed.err
+    assert project.repository.head("main") == mine
+
+
+def test_D3_a_dirty_checkout_is_left_alone(project: Project) -> None:
+    """Local changes in affected paths refuse the landing; in other paths they are kept while the landing goes through."""
+    project.repository.commit({"a.txt": "old\n", "notes.txt": "notes\n"})
+    _run(project, "a")
+    project.repository.write({"a.txt": "my draft\n"})
+    refused = project.wto("land")
+    assert refused.code == 6
+    assert "uncommitted changes in a.txt" in refused.err
+    assert (Path(project.repository.path) / "a.txt").read_text() == "my draft\n"
+    project.repository.git("checkout", "-q", "a.txt")
+    project.repository.write({"notes.txt": "my notes\n"})
+    assert project.wto("land").code == 0
+    assert project.repository.git("status", "--porcelain") == " M notes.txt"
+    assert (Path(project.repository.path) / "a.txt").read_text() == "a\n"
+
+
+def test_an_untracked_file_in_the_way_is_not_overwritten(project: Project) -> None:
+    """A file of the user's that git does not know stops the landing that would write it."""
+    _run(project, "a")
+    project.repository.write({"a.txt": "mine, untracked\n"})
+    assert project.wto("land").code == 6
+    assert (Path(project.repository.path) / "a.txt").read_text() == "mine, untracked\n"
+
+
+def test_a_target_checked_out_elsewhere_or_nowhere_is_landed_on(project: Project) -> None:
+    """A target in another linked worktree takes that checkout along; one that is checked out nowhere just moves."""
+    project.repository.git("branch", "release")
+    _run(project, "a", extra="target: release\n")
+    assert project.wto("land").code == 0
+    assert project.repository.git("ls-tree", "--name-only", "release").split() == ["README.md", "a.txt"]
+    assert project.repository.git("ls-tree", "--name-only", "main").split() == ["README.md"]
+    project.repository.git("worktree", "add", "-q", str(project.folder / "elsewhere"), "release")
+    _run(project, "b", extra="target: release\n")
+    landed = project.wto("land")
+    assert f"checked out in {project.folder / 'elsewhere'}" in landed.out
+    assert (project.folder / "elsewhere" / "b.txt").exists()
+    assert (
+        TestRepository(path=str(project.folder / "elsewhere"), home=project.repository.home).git("status", "--short")
+        == ""
+    )
+
+
+def test_hooks_of_the_repository_run_at_landing_and_only_there(project: Project) -> None:
+    """post-merge of the user's repository runs when their checkout moves; no hook of theirs runs for the tool's own steps."""
+    hooks = Path(project.repository.common_dir) / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-merge", "post-checkout", "reference-transaction", "post-index-change"):
+        (hooks / name).write_text(f'#!/bin/sh\necho {name} >> "$TEST_FOLDER/hooks-ran"\n')
+        (hooks / name).chmod(0o755)
+    quiet = "GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null"
+    script = (
+        f"{quiet}\nexport GIT_CONFIG_COUNT GIT_CONFIG_KEY_0 GIT_CONFIG_VALUE_0\n"  # the agent's own commit runs none
+    )
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script + COMMIT})
+    assert project.wto("run", plan).code == 0
+    assert not (project.folder / "hooks-ran").exists()
+    assert project.wto("land").code == 0
+    assert "post-merge" in (project.folder / "hooks-ran").read_text().split()
+
+
+def test_L8_protected_paths_need_a_persons_word(project: Project) -> None:
+    """A change of CI or agent settings lands only with --allow-protected, and the refusal names the paths."""
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n",
+        {"a": "mkdir .github\ntouch .github/ci.yml\n" + COMMIT},
+    )
+    assert project.wto("run", plan).code == 0
+    refused = project.wto("land")
+    assert refused.code == 8
+    assert ".github/ci.yml" in refused.err and "--allow-protected" in refused.err
+    assert project.wto("land", "--allow-protected").code == 0
+
+
+def test_L1_landing_twice_lands_once(project: Project) -> None:
+    """A second `land` finds nothing to land and moves nothing."""
+    _run(project, "a")
+    assert project.wto("land").code == 0
+    head = project.repository.head("main")
+    again = project.wto("land")
+    assert again.code == 6 and "nothing to land" in again.err
+    assert project.repository.head("main") == head
+
+
+def test_D1_clean_removes_only_what_is_integrated_and_restore_brings_it_back(project: Project) -> None:
+    """Integrated worktrees go to the trash with their branches kept in the vault; the others stay; `restore` undoes it."""
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}, bad: {brief: x}}\n",
+        {"a": COMMIT, "bad": COMMIT + "exit 1\n"},
+    )
+    assert project.wto("run", plan).code == 1
+    tip = project.repository.head("wto/r1/a")
+    cleaned = project.wto("clean")
+    assert cleaned.code == 0, cleaned.err
+    assert not project.worktree("a").exists() and project.worktree("bad").exists()
+    assert project.repository.git("branch", "--list", "wto/r1/a") == ""
+    kept = project.wto("clean", "bad")
+    assert kept.code == 6 and "not integrated" in kept.err
+    assert project.wto("restore", "a").code == 0
+    assert project.repository.head("wto/r1/a") == tip
+    assert (project.worktree("a") / "a.txt").exists()
+
+
+def test_D2_uncommitted_work_is_never_deleted(project: Project) -> None:
+    """A worktree with uncommitted work stays; with --force it is moved to the trash, never deleted."""
+    _run(project, "a")
+    draft = project.worktree("a") / "draft.txt"
+    draft.write_text("draft\n")
+    kept = project.wto("clean")
+    assert kept.code == 6 and "uncommitted work: draft.txt" in kept.err
+    assert draft.exists()
+    assert project.wto("clean", "a", "--force").code == 0
+    trash = list((project.folder / "repository.worktrees" / ".trash").iterdir())
+    assert [(entry / "draft.txt").read_text() for entry in trash] == ["draft\n"]
+
+
+def test_included_files_and_setup_reach_the_agent_and_the_checks(project: Project) -> None:
+    """What `.worktreeinclude` names comes along, setup runs once per worktree, and checks have both."""
+    project.repository.commit(
+        {".gitignore": ".env\nnode_modules\n.ready\n", ".worktreeinclude": ".env\nnode_modules/\n"}
+    )
+    project.repository.write({".env": "KEY=1\n", "node_modules/dep/index.js": "x\n", "other.log": "not named\n"})
+    plan = project.plan(
+        "goal: Do it\nsetup: ['touch .ready']\n"
+        "checks: [{run: 'test -e .ready && test -e .env && test -e node_modules/dep/index.js'}]\n"
+        + COMMAND_AGENT
+        + "workstreams: {a: {brief: x}}\n",
+        {"a": "test -e .ready\ntest -e .env\ntest -e node_modules/dep/index.js\ntest ! -e other.log\n" + COMMIT},
+    )
+    ended = project.wto("run", plan)
+    assert ended.code == 0, ended.out
+    broken = project.plan(
+        "goal: Do it\nsetup: ['echo no such thing; exit 4']\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n",
+        name="p2.yaml",
+    )
+    assert project.wto("run", broken).code == 1
+    status = project.status()["workstreams"][0]
+    assert "exit code 4" in status["reason"] and "stream.jsonl" in status["hint"]
+
+
+def test_the_stash_is_refused_to_agents_and_git_stays_quiet(project: Project) -> None:
+    """An agent's `git stash` is refused with the reason, and its git collects no garbage; the user's config is untouched."""
+    before = (Path(project.repository.common_dir) / "config").read_text()
+    script = 'test "$(git config gc.auto)" = 0\nif git -C . stash 2>"$TEST_FOLDER/said"; then exit 9; fi\n' + COMMIT
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
+    assert project.wto("run", plan).code == 0
+    assert "shared with other agents" in (project.folder / "said").read_text()
+    assert (Path(project.repository.common_dir) / "config").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "mit-Umlaut-ä", "quote'd"])
+def test_paths_with_spaces_and_letters_of_any_kind_work(tmp_path: Path, name: str) -> None:
+    """A repository under any path runs and lands."""
+    (tmp_path / name).mkdir()
+    project = make_project(tmp_path / name)
+    _run(project, "a")
+    assert project.wto("land").code == 0
+    assert project.wto("clean").code == 0
+    project.close()
+
+
+def test_odd_repositories_work_or_are_refused_with_a_reason(project: Project, tmp_path: Path) -> None:
+    """Detached HEAD without a target, an unborn branch, submodules and no repository at all say what to do; a bare one works."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    project.repository.git("checkout", "-q", "--detach")
+    detached = project.wto("run", plan)
+    assert (detached.code, "HEAD is detached" in detached.err, "target:" in detached.err) == (6, True, True)
+    project.repository.git("checkout", "-q", "main")
+
+    unborn = tmp_path / "unborn"
+    unborn.mkdir()
+    TestRepository(path=str(unborn), home=project.repository.home).git("init", "-q", "-b", "main")
+    refused = project.wto("-C", str(unborn), "run", plan)
+    assert (refused.code, "has no commit yet" in refused.err) == (6, True)
+
+    nowhere = tmp_path / "nowhere"
+    nowhere.mkdir()
+    refused = project.wto("-C", str(nowhere), "status")
+    assert (refused.code, "is in no git repository" in refused.err) == (6, True)
+
+    bare = tmp_path / "bare.git"
+    project.repository.git("clone", "-q", "--bare", ".", str(bare))
+    for key, value in (("user.name", "Ada"), ("user.email", "ada@example.org")):
+        TestRepository(path=str(bare), home=project.repository.home).git("config", key, value)
+    ended = project.wto("-C", str(bare), "run", plan)
+    assert ended.code == 0, ended.out + ended.err
+    assert project.wto("-C", str(bare), "land").code == 0
+    assert "a.txt" in TestRepository(path=str(bare), home=project.repository.home).git("ls-tree", "--name-only", "main")
+
+    project.repository.commit({".gitmodules": "[submodule 'x']\n"})
+    refused = project.wto("run", plan)
+    assert (refused.code, "submodules" in refused.err) == (6, True)
