@@ -381,6 +381,7 @@ def diagnosis(start: str) -> tuple[Diagnosis, ...]:
         found[0] = Diagnosis("git", "warning", f"version {version} lacks security fixes", "install git 2.39.4 or newer")
     found += [
         _repository_diagnosis(facts),
+        _identity_diagnosis(site),
         *_agent_diagnosis(facts),
         *_machine_diagnosis(site, facts),
         _run_diagnosis(site),
@@ -398,6 +399,17 @@ def _repository_diagnosis(facts: RepositoryFacts) -> Diagnosis:
     if facts.head is None:
         return Diagnosis("repository", "error", f"the branch {facts.branch} has no commit", "make a first commit")
     return Diagnosis("repository", "ok", f"on {facts.branch}" + (", shallow" if facts.shallow else ""))
+
+
+def _identity_diagnosis(site: Site) -> Diagnosis:
+    from wt_orchestrate.adapters.executor.detached import said
+
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
+    who = said(("git", "-C", site.start, "var", "GIT_COMMITTER_IDENT"), env).rpartition(" ")[0].rpartition(" ")[0]
+    if not who:
+        remedy = 'git config --global user.name "..." and git config --global user.email "..."'
+        return Diagnosis("identity", "error", "git does not know who commits here, so agents cannot commit", remedy)
+    return Diagnosis("identity", "ok", f"commits are made as {who}")
 
 
 def _agent_diagnosis(facts: RepositoryFacts) -> Iterator[Diagnosis]:
