@@ -1,4 +1,9 @@
-"""Seals every test: an empty home, no configuration of this machine, nothing inherited that could reach outside."""
+"""Seals every test off from whoever runs it, and looks behind it.
+
+A test has an empty home and state folder of its own, no configuration of git but a fixed user, fixed dates and time zone,
+no inherited variables of git, of agents or of ours, and an editor that fails. When it has ended, no kept process of it may
+be alive. Folders run in the order of what they cost.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +14,71 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import Project, make_project
+from tests.support.waiting import wait_until
 
 _ORDER = ("unit", "contract", "integration", "e2e")
+_FOREIGN = ("GIT_", "WTO_", "CLAUDE", "ANTHROPIC_", "XDG_", "AWS_", "PYTEST_ADDOPTS", "COV_")
+_GIT_CONFIG = """\
+[user]
+    name = Ada
+    email = ada@example.org
+[init]
+    defaultBranch = main
+[protocol]
+    allow = never
+[protocol "file"]
+    allow = always
+"""
+_FIXED = {
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_AUTHOR_DATE": "1700000000 +0000",
+    "GIT_COMMITTER_DATE": "1700000000 +0000",
+    "EDITOR": "false",
+    "VISUAL": "false",
+    "GIT_EDITOR": "false",
+    "PYTHONHASHSEED": "0",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tests first."""
-    root = Path(__file__).parent
-    items.sort(key=lambda item: _ORDER.index(item.path.relative_to(root).parts[0]))
+    """Cheap folders first; the order within a folder stays."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(_ORDER) if name in item.path.parts), len(_ORDER)))
 
 
 @pytest.fixture(autouse=True)
-def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test sees this machine's settings or credentials."""
-    home = tmp_path_factory.getbasetemp() / "home"
-    home.mkdir(exist_ok=True)
+def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An environment of its own for each test; afterwards none of its kept processes may be left."""
+    seal = tmp_path_factory.mktemp("seal")
+    (seal / "home").mkdir()
+    (seal / "gitconfig").write_text(_GIT_CONFIG, encoding="utf-8")
     for name in list(os.environ):
-        if name.startswith(("GIT_", "CLAUDE", "ANTHROPIC_", "WTO_", "XDG_", "AWS_")):
+        if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_EDITOR", "false")
-    monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.setenv("WTO_STATE_DIR", "/nonexistent/a-test-used-the-default-state-folder")
-    yield
+    own = {"HOME": seal / "home", "GIT_CONFIG_GLOBAL": seal / "gitconfig", "WTO_STATE_DIR": seal / "state"}
+    for name, value in {**_FIXED, **own}.items():
+        monkeypatch.setenv(name, str(value))
+    yield seal
+    base = os.fsencode(tmp_path_factory.getbasetemp())
+    wait_until(lambda: not _left_behind(base), what="no kept process of this test is left", timeout_s=5.0)
+
+
+def _left_behind(base: bytes) -> list[int]:
+    """Living processes that a keeper marked and that belong to this worker's temporary folder (Linux only)."""
+    names = os.listdir("/proc") if os.path.isdir("/proc/self") else []
+    return [int(name) for name in names if name.isdigit() and _is_kept_below(Path("/proc", name), base)]
+
+
+def _is_kept_below(process: Path, base: bytes) -> bool:
+    try:
+        environment = (process / "environ").read_bytes()
+        if b"WTO_PROCESS=" not in environment:
+            return False
+        return base in environment + (process / "cmdline").read_bytes() + os.fsencode((process / "cwd").readlink())
+    except OSError:
+        return False  # it ended meanwhile, or belongs to somebody else
 
 
 @pytest.fixture

@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from wt_orchestrate import __version__
-from wt_orchestrate.errors import Busy, NotFound, Refused, WtError
+from wt_orchestrate.errors import Busy, Refused, WtError
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
+    from wt_orchestrate.domain.diagnosis import Diagnosis, MachineFacts
     from wt_orchestrate.domain.events import Record
-    from wt_orchestrate.domain.ids import Branch, ProcessId, RunId
+    from wt_orchestrate.domain.ids import Branch, CommitId, RunId
     from wt_orchestrate.domain.plan import AgentSpec
     from wt_orchestrate.domain.settings import Settings
-    from wt_orchestrate.domain.state import RunState, WorkstreamState
+    from wt_orchestrate.domain.state import RunState
+    from wt_orchestrate.engine.lines import AttemptLines
     from wt_orchestrate.engine.supervisor import Supervisor
     from wt_orchestrate.engine.world import World
     from wt_orchestrate.ports import (
         AgentVersion,
         Clock,
-        Executor,
         Feed,
         Log,
         Repository,
         RepositoryFacts,
-        SignReader,
         Vault,
     )
 
@@ -149,12 +149,16 @@ def settings_schema() -> dict[str, object]:
 
 def settings_around(start: str) -> Settings:
     """The settings of the repository around a folder; the defaults outside of one."""
-    from wt_orchestrate.domain.settings import Settings
-
     try:
         return load_settings(repository(find_site(start)).facts())
     except Refused:
-        return Settings()
+        return _default_settings()
+
+
+def _default_settings() -> Settings:
+    from wt_orchestrate.domain.settings import Settings
+
+    return Settings()
 
 
 def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ...] = ()) -> Mapping[str, str]:
@@ -358,180 +362,103 @@ def sweep_trash(state: RunState, *, older_than_s: float = 7 * 86400.0) -> int:
 # ---------------------------------------------------------------- diagnosis
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """One thing a run needs. `weight` is ok, warning or error."""
-
-    what: str
-    weight: str
-    found: str
-    remedy: str = ""
-
-
 def diagnosis(start: str) -> tuple[Diagnosis, ...]:
     """Everything a run needs, looked at. Never raises for what it finds."""
+    from wt_orchestrate.domain.diagnosis import Diagnosis, diagnose
+
     try:
         site = find_site(start)
         facts = repository(site).facts()
     except WtError as error:
-        return (Diagnosis("git", "error", error.message, error.hint),)
-    version = ".".join(map(str, facts.git_version))
-    found = [Diagnosis("git", "ok", f"version {version}, repository {facts.main_worktree or facts.common_dir}")]
-    if facts.git_version < (2, 39, 4):
-        found[0] = Diagnosis("git", "warning", f"version {version} lacks security fixes", "install git 2.39.4 or newer")
-    found += [
-        _repository_diagnosis(facts),
-        _identity_diagnosis(site),
-        *_agent_diagnosis(facts),
-        *_machine_diagnosis(site, facts),
-        _run_diagnosis(site),
-    ]
-    return tuple(found)
+        return (Diagnosis(what="git", weight="error", found=error.message, remedy=error.hint),)
+    return diagnose(_machine_facts(site, facts))
 
 
-def _repository_diagnosis(facts: RepositoryFacts) -> Diagnosis:
-    if facts.submodules:
-        return Diagnosis("repository", "error", "it has submodules", "worktrees of agents cannot carry them yet")
-    if facts.branch is None:
-        return Diagnosis(
-            "repository", "warning", "HEAD is detached", "git switch a branch, or write target: in the plan"
-        )
-    if facts.head is None:
-        return Diagnosis("repository", "error", f"the branch {facts.branch} has no commit", "make a first commit")
-    return Diagnosis("repository", "ok", f"on {facts.branch}" + (", shallow" if facts.shallow else ""))
-
-
-def _identity_diagnosis(site: Site) -> Diagnosis:
+def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
+    """What the rules of `diagnose` ask for, gathered."""
     from wt_orchestrate.adapters.executor.detached import said
-
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
-    who = said(("git", "-C", site.start, "var", "GIT_COMMITTER_IDENT"), env).rpartition(" ")[0].rpartition(" ")[0]
-    if not who:
-        remedy = 'git config --global user.name "..." and git config --global user.email "..."'
-        return Diagnosis("identity", "error", "git does not know who commits here, so agents cannot commit", remedy)
-    return Diagnosis("identity", "ok", f"commits are made as {who}")
-
-
-def _agent_diagnosis(facts: RepositoryFacts) -> Iterator[Diagnosis]:
+    from wt_orchestrate.adapters.machine import free_bytes, shares_blocks, watch_limits
+    from wt_orchestrate.domain.diagnosis import AgentFound, MachineFacts
     from wt_orchestrate.domain.plan import AgentSpec, AgentType
 
     try:
-        settings = load_settings(facts)
+        settings, problem = load_settings(facts), ""
     except WtError as error:
-        yield Diagnosis("settings", "error", error.message, f"mend {settings_path(facts)}")
-        return
-    for name, spec in {AgentType.CLAUDE_CODE.value: AgentSpec(), **settings.agents}.items():
-        seen = agent_version(spec)
-        if seen.problem:
-            yield Diagnosis(f"agent {name}", "warning", seen.problem, seen.hint)
-        else:
-            yield Diagnosis(f"agent {name}", "ok", f"{seen.version or spec.run} ({seen.path})")
-
-
-def _machine_diagnosis(site: Site, facts: RepositoryFacts) -> Iterator[Diagnosis]:
-    from wt_orchestrate.adapters.machine import free_bytes, shares_blocks, watch_limits
-
-    limits = watch_limits()
-    if limits is None:
-        yield Diagnosis("file watching", "ok", "no limits to look at here")
-    elif limits[0] < 8192 or limits[1] < 16:
-        remedy = "sudo sysctl fs.inotify.max_user_watches=65536 fs.inotify.max_user_instances=256"
-        yield Diagnosis("file watching", "warning", f"{limits[0]} watches, {limits[1]} instances: it will poll", remedy)
-    else:
-        yield Diagnosis("file watching", "ok", f"{limits[0]} watches, {limits[1]} instances")
+        settings, problem = _default_settings(), error.message
+    versions = {
+        name: agent_version(spec)
+        for name, spec in {AgentType.CLAUDE_CODE.value: AgentSpec(), **settings.agents}.items()
+    }
     above = os.path.dirname(facts.main_worktree or facts.common_dir)
-    for what, path in (("space for worktrees", above), ("space for state", site.state_dir)):
-        free = free_bytes(path) / (1 << 30)
-        weight, remedy = ("ok", "") if free > 2 else ("warning", f"free some space at {path}")
-        yield Diagnosis(what, weight, f"{free:.1f} GiB free at {path}", remedy)
-    sharing = shares_blocks(above)
-    yield Diagnosis(
-        "copies", "ok", "share their blocks (reflinks)" if sharing else "are full copies (no reflinks here)"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
+    return MachineFacts(
+        git_version=facts.git_version,
+        repository=facts.main_worktree or facts.common_dir,
+        branch=facts.branch,
+        has_commit=facts.head is not None,
+        submodules=facts.submodules,
+        shallow=facts.shallow,
+        identity=said(("git", "-C", site.start, "var", "GIT_COMMITTER_IDENT"), env),
+        settings_path=settings_path(facts),
+        settings_problem=problem,
+        agents=tuple(
+            AgentFound(name=name, path=seen.path, version=seen.version, problem=seen.problem, hint=seen.hint)
+            for name, seen in versions.items()
+        ),
+        watch_limits=watch_limits(),
+        free_bytes={"worktrees": (above, free_bytes(above)), "state": (site.state_dir, free_bytes(site.state_dir))},
+        shares_blocks=shares_blocks(above),
+        run=_run_found(site),
     )
 
 
-def _run_diagnosis(site: Site) -> Diagnosis:
+def _run_found(site: Site) -> tuple[str, str]:
+    """The newest run in words, and what is wrong with it (empty when nothing is)."""
     from wt_orchestrate.domain.machine import quiet
     from wt_orchestrate.engine.requests import load_state
 
     if supervised(site):
-        return Diagnosis("runs", "ok", "a supervisor is at work")
+        return "a supervisor is at work", ""
     log = open_log(site)
     try:
         runs = log.runs()
         if not runs:
-            return Diagnosis("runs", "ok", "none yet")
+            return "none yet", ""
         state = load_state(log, runs[-1].id)
     except WtError as error:
-        return Diagnosis("runs", "error", error.message, error.hint)
+        return "the log cannot be read", error.message
     finally:
         log.close()
-    if not quiet(state):
-        return Diagnosis("runs", "warning", f"{state.id} was cut off and has no supervisor", "wto resume, or wto stop")
-    return Diagnosis("runs", "ok", f"{state.id} is {state.phase}")
+    return f"{state.id} is {state.phase}", "" if quiet(state) else "it was cut off and has no supervisor"
 
 
 # ---------------------------------------------------------------- looking
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptLines:
-    """Reads an attempt's output for people, as it grows."""
-
-    executor: Executor
-    reader: SignReader | None
-    process: ProcessId | None
-    wanted: int | None
-    at: dict[str, int]
-
-    def more(self) -> Iterator[str]:
-        """Lines that were written since the last call."""
-        from wt_orchestrate.domain.story import sign_line
-        from wt_orchestrate.domain.text import clean
-
-        while self.process is not None:
-            read = self.executor.read(self.process, offset=self.at.get(self.process, 0))
-            if not read.lines:
-                return
-            self.at[self.process] = read.offset
-            for line in read.lines:
-                if self.reader is None:
-                    yield clean(line.decode(errors="replace"))
-                else:
-                    yield from filter(None, (sign_line(sign) for sign in self.reader.read(line)))
-
-    def on(self, workstream: WorkstreamState) -> AttemptLines:
-        """The same for the newest attempt, if there is a newer one by now."""
-        if self.wanted is not None or not workstream.attempts or str(workstream.attempts[-1].id) == self.process:
-            return self
-        return _lines(self.executor, workstream, attempt=None, raw=self.reader is None, at=self.at)
-
-
-def attempt_lines(site: Site, workstream: WorkstreamState, *, attempt: int | None, raw: bool) -> AttemptLines:
-    """The output of an attempt (the newest by default). Raises NotFound for an attempt that never was."""
-    from wt_orchestrate.adapters.executor.local import LocalExecutor
-
-    return _lines(LocalExecutor(site.path("processes")), workstream, attempt=attempt, raw=raw, at={})
-
-
-def _lines(
-    executor: Executor, workstream: WorkstreamState, *, attempt: int | None, raw: bool, at: dict[str, int]
-) -> AttemptLines:
+def attempt_lines(site: Site, *, attempt: int | None, raw: bool) -> AttemptLines:
+    """The output of a workstream's attempt (the newest by default)."""
     from wt_orchestrate.adapters.agents.registry import agents
-    from wt_orchestrate.domain.ids import ProcessId
-    from wt_orchestrate.domain.plan import AgentType
+    from wt_orchestrate.adapters.executor.local import LocalExecutor
+    from wt_orchestrate.engine.lines import AttemptLines
 
-    if not workstream.attempts:
-        return AttemptLines(executor, None, None, attempt, at)
-    chosen = workstream.attempts[-1]
-    if attempt is not None:
-        known = {each.epoch: each for each in workstream.attempts}
-        if attempt not in known:
-            raise NotFound(f"{workstream.id} has no attempt {attempt}", hint=f"it has {len(known)}")
-        chosen = known[attempt]
-    as_text = raw or chosen.agent_type is AgentType.COMMAND
-    reader = None if as_text else agents({}, passed=())[chosen.agent_type].reader()
-    return AttemptLines(executor, reader, ProcessId(chosen.id), attempt, at)
+    known = agents({}, passed=())
+    return AttemptLines(
+        executor=LocalExecutor(site.path("processes")),
+        reader_of=lambda kind: known[kind].reader(),
+        raw=raw,
+        wanted=attempt,
+    )
+
+
+def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[str, object]]:
+    """Changed files with their hunks, as plain values."""
+    from dataclasses import asdict
+
+    from wt_orchestrate.adapters.gitrepo.hunks import hunks
+
+    source = vault(site)
+    found = hunks(source.diff(base=base, head=head), source.changes(base=base, head=head))
+    return [{**asdict(change), "hunks": [asdict(hunk) for hunk in each]} for change, each in found]
 
 
 def stored_view(site: Site, run: str | None) -> tuple[str, str | None] | None:

@@ -7,7 +7,7 @@ import os
 import signal
 
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 GATE = (
     'touch "$TEST_FOLDER/begun.$WTO_WORKSTREAM.$WTO_ATTEMPT"\nwhile [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.05; done\n'
@@ -20,7 +20,7 @@ def _open(project: Project) -> None:
 
 
 def _begun(project: Project, *names: str) -> None:
-    until(lambda: all((project.folder / f"begun.{name}").exists() for name in names), what=f"{names} having begun")
+    wait_until(lambda: all((project.folder / f"begun.{name}").exists() for name in names), what=f"{names} having begun")
 
 
 def _started(project: Project, process: str) -> dict[str, int]:
@@ -59,7 +59,7 @@ def test_agents_that_finished_meanwhile_are_taken_up(project: Project) -> None:
     supervisor.kill()
     supervisor.wait()
     _open(project)
-    until(lambda: (project.state / "processes" / "r1.a.1" / "exit.json").exists(), what="the agent having ended")
+    wait_until(lambda: (project.state / "processes" / "r1.a.1" / "exit.json").exists(), what="the agent having ended")
     assert project.wto("resume").code == 0
     assert project.stages() == {"a": "integrated"}
 
@@ -71,7 +71,7 @@ def test_a_killed_keeper_is_noticed_and_its_agent_does_not_live_on(project: Proj
     before = _started(project, "r1.a.1")
     os.kill(before["keeper"], signal.SIGKILL)
     _begun(project, "a.2")
-    until(lambda: not os.path.exists(f"/proc/{before['child']}"), what="the first agent being gone")
+    wait_until(lambda: not os.path.exists(f"/proc/{before['child']}"), what="the first agent being gone")
     _open(project)
     project.wait_for("a", "integrated")
     assert project.status()["workstreams"][0]["attempts"] == 2
@@ -153,7 +153,7 @@ def test_a_detached_run_goes_on_and_can_be_waited_for(project: Project) -> None:
     _open(project)
     assert project.wto("wait", "--timeout", "20").code == 0
     assert project.wto("watch").code == 0
-    until(lambda: project.status()["run"]["supervisor"] == "none", what="the supervisor having ended")
+    wait_until(lambda: project.status()["run"]["supervisor"] == "none", what="the supervisor having ended")
 
 
 def test_a_half_made_worktree_is_completed(project: Project) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.claude_client import NEWEST, OLDEST, client, use_client
 from tests.support.project import Project
 from tests.support.stub_model import StubModel, Turn, serve
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
 
@@ -94,7 +94,9 @@ def test_three_agents_work_at_once_are_killed_and_resumed_and_land(
     streams = "".join(f"  {name}: {{brief: 'Write {name}. [[script:{name}]]', scope: [{name}.py]}}\n" for name in "abc")
     plan = _prepare(project, stub, version, scripts, streams)
     supervisor = project.start("run", plan)
-    until(lambda: any(entry["script"] == "a" for entry in stub.requests), deadline_s=60, what="the first request of a")
+    wait_until(
+        lambda: any(entry["script"] == "a" for entry in stub.requests), timeout_s=60, what="the first request of a"
+    )
     supervisor.kill()
     supervisor.wait()
     resumed = project.wto("resume", timeout=180)
@@ -148,8 +150,8 @@ def test_a_question_waits_for_its_answer_and_goes_on_with_it(project: Project, s
         project, stub, NEWEST, {"a": [ask, *_work("a", "A = 1\n")]}, "  a: {brief: 'Ask, then write a. [[script:a]]'}\n"
     )
     project.start("run", plan)
-    until(lambda: any(entry["script"] == "a" for entry in stub.requests), deadline_s=60, what="the first request")
-    asks = until(lambda: project.status()["workstreams"][0]["asks"], deadline_s=60, what="the ask")
+    wait_until(lambda: any(entry["script"] == "a" for entry in stub.requests), timeout_s=60, what="the first request")
+    asks = wait_until(lambda: project.status()["workstreams"][0]["asks"], timeout_s=60, what="the ask")
     assert (asks[0]["text"], asks[0]["options"]) == ("Which colour?", ["red", "blue"])
     assert project.status()["next"][0] == 'wto answer a "..."'
     assert project.wto("answer", "b", "x").code == 5
@@ -163,16 +165,16 @@ def test_overload_and_a_killed_client_cost_no_work(project: Project, stub: StubM
     """A client that meets overload goes on by itself; one that is killed in the middle of a tool is resumed in its session."""
     trouble = {"error": {"status": 529, "type": "overloaded_error", "message": "busy"}, "times": 1}
     gate = project.folder / "gate"
-    wait = f"python3 -c \"import time,os\nwhile not os.path.exists('{gate}'): time.sleep(0.05)\""
+    wait = f"python3 -c \"import os,select\nwhile not os.path.exists('{gate}'): select.select([],[],[],0.05)\""
     work = _work("a", "A = 1\n")
     scripts = {"a": [{**work[0], **trouble}, _bash(wait), *work[1:]]}
     plan = _prepare(project, stub, NEWEST, scripts, "  a: {brief: 'Write a. [[script:a]]'}\n")
     text = (project.folder / "plan.yaml").read_text().replace("binary:", "allow: ['Bash(python3 -c *)'], binary:")
     (project.folder / "plan.yaml").write_text(text)
     project.start("run", plan)
-    until(lambda: any(e["turn"] == 1 for e in stub.requests), deadline_s=60, what="the second turn")
+    wait_until(lambda: any(e["turn"] == 1 for e in stub.requests), timeout_s=60, what="the second turn")
     started = json.loads((project.state / "processes" / "r1.a.1" / "started").read_text())
-    until(
+    wait_until(
         lambda: subprocess.run(["pgrep", "-f", str(gate)], capture_output=True).returncode == 0, what="the tool running"
     )
     gate.touch()

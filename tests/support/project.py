@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.repos import TestRepository, make_repository
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,7 +97,9 @@ class Project:
         return {ws["id"]: ws["stage"] for ws in ended.json["workstreams"]} if ended.code == 0 else {}
 
     def wait_for(self, workstream: str, stage: str, *, deadline_s: float = 30.0) -> None:
-        until(lambda: self.stages().get(workstream) == stage, deadline_s=deadline_s, what=f"{workstream} being {stage}")
+        wait_until(
+            lambda: self.stages().get(workstream) == stage, timeout_s=deadline_s, what=f"{workstream} being {stage}"
+        )
 
     def processes(self) -> list[int]:
         """Living processes that a keeper of this project's started, and the keepers themselves."""
@@ -120,7 +122,7 @@ class Project:
             child.wait()
         if (self.folder / "state").exists():
             self.wto("stop")
-        until(lambda: not self.processes(), deadline_s=15.0, what=f"no process of {self.folder} being left")
+        wait_until(lambda: not self.processes(), timeout_s=15.0, what=f"no process of {self.folder} being left")
 
 
 COMMAND_AGENT = """

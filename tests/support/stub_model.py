@@ -115,6 +115,7 @@ def events_of(
 ) -> Iterator[tuple[str, Any]]:
     """The stream events of an answer."""
     yield "message_start", {"message": {**message, "usage": {**usage, "output_tokens": 1}}}
+    start: dict[str, Any]
     for number, block in enumerate(content):
         if block["type"] == "text":
             start, delta = {"type": "text", "text": ""}, {"type": "text_delta", "text": block["text"]}

@@ -1,4 +1,4 @@
-"""Waiting for something to become true: the one place where a test may sleep."""
+"""The one way to wait in a test: for a condition, up to a deadline. Nothing else in the tests may sleep."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_LOOK_S = 0.005
 
-def until(condition: Callable[[], T], *, deadline_s: float = 30.0, what: str = "the condition") -> T:
-    """The first truthy value of the condition; AssertionError when the deadline passes before."""
-    end = time.monotonic() + deadline_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"{what} did not come true within {deadline_s} s"
-        time.sleep(0.02)
+
+def wait_until(condition: Callable[[], T | None], *, what: str = "the condition holds", timeout_s: float = 10.0) -> T:
+    """The first true answer of `condition`; an AssertionError that says what was waited for when none comes in time."""
+    end = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        assert time.monotonic() < end, f"not within {timeout_s} s: {what}; the last answer was {answer!r}"
+        time.sleep(_LOOK_S)
+    return answer

@@ -6,6 +6,7 @@ time, size or identity changed since the last poll is reported too, so that a lo
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -17,6 +18,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from wt_orchestrate.ports import Watched
 
 _COALESCE_S = 0.004
+logging.getLogger("watchdog").addHandler(logging.NullHandler())  # it warns of ordinary races when a watch ends
 _Stamp = tuple[int, int, int] | None
 
 

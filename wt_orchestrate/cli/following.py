@@ -96,12 +96,15 @@ def display(site: wiring.Site, run: RunId, *, as_json: bool, details: bool = Fal
     """How records are shown: a live board on a terminal, else one line each, or JSON lines."""
     if as_json:
         yield _echo_json
-        return
-    if not click.get_text_stream("stdout").isatty():
-        yield lambda record: _echo(event_line(record, details=details))
-        return
-    with Board(site, run) as board:
-        yield lambda record: board.tell(event_line(record, details=details))
+    elif not click.get_text_stream("stdout").isatty():
+        yield _teller(_echo, details=details)
+    else:
+        with Board(site, run) as board:
+            yield _teller(board.tell, details=details)
+
+
+def _teller(tell: Callable[[str | None], None], *, details: bool) -> Show:
+    return lambda record: tell(event_line(record, details=details))
 
 
 def _echo_json(record: Record) -> None:

@@ -58,17 +58,16 @@ def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int |
     ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
     if not ws.attempts and not following:
         raise NotFound(f"{ws.id} has had no attempt yet", hint=f"wto status {ws.id}")
-    reader = wiring.attempt_lines(site, ws, attempt=attempt, raw=raw)
+    lines = wiring.attempt_lines(site, attempt=attempt, raw=raw)
     while True:
-        for line in reader.more():
+        for line in lines.more(ws):
             click.echo(line)
         if not following or not wiring.supervised(site):
             return
         time.sleep(0.2)
         state = requests.load_state(log, name)
-        reader = reader.on(state.workstreams[ws.id])
-        if quiet(state):
-            following = False
+        ws = state.workstreams[ws.id]
+        following = not quiet(state)
 
 
 @click.command()
@@ -91,7 +90,7 @@ def diff(start: str, workstream: str, stat: bool, run_name: str | None, as_json:
         return
     changes = vault.changes(base=ws.base, head=ws.head)
     if as_json:
-        values = [{"path": c.path, "status": c.status, "added": c.added, "deleted": c.deleted} for c in changes]
+        values = wiring.changed_files(site, base=ws.base, head=ws.head)
         click.echo(json.dumps({"schema": "wto.diff/1", "workstream": ws.id, "head": ws.head, "changes": values}))
         return
     for change in changes:

@@ -1,248 +1,199 @@
-"""The keeper: a small process that owns one other process and all that it starts.
+"""The keeper: a small process that owns one other process and all that it starts, and outlives the supervisor.
 
-Run as `python -I -S keeper.py FOLDER READY`, in a session of its own, with the child's environment as its own; READY is a
-pipe that gets one byte once the child runs. It imports little, so that hundreds of keepers are cheap, and it outlives the
-supervisor: whatever is known of the child is in FOLDER.
+Run as `python -I -S keeper.py FOLDER` with the child's environment as its own and, as file descriptor 3, a pipe that
+gets one byte once it is known whether the child runs. It imports little (no json, dataclasses, re), so that hundreds of
+keepers are cheap. What is known of the child lies in FOLDER; its secrets do not, for no environment is written down.
 
-Files in FOLDER, and what a crash leaves:
-  launch        what to run (JSON), written by the executor before this process exists
-  keeper.lock   held from the first instant to the last; the lock is this process's identity, not its pid
-  started       written before the child is forked (`child` null), and again with its pid: started without a held lock
-                and without exit.json means the keeper was killed, and descendants may live
-  stdin         a FIFO the child reads; held open here, so that it never sees the end of its input
-  control       a FIFO: a byte `m` says look into the inbox, `s` says stop; no reader means no keeper
-  stop          a durable wish to stop
+Files in FOLDER, in the order in which they come to be:
+  launch        what to run: `key=value` entries ending in NUL; `first` and `ask` beside it hold lines for its input
   inbox/        messages, one line each, in order of their names; moved to inbox/sent/ right after they were written
+  stop          a durable wish to stop, also when it came before the start
+  keeper.lock   locked from the first moment to the last: this lock, never a pid, is what says that a keeper lives
+  reserve       a little space, given back when exit.json finds the disk full
+  stdin         a FIFO, the child's input; held open here, so that the child sees no end of it before `ask` is through
+  control       a FIFO: a byte `m` means look into the inbox, `s` means stop; nobody reads it when no keeper lives
+  started       keeper, child, boot: written when the child is forked, but before it may exec
   stream.jsonl, stderr.log   the child's output, straight from the child
-  exit.json     how it ended, written by rename after no descendant was left
+  exit.json     how it ended: written by temp, fsync and rename after no descendant was left; then the lock is let go
 
-Ending: the `ask` lines if it takes input, then SIGTERM to its process group, then SIGKILL to every descendant; the last
-step also after a normal end, because tool commands sit in sessions of their own. The keeper is their subreaper.
+What a kill -9 leaves, and what it means:
+  before `started`    nothing ran (the child waits for `started` and ends when we are gone): absent, may be started
+  after it            lock free, no exit.json: lost; descendants may live, and carry the mark WTO_PROCESS
+  after exit.json     ended; nobody is left
+A second keeper in the same folder ends without a word, because it finds the lock held or `started` written.
+
+Ending, each step with a limit: the `ask` lines and the end of its input; SIGTERM to its process group; SIGKILL. Then,
+also after a normal end, every descendant: tools sit in sessions of their own, so a process group is not enough. We are
+their subreaper: whoever loses its parent becomes our child, and no child left means no descendant left. Only own
+children are signalled; their pids cannot be used again before we reap them. Where there is no subreaper (macOS) the
+executor finds left-overs by the mark. A child that does not read, floods or fills the disk never holds up this loop.
 """
+
+from __future__ import annotations
 
 import ctypes
 import errno
 import fcntl
-import json
 import os
 import select
 import signal
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+READY = 3
+LINUX = sys.platform == "linux"
 LOOK_S = 5.0
-TERMINATE_S = 3.0
-FLOOD_BYTES = 512 << 20
+"""How often to look for what no notice came of."""
+STEP_LIMIT_S = 4.0
+LINGER_S = 0.5
+"""What descendants get between SIGTERM and SIGKILL once the child has ended."""
 RESERVE_BYTES = 1 << 16
-PR_SET_CHILD_SUBREAPER = 36
-
-
-def boottime() -> float:
-    """Seconds on a clock that counts sleep and never jumps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def boot_id() -> str:
-    """The id of this boot; empty where the system tells none."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def write_whole(path: str, text: str) -> None:
-    """Replace a file in one step, durably."""
-    beside = f"{path}.new"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(beside, path)
-
-
-def parents() -> dict[int, int]:
-    """Every process with its parent, from /proc; empty where there is none."""
-    found: dict[int, int] = {}
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return found
-    for name in names:
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    found[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
-            except OSError:
-                continue
-    return found
-
-
-def descendants() -> list[int]:
-    """All living descendants of this process."""
-    by_parent: dict[int, list[int]] = {}
-    for pid, parent in parents().items():
-        by_parent.setdefault(parent, []).append(pid)
-    found: list[int] = []
-    waiting = [os.getpid()]
-    while waiting:
-        children = by_parent.get(waiting.pop(), [])
-        found += children
-        waiting += children
-    return found
-
-
-def send(pid: int, number: int) -> None:
-    """Signal a process of ours; one that is gone already is fine."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
+NOT_IN_JSON = {ord(character): "?" for character in ("\\", '"', "\ufffd", *map(chr, range(32)))}
+_PR_SET_CHILD_SUBREAPER = 36
+_CHUNK = 1 << 16
 
 
 class Keeper:
     """One kept process, from fork to exit.json."""
 
-    def __init__(self, folder: str, spec: dict) -> None:  # type: ignore[type-arg]
+    def __init__(self, folder: str) -> None:
+        fields = launch_fields(folder)
         self.folder = folder
-        self.spec = spec
+        self.argv, self.cwd = fields["argv"], fields["cwd"][0]
+        self.env = {name: os.environ[name] for name in fields.get("env", ()) if name in os.environ}
+        self.input = "input" in fields
+        self.deadline = boottime() + float(fields["deadline_s"][0]) if "deadline_s" in fields else None
+        self.grace_s = min(float(fields["grace_s"][0]), STEP_LIMIT_S)
+        self.output_limit = int(fields["output_limit"][0])
         self.child = 0
         self.status: int | None = None
-        self.cause = "exit"
-        self.detail = ""
-        self.started_at = time.time()
-        self.ended_at = 0.0
+        self.cause, self.detail = "exit", ""
         self.survivors = 0
-        self.stop_until = 0.0
-        self.steps: list[str] = []
-        self.deadline = boottime() + spec["deadline_s"] if spec["deadline_s"] is not None else None
-        self.looked_at = 0.0
-        self.queue = b"".join(line.encode() + b"\n" for line in spec["lines"])
-        self.writing: list[tuple[int, str]] = []
-        self.written = 0
-        self.control = os.open(self.path("control"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.stdin = -1
-        if spec["input"]:
-            self.stdin = os.open(self.path("stdin"), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def path(self, name: str) -> str:
-        return f"{self.folder}/{name}"
+        self.started_at, self.ended_at = time.time(), 0.0
+        self.ending = False
+        self.steps: list[Callable[[], float]] = [self.kill, self.terminate, self.ask]
+        self.step_due: float | None = None
+        self.look_due, self.look_pause, self.seen_bytes = boottime(), 0.25, 0
+        self.pending = memoryview(read_file(f"{folder}/first") if self.input else b"")
+        self.pending_name = ""
+        self.last_words: memoryview | None = None
+        self.control = os.open(f"{folder}/control", os.O_RDWR | os.O_NONBLOCK)
+        self.stdin = os.open(f"{folder}/stdin", os.O_RDWR | os.O_NONBLOCK) if self.input else -1
+        self.signals = signal_pipe()
+        self.poller = select.poll()
+        self.poller.register(self.control, select.POLLIN)
+        self.poller.register(self.signals, select.POLLIN)
+        if self.stdin >= 0:
+            self.poller.register(self.stdin, 0)
 
     # ------------------------------------------------------------ start
 
     def start(self) -> None:
-        """Fork and exec the child; an exec that fails is an end like any other."""
-        self.note_started()
-        error_read, error_write = os.pipe2(os.O_CLOEXEC)
+        """Fork, write `started`, let the child exec. One that cannot be executed is an end like any other."""
+        go_read, go_write = os.pipe()
+        problem_read, problem_write = os.pipe()
         self.child = os.fork()
         if self.child == 0:
-            try:
-                self.become_child()
-            except OSError as error:
-                os.write(error_write, f"{error.strerror}: {error.filename or self.spec['argv'][0]}".encode())
-            finally:
-                os._exit(127)
-        os.close(error_write)
-        problem = os.read(error_read, 4096)
-        os.close(error_read)
-        if problem:
-            self.cause, self.detail = "unstartable", problem.decode(errors="replace")
-        self.note_started()
+            os.close(go_write)
+            self.become_child(go_read, problem_write)
+        os.close(go_read)
+        os.close(problem_write)
+        ticks = int(stat_fields(os.getpid())[19]) if LINUX else 0
+        record = f'"ticks": {ticks}, "boot": "{boot_id()}", "child": {self.child}, "started_at": {self.started_at}'
+        if not write_whole(f"{self.folder}/started", f'{{"keeper": {os.getpid()}, {record}}}'):
+            sys.exit("no space left on device")
+        os.write(go_write, b"1")
+        os.close(go_write)
+        with open(problem_read, "rb") as problem:
+            self.detail = problem.read().decode("ascii", "replace").translate(NOT_IN_JSON)
+        if self.detail:
+            self.cause = "unstartable"
 
-    def become_child(self) -> None:
-        os.setsid()
-        os.chdir(self.spec["cwd"])
-        source = self.path("stdin") if self.spec["input"] else os.devnull
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        os.dup2(os.open(source, os.O_RDONLY), 0)
-        os.dup2(os.open(self.path("stream.jsonl"), flags, 0o600), 1)
-        os.dup2(os.open(self.path("stderr.log"), flags, 0o600), 2)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        os.execvpe(self.spec["argv"][0], self.spec["argv"], os.environ)
-
-    def note_started(self) -> None:
-        record = {"keeper": os.getpid(), "child": self.child or None, "started_at": self.started_at, "boot": boot_id()}
-        write_whole(self.path("started"), json.dumps(record))
+    def become_child(self, go: int, problem: int) -> None:
+        """Turn into what was asked for; never returns. Says on `problem` why it could not."""
+        step = ""
+        try:
+            if not os.read(go, 1):
+                return
+            os.setsid()
+            step = f"cannot enter {self.cwd}"
+            os.chdir(self.cwd)
+            step = "cannot open its output"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            os.dup2(os.open(f"{self.folder}/stdin" if self.input else os.devnull, os.O_RDONLY), 0)
+            os.dup2(os.open(f"{self.folder}/stream.jsonl", flags, 0o600), 1)
+            os.dup2(os.open(f"{self.folder}/stderr.log", flags, 0o600), 2)
+            for name in ("SIGHUP", "SIGINT", "SIGTERM", "SIGCHLD", "SIGPIPE", "SIGXFSZ"):
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
+            step = f"cannot run {self.argv[0]}"
+            os.execvpe(self.argv[0], self.argv, self.env)
+        except OSError as error:
+            found = error.errno != errno.ENOENT or not step.startswith("cannot run")
+            why = f"{step}: {error.strerror}" if found else f"command not found: {self.argv[0]}"
+            os.write(problem, why.encode(errors="replace"))
+        finally:
+            os._exit(127)
 
     # ------------------------------------------------------------ the loop
 
-    def run(self) -> None:
-        """Until the child has ended: pass on messages, obey wishes, keep the limits."""
-        poller = select.poll()
-        poller.register(self.control, select.POLLIN)
-        poller.register(self.wake_read, select.POLLIN)
-        self.look()
-        while self.status is None:
-            if self.stdin >= 0:
-                if self.queue:
-                    poller.register(self.stdin, select.POLLOUT)
-                else:
-                    self.unregister(poller)
-            poller.poll(max(1, int(self.patience() * 1000)))
-            self.drain()
-            self.reap()
-            self.look()
+    def keep(self) -> None:
+        """Until the child has ended: pass on messages, obey wishes, keep the limits.
 
-    def unregister(self, poller: "select.poll") -> None:
-        try:
-            poller.unregister(self.stdin)
-        except KeyError:
-            pass
+        Signals come as bytes of their numbers, so that no code of ours runs in a signal handler.
+        """
+        self.reap()
+        while self.status is None:
+            self.look()
+            self.feed()
+            if self.stdin >= 0:
+                self.poller.modify(self.stdin, select.POLLOUT if self.pending else 0)
+            self.poller.poll(self.patience() * 1000)
+            signals = drain(self.signals)
+            if b"s" in drain(self.control) or signal.SIGTERM in signals or signal.SIGINT in signals:
+                self.end("stopped")
+            self.reap()
 
     def patience(self) -> float:
         """Seconds until something is due."""
-        now = boottime()
-        due = [now + LOOK_S]
-        if self.deadline is not None and self.cause == "exit":
-            due.append(self.deadline)
-        if self.stop_until:
-            due.append(self.stop_until)
-        return max(0.0, min(due) - now)
-
-    def drain(self) -> None:
-        """Empty the pipes that woke us; a byte `s` is a wish to stop."""
-        for descriptor in (self.control, self.wake_read):
-            try:
-                if b"s" in os.read(descriptor, 4096) and descriptor == self.control:
-                    self.stop("stopped")
-            except BlockingIOError:
-                continue
+        due = self.step_due if self.ending else self.deadline
+        return max(0.001, min(self.look_due, self.look_due if due is None else due) - boottime())
 
     def look(self) -> None:
         """See to whatever is due now."""
         now = boottime()
         if self.deadline is not None and now >= self.deadline:
-            self.stop("deadline")
-        if now - self.looked_at >= LOOK_S:
-            self.looked_at = now
-            if os.path.exists(self.path("stop")):
-                self.stop("stopped")
-            if self.output_size() > FLOOD_BYTES:
-                self.stop("flood")
-        if self.stop_until and now >= self.stop_until:
+            self.end("deadline")
+        if self.step_due is not None and now >= self.step_due:
             self.next_step()
-        self.feed()
+        if now >= self.look_due:
+            self.look_around()
+            self.look_due = now + self.look_pause
 
-    def output_size(self) -> int:
-        try:
-            return os.stat(self.path("stream.jsonl")).st_size
-        except OSError:
-            return 0
+    def look_around(self) -> None:
+        """Look for a wish to stop whose notice was lost, and at the output: often while it grows fast."""
+        if os.path.exists(f"{self.folder}/stop") or not os.path.exists(self.folder):
+            self.end("stopped")
+        outputs = (f"{self.folder}/stream.jsonl", f"{self.folder}/stderr.log")
+        size = sum(os.path.getsize(path) for path in outputs if os.path.exists(path))
+        if size > self.output_limit:
+            self.end("flood")
+        fast = size - self.seen_bytes > self.output_limit // 100
+        self.look_pause = 0.1 if fast else min(LOOK_S, self.look_pause * 2)
+        self.seen_bytes = size
 
-    def reap(self) -> None:
-        """Take in every child that has ended, adopted ones too."""
+    def reap(self) -> bool:
+        """Take in every child that has ended, adopted ones too; whether none is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return True
             if pid == 0:
-                return
+                return False
             if pid == self.child:
                 self.status = os.waitstatus_to_exitcode(status)
                 self.ended_at = time.time()
@@ -250,128 +201,231 @@ class Keeper:
     # ------------------------------------------------------------ input
 
     def feed(self) -> None:
-        """Write what is due to the child's input, never waiting for it."""
-        if self.stdin < 0:
-            return
-        self.take_messages()
-        while self.queue:
+        """Write what is due to the child's input, whole messages in order, as far as it takes them now."""
+        while self.stdin >= 0 and (self.pending or self.next_message()):
             try:
-                count = os.write(self.stdin, self.queue[: 1 << 16])
+                count = os.write(self.stdin, self.pending[:_CHUNK])
             except BlockingIOError:
                 return
-            self.queue = self.queue[count:]
-            self.written += count
-            while self.writing and self.writing[0][0] <= self.written:
-                name = self.writing.pop(0)[1]
-                os.rename(self.path(f"inbox/{name}"), self.path(f"inbox/sent/{name}"))
+            self.pending = self.pending[count:]
+            if not self.pending and self.pending_name:
+                os.rename(f"{self.folder}/inbox/{self.pending_name}", f"{self.folder}/inbox/sent/{self.pending_name}")
+                self.pending_name = ""
 
-    def take_messages(self) -> None:
-        known = {name for _, name in self.writing}
-        for name in sorted(os.listdir(self.path("inbox"))):
-            if name == "sent" or name in known:
-                continue
-            with open(self.path(f"inbox/{name}"), "rb") as file:
-                self.queue += file.read().rstrip(b"\n") + b"\n"
-            self.writing.append((self.written + len(self.queue), name))
+    def next_message(self) -> bool:
+        """Take up what is to be written next; False when that is nothing. After the last words its input ends."""
+        if not self.ending:
+            names = [name for name in os.listdir(f"{self.folder}/inbox") if name[0].isdigit()]
+            self.pending_name = min(names, default="")
+            self.pending = memoryview(read_file(f"{self.folder}/inbox/{self.pending_name}") if names else b"")
+        elif self.last_words:
+            self.pending, self.last_words = self.last_words, memoryview(b"")
+        elif self.last_words is not None:
+            self.poller.unregister(self.stdin)
+            os.close(self.stdin)
+            self.stdin = -1
+        return bool(self.pending)
 
     # ------------------------------------------------------------ the end
 
-    def stop(self, cause: str) -> None:
+    def end(self, cause: str) -> None:
         """Begin to end the child, once."""
-        if self.cause != "exit":
-            return
-        self.cause = cause
-        self.steps = ["terminate", "kill"]
-        if self.stdin >= 0 and self.spec["ask"]:
-            self.queue += b"".join(line.encode() + b"\n" for line in self.spec["ask"])
-            self.stop_until = boottime() + self.spec["grace_s"]
-        else:
+        if not self.ending:
+            self.ending = True
+            self.cause = cause if self.cause == "exit" else self.cause
             self.next_step()
 
     def next_step(self) -> None:
-        step = self.steps.pop(0) if self.steps else "kill"
-        if step == "terminate":
-            try:
-                os.killpg(self.child, signal.SIGTERM)
-            except (ProcessLookupError, PermissionError):
-                send(self.child, signal.SIGTERM)
-            self.stop_until = boottime() + min(TERMINATE_S, self.spec["grace_s"])
-        else:
-            for pid in descendants() or [self.child]:
-                send(pid, signal.SIGKILL)
-            self.stop_until = boottime() + 0.5
+        """Take the next step of the ladder; the last one is repeated."""
+        step = self.steps.pop() if len(self.steps) > 1 else self.steps[0]
+        self.step_due = boottime() + step()
 
-    def end_all(self) -> None:
-        """Kill and reap until no descendant is left: first with a chance to finish, then without."""
-        until = boottime() + 0.5
-        asked: set[int] = set()
-        while True:
-            self.reap()
-            left = descendants()
-            if not left:
-                return
-            for pid in left:
-                if boottime() >= until:
+    def ask(self) -> float:
+        """Its last words, and the end of its input; without any we do not wait."""
+        words = read_file(f"{self.folder}/ask") if self.stdin >= 0 else b""
+        self.last_words = memoryview(words) if words else None
+        return self.grace_s if words else 0.0
+
+    def terminate(self) -> float:
+        """SIGTERM to its process group, which was made at its start; SIGCONT lets a stopped one see it."""
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            send(-self.child, number)
+        return self.grace_s
+
+    def kill(self) -> float:
+        send(self.child, signal.SIGKILL)
+        return LINGER_S
+
+    def end_descendants(self) -> None:
+        """Signal and reap until nobody is left; gently first, then without end."""
+        if self.status is None:
+            self.kill()
+        found: set[int] = set()
+        until = boottime() + LINGER_S
+        pause = 0.002
+        while not self.reap():
+            gentle = boottime() < until
+            for pid in children():
+                if not gentle:
                     send(pid, signal.SIGKILL)
-                elif pid not in asked:
+                elif pid not in found:
                     send(pid, signal.SIGTERM)
-            self.survivors = max(self.survivors, len(asked | set(left)))
-            asked |= set(left)
-            select.select([], [], [], 0.02)
+                    send(pid, signal.SIGCONT)
+                found.add(pid)
+            self.survivors = len(found)
+            select.select([self.signals], [], [], pause)
+            drain(self.signals)
+            pause = min(pause * 1.5, 0.05 if gentle else LINGER_S)
 
     def finish(self) -> None:
-        """Write exit.json; on a full disk first free the reserve, then keep trying."""
-        record = {
-            "exit_code": self.status,
-            "started_at": self.started_at,
-            "ended_at": self.ended_at or time.time(),
-            "cause": self.cause,
-            "detail": self.detail,
-            "survivors": self.survivors,
-            "boot": boot_id(),
-        }
-        for _ in range(600):
-            try:
-                write_whole(self.path("exit.json"), json.dumps(record))
-                break
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                if os.path.exists(self.path("reserve")):
-                    os.unlink(self.path("reserve"))
+        """Write exit.json. A full disk first gets the reserve, then ten minutes."""
+        record = (
+            f'{{"exit_code": {self.status}, "cause": "{self.cause}", "detail": "{self.detail}", '
+            f'"started_at": {self.started_at}, "ended_at": {self.ended_at}, '
+            f'"survivors": {self.survivors}, "boot": "{boot_id()}"}}'
+        )
+        reserve = f"{self.folder}/reserve"
+        until = boottime() + 600
+        while not write_whole(f"{self.folder}/exit.json", record) and boottime() < until:
+            if os.path.exists(reserve):
+                os.unlink(reserve)
+            else:
                 time.sleep(1.0)
-        if os.path.exists(self.path("reserve")):
-            os.unlink(self.path("reserve"))
+        if os.path.exists(reserve):
+            os.unlink(reserve)
 
 
-def become_subreaper() -> None:
-    """Orphaned descendants become our children, where the system can do that."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+# ---------------------------------------------------------------- processes and signals
 
 
-def main() -> None:
-    folder, ready = sys.argv[1], int(sys.argv[2])
-    lock = os.open(f"{folder}/keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.set_inheritable(ready, False)
-    with open(f"{folder}/launch", encoding="utf-8") as file:
-        keeper = Keeper(folder, json.load(file))
-    with open(f"{folder}/reserve", "wb") as reserve:
-        reserve.write(bytes(RESERVE_BYTES))
-    become_subreaper()
-    signal.set_wakeup_fd(keeper.wake_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+def children() -> Iterator[int]:
+    """Our living children, newest first: one that forks and exits all the time is caught only in the instant it is
+    seen."""
+    ours = str(os.getpid()).encode()
+    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True) if LINUX else ():
+        fields = stat_fields(pid)
+        if fields[1:2] == [ours] and fields[0] not in (b"Z", b"X"):
+            yield pid
+
+
+def stat_fields(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat behind the name: state, parent and so on; none for a process that is gone."""
+    try:
+        return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def send(pid: int, number: int) -> None:
+    """Signal a child, or its group if negative. One that became another user's cannot be signalled, only waited for."""
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def signal_pipe() -> int:
+    """A pipe that brings the number of each signal that comes; none of them ends us."""
+    numbers, wake = os.pipe()
+    os.set_blocking(numbers, False)
+    os.set_blocking(wake, False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: keeper.stop("stopped"))
+    return numbers
+
+
+def boottime() -> float:
+    """Seconds on a clock that never jumps and counts sleep (on macOS the monotonic one does)."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def boot_id() -> str:
+    """The id of this boot; empty where there is no /proc."""
+    return read_file("/proc/sys/kernel/random/boot_id").decode().strip() if LINUX else ""
+
+
+# ---------------------------------------------------------------- files
+
+
+def launch_fields(folder: str) -> dict[str, list[str]]:
+    """What to run, as the executor wrote it down; a key may come more than once."""
+    fields: dict[str, list[str]] = {}
+    for entry in os.fsdecode(read_file(f"{folder}/launch")).split("\0")[:-1]:
+        key, _, value = entry.partition("=")
+        fields.setdefault(key, []).append(value)
+    return fields
+
+
+def read_file(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
+
+
+def write_whole(path: str, text: str) -> bool:
+    """Replace a file in one step, durably: there is the old one or the new one, never a part. False on a full disk."""
+    try:
+        with open(f"{path}.new", "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(f"{path}.new", path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
+    return True
+
+
+def drain(descriptor: int) -> bytes:
+    """All that waits in a pipe."""
+    try:
+        return os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return b""
+
+
+def take_lock(folder: str) -> bool:
+    """Take the keeper's lock for life; False when this folder has, or had, a keeper already.
+
+    Whoever looks whether a keeper lives takes the lock for an instant, so one refusal says nothing.
+    """
+    descriptor = os.open(f"{folder}/keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    until = boottime() + 2.0
+    while boottime() < until and not os.path.exists(f"{folder}/started"):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return not os.path.exists(f"{folder}/started")
+        except BlockingIOError:
+            time.sleep(0.001)
+    return False
+
+
+def main(folder: str) -> None:
+    os.setsid()
+    os.chdir("/")
+    os.closerange(READY + 1, 1 << 16)
+    os.set_inheritable(READY, False)
+    if not take_lock(folder):
+        return
+    if LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    write_whole(f"{folder}/reserve", "." * RESERVE_BYTES)
+    keeper = Keeper(folder)
     keeper.start()
-    os.write(ready, b"1")
-    os.close(ready)
-    keeper.run()
-    keeper.end_all()
+    try:
+        os.write(READY, b"1")
+    except BrokenPipeError:
+        pass  # whoever started us is gone; that is what we are for
+    os.close(READY)
+    try:
+        keeper.keep()
+    finally:  # also when we are broken, or somebody removed our folder: nobody is left behind
+        keeper.end_descendants()
     keeper.finish()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -1,18 +1,21 @@
 """Kept processes on this machine: started through a keeper, known by what the keeper leaves in their folders.
 
-A process is started at most once: what to run is written down before its keeper is spawned, and a folder in which a keeper
-ever began is never started again. Only processes that are proven ours are ever signalled: a keeper through its FIFO, which
-has a reader only while that keeper lives, and left-overs of a killed keeper by the mark in their environment.
+A process is started at most once: what to run is written down before its keeper is spawned, and a keeper that finds the
+traces of another one does nothing (see `keeper.py`, which is the specification of the folder). Nothing is remembered
+here but the pids of keepers to reap, so any number of executors, in any process, tell the same. Only what is proven ours
+is signalled: a keeper through its FIFO, which has a reader only while that keeper lives; a keeper that hangs by a pidfd,
+once its lock and its start time agree; left-overs of a killed keeper by the mark in their environment.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
-import subprocess
+import select
 import sys
 import time
 from collections.abc import Iterator
@@ -20,83 +23,118 @@ from contextlib import contextmanager
 from typing import Any
 
 from wt_orchestrate.adapters.executor import keeper as keeper_script
-from wt_orchestrate.adapters.executor.sweeping import sweep
+from wt_orchestrate.adapters.executor.output import read_lines, read_tail
+from wt_orchestrate.adapters.executor.sweeping import kill_exactly, sweep
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
 from wt_orchestrate.ports import Launch, Lines, ProcessReport, ProcessState
 
-_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,200}")
 MARK = "WTO_PROCESS"
-_LOOK_S = 0.02
+"""The environment variable that tells whose descendant a process is."""
+OUTPUT_LIMIT = 512 << 20
+_ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,199}[a-z0-9-])?")
+_READY_S = 20.0
+_LOOK_S = 0.01
 
 
 class LocalExecutor:
-    """The executor port on this machine; `root` holds one folder for each process."""
+    """The executor port on this machine; `root` holds one folder for each process.
 
-    def __init__(self, root: str) -> None:
+    A process that prints more than `output_limit` bytes is ended with the cause `flood`.
+    """
+
+    def __init__(self, root: str, *, output_limit: int = OUTPUT_LIMIT) -> None:
         self._root = root
-        self._keepers: dict[ProcessId, subprocess.Popen[bytes]] = {}
+        self._output_limit = output_limit
+        self._keepers: dict[ProcessId, int] = {}
+
+    # ------------------------------------------------------------ life
 
     def start(self, launch: Launch) -> ProcessReport:
-        """Start it unless it was ever started; returns when its keeper holds its lock and the child runs."""
+        """Start it unless it was ever started; returns when it is known whether it runs.
+
+        Raises WtError when its keeper could not be started; then nothing runs, and a further try is allowed.
+        """
         folder = self.folder(launch.id)
         with _locked(f"{folder}/start.lock"):
             report = self.poll(launch.id)
             if report.state is ProcessState.ABSENT:
-                self._prepare(folder, launch)
+                self._write_launch(folder, launch)
                 self._spawn(folder, launch)
-        return self.poll(launch.id)
+                report = self.poll(launch.id)
+        if report.state is ProcessState.ABSENT:
+            last = read_tail(f"{folder}/keeper.log", limit=2_000).strip().splitlines()[-1:] or ["it said nothing"]
+            raise WtError(f"the keeper of {launch.id} did not start: {last[0]}", hint=f"see {folder}/keeper.log")
+        return report
 
     def poll(self, process: ProcessId) -> ProcessReport:
         """What is known now; a few file reads."""
         folder = self._path(process)
-        child = self._keepers.get(process)
-        if child is not None and child.poll() is not None:
-            self._keepers.pop(process)
+        self._reap(process)
+        # In this order: a keeper takes its lock, writes `started`, writes exit.json, lets go of the lock.
+        started = _load(f"{folder}/started")
         alive = _held(f"{folder}/keeper.lock")
         ended = _load(f"{folder}/exit.json")
-        started = _load(f"{folder}/started")
-        if ended is not None:
+        if ended:
             state = ProcessState.EXITED
         elif alive:
             state = ProcessState.RUNNING
         else:
             state = ProcessState.ABSENT if started is None else ProcessState.LOST
-        return _report(process, state, started or {}, ended or {}, f"{folder}/stream.jsonl")
+        return _report(process, state, started or {}, ended or {}, self.output(process))
+
+    def stop(self, process: ProcessId) -> None:
+        """Ask its keeper to end it; returns at once. The wish is durable, and one that comes early ends it at its start."""
+        folder = self._path(process)
+        if os.path.isdir(folder):
+            os.close(os.open(f"{folder}/stop", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._poke(folder, b"s")
+
+    def end(self, process: ProcessId, *, timeout_s: float = 10.0) -> ProcessReport:
+        """Stop it and wait until no descendant is left, also when its keeper is gone or hangs.
+
+        Raises WtError if any is left.
+        """
+        until = time.monotonic() + timeout_s
+        report = self.poll(process)
+        if report.state is ProcessState.RUNNING:
+            self.stop(process)
+        while report.state is ProcessState.RUNNING and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+            report = self.poll(process)
+        if report.state is ProcessState.RUNNING:
+            self._kill_keeper(process)
+            report = self.poll(process)
+        if report.state is ProcessState.LOST or (report.state is ProcessState.EXITED and not keeper_script.LINUX):
+            self._sweep(process, gentle_s=1.0 if time.monotonic() < until else 0.0)
+        return report
+
+    # ------------------------------------------------------------ input and output
 
     def alive(self, process: ProcessId) -> bool:
         """Whether its keeper holds its lock."""
         return _held(f"{self._path(process)}/keeper.lock")
 
     def send(self, process: ProcessId, *, message: str, line: str) -> None:
-        """Put one line in its inbox under the id `message`, unless it is or was there."""
-        inbox = f"{self._path(process)}/inbox"
-        name = re.sub(r"[^A-Za-z0-9-]", "-", message)[:100]
-        known = [entry for folder in (inbox, f"{inbox}/sent") for entry in os.listdir(folder) if entry != "sent"]
-        if any(entry.partition("-")[2] == name for entry in known):
-            return
-        beside = f"{self._path(process)}/message.new"
-        _write_durably(beside, line + "\n")
-        os.rename(beside, f"{inbox}/{len(known) + 1:08d}-{name}")
-        self._poke(process, b"m")
+        """Put one line in its inbox under the id `message`, unless it is or was there; durable on return."""
+        if "\n" in line:
+            raise InvariantBroken(f"a message for {process} holds more than one line")
+        inbox = f"{self.folder(process)}/inbox"
+        os.makedirs(f"{inbox}/sent", mode=0o700, exist_ok=True)
+        name = _message_name(message)
+        with _locked(f"{inbox}/.lock"):
+            # First the inbox: a message that the keeper moves meanwhile is seen twice rather than never.
+            known = [entry.partition("-") for folder in (inbox, f"{inbox}/sent") for entry in os.listdir(folder)]
+            if all(its_name != name for _, _, its_name in known):
+                number = max((int(number) for number, _, _ in known if number.isdigit()), default=0) + 1
+                _write_whole(f"{inbox}/.message", f"{line}\n".encode())
+                os.rename(f"{inbox}/.message", f"{inbox}/{number:08d}-{name}")
+                _sync(inbox)
+        self._poke(self._path(process), b"m")
 
     def read(self, process: ProcessId, *, offset: int, limit: int = 1 << 20) -> Lines:
         """Whole lines of its output from a byte offset; a line over the limit comes cut."""
-        try:
-            with open(self.output(process), "rb") as file:
-                file.seek(offset)
-                chunk = file.read(limit)
-                end = chunk.rfind(b"\n") + 1
-                if end:
-                    return Lines(tuple(chunk[: end - 1].split(b"\n")), offset + end)
-                if len(chunk) < limit:
-                    return Lines((), offset)
-                rest = file.readline()
-        except FileNotFoundError:
-            return Lines((), offset)
-        if not rest.endswith(b"\n"):
-            return Lines((), offset)
-        return Lines((chunk,), offset + len(chunk) + len(rest))
+        return read_lines(self.output(process), offset=offset, limit=limit)
 
     def output(self, process: ProcessId) -> str:
         """The path of its output."""
@@ -108,13 +146,7 @@ class LocalExecutor:
 
     def tail(self, process: ProcessId, *, errors: bool = False, limit: int = 8192) -> str:
         """The end of its output (or of its stderr) as text."""
-        path = self.errors(process) if errors else self.output(process)
-        try:
-            with open(path, "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
-                return file.read(limit).decode(errors="replace")
-        except FileNotFoundError:
-            return ""
+        return read_tail(self.errors(process) if errors else self.output(process), limit=limit)
 
     def folder(self, process: ProcessId) -> str:
         """The path of its own folder, made if missing."""
@@ -122,89 +154,106 @@ class LocalExecutor:
         os.makedirs(path, mode=0o700, exist_ok=True)
         return path
 
-    def stop(self, process: ProcessId) -> None:
-        """Ask its keeper to end it; returns at once. The wish is durable."""
-        folder = self._path(process)
-        if os.path.isdir(folder):
-            _write_durably(f"{folder}/stop", "")
-            self._poke(process, b"s")
-
-    def end(self, process: ProcessId, *, timeout_s: float = 10.0) -> ProcessReport:
-        """Stop it and wait until no descendant is left. Raises WtError if any is left."""
-        until = time.monotonic() + timeout_s + 5.0
-        report = self.poll(process)
-        if report.state is ProcessState.RUNNING:
-            self.stop(process)
-        while report.state is ProcessState.RUNNING and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-            report = self.poll(process)
-        if report.state is ProcessState.LOST:
-            left = sweep(f"{MARK}={process}", timeout_s=timeout_s)
-            if left:
-                raise WtError(
-                    f"processes of {process} cannot be ended: {left}", hint="end them by hand, then wto resume"
-                )
-        elif report.state is ProcessState.RUNNING:
-            raise WtError(f"{process} did not end within {timeout_s:.0f} s", hint="wto stop")
-        return report
+    # ------------------------------------------------------------ start
 
     def _path(self, process: ProcessId) -> str:
         if not _ID.fullmatch(process) or ".." in process:
             raise InvariantBroken(f"{process!r} is no process id")
         return f"{self._root}/{process}"
 
-    def _prepare(self, folder: str, launch: Launch) -> None:
+    def _write_launch(self, folder: str, launch: Launch) -> None:
+        """Write down all but the environment. Its names are kept: Python adds some of its own to the keeper's."""
+        entries = [("argv", word) for word in launch.argv]
+        entries += [("env", name) for name in (*launch.env, MARK)]
+        entries += [("cwd", launch.cwd), ("grace_s", str(launch.grace_s)), ("output_limit", str(self._output_limit))]
+        entries += [("input", "")] if launch.input else []
+        entries += [("deadline_s", str(launch.deadline_s))] if launch.deadline_s is not None else []
+        if any("\0" in value for _, value in entries):
+            raise InvariantBroken(f"a NUL in what {launch.id} is started with")
         os.makedirs(f"{folder}/inbox/sent", mode=0o700, exist_ok=True)
-        for name in ("control", *(("stdin",) if launch.input else ())):
+        for name in ("control", "stdin"):
             if not os.path.exists(f"{folder}/{name}"):
                 os.mkfifo(f"{folder}/{name}", 0o600)
-        spec = {
-            "id": launch.id,
-            "argv": launch.argv,
-            "cwd": launch.cwd,
-            "input": launch.input,
-            "lines": launch.lines,
-            "ask": launch.ask,
-            "deadline_s": launch.deadline_s,
-            "grace_s": launch.grace_s,
-        }
-        _write_durably(f"{folder}/launch", json.dumps(spec))
+        _write_whole(f"{folder}/first", os.fsencode("".join(f"{line}\n" for line in launch.lines)))
+        _write_whole(f"{folder}/ask", os.fsencode("".join(f"{line}\n" for line in launch.ask)))
+        _write_whole(f"{folder}/launch", os.fsencode("".join(f"{key}={value}\0" for key, value in entries)))
+        _sync(folder)
 
     def _spawn(self, folder: str, launch: Launch) -> None:
-        """Start the keeper and wait for its word; it answers even where the child cannot be started."""
-        ready_read, ready_write = os.pipe()
-        with open(f"{folder}/keeper.log", "ab") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-I", "-S", keeper_script.__file__, folder, str(ready_write)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env={**launch.env, MARK: launch.id},
-                start_new_session=True,
-                pass_fds=(ready_write,),
+        """Start the keeper and wait for its word, or its end."""
+        ready, ready_write = os.pipe()
+        log = f"{folder}/keeper.log"
+        try:
+            self._keepers[launch.id] = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", keeper_script.__file__, folder],
+                {**launch.env, MARK: launch.id},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                    (os.POSIX_SPAWN_DUP2, ready_write, keeper_script.READY),
+                ],
             )
-        os.close(ready_write)
-        with os.fdopen(ready_read, "rb") as ready:
-            answered = ready.read(1)
-        self._keepers[launch.id] = child
-        if not answered and self.poll(launch.id).state is ProcessState.ABSENT:
-            raise WtError(f"the keeper of {launch.id} did not start", hint=f"its output is in {folder}/keeper.log")
+        except OSError as error:
+            raise WtError(f"the keeper of {launch.id} could not be started: {error.strerror}") from error
+        finally:
+            os.close(ready_write)
+            if launch.id not in self._keepers:
+                os.close(ready)
+        with open(ready, "rb", buffering=0) as pipe:
+            select.select([pipe], [], [], _READY_S)
 
-    def _poke(self, process: ProcessId, byte: bytes) -> None:
+    def _reap(self, process: ProcessId) -> None:
+        """Let go of a keeper of ours that has ended. Another thread may be doing the same."""
+        pid = self._keepers.get(process)
+        if pid is None:
+            return
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                return
+        except ChildProcessError:
+            pass
+        self._keepers.pop(process, None)
+
+    # ------------------------------------------------------------ the end
+
+    def _poke(self, folder: str, byte: bytes) -> None:
         """Wake the keeper. Without one there is no reader, and nothing is signalled."""
         try:
-            descriptor = os.open(f"{self._path(process)}/control", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(f"{folder}/control", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in (errno.ENXIO, errno.ENOENT):
                 return
             raise
         try:
             os.write(descriptor, byte)
-        except BlockingIOError:
-            pass  # the pipe is full of earlier pokes: it is awake anyhow
+        except (BlockingIOError, BrokenPipeError):
+            pass  # full of earlier pokes, so it is awake anyhow; or it has just ended
         finally:
             os.close(descriptor)
+
+    def _kill_keeper(self, process: ProcessId) -> None:
+        """Kill a keeper that does not do its work, if its record, its start time and its lock agree on who it is."""
+        started = _load(f"{self._path(process)}/started") or {}
+        if "keeper" in started and started.get("boot") == keeper_script.boot_id():
+            kill_exactly(started["keeper"], ticks=started["ticks"], mark=f"{MARK}={process}")
+        until = time.monotonic() + 1.0
+        while self.poll(process).state is ProcessState.RUNNING:
+            if time.monotonic() > until:
+                raise WtError(f"{process} cannot be ended: its keeper does not answer", hint="wto stop")
+            time.sleep(_LOOK_S)
+
+    def _sweep(self, process: ProcessId, *, gentle_s: float) -> None:
+        left = sweep(f"{MARK}={process}", gentle_s=gentle_s)
+        if left:
+            raise WtError(f"processes of {process} cannot be ended: {left}", hint="end them by hand, then wto resume")
+
+
+def _message_name(message: str) -> str:
+    """A file name for a message's id, which may come from an agent: readable as far as it is safe, and unique."""
+    readable = re.sub(r"[^A-Za-z0-9_]", "_", message)[:60]
+    return f"{readable}-{hashlib.sha256(message.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
 @contextmanager
@@ -218,6 +267,7 @@ def _locked(path: str) -> Iterator[None]:
 
 
 def _held(path: str) -> bool:
+    """Whether somebody holds the lock; it is shared for an instant to see, which a starting keeper bears."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -232,16 +282,33 @@ def _held(path: str) -> bool:
 
 
 def _load(path: str) -> dict[str, Any] | None:
+    """A record of the keeper; None when there is none, empty when a crash of the machine left it unreadable."""
     try:
         with open(path, encoding="utf-8") as file:
             loaded: dict[str, Any] = json.load(file)
             return loaded
-    except (FileNotFoundError, json.JSONDecodeError):
+    except FileNotFoundError:
         return None
+    except ValueError:
+        return {}
 
 
-def _write_durably(path: str, text: str) -> None:
-    keeper_script.write_whole(path, text)
+def _write_whole(path: str, content: bytes) -> None:
+    """Replace a file by rename; the caller holds the lock that lets only one write it."""
+    with open(f"{path}.new", "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(f"{path}.new", path)
+
+
+def _sync(folder: str) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _report(

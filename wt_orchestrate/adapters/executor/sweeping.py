@@ -1,92 +1,62 @@
 """Ending what a killed keeper left: processes found by the mark in their environment, and their descendants.
 
-Each is held by a pidfd while its mark is read once more, so that a reused process number is never signalled. Where the
-system has no /proc (macOS) psutil finds them.
+A process is held before it is looked at and signalled through what holds it, so that a reused process number is never
+signalled. Once proven ours it stays so, also when it loses the parent by which it was found.
+
+What escapes: a process that dropped the mark from its environment and lost its parent before the first look. While its
+keeper lives there is no such escape, because the keeper is the subreaper of all of them.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 
-from wt_orchestrate.adapters.executor.keeper import parents
+from wt_orchestrate.adapters.executor.held import Held
 
-_GENTLE_S = 2.0
-_LOOK_S = 0.02
+if sys.platform == "linux":
+    from wt_orchestrate.adapters.executor.proc_search import find_marked, hold_exactly
+else:
+    from wt_orchestrate.adapters.executor.psutil_search import find_marked, hold_exactly
+
+_LIMIT_S = 5.0
+_LOOK_S = 0.01
 
 
-def sweep(mark: str, *, timeout_s: float) -> tuple[int, ...]:
-    """End every process that carries the mark; the pids that are still left when time has run out."""
+def sweep(mark: str, *, gentle_s: float) -> tuple[int, ...]:
+    """End every process that carries the mark: SIGTERM once, later SIGKILL; the pids that are left when time ran out."""
     began = time.monotonic()
-    while True:
-        left = marked(mark)
-        if not left or time.monotonic() - began > timeout_s:
-            return tuple(left)
-        number = signal.SIGTERM if time.monotonic() - began < _GENTLE_S else signal.SIGKILL
-        for pid in left:
-            _signal(pid, mark, number, family=set(left))
-        time.sleep(_LOOK_S)
-
-
-def marked(mark: str) -> list[int]:
-    """Living processes whose environment holds the mark, and their descendants."""
-    if sys.platform != "linux":
-        return _marked_elsewhere(mark)
-    family = parents()
-    roots = {pid for pid in family if _has(pid, mark)}
-    grown = True
-    while grown:
-        more = {pid for pid, parent in family.items() if parent in roots and pid not in roots}
-        roots |= more
-        grown = bool(more)
-    return sorted(pid for pid in roots if pid != os.getpid() and not _zombie(pid))
-
-
-def _has(pid: int, mark: str) -> bool:
+    held: dict[int, Held] = {}
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return mark.encode() in file.read().split(b"\0")
-    except OSError:
-        return False
-
-
-def _zombie(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
-    except OSError:
-        return True
-
-
-def _signal(pid: int, mark: str, number: signal.Signals, *, family: set[int]) -> None:
-    """Signal one process, if it still is what was found."""
-    if sys.platform != "linux":
-        os.kill(pid, number)
-        return
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:
-        return
-    try:
-        if _has(pid, mark) or parents().get(pid) in family:
-            signal.pidfd_send_signal(descriptor, number)
-    except ProcessLookupError:
-        pass
+        while True:
+            for pid in [pid for pid, process in held.items() if process.ended()]:
+                held.pop(pid).close()
+            fresh = dict(find_marked(mark, known=held))
+            held |= fresh
+            waited = time.monotonic() - began
+            if not held or waited > gentle_s + _LIMIT_S:
+                return tuple(sorted(held))
+            if waited >= gentle_s:
+                _send(held.values(), signal.SIGKILL)
+            else:
+                _send(fresh.values(), signal.SIGTERM, signal.SIGCONT)
+            time.sleep(_LOOK_S)
     finally:
-        os.close(descriptor)
+        for process in held.values():
+            process.close()
 
 
-def _marked_elsewhere(mark: str) -> list[int]:
-    import psutil  # only where the system has no /proc
+def kill_exactly(pid: int, *, ticks: int, mark: str) -> None:
+    """Kill one process if it carries the mark and was started then; otherwise it is not the one that is meant."""
+    process = hold_exactly(pid, ticks=ticks, mark=mark)
+    if process is not None:
+        process.send(signal.SIGKILL)
+        process.close()
 
-    name, _, value = mark.partition("=")
-    found: list[int] = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(name) == value:
-                found += [process.pid, *(child.pid for child in process.children(recursive=True))]
-        except psutil.Error:
-            continue
-    return sorted(set(found) - {os.getpid()})
+
+def _send(processes: Iterable[Held], *numbers: signal.Signals) -> None:
+    for process in processes:
+        for number in numbers:
+            process.send(number)

@@ -1,0 +1,149 @@
+"""What `wto doctor` makes of a machine and a repository: each thing a run needs, and the remedy where it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_SAFE_GIT = (2, 39, 4)
+_WATCHES, _INSTANCES = 8192, 16
+_ROOM = 2 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFound:
+    """An agent's program; `problem` is empty when it can be used."""
+
+    name: str
+    path: str
+    version: str
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """What was gathered. `watch_limits` are files and instances; `free_bytes` has a path and its room for each use;
+    `run` is the newest run in words, and what is wrong with it."""
+
+    git_version: tuple[int, int, int]
+    repository: str
+    branch: str | None
+    has_commit: bool
+    submodules: bool
+    shallow: bool
+    identity: str
+    settings_path: str
+    settings_problem: str
+    agents: tuple[AgentFound, ...]
+    watch_limits: tuple[int, int] | None
+    free_bytes: Mapping[str, tuple[str, int]]
+    shares_blocks: bool
+    run: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """One thing a run needs. `weight` is ok, warning or error."""
+
+    what: str
+    weight: str
+    found: str
+    remedy: str = ""
+
+
+def diagnose(facts: MachineFacts) -> tuple[Diagnosis, ...]:
+    """Everything, in the order in which it is worth mending."""
+    return (
+        _git(facts),
+        _repository(facts),
+        _identity(facts),
+        *_settings(facts),
+        *_agents(facts),
+        _watching(facts),
+        *_room(facts),
+        _copies(facts),
+        _run(facts),
+    )
+
+
+def _git(facts: MachineFacts) -> Diagnosis:
+    version = ".".join(map(str, facts.git_version))
+    if facts.git_version < _SAFE_GIT:
+        remedy = f"install git {'.'.join(map(str, _SAFE_GIT))} or newer"
+        return Diagnosis(what="git", weight="warning", found=f"version {version} lacks security fixes", remedy=remedy)
+    return Diagnosis(what="git", weight="ok", found=f"version {version}")
+
+
+def _repository(facts: MachineFacts) -> Diagnosis:
+    if facts.submodules:
+        remedy = "run it in a repository without submodules; worktrees of agents cannot carry them yet"
+        return Diagnosis(what="repository", weight="error", found="it has submodules", remedy=remedy)
+    if facts.branch is None:
+        remedy = "git switch a branch, or write target: in the plan"
+        return Diagnosis(what="repository", weight="warning", found="HEAD is detached", remedy=remedy)
+    if not facts.has_commit:
+        found = f"the branch {facts.branch} has no commit"
+        return Diagnosis(what="repository", weight="error", found=found, remedy="make a first commit")
+    shallow = ", shallow" if facts.shallow else ""
+    return Diagnosis(what="repository", weight="ok", found=f"{facts.repository} on {facts.branch}{shallow}")
+
+
+def _identity(facts: MachineFacts) -> Diagnosis:
+    who = facts.identity.rpartition(" ")[0].rpartition(" ")[0]
+    if who:
+        return Diagnosis(what="identity", weight="ok", found=f"commits are made as {who}")
+    found = "git does not know who commits here, so agents cannot commit"
+    remedy = 'git config --global user.name "..." and git config --global user.email "..."'
+    return Diagnosis(what="identity", weight="error", found=found, remedy=remedy)
+
+
+def _settings(facts: MachineFacts) -> Iterator[Diagnosis]:
+    if facts.settings_problem:
+        remedy = f"mend {facts.settings_path}"
+        yield Diagnosis(what="settings", weight="error", found=facts.settings_problem, remedy=remedy)
+
+
+def _agents(facts: MachineFacts) -> Iterator[Diagnosis]:
+    for agent in facts.agents:
+        what = f"agent {agent.name}"
+        if agent.problem:
+            yield Diagnosis(what=what, weight="warning", found=agent.problem, remedy=agent.hint)
+        else:
+            yield Diagnosis(what=what, weight="ok", found=f"{agent.version} {agent.path}".strip())
+
+
+def _watching(facts: MachineFacts) -> Diagnosis:
+    if facts.watch_limits is None:
+        return Diagnosis(what="file watching", weight="ok", found="no limits to look at here")
+    watches, instances = facts.watch_limits
+    if watches < _WATCHES or instances < _INSTANCES:
+        found = f"{watches} watches and {instances} instances are few; what cannot be watched is polled"
+        remedy = "sudo sysctl fs.inotify.max_user_watches=65536 fs.inotify.max_user_instances=256"
+        return Diagnosis(what="file watching", weight="warning", found=found, remedy=remedy)
+    return Diagnosis(what="file watching", weight="ok", found=f"{watches} watches, {instances} instances")
+
+
+def _room(facts: MachineFacts) -> Iterator[Diagnosis]:
+    for use, (path, free) in facts.free_bytes.items():
+        found = f"{free / (1 << 30):.1f} GiB free at {path}"
+        if free < _ROOM:
+            yield Diagnosis(what=f"space for {use}", weight="warning", found=found, remedy=f"free some space at {path}")
+        else:
+            yield Diagnosis(what=f"space for {use}", weight="ok", found=found)
+
+
+def _copies(facts: MachineFacts) -> Diagnosis:
+    found = (
+        "share their blocks (reflinks)" if facts.shares_blocks else "are full copies (no reflinks on this file system)"
+    )
+    return Diagnosis(what="copies", weight="ok", found=found)
+
+
+def _run(facts: MachineFacts) -> Diagnosis:
+    found, problem = facts.run
+    if problem:
+        return Diagnosis(
+            what="runs", weight="warning", found=f"{found}, but {problem}", remedy="wto resume, or wto stop"
+        )
+    return Diagnosis(what="runs", weight="ok", found=found)

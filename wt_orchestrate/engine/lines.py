@@ -1,0 +1,57 @@
+"""An attempt's output for people, as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from wt_orchestrate.domain.ids import ProcessId
+from wt_orchestrate.domain.plan import AgentType
+from wt_orchestrate.domain.state import Attempt, WorkstreamState
+from wt_orchestrate.domain.story import sign_line
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.errors import NotFound
+from wt_orchestrate.ports import Executor, SignReader
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptLines:
+    """Reads the output of an attempt (the newest by default); `raw` as it is, else what it tells."""
+
+    executor: Executor
+    reader_of: Callable[[AgentType], SignReader]
+    raw: bool = False
+    wanted: int | None = None
+    _offsets: dict[ProcessId, int] = field(default_factory=dict)
+    _readers: dict[ProcessId, SignReader] = field(default_factory=dict)
+
+    def more(self, workstream: WorkstreamState) -> Iterator[str]:
+        """Lines that were written since the last call. Raises NotFound for an attempt that never was."""
+        attempt = self._chosen(workstream)
+        if attempt is None:
+            return
+        process = ProcessId(attempt.id)
+        while True:
+            read = self.executor.read(process, offset=self._offsets.get(process, 0))
+            if not read.lines:
+                return
+            self._offsets[process] = read.offset
+            for line in read.lines:
+                yield from self._told(attempt, line)
+
+    def _chosen(self, workstream: WorkstreamState) -> Attempt | None:
+        if self.wanted is None:
+            return workstream.attempts[-1] if workstream.attempts else None
+        for attempt in workstream.attempts:
+            if attempt.epoch == self.wanted:
+                return attempt
+        raise NotFound(f"{workstream.id} has no attempt {self.wanted}", hint=f"it has {len(workstream.attempts)}")
+
+    def _told(self, attempt: Attempt, line: bytes) -> Iterator[str]:
+        if self.raw or attempt.agent_type is AgentType.COMMAND:
+            yield clean(line.decode(errors="replace"))
+            return
+        process = ProcessId(attempt.id)
+        if process not in self._readers:
+            self._readers[process] = self.reader_of(attempt.agent_type)
+        yield from filter(None, (sign_line(sign) for sign in self._readers[process].read(line)))
