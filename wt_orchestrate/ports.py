@@ -396,17 +396,6 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hunk:
-    """A changed stretch of a file, in lines of its new content."""
-
-    start: int
-    length: int
-    added: int
-    deleted: int
-    section: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
     """A merge made in memory: a pinned commit, or the paths in conflict."""
 

@@ -454,11 +454,9 @@ def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[st
     """Changed files with their hunks, as plain values."""
     from dataclasses import asdict
 
-    from wt_orchestrate.adapters.gitrepo.hunks import hunks
+    from wt_orchestrate.adapters.gitrepo.patches import parse_diff
 
-    source = vault(site)
-    found = hunks(source.diff(base=base, head=head), source.changes(base=base, head=head))
-    return [{**asdict(change), "hunks": [asdict(hunk) for hunk in each]} for change, each in found]
+    return [asdict(file) for file in parse_diff(vault(site).diff(base=base, head=head))]
 
 
 def stored_view(site: Site, run: str | None) -> tuple[str, str | None] | None:

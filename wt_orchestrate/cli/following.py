@@ -7,6 +7,7 @@ the loop until what it waits for has happened, or reads the log until the superv
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,7 +97,7 @@ def display(site: wiring.Site, run: RunId, *, as_json: bool, details: bool = Fal
     """How records are shown: a live board on a terminal, else one line each, or JSON lines."""
     if as_json:
         yield _echo_json
-    elif not click.get_text_stream("stdout").isatty():
+    elif not sys.stdout.isatty():
         yield _teller(_echo, details=details)
     else:
         with Board(site, run) as board:

@@ -143,7 +143,8 @@ def test_a_suspended_keeper_does_not_save_its_child(executor: LocalExecutor, tmp
 def test_flood_ends_a_process(tmp_path: Path) -> None:
     """A process that prints more than the limit is ended before it fills the disk."""
     executor = LocalExecutor(str(tmp_path / "processes"), output_limit=4 << 20)
-    executor.start(launch(ID, ("sh", "-c", "exec yes")))
+    flood = "while :; do head -c 1000000 /dev/zero; sleep 0.02; done"  # as much as tells, never a full disk
+    executor.start(launch(ID, ("sh", "-c", flood)))
     report = wait_until(lambda: _ended(executor), timeout_s=30.0)
     assert (report.cause, report.exit_code) == ("flood", -signal.SIGTERM)
 

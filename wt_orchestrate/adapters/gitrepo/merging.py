@@ -1,25 +1,44 @@
 """Merging in memory: `git merge-tree`, then `git commit-tree`. No checkout is touched and no side is ever taken.
 
-The identity and the time come in as arguments, so that the same merge has the same commit id whenever it is made.
+The time comes in as an argument and the identity is the tool's, so that the same merge has the same commit id whenever it
+is made. It is always a commit with both parents, also where a fast-forward would do: its trailers say what was taken in.
 """
 
 from __future__ import annotations
 
-from wt_orchestrate.adapters.gitrepo.runner import Git, identity
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
 from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports import Merge
 
+_NAME, _EMAIL = "wt-orchestrate", "wt-orchestrate@localhost"
+IDENTITY = f"{_NAME} <{_EMAIL}>"
+"""Who commits what the tool makes."""
 
-def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float) -> Merge:
-    """The merge commit of both, or the paths in conflict."""
-    code, output = git.outcome(
-        "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", ours, theirs, ok=(0, 1)
-    )
-    tree, *rest = output.split(b"\0")
+
+def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+    """The merge commit of both, kept by the ref `pin`, or the paths in conflict."""
+    arguments = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", ours, theirs)
+    try:
+        code, output = git.outcome(*arguments, ok=(0, 1), timeout_s=LONG_S)
+    except GitFailed as error:
+        if git.outcome("merge-base", ours, theirs, ok=(0, 1, 128))[0] != 1:
+            raise
+        raise Refused(
+            f"{theirs[:12]} and {ours[:12]} share no history", hint="begin the branch anew from its base"
+        ) from error
+    tree, *names = fields(output)
     if code == 1:
-        names = {name.decode(errors="surrogateescape") for name in rest if name}
-        return Merge(commit=None, tree=None, conflicts=tuple(sorted(names)))
-    made = git.run(
-        "commit-tree", "-p", ours, "-p", theirs, tree.decode().strip(), stdin=message.encode(), env=identity(at)
-    )
-    return Merge(commit=CommitId(made.decode().strip()), tree=TreeId(tree.decode().strip()))
+        return Merge(commit=None, tree=None, conflicts=tuple(sorted(set(names))))
+    made = git.run("commit-tree", tree, "-p", ours, "-p", theirs, "-F", "-", stdin=message.encode(), env=_signed(at))
+    commit = CommitId(made.decode().strip())
+    git.run("update-ref", "--no-deref", "--end-of-options", pin, commit)
+    return Merge(commit=commit, tree=TreeId(tree))
+
+
+def _signed(at: float) -> dict[str, str]:
+    """The tool as author and committer at a fixed time."""
+    found: dict[str, str] = {}
+    for who in ("AUTHOR", "COMMITTER"):
+        found |= {f"GIT_{who}_NAME": _NAME, f"GIT_{who}_EMAIL": _EMAIL, f"GIT_{who}_DATE": f"@{int(at)} +0000"}
+    return found

@@ -1,9 +1,13 @@
-"""The one door to git: argument lists, an environment made from scratch, bytes out.
+"""The one door to git: argument lists, an environment made from scratch, bytes in and out.
 
-Nothing inherited reaches git but PATH, HOME and the locale; no configuration but a repository's own, and of that nothing
-that could run a program: each such key is overridden by GIT_CONFIG_COUNT (an override by `-c` loses to some keys and
-cannot name others), and hooks, fsmonitor, external diff, textconv, lazy fetch and replace refs are off. Commands that read
-what agents wrote run in the vault, whose configuration is ours.
+Nothing inherited reaches git but PATH, HOME and the folder for temporary files; no configuration but that of the git
+directory that is pinned, and of that nothing that could start a program, hide a change or reach the network: each such key
+is overridden through GIT_CONFIG_COUNT (`-c` cannot name every key), and hooks, fsmonitor, external diff, textconv, lazy
+fetch, replace refs and grafts are off. Overrides are the second wall: commands that read what agents wrote run on a git
+directory of ours (the vault, or one set apart), whose configuration nobody else writes.
+
+Git runs in a session of its own, so that an interrupt at the terminal does not cut it off in the middle; one that overruns
+its time is asked to end first, because a killed git leaves its lock files behind.
 """
 
 from __future__ import annotations
@@ -11,14 +15,27 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
+from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.errors import GitFailed, WtError
 
-_OVERRIDES = {
+_QUIET = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
+    "core.splitIndex": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "advice.detachedHead": "false",
+    "submodule.recurse": "false",
+    "safe.directory": "*",  # `find_common_dir` has asked git, under the user's own configuration, whether to trust it
+}
+_OVERRIDES = _QUIET | {
+    "core.commitGraph": "false",
     "core.sshCommand": "/bin/false",
+    "core.gitProxy": "",
     "core.askPass": "/bin/false",
     "core.alternateRefsCommand": ":",
     "core.attributesFile": "/dev/null",
@@ -28,153 +45,193 @@ _OVERRIDES = {
     "credential.helper": "",
     "diff.external": "",
     "diff.ignoreSubmodules": "all",
+    "diff.renames": "true",
+    "diff.noPrefix": "false",
     "protocol.allow": "never",
     "protocol.file.allow": "always",
+    "protocol.version": "2",
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",
     "push.gpgSign": "false",
     "log.showSignature": "false",
     "gpg.program": "/bin/false",
-    "submodule.recurse": "false",
     "fetch.recurseSubmodules": "false",
     "fetch.writeCommitGraph": "false",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
     "merge.default": "text",
-    "merge.conflictStyle": "zdiff3",
+    "merge.renames": "true",
+    "merge.directoryRenames": "conflict",
     "rebase.updateRefs": "false",
-    "advice.detachedHead": "false",
-    "safe.directory": "*",
 }
-"""Keys that could start a program, hide a change or reach the network, each with the value that does nothing."""
-
 _FIXED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": "/dev/null",
     "GIT_NO_LAZY_FETCH": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "/bin/false",
     "GIT_EDITOR": ":",
     "GIT_PAGER": "cat",
     "GIT_ALLOW_PROTOCOL": "file",
-    "LC_ALL": "C.UTF-8",
-    "LANGUAGE": "C",
+    "LC_ALL": "C",
 }
+_OF_THE_USER = ("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_ATTR_NOSYSTEM", "GIT_ALLOW_PROTOCOL", "LC_ALL")
+EXCLUDES = "core.excludesFile"
+"""The one override that a command may give another value: the user's own list of ignored names."""
 NOTHING: Mapping[str, str] = {}
-_IDENTITY = "wt-orchestrate", "wt-orchestrate@localhost"
+SHORT_S = 120.0
+LONG_S = 3600.0
+"""For commands whose time grows with the repository: fetches and checkouts."""
+_GRACE_S = 5.0
 
 
-def environment(extra: Mapping[str, str] = NOTHING, *, overrides: Mapping[str, str] = _OVERRIDES) -> dict[str, str]:
+def environment(extra: Mapping[str, str] = NOTHING) -> dict[str, str]:
     """The whole environment of a git command."""
-    env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), **_FIXED}
-    env["GIT_CONFIG_COUNT"] = str(len(overrides))
-    for number, (key, value) in enumerate(overrides.items()):
+    passed = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**passed, **_FIXED, **configured(_OVERRIDES), **extra}
+
+
+def users_environment(extra: Mapping[str, str] = NOTHING, *, config: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """An environment in which the user's own configuration counts (filters such as git-lfs, line ends, ignored names),
+    but hooks and fsmonitor do not. `config` is added to it."""
+    fixed = {name: value for name, value in _FIXED.items() if name not in _OF_THE_USER}
+    return {**users_own(), **fixed, **configured({**config, **_QUIET}), **extra}
+
+
+def configured(config: Mapping[str, str]) -> dict[str, str]:
+    """Configuration as environment variables."""
+    env = {"GIT_CONFIG_COUNT": str(len(config))}
+    for number, (key, value) in enumerate(config.items()):
         env[f"GIT_CONFIG_KEY_{number}"] = key
         env[f"GIT_CONFIG_VALUE_{number}"] = value
-    return {**env, **extra}
+    return env
 
 
-def users_environment() -> dict[str, str]:
-    """For filling a new worktree from a base nobody but the user has written: the user's own configuration and filters
-    (such as git-lfs) count, as they do when the user checks out; hooks and fsmonitor still do not run."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    config = {"core.hooksPath": "/dev/null", "core.fsmonitor": "false", "gc.auto": "0", "advice.detachedHead": "false"}
-    env = environment({}, overrides=config)
-    for name in ("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_ATTR_NOSYSTEM", "GIT_ALLOW_PROTOCOL"):
-        env.pop(name)
-    return {**kept, **env}
+def added_configuration(config: Mapping[str, str]) -> dict[str, str]:
+    """Environment for one command that adds configuration to the overrides of every command."""
+    return configured({**config, **_OVERRIDES, **{key: config[key] for key in config if key == EXCLUDES}})
 
 
-def identity(at: float) -> dict[str, str]:
-    """The tool as author and committer at a fixed time, so that the same arguments give the same commit."""
-    name, email = _IDENTITY
-    when = f"@{int(at)} +0000"
-    return {
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": email,
-        "GIT_AUTHOR_DATE": when,
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": email,
-        "GIT_COMMITTER_DATE": when,
-    }
-
-
+@dataclass(frozen=True, slots=True)
 class Git:
-    """Git commands on one repository. `git_dir` is pinned: nothing is discovered through what an agent could write."""
+    """Git on one git directory, pinned: nothing is discovered through what an agent could write."""
 
-    def __init__(self, git_dir: str, *, env: Mapping[str, str] = NOTHING) -> None:
-        self.git_dir = git_dir
-        self._env = {"GIT_DIR": git_dir, **env}
+    git_dir: str
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def run(
         self,
         *arguments: str,
         ok: Sequence[int] = (0,),
-        stdin: bytes | None = None,
+        stdin: bytes = b"",
         env: Mapping[str, str] = NOTHING,
-        cwd: str | None = None,
-        timeout_s: float = 600.0,
+        timeout_s: float = SHORT_S,
     ) -> bytes:
         """Its output. Raises GitFailed on an exit code that is not expected."""
-        return self.outcome(*arguments, ok=ok, stdin=stdin, env=env, cwd=cwd, timeout_s=timeout_s)[1]
+        return self.outcome(*arguments, ok=ok, stdin=stdin, env=env, timeout_s=timeout_s)[1]
 
     def outcome(
         self,
         *arguments: str,
         ok: Sequence[int] = (0,),
-        stdin: bytes | None = None,
+        stdin: bytes = b"",
         env: Mapping[str, str] = NOTHING,
-        cwd: str | None = None,
-        timeout_s: float = 600.0,
+        timeout_s: float = SHORT_S,
     ) -> tuple[int, bytes]:
         """Its exit code, one of `ok`, and its output."""
-        return execute(
-            arguments,
-            environment({**self._env, **env}),
-            ok=ok,
-            stdin=stdin,
-            cwd=cwd or self.git_dir,
-            timeout_s=timeout_s,
-        )
+        whole = environment({"GIT_DIR": self.git_dir, **self.env, **env})
+        return execute(arguments, whole, cwd=_cwd(whole), ok=ok, stdin=stdin, timeout_s=timeout_s)
 
-    def line(self, *arguments: str, ok: Sequence[int] = (0,)) -> str:
+    def line(self, *arguments: str, ok: Sequence[int] = (0,), stdin: bytes = b"") -> str:
         """Its output as one line of text."""
-        return self.run(*arguments, ok=ok).decode(errors="surrogateescape").rstrip("\n")
+        return text(self.run(*arguments, ok=ok, stdin=stdin)).removesuffix("\n")
+
+    def start_of(self, *arguments: str, limit: int) -> bytes:
+        """The first bytes of its output, whatever there is behind them."""
+        env = environment({"GIT_DIR": self.git_dir, **self.env})
+        with _started(arguments, env, cwd=_cwd(env)) as process:
+            assert process.stdout is not None and process.stderr is not None
+            found: bytes = process.stdout.read(limit)
+            process.stdout.close()
+            said: bytes = process.stderr.read()
+        if len(found) < limit and process.returncode != 0:
+            raise GitFailed(arguments, code=process.returncode, stderr=said.decode(errors="replace"))
+        return found
+
+    def at(self, env: Mapping[str, str]) -> Git:
+        """The same with more environment, such as a worktree and an index."""
+        return Git(self.git_dir, {**self.env, **env})
 
 
 def execute(
     arguments: Sequence[str],
     env: Mapping[str, str],
     *,
-    ok: Sequence[int] = (0,),
-    stdin: bytes | None = None,
     cwd: str,
-    timeout_s: float = 600.0,
+    ok: Sequence[int] = (0,),
+    stdin: bytes = b"",
+    timeout_s: float = SHORT_S,
 ) -> tuple[int, bytes]:
-    """Run git once. Raises GitFailed on an unexpected exit code, WtError when there is no git or it hangs."""
+    """Run git once. Raises GitFailed on an unexpected exit code, WtError when there is no git or it overruns its time."""
+    with _started(arguments, env, cwd=cwd, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL) as process:
+        try:
+            output, said = process.communicate(stdin or None, timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            _end(process)
+            raise WtError(f"git {arguments[0]} did not end within {timeout_s:.0f} s", hint="try again") from error
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode not in ok:
+        raise GitFailed(arguments, code=process.returncode, stderr=said.decode(errors="replace"))
+    return process.returncode, output
+
+
+def _started(
+    arguments: Sequence[str], env: Mapping[str, str], *, cwd: str, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     try:
-        ended = subprocess.run(
+        return subprocess.Popen(
             ["git", *arguments],
             env=dict(env),
             cwd=cwd,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
+        if not os.path.isdir(cwd):
+            raise WtError(f"there is no folder {cwd}", hint="wto doctor") from error
         raise WtError("git was not found", hint="install git 2.38 or newer") from error
-    except subprocess.TimeoutExpired as error:
-        raise WtError(f"git {arguments[0]} did not end within {timeout_s:.0f} s", hint="wto doctor") from error
-    if ended.returncode not in ok:
-        raise GitFailed(arguments, code=ended.returncode, stderr=ended.stderr.decode(errors="replace"))
-    return ended.returncode, ended.stdout
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=_GRACE_S)
+        return
+    process.kill()
+    process.communicate()
+
+
+def _cwd(env: Mapping[str, str]) -> str:
+    return env.get("GIT_WORK_TREE") or env["GIT_DIR"]
+
+
+def text(output: bytes) -> str:
+    """Output as text; bytes that are no UTF-8 survive the way there and back."""
+    return output.decode("utf-8", "surrogateescape")
 
 
 def fields(output: bytes) -> list[str]:
-    """NUL-separated output as text; names keep bytes that are no UTF-8."""
-    return [part.decode("utf-8", errors="surrogateescape") for part in output.split(b"\0") if part]
+    """NUL-separated output as text, without empty parts."""
+    return [part for part in text(output).split("\0") if part]
+
+
+def input_lines(lines: Sequence[str]) -> bytes:
+    """Lines for git's input."""
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")

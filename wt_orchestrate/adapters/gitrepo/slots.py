@@ -1,92 +1,105 @@
-"""Working trees looked at, or made, by the vault's git alone.
+"""Throwaway trees for checks: each is a folder of ours with exactly one commit's files.
 
-An agent's worktree is compared with a commit by an index of ours and the vault's configuration: nothing the agent wrote
-(its index, config, attributes' programs, nested repositories) is consulted or run. Throwaway trees for checks belong to
-the vault altogether.
+A slot is brought from commit to commit by an index that lies beside it, on the vault's git, so that nothing a check left in
+it is asked. For the checks themselves it is a small repository of its own that borrows the vault's objects: git commands
+that a test suite runs (also `git config` or `git commit`) work, and change nothing but the slot.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.runner import Git, fields
-from wt_orchestrate.adapters.gitrepo.worktrees import admin_dir
+from wt_orchestrate.adapters.gitrepo.locks import locked
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.errors import GitFailed
-
-_OWN = frozenset({"HANDOFF.md"})
-_MARK = "wto-commit"
+from wt_orchestrate.errors import WtError
 
 
-class Slots:
-    """Trees beside the vault: `scratch` holds the throwaway ones."""
-
-    def __init__(self, git: Git, scratch: str) -> None:
-        self._git = git
-        self._scratch = scratch
-
-    # ------------------------------------------------------------ agents' worktrees
-
-    def seed_index(self, worktree: str, head: CommitId, index: str) -> None:
-        """Take over the fresh worktree's own index, whose file times are right; the commit it stands for is noted beside."""
-        admin = admin_dir(worktree)
-        if admin is None or not os.path.exists(f"{admin}/index"):
-            return
-        os.makedirs(os.path.dirname(index), exist_ok=True)
-        shutil.copyfile(f"{admin}/index", f"{index}.new")
-        os.rename(f"{index}.new", index)
-
-    def dirty(self, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
-        """Paths that differ from the commit, by our own index."""
-        env = {"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, "GIT_OPTIONAL_LOCKS": "1"}
-        # -m --aggressive would take from the old index what did not change; a damaged index is made anew
-        try:
-            self._git.run("read-tree", "--reset", "--end-of-options", head, env=env, cwd=worktree)
-        except GitFailed:
-            os.unlink(index)
-            self._git.run("read-tree", "--reset", "--end-of-options", head, env=env, cwd=worktree)
-        self._git.outcome("update-index", "-q", "--refresh", ok=(0, 1), env=env, cwd=worktree)
-        arguments = ("ls-files", "-z", "-m", "-d", "-o", "--exclude-standard")
-        output = self._git.run(*arguments, env=env, cwd=worktree)
-        return tuple(sorted({name for name in fields(output) if name not in _OWN}))
-
-    # ------------------------------------------------------------ throwaway trees
-
-    def checkout(self, commit: CommitId, slot: str, *, keep: bool) -> str:
-        """The tree of a commit in a slot: taken over, brought to the commit, or made anew when it is broken."""
-        path = f"{self._scratch}/{slot}"
-        mark = f"{self._scratch}/{slot}.{_MARK}"
-        if keep and _read(mark) == commit and os.path.isdir(path):
+def check_out(git: Git, *, scratch: str, commit: CommitId, slot: str, keep: bool) -> str:
+    """The path of the slot, with the commit's tree in it."""
+    path, mark = f"{scratch}/{slot}", f"{scratch}/{slot}.commit"
+    os.makedirs(scratch, mode=0o700, exist_ok=True)
+    with locked(f"{scratch}/{slot}.lock"):
+        if keep and _read(mark) == commit and os.path.isdir(path) and not os.path.islink(path):
             return path
-        if os.path.exists(mark):
+        with suppress(FileNotFoundError):
             os.unlink(mark)
         try:
-            self._bring(commit, path)
-        except GitFailed:
-            shutil.rmtree(path, ignore_errors=True)
-            self._bring(commit, path)
+            _bring(git, path, commit)
+        except (WtError, OSError):
+            _discard(path)
+            _bring(git, path, commit)
         with open(mark, "w", encoding="ascii") as file:
             file.write(commit)
-        return path
+    return path
 
-    def _bring(self, commit: CommitId, path: str) -> None:
-        admin = admin_dir(path)
-        if admin is None or not os.path.isdir(admin):
-            self._git.run("worktree", "add", "-f", "-q", "--detach", "--no-checkout", "--end-of-options", path, commit)
-            admin = admin_dir(path)
-        if admin is None:
-            raise GitFailed(("worktree", "add", path), code=0, stderr="it left no .git file")
-        if os.path.exists(f"{admin}/index.lock"):
-            os.unlink(f"{admin}/index.lock")  # of a git of ours that was killed: nobody else uses this tree
-        env = {"GIT_DIR": admin, "GIT_WORK_TREE": path, "GIT_OPTIONAL_LOCKS": "1"}
-        self._git.run("reset", "--hard", "-q", commit, env=env, cwd=path)
-        self._git.run("clean", "-ffdxq", env=env, cwd=path)
+
+def _bring(git: Git, path: str, commit: CommitId) -> None:
+    index = f"{path}.index"
+    if os.path.islink(path) or not os.path.exists(index) or not os.path.isdir(path):
+        _discard(path)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(f"{index}.lock")
+    _remove(f"{path}/.git")
+    env = {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": index}
+    git.run("read-tree", "--reset", "-u", commit, env=env, timeout_s=LONG_S)
+    git.run("clean", "-ffdxq", env=env, timeout_s=LONG_S)
+    _give_repository(git, path, commit, index)
+
+
+def _give_repository(git: Git, path: str, commit: CommitId, index: str) -> None:
+    """A git directory in the slot that borrows the vault's objects and has the commit checked out."""
+    own = f"{path}/.git"
+    for folder in ("objects/info", "refs/heads", "info"):
+        os.makedirs(f"{own}/{folder}")
+    sha256 = len(commit) == 64
+    version = "\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = sha256\n[core]\n" if sha256 else ""
+    texts = {
+        "objects/info/alternates": f"{git.git_dir}/objects\n",
+        "config": f"[core]\n{version}\tbare = false\n\tfilemode = true\n[gc]\n\tauto = 0\n",
+        "HEAD": f"{commit}\n",
+    }
+    for name, text in texts.items():
+        with open(f"{own}/{name}", "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+    for name in ("shallow",):
+        if os.path.exists(f"{git.git_dir}/{name}"):
+            shutil.copyfile(f"{git.git_dir}/{name}", f"{own}/{name}")
+    shutil.copyfile(index, f"{own}/index")
+
+
+def _discard(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(f"{path}.index")
+    _remove(path)
+
+
+def _remove(path: str) -> None:
+    """Delete a tree of ours, folders that a check made unwritable too; a link goes, what it points at stays."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    shutil.rmtree(path, onerror=_open_up)
+
+
+def _open_up(remove: Callable[[str], object], path: str, _error: object) -> None:
+    for each in (os.path.dirname(path), path):
+        if not os.path.islink(each):
+            with suppress(FileNotFoundError):
+                os.chmod(each, stat.S_IRWXU)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        remove(path)
 
 
 def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
+    with suppress(FileNotFoundError), open(path, encoding="ascii") as file:
+        return file.read()
+    return ""

@@ -1,225 +1,157 @@
-"""Worktrees in the user's repository: made, found, completed after a crash, and removed without losing anything.
+"""The worktrees of a repository as they lie on the disk: listed, and recognised.
 
-git's own adds, removes and prunes race with each other (3 to 11 % fail), so ours share one file lock; filling the files is
-done outside it, two at a time. A worktree is recognised by the administrative folder that its `.git` file names and that
-names it back; anything else at that path is somebody else's and is left alone. Nothing is ever pruned.
+A worktree is ours when its administrative folder lies in this repository, names the worktree's path, and is locked with
+our reason. The lock's text also says how far it is: `MAKING` from git's very first step until its files are written,
+`MADE` from then on. Nothing here changes anything.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 
-from wt_orchestrate.adapters.gitrepo.runner import Git, execute, users_environment
-from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
-from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports import Removed, RemoveOutcome, WorktreeFacts
+from wt_orchestrate.adapters.gitrepo.runner import Git, text
+from wt_orchestrate.domain.ids import Branch, CommitId
+from wt_orchestrate.ports import WorktreeFacts
 
-_SLOTS = 2
-_REASON = "in use by wt-orchestrate"
+MAKING = "wt-orchestrate is making it"
+MADE = "wt-orchestrate keeps it for an agent"
 
 
-class Worktrees:
-    """The worktrees of one repository."""
+class Place(StrEnum):
+    """What lies at a path where a worktree is to be."""
 
-    def __init__(self, git: Git, lock_path: str) -> None:
-        self._git = git
-        self._lock_path = lock_path
+    FREE = "free"
+    """Nothing, or an empty folder."""
+    WORKTREE = "worktree"
+    """A folder whose `.git` file and administrative folder name each other."""
+    TORN = "torn"
+    """A folder of ours that lost its `.git` file."""
+    ORPHAN = "orphan"
+    """A folder whose `.git` file names an administrative folder of this repository that is gone."""
+    FOREIGN = "foreign"
 
-    def main(self) -> str | None:
-        """The main worktree; None for a bare repository."""
-        return next((each.path for each in self.listed() if each.git_dir == self._git.git_dir), None)
 
-    def listed(self) -> Sequence[WorktreeFacts]:
-        """All worktrees, the main one first; a bare repository is not one."""
-        found: list[WorktreeFacts] = []
-        records = self._git.run("worktree", "list", "--porcelain", "-z").decode(errors="surrogateescape").split("\0\0")
-        for number, record in enumerate(filter(None, records)):
-            values = dict(line.partition(" ")[::2] for line in record.split("\0") if line)
-            if "bare" in values:
-                continue
-            path = values["worktree"]
-            ref, head = values.get("branch", ""), values.get("HEAD", "")
-            found.append(
-                WorktreeFacts(
-                    path=path,
-                    branch=Branch(ref.removeprefix("refs/heads/")) if ref else None,
-                    head=CommitId(head) if head.strip("0") else None,
-                    git_dir=self._git.git_dir if number == 0 else (admin_dir(path) or ""),
-                )
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An administrative folder and what it says."""
+
+    admin: str
+    path: str
+    reason: str
+    head: str
+    """The full ref it has checked out, or a commit id."""
+
+    @property
+    def ours(self) -> bool:
+        return self.reason in (MAKING, MADE)
+
+
+def main_worktree(git: Git, start: str) -> str | None:
+    """The main worktree; None for a bare repository, or when it cannot be told where it is."""
+    if listing(git)[0].get("bare") is not None:
+        return None
+    if os.path.basename(git.git_dir) == ".git":
+        return os.path.dirname(git.git_dir)
+    # a git directory that lies elsewhere names no worktree; the folder we were started in may be in it
+    folder = os.path.realpath(start)
+    while not os.path.lexists(f"{folder}/.git") and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    named = named_by(f"{folder}/.git")
+    return folder if named is not None and os.path.realpath(named) == git.git_dir else None
+
+
+def listing(git: Git) -> Sequence[dict[str, str]]:
+    """`git worktree list` as records, the main one (or the bare repository) first."""
+    output = text(git.run("worktree", "list", "--porcelain", "-z"))
+    return [dict(line.partition(" ")[::2] for line in record.split("\0")) for record in output.split("\0\0") if record]
+
+
+def facts(git: Git, main: str | None) -> Sequence[WorktreeFacts]:
+    """All worktrees, the main one first; a bare repository is none."""
+    admins = {entry.path: entry.admin for entry in entries(git.git_dir)}
+    records = listing(git)
+    found = [_facts(records[0], path=main, git_dir=git.git_dir)] if main is not None else []
+    for record in records[1:]:
+        path = os.path.realpath(record["worktree"])
+        if path in admins:
+            found.append(_facts(record, path=path, git_dir=admins[path]))
+    return found
+
+
+def _facts(record: dict[str, str], *, path: str, git_dir: str) -> WorktreeFacts:
+    head, ref = record.get("HEAD", ""), record.get("branch")
+    return WorktreeFacts(
+        path=path,
+        branch=Branch(ref.removeprefix("refs/heads/")) if ref else None,
+        head=CommitId(head) if head.strip("0") else None,
+        git_dir=git_dir,
+    )
+
+
+def entries(common_dir: str) -> Iterator[Entry]:
+    """Every administrative folder that names a path."""
+    above = f"{common_dir}/worktrees"
+    for name in sorted(os.listdir(above)) if os.path.isdir(above) else ():
+        admin = f"{above}/{name}"
+        named = first_line(f"{admin}/gitdir")
+        if named and not os.path.islink(admin):
+            yield Entry(
+                admin=admin,
+                path=os.path.realpath(os.path.dirname(os.path.join(admin, named))),
+                reason=first_line(f"{admin}/locked"),
+                head=first_line(f"{admin}/HEAD").removeprefix("ref: "),
             )
-        return found
 
-    # ------------------------------------------------------------ making
 
-    def add(self, *, path: str, branch: Branch, base: CommitId, known: CommitId | None) -> None:
-        """Make it, complete it, or leave it; `known` is where the branch points already."""
-        with self._locked():
-            state = self._state(path, branch)
-            if state == "foreign":
-                raise Refused(
-                    f"{path} exists and is not a worktree of this run",
-                    hint=f"move it away, or set worktrees: in .wto/config.yaml ({branch})",
-                )
-            if state == "absent":
-                self._forget_lost(path)
-                self._register(path, branch, base, known)
-        self._fill(path)
+def entry_of(common_dir: str, path: str) -> Entry | None:
+    """The administrative folder that names this path."""
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return next((entry for entry in entries(common_dir) if entry.path == real), None)
 
-    def _state(self, path: str, branch: Branch) -> str:
-        """`absent` (or empty), `ours`, or `foreign`."""
-        if not os.path.lexists(path):
-            return "absent"
-        if os.path.islink(path) or not os.path.isdir(path):
-            return "foreign"
+
+def holder(common_dir: str, ref: str, *, main: str | None) -> str | None:
+    """The worktree that has a branch checked out."""
+    if main is not None and first_line(f"{common_dir}/HEAD") == f"ref: {ref}":
+        return main
+    return next((entry.path for entry in entries(common_dir) if entry.head == ref), None)
+
+
+def place(common_dir: str, path: str, entry: Entry | None) -> Place:
+    """What lies at a path, looked at without following a link."""
+    if not os.path.lexists(path):
+        return Place.FREE
+    if os.path.islink(path) or not os.path.isdir(path):
+        return Place.FOREIGN
+    named = named_by(f"{path}/.git")
+    if named is None:
         if not os.listdir(path):
-            return "absent"
-        admin = admin_dir(path)
-        if admin is None or not self._is_ours(admin, path):
-            return "foreign"
-        try:
-            with open(f"{admin}/HEAD", encoding="utf-8", errors="surrogateescape") as file:
-                head = file.read().strip()
-        except FileNotFoundError:
-            head = ""
-        return "ours" if head == f"ref: {branch_ref(branch)}" else "foreign"
-
-    def _is_ours(self, admin: str, path: str) -> bool:
-        """The administrative folder lies in this repository and names the path back."""
-        above = os.path.realpath(f"{self._git.git_dir}/worktrees")
-        if os.path.dirname(os.path.realpath(admin)) != above:
-            return False
-        try:
-            with open(f"{admin}/gitdir", encoding="utf-8", errors="surrogateescape") as file:
-                named = os.path.dirname(file.read().strip())
-        except FileNotFoundError:
-            return False
-        return os.path.realpath(named) == os.path.realpath(path)
-
-    def _forget_lost(self, path: str) -> None:
-        """Remove the administrative folder of a worktree at this very path whose files are gone."""
-        above = f"{self._git.git_dir}/worktrees"
-        for name in os.listdir(above) if os.path.isdir(above) else ():
-            admin = f"{above}/{name}"
-            if self._is_ours(admin, path):
-                shutil.rmtree(admin)
-
-    def _register(self, path: str, branch: Branch, base: CommitId, known: CommitId | None) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        new = ("-b", branch) if known is None else ()
-        start = base if known is None else branch
-        self._git.run(
-            "worktree",
-            "add",
-            "-q",
-            "--no-checkout",
-            "--lock",
-            "--reason",
-            _REASON,
-            *new,
-            "--end-of-options",
-            path,
-            start,
-        )
-
-    def _fill(self, path: str) -> None:
-        """Write the files of a worktree that has none yet; a marker tells a finished one from one cut off."""
-        admin = admin_dir(path)
-        if admin is None:
-            raise Refused(f"{path} lost its .git file", hint="wto resume makes it again once the folder is moved away")
-        marker = f"{admin}/wto-filled"
-        if os.path.exists(marker):
-            return
-        with self._slot():
-            if os.path.exists(f"{admin}/index.lock"):
-                os.unlink(
-                    f"{admin}/index.lock"
-                )  # of our own fill that was cut off: nobody else knows this worktree yet
-            env = {**users_environment(), "GIT_DIR": admin, "GIT_WORK_TREE": path}
-            execute(("read-tree", "--reset", "-u", "HEAD"), env, cwd=path)
-            with open(marker, "w", encoding="ascii"):
-                pass
-
-    # ------------------------------------------------------------ removing
-
-    def remove(self, *, path: str, trash: str, force: bool) -> Removed:
-        """Move it into the trash, then forget it in git."""
-        if not os.path.lexists(path):
-            with self._locked():
-                self._forget_lost(path)
-            return Removed(outcome=RemoveOutcome.ABSENT)
-        admin = None if os.path.islink(path) else admin_dir(path)
-        if admin is None or not self._is_ours(admin, path):
-            return Removed(outcome=RemoveOutcome.UNSAFE)
-        if not force:
-            dirty = self._dirty(path, admin)
-            if dirty:
-                return Removed(outcome=RemoveOutcome.DIRTY, paths=dirty)
-        with self._locked():
-            os.makedirs(os.path.dirname(trash), exist_ok=True)
-            os.rename(path, trash)
-            shutil.rmtree(admin)
-        return Removed(outcome=RemoveOutcome.REMOVED, trash=trash)
-
-    def _dirty(self, path: str, admin: str) -> tuple[str, ...]:
-        """Uncommitted paths, by an index of our own made from HEAD, so that no bit an agent set hides one."""
-        index = f"{admin}/wto-index"
-        try:
-            git = Git(self._git.git_dir, env={"GIT_DIR": admin, "GIT_WORK_TREE": path, "GIT_INDEX_FILE": index})
-            git.run("read-tree", "HEAD", cwd=path)
-            git.outcome("update-index", "-q", "--refresh", ok=(0, 1), cwd=path)
-            output = git.run("ls-files", "-z", "-m", "-d", "-o", "--exclude-standard", cwd=path)
-        finally:
-            if os.path.exists(index):
-                os.unlink(index)
-        names = {part.decode(errors="surrogateescape") for part in output.split(b"\0") if part}
-        return tuple(sorted(names - {"HANDOFF.md"}))
-
-    # ------------------------------------------------------------ locks
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with _flock(self._lock_path):
-            yield
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """One of the two places for filling files; the second checkout on a disk still pays, a third one does not."""
-        for number in range(_SLOTS):
-            descriptor = os.open(f"{self._lock_path}.{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                last = number == _SLOTS - 1
-                fcntl.flock(descriptor, fcntl.LOCK_EX if last else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                continue
-            try:
-                yield
-            finally:
-                os.close(descriptor)
-            return
+            return Place.FREE
+        torn = entry is not None and entry.ours and not os.path.lexists(f"{path}/.git")
+        return Place.TORN if torn else Place.FOREIGN
+    if entry is not None and os.path.realpath(named) == os.path.realpath(entry.admin):
+        return Place.WORKTREE
+    lost = os.path.dirname(os.path.realpath(named)) == os.path.realpath(f"{common_dir}/worktrees")
+    return Place.ORPHAN if lost and entry is None and not os.path.exists(named) else Place.FOREIGN
 
 
-@contextmanager
-def _flock(path: str) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def named_by(file: str) -> str | None:
+    """The git directory that a `.git` file names; None when it is no plain file, or names none."""
+    if os.path.islink(file) or not os.path.isfile(file):
+        return None
+    with open(file, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
+        said = opened.read(1 << 16)
+    if not said.startswith("gitdir: "):
+        return None
+    return os.path.normpath(os.path.join(os.path.dirname(file), said.removeprefix("gitdir: ").removesuffix("\n")))
+
+
+def first_line(path: str) -> str:
+    """The text of one of git's small files, without its last newline; empty when there is none."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def admin_dir(path: str) -> str | None:
-    """The administrative folder that a worktree's `.git` file names; None when there is no such plain file."""
-    name = f"{path}/.git"
-    if os.path.islink(name) or not os.path.isfile(name):
-        return None
-    with open(name, encoding="utf-8", errors="surrogateescape") as file:
-        text = file.read(8192)
-    if not text.startswith("gitdir: "):
-        return None
-    return os.path.normpath(os.path.join(path, text.removeprefix("gitdir: ").strip()))
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
+            return opened.read(1 << 16).removesuffix("\n")
+    except OSError:
+        return ""

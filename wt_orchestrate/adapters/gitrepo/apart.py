@@ -1,0 +1,47 @@
+"""A git directory of our own on somebody else's objects.
+
+It has no configuration, hooks, attributes, excludes or refs but what we put there, and finds objects through
+GIT_OBJECT_DIRECTORY. So the trees of the user's repository can be read and written out without reading one line of a
+configuration that agents share.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+
+from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git, environment, execute
+
+IGNORED = ("/HANDOFF.md",)
+"""Names that never count as work in a worktree: the handoff is read and kept apart from commits."""
+
+
+def set_apart(folder: str, *, common_dir: str) -> Git:
+    """Git on the objects of `common_dir` under a git directory at `folder`, which is made if it is missing."""
+    if not os.path.exists(f"{folder}/wto-ready"):
+        _make(folder, object_format=Git(common_dir).line("rev-parse", "--show-object-format"))
+    return Git(folder, {"GIT_OBJECT_DIRECTORY": f"{common_dir}/objects"})
+
+
+def _make(folder: str, *, object_format: str) -> None:
+    beside = f"{folder}.{os.getpid()}-{threading.get_ident()}"
+    shutil.rmtree(beside, ignore_errors=True)
+    init_bare(beside, object_format=object_format)
+    try:
+        os.rename(beside, folder)
+    except OSError:  # another one was quicker
+        shutil.rmtree(beside)
+
+
+def init_bare(path: str, *, object_format: str, config: str = "") -> None:
+    """A bare repository with nothing in it from the machine's templates, marked when it is whole."""
+    os.makedirs(path, mode=0o700)
+    arguments = ("init", "-q", "--bare", "--template=", f"--object-format={object_format}", "--end-of-options", path)
+    execute(arguments, environment(NOTHING), cwd=path)
+    with open(f"{path}/config", "a", encoding="utf-8") as file:
+        file.write(config)
+    os.makedirs(f"{path}/info", exist_ok=True)
+    for name, text in (("info/exclude", "".join(f"{name}\n" for name in IGNORED)), ("wto-ready", "")):
+        with open(f"{path}/{name}", "w", encoding="utf-8") as file:
+            file.write(text)

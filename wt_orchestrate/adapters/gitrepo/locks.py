@@ -1,0 +1,47 @@
+"""Waiting for each other: operating-system locks on files of ours, freed by the kernel however their holder ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock on a file or folder alone; a missing file is made."""
+    descriptor = _opened(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def one_of(paths: tuple[str, ...]) -> Iterator[None]:
+    """Hold one of several locks: the first free one, else wait for the one that this thread's id falls on."""
+    descriptors = [_opened(path) for path in paths]
+    try:
+        if not any(_taken(descriptor) for descriptor in descriptors):
+            fcntl.flock(descriptors[threading.get_native_id() % len(descriptors)], fcntl.LOCK_EX)
+        yield
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _opened(path: str) -> int:
+    if os.path.isdir(path):
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

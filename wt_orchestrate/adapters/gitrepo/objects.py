@@ -1,0 +1,49 @@
+"""Objects read in one go, by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
+from wt_orchestrate.domain.ids import CommitId
+
+
+def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:
+    """The size of each object that is there."""
+    if not ids:
+        return {}
+    output = git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", stdin=input_lines(ids))
+    pairs = (line.split() for line in output.decode().splitlines())
+    return {name: int(size) for name, size in pairs if size.isdigit()}
+
+
+def contents(git: Git, ids: Sequence[str]) -> dict[str, bytes]:
+    """The content of each object that is there."""
+    if not ids:
+        return {}
+    output = git.run("cat-file", "--batch", "--buffer", stdin=input_lines(ids), timeout_s=LONG_S)
+    return dict(_records(output))
+
+
+def _records(output: bytes) -> Iterator[tuple[str, bytes]]:
+    start = 0
+    while start < len(output):
+        end = output.index(b"\n", start)
+        name, *rest = output[start:end].decode().split()
+        start = end + 1
+        if len(rest) == 2:
+            size = int(rest[1])
+            yield name, output[start : start + size]
+            start += size + 1
+
+
+def commits_among(git: Git, ids: Sequence[str]) -> frozenset[CommitId]:
+    """Those of the ids that are commits here."""
+    output = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=input_lines(ids))
+    pairs = (line.split() for line in output.decode().splitlines())
+    return frozenset(CommitId(name) for name, kind in pairs if kind == "commit")
+
+
+def present(git: Git, commit: str) -> bool:
+    """Whether there is such a commit."""
+    return git.outcome("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))[0] == 0

@@ -1,0 +1,59 @@
+"""A unified diff as values, for summaries and reviews: which files, which hunks, how many lines.
+
+Names come from the patch text and serve for showing; who decides by a path takes it from `Vault.changes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unidiff.patch import PatchSet
+
+from wt_orchestrate.errors import WtError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunk:
+    """One hunk: where it stands in both files, the line git found above it, and what it adds and removes."""
+
+    old_start: int
+    new_start: int
+    heading: str
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePatch:
+    """What a diff does to one file."""
+
+    path: str
+    added: int
+    removed: int
+    hunks: tuple[Hunk, ...]
+
+
+def parse_diff(diff: bytes) -> Sequence[FilePatch]:
+    """The files of a diff in its order. Raises WtError when it has content but no file can be read from it."""
+    patches = PatchSet(diff.decode("utf-8", "surrogateescape").splitlines(keepends=True))
+    if diff.strip() and not patches:
+        raise WtError("the diff cannot be read", hint="git diff shows it as it is")
+    return tuple(
+        FilePatch(
+            path=patch.path,
+            added=patch.added,
+            removed=patch.removed,
+            hunks=tuple(
+                Hunk(
+                    old_start=hunk.source_start,
+                    new_start=hunk.target_start,
+                    heading=hunk.section_header,
+                    added=hunk.added,
+                    removed=hunk.removed,
+                )
+                for hunk in patch
+            ),
+        )
+        for patch in patches
+    )

@@ -1,0 +1,45 @@
+"""Refs read in one go, and moved by compare-and-swap only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wt_orchestrate.adapters.gitrepo.runner import Git, text
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.errors import GitFailed
+
+
+def commits_at(git: Git, refs: Sequence[str], *, below: bool = False) -> dict[str, CommitId]:
+    """What each of these full refs points at, or with `below` all refs under them. What is missing is left out."""
+    if not refs:
+        return {}
+    output = text(git.run("for-each-ref", "--format=%(objectname) %(refname)", "--", *refs))
+    found: dict[str, CommitId] = {}
+    for line in output.splitlines():
+        commit, _, ref = line.partition(" ")
+        # a pattern also stands for everything below it
+        if below or ref in refs:
+            found[ref] = CommitId(commit)
+    return found
+
+
+def swap(git: Git, ref: str, *, new: CommitId | None, old: CommitId | None) -> bool:
+    """Move one ref from `old` to `new` (None: it is not there), by compare-and-swap; True if it is so afterwards."""
+    if moved(git, ((ref, new, old),)):
+        return True
+    return commits_at(git, (ref,)).get(ref) == new
+
+
+def moved(git: Git, steps: Sequence[tuple[str, CommitId | None, CommitId | None]]) -> bool:
+    """Move refs from old to new all at once, or none of them."""
+    try:
+        git.run("update-ref", "--no-deref", "--stdin", "-z", stdin="".join(_step(*step) for step in steps).encode())
+    except GitFailed:
+        return False
+    return True
+
+
+def _step(ref: str, new: CommitId | None, old: CommitId | None) -> str:
+    if new is None:
+        return f"delete {ref}\0{old}\0"
+    return f"update {ref}\0{new}\0{old or '0' * len(new)}\0"
