@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 _LOOK_S = 0.005
 
 
-def wait_until(condition: Callable[[], T | None], *, what: str = "the condition holds", timeout_s: float = 10.0) -> T:
+def wait_until(
+    condition: Callable[[], T | Literal[False] | None], *, what: str = "the condition holds", timeout_s: float = 10.0
+) -> T:
     """The first true answer of `condition`; an AssertionError that says what was waited for when none comes in time."""
     end = time.monotonic() + timeout_s
     while not (answer := condition()):

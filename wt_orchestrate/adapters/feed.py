@@ -1,81 +1,118 @@
-"""Change notices: watchdog where file events work, and a poll that alone gives the same result.
+"""Change notices: file events where they can be had, and a poll that alone gives the same result.
 
-Only the folders of the watched files are watched, never below them. A notice is a hint; every poll interval each file whose
-time, size or identity changed since the last poll is reported too, so that a lost notice costs at most one interval.
+Only the folders of the watched files are watched, never below them; of a folder that does not exist yet the nearest one
+above it is watched, until it does. A notice is a hint. Every poll interval, and whenever folders came or went, each file
+whose time, size or identity is not what it was at the last hint is hinted at; so a lost notice costs one interval at most,
+and a file that existed when it was first watched is hinted at once, because it may have changed before.
+
+On Linux watchdog's reader of one inotify descriptor is used, without its observer: that one starts a thread for every
+folder, and holds back what follows an unmatched half of a rename for half a second. Elsewhere the observer is used.
+
+`watch` and `wait` belong to one thread; `wake` may be called from any, and notices come in a thread of watchdog's.
 """
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
-from watchdog.events import FileSystemEvent
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.api import ObservedWatch
 
 from wt_orchestrate.ports import Watched
 
-_COALESCE_S = 0.004
-logging.getLogger("watchdog").addHandler(logging.NullHandler())  # it warns of ordinary races when a watch ends
+if sys.platform == "linux":
+    from watchdog.observers.inotify_c import (
+        CallbackId,
+        InotifyConstants,
+        InotifyEvent,
+        InotifyFD,
+        Mask,
+        WatchDescriptor,
+    )
+
+_COALESCE_S = 0.005
 _Stamp = tuple[int, int, int] | None
+
+Tell = Callable[[str, str], None]
+"""Takes the folder and the name within it that a notice is about; no name when the folder itself came or went."""
+
+
+class Notices(Protocol):
+    """File events of single folders."""
+
+    def add(self, folder: str) -> None:
+        """Watch a folder from now on. Raises OSError when that cannot be."""
+
+    def drop(self, folder: str) -> None:
+        """Watch it no longer; it may be gone."""
+
+    def close(self) -> None: ...
 
 
 class WatchdogFeed:
     """Tells which watched files may have changed. `degraded` says why file events are not used, where they are not."""
 
-    def __init__(self, poll_s: float, *, use_events: bool = True) -> None:
+    def __init__(
+        self, poll_s: float, *, use_events: bool = True, notices: Callable[[Tell], Notices] | None = None
+    ) -> None:
         self._poll_s = poll_s
-        self._keys: dict[str, set[str]] = {}
+        self._poll_due = 0.0
+        self._wanted: frozenset[Watched] = frozenset()
+        self._paths: dict[str, set[str]] = {}
         self._stamps: dict[str, _Stamp] = {}
-        self._watches: dict[str, ObservedWatch] = {}
+        self._watched: dict[str, tuple[int, int]] = {}
+        self._condition = threading.Condition()
+        self._keys: Mapping[tuple[str, str], set[str]] = {}
+        self._above: frozenset[str] = frozenset()
         self._changed: set[str] = set()
         self._woken = False
-        self._condition = threading.Condition()
-        self._polled_at = time.monotonic()
-        self.degraded = "" if use_events else "switched off"
-        self._observer: BaseObserver | None = None
+        self._moved = True
+        self._notices: Notices | None = None
+        self.degraded = "" if use_events else "file events are switched off"
         if use_events:
-            self._observer = Observer()
-            self._observer.start()
+            try:
+                self._notices = (notices or native_notices)(self._tell)
+            except OSError as error:
+                self.degraded = f"file events cannot be had: {error.strerror}"
 
     def watch(self, wanted: frozenset[Watched]) -> None:
         """Watch exactly these from now on."""
-        keys: dict[str, set[str]] = {}
-        for each in wanted:
-            keys.setdefault(each.path, set()).add(each.key)
-        if keys == self._keys and all(os.path.dirname(path) in self._watches for path in keys):
+        if wanted == self._wanted:
             return
-        fresh = set(keys) - set(self._keys)
+        paths: dict[str, set[str]] = {}
+        keys: dict[tuple[str, str], set[str]] = {}
+        for each in wanted:
+            paths.setdefault(each.key, set()).add(each.path)
+            keys.setdefault(_split(each.path), set()).add(each.key)
+        self._wanted, self._paths = wanted, paths
+        self._stamps = {each.path: self._stamps.get(each.path) for each in wanted}
         with self._condition:
-            self._stamps = {path: self._stamps.get(path) for path in keys}
-            self._keys = keys
-        self._adjust({os.path.dirname(path) for path in keys})
-        with self._condition:
-            # only now: what was written before the watch began is told as a change too
-            for path in fresh:
-                self._stamps[path] = _stamp(path)
-                if self._stamps[path] is not None:
-                    self._changed |= keys[path]
+            self._keys, self._above = keys, _above(folder for folder, _ in keys)
+            self._changed &= paths.keys()
+            self._moved = True
 
     def wait(self, timeout_s: float) -> frozenset[str]:
         """Keys of files that may have changed since the last call; empty when time ran out."""
         until = time.monotonic() + timeout_s
-        with self._condition:
-            while not (self._changed or self._woken):
+        while True:
+            if self._moved or time.monotonic() >= self._poll_due:
+                self._look()
+            with self._condition:
+                if self._changed or self._woken:
+                    break
                 now = time.monotonic()
-                due = self._polled_at + self._poll_s
-                if now >= due:
-                    self._poll(now)
-                    continue
                 if now >= until:
                     return frozenset()
-                self._condition.wait(min(until, due) - now)
-            if self._changed and not self._woken:
-                self._condition.wait(_COALESCE_S)
-            changed, self._changed, self._woken = frozenset(self._changed), set(), False
-            return changed
+                if not self._moved:
+                    self._condition.wait(max(0.0, min(until, self._poll_due) - now))
+        return self._take()
 
     def wake(self) -> None:
         """End a `wait` now; safe from any thread."""
@@ -85,48 +122,91 @@ class WatchdogFeed:
 
     def close(self) -> None:
         """Stop watching; no thread is left."""
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+        if self._notices is not None:
+            self._notices.close()
+            self._notices = None
 
-    # ------------------------------------------------------------ events
+    # ------------------------------------------------------------ hints
 
-    def dispatch(self, event: FileSystemEvent) -> None:
-        """Take a notice; called by watchdog in a thread of its own."""
-        paths = {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)}
+    def _tell(self, folder: str, name: str) -> None:
+        """Take a notice."""
         with self._condition:
-            keys = {key for path in paths for key in self._keys.get(path, ())}
-            if keys and event.event_type not in {"opened", "closed_no_write"}:
+            keys = self._keys.get((folder, name))
+            if keys is not None:
                 self._changed |= keys
-                self._condition.notify_all()
+            elif not name or os.path.join(folder, name) in self._above:
+                self._moved = True
+            else:
+                return
+            self._condition.notify_all()
+
+    def _take(self) -> frozenset[str]:
+        """The hints so far and those of the next moment, which likely belong to them."""
+        with self._condition:
+            if not self._woken:
+                self._condition.wait_for(lambda: self._woken, _COALESCE_S)
+            changed, self._changed, self._woken = frozenset(self._changed), set(), False
+        # Before the caller looks: what changes from here on differs from this.
+        for path in {path for key in changed for path in self._paths.get(key, ())}:
+            self._stamps[path] = _stamp(path)
+        return changed
+
+    # ------------------------------------------------------------ looking
+
+    def _look(self) -> None:
+        """Watch the folders that are there now, then compare every file with the last hint about it."""
+        self._poll_due = time.monotonic() + self._poll_s
+        with self._condition:
+            self._moved = False
+            folders = {folder for folder, _ in self._keys}
+        self._adjust(folders)
+        changed = {path for path, stamp in self._stamps.items() if _stamp(path) != stamp}
+        with self._condition:
+            for path in changed:
+                self._changed |= self._keys.get(_split(path), set())
 
     def _adjust(self, folders: set[str]) -> None:
-        """Watch these folders and no others; what cannot be watched is left to the poll."""
-        if self._observer is None:
+        """Watch these folders, or what is nearest above them, and no others; what cannot be is left to the poll."""
+        if self._notices is None:
             return
-        for folder in set(self._watches) - folders:
+        nearest = dict(_nearest(folder) for folder in folders)
+        for folder in [folder for folder, identity in self._watched.items() if nearest.get(folder) != identity]:
+            self._notices.drop(folder)
+            del self._watched[folder]
+        self.degraded = ""
+        for folder in nearest.keys() - self._watched.keys():
             try:
-                self._observer.unschedule(self._watches.pop(folder))
-            except (KeyError, OSError):
-                continue  # the folder is gone, and its watch with it
-        for folder in folders - set(self._watches):
-            if not os.path.isdir(folder):
-                continue
-            try:
-                self._watches[folder] = self._observer.schedule(self, folder, recursive=False)  # type: ignore[arg-type]
+                self._notices.add(folder)
+                self._watched[folder] = nearest[folder]
             except OSError as error:
-                self.degraded = f"file events cannot be had for {folder}: {error.strerror}"
+                self.degraded = f"no file events for {folder}: {error.strerror}"
+        if any(_nearest(folder)[0] not in self._watched for folder in folders) and not self.degraded:
+            self._moved = True  # a folder came while we looked
 
-    # ------------------------------------------------------------ polling
 
-    def _poll(self, now: float) -> None:
-        self._polled_at = now
-        for path, keys in self._keys.items():
-            stamp = _stamp(path)
-            if stamp != self._stamps.get(path):
-                self._stamps[path] = stamp
-                self._changed |= keys
+def _split(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return folder or "/", name
+
+
+def _above(folders: Iterable[str]) -> frozenset[str]:
+    """The folders and all on the way to them."""
+    found: set[str] = set()
+    for folder in folders:
+        while folder not in found:
+            found.add(folder)
+            folder = _split(folder)[0]
+    return frozenset(found)
+
+
+def _nearest(folder: str) -> tuple[str, tuple[int, int]]:
+    """The folder, or the first one above it that exists, with its identity."""
+    while True:
+        try:
+            facts = os.stat(folder)
+            return folder, (facts.st_dev, facts.st_ino)
+        except OSError:
+            folder = _split(folder)[0]
 
 
 def _stamp(path: str) -> _Stamp:
@@ -135,3 +215,107 @@ def _stamp(path: str) -> _Stamp:
     except OSError:
         return None
     return (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+# ---------------------------------------------------------------- file events
+
+
+class ObserverNotices:
+    """File events by watchdog's observer for this system: a thread for each folder."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._watches: dict[str, ObservedWatch] = {}
+        self._observer = Observer()
+        self._observer.start()
+
+    def add(self, folder: str) -> None:
+        self._watches[folder] = self._observer.schedule(_FolderHandler(folder, self._tell), folder, recursive=False)
+
+    def drop(self, folder: str) -> None:
+        try:
+            self._observer.unschedule(self._watches.pop(folder))
+        except (KeyError, OSError):
+            pass  # the folder is gone, and its watch with it
+
+    def close(self) -> None:
+        self._observer.stop()
+        self._observer.join()
+
+
+class _FolderHandler(FileSystemEventHandler):
+    """Tells of one folder. Only names are compared: some systems report real paths where links were given."""
+
+    def __init__(self, folder: str, tell: Tell) -> None:
+        self._folder = folder
+        self._tell = tell
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        if event.event_type not in {"opened", "closed_no_write"}:
+            for path in {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)} - {""}:
+                self._tell(self._folder, os.path.basename(path))
+
+
+if sys.platform == "linux":
+    _MASK = Mask(
+        InotifyConstants.IN_MODIFY
+        | InotifyConstants.IN_ATTRIB
+        | InotifyConstants.IN_MOVE
+        | InotifyConstants.IN_CREATE
+        | InotifyConstants.IN_DELETE
+        | InotifyConstants.IN_DELETE_SELF
+        | InotifyConstants.IN_MOVE_SELF
+        | InotifyConstants.IN_ONLYDIR
+    )
+
+    class InotifyNotices:
+        """File events by inotify: one descriptor and one thread for all folders."""
+
+        def __init__(self, tell: Tell) -> None:
+            self._tell = tell
+            self._folders: dict[str, _InotifyFolder] = {}
+            self._inotify = InotifyFD()
+            self._inotify.start()
+
+        def add(self, folder: str) -> None:
+            watching = _InotifyFolder(folder, self._tell)
+            path = os.fsencode(folder)
+            watching.descriptor = self._inotify.add_callback(path, _MASK, watching, CallbackId(id(watching)))
+            if watching.descriptor < 0:
+                raise PermissionError(
+                    errno.EACCES, os.strerror(errno.EACCES), folder
+                )  # the one error it keeps silent on
+            self._folders[folder] = watching
+
+        def drop(self, folder: str) -> None:
+            watching = self._folders.pop(folder)
+            if not watching.gone:
+                self._inotify.remove_callbacks([(watching.descriptor, CallbackId(id(watching)))])
+
+        def close(self) -> None:
+            self._inotify.stop()
+            self._inotify.join()
+
+    class _InotifyFolder:
+        """Tells of one folder."""
+
+        def __init__(self, folder: str, tell: Tell) -> None:
+            self._folder = folder
+            self._tell = tell
+            self.descriptor = WatchDescriptor(-1)
+            self.gone = False
+
+        def on_event(self, event: InotifyEvent) -> None:
+            itself = event.is_delete_self or event.is_move_self
+            self._tell(self._folder, "" if itself else os.fsdecode(event.name))
+
+        def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+            self.gone = True
+            self._tell(self._folder, "")
+
+        def on_queue_overflow(self) -> None:
+            self._tell(self._folder, "")
+
+    native_notices: Callable[[Tell], Notices] = InotifyNotices
+else:
+    native_notices = ObserverNotices

@@ -95,7 +95,7 @@ def test_D7_a_record_torn_by_a_power_cut_still_means_started(executor: LocalExec
 
 def test_P3_a_recorded_pid_that_belongs_to_somebody_else_is_left_alone(executor: LocalExecutor) -> None:
     """Numbers in our files prove nothing: a process that is not proven ours is never signalled."""
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={"WTO_PROCESS": f"{ID}0"}) as stranger:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={"WTO_PROCESS": f"{executor.folder(ID)}0"}) as stranger:
         record = {"keeper": stranger.pid, "ticks": 1, "boot": "", "child": stranger.pid, "started_at": 1.0}
         Path(executor.folder(ID), "started").write_text(json.dumps(record), encoding="ascii")
         Path(executor.folder(ID), "keeper.lock").touch()
@@ -109,7 +109,7 @@ def test_P2_a_leftover_that_loses_its_proof_is_still_ended(executor: LocalExecut
     notes = str(tmp_path / "pids")
     executor.start(launch(ID, (*FAMILY, notes)))
     wait_until(lambda: len(numbers(notes)) == 3)
-    bare = [pid for pid in numbers(notes) if pid not in carrying(f"WTO_PROCESS={ID}")]
+    bare = [pid for pid in numbers(notes) if pid not in carrying(f"WTO_PROCESS={executor.folder(ID)}")]
     assert len(bare) == 1
     kill_keeper(executor, ID)
     executor.end(ID, timeout_s=0.0)
@@ -133,3 +133,14 @@ def test_P6_a_poll_never_disturbs_a_keeper_that_starts(executor: LocalExecutor) 
         os.waitpid(pid, 0)
     assert {executor.end(ProcessId(f"r1.a.{number}")).state for number in range(12)} == {ProcessState.EXITED}
     assert started(executor, "r1.a.0")["boot"] == executor.poll(ProcessId("r1.a.0")).boot
+
+
+def test_P3_a_process_of_the_same_name_elsewhere_is_left_alone(executor: LocalExecutor, tmp_path: Path) -> None:
+    """Two repositories give out the same ids; ending what one of them lost never touches the other's."""
+    other = LocalExecutor(str(tmp_path / "elsewhere"))
+    for each in (executor, other):
+        each.start(launch(ID, ("sh", "-c", "exec cat"), input=True))
+    kill_keeper(executor, ID)
+    executor.end(ID)
+    assert other.poll(ID).state is ProcessState.RUNNING
+    other.end(ID)

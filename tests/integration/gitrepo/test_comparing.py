@@ -130,6 +130,15 @@ def test_large_files_kept_elsewhere(site: Site, agent: TestRepository) -> None:
     assert dirty(site, agent) == ("big.bin",)
 
 
+def test_a_worktree_that_is_gone(site: Site, agent: TestRepository) -> None:
+    """Without the folder, or with a link in its place, the whole of it differs."""
+    head = agent.head()
+    os.rename(agent.path, f"{agent.path}.away")
+    assert dirty(site, agent, head) == (".",)
+    os.symlink(f"{agent.path}.away", agent.path)
+    assert dirty(site, agent, head) == (".",)
+
+
 def test_a_seeded_index_is_not_taken_twice(site: Site, agent: TestRepository) -> None:
     """Once there, our index is not replaced by the worktree's, which the agent may have changed."""
     agent.git("update-index", "--skip-worktree", "README.md")

@@ -172,6 +172,16 @@ def test_a_lost_folder_is_made_again(site: Site) -> None:
     assert (agent.head(), agent.git("status", "--porcelain")) == (head, "")
 
 
+def test_a_lost_folder_on_no_branch_is_made_again(site: Site) -> None:
+    """The same for a worktree whose agent had left its branch: it stands where it stood."""
+    agent = site.agent("a")
+    agent.git("checkout", "-q", "--detach")
+    head = agent.commit({"work": "w"})
+    shutil.rmtree(agent.path)
+    site.repository.add_worktree(path=agent.path, branch=BRANCH, base=site.user.head("main"))
+    assert (agent.head(), agent.git("status", "--porcelain")) == (head, "")
+
+
 def test_a_lost_git_file_is_written_again(site: Site) -> None:
     """A worktree that lost its .git file gets it back; its files are not touched."""
     make(site)

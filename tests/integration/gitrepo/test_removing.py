@@ -105,6 +105,21 @@ def test_a_removal_that_was_cut_off_is_finished(site: Site) -> None:
     assert os.listdir(f"{site.user.common_dir}/worktrees") == []
 
 
+@pytest.mark.parametrize("left", [("gitdir",), ("gitdir", "locked"), ("locked",), ()])
+def test_a_worktree_can_be_made_where_forgetting_was_cut_off(site: Site, left: tuple[str, ...]) -> None:
+    """Whatever is left of an entry that was being removed does not stand in the way of a new worktree there."""
+    agent = site.agent("a")
+    os.makedirs(f"{site.folder}/trash")
+    os.rename(agent.path, f"{site.folder}/trash/a")
+    admin = Path(site.user.common_dir, "worktrees/a")
+    for name in os.listdir(admin):
+        if (admin / name).is_dir():
+            shutil.rmtree(admin / name)
+        elif name not in left:
+            (admin / name).unlink()
+    assert site.agent("a").git("status", "--porcelain") == ""
+
+
 def test_a_taken_place_in_the_trash_is_refused(site: Site) -> None:
     """What is in the trash is never overwritten."""
     agent = site.agent("a")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wt_orchestrate.adapters.gitrepo.merging import IDENTITY
 from wt_orchestrate.adapters.gitrepo.objects import sizes
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
+from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, input_lines, text
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.ports import Change, Commit
 
@@ -169,7 +168,7 @@ def trailers(git: Git, *, base: CommitId, head: CommitId, key: str) -> Mapping[s
     parts = output.decode("utf-8", "replace").split("\0")
     found: dict[str, CommitId] = {}
     for commit, committer, values in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
-        if committer == IDENTITY:
+        if committer == f"{NAME} <{EMAIL}>":
             found |= {value.strip(): CommitId(commit) for value in values.split("\x1f") if value.strip()}
     return found
 

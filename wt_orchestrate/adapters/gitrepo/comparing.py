@@ -33,7 +33,9 @@ _POINTERS = 500
 def differing(
     git: Git, *, worktree: str, head: CommitId, index: str, settings: Mapping[str, str] = NOTHING
 ) -> tuple[str, ...]:
-    """Paths that are changed, deleted, or neither known nor ignored."""
+    """Paths that are changed, deleted, or neither known nor ignored; `.` when the worktree itself is gone."""
+    if os.path.islink(worktree) or not os.path.isdir(worktree):
+        return (".",)
     own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
     _bring(own, head, index)
     changed, new = _listed(own, worktree)

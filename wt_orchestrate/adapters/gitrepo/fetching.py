@@ -8,7 +8,6 @@ configuration, and it starts nothing from there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from wt_orchestrate.adapters.gitrepo.objects import commits_among
@@ -28,7 +27,7 @@ _TRIES = 5
 
 
 def fetch(git: Git, source: str, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
-    """Fetch refs (source ref -> ref here) with one `git fetch`, or none when nothing is new; what each ref here is at now."""
+    """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; what each here is at now."""
     for _ in range(_TRIES):
         offered = commits_at(Git(source), tuple(refs))
         known = commits_at(git, tuple(refs.values()))
@@ -43,23 +42,24 @@ def fetch(git: Git, source: str, refs: Mapping[str, str]) -> Mapping[str, Commit
 
 def _bring(git: Git, source: str, commits: Sequence[CommitId]) -> frozenset[CommitId]:
     """Fetch commits; which of them are here now. One that cannot be read, or is no commit (an agent may have broken its
-    branch), is left out while the others come."""
+    branch), is left out while the others come. Raises GitFailed when none comes."""
     if not commits:
         return frozenset()
     try:
         _fetch(git, source, commits)
     except GitFailed:
-        if len(commits) == 1:
+        come = frozenset(commit for commit in commits if len(commits) > 1 and _comes(git, source, commit))
+        if not come:
             raise
-        return frozenset[CommitId]().union(*(_alone(git, source, commit) for commit in commits))
+        return come
     return commits_among(git, commits)
 
 
-def _alone(git: Git, source: str, commit: CommitId) -> frozenset[CommitId]:
+def _comes(git: Git, source: str, commit: CommitId) -> bool:
     try:
-        return _bring(git, source, (commit,))
+        return bool(_bring(git, source, (commit,)))
     except GitFailed:
-        return frozenset()
+        return False
 
 
 def _fetch(git: Git, source: str, commits: Sequence[CommitId]) -> None:
@@ -79,7 +79,7 @@ def _archiving(
 
 
 def archive(git: Git, name: str, commit: CommitId) -> str:
-    """Keep a commit for good under `refs/wto/archive/<name>/<n>`; the ref that keeps it, which may be an older one."""
+    """Keep a commit for good under `refs/wto/archive/<name>/<n>`; the ref that keeps it, maybe an older one."""
     for _ in range(_TRIES):
         ref = kept(git, name, commit)
         if ref:
@@ -92,18 +92,19 @@ def archive(git: Git, name: str, commit: CommitId) -> str:
 
 def kept(git: Git, name: str, commit: CommitId) -> str:
     """The newest archive ref of that name from which the commit can be reached; empty when there is none."""
-    output = git.run("for-each-ref", "--format=%(refname)", f"--contains={commit}", "--", f"{ARCHIVE}{name}/")
-    refs = output.decode().split()
-    numbered = [ref for ref in refs if os.path.dirname(ref) == f"{ARCHIVE}{name}" and _number(ref)]
-    return max(numbered, key=_number, default="")
+    arguments = ("for-each-ref", "--format=%(refname)", f"--contains={commit}", "--", f"{ARCHIVE}{name}/")
+    numbered = {_number(ref, name): ref for ref in git.run(*arguments).decode().splitlines()}
+    newest = max(numbered, default=0)
+    return numbered[newest] if newest else ""
 
 
 def next_archive(git: Git, name: str) -> str:
     """The next free archive ref of that name."""
     taken = commits_at(git, (f"{ARCHIVE}{name}/",), below=True)
-    return f"{ARCHIVE}{name}/{max((_number(ref) for ref in taken if os.path.dirname(ref) == f'{ARCHIVE}{name}'), default=0) + 1}"
+    return f"{ARCHIVE}{name}/{max((_number(ref, name) for ref in taken), default=0) + 1}"
 
 
-def _number(ref: str) -> int:
-    last = ref.rpartition("/")[2]
-    return int(last) if last.isdigit() else 0
+def _number(ref: str, name: str) -> int:
+    """The number of an archive ref; 0 when it belongs to a longer name."""
+    number = ref.removeprefix(f"{ARCHIVE}{name}/")
+    return int(number) if number.isdigit() else 0

@@ -34,14 +34,14 @@ def make(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
             return
         with suppress(FileNotFoundError):
             os.unlink(f"{entry.admin}/index.lock")  # of a filling that was cut off
-        fill(entry, CommitId(git.line("rev-parse", "--verify", "--end-of-options", f"{branch_ref(branch)}^{{commit}}")))
+        fill(entry, CommitId(git.line("rev-parse", "--verify", "--end-of-options", f"{entry.head}^{{commit}}")))
         _write(f"{entry.admin}/locked", MADE)
 
 
 def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
     """The worktree's entry, once git knows it and its folder is there."""
     entry = entry_of(git.git_dir, path)
-    if entry is not None and entry.reason == MAKING and not _begun(entry, branch):
+    if entry is not None and not _begun(entry, branch):
         _clear(entry)
         entry = None
     match place(git.git_dir, path, entry):
@@ -65,12 +65,15 @@ def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: st
 
 
 def _begun(entry: Entry, branch: Branch) -> bool:
-    """git has done its own part of adding it."""
-    return entry.head == branch_ref(branch) and os.path.exists(f"{entry.admin}/commondir")
+    """git has done its own part of adding it, and it was not cut off while it was forgotten."""
+    if entry.reason == MAKING:
+        return entry.head == branch_ref(branch) and os.path.exists(f"{entry.admin}/commondir")
+    return not entry.half_forgotten
 
 
 def _clear(entry: Entry) -> None:
-    """Remove a worktree that git did not finish to add: nobody was ever told of it, and it has no files but `.git`."""
+    """Remove a worktree that git did not finish to add: nobody was ever told of it, and it has no files but `.git`.
+    Of one that was being forgotten the files are in the trash already."""
     with suppress(FileNotFoundError):
         if os.listdir(entry.path) == [".git"]:
             os.unlink(f"{entry.path}/.git")

@@ -11,10 +11,6 @@ from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports import Merge
 
-_NAME, _EMAIL = "wt-orchestrate", "wt-orchestrate@localhost"
-IDENTITY = f"{_NAME} <{_EMAIL}>"
-"""Who commits what the tool makes."""
-
 
 def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
     """The merge commit of both, kept by the ref `pin`, or the paths in conflict."""
@@ -30,15 +26,19 @@ def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float
     tree, *names = fields(output)
     if code == 1:
         return Merge(commit=None, tree=None, conflicts=tuple(sorted(set(names))))
-    made = git.run("commit-tree", tree, "-p", ours, "-p", theirs, "-F", "-", stdin=message.encode(), env=_signed(at))
+    date = f"@{int(at)} +0000"
+    made = git.run(
+        "commit-tree",
+        tree,
+        "-p",
+        ours,
+        "-p",
+        theirs,
+        "-F",
+        "-",
+        stdin=message.encode(),
+        env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+    )
     commit = CommitId(made.decode().strip())
     git.run("update-ref", "--no-deref", "--end-of-options", pin, commit)
     return Merge(commit=commit, tree=TreeId(tree))
-
-
-def _signed(at: float) -> dict[str, str]:
-    """The tool as author and committer at a fixed time."""
-    found: dict[str, str] = {}
-    for who in ("AUTHOR", "COMMITTER"):
-        found |= {f"GIT_{who}_NAME": _NAME, f"GIT_{who}_EMAIL": _EMAIL, f"GIT_{who}_DATE": f"@{int(at)} +0000"}
-    return found

@@ -108,12 +108,8 @@ def _as_commit(git: Git, name: str) -> str:
     """merge-tree takes commits only: a tree that was merged out of bases gets one that nothing refers to."""
     if git.line("cat-file", "-t", name) == "commit":
         return name
-    who = {
-        f"GIT_{role}_{part}": "0 +0000" if part == "DATE" else "x"
-        for role in ("AUTHOR", "COMMITTER")
-        for part in ("NAME", "EMAIL", "DATE")
-    }
-    return git.run("commit-tree", name, "-m", "base", env=who).decode().strip()
+    date = {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"}
+    return git.run("commit-tree", name, "-m", "base", env=date).decode().strip()
 
 
 def _entries(git: Git, one: str, other: str) -> Mapping[str, tuple[Entry, Entry]]:

@@ -48,7 +48,7 @@ def _ours(git: Git, path: str) -> Entry | None:
 
 def _gone(entry: Entry | None, trash: str) -> Removed:
     """Nothing is there: either it never was, or an earlier call was cut off between its two steps."""
-    if entry is not None and entry.ours:
+    if entry is not None and (entry.ours or entry.half_forgotten):
         forget(entry)
     if os.path.isdir(trash):
         return Removed(outcome=RemoveOutcome.REMOVED, trash=trash)

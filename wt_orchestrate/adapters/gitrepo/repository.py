@@ -63,6 +63,11 @@ class GitRepository:
                 f"git {'.'.join(map(str, version))} is too old: merging in memory needs 2.38",
                 hint="install git 2.38 or newer",
             )
+        if os.path.isdir(f"{self.common_dir}/reftable"):
+            raise Refused(
+                f"{self.common_dir} keeps its refs in a reftable, which is not supported yet",
+                hint="git refs migrate --ref-format=files",
+            )
         head = worktrees.first_line(f"{self.common_dir}/HEAD")
         branch = Branch(head.removeprefix("ref: refs/heads/")) if head.startswith("ref: refs/heads/") else None
         commit = self.resolve(branch) if branch is not None else CommitId(head)

@@ -62,6 +62,8 @@ _OVERRIDES = _QUIET | {
     "merge.directoryRenames": "conflict",
     "rebase.updateRefs": "false",
 }
+NAME, EMAIL = "wt-orchestrate", "wt-orchestrate@localhost"
+"""Who makes the tool's commits, and moves refs in the eyes of a reflog."""
 _FIXED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -76,6 +78,10 @@ _FIXED = {
     "GIT_EDITOR": ":",
     "GIT_PAGER": "cat",
     "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_AUTHOR_NAME": NAME,
+    "GIT_AUTHOR_EMAIL": EMAIL,
+    "GIT_COMMITTER_NAME": NAME,
+    "GIT_COMMITTER_EMAIL": EMAIL,
     "LC_ALL": "C",
 }
 _OF_THE_USER = ("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_ATTR_NOSYSTEM", "GIT_ALLOW_PROTOCOL", "LC_ALL")

@@ -48,6 +48,11 @@ class Entry:
     def ours(self) -> bool:
         return self.reason in (MAKING, MADE)
 
+    @property
+    def half_forgotten(self) -> bool:
+        """What is left when `forget` is cut off: no worktree of anybody's is without a HEAD."""
+        return not self.head
+
 
 def main_worktree(git: Git, start: str) -> str | None:
     """The main worktree; None for a bare repository, or when it cannot be told where it is."""
