@@ -94,7 +94,7 @@ def test_D7_a_record_torn_by_a_power_cut_still_means_started(executor: LocalExec
 
 def test_P3_a_recorded_pid_that_belongs_to_somebody_else_is_left_alone(executor: LocalExecutor) -> None:
     """Numbers in our files prove nothing: a process that is not proven ours is never signalled."""
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={"WTO_PROCESS": f"{ID}0"}) as stranger:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={"WTO_PROCESS": f"{executor.folder(ID)}0"}) as stranger:
         record = {"keeper": stranger.pid, "ticks": 1, "boot": "", "child": stranger.pid, "started_at": 1.0}
         Path(executor.folder(ID), "started").write_text(json.dumps(record), encoding="ascii")
         Path(executor.folder(ID), "keeper.lock").touch()
@@ -103,12 +103,24 @@ def test_P3_a_recorded_pid_that_belongs_to_somebody_else_is_left_alone(executor:
         assert stranger.poll() is None and alive(stranger.pid)
 
 
+def test_P3_a_namesake_in_another_repository_is_left_alone(executor: LocalExecutor, tmp_path: Path) -> None:
+    """Two repositories may both have a run r1 with the same workstream: sweeping one's left-overs spares the other's."""
+    namesake = LocalExecutor(str(tmp_path / "another"))
+    for each in (executor, namesake):
+        each.start(launch(ID, ("sh", "-c", "exec cat"), input=True))
+    kill_keeper(executor, ID)
+    assert executor.end(ID).state is ProcessState.LOST
+    report = namesake.poll(ID)
+    assert report.state is ProcessState.RUNNING and report.pid is not None and alive(report.pid)
+    assert namesake.end(ID).state is ProcessState.EXITED
+
+
 def test_P2_a_leftover_that_loses_its_proof_is_still_ended(executor: LocalExecutor, tmp_path: Path) -> None:
     """A child without the mark is proven by its parent; when that one dies first it stays proven."""
     notes = str(tmp_path / "pids")
     executor.start(launch(ID, (*FAMILY, notes)))
     wait_until(lambda: len(numbers(notes)) == 3)
-    bare = [pid for pid in numbers(notes) if pid not in carrying(f"WTO_PROCESS={ID}")]
+    bare = [pid for pid in numbers(notes) if pid not in carrying(f"WTO_PROCESS={executor.folder(ID)}")]
     assert len(bare) == 1
     kill_keeper(executor, ID)
     executor.end(ID, timeout_s=0.0)

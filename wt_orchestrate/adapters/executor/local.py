@@ -30,7 +30,8 @@ from wt_orchestrate.errors import InvariantBroken, WtError
 from wt_orchestrate.ports import Launch, Lines, ProcessReport, ProcessState
 
 MARK = "WTO_PROCESS"
-"""The environment variable that tells whose descendant a process is."""
+"""The environment variable that tells whose descendant a process is. Its value is the path of the process's folder: an
+id alone would also be that of the same workstream's process in another repository."""
 OUTPUT_LIMIT = 512 << 20
 _ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,199}[a-z0-9-])?")
 _READY_S = 20.0
@@ -44,7 +45,7 @@ class LocalExecutor:
     """
 
     def __init__(self, root: str, *, output_limit: int = OUTPUT_LIMIT) -> None:
-        self._root = root
+        self._root = os.path.realpath(root)
         self._output_limit = output_limit
         self._keepers: dict[ProcessId, int] = {}
 
@@ -183,7 +184,7 @@ class LocalExecutor:
             self._keepers[launch.id] = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-I", "-S", keeper_script.__file__, folder],
-                {**launch.env, MARK: launch.id},
+                {**launch.env, MARK: folder},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -233,7 +234,7 @@ class LocalExecutor:
         """Kill a keeper that does not do its work, if its record, its start time and its lock agree on who it is."""
         started = _load(f"{self._path(process)}/started") or {}
         if "keeper" in started and started.get("boot") == keeper_script.boot_id():
-            kill_exactly(started["keeper"], ticks=started["ticks"], mark=f"{MARK}={process}")
+            kill_exactly(started["keeper"], ticks=started["ticks"], mark=f"{MARK}={self._path(process)}")
         until = time.monotonic() + 1.0
         while self.poll(process).state is ProcessState.RUNNING:
             if time.monotonic() > until:
@@ -241,7 +242,7 @@ class LocalExecutor:
             time.sleep(_LOOK_S)
 
     def _sweep(self, process: ProcessId, *, gentle_s: float) -> None:
-        left = sweep(f"{MARK}={process}", gentle_s=gentle_s)
+        left = sweep(f"{MARK}={self._path(process)}", gentle_s=gentle_s)
         if left:
             raise WtError(f"processes of {process} cannot be ended: {left}", hint="end them by hand, then wto resume")
 
