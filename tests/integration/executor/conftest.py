@@ -23,8 +23,8 @@ def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
     for name in os.listdir(tmp_path / "processes"):
         executor.end(ProcessId(name))
         # The keeper itself lives a moment longer than its word.
-        wait_until(partial(_gone, executor.folder(ProcessId(name))))
+        wait_until(partial(_gone, tmp_path / "processes" / name))
 
 
-def _gone(folder: str) -> bool:
+def _gone(folder: Path) -> bool:
     return carrying(f"WTO_PROCESS={folder}") == []

@@ -19,22 +19,21 @@ ID = ProcessId("r1.config.3")
 ESCAPING = python(
     """
 import os, signal, sys
-def note():
-    os.write(notes, b"%d\\n" % os.getpid())
 notes = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     signal.signal(number, signal.SIG_IGN)
 for attempt in range(3):
     if os.fork() == 0:
         os.setsid()
-        if os.fork() == 0:
+        daemon = os.fork()
+        if daemon == 0:
             os.setsid()
-            os.environ.clear()
-            note()
             while True:
                 signal.pause()
+        os.write(notes, b"%d\\n" % daemon)
         os._exit(0)
-note()
+    os.wait()
+os.write(notes, b"%d\\n" % os.getpid())
 if sys.argv[2] == "stay":
     while True:
         signal.pause()

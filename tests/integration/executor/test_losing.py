@@ -104,6 +104,18 @@ def test_P3_a_recorded_pid_that_belongs_to_somebody_else_is_left_alone(executor:
         assert stranger.poll() is None and alive(stranger.pid)
 
 
+def test_P3_a_namesake_in_another_repository_is_left_alone(executor: LocalExecutor, tmp_path: Path) -> None:
+    """Two repositories may both have a run r1 with the same workstream: sweeping one's left-overs spares the other's."""
+    namesake = LocalExecutor(str(tmp_path / "another"))
+    for each in (executor, namesake):
+        each.start(launch(ID, ("sh", "-c", "exec cat"), input=True))
+    kill_keeper(executor, ID)
+    assert executor.end(ID).state is ProcessState.LOST
+    report = namesake.poll(ID)
+    assert report.state is ProcessState.RUNNING and report.pid is not None and alive(report.pid)
+    assert namesake.end(ID).state is ProcessState.EXITED
+
+
 def test_P2_a_leftover_that_loses_its_proof_is_still_ended(executor: LocalExecutor, tmp_path: Path) -> None:
     """A child without the mark is proven by its parent; when that one dies first it stays proven."""
     notes = str(tmp_path / "pids")

@@ -9,7 +9,7 @@ Files in FOLDER, in the order in which they come to be:
   inbox/        messages, one line each, in order of their names; moved to inbox/sent/ right after they were written
   stop          a durable wish to stop, also when it came before the start
   keeper.lock   locked from the first moment to the last: this lock, never a pid, is what says that a keeper lives
-  reserve       a little space, given back when exit.json finds the disk full
+  reserve       a little space, given back for exit.json, so that a full disk does not keep it from being written
   stdin         a FIFO, the child's input; held open here, so that the child sees no end of it before `ask` is through
   control       a FIFO: a byte `m` means look into the inbox, `s` means stop; nobody reads it when no keeper lives
   started       keeper, child, boot: written when the child is forked, but before it may exec
@@ -18,7 +18,7 @@ Files in FOLDER, in the order in which they come to be:
 
 What a kill -9 leaves, and what it means:
   before `started`    nothing ran (the child waits for `started` and ends when we are gone): absent, may be started
-  after it            lock free, no exit.json: lost; descendants may live, and carry the mark WTO_PROCESS
+  after it            lock free, no exit.json: lost; descendants may live, and carry the mark WTO_PROCESS=FOLDER
   after exit.json     ended; nobody is left
 A second keeper in the same folder ends without a word, because it finds the lock held or `started` written.
 
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 READY = 3
 LINUX = sys.platform == "linux"
-LOOK_S = 5.0
-"""How often to look for what no notice came of."""
+LOOK_S = 10.0
+"""How often a keeper at rest looks for what no notice came of: a hundred of them must cost next to nothing."""
 STEP_LIMIT_S = 4.0
 LINGER_S = 0.5
 """What descendants get between SIGTERM and SIGKILL once the child has ended."""
@@ -74,7 +74,6 @@ class Keeper:
         self.cause, self.detail = "exit", ""
         self.survivors = 0
         self.started_at, self.ended_at = time.time(), 0.0
-        self.ending = False
         self.steps: list[Callable[[], float]] = [self.kill, self.terminate, self.ask]
         self.step_due: float | None = None
         self.look_due, self.look_pause, self.seen_bytes = boottime(), 0.25, 0
@@ -120,6 +119,7 @@ class Keeper:
             if not os.read(go, 1):
                 return
             os.setsid()
+            signal.set_wakeup_fd(-1)
             step = f"cannot enter {self.cwd}"
             os.chdir(self.cwd)
             step = "cannot open its output"
@@ -141,37 +141,31 @@ class Keeper:
     # ------------------------------------------------------------ the loop
 
     def keep(self) -> None:
-        """Until the child has ended: pass on messages, obey wishes, keep the limits.
-
-        Signals come as bytes of their numbers, so that no code of ours runs in a signal handler.
-        """
+        """Until the child has ended: pass on messages, obey wishes, keep the limits."""
         self.reap()
         while self.status is None:
             self.look()
             self.feed()
             if self.stdin >= 0:
                 self.poller.modify(self.stdin, select.POLLOUT if self.pending else 0)
-            self.poller.poll(self.patience() * 1000)
+            due = self.deadline if self.step_due is None else self.step_due
+            pause = (self.look_due if due is None else min(due, self.look_due)) - boottime()
+            self.poller.poll(max(1.0, pause * 1000))
             signals = drain(self.signals)
             if b"s" in drain(self.control) or signal.SIGTERM in signals or signal.SIGINT in signals:
                 self.end("stopped")
             self.reap()
-
-    def patience(self) -> float:
-        """Seconds until something is due."""
-        due = self.step_due if self.ending else self.deadline
-        return max(0.001, min(self.look_due, self.look_due if due is None else due) - boottime())
 
     def look(self) -> None:
         """See to whatever is due now."""
         now = boottime()
         if self.deadline is not None and now >= self.deadline:
             self.end("deadline")
-        if self.step_due is not None and now >= self.step_due:
-            self.next_step()
         if now >= self.look_due:
             self.look_around()
             self.look_due = now + self.look_pause
+        if self.step_due is not None and boottime() >= self.step_due:
+            self.next_step()
 
     def look_around(self) -> None:
         """Look for a wish to stop whose notice was lost, and at the output: often while it grows fast."""
@@ -214,7 +208,7 @@ class Keeper:
 
     def next_message(self) -> bool:
         """Take up what is to be written next; False when that is nothing. After the last words its input ends."""
-        if not self.ending:
+        if self.step_due is None:
             names = [name for name in os.listdir(f"{self.folder}/inbox") if name[0].isdigit()]
             self.pending_name = min(names, default="")
             self.pending = memoryview(read_file(f"{self.folder}/inbox/{self.pending_name}") if names else b"")
@@ -229,11 +223,10 @@ class Keeper:
     # ------------------------------------------------------------ the end
 
     def end(self, cause: str) -> None:
-        """Begin to end the child, once."""
-        if not self.ending:
-            self.ending = True
-            self.cause = cause if self.cause == "exit" else self.cause
-            self.next_step()
+        """Begin to end the child, unless it ends already."""
+        if self.cause == "exit":
+            self.cause = cause
+            self.step_due = boottime()
 
     def next_step(self) -> None:
         """Take the next step of the ladder; the last one is repeated."""
@@ -248,8 +241,8 @@ class Keeper:
 
     def terminate(self) -> float:
         """SIGTERM to its process group, which was made at its start; SIGCONT lets a stopped one see it."""
-        for number in (signal.SIGTERM, signal.SIGCONT):
-            send(-self.child, number)
+        send(-self.child, signal.SIGTERM)
+        send(-self.child, signal.SIGCONT)
         return self.grace_s
 
     def kill(self) -> float:
@@ -278,29 +271,24 @@ class Keeper:
             pause = min(pause * 1.5, 0.05 if gentle else LINGER_S)
 
     def finish(self) -> None:
-        """Write exit.json. A full disk first gets the reserve, then ten minutes."""
+        """Write exit.json in the space of the reserve; when another takes that as well, try for ten minutes."""
         record = (
             f'{{"exit_code": {self.status}, "cause": "{self.cause}", "detail": "{self.detail}", '
             f'"started_at": {self.started_at}, "ended_at": {self.ended_at}, '
             f'"survivors": {self.survivors}, "boot": "{boot_id()}"}}'
         )
-        reserve = f"{self.folder}/reserve"
+        if os.path.exists(f"{self.folder}/reserve"):
+            os.unlink(f"{self.folder}/reserve")
         until = boottime() + 600
         while not write_whole(f"{self.folder}/exit.json", record) and boottime() < until:
-            if os.path.exists(reserve):
-                os.unlink(reserve)
-            else:
-                time.sleep(1.0)
-        if os.path.exists(reserve):
-            os.unlink(reserve)
+            time.sleep(1.0)
 
 
 # ---------------------------------------------------------------- processes and signals
 
 
 def children() -> Iterator[int]:
-    """Our living children, newest first: one that forks and exits all the time is caught only in the instant it is
-    seen."""
+    """Our living children. Newest first: whoever forks and exits all the time is caught only in the instant it is seen."""
     ours = str(os.getpid()).encode()
     for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True) if LINUX else ():
         fields = stat_fields(pid)
@@ -325,7 +313,7 @@ def send(pid: int, number: int) -> None:
 
 
 def signal_pipe() -> int:
-    """A pipe that brings the number of each signal that comes; none of them ends us."""
+    """A pipe that brings the number of each signal, so that no code of ours runs in a handler; none of them ends us."""
     numbers, wake = os.pipe()
     os.set_blocking(numbers, False)
     os.set_blocking(wake, False)
@@ -388,10 +376,7 @@ def drain(descriptor: int) -> bytes:
 
 
 def take_lock(folder: str) -> bool:
-    """Take the keeper's lock for life; False when this folder has, or had, a keeper already.
-
-    Whoever looks whether a keeper lives takes the lock for an instant, so one refusal says nothing.
-    """
+    """Take the keeper's lock for life; False when this folder has, or had, a keeper already."""
     descriptor = os.open(f"{folder}/keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     until = boottime() + 2.0
     while boottime() < until and not os.path.exists(f"{folder}/started"):
@@ -399,7 +384,7 @@ def take_lock(folder: str) -> bool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return not os.path.exists(f"{folder}/started")
         except BlockingIOError:
-            time.sleep(0.001)
+            time.sleep(0.001)  # whoever looks whether a keeper lives takes the lock for an instant
     return False
 
 

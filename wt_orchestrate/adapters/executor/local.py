@@ -30,8 +30,8 @@ from wt_orchestrate.errors import InvariantBroken, WtError
 from wt_orchestrate.ports import Launch, Lines, ProcessReport, ProcessState
 
 MARK = "WTO_PROCESS"
-"""The environment variable that tells whose descendant a process is: its value is the folder, because an id such as
-`r1.docs.1` is given out in every repository of this machine."""
+"""The environment variable that tells whose descendant a process is. Its value is the path of the process's folder: an
+id alone would also be that of the same workstream's process in another repository."""
 OUTPUT_LIMIT = 512 << 20
 _ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,199}[a-z0-9-])?")
 _READY_S = 20.0
@@ -45,7 +45,7 @@ class LocalExecutor:
     """
 
     def __init__(self, root: str, *, output_limit: int = OUTPUT_LIMIT) -> None:
-        self._root = os.path.abspath(root)
+        self._root = os.path.realpath(root)
         self._output_limit = output_limit
         self._keepers: dict[ProcessId, int] = {}
 
@@ -84,6 +84,10 @@ class LocalExecutor:
             state = ProcessState.ABSENT if started is None else ProcessState.LOST
         return _report(process, state, started or {}, ended or {}, self.output(process))
 
+    def alive(self, process: ProcessId) -> bool:
+        """Whether its keeper holds its lock."""
+        return _held(f"{self._path(process)}/keeper.lock")
+
     def stop(self, process: ProcessId) -> None:
         """Ask its keeper to end it; returns at once. The wish is durable, and one that comes early ends it at its start."""
         folder = self._path(process)
@@ -111,10 +115,6 @@ class LocalExecutor:
         return report
 
     # ------------------------------------------------------------ input and output
-
-    def alive(self, process: ProcessId) -> bool:
-        """Whether its keeper holds its lock."""
-        return _held(f"{self._path(process)}/keeper.lock")
 
     def send(self, process: ProcessId, *, message: str, line: str) -> None:
         """Put one line in its inbox under the id `message`, unless it is or was there; durable on return."""
@@ -188,7 +188,7 @@ class LocalExecutor:
             self._keepers[launch.id] = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-I", "-S", keeper_script.__file__, folder],
-                {**launch.env, MARK: self._path(launch.id)},
+                {**launch.env, MARK: folder},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),

@@ -91,7 +91,7 @@ def changes(git: Git, *, base: CommitId, head: CommitId) -> Sequence[Change]:
     raws, rest = _raws(output)
     counts = _counts(rest)
     size = sizes(git, [raw.ids[1] for raw in raws if raw.modes[1].strip("0") and raw.modes[1] != _SUBMODULE])
-    return tuple(_change(raw, counts[raw.path], size.get(raw.ids[1], 0)) for raw in raws)
+    return tuple(_change(raw, counts.get(raw.path, ("0", "0")), size.get(raw.ids[1], 0)) for raw in raws)
 
 
 def raw_changes(git: Git, one: str, other: str, *, renames: bool = False) -> Sequence[Raw]:

@@ -46,9 +46,8 @@ def fill(apart: Git, *, worktree: str, admin: str, commit: CommitId, common_dir:
 def passed_on(common_dir: str) -> Mapping[str, str]:
     """The values of the repository's configuration that filling needs, none of which names a program."""
     found: dict[str, str] = {}
-    for item in fields(
-        Git(common_dir).run("config", "--file", f"{common_dir}/config", "--no-includes", "-z", "--list")
-    ):
+    arguments = ("config", "--file", f"{common_dir}/config", "--no-includes", "-z", "--list")
+    for item in fields(Git(common_dir).run(*arguments)):
         key, _, value = item.partition("\n")
         remote = key.startswith("remote.") and key.endswith((".url", ".lfsurl"))
         if key in CONVERSION or key == "lfs.url" or remote:
