@@ -191,6 +191,7 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
     repo = repository(site)
     facts = repo.facts()
     target = _target(facts, loaded.plan.target)
+    _require_agents(loaded, settings)
     base = repo.resolve(target)
     if base is None:
         raise Refused(
@@ -225,6 +226,20 @@ def _target(facts: RepositoryFacts, wanted: str | None) -> Branch:
     if facts.head is None:
         raise Refused(f"the branch {facts.branch} has no commit yet", hint="make a first commit")
     return facts.branch
+
+
+def _require_agents(loaded: LoadedPlan, settings: Settings) -> None:
+    """Refuse a plan whose agents' programs are not there, before anything is made."""
+    from wt_orchestrate.adapters.agents.registry import agents
+    from wt_orchestrate.domain.settings import agent_spec
+    from wt_orchestrate.errors import AgentUnavailable
+
+    plan, known = loaded.plan, agents(dict(os.environ), passed=())
+    for name in dict.fromkeys(stream.agent or plan.defaults.agent for stream in plan.workstreams.values()):
+        spec = agent_spec(name, plan_agents=plan.agents, settings=settings)
+        if spec is not None and not known[spec.type].version_command(spec).argv:
+            missing = known[spec.type].version(spec, path="", said="")
+            raise AgentUnavailable(f"the agent {name} cannot be started: {missing.problem}", hint=missing.hint)
 
 
 def _as_branch(text: str) -> Branch:
@@ -464,6 +479,24 @@ def stored_view(site: Site, run: str | None) -> tuple[str, str | None] | None:
     from wt_orchestrate.adapters.store.views import read_view
 
     return read_view(site.path("log.db"), run)
+
+
+def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[str, int]:
+    """How many uncommitted paths each worktree holds, by our own index; two are looked at in turn at a time.
+    `worktrees` has a path and a head for each name."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.engine.world import index_path
+
+    source = vault(site)
+
+    def count(name: str) -> int:
+        path, head = worktrees[name]
+        return len(source.dirty(worktree=path, head=CommitId(head), index=index_path(site.path("indexes"), path)))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(worktrees, pool.map(count, worktrees), strict=True))
 
 
 def living_processes(site: Site, names: Iterable[str]) -> frozenset[str]:

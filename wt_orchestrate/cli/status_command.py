@@ -23,9 +23,10 @@ from wt_orchestrate.errors import NotFound
 @click.command()
 @click.argument("workstream", required=False)
 @click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--dirty", is_flag=True, help="Look into the worktrees for uncommitted changes, too.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def status(start: str, workstream: str | None, run_name: str | None, as_json: bool) -> None:
+def status(start: str, workstream: str | None, run_name: str | None, dirty: bool, as_json: bool) -> None:
     """Where every workstream is, and the evidence for it; with WORKSTREAM, its story."""
     site = wiring.find_site(start)
     found = wiring.stored_view(site, run_name)
@@ -37,6 +38,8 @@ def status(start: str, workstream: str | None, run_name: str | None, as_json: bo
     name, text = found
     view = json.loads(text) if text else _not_begun(name)
     _look(site, view)
+    if dirty:
+        _look_inside(site, view)
     if workstream is not None:
         _story(site, view, workstream, as_json=as_json)
     elif as_json:
@@ -64,6 +67,17 @@ def _look(site: wiring.Site, view: dict[str, Any]) -> None:
             ws["evidence"].insert(0, {"kind": "process", "text": "its process is gone", "at": None})
     if not at_work and view["run"]["phase"] in {"running", "stopping"}:
         view["next"].insert(0, "wto resume")
+
+
+def _look_inside(site: wiring.Site, view: dict[str, Any]) -> None:
+    """Add how many paths are uncommitted in each worktree that is there."""
+    there = {ws["id"]: (ws["worktree"], ws["head"]) for ws in view["workstreams"] if ws["worktree"] and ws["head"]}
+    found = wiring.uncommitted(site, there)
+    for ws in view["workstreams"]:
+        ws["uncommitted"] = found.get(ws["id"])
+        if ws["uncommitted"]:
+            text = f"{ws['uncommitted']} uncommitted paths"
+            ws["evidence"].insert(0, {"kind": "uncommitted", "text": text, "at": time.time()})
 
 
 def _warnings(view: dict[str, Any]) -> list[str]:

@@ -69,6 +69,7 @@ def note(ws: dict[str, Any]) -> str:
     order: tuple[str, ...] = (
         "ask",
         "contradiction",
+        "uncommitted",
         "waits",
         "tool",
         "finding",

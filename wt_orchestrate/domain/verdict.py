@@ -200,7 +200,8 @@ class Evidence:
 
     base: CommitId | None
     head: CommitId | None
-    commits: int
+    has_commits: bool
+    """Whether the branch holds anything that the integration branch does not."""
     paths: tuple[str, ...]
     dirty: tuple[str, ...]
     handoff: Handoff | None
@@ -212,9 +213,9 @@ def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) ->
     if evidence.missing_branch or evidence.head is None:
         return (f"the branch {ws.branch} is gone",)
     found: list[str] = []
-    if ws.spec.kind is Kind.CHANGE and evidence.commits == 0:
+    if ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
         found.append("there is no commit on the branch; commit the work")
-    if ws.spec.kind is Kind.RESEARCH and evidence.commits > 0:
+    if ws.spec.kind is Kind.RESEARCH and evidence.has_commits:
         found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")
     if evidence.dirty:
         found.append(f"the worktree has uncommitted changes: {_some(evidence.dirty)}; commit or remove them")

@@ -19,7 +19,7 @@ from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, l
 from wt_orchestrate.domain.verdict import Evidence, findings
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.tidying import clean_worktree, restore_worktree
-from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref, pin_ref
+from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref, pin_ref
 from wt_orchestrate.errors import AgentUnavailable, InvariantBroken
 from wt_orchestrate.ports import AgentStart, Launch, Merge
 
@@ -79,7 +79,7 @@ def _vault_base(effect: f.VaultBase, state: RunState, world: World) -> Sequence[
 
 def _create_worktree(effect: f.CreateWorktree, world: World) -> Sequence[e.Event]:
     world.repository.add_worktree(path=effect.path, branch=effect.branch, base=effect.base)
-    world.vault.seed_index(worktree=effect.path, head=effect.base, index=_index(world, effect.path))
+    world.vault.seed_index(worktree=effect.path, head=effect.base, index=index_path(world.indexes, effect.path))
     included = world.repository.copy_included(path=effect.path)
     return (
         e.WorktreeCreated(
@@ -90,10 +90,6 @@ def _create_worktree(effect: f.CreateWorktree, world: World) -> Sequence[e.Event
             included=included,
         ),
     )
-
-
-def _index(world: World, path: str) -> str:
-    return f"{world.indexes}/{path.strip('/').replace('/', '%')[-180:]}"
 
 
 def _run_setup(effect: f.RunSetup, state: RunState, world: World) -> Sequence[e.Event]:
@@ -216,11 +212,13 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     head = world.vault.fetch({branch_ref(ws.branch): ref}).get(ref)
     changes = world.vault.changes(base=state.integration, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
-    dirty = world.vault.dirty(worktree=ws.worktree, head=head, index=_index(world, ws.worktree)) if head else ()
+    dirty = (
+        world.vault.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree)) if head else ()
+    )
     evidence = Evidence(
         base=ws.base,
         head=head,
-        commits=len(world.vault.commits(base=state.integration, head=head)) if head else 0,
+        has_commits=head is not None and not world.vault.is_ancestor(head, state.integration),
         paths=paths,
         dirty=dirty,
         handoff=ws.handoff,
@@ -231,7 +229,8 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     found = findings(ws, evidence, needs_handoff=needs_handoff)
     if found or head is None:
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=found),)
-    world.vault.archive(archive_name(state.id, ws.id), head)
+    if head != ws.head:  # a head that was seen before was archived when it was seen
+        world.vault.archive(archive_name(state.id, ws.id), head)
     return (
         e.ClaimAccepted(
             workstream=ws.id,

@@ -51,5 +51,10 @@ def pin_ref(run: RunId, name: str) -> str:
     return f"refs/wto/train/{run}/{name}"
 
 
+def index_path(indexes: str, worktree: str) -> str:
+    """Our own index file for a worktree."""
+    return f"{indexes}/{worktree.strip('/').replace('/', '%')[-180:]}"
+
+
 def short(commit: CommitId | None) -> str:
     return commit[:10] if commit else "none"

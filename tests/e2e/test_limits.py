@@ -1,0 +1,95 @@
+"""Bounds: idle agents, the wall limit, missing agents; and looking into worktrees."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.project import COMMAND_AGENT, COMMIT, Project
+
+
+def test_P5_an_idle_agent_is_ended_and_tried_once_more(project: Project) -> None:
+    """No sign of progress within `idle` ends the attempt; the next one is told why, and a second such end is a failure."""
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x, idle: 1s}, twice: {brief: x, idle: 1s}}\n",
+        {"once.1": "sleep 60", "once.2": 'grep -q "no sign of progress" "$WTO_BRIEF"\n' + COMMIT, "twice": "sleep 60"},
+    )
+    assert project.wto("run", plan).code == 1
+    status = {ws["id"]: ws for ws in project.status()["workstreams"]}
+    assert (status["once"]["stage"], status["once"]["attempts"]) == ("integrated", 2)
+    assert (status["twice"]["stage"], status["twice"]["attempts"]) == ("failed", 2)
+    assert "no sign of progress" in status["twice"]["reason"]
+
+
+def test_P4_the_wall_limit_stops_the_run_and_says_so(project: Project) -> None:
+    """A run over its wall limit is stopped like by a person: agents are ended, nothing is lost, `resume` would go on."""
+    plan = project.plan(
+        "goal: Do it\nlimits: {wall: 1s}\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n",
+        {"a": "touch draft\nsleep 60"},
+    )
+    ended = project.wto("run", plan)
+    assert ended.code == 130
+    assert "the run reached its wall limit of 1s" in ended.out
+    assert (project.worktree("a") / "draft").exists()
+    assert project.processes() == []
+
+
+def test_a_missing_agent_is_refused_before_anything_is_made(project: Project) -> None:
+    """A plan whose client is not installed ends with exit code 4 and says how to get it; no run, no worktree is left."""
+    plan = project.plan("goal: Do it\nagents: {claude-code: {binary: no-such-client}}\nworkstreams: {a: {brief: x}}\n")
+    refused = project.wto("run", plan)
+    assert refused.code == 4
+    assert "no-such-client was not found" in refused.err and "npm install" in refused.err
+    assert project.wto("status").code == 5
+
+
+def test_status_looks_into_worktrees_when_asked(project: Project) -> None:
+    """`status --dirty` counts uncommitted paths, whatever bits the agent set in its own index."""
+    script = COMMIT + "echo changed > README.md\ngit update-index --assume-unchanged README.md\ntouch new.txt\nexit 5\n"
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a.1": script, "a.2": "exit 5"}
+    )
+    assert project.wto("run", plan).code == 1
+    seen = project.wto("status", "--dirty", "--json").json["workstreams"][0]
+    assert seen["uncommitted"] == 2
+    assert "2 uncommitted paths" in [evidence["text"] for evidence in seen["evidence"]]
+
+
+def test_one_workstream_has_its_story_and_its_output(project: Project) -> None:
+    """`status WS` tells the story in order with causes; `logs WS` the agent's output, harmless to a terminal."""
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n",
+        {"a": "printf 'red \\033[31m text\\n'\n" + COMMIT},
+    )
+    assert project.wto("run", plan).code == 0
+    story = project.wto("status", "a").out
+    order = ["worktree made", "attempt 1 (first)", "commit 1: Add a", "claimed done", "evidence holds", "integrated as"]
+    assert [story.index(part) for part in order] == sorted(story.index(part) for part in order)
+    assert project.wto("logs", "a").out == "red \\x1b[31m text\n"
+    assert project.wto("logs", "a", "--attempt", "7").code == 5
+    stat = project.wto("diff", "a", "--stat").out
+    assert stat == "A a.txt  +1 -0\n"
+    hunks = project.wto("diff", "a", "--json").json["changes"]
+    assert [(file["path"], file["added"], len(file["hunks"])) for file in hunks] == [("a.txt", 1, 1)]
+    assert "+a" in project.wto("diff", "a").out
+    near = project.wto("status", "aa")
+    assert near.code == 5 and "known: a" in near.err
+
+
+def test_events_stream_as_json_lines(project: Project) -> None:
+    """`run --json` prints one object an event, each with its schema, number and type."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    ended = project.wto("run", "--json", plan)
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    assert {event["schema"] for event in events} == {"wto.event/1"}
+    numbers = [event["number"] for event in events]
+    assert numbers == sorted(numbers)
+    types = [event["type"] for event in events]
+    assert (
+        types.index("WorktreeCreated")
+        < types.index("AttemptStarted")
+        < types.index("Integrated")
+        < types.index("RunFinished")
+    )
+    intents = [event for event in events if event["type"] == "EffectIntended"]
+    concluded = {event["body"]["key"] for event in events if event["type"] == "EffectConcluded"}
+    assert {event["body"]["key"] for event in intents} == concluded
