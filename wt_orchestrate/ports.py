@@ -94,7 +94,8 @@ class Launch:
     """A process to start and keep. `env` is the whole environment; nothing is inherited.
 
     `lines` are written to its input first, each with a newline. With `input` the keeper holds the input open and passes
-    on what `send` brings; without, it is /dev/null. `ask` are the lines that ask it to end, tried before any signal.
+    on what `send` brings; without, it is /dev/null. `ask` are the lines that ask it to end, tried before any signal, with
+    the end of its input behind them. Each step of the ending waits `grace_s`, but never more than a few seconds.
     """
 
     id: ProcessId
@@ -180,7 +181,7 @@ class Executor(Protocol):
         """The path of its own folder, made if missing: a place for files it is started with."""
 
     def stop(self, process: ProcessId) -> None:
-        """Ask its keeper to end it (ask, terminate, kill); returns at once."""
+        """Ask its keeper to end it (ask, terminate, kill); returns at once. A wish that comes before the start counts."""
 
     def end(self, process: ProcessId, *, timeout_s: float = 10.0) -> ProcessReport:
         """Stop it and wait until no descendant is left, also when its keeper is gone. Raises WtError if any is left."""
@@ -528,7 +529,8 @@ class Feed(Protocol):
         """Watch exactly these from now on."""
 
     def wait(self, timeout_s: float) -> frozenset[str]:
-        """Keys of files that may have changed since the last call; empty when time ran out. All keys once per poll interval."""
+        """Keys of files that may have changed since the last call, or since before they were watched; empty when time ran
+        out. A change whose notice was lost comes within a poll interval."""
 
     def wake(self) -> None:
         """End a `wait` now; safe from any thread."""

@@ -145,14 +145,3 @@ def test_P6_a_poll_never_disturbs_a_keeper_that_starts(executor: LocalExecutor) 
         os.waitpid(pid, 0)
     assert {executor.end(ProcessId(f"r1.a.{number}")).state for number in range(12)} == {ProcessState.EXITED}
     assert started(executor, "r1.a.0")["boot"] == executor.poll(ProcessId("r1.a.0")).boot
-
-
-def test_P3_a_process_of_the_same_name_elsewhere_is_left_alone(executor: LocalExecutor, tmp_path: Path) -> None:
-    """Two repositories give out the same ids; ending what one of them lost never touches the other's."""
-    other = LocalExecutor(str(tmp_path / "elsewhere"))
-    for each in (executor, other):
-        each.start(launch(ID, ("sh", "-c", "exec cat"), input=True))
-    kill_keeper(executor, ID)
-    executor.end(ID)
-    assert other.poll(ID).state is ProcessState.RUNNING
-    other.end(ID)

@@ -26,7 +26,7 @@ Ending, each step with a limit: the `ask` lines and the end of its input; SIGTER
 also after a normal end, every descendant: tools sit in sessions of their own, so a process group is not enough. We are
 their subreaper: whoever loses its parent becomes our child, and no child left means no descendant left. Only own
 children are signalled; their pids cannot be used again before we reap them. Where there is no subreaper (macOS) the
-executor finds left-overs by the mark. A child that does not read, floods or fills the disk never holds up this loop.
+executor finds left-overs by the mark. A child that does not read, floods or fills the disk never holds us up.
 """
 
 from __future__ import annotations
@@ -39,10 +39,7 @@ import select
 import signal
 import sys
 import time
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 READY = 3
 LINUX = sys.platform == "linux"
@@ -51,10 +48,8 @@ LOOK_S = 10.0
 STEP_LIMIT_S = 4.0
 LINGER_S = 0.5
 """What descendants get between SIGTERM and SIGKILL once the child has ended."""
-RESERVE_BYTES = 1 << 16
 NOT_IN_JSON = {ord(character): "?" for character in ("\\", '"', "\ufffd", *map(chr, range(32)))}
 _PR_SET_CHILD_SUBREAPER = 36
-_CHUNK = 1 << 16
 
 
 class Keeper:
@@ -65,29 +60,22 @@ class Keeper:
         self.folder = folder
         self.argv, self.cwd = fields["argv"], fields["cwd"][0]
         self.env = {name: os.environ[name] for name in fields.get("env", ()) if name in os.environ}
-        self.input = "input" in fields
         self.deadline = boottime() + float(fields["deadline_s"][0]) if "deadline_s" in fields else None
         self.grace_s = min(float(fields["grace_s"][0]), STEP_LIMIT_S)
         self.output_limit = int(fields["output_limit"][0])
         self.child = 0
         self.status: int | None = None
-        self.cause, self.detail = "exit", ""
-        self.survivors = 0
+        self.cause, self.detail, self.survivors = "exit", "", 0
         self.started_at, self.ended_at = time.time(), 0.0
         self.steps: list[Callable[[], float]] = [self.kill, self.terminate, self.ask]
         self.step_due: float | None = None
         self.look_due, self.look_pause, self.seen_bytes = boottime(), 0.25, 0
-        self.pending = memoryview(read_file(f"{folder}/first") if self.input else b"")
+        self.pending = memoryview(read_file(f"{folder}/first") if "input" in fields else b"")
         self.pending_name = ""
         self.last_words: memoryview | None = None
         self.control = os.open(f"{folder}/control", os.O_RDWR | os.O_NONBLOCK)
-        self.stdin = os.open(f"{folder}/stdin", os.O_RDWR | os.O_NONBLOCK) if self.input else -1
+        self.stdin = os.open(f"{folder}/stdin", os.O_RDWR | os.O_NONBLOCK) if "input" in fields else -1
         self.signals = signal_pipe()
-        self.poller = select.poll()
-        self.poller.register(self.control, select.POLLIN)
-        self.poller.register(self.signals, select.POLLIN)
-        if self.stdin >= 0:
-            self.poller.register(self.stdin, 0)
 
     # ------------------------------------------------------------ start
 
@@ -101,16 +89,15 @@ class Keeper:
             self.become_child(go_read, problem_write)
         os.close(go_read)
         os.close(problem_write)
-        ticks = int(stat_fields(os.getpid())[19]) if LINUX else 0
-        record = f'"ticks": {ticks}, "boot": "{boot_id()}", "child": {self.child}, "started_at": {self.started_at}'
-        if not write_whole(f"{self.folder}/started", f'{{"keeper": {os.getpid()}, {record}}}'):
+        us = f'"keeper": {os.getpid()}, "ticks": {stat_fields(os.getpid())[19].decode() if LINUX else 0}'
+        record = f'{{{us}, "boot": "{boot_id()}", "child": {self.child}, "started_at": {self.started_at}}}'
+        if not write_whole(f"{self.folder}/started", record):
             sys.exit("no space left on device")
         os.write(go_write, b"1")
         os.close(go_write)
         with open(problem_read, "rb") as problem:
             self.detail = problem.read().decode("ascii", "replace").translate(NOT_IN_JSON)
-        if self.detail:
-            self.cause = "unstartable"
+        self.cause = "unstartable" if self.detail else "exit"
 
     def become_child(self, go: int, problem: int) -> None:
         """Turn into what was asked for; never returns. Says on `problem` why it could not."""
@@ -124,7 +111,7 @@ class Keeper:
             os.chdir(self.cwd)
             step = "cannot open its output"
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            os.dup2(os.open(f"{self.folder}/stdin" if self.input else os.devnull, os.O_RDONLY), 0)
+            os.dup2(os.open(f"{self.folder}/stdin" if self.stdin >= 0 else os.devnull, os.O_RDONLY), 0)
             os.dup2(os.open(f"{self.folder}/stream.jsonl", flags, 0o600), 1)
             os.dup2(os.open(f"{self.folder}/stderr.log", flags, 0o600), 2)
             for name in ("SIGHUP", "SIGINT", "SIGTERM", "SIGCHLD", "SIGPIPE", "SIGXFSZ"):
@@ -146,11 +133,9 @@ class Keeper:
         while self.status is None:
             self.look()
             self.feed()
-            if self.stdin >= 0:
-                self.poller.modify(self.stdin, select.POLLOUT if self.pending else 0)
             due = self.deadline if self.step_due is None else self.step_due
             pause = (self.look_due if due is None else min(due, self.look_due)) - boottime()
-            self.poller.poll(max(1.0, pause * 1000))
+            select.select([self.control, self.signals], [self.stdin] if self.pending else [], [], max(0.001, pause))
             signals = drain(self.signals)
             if b"s" in drain(self.control) or signal.SIGTERM in signals or signal.SIGINT in signals:
                 self.end("stopped")
@@ -175,8 +160,7 @@ class Keeper:
         size = sum(os.path.getsize(path) for path in outputs if os.path.exists(path))
         if size > self.output_limit:
             self.end("flood")
-        fast = size - self.seen_bytes > self.output_limit // 100
-        self.look_pause = 0.1 if fast else min(LOOK_S, self.look_pause * 2)
+        self.look_pause = min(LOOK_S, self.look_pause * 2) if size - self.seen_bytes < self.output_limit // 100 else 0.1
         self.seen_bytes = size
 
     def reap(self) -> bool:
@@ -198,7 +182,7 @@ class Keeper:
         """Write what is due to the child's input, whole messages in order, as far as it takes them now."""
         while self.stdin >= 0 and (self.pending or self.next_message()):
             try:
-                count = os.write(self.stdin, self.pending[:_CHUNK])
+                count = os.write(self.stdin, self.pending[: 1 << 16])
             except BlockingIOError:
                 return
             self.pending = self.pending[count:]
@@ -215,7 +199,6 @@ class Keeper:
         elif self.last_words:
             self.pending, self.last_words = self.last_words, memoryview(b"")
         elif self.last_words is not None:
-            self.poller.unregister(self.stdin)
             os.close(self.stdin)
             self.stdin = -1
         return bool(self.pending)
@@ -360,17 +343,17 @@ def write_whole(path: str, text: str) -> bool:
             file.flush()
             os.fsync(file.fileno())
         os.rename(f"{path}.new", path)
+        return True
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         return False
-    return True
 
 
 def drain(descriptor: int) -> bytes:
     """All that waits in a pipe."""
     try:
-        return os.read(descriptor, _CHUNK)
+        return os.read(descriptor, 1 << 16)
     except BlockingIOError:
         return b""
 
@@ -378,12 +361,13 @@ def drain(descriptor: int) -> bytes:
 def take_lock(folder: str) -> bool:
     """Take the keeper's lock for life; False when this folder has, or had, a keeper already."""
     descriptor = os.open(f"{folder}/keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    until = boottime() + 2.0
-    while boottime() < until and not os.path.exists(f"{folder}/started"):
+    for _ in range(2000):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return not os.path.exists(f"{folder}/started")
         except BlockingIOError:
+            if os.path.exists(f"{folder}/started"):
+                return False
             time.sleep(0.001)  # whoever looks whether a keeper lives takes the lock for an instant
     return False
 
@@ -397,14 +381,13 @@ def main(folder: str) -> None:
         return
     if LINUX:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    write_whole(f"{folder}/reserve", "." * RESERVE_BYTES)
+    write_whole(f"{folder}/reserve", "." * 65_536)
     keeper = Keeper(folder)
     keeper.start()
     try:
         os.write(READY, b"1")
     except BrokenPipeError:
         pass  # whoever started us is gone; that is what we are for
-    os.close(READY)
     try:
         keeper.keep()
     finally:  # also when we are broken, or somebody removed our folder: nobody is left behind

@@ -56,8 +56,8 @@ class LocalExecutor:
 
         Raises WtError when its keeper could not be started; then nothing runs, and a further try is allowed.
         """
-        folder = self.folder(launch.id)
-        with _locked(f"{folder}/start.lock"):
+        with _plainly(f"{launch.id} cannot be started"), _locked(f"{self.folder(launch.id)}/start.lock"):
+            folder = self.folder(launch.id)
             report = self.poll(launch.id)
             if report.state is ProcessState.ABSENT:
                 self._write_launch(folder, launch)
@@ -121,9 +121,9 @@ class LocalExecutor:
         if "\n" in line:
             raise InvariantBroken(f"a message for {process} holds more than one line")
         inbox = f"{self.folder(process)}/inbox"
-        os.makedirs(f"{inbox}/sent", mode=0o700, exist_ok=True)
         name = _message_name(message)
-        with _locked(f"{inbox}/.lock"):
+        os.makedirs(f"{inbox}/sent", mode=0o700, exist_ok=True)
+        with _plainly(f"{process} cannot be given a message"), _locked(f"{inbox}/.lock"):
             # First the inbox: a message that the keeper moves meanwhile is seen twice rather than never.
             known = [entry.partition("-") for folder in (inbox, f"{inbox}/sent") for entry in os.listdir(folder)]
             if all(its_name != name for _, _, its_name in known):
@@ -255,6 +255,15 @@ def _message_name(message: str) -> str:
     """A file name for a message's id, which may come from an agent: readable as far as it is safe, and unique."""
     readable = re.sub(r"[^A-Za-z0-9_]", "_", message)[:60]
     return f"{readable}-{hashlib.sha256(message.encode(errors='surrogateescape')).hexdigest()[:16]}"
+
+
+@contextmanager
+def _plainly(what: str) -> Iterator[None]:
+    """Tell a failure of the system, such as a full disk, as one that a person can mend and that may be tried again."""
+    try:
+        yield
+    except OSError as error:
+        raise WtError(f"{what}: {error.strerror}", hint="wto doctor") from error
 
 
 @contextmanager
