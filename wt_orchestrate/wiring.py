@@ -335,43 +335,25 @@ def leave_supervisor(site: Site, run: RunId) -> None:
     start_detached(argv, log=site.path("supervisor.log"), ready=lambda: supervised(site))
 
 
-def planned_effects(site: Site, loaded: LoadedPlan, settings: Settings, *, path: str) -> Iterator[str]:
+def planned_effects(site: Site, loaded: LoadedPlan, settings: Settings) -> Iterator[str]:
     """What `run` would do, in order, one line each; nothing is changed."""
-    from wt_orchestrate.domain.graph import waves
-    from wt_orchestrate.domain.ids import RunId, WorkstreamId, workstream_branch
+    from wt_orchestrate.domain.ids import RunId
+    from wt_orchestrate.domain.preview import preview
 
     facts = repository(site).facts()
-    target = _target(facts, loaded.plan.target)
     log = open_log(site)
     run = RunId(f"r{len(log.runs()) + 1}")
     log.close()
-    yield f"fetch {target} into the vault {site.path('vault.git')}"
-    template = _worktrees(facts, settings)
-    for wave in waves(loaded.plan):
-        for name in wave:
-            where = template.replace("{run}", run).replace("{workstream}", name)
-            yield f"make the worktree {where} on branch {workstream_branch(run, WorkstreamId(name))}"
-            for command in (*settings.setup, *loaded.plan.setup):
-                yield f"run the setup command `{command}` there"
-            agent = loaded.plan.workstreams[name].agent or loaded.plan.defaults.agent
-            yield f"start the agent {agent} on {name}"
-        for name in wave:
-            checks = (*loaded.plan.checks, *loaded.plan.workstreams[name].checks)
-            told = ", ".join(f"`{check.run}`" for check in checks) or "no checks"
-            yield f"merge {name} in memory, check the combined tree ({told}), advance wto/{run}/integration"
+    target = _target(facts, loaded.plan.target)
+    return preview(loaded.plan, settings, run=run, target=target, worktrees=_worktrees(facts, settings))
 
 
-def sweep_trash(state: RunState, *, older_than_s: float = 7 * 86400.0) -> int:
+def sweep_trash(state: RunState) -> int:
     """Delete what has lain in the trash for a week; returns how many entries."""
-    import shutil
+    from wt_orchestrate.adapters.trash import sweep
+    from wt_orchestrate.engine.tidying import trash_folder
 
-    trash = state.settings.worktrees.split("{run}")[0].rstrip("/") + "/.trash"
-    swept = 0
-    for entry in os.scandir(trash) if os.path.isdir(trash) else ():
-        if clock().now() - entry.stat(follow_symlinks=False).st_mtime > older_than_s:
-            shutil.rmtree(entry.path, ignore_errors=True)
-            swept += 1
-    return swept
+    return sweep(trash_folder(state), now=clock().now())
 
 
 # ---------------------------------------------------------------- diagnosis

@@ -44,7 +44,7 @@ def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json:
         click.echo(f"{symbol('warning')} {warning}", err=True)
     log = wiring.open_log(site)
     if dry_run:
-        for line in wiring.planned_effects(site, loaded, settings, path=plan):
+        for line in wiring.planned_effects(site, loaded, settings):
             click.echo(line)
         return
     _require_free(site, log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wt_orchestrate.cli.render import Column, age, money, symbol, table
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import clean, counted
 
 _SYMBOLS = {
     "queued": "queued",
@@ -95,7 +95,7 @@ def _summary(view: dict[str, Any]) -> list[str]:
         counts[ws["stage"]] = counts.get(ws["stage"], 0) + 1
     told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     cost = money(run["cost_usd"]) + (f" of {money(run['budget_usd'])}" if run["budget_usd"] else "")
-    line = f"{run['id']} {run['phase']} · {len(streams)} workstreams: {told} · {cost} · walls: {run['wall']}"
+    line = f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · walls: {run['wall']}"
     return [line, *([f"{symbol('warning')} {_line(run['reason'])}"] if run["reason"] else [])]
 
 

@@ -58,7 +58,8 @@ class Decision:
 
 def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset()) -> Decision:
     """What follows and what should be under way and is not. `under_way`: keys being performed by this process."""
-    conclusions = (*_wall(state, now), *_refusals(state), *verdict(state, now), *landing_conclusions(state))
+    drawn = (*_wall(state, now), *_refusals(state), *verdict(state, now), *landing_conclusions(state))
+    conclusions = _one_each(drawn)
     if not conclusions:
         conclusions = _run_conclusions(state)
     if conclusions:
@@ -73,6 +74,14 @@ def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset
             effect for key, effect in wanted.items() if key not in under_way and not _pausing(state, key, now)
         ),
     )
+
+
+def _one_each(drawn: tuple[e.Event, ...]) -> tuple[e.Event, ...]:
+    """The first conclusion for each workstream: the next ones must be drawn from what the first makes of it."""
+    first: dict[WorkstreamId | None, e.Event] = {}
+    for event in drawn:
+        first.setdefault(e.workstream_of(event), event)
+    return tuple(first.values())
 
 
 def quiet(state: RunState) -> bool:

@@ -1,6 +1,7 @@
 """What a run did and what it really saved, measured from the log.
 
-Active time is the sum of the agents' own time; the critical path is the longest chain of needs by that time; the speed-up
+Wall time runs from the start to the run's rest; what a person waits before landing is not the run's. Active time is the
+sum of the agents' own time; the critical path is the longest chain of needs by that time; the speed-up
 is active time over wall time. Waiting is counted by cause, from the stages each workstream went through. Nothing here is
 estimated.
 """
@@ -15,7 +16,17 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.schedule import held_by, waits_for
-from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState, cost_usd, live_attempt, run_cost_usd
+from wt_orchestrate.domain.state import (
+    DONE,
+    Phase,
+    RunState,
+    Stage,
+    WorkstreamState,
+    cost_usd,
+    live_attempt,
+    run_cost_usd,
+)
+from wt_orchestrate.domain.text import counted
 
 SCHEMA = "wto.report/1"
 
@@ -82,8 +93,8 @@ def critical_path(state: RunState, now: float) -> tuple[float, tuple[str, ...]]:
 
 def _report(state: RunState, waiting: dict[str, dict[str, float]], now: float) -> dict[str, Any]:
     streams = state.workstreams.values()
-    ended = max((at for at in (state.ended_at, state.landed_at) if at is not None), default=now)
-    end = ended if not any(live_attempt(ws) for ws in streams) else now
+    at_work = state.phase in {Phase.RUNNING, Phase.STOPPING} or any(live_attempt(ws) for ws in streams)
+    end = now if at_work or state.ended_at is None else state.ended_at
     wall = max(0.0, end - state.started_at)
     active = sum(active_s(ws, now) for ws in streams)
     path_s, path = critical_path(state, now)
@@ -210,8 +221,8 @@ def report_markdown(values: dict[str, Any]) -> str:
 def _workstream_markdown(ws: dict[str, Any]) -> list[str]:
     lines = ["", f"## {ws['id']}: {ws['title'] or ws['stage']}", ""]
     lines.append(
-        f"Stage {ws['stage']}, {len(ws['attempts'])} attempts, {len(ws['commits'])} commits, "
-        f"{ws['files']['changed']} files (+{ws['files']['added']} -{ws['files']['deleted']}), "
+        f"Stage {ws['stage']}, {counted(len(ws['attempts']), 'attempt')}, {counted(len(ws['commits']), 'commit')}, "
+        f"{counted(ws['files']['changed'], 'file')} (+{ws['files']['added']} -{ws['files']['deleted']}), "
         f"{ws['active_s']:.1f} s of agent time, ${ws['cost_usd']:.2f}"
     )
     for name in ("summary", "decisions", "verification"):

@@ -11,7 +11,7 @@ from enum import StrEnum
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import signs as s
 from wt_orchestrate.domain.signs import TurnOutcome
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import clean, counted
 
 
 class Weight(StrEnum):
@@ -54,7 +54,10 @@ Told = tuple[Weight, str] | None
 def _run(event: e.Event) -> Told:
     match event:
         case e.RunStarted(plan=plan, target=target):
-            return Weight.STEP, f"run started: {plan.goal} ({len(plan.workstreams)} workstreams, target {target})"
+            return (
+                Weight.STEP,
+                f"run started: {plan.goal} ({counted(len(plan.workstreams), 'workstream')}, target {target})",
+            )
         case e.BaseVaulted(base=base):
             return Weight.DETAIL, f"the vault holds the base {base[:10]}"
         case e.SupervisorStarted(pid=pid):
@@ -110,6 +113,8 @@ def _work(event: e.Event) -> Told:
             return Weight.DETAIL, f"{'allowed' if allowed else 'denied'}: {text}"
         case e.AttemptStopping(reason=reason):
             return Weight.DETAIL, f"its agent is asked to end ({reason})"
+        case e.AttemptEnded(cause="stopped", exit_code=0):
+            return Weight.DETAIL, "agent ended as it was asked to"
         case e.AttemptEnded(cause=cause, exit_code=code, survivors=survivors):
             left = f", {survivors} left-over processes were ended" if survivors else ""
             weight = Weight.DETAIL if cause == "exit" and code == 0 else Weight.STEP
@@ -130,7 +135,7 @@ def _verdict(event: e.Event) -> Told:
         case e.ClaimMade(by=by):
             return Weight.STEP, f"claimed done by the {by}"
         case e.ClaimAccepted(files=files, added=added, deleted=deleted):
-            return Weight.STEP, f"evidence holds: {files} files +{added} -{deleted}"
+            return Weight.STEP, f"evidence holds: {counted(files, 'file')} +{added} -{deleted}"
         case e.ClaimRejected(findings=findings):
             return Weight.WARNING, f"claim rejected: {'; '.join(findings)}"
         case e.RetryDecided(reason=reason):
@@ -146,7 +151,7 @@ def _verdict(event: e.Event) -> Told:
         case e.CheckFinished(command=command, outcome=outcome):
             return Weight.WARNING, f"check {outcome}: {command}"
         case e.Verified(tree=tree, checks=checks):
-            return Weight.STEP, f"verified: {checks} checks passed on tree {tree[:10]}"
+            return Weight.STEP, f"verified: {counted(checks, 'check')} passed on tree {tree[:10]}"
         case e.Integrated(commit=None):
             return Weight.GOOD, "integrated (nothing to merge)"
         case e.Integrated(commit=commit):

@@ -13,3 +13,8 @@ _UNSAFE = re.compile(
 def clean(text: str) -> str:
     """The text with every character that could act on a terminal or hide something written out as an escape."""
     return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text.replace("\r\n", "\n"))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as `1 commit` or `3 commits`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

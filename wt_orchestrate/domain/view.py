@@ -23,6 +23,7 @@ from wt_orchestrate.domain.state import (
     live_attempt,
     run_cost_usd,
 )
+from wt_orchestrate.domain.text import counted
 from wt_orchestrate.domain.verdict import how_it_ended
 
 SCHEMA = "wto.status/1"
@@ -140,7 +141,7 @@ def _evidence(ws: WorkstreamState, live: Attempt | None) -> list[dict[str, Any]]
         add("process", f"attempt {last.epoch} {how_it_ended(last)}", last.ended_at)
     if ws.commits:
         newest = ws.history[-1].subject if ws.history else ""
-        add("commits", f"{ws.commits} commits, newest: {newest}", ws.head_at)
+        add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)
     if ws.handoff is not None:
         add("handoff", f"status {ws.handoff.status.value}, version {ws.handoff_versions}", ws.handoff_at)
     add("handoff", ws.handoff_problem, ws.since)

@@ -54,10 +54,14 @@ def _integrated(state: RunState, ws: WorkstreamState, world: World) -> bool:
     return head is not None and integration is not None and world.vault.is_ancestor(head, integration)
 
 
-def trash_path(state: RunState, ws: WorkstreamState, world: World) -> str:
+def trash_folder(state: RunState) -> str:
     """Beside the worktrees, so that moving there is a rename."""
-    above = state.settings.worktrees.split("{run}")[0].rstrip("/")
-    return f"{above}/.trash/{state.id}-{ws.id}-{int(world.clock.now())}"
+    return f"{state.settings.worktrees.split('{run}')[0].rstrip('/')}/.trash"
+
+
+def trash_path(state: RunState, ws: WorkstreamState, world: World) -> str:
+    """Where a worktree goes; the name ends with the time, by which the trash is swept."""
+    return f"{trash_folder(state)}/{state.id}-{ws.id}-{int(world.clock.now())}"
 
 
 def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -> Sequence[e.Event]:

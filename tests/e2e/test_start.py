@@ -1,0 +1,60 @@
+"""What starts often starts light, and what is shipped is what is generated."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import COMMAND_AGENT, COMMIT, ROOT, Project
+
+HEAVY = {"git", "yaml", "pydantic", "msgspec", "watchdog", "unidiff", "rich", "wt_orchestrate.domain.state"}
+
+
+@pytest.mark.parametrize(("words", "also"), [(("--version",), {"click", "sqlite3"}), (("status",), set())])
+def test_commands_that_are_called_all_the_time_import_little(
+    project: Project, words: tuple[str, ...], also: set[str]
+) -> None:
+    """`--version` and `status` load none of the heavy packages, nor the domain's state."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    assert project.wto("run", plan).code == 0
+    command = [sys.executable, "-X", "importtime", "-m", "wt_orchestrate", *words]
+    ended = subprocess.run(
+        command, cwd=project.repository.path, env=project.environment, capture_output=True, text=True, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines() if line.startswith("import time:")}
+    assert loaded & (HEAVY | also) == set()
+
+
+@pytest.mark.parametrize(("words", "file"), [((), "plan.schema.json"), (("--settings",), "config.schema.json")])
+def test_shipped_schemas_are_the_generated_ones(project: Project, words: tuple[str, ...], file: str) -> None:
+    """The schema that editors read is the one the program checks by (`make schema` writes it)."""
+    shipped = json.loads((ROOT / "templates" / file).read_text(encoding="utf-8"))
+    assert project.wto("plan", "schema", *words).json == shipped
+
+
+def test_shipped_examples_are_valid(project: Project) -> None:
+    """The plan of `plan new`, the settings of `init` and the demo's plan pass their own checks."""
+    assert project.wto("plan", "new", "new.yaml").code == 0
+    assert project.wto("plan", "new", "new.yaml").code == 2
+    assert project.wto("init").code == 0
+    assert project.wto("init").code == 0
+    assert project.wto("plan", "check", "new.yaml").code == 0
+    demo = Path(project.repository.path, "demo.yaml")
+    demo.write_text((ROOT / "templates" / "demo" / "plan.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    assert project.wto("plan", "check", str(demo)).code == 0
+
+
+def test_the_demo_lands_all_four_workstreams(tmp_path: Path, project: Project) -> None:
+    """`tools/demo.py` runs the plan with the embedded agent, lands it and prints the measured report."""
+    folder = tmp_path / "demo"
+    env = {**project.environment, "DEMO_PAUSE": "0.1"}
+    command = [sys.executable, str(ROOT / "tools" / "demo.py"), str(folder)]
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=110, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Integrated: 4 of 4 workstreams" in ended.stdout
+    assert "Measured speed-up against one agent after another" in ended.stdout
+    assert (folder / "ledger" / "summary.py").exists()
