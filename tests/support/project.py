@@ -40,7 +40,7 @@ class Project:
     folder: Path
     repository: TestRepository
     environment: dict[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[subprocess.Popen[Any]] = field(default_factory=list)
 
     @property
     def state(self) -> Path:

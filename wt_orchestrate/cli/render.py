@@ -26,8 +26,11 @@ _SYMBOLS = {
 
 
 def symbol(name: str) -> str:
-    """A symbol, in ASCII where the terminal's encoding or WTO_ASCII asks for it."""
-    plain = bool(os.environ.get("WTO_ASCII")) or (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    """A symbol, in ASCII where the terminal's own encoding (whatever stands before it) or WTO_ASCII asks for it."""
+    plain = (
+        bool(os.environ.get("WTO_ASCII"))
+        or (getattr(sys.__stdout__, "encoding", "") or "").lower().replace("-", "") != "utf8"
+    )
     return _SYMBOLS[name][plain]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 import click
@@ -82,7 +83,7 @@ def _turn(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
             err=True,
         )
         raise SystemExit(ExitCode.INTERRUPTED) from None
-    if not as_json:
+    if not as_json and not sys.stdout.isatty():  # a terminal has the board, which stays
         _summary(state)
     raise SystemExit(_code(state))
 

@@ -14,6 +14,7 @@ from wt_orchestrate.domain.schedule import held_by, waits_for
 from wt_orchestrate.domain.state import (
     Attempt,
     Candidate,
+    Phase,
     RunState,
     Stage,
     WorkstreamState,
@@ -170,7 +171,8 @@ def _next_steps(state: RunState) -> list[str]:
             steps.append(f"wto logs {ws.id}")
     if any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
         steps.append("wto resume")
-    if any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()) and state.landing is None:
+    at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None
+    if at_rest and any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
         steps.append("wto land")
     if not steps and any(
         ws.stage is Stage.LANDED and ws.worktree and not ws.removed for ws in state.workstreams.values()
