@@ -82,6 +82,13 @@ class SupervisorStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSkipped:
+    """The machine slept or its clock was set: this stretch, in seconds, says nothing about anybody's progress."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EffectIntended:
     """An effect is about to be performed; `pins` are the choices a restart must make the same way."""
 
@@ -547,6 +554,7 @@ Event = (
     | RunStopped
     | RunFinished
     | SupervisorStarted
+    | TimeSkipped
     | EffectIntended
     | EffectConcluded
     | EffectFailed

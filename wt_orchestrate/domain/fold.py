@@ -97,6 +97,8 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
             return _intended(state, key, pins, record.at)
         case e.EffectConcluded(key=key):
             return _concluded(state, key)
+        case e.TimeSkipped(seconds=seconds):
+            return replace(state, skipped_s=state.skipped_s + seconds, woke_at=record.at)
         case e.EffectFailed() as failed:
             return _effect_failed(state, failed, record.at)
         case e.CommandStarted() as started:

@@ -101,7 +101,12 @@ def _pausing(state: RunState, key: str, now: float) -> bool:
 
 def _wall(state: RunState, now: float) -> tuple[e.Event, ...]:
     limit = seconds(state.plan.limits.wall) if state.plan.limits.wall else None
-    if limit is None or state.phase is not Phase.RUNNING or now - state.started_at <= limit or quiet(state):
+    if (
+        limit is None
+        or state.phase is not Phase.RUNNING
+        or now - state.started_at - state.skipped_s <= limit
+        or quiet(state)
+    ):
         return ()
     return (e.StopRequested(reason=f"the run reached its wall limit of {state.plan.limits.wall}"),)
 
@@ -190,7 +195,8 @@ def _stop_reason(state: RunState, ws: WorkstreamState, attempt: Attempt, now: fl
     if attempt.idle and not attempt.asks:
         return "finished"
     idle = idle_for(state, ws)
-    if idle is not None and not attempt.asks and not attempt.waits and now - progress_at(ws, attempt) > idle:
+    silent_since = max(progress_at(ws, attempt), state.woke_at)
+    if idle is not None and not attempt.asks and not attempt.waits and now - silent_since > idle:
         return "idle"
     return ""
 

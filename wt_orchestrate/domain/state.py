@@ -297,6 +297,10 @@ class RunState:
     cleaning: Mapping[WorkstreamId, bool] = field(default_factory=dict)
     """Worktrees to remove; True: by force."""
     restoring: frozenset[WorkstreamId] = frozenset()
+    skipped_s: float = 0.0
+    """How much of the time since the start was slept through or made by setting the clock."""
+    woke_at: float = 0.0
+    """When that last happened: silence counts from there."""
     number: int = 0
     """The last event folded in."""
     at: float = 0.0

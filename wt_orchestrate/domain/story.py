@@ -62,6 +62,8 @@ def _run(event: e.Event) -> Told:
             return Weight.DETAIL, f"the vault holds the base {base[:10]}"
         case e.SupervisorStarted(pid=pid):
             return Weight.DETAIL, f"supervisor started as process {pid}"
+        case e.TimeSkipped(seconds=seconds):
+            return Weight.WARNING, f"the machine slept or its clock was set ({seconds:.0f} s do not count)"
         case e.RunStopped(reason=reason):
             return Weight.WARNING, f"run stopped: {reason}"
         case e.RunFinished(integrated=done, unfinished=0):

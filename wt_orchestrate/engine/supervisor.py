@@ -39,6 +39,8 @@ _STREAM_PAUSE_S = 0.25
 """A busy stream is read at most this often."""
 _SHORT_S = 0.2
 _LONG_S = 1.0
+_SKIP_S = 30.0
+"""A gap between two turns that no work of ours explains."""
 
 
 class Supervisor:
@@ -60,6 +62,7 @@ class Supervisor:
         self._handoffs: dict[WorkstreamId, str] = {}
         self._streams_due: dict[ProcessId, float] = {}
         self._polled_at = 0.0
+        self._turned_at = (world.clock.elapsed(), world.clock.now())
 
     @property
     def state(self) -> RunState:
@@ -81,6 +84,7 @@ class Supervisor:
         hints = self._world.feed.wait(min(timeout_s, self._patience()))
         now = self._world.clock.elapsed()
         everything = now - self._polled_at >= (seconds(self._state.settings.poll) or _LONG_S)
+        self._notice_skips()
         self._results()
         self._look(everything=everything, hints=hints)
         self._decide()
@@ -97,6 +101,14 @@ class Supervisor:
         self._commit()
 
     # ------------------------------------------------------------ readings
+
+    def _notice_skips(self) -> None:
+        """Turns are a second apart: a long gap means that the machine slept, wall time that ran ahead that it was set."""
+        elapsed, now = self._world.clock.elapsed(), self._world.clock.now()
+        gap, ahead = elapsed - self._turned_at[0], now - self._turned_at[1]
+        self._turned_at = (elapsed, now)
+        if gap > _SKIP_S or abs(ahead - gap) > _SKIP_S:
+            self._note(e.TimeSkipped(seconds=ahead), actor=e.Actor.SUPERVISOR, cause="")
 
     def _patience(self) -> float:
         streams = self._state.workstreams.values()
