@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
 from tests.support.waiting import wait_until
@@ -169,3 +170,45 @@ def test_a_half_made_worktree_is_completed(project: Project) -> None:
     plan = _plan(project, "b")
     assert project.wto("run", plan).code == 0
     assert project.stages() == {"b": "integrated"}
+
+
+def test_an_interrupt_stops_looking_and_not_the_agents(project: Project) -> None:
+    """Ctrl-C on `run` ends it with 130 and says how to go on; the agents are alive and `resume` takes them up."""
+    child = project.start("run", _plan(project, "a"))
+    _begun(project, "a.1")
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=10) == 130
+    said = (project.folder / "out-0.txt").read_text()
+    assert "its agents go on" in said and "wto resume" in said and "Traceback" not in said
+    assert project.status()["workstreams"][0]["alive"] is True
+    _open(project)
+    assert project.wto("resume").code == 0
+    assert project.status()["workstreams"][0]["attempts"] == 1
+
+
+def test_D5_what_was_logged_survives_many_kills(project: Project) -> None:
+    """The supervisor is killed again and again while it works: in the end all is integrated, each workstream once."""
+    names = [f"w{number}" for number in range(4)]
+    plan = project.plan(
+        "goal: Do it\nchecks: [{run: 'true'}]\n"
+        + COMMAND_AGENT
+        + f"workstreams: {{{', '.join(f'{name}: {{brief: x}}' for name in names)}}}\n",
+        dict.fromkeys(names, "sleep 0.3\n" + COMMIT),
+    )
+    child = project.start("run", plan)
+    for pause in (0.35, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7):
+        try:
+            child.wait(timeout=pause)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if (project.folder / "state").exists() and project.wto("status").code == 0:
+            child = project.start("resume")
+    if child.wait(timeout=60) != 0:
+        assert project.wto("resume").code == 0
+    assert set(project.stages().values()) == {"integrated"}
+    trailers = project.repository.git(
+        "log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "wto/r1/integration"
+    )
+    assert sorted(trailers.split()) == names
+    assert [ws["attempts"] for ws in project.status()["workstreams"]] == [1, 1, 1, 1]
