@@ -289,6 +289,14 @@ def supervised(site: Site) -> bool:
     return not free
 
 
+def supervisor_pid(site: Site) -> int | None:
+    """The process that supervises this repository, as it wrote down itself: for people, never for signals."""
+    from wt_orchestrate.adapters.store.locks import FileLock
+
+    holder = FileLock(site.path("supervisor.lock")).holder()
+    return int(holder) if holder.isdigit() else None
+
+
 def _world(site: Site, run: RunId) -> tuple[World, Feed]:
     from wt_orchestrate.adapters.agents.registry import agents
     from wt_orchestrate.adapters.executor.local import LocalExecutor

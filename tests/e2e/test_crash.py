@@ -39,6 +39,7 @@ def test_P1_a_killed_supervisor_is_resumed_without_a_second_start(project: Proje
     """kill -9 of the supervisor: agents go on, `resume` takes them up, each has exactly one attempt, all is integrated."""
     supervisor = project.start("run", _plan(project, "a", "b"))
     _begun(project, "a.1", "b.1")
+    assert project.status()["run"]["supervisor_pid"] == supervisor.pid
     supervisor.kill()
     supervisor.wait()
     status = project.status()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support.project import COMMAND_AGENT, COMMIT, Project
+from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project
 
 
 def test_P5_an_idle_agent_is_ended_and_tried_once_more(project: Project) -> None:
@@ -93,3 +93,30 @@ def test_events_stream_as_json_lines(project: Project) -> None:
     intents = [event for event in events if event["type"] == "EffectIntended"]
     concluded = {event["body"]["key"] for event in events if event["type"] == "EffectConcluded"}
     assert {event["body"]["key"] for event in intents} == concluded
+
+
+def test_O3_polling_alone_gives_the_same_result(project: Project) -> None:
+    """Where file events do not work, commits, handoffs and ends are found by looking."""
+    project.repository.commit({".wto/config.yaml": "watch: poll\npoll: 1s\n"})
+    script = COMMIT + HANDOFF + "sleep 2.5\n"
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
+    ended = project.wto("run", "--json", plan)
+    assert ended.code == 0, ended.err
+    types = [json.loads(line)["type"] for line in ended.out.splitlines()]
+    assert types.index("CommitsSeen") < types.index("AttemptEnded")
+    assert types.index("HandoffSeen") < types.index("AttemptEnded")
+
+
+def test_settings_of_the_repository_are_obeyed(project: Project) -> None:
+    """Worktrees go where the settings say, settings' setup comes before the plan's, and their agents are known."""
+    config = "worktrees: ../elsewhere/{run}/{workstream}\nsetup: ['echo one >> .order']\nagents:\n  mine: {type: command, run: "
+    project.repository.commit(
+        {".wto/config.yaml": config + "'cp .order seen.txt; git add seen.txt; git commit -qm seen'}\n"}
+    )
+    project.repository.commit({".gitignore": ".order\n"})
+    plan = project.plan(
+        "goal: Do it\nsetup: ['echo two >> .order']\ndefaults: {agent: mine}\nworkstreams: {a: {brief: x}}\n"
+    )
+    ended = project.wto("run", plan)
+    assert ended.code == 0, ended.out + ended.err
+    assert (project.folder / "elsewhere" / "r1" / "a" / "seen.txt").read_text() == "one\ntwo\n"

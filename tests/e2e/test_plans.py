@@ -37,6 +37,7 @@ def test_a_bad_plan_ends_with_3_and_all_its_problems(project: Project) -> None:
     plan = project.plan("goal: ''\nworkstreams: {a: {breif: x}}\n")
     bad = project.wto("plan", "check", plan)
     assert (bad.code, bad.out) == (3, "")
+    assert [line.startswith(f"{plan}:") for line in bad.err.splitlines()] == [True, True, True]
     assert [line.partition(": ")[2] for line in bad.err.splitlines()] == [
         "the goal is empty; say in a sentence what all of this is for",
         "'brief' is missing; add brief: here",

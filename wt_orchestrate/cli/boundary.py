@@ -53,7 +53,7 @@ def _tell(error: WtError, *, as_json: bool) -> None:
         return
     if isinstance(error, PlanInvalid):
         for line in error.problems:
-            click.echo(f"{symbol('error')} {clean(line)}", err=True)
+            click.echo(clean(line), err=True)  # as editors read them: the place comes first
         return
     click.echo(f"{symbol('error')} {clean(error.message)}", err=True)
     if error.hint:

@@ -60,6 +60,7 @@ def _look(site: wiring.Site, view: dict[str, Any]) -> None:
     """Add what only the operating system knows: who is alive now, and what is uncommitted."""
     at_work = wiring.supervised(site)
     view["run"]["supervisor"] = "at work" if at_work else "none"
+    view["run"]["supervisor_pid"] = wiring.supervisor_pid(site) if at_work else None
     alive = wiring.living_processes(site, [ws["process"] for ws in view["workstreams"] if ws["process"]])
     for ws in view["workstreams"]:
         ws["alive"] = ws["process"] in alive if ws["process"] else None
