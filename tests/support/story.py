@@ -165,6 +165,8 @@ class World:
                 return [self._merged(effect)]
             case f.RunCheck(workstream=name, process=process, check=check):
                 return [e.CommandStarted(workstream=name, process=process, purpose="check", command=check.run)]
+            case f.Publish(commit=commit, order=order):
+                return [e.IntegrationPublished(commit=commit, order=order)]
             case f.Advance():
                 return [self._advanced(effect)]
             case _:

@@ -107,12 +107,20 @@ class RunCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """Move the integration branch to a commit whose tree passed, by compare-and-swap, and publish it."""
+    """Move the integration branch in the vault to a commit whose tree passed, by compare-and-swap."""
 
     workstream: WorkstreamId | None
     head: CommitId | None
     commit: CommitId
     onto: CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Show the integration head in the user's repository; beside the train, so several steps may become one."""
+
+    commit: CommitId
+    order: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +161,7 @@ Effect = (
     | Merge
     | RunCheck
     | Advance
+    | Publish
     | PrepareLanding
     | Land
     | CleanWorktree
@@ -181,6 +190,8 @@ def effect_key(effect: Effect) -> str:
             return f"merge:{workstream}:{head}:{onto}"
         case Advance(commit=commit):
             return f"advance:{commit}"
+        case Publish():
+            return "publish:integration"
         case PrepareLanding(integration=integration):
             return f"landing:{integration}"
         case Land(commit=commit, expected=expected):

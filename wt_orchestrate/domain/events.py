@@ -463,6 +463,14 @@ class IntegrationAdvanced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationPublished:
+    """The user's repository shows this integration head on its branch of that name; `order` is the event that made it."""
+
+    commit: CommitId
+    order: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationMoved:
     """Somebody else moved the integration branch: the candidate is void."""
 
@@ -585,6 +593,7 @@ Event = (
     | Verified
     | Integrated
     | IntegrationAdvanced
+    | IntegrationPublished
     | IntegrationMoved
     | LandingPrepared
     | Landed

@@ -92,7 +92,13 @@ def _moved(before: WorkstreamState, after: WorkstreamState, at: float) -> Workst
 def _fold_run(state: RunState, record: e.Record) -> RunState:
     match record.event:
         case e.BaseVaulted(base=base):
-            return replace(state, integration=base)
+            return replace(
+                state,
+                integration=base,
+                integration_order=record.number,
+                published=base,
+                published_order=record.number,
+            )
         case e.EffectIntended(key=key, pins=pins):
             return _intended(state, key, pins, record.at)
         case e.EffectConcluded(key=key):
@@ -122,9 +128,13 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
                 ),
             )
         case e.IntegrationMoved(found=found):
-            return replace(state, candidate=None, integration=found or state.integration)
+            return replace(
+                state, candidate=None, integration=found or state.integration, integration_order=record.number
+            )
         case e.IntegrationAdvanced(commit=commit):
-            return replace(state, integration=commit)
+            return replace(state, integration=commit, integration_order=record.number)
+        case e.IntegrationPublished(commit=commit, order=order):
+            return replace(state, published=commit, published_order=order)
         case (
             e.WorkstreamFailed(workstream=name)
             | e.WorkstreamEscalated(workstream=name)
@@ -133,8 +143,9 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
         ) if state.candidate is not None and state.candidate.workstream == name:
             return replace(state, candidate=None)
         case e.Integrated(commit=commit):
-            candidate = None if commit is not None else state.candidate
-            return replace(state, candidate=candidate, integration=commit or state.integration)
+            if commit is None:
+                return state
+            return replace(state, candidate=None, integration=commit, integration_order=record.number)
         case e.RunStopped() | e.RunFinished() | e.StopRequested() | e.ResumeRequested() | e.ContinueRequested():
             return _phase(state, record)
         case e.AnswerRequested() | e.LandRequested():
@@ -241,7 +252,17 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
             landing = replace(landing, expected=prepared.expected, commit=prepared.commit, tries=landing.tries + 1)
             return replace(state, landing=landing, candidate=candidate)
         case e.Landed(commit=commit, workstreams=names):
-            state = replace(state, landing=None, candidate=None, landed=commit, landed_at=record.at, integration=commit)
+            state = replace(
+                state,
+                landing=None,
+                candidate=None,
+                landed=commit,
+                landed_at=record.at,
+                integration=commit,
+                integration_order=record.number,
+                published=commit,
+                published_order=record.number,
+            )
             for name in names:
                 before = state.workstreams[name]
                 state = _with(state, _moved(before, replace(before, stage=Stage.LANDED), record.at))

@@ -212,7 +212,15 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.Verified():
             return replace(ws, stage=Stage.VERIFIED)
         case e.Integrated(commit=commit):
-            return replace(ws, stage=Stage.INTEGRATED, integrated_as=commit, integrated_at=at, reason="", hint="")
+            return replace(
+                ws,
+                stage=Stage.INTEGRATED,
+                integrated_as=commit,
+                integrated_order=record.number if commit is not None else 0,
+                integrated_at=at,
+                reason="",
+                hint="",
+            )
         case e.IntegrationMoved():
             return replace(ws, stage=Stage.VERIFYING, checks=())
         case e.RetryDecided() as retry:

@@ -14,6 +14,7 @@ from wt_orchestrate.domain.effects import (
     AnswerAsk,
     CleanWorktree,
     Effect,
+    Publish,
     RestoreWorktree,
     StopAttempt,
     StopCommand,
@@ -125,6 +126,8 @@ def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...
     kind, _, rest = key.partition(":")
     if kind == "vault" and state.phase is not Phase.STOPPED:
         return (e.RunStopped(reason=failure.reason),)
+    if kind == "publish" and state.phase is not Phase.STOPPED:
+        return (e.RunStopped(reason=f"the integration branch cannot be shown: {failure.reason}"),)
     if kind in {"landing", "land"} and state.landing is not None:
         commands = (failure.hint,) if failure.hint else ()
         return (e.LandRefused(reason=failure.reason, code=ExitCode.CONFLICT, commands=commands),)
@@ -157,7 +160,7 @@ def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:
         return ()
     if state.phase is Phase.STOPPING:
         return (e.RunStopped(reason=state.reason or "stopped on request"),)
-    if state.phase is not Phase.RUNNING or state.integration is None:
+    if state.phase is not Phase.RUNNING or state.integration is None or state.published != state.integration:
         return ()
     if any(ws.stage not in ENDED and not held_by(state, ws) for ws in streams):
         return ()
@@ -171,6 +174,8 @@ def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:
 def _base(state: RunState) -> tuple[Effect, ...]:
     if state.integration is None and state.phase is Phase.RUNNING:
         return (VaultBase(base=state.base),)
+    if state.integration is not None and state.published != state.integration:
+        return (Publish(commit=state.integration, order=state.integration_order),)
     return ()
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 from wt_orchestrate.domain.brief import brief, resumed_brief
 from wt_orchestrate.domain.effects import CreateWorktree, Effect, RunSetup, StartAttempt
 from wt_orchestrate.domain.graph import dependents, needs_of
-from wt_orchestrate.domain.ids import ProcessId, WorkstreamId, attempt_id
+from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.plan import AgentType, Plan, seconds
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import (
@@ -66,8 +66,9 @@ def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId,
 
 
 def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
-    """The needs of a workstream that are not integrated yet."""
-    return tuple(name for name in needs_of(state.plan, workstream.id) if state.workstreams[name].stage not in DONE)
+    """The needs of a workstream that are not integrated, or not yet shown in the user's repository."""
+    needs = (state.workstreams[name] for name in needs_of(state.plan, workstream.id))
+    return tuple(need.id for need in needs if need.stage not in DONE or need.integrated_order > state.published_order)
 
 
 def _chain(plan: Plan) -> Mapping[str, int]:
@@ -112,19 +113,19 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         )
     if workstream.retry is not None and now < workstream.retry.not_before:
         return None
+    if workstream.retry is not None and state.published != state.integration:
+        return None  # it may be told to merge the integration branch: it must find the one that is meant
     return _attempt(state, workstream)
 
 
 def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
-    assert state.integration is not None and workstream.branch is not None
+    assert state.published is not None and workstream.branch is not None
     pinned = state.pins.get(f"worktree:{workstream.id}", {})
-    base = pinned.get("base", state.integration)
+    base = pinned.get("base", state.published)
     path = pinned.get("path") or state.settings.worktrees.replace("{run}", state.id).replace(
         "{workstream}", workstream.id
     )
-    return CreateWorktree(
-        workstream=workstream.id, path=path, branch=workstream.branch, base=type(state.integration)(base)
-    )
+    return CreateWorktree(workstream=workstream.id, path=path, branch=workstream.branch, base=CommitId(base))
 
 
 def _attempt(state: RunState, workstream: WorkstreamState) -> Effect | None:

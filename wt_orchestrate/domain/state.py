@@ -219,6 +219,8 @@ class WorkstreamState:
     answer: str | None = None
     stopping: bool = False
     integrated_as: CommitId | None = None
+    integrated_order: int = 0
+    """The event that integrated its commits; 0 where there were none."""
     started_at: float | None = None
     integrated_at: float | None = None
     removed: bool = False
@@ -283,6 +285,11 @@ class RunState:
     reason: str = ""
     ended_at: float | None = None
     integration: CommitId | None = None
+    integration_order: int = 0
+    """The event that made it the integration head."""
+    published: CommitId | None = None
+    """The integration head that the user's repository shows."""
+    published_order: int = 0
     workstreams: Mapping[WorkstreamId, WorkstreamState] = field(default_factory=dict)
     open: frozenset[str] = frozenset()
     """Keys of effects intended and not concluded."""

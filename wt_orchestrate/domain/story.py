@@ -160,6 +160,8 @@ def _verdict(event: e.Event) -> Told:
             return Weight.GOOD, f"integrated as {str(commit)[:10]}"
         case e.IntegrationMoved():
             return Weight.WARNING, "the integration branch had moved; merging again"
+        case e.IntegrationPublished(commit=commit):
+            return Weight.DETAIL, f"the integration branch shows {commit[:10]}"
         case e.IntegrationAdvanced(commit=commit):
             return Weight.DETAIL, f"the integration branch took in the target, as {commit[:10]}"
         case _:

@@ -20,7 +20,7 @@ from wt_orchestrate.domain.verdict import Evidence, findings
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.tidying import clean_worktree, restore_worktree
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref, pin_ref
-from wt_orchestrate.errors import AgentUnavailable, InvariantBroken
+from wt_orchestrate.errors import AgentUnavailable, InvariantBroken, WtError
 from wt_orchestrate.ports import AgentStart, Launch, Merge
 
 
@@ -51,6 +51,8 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
             return _run_check(effect, state, world)
         case f.Advance():
             return _advance(effect, state, world)
+        case f.Publish():
+            return _publish(effect, state, world)
         case f.PrepareLanding():
             return prepare_landing(effect, state, world)
         case f.Land():
@@ -290,20 +292,23 @@ def merge_message(state: RunState, ws: WorkstreamState) -> str:
 
 def _advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Event]:
     ref = integration_ref(state.id)
-    branch = integration_branch(state.id)
-    expected = world.repository.resolve(branch)
     if not world.vault.advance(ref, new=effect.commit, old=effect.onto):
         found = world.vault.resolve(ref)
         taken_in = _taken_in(effect, state, world, found)
         if taken_in is None:
             return (e.IntegrationMoved(workstream=effect.workstream, found=found),)
         effect = replace(effect, commit=taken_in)
-    head = world.vault.resolve(ref)
-    assert head is not None
-    world.repository.publish(vault=world.vault.path(), branch=branch, new=head, expected=expected)
     if effect.workstream is None:
         return (e.IntegrationAdvanced(commit=effect.commit),)
     return (e.Integrated(workstream=effect.workstream, head=effect.head, onto=effect.onto, commit=effect.commit),)
+
+
+def _publish(effect: f.Publish, state: RunState, world: World) -> Sequence[e.Event]:
+    branch = integration_branch(state.id)
+    shown = world.repository.resolve(branch)
+    if not world.repository.publish(vault=world.vault.path(), branch=branch, new=effect.commit, expected=shown):
+        raise WtError(f"the branch {branch} was moved by somebody else", hint=f"leave {branch} alone, then wto resume")
+    return (e.IntegrationPublished(commit=effect.commit, order=effect.order),)
 
 
 def _taken_in(effect: f.Advance, state: RunState, world: World, found: CommitId | None) -> CommitId | None:
