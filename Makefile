@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto-tests-$$(id -u); else echo $${TMPDIR:-/tmp}/wto-tests-$$(id -u); fi)
 WORKERS ?= 2
 
-.PHONY: venv demo test lint bench format types imports unit integration e2e clients schema build clean
+.PHONY: venv demo test lint bench format types imports unit integration e2e clients schema reference build clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -56,6 +56,9 @@ format: $(VENV)/.dev
 schema: $(VENV)/.dev
 	$(BIN)/wto plan schema > templates/plan.schema.json
 	$(BIN)/wto plan schema --settings > templates/config.schema.json
+
+reference: $(VENV)/.dev
+	$(BIN)/python -m tools.reference
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m compileall -q wt_orchestrate
