@@ -148,6 +148,27 @@ def test_a_conflict_goes_to_the_owning_agent_and_then_to_a_person(project: Proje
     assert project.repository.git("show", "wto/r1/integration:f.txt") == "first and second"
 
 
+def test_an_agent_that_drops_the_other_side_is_sent_back(project: Project) -> None:
+    """A conflict resolved by taking the own side whole is not accepted, though every check passes; one that keeps both is."""
+    project.repository.commit({"f.txt": "one\n"})
+    shown = 'git -C "$TEST_FOLDER/repository" show wto/r1/integration:f.txt'
+    slow = f"while ! {shown} 2>/dev/null | grep -q first; do sleep 0.05; done\n"
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {first: {brief: one way}, second: {brief: the other way}}\n",
+        {
+            "first": 'echo first > f.txt\ngit commit -qam "First"\n',
+            "second.1": slow + 'echo second > f.txt\ngit commit -qam "Second"\n',
+            "second.2": "git merge -q -X ours -m Merge wto/r1/integration\n",
+            "second.3": 'grep -q "kept only your side of f.txt" "$WTO_BRIEF"\n'
+            'echo "first and second" > f.txt\ngit commit -qam "Both"\n',
+        },
+    )
+    ended = project.wto("run", plan)
+    assert ended.code == 0, ended.out
+    assert project.repository.git("show", "wto/r1/integration:f.txt") == "first and second"
+    assert [ws["attempts"] for ws in project.status()["workstreams"]] == [1, 3]
+
+
 def test_research_ends_with_findings_and_no_commits(project: Project) -> None:
     """A research workstream is integrated with its handoff alone, which the brief of what needs it quotes."""
     plan = project.plan(

@@ -81,6 +81,7 @@ def _continued(ws: WorkstreamState) -> WorkstreamState:
         hint="",
         commands=(),
         stopping=False,
+        by_person=True,
     )
     if ws.worktree is None:
         return replace(ws, stage=Stage.QUEUED)
@@ -184,7 +185,15 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     match record.event:
         case e.ClaimMade():
             return _judged(
-                replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, accepted=None, findings=(), failed_check=None)
+                replace(
+                    ws,
+                    stage=Stage.CLAIMED,
+                    claims=ws.claims + 1,
+                    accepted=None,
+                    findings=(),
+                    failed_check=None,
+                    by_person=False,
+                )
             )
         case e.ClaimAccepted() as accepted:
             return replace(
@@ -203,8 +212,8 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             )
         case e.ClaimRejected(findings=findings):
             return replace(ws, findings=findings, rejections=ws.rejections + 1)
-        case e.MergeConflicted(paths=paths, onto=onto):
-            return replace(ws, conflict=paths, conflict_onto=onto, conflicts=ws.conflicts + 1)
+        case e.MergeConflicted(paths=paths, onto=onto, head=head):
+            return replace(ws, conflict=paths, conflict_onto=onto, conflict_head=head, conflicts=ws.conflicts + 1)
         case e.ProofFailed(lost=lost):
             return replace(ws, findings=tuple(f"the merge lost {path}" for path in lost))
         case e.CheckFinished() as check:

@@ -207,6 +207,10 @@ class WorkstreamState:
     findings: tuple[str, ...] = ()
     conflict: tuple[str, ...] = ()
     conflict_onto: CommitId | None = None
+    conflict_head: CommitId | None = None
+    """Its own head in the last conflict: what it held before anybody resolved it."""
+    by_person: bool = False
+    """A person put the claim that is being looked at."""
     failed_check: CheckResult | None = None
     checks: tuple[CheckResult, ...] = ()
     rejections: int = 0

@@ -63,7 +63,7 @@ def _conclude(state: RunState, ws: WorkstreamState, now: float) -> e.Event | Non
     if ws.stage is Stage.VERIFYING and ws.failed_check is not None:
         return _judge_check(state, ws, ws.failed_check.command)
     if ws.stage is Stage.VERIFYING and ws.findings:
-        return e.WorkstreamEscalated(workstream=ws.id, reason="; ".join(ws.findings))
+        return e.WorkstreamEscalated(workstream=ws.id, reason="; ".join(ws.findings), commands=_by_hand(state, ws))
     if ws.stage is Stage.PREPARING:
         return _judge_preparation(state, ws)
     return None
@@ -206,6 +206,8 @@ class Evidence:
     dirty: tuple[str, ...]
     handoff: Handoff | None
     missing_branch: bool = False
+    dropped: tuple[str, ...] = ()
+    """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
 
 
 def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) -> tuple[str, ...]:
@@ -219,6 +221,11 @@ def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) ->
         found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")
     if evidence.dirty:
         found.append(f"the worktree has uncommitted changes: {_some(evidence.dirty)}; commit or remove them")
+    if evidence.dropped and not ws.by_person:
+        found.append(
+            f"your merge kept only your side of {_some(evidence.dropped)}, and the other side's work there is gone; "
+            "bring it back so that both intents hold"
+        )
     outside = out_of_scope(ws.spec.scope, evidence.paths)
     if outside:
         found.append(f"changed outside the scope ({', '.join(ws.spec.scope)}): {_some(outside)}; undo these changes")
@@ -261,12 +268,17 @@ def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event:
     return e.WorkstreamEscalated(
         workstream=ws.id,
         reason=f"it conflicts{with_whom} in {_some(ws.conflict)}, and its agent could not resolve it",
-        commands=(
-            f"cd {ws.worktree}",
-            f"git merge {branch}",
-            "resolve the conflicts, then git add and git commit",
-            f"wto continue {ws.id}",
-        ),
+        commands=_by_hand(state, ws),
+    )
+
+
+def _by_hand(state: RunState, ws: WorkstreamState) -> tuple[str, ...]:
+    """How a person resolves what no agent could."""
+    return (
+        f"cd {ws.worktree}",
+        f"git merge {integration_branch(state.id)}",
+        "resolve the conflicts, then git add and git commit",
+        f"wto continue {ws.id}",
     )
 
 

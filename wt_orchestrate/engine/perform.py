@@ -225,6 +225,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
         dirty=dirty,
         handoff=ws.handoff,
         missing_branch=head is None,
+        dropped=_dropped(ws, head, world) if head else (),
     )
     attempt = last_attempt(ws)
     needs_handoff = attempt is not None and attempt.agent_type is AgentType.CLAUDE_CODE
@@ -244,6 +245,19 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             protected=tuple(path for path in paths if scope_matches(state.settings.protected, path)),
         ),
     )
+
+
+def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
+    """After a conflict was resolved in the worktree: paths the other side changed that are now as if it had not."""
+    onto, own = ws.conflict_onto, ws.conflict_head
+    if onto is None or own is None or not world.vault.is_ancestor(onto, head):
+        return ()
+    theirs = [change.path for change in world.vault.changes(base=own, head=onto)]
+    return tuple(path for path in theirs if _same(world, path, head, own) and not _same(world, path, head, onto))
+
+
+def _same(world: World, path: str, one: CommitId, other: CommitId) -> bool:
+    return world.vault.blob(one, path) == world.vault.blob(other, path)
 
 
 def _merge(effect: f.Merge, state: RunState, world: World) -> Sequence[e.Event]:
