@@ -11,7 +11,6 @@ import click
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.following import (
     display,
-    event_line,
     exit_code_of,
     follow,
 )
@@ -122,7 +121,8 @@ def _leave(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
 def supervise(start: str, name: str) -> None:
     """Turn a run without a terminal (what --detach leaves behind)."""
     site = wiring.find_site(start)
-    follow(site, RunId(name), show=lambda record: click.echo(event_line(record, details=True) or "", nl=True))
+    with display(site, RunId(name), as_json=False, details=True) as show:
+        follow(site, RunId(name), show=show)
 
 
 @click.command()
@@ -157,7 +157,7 @@ def stop(start: str, workstream: str | None, run_name: str | None) -> None:
     if workstream is None and quiet(state):
         click.echo(f"{symbol('nothing')} Run {state.id} is {state.phase} already")
         return
-    number = requests.ask_stop(log, wiring.clock(), state, workstream)
+    requests.ask_stop(log, wiring.clock(), state, workstream)
     log.close()
 
     def stopped(now: RunState) -> bool:
@@ -168,7 +168,7 @@ def stop(start: str, workstream: str | None, run_name: str | None) -> None:
     with display(site, state.id, as_json=False) as show:
         follow(site, state.id, show=show, until=stopped)
     what = workstream or f"run {state.id}"
-    click.echo(f"{symbol('done')} Stopped {what} (request {number})\n  {symbol('hint')} To go on, run wto resume")
+    click.echo(f"{symbol('done')} Stopped {what}\n  {symbol('hint')} To go on, run wto resume")
 
 
 @click.command(name="continue")

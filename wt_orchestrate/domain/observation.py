@@ -16,6 +16,9 @@ from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, Workstream
 from wt_orchestrate.domain.plan import Check
 from wt_orchestrate.domain.state import Attempt, Command, RunState, WorkstreamState, live_attempt
 
+_JUDGED_NOTHING = frozenset({4, 5})
+"""pytest's words for a wrong call and for no test at all; unittest ends with 5, too, where it found none (Python 3.12)."""
+
 
 class EndKind(StrEnum):
     EXITED = "exited"
@@ -150,8 +153,7 @@ def _command_ended(state: RunState, command: Command, end: ProcessEnd) -> e.Even
 
 
 def check_outcome(check: Check, end: ProcessEnd) -> e.CheckOutcome:
-    """What a check's end says. 126 and 127 are the shell's own words for a command it cannot run; pytest and unittest
-    end with 5 when they ran no test."""
+    """What a check's end says. 126 and 127 are the shell's own words for a command it cannot run."""
     if end.kind is EndKind.LOST or end.cause == "stopped":
         return e.CheckOutcome.LOST
     if end.cause == "deadline":
@@ -160,7 +162,7 @@ def check_outcome(check: Check, end: ProcessEnd) -> e.CheckOutcome:
         return e.CheckOutcome.PASSED
     if end.exit_code in {126, 127} or end.cause == "unstartable":
         return e.CheckOutcome.BROKEN
-    if end.exit_code == 5 and ("pytest" in check.run or "unittest" in check.run):
+    if end.exit_code in _JUDGED_NOTHING and ("pytest" in check.run or "unittest" in check.run):
         return e.CheckOutcome.BROKEN
     return e.CheckOutcome.FAILED
 
