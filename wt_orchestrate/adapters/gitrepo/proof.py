@@ -157,6 +157,8 @@ def _renamed(
             continue
         source_ours = now.ours if old in ours_moved else was.ours
         source_theirs = now.theirs if old in theirs_moved else was.theirs
+        if NOTHING in (source_ours, source_theirs):
+            continue  # moved by one side and deleted by the other: only the side's own words, path by path, explain that
         by_path[new] = Lane(new, was.base, source_ours, source_theirs, now.merge)
         by_path[old] = Lane(old, NOTHING, NOTHING, NOTHING, was.merge)
     return list(by_path.values())
