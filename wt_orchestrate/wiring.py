@@ -491,6 +491,6 @@ def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[st
 
 def living_processes(site: Site, names: Iterable[str]) -> frozenset[str]:
     """Those of these kept processes whose keeper is alive: it holds its lock."""
-    from wt_orchestrate.adapters.store.locks import held
+    from wt_orchestrate.adapters.executor.liveness import keeper_lives
 
-    return frozenset(name for name in names if held(site.path(f"processes/{name}/keeper.lock")))
+    return frozenset(name for name in names if keeper_lives(site.path(f"processes/{name}")))

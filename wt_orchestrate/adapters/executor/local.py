@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from wt_orchestrate.adapters.executor import keeper as keeper_script
+from wt_orchestrate.adapters.executor.liveness import keeper_lives
 from wt_orchestrate.adapters.executor.output import read_lines, read_tail
 from wt_orchestrate.adapters.executor.sweeping import kill_exactly, sweep
 from wt_orchestrate.domain.ids import ProcessId
@@ -74,7 +75,7 @@ class LocalExecutor:
         self._reap(process)
         # In this order: a keeper takes its lock, writes `started`, writes exit.json, lets go of the lock.
         started = _load(f"{folder}/started")
-        alive = _held(f"{folder}/keeper.lock")
+        alive = keeper_lives(folder)
         ended = _load(f"{folder}/exit.json")
         if ended:
             state = ProcessState.EXITED
@@ -86,7 +87,7 @@ class LocalExecutor:
 
     def alive(self, process: ProcessId) -> bool:
         """Whether its keeper holds its lock."""
-        return _held(f"{self._path(process)}/keeper.lock")
+        return keeper_lives(self._path(process))
 
     def stop(self, process: ProcessId) -> None:
         """Ask its keeper to end it; returns at once. The wish is durable, and one that comes early ends it at its start."""
@@ -274,21 +275,6 @@ def _locked(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _held(path: str) -> bool:
-    """Whether somebody holds the lock; it is shared for an instant to see, which a starting keeper bears."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _load(path: str) -> dict[str, Any] | None:

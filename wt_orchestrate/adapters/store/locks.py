@@ -7,21 +7,6 @@ import os
 from types import TracebackType
 
 
-def held(path: str) -> bool:
-    """Whether some process holds the lock; False when there is no such file. The lock is taken for an instant to see."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 class FileLock:
     """An exclusive lock on a file. `take` answers whether it was free; the file's text is for people only."""
 
