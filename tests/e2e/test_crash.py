@@ -197,14 +197,14 @@ def test_D5_what_was_logged_survives_many_kills(project: Project) -> None:
         dict.fromkeys(names, "sleep 0.3\n" + COMMIT),
     )
     child = project.start("run", plan)
-    for pause in (0.35, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7):
+    wait_until(lambda: project.wto("status").code == 0, what="the run having begun")
+    for pause in (0.1, 0.3, 0.45, 0.5, 0.55, 0.6, 0.7):
         try:
             child.wait(timeout=pause)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-        if (project.folder / "state").exists() and project.wto("status").code == 0:
-            child = project.start("resume")
+        child = project.start("resume")
     if child.wait(timeout=60) != 0:
         assert project.wto("resume").code == 0
     assert set(project.stages().values()) == {"integrated"}
