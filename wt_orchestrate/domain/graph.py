@@ -203,7 +203,7 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
                 hint="remove one of them",
             )
         )
-    elif not found:
+    elif all(problem.warning for problem in found):
         found += _overlaps(plan)
     return tuple(found)
 
@@ -282,6 +282,9 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
             yield Problem(place=(*place, "needs", number), message=f"{need!r} is needed twice", hint="remove one")
     if stream.stage and stream.stage not in plan.stages:
         yield _unknown((*place, "stage"), "stage", stream.stage, plan.stages)
+    if stream.expands:
+        message = "expands is not acted on yet: the workstreams a handoff proposes are not added"
+        yield Problem(place=(*place, "expands"), message=message, hint="add them in a further run", warning=True)
     if stream.retries is not None and stream.retries < 0:
         yield Problem(place=(*place, "retries"), message="retries cannot be negative", hint="write 0 for none")
     if stream.idle is not None:
