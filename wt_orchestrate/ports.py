@@ -55,8 +55,8 @@ class RunLine:
 class Log(Protocol):
     """The event log of one repository. Whoever appends facts holds the supervisor's lock; anybody may read and ask."""
 
-    def begin(self, event: RunStarted, *, actor: Actor, now: float) -> Record:
-        """Append the first event of a new run, whose id is chosen here; durable on return."""
+    def begin(self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str]) -> Record:
+        """Append the first event of a new run, whose id is chosen here, with its first view; durable on return."""
 
     def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
         """Append records of one run, mark requests as taken and replace the run's view: one transaction, durable on

@@ -187,6 +187,8 @@ def agent_version(spec: AgentSpec) -> AgentVersion:
 def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, path: str, land: bool) -> RunId:
     """Write down a new run of this plan. Raises Refused when the repository or its target cannot carry one."""
     from wt_orchestrate.domain.events import Actor, RunStarted
+    from wt_orchestrate.domain.fold import fold
+    from wt_orchestrate.domain.view import render_view
 
     repo = repository(site)
     facts = repo.facts()
@@ -208,7 +210,9 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
         land=land,
         boot=clock().boot(),
     )
-    return log.begin(started, actor=Actor.PERSON, now=clock().now()).run
+    return log.begin(
+        started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record))
+    ).run
 
 
 def _target(facts: RepositoryFacts, wanted: str | None) -> Branch:
@@ -464,7 +468,7 @@ def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[st
     return [asdict(file) for file in parse_diff(vault(site).diff(base=base, head=head))]
 
 
-def stored_view(site: Site, run: str | None) -> tuple[str, str | None] | None:
+def stored_view(site: Site, run: str | None) -> tuple[str, str] | None:
     """The id of a run (the newest by default) and its view as JSON text; None when there is no such run."""
     from wt_orchestrate.adapters.store.views import read_view
 

@@ -35,8 +35,8 @@ def status(start: str, workstream: str | None, run_name: str | None, dirty: bool
             "there is no run in this repository yet" if run_name is None else f"there is no run {run_name}",
             hint="wto run plan.yaml",
         )
-    name, text = found
-    view = json.loads(text) if text else _not_begun(name)
+    _, text = found
+    view = json.loads(text)
     _look(site, view)
     if dirty:
         _look_inside(site, view)
@@ -48,12 +48,6 @@ def status(start: str, workstream: str | None, run_name: str | None, dirty: bool
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         for line in (*_warnings(view), *status_lines(view, now=time.time(), width=width)):
             click.echo(line)
-
-
-def _not_begun(name: str) -> dict[str, Any]:
-    run = {"id": name, "phase": "running", "reason": "", "cost_usd": 0.0, "budget_usd": None, "wall": "none"}
-    run["integration"] = f"wto/{name}/integration"
-    return {"schema": "wto.status/1", "at": time.time(), "number": 0, "run": run, "workstreams": [], "next": []}
 
 
 def _look(site: wiring.Site, view: dict[str, Any]) -> None:

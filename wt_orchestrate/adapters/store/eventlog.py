@@ -7,7 +7,7 @@ of a row is the name of its event's class; unknown fields in a body are ignored,
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import get_args
 
@@ -36,13 +36,14 @@ class SqliteLog:
         except sqlite3.Error as error:
             raise StoreUnreadable(f"{path} cannot be read: {error}", hint="wto doctor") from error
 
-    def begin(self, event: RunStarted, *, actor: Actor, now: float) -> Record:
+    def begin(self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str]) -> Record:
         """Append the first event of a new run, whose id is chosen here."""
         with self._writing() as connection:
             cursor = connection.execute("INSERT INTO runs (started_at, goal) VALUES (?, ?)", (now, event.plan.goal))
             run = RunId(f"r{cursor.lastrowid}")
             record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
             self._insert(record)
+            self._show(record, view(record))
         return record
 
     def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 
 
-def read_view(path: str, run: str | None) -> tuple[str, str | None] | None:
+def read_view(path: str, run: str | None) -> tuple[str, str] | None:
     """The run's id (the newest by default) and its view as JSON text; None when there is no such run."""
     if not os.path.exists(path):
         return None
@@ -20,10 +20,8 @@ def read_view(path: str, run: str | None) -> tuple[str, str | None] | None:
             if row is None or row[0] is None:
                 return None
             run = f"r{row[0]}"
-        found = connection.execute(
-            "SELECT (SELECT body FROM views WHERE run = ?) FROM runs WHERE 'r' || number = ?", (run, run)
-        ).fetchone()
-        return None if found is None else (run, found[0])
+        found = connection.execute("SELECT body FROM views WHERE run = ?", (run,)).fetchone()
+        return None if found is None else (run, str(found[0]))
     finally:
         connection.close()
 

@@ -1,0 +1,113 @@
+"""The event log in SQLite."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from wt_orchestrate.adapters.store.eventlog import SqliteLog
+from wt_orchestrate.adapters.store.locks import FileLock
+from wt_orchestrate.adapters.store.views import read_view
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
+from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.errors import StoreUnreadable
+
+BASE = CommitId("0" * 40)
+STARTED = e.RunStarted(
+    plan=Plan(goal="g", workstreams={"w": Workstream(brief="x", scope=("src/**",))}),
+    settings=Settings(),
+    plan_path="p",
+    target=Branch("main"),
+    base=BASE,
+    seed="s",
+    repository="/r",
+)
+
+
+def _log(tmp_path: Path) -> SqliteLog:
+    return SqliteLog(str(tmp_path / "log.db"))
+
+
+def _record(number: int, event: e.Event) -> e.Record:
+    return e.Record(number=number, at=2.0, actor=e.Actor.AGENT, run=RunId("r1"), cause="c", event=event)
+
+
+def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
+    """Nested values, enums and missing values survive the log; other runs' events do not mix in."""
+    log = _log(tmp_path)
+    first = log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: f'"{record.run}"')
+    seen = e.CommitsSeen(
+        workstream=WorkstreamId("w"),
+        head=BASE,
+        count=1,
+        commits=(e.CommitLine(id=BASE, author="Ü", at=1.5, subject="s", paths=("a\nb",)),),
+    )
+    records = [_record(2, seen), _record(3, e.BaseVaulted(base=BASE))]
+    log.append(records, view="{}")
+    other = log.begin(STARTED, actor=e.Actor.PERSON, now=3.0, view=lambda record: "2")
+    assert (first.run, other.run, other.number) == ("r1", "r2", 4)
+    assert log.read(RunId("r1")) == [first, *records]
+    assert log.read(RunId("r1"), after=2) == records[1:]
+    assert [line.id for line in log.runs()] == ["r1", "r2"]
+    assert read_view(str(tmp_path / "log.db"), "r1") == ("r1", "{}")
+    assert read_view(str(tmp_path / "log.db"), None) == ("r2", "2")
+    assert read_view(str(tmp_path / "log.db"), "r9") is None
+    assert read_view(str(tmp_path / "none.db"), None) is None
+    log.close()
+
+
+def test_A1_a_turn_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A second writer is noticed by the numbers, and nothing of the turn is kept."""
+    log = _log(tmp_path)
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}")
+    with pytest.raises(StoreUnreadable, match="cannot be written"):
+        log.append([_record(2, e.BaseVaulted(base=BASE)), _record(1, e.BaseVaulted(base=BASE))], view="new")
+    assert log.last_number() == 1
+    assert log.view(RunId("r1")) == "{}"
+    log.close()
+
+
+def test_requests_wait_until_they_are_taken(tmp_path: Path) -> None:
+    """A request is there for whoever supervises next, in order, once; the bell tells that one came."""
+    log = _log(tmp_path)
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}")
+    numbers = [log.ask(RunId("r1"), request, now=2.0) for request in (e.StopRequested(), e.ResumeRequested())]
+    assert os.path.exists(log.bell())
+    assert [asked.request for asked in log.asked(RunId("r1"))] == [e.StopRequested(), e.ResumeRequested()]
+    log.append([_record(2, e.StopRequested())], taken=numbers[:1])
+    assert [asked.number for asked in log.asked(RunId("r1"))] == numbers[1:]
+    log.close()
+
+
+def test_R4_a_newer_log_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """An older release does not touch what a newer one wrote, and says which is needed."""
+    _log(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "log.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = (tmp_path / "log.db").read_bytes()
+    with pytest.raises(StoreUnreadable, match="written by a newer wt-orchestrate"):
+        _log(tmp_path)
+    assert (tmp_path / "log.db").read_bytes() == before
+
+
+def test_what_is_no_log_is_said_to_be_unreadable(tmp_path: Path) -> None:
+    """A damaged file is an error for people."""
+    (tmp_path / "log.db").write_bytes(b"this is no database, and long enough to be looked at" * 10)
+    with pytest.raises(StoreUnreadable, match="cannot be read"):
+        _log(tmp_path)
+
+
+def test_P7_the_lock_has_one_holder_and_names_it(tmp_path: Path) -> None:
+    """A second taker is told no; when the first lets go it may."""
+    one, other = FileLock(str(tmp_path / "lock")), FileLock(str(tmp_path / "lock"))
+    assert one.take() and not other.take()
+    assert other.holder() == str(os.getpid())
+    one.free()
+    assert other.take()
+    other.free()
