@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
     NEEDS_PERSON = 8
     BUSY = 9
     STALE = 10
+    PARTIAL = 11
+    """Some workstreams are integrated, others are not and will not be without a person."""
     BUG = 70
     TIMED_OUT = 124
     INTERRUPTED = 130

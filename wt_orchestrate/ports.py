@@ -210,6 +210,10 @@ class AgentStart:
     variables: Mapping[str, str]
     """WTO_RUN, WTO_WORKSTREAM, WTO_ATTEMPT and whatever else it is told by environment."""
     budget_usd: float | None = None
+    turns: int | None = None
+    """How many turns of the model it may take."""
+    account: str = ""
+    """Whose environment it gets; empty for the user's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +245,13 @@ class Agent(Protocol):
 
     def message(self, *, message: str, text: str) -> str | None:
         """The line that gives a running agent a message; None when it takes none."""
+
+    def receipt(self, message: str) -> str:
+        """What `MessageTaken` tells when the message of this id was taken; the first one has the process's id. Empty
+        when it takes none."""
+
+    def interrupt(self, *, request: str) -> str | None:
+        """The line that ends the running turn and leaves the process waiting; None when it cannot be interrupted."""
 
     def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
         """The line that answers a permission question."""

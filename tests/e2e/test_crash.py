@@ -79,20 +79,26 @@ def test_a_killed_keeper_is_noticed_and_its_agent_does_not_live_on(project: Proj
     assert project.status()["workstreams"][0]["attempts"] == 2
 
 
-def test_a_killed_agent_is_started_once_more(project: Project) -> None:
-    """kill -9 of an agent: one more attempt is made and told what happened; a second death fails the workstream."""
+def test_a_killed_agent_is_started_again_and_not_for_ever(project: Project) -> None:
+    """kill -9 of an agent: another attempt is made and told what happened; when the ladder is used up the workstream fails,
+    with what was tried, and the run ends with a code that tells a part from the whole."""
     plan = project.plan(
-        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x}, twice: {brief: x}}\n",
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x}, always: {brief: x}}\n",
         {
             "once.1": "kill -9 $$",
             "once.2": 'grep -q "killed by signal 9" "$WTO_BRIEF"\n' + COMMIT,
-            "twice": "kill -9 $$",
+            "always": "kill -9 $$",
         },
     )
-    assert project.wto("run", plan).code == 1
+    assert project.wto("run", plan).code == 11
     status = {ws["id"]: ws for ws in project.status()["workstreams"]}
     assert (status["once"]["stage"], status["once"]["attempts"]) == ("integrated", 2)
-    assert (status["twice"]["stage"], status["twice"]["attempts"]) == ("failed", 2)
+    assert (status["always"]["stage"], status["always"]["attempts"]) == ("failed", 3)
+    assert status["always"]["tried"] == [
+        "attempt 1 (first) was killed by signal 9",
+        "attempt 2 (crash) was killed by signal 9",
+        "attempt 3 (crash) was killed by signal 9",
+    ]
 
 
 def test_P2_stop_leaves_no_process_and_loses_nothing(project: Project) -> None:

@@ -137,7 +137,7 @@ def test_D1_clean_removes_only_what_is_integrated_and_restore_brings_it_back(pro
         "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}, bad: {brief: x}}\n",
         {"a": COMMIT, "bad": COMMIT + "exit 1\n"},
     )
-    assert project.wto("run", plan).code == 1
+    assert project.wto("run", plan).code == 11
     tip = project.repository.head("wto/r1/a")
     cleaned = project.wto("clean")
     assert cleaned.code == 0, cleaned.err

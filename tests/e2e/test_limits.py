@@ -7,17 +7,22 @@ import json
 from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project
 
 
-def test_P5_an_idle_agent_is_ended_and_tried_once_more(project: Project) -> None:
-    """No sign of progress within `idle` ends the attempt; the next one is told why, and a second such end is a failure."""
+def test_P5_an_idle_agent_is_ended_and_tried_again_then_a_person_is_asked(project: Project) -> None:
+    """No sign of progress within `idle` ends the attempt; the next one is told why; after the ladder a person is asked."""
     plan = project.plan(
-        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x, idle: 1s}, twice: {brief: x, idle: 1s}}\n",
-        {"once.1": "sleep 60", "once.2": 'grep -q "no sign of progress" "$WTO_BRIEF"\n' + COMMIT, "twice": "sleep 60"},
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x, idle: 1s}, always: {brief: x, idle: 1s}}\n",
+        {"once.1": "sleep 60", "once.2": 'grep -q "no sign of progress" "$WTO_BRIEF"\n' + COMMIT, "always": "sleep 60"},
     )
-    assert project.wto("run", plan).code == 1
+    assert project.wto("run", plan).code == 8
     status = {ws["id"]: ws for ws in project.status()["workstreams"]}
     assert (status["once"]["stage"], status["once"]["attempts"]) == ("integrated", 2)
-    assert (status["twice"]["stage"], status["twice"]["attempts"]) == ("failed", 2)
-    assert "no sign of progress" in status["twice"]["reason"]
+    assert (status["always"]["stage"], status["always"]["attempts"]) == ("escalated", 3)
+    assert "no sign of progress" in status["always"]["reason"]
+    assert status["always"]["commands"] == [
+        'wto redirect always "..."',
+        "wto retry always --fresh",
+        "wto cancel always",
+    ]
 
 
 def test_P4_the_wall_limit_stops_the_run_and_says_so(project: Project) -> None:
@@ -46,7 +51,7 @@ def test_status_looks_into_worktrees_when_asked(project: Project) -> None:
     """`status --dirty` counts uncommitted paths, whatever bits the agent set in its own index."""
     script = COMMIT + "echo changed > README.md\ngit update-index --assume-unchanged README.md\ntouch new.txt\nexit 5\n"
     plan = project.plan(
-        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a.1": script, "a.2": "exit 5"}
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a.1": script, "a": "exit 5"}
     )
     assert project.wto("run", plan).code == 1
     seen = project.wto("status", "--dirty", "--json").json["workstreams"][0]

@@ -82,10 +82,10 @@ def test_a_failed_workstream_holds_only_what_needs_it(project: Project) -> None:
         {"bad": "exit 3", "good": COMMIT, "after": COMMIT},
     )
     ended = project.wto("run", plan)
-    assert ended.code == 1
+    assert ended.code == 11
     assert project.stages() == {"bad": "failed", "good": "integrated", "after": "held"}
     status = {ws["id"]: ws for ws in project.status()["workstreams"]}
-    assert status["bad"]["attempts"] == 2
+    assert status["bad"]["attempts"] == 3
     assert "exit code 3" in status["bad"]["reason"]
     assert status["after"]["held_by"] == ["bad"]
     assert project.wto("wait", "good").code == 0

@@ -32,7 +32,7 @@ def _stops(state: RunState | None, now: float) -> list[str]:
     assert state is not None
     decision = decide(state, now)
     reasons = [effect.reason for effect in decision.effects if isinstance(effect, StopAttempt)]
-    return [*reasons, *(event.reason for event in decision.conclusions if isinstance(event, e.StopRequested))]
+    return [*reasons, *(event.what for event in decision.conclusions if isinstance(event, e.BudgetReached))]
 
 
 def test_silence_is_idleness_only_while_the_machine_is_awake() -> None:
@@ -40,11 +40,11 @@ def test_silence_is_idleness_only_while_the_machine_is_awake() -> None:
     world = _working()
     began = world.now
     assert _stops(world.state, began + 9 * 60) == []
-    assert _stops(world.state, began + 11 * 60) == ["idle"]
+    assert _stops(world.state, began + 11 * 60) == ["stuck"]
     world.now = began + 3 * 3600
     world.note(e.TimeSkipped(seconds=3 * 3600))
     assert _stops(world.state, world.now + 9 * 60) == []
-    assert _stops(world.state, world.now + 11 * 60) == ["idle"]
+    assert _stops(world.state, world.now + 11 * 60) == ["stuck"]
     world.now += 5 * 365 * 86400.0
     world.note(e.TimeSkipped(seconds=5 * 365 * 86400.0))
     assert _stops(world.state, world.now + 60) == []
@@ -56,4 +56,4 @@ def test_the_wall_limit_counts_waking_hours() -> None:
     world.now += 8 * 3600
     world.note(e.TimeSkipped(seconds=8 * 3600))
     assert _stops(world.state, world.now + 60) == []
-    assert _stops(world.state, world.now + 3700) == ["the run reached its wall limit of 1h"]
+    assert _stops(world.state, world.now + 3700) == ["time"]

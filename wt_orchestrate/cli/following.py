@@ -22,7 +22,8 @@ from wt_orchestrate.domain.events import Record, workstream_of
 from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.ids import RunId
 from wt_orchestrate.domain.machine import quiet
-from wt_orchestrate.domain.state import Phase, RunState, Stage
+from wt_orchestrate.domain.schedule import rests
+from wt_orchestrate.domain.state import DONE, Phase, RunState, Stage
 from wt_orchestrate.domain.story import Weight, sentence
 from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.errors import Busy, ExitCode, Refused
@@ -163,6 +164,6 @@ def exit_code_of(state: RunState) -> ExitCode:
         return ExitCode.OK
     if state.phase is Phase.STOPPED and Stage.FAILED not in stages:
         return ExitCode.INTERRUPTED if Stage.STOPPED in stages else ExitCode.FAILED
-    if Stage.FAILED in stages:
-        return ExitCode.FAILED
-    return ExitCode.NEEDS_PERSON if Stage.ESCALATED in stages else ExitCode.FAILED
+    if Stage.ESCALATED in stages or any(rests(state, ws) for ws in state.workstreams.values()):
+        return ExitCode.NEEDS_PERSON
+    return ExitCode.PARTIAL if stages & DONE else ExitCode.FAILED

@@ -12,32 +12,41 @@ from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.handoff import HANDOFF_CONTRACT, Handoff
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan import Kind
-from wt_orchestrate.domain.state import CheckResult, RunState, WorkstreamState
+from wt_orchestrate.domain.state import CheckResult, Message, RunState, WorkstreamState
 
 _QUOTED = 4_000
 """Characters of one handoff that reach another agent."""
 _TAIL = 6_000
 
 
-def brief(state: RunState, ws: WorkstreamState, *, message: str = "") -> str:
-    """The whole brief of a workstream; with `message`, what happened before this attempt."""
+def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequence[Message] = ()) -> str:
+    """The whole brief of a workstream; with `message`, what happened before this attempt; `told` is what people want it
+    to know."""
     parts = [
         f"# {ws.spec.title or ws.id}",
         f"You work alone on the workstream `{ws.id}` of a larger plan, in a git worktree of your own on the branch "
         f"`{ws.branch}`. Goal of the whole plan: {state.plan.goal.strip()}",
     ]
     if message:
-        parts.append(f"## What happened before\n\n{message}\n\nWhat you did so far is in this worktree.")
+        parts.append(f"## What happened before\n\n{message}\n\nWhat was done so far is in this worktree.")
+        if ws.handoff is not None:
+            parts.append("The last handoff here, as data:\n\n" + _quoted(ws.handoff))
     parts.append(f"## Your part\n\n{ws.spec.brief.strip()}")
     if ws.spec.role:
         parts.append(f"Your role: {ws.spec.role}.")
-    parts += [_rules(state, ws), *_needs(state, ws), _others(state, ws), HANDOFF_CONTRACT]
+    parts += [_told(told), _rules(state, ws), *_needs(state, ws), _others(state, ws), HANDOFF_CONTRACT]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def resumed_brief(message: str) -> str:
+def resumed_brief(message: str, told: Sequence[Message] = ()) -> str:
     """What a resumed session is told."""
-    return message or "Go on with the work. Look at `git status` and HANDOFF.md first."
+    go_on = "" if told else "Go on with the work. Look at `git status` and HANDOFF.md first."
+    return "\n\n".join(part for part in (message or go_on, _told(told)) if part)
+
+
+def _told(told: Sequence[Message]) -> str:
+    """What people want the agent to know, in their words."""
+    return "\n\n".join(f"A message for you:\n\n{message.text.strip()}" for message in told)
 
 
 def _rules(state: RunState, ws: WorkstreamState) -> str:
@@ -74,11 +83,14 @@ def _needs(state: RunState, ws: WorkstreamState) -> Sequence[str]:
 
 
 def _quote(need: WorkstreamState, handoff: Handoff) -> str:
+    return f"Handoff of `{need.id}` ({need.commits} commits):\n\n{_quoted(handoff)}"
+
+
+def _quoted(handoff: Handoff) -> str:
     parts = [f"Summary: {handoff.summary}", f"Decisions: {handoff.decisions}"]
     parts += [f"Finding ({finding.kind}): {finding.text}" for finding in handoff.findings]
     text = "\n".join(part for part in parts if not part.endswith(": "))[:_QUOTED]
-    body = "\n".join(f"> {line}" for line in text.splitlines())
-    return f"Handoff of `{need.id}` ({need.commits} commits):\n\n{body}"
+    return "\n".join(f"> {line}" for line in text.splitlines())
 
 
 def _others(state: RunState, ws: WorkstreamState) -> str:

@@ -46,6 +46,10 @@ class StartAttempt:
     reason: str
     prompt: str
     budget_usd: float | None
+    turns: int | None = None
+    account: str = ""
+    carries: tuple[str, ...] = ()
+    """Messages that the prompt holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,17 @@ class AnswerAsk:
     payload: str
     allow: bool
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendMessage:
+    """Tell a running agent something; with `interrupts` its running turn is ended first."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    message: str
+    text: str
+    interrupts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +172,7 @@ Effect = (
     | StopAttempt
     | StopCommand
     | AnswerAsk
+    | SendMessage
     | Verify
     | Merge
     | RunCheck
@@ -184,6 +200,8 @@ def effect_key(effect: Effect) -> str:
             return f"stop:{name}"
         case AnswerAsk(ask=ask, attempt=attempt):
             return f"answer:{attempt}:{ask}"
+        case SendMessage(attempt=attempt, message=message):
+            return f"tell:{attempt}:{message}"
         case Verify(workstream=workstream, round=number):
             return f"verify:{workstream}:{number}"
         case Merge(workstream=workstream, head=head, onto=onto):
@@ -208,8 +226,14 @@ def pins(effect: Effect) -> Mapping[str, str]:
     match effect:
         case CreateWorktree(base=base, path=path):
             return {"base": base, "path": path}
-        case StartAttempt(session=session, resume=resume, reason=reason):
-            return {"session": session, "resume": "yes" if resume else "", "reason": reason}
+        case StartAttempt(session=session, resume=resume, reason=reason, account=account, carries=carries):
+            return {
+                "session": session,
+                "resume": "yes" if resume else "",
+                "reason": reason,
+                "account": account,
+                "carries": " ".join(carries),
+            }
         case RunSetup(workstream=workstream, command=command):
             return {"workstream": workstream, "purpose": "setup", "command": command}
         case RunCheck(workstream=name, check=check):

@@ -11,7 +11,62 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
-from wt_orchestrate.domain.plan import AgentType, Plan
+from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
+from wt_orchestrate.domain.recovery import Cause
+from wt_orchestrate.domain.requests import (
+    AddRequested as AddRequested,
+)
+from wt_orchestrate.domain.requests import (
+    AnswerRequested as AnswerRequested,
+)
+from wt_orchestrate.domain.requests import (
+    CancelRequested as CancelRequested,
+)
+from wt_orchestrate.domain.requests import (
+    CleanRequested as CleanRequested,
+)
+from wt_orchestrate.domain.requests import (
+    ContinueRequested as ContinueRequested,
+)
+from wt_orchestrate.domain.requests import (
+    EditRequested as EditRequested,
+)
+from wt_orchestrate.domain.requests import (
+    HoldRequested as HoldRequested,
+)
+from wt_orchestrate.domain.requests import (
+    InterruptRequested as InterruptRequested,
+)
+from wt_orchestrate.domain.requests import (
+    LandRequested as LandRequested,
+)
+from wt_orchestrate.domain.requests import (
+    LimitRequested as LimitRequested,
+)
+from wt_orchestrate.domain.requests import (
+    RedirectRequested as RedirectRequested,
+)
+from wt_orchestrate.domain.requests import (
+    ReleaseRequested as ReleaseRequested,
+)
+from wt_orchestrate.domain.requests import (
+    Request as Request,
+)
+from wt_orchestrate.domain.requests import (
+    RestoreRequested as RestoreRequested,
+)
+from wt_orchestrate.domain.requests import (
+    ResumeRequested as ResumeRequested,
+)
+from wt_orchestrate.domain.requests import (
+    RetryRequested as RetryRequested,
+)
+from wt_orchestrate.domain.requests import (
+    StopRequested as StopRequested,
+)
+from wt_orchestrate.domain.requests import (
+    TellRequested as TellRequested,
+)
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.signs import TurnOutcome
 
@@ -50,6 +105,8 @@ class RunStarted:
     """The main worktree, or the common folder of a bare repository."""
     land: bool = False
     boot: str = ""
+    accounts: Mapping[str, int] = field(default_factory=dict)
+    """The names of the accounts for clients, each with its cap on agents at a time (0 is none)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,49 +170,25 @@ class EffectFailed:
     """Trying again would meet the same refusal."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionChanged:
+    """The machine has room for another agent (no reason), or why not."""
+
+    reason: str
+    full: bool = False
+    """Not even for a first one."""
+
+
 # ---------------------------------------------------------------- requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopRequested:
-    """End the agents of one workstream, or of the whole run."""
+class RequestRefused:
+    """A request that was not possible any more when it was taken; nothing was changed."""
 
-    workstream: WorkstreamId | None = None
-    reason: str = "stopped on request"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRequested:
-    """Go on with a stopped run, or with what a person mended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContinueRequested:
-    """A person mended this workstream in its worktree: look at it again."""
-
-    workstream: WorkstreamId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRequested:
-    workstream: WorkstreamId
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandRequested:
-    allow_protected: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CleanRequested:
-    workstreams: tuple[WorkstreamId, ...]
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRequested:
-    workstream: WorkstreamId
+    workstream: WorkstreamId | None
+    reason: str
+    hint: str = ""
 
 
 # ---------------------------------------------------------------- worktree and setup
@@ -211,8 +244,13 @@ class AttemptStarted:
     agent: str
     agent_type: AgentType
     reason: str
-    """Why this attempt: first, evidence, unclaimed, conflict, crash, idle, limit, answer, resume."""
+    """Why this attempt: first, a cause of recovery, unclaimed, answer, told, redirect, retry, resume."""
     started_at: float
+    account: str = ""
+    receipt: str = ""
+    """What its stream tells when its first message was taken; empty when it takes none."""
+    carries: tuple[str, ...] = ()
+    """Messages that are part of its prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +273,8 @@ class AttemptObserved:
     idle: bool = False
     waits: str = ""
     """What the agent's program waits for (a retry, a limit)."""
+    waits_s: float = 0.0
+    """How long, as far as it tells."""
     resets_at: float | None = None
     cost_usd: float = 0.0
     input_tokens: int = 0
@@ -242,6 +282,31 @@ class AttemptObserved:
     cache_tokens: int = 0
     turns: int = 0
     denied: tuple[str, ...] = ()
+    failing: str = ""
+    """The tool call that failed last, with its error."""
+    failing_times: int = 0
+    """How often in a row, with nothing edited between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptNudged:
+    """A running attempt is to be interrupted and told why: no progress, or a loop."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    cause: Cause
+    evidence: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent:
+    """A message lies in a running agent's inbox; that it arrived is told by its stream, by `receipt`."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    message: str
+    receipt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +409,8 @@ class ClaimAccepted:
     deleted: int
     paths: tuple[str, ...]
     protected: tuple[str, ...] = ()
+    further: Mapping[str, Workstream] = field(default_factory=dict)
+    """Workstreams that its handoff adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,27 +431,82 @@ class RetryDecided:
     message: str
     fresh: bool = False
     not_before: float = 0.0
+    cause: Cause | None = None
+    """Whose rung of the recovery ladder this is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkstreamFailed:
+    """It cannot be finished; `tried` are its attempts, one sentence each."""
+
     workstream: WorkstreamId
     reason: str
     hint: str = ""
+    tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkstreamEscalated:
-    """Only a person can go on with it; `commands` say how."""
+    """Only a person can go on with it; `commands` say how, `tried` what was tried, one sentence each."""
 
     workstream: WorkstreamId
     reason: str
     commands: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkstreamStopped:
     workstream: WorkstreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkstreamCancelled:
+    workstream: WorkstreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeLost:
+    """The worktree or its branch was taken away by somebody else; it is made again from the vault."""
+
+    workstream: WorkstreamId
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetWarned:
+    """Four fifths of a bound are used; `workstream` None is the run's."""
+
+    workstream: WorkstreamId | None
+    what: str
+    used: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetReached:
+    """A bound is used up: agents are asked to end with a handoff."""
+
+    workstream: WorkstreamId | None
+    what: str
+    used: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkstreamsAdded:
+    """The handoff of a workstream added further ones."""
+
+    by: WorkstreamId
+    workstreams: Mapping[str, Workstream]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpansionRefused:
+    """What a handoff wanted to add does not fit the plan any more."""
+
+    workstream: WorkstreamId
+    problems: tuple[str, ...]
 
 
 # ---------------------------------------------------------------- train and landing
@@ -546,16 +668,6 @@ class RestoreRefused:
     reason: str
 
 
-Request = (
-    StopRequested
-    | ResumeRequested
-    | ContinueRequested
-    | AnswerRequested
-    | LandRequested
-    | CleanRequested
-    | RestoreRequested
-)
-
 Event = (
     RunStarted
     | BaseVaulted
@@ -566,13 +678,17 @@ Event = (
     | EffectIntended
     | EffectConcluded
     | EffectFailed
+    | AdmissionChanged
     | Request
+    | RequestRefused
     | WorktreeCreated
     | CommandStarted
     | SetupFinished
     | CommandDropped
     | AttemptStarted
     | AttemptObserved
+    | AttemptNudged
+    | MessageSent
     | AttemptAsked
     | AttemptAnswered
     | AttemptStopping
@@ -586,6 +702,12 @@ Event = (
     | WorkstreamFailed
     | WorkstreamEscalated
     | WorkstreamStopped
+    | WorkstreamCancelled
+    | WorktreeLost
+    | BudgetWarned
+    | BudgetReached
+    | WorkstreamsAdded
+    | ExpansionRefused
     | MergeMade
     | MergeConflicted
     | ProofFailed

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.accounts import first_accounts, fold_account, forgiven
+from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
 from wt_orchestrate.domain.ids import ProcessId, WorkstreamId, workstream_branch
+from wt_orchestrate.domain.plan import Limits, Workstream
 from wt_orchestrate.domain.state import (
     MOVES,
     Candidate,
@@ -22,8 +25,18 @@ from wt_orchestrate.domain.state import (
     RunState,
     Stage,
     WorkstreamState,
+    live_attempt,
 )
 from wt_orchestrate.errors import InvariantBroken
+
+_MINOR = (
+    e.CancelRequested,
+    e.ReleaseRequested,
+    e.LimitRequested,
+    e.AddRequested,
+    e.EditRequested,
+)
+"""Requests that give a finished run something to do, but do not take up one that a person stopped."""
 
 
 def fold_all(records: Iterable[e.Record], state: RunState | None = None) -> RunState | None:
@@ -50,7 +63,6 @@ def fold(state: RunState | None, record: e.Record) -> RunState:
 
 
 def _run_started(record: e.Record, event: e.RunStarted) -> RunState:
-    names = [WorkstreamId(name) for name in event.plan.workstreams]
     return RunState(
         id=record.run,
         plan=event.plan,
@@ -62,16 +74,27 @@ def _run_started(record: e.Record, event: e.RunStarted) -> RunState:
         seed=event.seed,
         land_when_done=event.land,
         started_at=record.at,
-        workstreams={
-            name: WorkstreamState(
-                id=name,
-                spec=event.plan.workstreams[name],
-                since=record.at,
-                branch=workstream_branch(record.run, name),
-            )
-            for name in names
-        },
+        accounts=first_accounts(event.accounts),
+        workstreams=_begun(record, event.plan.workstreams),
     )
+
+
+def _begun(record: e.Record, specs: Mapping[str, Workstream]) -> dict[WorkstreamId, WorkstreamState]:
+    names = [WorkstreamId(name) for name in specs]
+    return {
+        name: WorkstreamState(id=name, spec=specs[name], since=record.at, branch=workstream_branch(record.run, name))
+        for name in names
+    }
+
+
+def _added(state: RunState, record: e.Record, specs: Mapping[str, Workstream]) -> RunState:
+    """Further workstreams, behind those there are; whoever accepted them saw to it that they fit."""
+    plan = replace(state.plan, workstreams={**state.plan.workstreams, **specs})
+    return replace(state, plan=plan, workstreams={**state.workstreams, **_begun(record, specs)})
+
+
+def _edited(state: RunState, name: WorkstreamId, spec: Workstream) -> RunState:
+    return replace(state, plan=replace(state.plan, workstreams={**state.plan.workstreams, name: spec}))
 
 
 def _with(state: RunState, workstream: WorkstreamState) -> RunState:
@@ -139,6 +162,7 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
             e.WorkstreamFailed(workstream=name)
             | e.WorkstreamEscalated(workstream=name)
             | e.WorkstreamStopped(workstream=name)
+            | e.WorkstreamCancelled(workstream=name)
             | e.RetryDecided(workstream=name)
         ) if state.candidate is not None and state.candidate.workstream == name:
             return replace(state, candidate=None)
@@ -148,10 +172,63 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
             return replace(state, candidate=None, integration=commit, integration_order=record.number)
         case e.RunStopped() | e.RunFinished() | e.StopRequested() | e.ResumeRequested() | e.ContinueRequested():
             return _phase(state, record)
-        case e.AnswerRequested() | e.LandRequested():
-            return _woken(state, record)
+        case e.AttemptObserved(workstream=name, attempt=attempt_id) as seen:
+            attempt = next(each for each in state.workstreams[name].attempts if each.id == attempt_id)
+            return fold_account(state, record, attempt, seen)
         case _:
-            return _fold_landing(state, record)
+            return _fold_landing(_fold_steering(state, record), record)
+
+
+def _fold_steering(state: RunState, record: e.Record) -> RunState:
+    match record.event:
+        case e.AnswerRequested() | e.LandRequested() | e.TellRequested() | e.RedirectRequested() | e.CancelRequested():
+            return _woken(state, record)
+        case e.RetryRequested():
+            return forgiven(_woken(state, record))
+        case e.AdmissionChanged(reason=reason, full=full):
+            return replace(state, admission=reason, full=full)
+        case e.HoldRequested(workstream=None):
+            return replace(state, on_hold=True)
+        case e.ReleaseRequested(workstream=name):
+            released = replace(state, on_hold=False) if name is None else state
+            return _woken(released, record)
+        case e.AddRequested(workstreams=specs):
+            return _woken(_added(state, record, specs), record)
+        case e.WorkstreamsAdded(by=name, workstreams=specs):
+            return _added(_with(state, replace(state.workstreams[name], further={})), record, specs)
+        case e.EditRequested(workstream=name, spec=spec):
+            return _woken(_edited(state, name, spec), record)
+        case e.LimitRequested() as wanted:
+            return _limited(_woken(state, record), wanted)
+        case e.BudgetWarned(workstream=None, what=what):
+            return replace(state, budget={**state.budget, what: False})
+        case e.BudgetReached(workstream=None, what=what):
+            return _used_up(replace(state, budget={**state.budget, what: True}, wrapping_since=record.at), record)
+        case _:
+            return state
+
+
+def _limited(state: RunState, wanted: e.LimitRequested) -> RunState:
+    if wanted.workstream is not None:
+        return state
+    old = state.plan.limits
+    limits = Limits(
+        agents=old.agents if wanted.agents is None else wanted.agents,
+        budget_usd=old.budget_usd if wanted.budget_usd is None else wanted.budget_usd,
+        tokens=old.tokens if wanted.tokens is None else wanted.tokens,
+        turns=old.turns if wanted.turns is None else wanted.turns,
+        wall=old.wall if wanted.wall is None else wanted.wall,
+    )
+    return replace(state, plan=replace(state.plan, limits=limits), budget={}, wrapping_since=None)
+
+
+def _used_up(state: RunState, record: e.Record) -> RunState:
+    """Every running agent is told that a bound of the run is used up."""
+    for workstream in state.workstreams.values():
+        if live_attempt(workstream) is not None:
+            told = replace(fold_messages(workstream, record), wrapping_since=record.at)
+            state = _with(state, told)
+    return state
 
 
 def _intended(state: RunState, key: str, pins: Mapping[str, str], at: float) -> RunState:
@@ -215,7 +292,7 @@ def _phase(state: RunState, record: e.Record) -> RunState:
         case e.ResumeRequested():
             return _resumed(state, record.at)
         case e.ContinueRequested():
-            return _woken(state, record)
+            return forgiven(_woken(state, record))
         case _:
             return state
 
@@ -225,12 +302,14 @@ def _woken(state: RunState, record: e.Record) -> RunState:
     if isinstance(record.event, e.LandRequested):
         landing = Landing(request=record.cause, at=record.at, allow_protected=record.event.allow_protected)
         return replace(state, landing=landing, land_refusal="")
+    if state.phase is Phase.STOPPED and isinstance(record.event, _MINOR):
+        return state
     phase = Phase.RUNNING if state.phase in {Phase.FINISHED, Phase.STOPPED} else state.phase
     return replace(state, phase=phase, reason="", failures={})
 
 
 def _resumed(state: RunState, at: float) -> RunState:
-    state = replace(state, phase=Phase.RUNNING, reason="", failures={}, ended_at=None)
+    state = forgiven(replace(state, phase=Phase.RUNNING, reason="", failures={}, ended_at=None))
     for workstream in state.workstreams.values():
         if workstream.stage is Stage.STOPPED:
             state = _with(state, _moved(workstream, taken_up(workstream), at))

@@ -5,16 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.fold_attempt import counted, fold_attempt
+from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.handoff import parse_handoff
-from wt_orchestrate.domain.ids import AttemptId
-from wt_orchestrate.domain.state import Ask, Attempt, CheckResult, CommitSeen, Retry, Stage, WorkstreamState
+from wt_orchestrate.domain.plan import Budget
+from wt_orchestrate.domain.recovery import BY_COMMITS, Cause
+from wt_orchestrate.domain.state import CheckResult, CommitSeen, Retry, Stage, WorkstreamState
 
 _HISTORY = 200
 """How many of a workstream's newest commits stay in the state; the log keeps all."""
+_OLD_CAUSES = {
+    "evidence": Cause.EVIDENCE,
+    "unclaimed": Cause.EVIDENCE,
+    "conflict": Cause.CONFLICT,
+    "crash": Cause.CRASH,
+    "idle": Cause.CRASH,
+    "limit": Cause.OVERLOAD,
+}
+"""The causes of logs written before retries told theirs."""
 
 
 def fold_workstream(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     """A workstream after one more record that is about it."""
+    return fold_messages(_fold(ws, record), record)
+
+
+def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     at = record.at
     match record.event:
         case e.WorktreeCreated() as created:
@@ -29,7 +45,8 @@ def fold_workstream(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 for line in seen.commits
             )
             kept = lines if seen.rewritten else (*ws.history, *lines)
-            return replace(ws, head=seen.head, head_at=at, commits=seen.count, history=kept[-_HISTORY:])
+            tried = _without(ws, BY_COMMITS) if lines and not seen.rewritten else ws.tried
+            return replace(ws, head=seen.head, head_at=at, commits=seen.count, history=kept[-_HISTORY:], tried=tried)
         case e.HandoffSeen(text=text, problem=problem):
             if problem:
                 return replace(ws, handoff_problem=problem)
@@ -46,12 +63,55 @@ def fold_workstream(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(ws, answer=text)
         case e.ContinueRequested():
             return _continued(ws)
+        case e.RetryRequested(fresh=fresh):
+            return _retried(ws, fresh=fresh)
         case e.WorktreeRemoved():
-            return replace(ws, removed=True)
+            return replace(ws, removed=True, lost="")
+        case e.WorktreeLost(what=what):
+            return replace(ws, lost=what)
         case e.WorktreeRestored(path=path):
-            return replace(ws, removed=False, worktree=path)
+            return replace(ws, removed=False, worktree=path, lost="")
         case _:
-            return _fold_verdict(_fold_attempt(ws, record), record)
+            return _fold_verdict(fold_attempt(_fold_steering(ws, record), record), record)
+
+
+def _fold_steering(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
+    match record.event:
+        case e.RedirectRequested(brief=brief):
+            return replace(ws, spec=replace(ws.spec, brief=brief), redirected=bool(ws.attempts))
+        case e.EditRequested(spec=spec):
+            return replace(ws, spec=spec)
+        case e.CancelRequested(reason=reason):
+            return replace(ws, cancelling=reason)
+        case e.HoldRequested():
+            return replace(ws, on_hold=True)
+        case e.ReleaseRequested():
+            return replace(ws, on_hold=False)
+        case e.LimitRequested() as wanted:
+            limits = raised(ws.spec.limits, wanted)
+            return replace(ws, spec=replace(ws.spec, limits=limits), budget={}, wrapping_since=None)
+        case e.BudgetWarned(what=what):
+            return replace(ws, budget={**ws.budget, what: False})
+        case e.BudgetReached(what=what):
+            return replace(ws, budget={**ws.budget, what: True}, wrapping_since=record.at)
+        case e.ExpansionRefused():
+            return replace(ws, further={})
+        case _:
+            return ws
+
+
+def raised(limits: Budget, wanted: e.LimitRequested) -> Budget:
+    """The bounds with those that were asked for in place of the old ones."""
+    return Budget(
+        budget_usd=limits.budget_usd if wanted.budget_usd is None else wanted.budget_usd,
+        tokens=limits.tokens if wanted.tokens is None else wanted.tokens,
+        turns=limits.turns if wanted.turns is None else wanted.turns,
+        wall=limits.wall if wanted.wall is None else wanted.wall,
+    )
+
+
+def _without(ws: WorkstreamState, causes: frozenset[Cause]) -> dict[Cause, int]:
+    return {cause: count for cause, count in ws.tried.items() if cause not in causes}
 
 
 def _set_up(ws: WorkstreamState, setup: e.SetupFinished) -> WorkstreamState:
@@ -66,113 +126,52 @@ def _set_up(ws: WorkstreamState, setup: e.SetupFinished) -> WorkstreamState:
     )
 
 
-def _continued(ws: WorkstreamState) -> WorkstreamState:
-    """A person says this can go on: counters start anew, and what is there is looked at again."""
-    ws = replace(
+def _anew(ws: WorkstreamState) -> WorkstreamState:
+    """A person says this can go on: counters start anew."""
+    return replace(
         ws,
-        rejections=0,
-        conflicts=0,
-        crashes=0,
-        patience=0,
+        tried={},
+        passed_most=0,
+        begun_anew=len(ws.attempts),
         setup_failure="",
         conflict=(),
         failed_check=None,
+        findings=(),
         reason="",
         hint="",
         commands=(),
+        what_was_tried=(),
         stopping=False,
-        by_person=True,
+        cancelling="",
     )
+
+
+def _retried(ws: WorkstreamState, *, fresh: bool) -> WorkstreamState:
+    """Another attempt, as a person wishes."""
+    ws = _anew(ws)
+    if ws.worktree is None:
+        return replace(ws, stage=Stage.QUEUED)
+    if not ws.attempts:
+        return replace(ws, stage=Stage.PREPARING)
+    message = "A person wishes another attempt. Look at `git status` and HANDOFF.md first, then finish the work."
+    return _judged(
+        replace(
+            ws,
+            stage=Stage.PREPARING,
+            accepted=None,
+            retry=Retry(reason="retry", message=message, fresh=fresh, not_before=0.0),
+        )
+    )
+
+
+def _continued(ws: WorkstreamState) -> WorkstreamState:
+    """A person mended it: what is there is looked at again."""
+    ws = replace(_anew(ws), by_person=True)
     if ws.worktree is None:
         return replace(ws, stage=Stage.QUEUED)
     if not ws.attempts:
         return replace(ws, stage=Stage.PREPARING)
     return replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, accepted=None, findings=(), retry=None)
-
-
-def _fold_attempt(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
-    match record.event:
-        case e.AttemptStarted() as started:
-            attempt = Attempt(
-                id=started.attempt,
-                epoch=started.epoch,
-                session=started.session,
-                resumed=started.resumed,
-                agent=started.agent,
-                agent_type=started.agent_type,
-                reason=started.reason,
-                started_at=started.started_at,
-            )
-            return replace(ws, stage=Stage.WORKING, attempts=(*ws.attempts, attempt), retry=None, answer=None)
-        case e.AttemptObserved(attempt=name) as seen:
-            return _change(ws, name, _observed(_attempt(ws, name), seen, record.at))
-        case e.AttemptAsked(attempt=name) as asked:
-            ask = Ask(
-                id=asked.ask,
-                question=asked.question,
-                tool=asked.tool,
-                text=asked.text,
-                payload=asked.payload,
-                options=asked.options,
-                at=record.at,
-            )
-            attempt = _attempt(ws, name)
-            if any(known.id == ask.id for known in attempt.asks):
-                return ws
-            return _change(ws, name, replace(attempt, asks=(*attempt.asks, ask)))
-        case e.AttemptAnswered(attempt=name, ask=answered):
-            attempt = _attempt(ws, name)
-            left = tuple(ask for ask in attempt.asks if ask.id != answered)
-            question = any(ask.id == answered and ask.question for ask in attempt.asks)
-            after = _change(ws, name, replace(attempt, asks=left, seen_at=record.at))
-            return replace(after, answer=None) if question else after
-        case e.AttemptStopping(attempt=name, reason=reason):
-            return _change(ws, name, replace(_attempt(ws, name), stopping=reason))
-        case e.AttemptEnded(attempt=name) as ended:
-            attempt = replace(
-                _attempt(ws, name),
-                ended_at=ended.ended_at,
-                exit_code=ended.exit_code,
-                cause=ended.cause,
-                detail=ended.detail,
-                asks=(),
-            )
-            return _change(ws, name, attempt)
-        case _:
-            return ws
-
-
-def _attempt(ws: WorkstreamState, name: AttemptId) -> Attempt:
-    return next(attempt for attempt in reversed(ws.attempts) if attempt.id == name)
-
-
-def _change(ws: WorkstreamState, name: AttemptId, changed: Attempt) -> WorkstreamState:
-    return replace(ws, attempts=tuple(changed if attempt.id == name else attempt for attempt in ws.attempts))
-
-
-def _observed(attempt: Attempt, seen: e.AttemptObserved, at: float) -> Attempt:
-    return replace(
-        attempt,
-        offset=seen.offset,
-        seen_at=at,
-        answered=attempt.answered or seen.answered,
-        version=seen.version or attempt.version,
-        model=seen.model or attempt.model,
-        tool=seen.tool or attempt.tool,
-        target=seen.target if seen.tool else attempt.target,
-        said=seen.said or attempt.said,
-        outcome=seen.outcome or attempt.outcome,
-        text=seen.text if seen.outcome else attempt.text,
-        idle=seen.idle,
-        waits=seen.waits,
-        resets_at=seen.resets_at or attempt.resets_at,
-        cost_usd=attempt.cost_usd + seen.cost_usd,
-        input_tokens=attempt.input_tokens + seen.input_tokens,
-        output_tokens=attempt.output_tokens + seen.output_tokens,
-        cache_tokens=attempt.cache_tokens + seen.cache_tokens,
-        turns=attempt.turns + seen.turns,
-        denied=(*attempt.denied, *seen.denied),
-    )
 
 
 def _judged(ws: WorkstreamState) -> WorkstreamState:
@@ -207,13 +206,14 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 deleted=accepted.deleted,
                 paths=accepted.paths,
                 protected=accepted.protected,
+                further=accepted.further,
                 conflict=(),
                 checks=(),
             )
         case e.ClaimRejected(findings=findings):
-            return replace(ws, findings=findings, rejections=ws.rejections + 1)
+            return replace(ws, findings=findings)
         case e.MergeConflicted(paths=paths, onto=onto, head=head):
-            return replace(ws, conflict=paths, conflict_onto=onto, conflict_head=head, conflicts=ws.conflicts + 1)
+            return replace(ws, conflict=paths, conflict_onto=onto, conflict_head=head)
         case e.ProofFailed(lost=lost):
             return replace(ws, findings=tuple(f"the merge lost {path}" for path in lost))
         case e.CheckFinished() as check:
@@ -233,30 +233,33 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.IntegrationMoved():
             return replace(ws, stage=Stage.VERIFYING, checks=())
         case e.RetryDecided() as retry:
-            return _judged(
-                replace(
-                    ws,
-                    stage=Stage.PREPARING,
-                    retry=Retry(
-                        reason=retry.reason, message=retry.message, fresh=retry.fresh, not_before=retry.not_before
-                    ),
-                    crashes=ws.crashes + (retry.reason in {"crash", "idle"}),
-                    patience=ws.patience + (retry.reason == "limit"),
-                    rejections=ws.rejections + (retry.reason == "unclaimed"),
-                    conflict=(),
-                    failed_check=None,
-                    accepted=None,
-                    answer=None,
-                )
-            )
-        case e.WorkstreamFailed(reason=reason, hint=hint):
-            return _judged(replace(ws, stage=Stage.FAILED, reason=reason, hint=hint, retry=None))
-        case e.WorkstreamEscalated(reason=reason, commands=commands):
-            return _judged(replace(ws, stage=Stage.ESCALATED, reason=reason, commands=commands, retry=None))
+            return _judged(_retry_decided(ws, retry))
+        case e.WorkstreamFailed(reason=reason, hint=hint, tried=tried):
+            after = replace(ws, stage=Stage.FAILED, reason=reason, hint=hint, what_was_tried=tried)
+            return _judged(replace(after, retry=None))
+        case e.WorkstreamEscalated(reason=reason, commands=commands, tried=tried):
+            after = replace(ws, stage=Stage.ESCALATED, reason=reason, commands=commands, what_was_tried=tried)
+            return _judged(replace(after, retry=None))
         case e.WorkstreamStopped():
             return _judged(replace(ws, stage=Stage.STOPPED, stopping=False))
+        case e.WorkstreamCancelled():
+            return _judged(
+                replace(ws, stage=Stage.CANCELLED, reason=ws.cancelling, cancelling="", stopping=False, retry=None)
+            )
         case _:
             return ws
+
+
+def _retry_decided(ws: WorkstreamState, retry: e.RetryDecided) -> WorkstreamState:
+    return replace(
+        counted(ws, retry.cause or _OLD_CAUSES.get(retry.reason)),
+        stage=Stage.PREPARING,
+        retry=Retry(reason=retry.reason, message=retry.message, fresh=retry.fresh, not_before=retry.not_before),
+        conflict=(),
+        failed_check=None,
+        accepted=None,
+        answer=None,
+    )
 
 
 def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> WorkstreamState:
@@ -274,11 +277,14 @@ def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> Workstre
         at=at,
     )
     failed = check.outcome is not e.CheckOutcome.PASSED
+    checks = (*(old for old in ws.checks if old.commit == check.commit), result)
+    passed = sum(each.outcome is e.CheckOutcome.PASSED for each in checks)
     return replace(
         ws,
-        checks=(*(old for old in ws.checks if old.commit == check.commit), result),
+        checks=checks,
         failed_check=result if failed else None,
-        rejections=ws.rejections + failed,
+        passed_most=max(passed, ws.passed_most),
+        tried=_without(ws, frozenset({Cause.EVIDENCE})) if passed > ws.passed_most else ws.tried,
     )
 
 

@@ -94,7 +94,7 @@ def train(state: RunState) -> Sequence[Effect]:
                 at=state.landing.at,
             ),
         )
-    waiting = [ws for ws in state.workstreams.values() if _rides(ws)]
+    waiting = [ws for ws in state.workstreams.values() if _rides(ws) and not ws.on_hold]
     if not waiting:
         return ()
     first = min(waiting, key=lambda ws: ws.accepted_order)
@@ -107,12 +107,12 @@ def _rides(ws: WorkstreamState) -> bool:
         ws.stage is Stage.VERIFYING
         and ws.spec.kind is Kind.CHANGE
         and ws.accepted is not None
-        and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping)
+        and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping or ws.cancelling)
     )
 
 
 def _under_way(state: RunState) -> bool:
-    return any(_rides(ws) for ws in state.workstreams.values())
+    return any(_rides(ws) and not ws.on_hold for ws in state.workstreams.values())
 
 
 def _forward(state: RunState, candidate: Candidate) -> Sequence[Effect]:

@@ -10,26 +10,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.budget import budget_conclusions, overdue, time_is_up, used_up_by
 from wt_orchestrate.domain.effects import (
     AnswerAsk,
     CleanWorktree,
     Effect,
     Publish,
     RestoreWorktree,
+    SendMessage,
     StopAttempt,
     StopCommand,
     VaultBase,
     Verify,
     effect_key,
 )
+from wt_orchestrate.domain.expansion import expansions
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.landing import landing_conclusions, train
 from wt_orchestrate.domain.permissions import decide_permission
-from wt_orchestrate.domain.plan import seconds
-from wt_orchestrate.domain.schedule import held_by, schedule
+from wt_orchestrate.domain.progress import nudges, trouble
+from wt_orchestrate.domain.schedule import held_by, rests, schedule
 from wt_orchestrate.domain.state import (
     DONE,
     ENDED,
+    LOST_WORKTREE,
     Ask,
     Attempt,
     Command,
@@ -39,9 +43,9 @@ from wt_orchestrate.domain.state import (
     Stage,
     WorkstreamState,
     live_attempt,
-    progress_at,
+    takes_messages,
 )
-from wt_orchestrate.domain.verdict import idle_for, verdict
+from wt_orchestrate.domain.verdict import verdict
 from wt_orchestrate.errors import ExitCode
 
 REFUSALS = 3
@@ -59,7 +63,14 @@ class Decision:
 
 def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset()) -> Decision:
     """What follows and what should be under way and is not. `under_way`: keys being performed by this process."""
-    drawn = (*_wall(state, now), *_refusals(state), *verdict(state, now), *landing_conclusions(state))
+    drawn = (
+        *_wall(state, now),
+        *budget_conclusions(state, now),
+        *_refusals(state),
+        *verdict(state, now),
+        *landing_conclusions(state),
+        *expansions(state),
+    )
     conclusions = _one_each(drawn)
     if not conclusions:
         conclusions = _run_conclusions(state)
@@ -101,13 +112,10 @@ def _pausing(state: RunState, key: str, now: float) -> bool:
 
 
 def _wall(state: RunState, now: float) -> tuple[e.Event, ...]:
-    limit = seconds(state.plan.limits.wall) if state.plan.limits.wall else None
-    if (
-        limit is None
-        or state.phase is not Phase.RUNNING
-        or now - state.started_at - state.skipped_s <= limit
-        or quiet(state)
-    ):
+    """The run's own time is up: once no agent is ending gently any more, it is stopped like by a person."""
+    if not time_is_up(state) or state.phase is not Phase.RUNNING or quiet(state):
+        return ()
+    if any(live_attempt(ws) is not None and not overdue(state, ws, now) for ws in state.workstreams.values()):
         return ()
     return (e.StopRequested(reason=f"the run reached its wall limit of {state.plan.limits.wall}"),)
 
@@ -138,9 +146,16 @@ def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...
         return (e.WorktreeKept(workstream=name, reason=failure.reason),)
     if kind == "restore" and name in state.restoring:
         return (e.RestoreRefused(workstream=name, reason=failure.reason),)
-    if kind in {"clean", "restore", "stop", "answer"} or state.workstreams[name].stage in ENDED:
+    if kind == "restore" and state.workstreams[name].lost:
+        reason = f"its {state.workstreams[name].lost} is gone and cannot be made again: {failure.reason}"
+        return (e.WorkstreamFailed(workstream=name, reason=reason, hint=failure.hint),) if _open(state, name) else ()
+    if kind in {"clean", "restore", "stop", "answer", "tell"} or not _open(state, name):
         return ()
     return (e.WorkstreamFailed(workstream=name, reason=failure.reason, hint=failure.hint),)
+
+
+def _open(state: RunState, name: WorkstreamId) -> bool:
+    return state.workstreams[name].stage not in ENDED
 
 
 def _concerned(state: RunState, kind: str, rest: str) -> WorkstreamId | None:
@@ -162,7 +177,7 @@ def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:
         return (e.RunStopped(reason=state.reason or "stopped on request"),)
     if state.phase is not Phase.RUNNING or state.integration is None or state.published != state.integration:
         return ()
-    if any(ws.stage not in ENDED and not held_by(state, ws) for ws in streams):
+    if any(ws.stage not in ENDED and not held_by(state, ws) and not rests(state, ws) for ws in streams):
         return ()
     done = sum(ws.stage in DONE for ws in streams)
     return (e.RunFinished(integrated=done, unfinished=len(streams) - done),)
@@ -180,7 +195,7 @@ def _base(state: RunState) -> tuple[Effect, ...]:
 
 
 def _attempts(state: RunState, now: float) -> tuple[Effect, ...]:
-    """Stops and answers for living attempts."""
+    """Stops, messages and answers for living attempts."""
     effects: list[Effect] = []
     for ws in state.workstreams.values():
         attempt = live_attempt(ws)
@@ -189,21 +204,51 @@ def _attempts(state: RunState, now: float) -> tuple[Effect, ...]:
         reason = _stop_reason(state, ws, attempt, now)
         if reason and not attempt.stopping:
             effects.append(StopAttempt(workstream=ws.id, attempt=attempt.id, reason=reason))
-        if not reason:
-            effects += [_answer(state, ws, attempt, ask) for ask in attempt.asks if not ask.question or ws.answer]
+        if not reason and not attempt.stopping:
+            effects += [_answer(ws, attempt, ask) for ask in attempt.asks if not ask.question or ws.answer]
+            effects += _messages(state, ws, attempt)
     return tuple(effects)
 
 
+def _messages(state: RunState, ws: WorkstreamState, attempt: Attempt) -> list[Effect]:
+    """What it is to be told, oldest first, one at a time so that the order is kept."""
+    waiting = [each for each in ws.messages if each.delivered_at is None and each.sent_to is None]
+    if not waiting or not takes_messages(state, ws):
+        return []
+    first = waiting[0]
+    return [
+        SendMessage(
+            workstream=ws.id,
+            attempt=attempt.id,
+            message=first.id,
+            text=first.text,
+            interrupts=first.interrupts and not attempt.idle,
+        )
+    ]
+
+
 def _stop_reason(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) -> str:
+    """Why a living attempt is to be ended; empty while it is not."""
     if ws.stopping or state.phase is Phase.STOPPING:
         return "stop"
-    if attempt.idle and not attempt.asks:
+    if ws.cancelling:
+        return "cancel"
+    if ws.lost == LOST_WORKTREE:
+        return "worktree"
+    used_up = used_up_by(state, ws) or time_is_up(state)
+    if used_up and (not takes_messages(state, ws) or overdue(state, ws, now)):
+        return "budget"
+    if ws.redirected and not takes_messages(state, ws):
+        return "redirect"
+    if attempt.idle and not attempt.asks and not attempt.paused and not _expects(ws, attempt):
         return "finished"
-    idle = idle_for(state, ws)
-    silent_since = max(progress_at(ws, attempt), state.woke_at)
-    if idle is not None and not attempt.asks and not attempt.waits and now - silent_since > idle:
-        return "idle"
-    return ""
+    found = trouble(state, ws, attempt, now)
+    return found[0].value if found is not None and not nudges(state, ws, found[0]) else ""
+
+
+def _expects(ws: WorkstreamState, attempt: Attempt) -> bool:
+    """Whether something to read is on its way to it."""
+    return any(each.text and each.delivered_at is None and each.sent_to in {None, attempt.id} for each in ws.messages)
 
 
 def _commands(state: RunState) -> tuple[Effect, ...]:
@@ -220,7 +265,7 @@ def _needed(state: RunState, command: Command) -> bool:
     return state.candidate is not None and state.candidate.workstream == command.workstream
 
 
-def _answer(state: RunState, ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:
+def _answer(ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:
     if ask.question:
         allow, text = True, ws.answer or ""
     else:
@@ -240,10 +285,18 @@ def _claims(state: RunState) -> tuple[Effect, ...]:
     return tuple(
         Verify(workstream=ws.id, round=ws.claims)
         for ws in state.workstreams.values()
-        if ws.stage is Stage.CLAIMED and not ws.findings and not ws.stopping and state.phase is not Phase.STOPPING
+        if ws.stage is Stage.CLAIMED
+        and not (ws.findings or ws.stopping or ws.cancelling or ws.lost)
+        and state.phase is not Phase.STOPPING
     )
 
 
 def _after(state: RunState) -> tuple[Effect, ...]:
     cleaning = tuple(CleanWorktree(workstream=name, force=force) for name, force in state.cleaning.items())
-    return (*cleaning, *(RestoreWorktree(workstream=name) for name in sorted(state.restoring)))
+    lost = {ws.id for ws in state.workstreams.values() if _may_be_made_again(ws)}
+    return (*cleaning, *(RestoreWorktree(workstream=name) for name in sorted(state.restoring | lost)))
+
+
+def _may_be_made_again(ws: WorkstreamState) -> bool:
+    """A lost branch is put back under a running agent; a lost worktree once nobody works in it."""
+    return bool(ws.lost) and not ws.removed and (ws.lost != LOST_WORKTREE or live_attempt(ws) is None)

@@ -19,6 +19,8 @@ from wt_orchestrate.domain.state import Attempt, Command, RunState, WorkstreamSt
 _JUDGED_NOTHING = frozenset({4, 5})
 """pytest's words for a wrong call and for no test at all; unittest ends with 5, too, where it found none (Python 3.12)."""
 
+_EDITS = frozenset({"Edit", "MultiEdit", "NotebookEdit", "Write"})
+
 
 class EndKind(StrEnum):
     EXITED = "exited"
@@ -175,7 +177,15 @@ def _stream_read(state: RunState, reading: StreamRead) -> Sequence[e.Event]:
     attempt = next(known for known in ws.attempts if known.id == reading.attempt)
     if reading.offset <= attempt.offset:
         return ()
-    observed = e.AttemptObserved(workstream=ws.id, attempt=attempt.id, offset=reading.offset)
+    observed = e.AttemptObserved(
+        workstream=ws.id,
+        attempt=attempt.id,
+        offset=reading.offset,
+        waits=attempt.waits,
+        idle=attempt.idle,
+        failing=attempt.failing,
+        failing_times=attempt.failing_times,
+    )
     asked: list[e.Event] = []
     for sign in reading.signs:
         if isinstance(sign, s.PermissionAsked | s.QuestionAsked):
@@ -199,14 +209,25 @@ def _asked(ws: WorkstreamState, attempt: Attempt, sign: s.PermissionAsked | s.Qu
     )
 
 
+def _edited(seen: e.AttemptObserved, tool: str) -> e.AttemptObserved:
+    """Whoever edits between two failures does not only repeat itself; unless it is the edit that fails."""
+    if tool not in _EDITS or seen.failing.startswith(f"{tool} "):
+        return seen
+    return replace(seen, failing="", failing_times=0)
+
+
 def _with_sign(seen: e.AttemptObserved, sign: s.Sign) -> e.AttemptObserved:
     match sign:
         case s.Started(version=version, model=model):
             return replace(seen, answered=True, version=version, model=model, idle=False, waits="")
         case s.ToolUsed(tool=tool, target=target):
-            return replace(seen, tool=tool, target=target, idle=False, waits="")
+            return replace(_edited(seen, tool), tool=tool, target=target, idle=False, waits="")
+        case s.ToolFailed(tool=tool, target=target, error=error):
+            failing = f"{tool} {target}: {error}"
+            times = seen.failing_times + 1 if failing == seen.failing else 1
+            return replace(seen, failing=failing, failing_times=times)
         case s.Said(text=text):
-            return replace(seen, said=text, waits="")
+            return replace(seen, said=text, idle=False, waits="")
         case s.MessageTaken(message=message):
             return replace(seen, taken=(*seen.taken, message), idle=False)
         case s.Spent():
@@ -221,7 +242,7 @@ def _with_sign(seen: e.AttemptObserved, sign: s.Sign) -> e.AttemptObserved:
         case s.Denied(tools=tools):
             return replace(seen, denied=(*seen.denied, *tools))
         case s.RetryWaited(reason=reason, delay_s=delay):
-            return replace(seen, waits=f"{reason}, again in {delay:.0f} s")
+            return replace(seen, waits=f"{reason}, again in {delay:.0f} s", waits_s=delay)
         case s.UsageLimited(resets_at=resets_at):
             return replace(seen, waits="usage limit", resets_at=resets_at)
         case s.TurnEnded(outcome=outcome, text=text):

@@ -80,8 +80,28 @@ class Limits:
     """How many agents may work at the same time."""
     budget_usd: float | None = None
     """What the run may cost in US dollars."""
+    tokens: int | None = None
+    """How many tokens the run may use, input, output and cache together."""
+    turns: int | None = None
+    """How many turns of the model the run may take."""
     wall: str | None = None
     """How long the run may take, such as 2h."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Bounds of one workstream, over all its attempts."""
+
+    __pydantic_config__ = _STRICT
+
+    budget_usd: float | None = None
+    """What it may cost in US dollars."""
+    tokens: int | None = None
+    """How many tokens it may use, input, output and cache together."""
+    turns: int | None = None
+    """How many turns of the model it may take."""
+    wall: str | None = None
+    """How long its agent may be at work in all, such as 45m."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +116,8 @@ class Defaults:
     """How often failed evidence goes back to the agent before the workstream fails."""
     idle: str = "10m"
     """How long an agent may show no sign of progress; 0s is for ever."""
+    limits: Budget = Budget()
+    """What each workstream may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +148,8 @@ class Workstream:
     """How often failed evidence goes back to the agent."""
     idle: str | None = None
     """How long the agent may show no sign of progress."""
+    limits: Budget = Budget()
+    """What it may use; what is not given here comes from `defaults.limits`."""
     expands: bool = False
     """Whether its handoff may add further workstreams."""
 

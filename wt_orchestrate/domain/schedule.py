@@ -10,33 +10,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid5
 
+from wt_orchestrate.domain.accounts import free_account, has_place
 from wt_orchestrate.domain.brief import brief, resumed_brief
+from wt_orchestrate.domain.budget import money_left, time_is_up, turns_left
 from wt_orchestrate.domain.effects import CreateWorktree, Effect, RunSetup, StartAttempt
 from wt_orchestrate.domain.graph import dependents, needs_of
-from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, attempt_id
-from wt_orchestrate.domain.plan import AgentType, Plan, seconds
-from wt_orchestrate.domain.settings import agent_spec
+from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, attempt_id
+from wt_orchestrate.domain.plan import Plan, seconds
 from wt_orchestrate.domain.state import (
     DONE,
+    STUCK,
     Phase,
     RunState,
     Stage,
     WorkstreamState,
-    agent_name,
     last_attempt,
     live_attempt,
-    run_cost_usd,
+    takes_messages,
+    undelivered,
 )
-
-_STUCK = frozenset({Stage.FAILED, Stage.ESCALATED, Stage.STOPPED})
 
 
 def schedule(state: RunState, now: float) -> Sequence[Effect]:
     """The worktrees, setups and attempts that should be under way and are not."""
     if state.phase is not Phase.RUNNING or state.integration is None:
         return ()
+    if state.on_hold or state.full or time_is_up(state):
+        return ()
     effects: list[Effect] = []
-    free = state.plan.limits.agents - sum(takes_place(state, ws) for ws in state.workstreams.values())
+    taken = sum(takes_place(state, ws) for ws in state.workstreams.values())
+    free = _places(state, taken) - taken
     chain = _chain(state.plan)
     for workstream in sorted(state.workstreams.values(), key=lambda ws: -chain[ws.id]):
         effect = _next(state, workstream, now, free=free)
@@ -46,6 +49,11 @@ def schedule(state: RunState, now: float) -> Sequence[Effect]:
             free -= 1
         effects.append(effect)
     return _staggered(state, effects, now)
+
+
+def _places(state: RunState, taken: int) -> int:
+    """How many agents there may be. Where the machine has no room for more, those at work and at least one."""
+    return min(state.plan.limits.agents, max(1, taken)) if state.admission else state.plan.limits.agents
 
 
 def takes_place(state: RunState, workstream: WorkstreamState) -> bool:
@@ -62,7 +70,17 @@ def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId,
     if workstream.stage is not Stage.QUEUED:
         return ()
     needs = [state.workstreams[name] for name in needs_of(state.plan, workstream.id)]
-    return tuple(need.id for need in needs if need.stage in _STUCK or held_by(state, need))
+    return tuple(need.id for need in needs if need.stage in STUCK or held_by(state, need))
+
+
+def rests(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether a person put it on hold and nothing of it is under way any more."""
+    on_hold = state.on_hold or workstream.on_hold
+    waiting = {Stage.QUEUED, Stage.PREPARING} if state.on_hold else {Stage.QUEUED, Stage.PREPARING, Stage.VERIFYING}
+    if on_hold and workstream.stage in waiting and live_attempt(workstream) is None:
+        return True
+    needs = (state.workstreams[name] for name in needs_of(state.plan, workstream.id))
+    return workstream.stage is Stage.QUEUED and any(rests(state, need) for need in needs)
 
 
 def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
@@ -87,7 +105,9 @@ def _chain(plan: Plan) -> Mapping[str, int]:
 
 
 def _next(state: RunState, workstream: WorkstreamState, now: float, *, free: int) -> Effect | None:
-    if workstream.stopping or (free < 1 and not takes_place(state, workstream)):
+    if workstream.stopping or workstream.cancelling or workstream.on_hold or workstream.lost:
+        return None
+    if free < 1 and not takes_place(state, workstream):
         return None
     match workstream.stage:
         case Stage.QUEUED:
@@ -115,7 +135,7 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         return None
     if workstream.retry is not None and state.published != state.integration:
         return None  # it may be told to merge the integration branch: it must find the one that is meant
-    return _attempt(state, workstream)
+    return _attempt(state, workstream, now)
 
 
 def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
@@ -128,18 +148,21 @@ def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
     return CreateWorktree(workstream=workstream.id, path=path, branch=workstream.branch, base=CommitId(base))
 
 
-def _attempt(state: RunState, workstream: WorkstreamState) -> Effect | None:
+def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect | None:
+    """The next attempt: in the last one's session where that can be, else in a new one; None while no account is free."""
     epoch = len(workstream.attempts) + 1
     name = attempt_id(state.id, workstream.id, epoch)
+    place = _place(state, workstream, name, now)
+    if place is None:
+        return None
+    account, resume = place
     last, retry = last_attempt(workstream), workstream.retry
-    spec = agent_spec(agent_name(state, workstream), plan_agents=state.plan.agents, settings=state.settings)
-    keeps_session = spec is not None and spec.type is AgentType.CLAUDE_CODE
-    resume = keeps_session and last is not None and last.answered and not (retry is not None and retry.fresh)
+    told = undelivered(workstream)
     if resume and last is not None:
-        session, prompt = last.session, resumed_brief(retry.message if retry else "")
+        session, prompt = last.session, resumed_brief(retry.message if retry else "", told)
     else:
         session = str(uuid5(UUID(state.seed), name))
-        prompt = brief(state, workstream, message=retry.message if retry else "")
+        prompt = brief(state, workstream, message=retry.message if retry else "", told=told)
     return StartAttempt(
         workstream=workstream.id,
         attempt=name,
@@ -148,13 +171,31 @@ def _attempt(state: RunState, workstream: WorkstreamState) -> Effect | None:
         resume=resume,
         reason=retry.reason if retry else "first",
         prompt=prompt,
-        budget_usd=_budget_left(state),
+        budget_usd=money_left(state, workstream, now),
+        turns=turns_left(state, workstream, now),
+        account=account,
+        carries=tuple(message.id for message in told),
     )
 
 
-def _budget_left(state: RunState) -> float | None:
-    budget = state.plan.limits.budget_usd
-    return None if budget is None else max(0.01, budget - run_cost_usd(state))
+def _place(state: RunState, workstream: WorkstreamState, name: AttemptId, now: float) -> tuple[str, bool] | None:
+    """The account for an attempt and whether it resumes the last session; None while it has to wait.
+
+    A session belongs to its account: it waits while that one rests, unless it may move (then it begins anew elsewhere).
+    """
+    pinned = state.pins.get(f"start:{name}")
+    if pinned is not None:
+        return pinned.get("account", ""), bool(pinned.get("resume"))
+    if not takes_messages(state, workstream):
+        return "", False
+    last, retry = last_attempt(workstream), workstream.retry
+    if last is not None and last.answered and not (retry is not None and retry.fresh):
+        if has_place(state, last.account, now):
+            return last.account, True
+        if not state.settings.recovery.move:
+            return None
+    account = free_account(state, now)
+    return None if account is None else (account, False)
 
 
 def _staggered(state: RunState, effects: Sequence[Effect], now: float) -> Sequence[Effect]:
@@ -164,15 +205,9 @@ def _staggered(state: RunState, effects: Sequence[Effect], now: float) -> Sequen
     clear = now - max(started, default=0.0) >= pause and not any(key.startswith("start:") for key in state.open)
     kept: list[Effect] = []
     for effect in effects:
-        if isinstance(effect, StartAttempt) and pause and _is_client(state, effect):
+        if isinstance(effect, StartAttempt) and pause and takes_messages(state, state.workstreams[effect.workstream]):
             if not clear:
                 continue
             clear = False
         kept.append(effect)
     return kept
-
-
-def _is_client(state: RunState, effect: StartAttempt) -> bool:
-    name = agent_name(state, state.workstreams[effect.workstream])
-    spec = agent_spec(name, plan_agents=state.plan.agents, settings=state.settings)
-    return spec is not None and spec.type is AgentType.CLAUDE_CODE

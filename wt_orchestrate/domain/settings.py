@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wt_orchestrate.domain.plan import AgentSpec, AgentType
+from wt_orchestrate.domain.recovery import Recovery
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 
@@ -27,6 +28,20 @@ PROTECTED_PATHS = (
     ".envrc",
 )
 """Paths whose change needs a person's word to land."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What the machine must have left before another agent is started. The first agent is bound by disk alone."""
+
+    __pydantic_config__ = _STRICT
+
+    memory_mb: int = 512
+    """Free memory, in MiB."""
+    disk_mb: int = 256
+    """Free space for worktrees and for the state folder, in MiB."""
+    load: float = 8.0
+    """The one-minute load for each processor above which no further agent is started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +64,10 @@ class Settings:
     """The pause between the starts of two Claude Code clients."""
     poll: str = "5s"
     """How often everything is looked at when no file event came."""
+    recovery: Recovery = field(default_factory=Recovery)
+    """What is tried when an agent gets into trouble."""
+    admission: Admission = Admission()
+    """What the machine must have left before another agent is started."""
     watch: str = "auto"
     """`auto` uses file events where they work; `poll` never does."""
 

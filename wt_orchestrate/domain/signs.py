@@ -22,6 +22,10 @@ class TurnOutcome(StrEnum):
     """Overload, server or network trouble that passes."""
     LOGIN_FAILED = "login failed"
     """Credentials or billing: only a person can mend it."""
+    CONTEXT_EXHAUSTED = "context exhausted"
+    """The conversation no longer fits; only a new session can go on."""
+    REFUSED = "refused"
+    """The model declined to answer."""
     FAILED = "failed"
 
 
@@ -40,6 +44,15 @@ class ToolUsed:
 
     tool: str
     target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFailed:
+    """A tool call failed; `target` is that of its start, `error` cut to 200 characters."""
+
+    tool: str
+    target: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +139,7 @@ class Idle:
 Sign = (
     Started
     | ToolUsed
+    | ToolFailed
     | Said
     | PermissionAsked
     | QuestionAsked

@@ -14,7 +14,8 @@ from wt_orchestrate.domain.events import CheckOutcome
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.recovery import Cause
+from wt_orchestrate.domain.settings import Settings, agent_spec
 from wt_orchestrate.domain.signs import TurnOutcome
 
 
@@ -37,27 +38,36 @@ class Stage(StrEnum):
     ESCALATED = "escalated"
     """Only a person can go on with it."""
     STOPPED = "stopped"
+    CANCELLED = "cancelled"
+    """Given up by a person."""
 
 
 S = Stage
+_AWAY = frozenset({S.FAILED, S.ESCALATED, S.STOPPED, S.CANCELLED})
+_BACK = frozenset({S.QUEUED, S.PREPARING, S.CLAIMED})
 MOVES: Mapping[Stage, frozenset[Stage]] = {
-    S.QUEUED: frozenset({S.PREPARING, S.STOPPED, S.FAILED, S.ESCALATED}),
-    S.PREPARING: frozenset({S.WORKING, S.FAILED, S.ESCALATED, S.STOPPED}),
-    S.WORKING: frozenset({S.CLAIMED, S.PREPARING, S.FAILED, S.ESCALATED, S.STOPPED}),
-    S.CLAIMED: frozenset({S.VERIFYING, S.PREPARING, S.FAILED, S.ESCALATED, S.STOPPED}),
-    S.VERIFYING: frozenset({S.VERIFIED, S.INTEGRATED, S.PREPARING, S.CLAIMED, S.FAILED, S.ESCALATED, S.STOPPED}),
-    S.VERIFIED: frozenset({S.INTEGRATED, S.VERIFYING, S.STOPPED, S.FAILED, S.ESCALATED}),
+    S.QUEUED: frozenset({S.PREPARING}) | _AWAY,
+    S.PREPARING: frozenset({S.WORKING}) | _AWAY,
+    S.WORKING: frozenset({S.CLAIMED, S.PREPARING}) | _AWAY,
+    S.CLAIMED: frozenset({S.VERIFYING, S.PREPARING}) | _AWAY,
+    S.VERIFYING: frozenset({S.VERIFIED, S.INTEGRATED, S.PREPARING, S.CLAIMED}) | _AWAY,
+    S.VERIFIED: frozenset({S.INTEGRATED, S.VERIFYING}) | _AWAY,
     S.INTEGRATED: frozenset({S.LANDED}),
     S.LANDED: frozenset(),
-    S.FAILED: frozenset({S.QUEUED, S.PREPARING, S.CLAIMED, S.ESCALATED}),
-    S.ESCALATED: frozenset({S.QUEUED, S.PREPARING, S.CLAIMED, S.FAILED}),
-    S.STOPPED: frozenset({S.QUEUED, S.PREPARING, S.CLAIMED}),
+    S.FAILED: _BACK | {S.ESCALATED, S.CANCELLED},
+    S.ESCALATED: _BACK | {S.FAILED, S.CANCELLED},
+    S.STOPPED: _BACK | {S.CANCELLED},
+    S.CANCELLED: _BACK,
 }
 """Every legal move. A stage may always stay as it is."""
 
-ENDED = frozenset({S.INTEGRATED, S.LANDED, S.FAILED, S.ESCALATED, S.STOPPED})
-"""Stages that nothing leaves without a person or a request."""
+STUCK = _AWAY
+"""Stages in which it cannot go on by itself, and holds what needs it."""
+LOST_WORKTREE, LOST_BRANCH = "worktree", "branch"
+"""What may be taken away under a workstream."""
 DONE = frozenset({S.INTEGRATED, S.LANDED})
+ENDED = DONE | STUCK
+"""Stages that nothing leaves without a person or a request."""
 PROGRESS = (S.QUEUED, S.PREPARING, S.WORKING, S.CLAIMED, S.VERIFYING, S.VERIFIED, S.INTEGRATED, S.LANDED)
 """Stages on the way, in order."""
 
@@ -82,6 +92,45 @@ class Ask:
     payload: str
     options: tuple[str, ...]
     at: float
+
+
+class MessageKind(StrEnum):
+    """Who a message to an agent is from. What we say by ourselves is void once the attempt it is for has ended."""
+
+    PERSON = "person"
+    NUDGE = "nudge"
+    WRAP_UP = "wrap up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Something to tell an agent, or (without a text) a wish to interrupt it. Times are wall seconds."""
+
+    id: str
+    kind: MessageKind
+    text: str
+    interrupts: bool
+    at: float
+    sent_to: AttemptId | None = None
+    receipt: str = ""
+    delivered_at: float | None = None
+    """When the agent's stream proved that it was taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account's present. Times are wall seconds."""
+
+    name: str
+    cap: int = 0
+    """Agents at a time; 0 is no bound."""
+    limited_until: float = 0.0
+    """The usage limit's reset."""
+    strikes: int = 0
+    """Overloads in a row; several within one pause count once."""
+    paused_until: float = 0.0
+    refusal: str = ""
+    """Why nobody can log in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +158,7 @@ class Attempt:
     text: str = ""
     idle: bool = False
     waits: str = ""
+    waits_until: float = 0.0
     resets_at: float | None = None
     asks: tuple[Ask, ...] = ()
     stopping: str = ""
@@ -118,6 +168,14 @@ class Attempt:
     cache_tokens: int = 0
     turns: int = 0
     denied: tuple[str, ...] = ()
+    account: str = ""
+    receipt: str = ""
+    carries: tuple[str, ...] = ()
+    failing: str = ""
+    failing_times: int = 0
+    nudged_at: float | None = None
+    paused: bool = False
+    """Interrupted by a person; it waits for what it is told next."""
     ended_at: float | None = None
     exit_code: int | None = None
     cause: str = ""
@@ -213,13 +271,29 @@ class WorkstreamState:
     """A person put the claim that is being looked at."""
     failed_check: CheckResult | None = None
     checks: tuple[CheckResult, ...] = ()
-    rejections: int = 0
-    conflicts: int = 0
-    crashes: int = 0
-    patience: int = 0
+    tried: Mapping[Cause, int] = field(default_factory=dict)
+    """Rungs of the recovery ladder that were taken, by cause."""
+    passed_most: int = 0
+    """The most checks that ever passed on one tree with its work."""
+    begun_anew: int = 0
+    """How many attempts there had been when a person last said that it can go on."""
+    messages: tuple[Message, ...] = ()
+    on_hold: bool = False
+    cancelling: str = ""
+    redirected: bool = False
+    """Its brief is not what its running agent was told."""
+    lost: str = ""
+    """What was taken away under it: its worktree or its branch."""
+    budget: Mapping[str, bool] = field(default_factory=dict)
+    """Bounds that were nearly used up, by name; True: used up."""
+    wrapping_since: float | None = None
+    """When its agent was asked to end because of a bound."""
+    further: Mapping[str, Workstream] = field(default_factory=dict)
+    """Workstreams that its accepted handoff adds."""
     reason: str = ""
     hint: str = ""
     commands: tuple[str, ...] = ()
+    what_was_tried: tuple[str, ...] = ()
     answer: str | None = None
     stopping: bool = False
     integrated_as: CommitId | None = None
@@ -308,6 +382,15 @@ class RunState:
     cleaning: Mapping[WorkstreamId, bool] = field(default_factory=dict)
     """Worktrees to remove; True: by force."""
     restoring: frozenset[WorkstreamId] = frozenset()
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    on_hold: bool = False
+    admission: str = ""
+    """Why the machine has no room for another agent."""
+    full: bool = False
+    """Not even for a first one."""
+    budget: Mapping[str, bool] = field(default_factory=dict)
+    """Bounds of the run that were nearly used up, by name; True: used up."""
+    wrapping_since: float | None = None
     skipped_s: float = 0.0
     """How much of the time since the start was slept through or made by setting the clock."""
     woke_at: float = 0.0
@@ -331,6 +414,12 @@ def agent_name(state: RunState, workstream: WorkstreamState) -> str:
     return workstream.spec.agent or state.plan.defaults.agent
 
 
+def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether its agent can be told something while it runs."""
+    spec = agent_spec(agent_name(state, workstream), plan_agents=state.plan.agents, settings=state.settings)
+    return spec is not None and spec.type is AgentType.CLAUDE_CODE
+
+
 def cost_usd(workstream: WorkstreamState) -> float:
     return sum(attempt.cost_usd for attempt in workstream.attempts)
 
@@ -340,6 +429,15 @@ def run_cost_usd(state: RunState) -> float:
 
 
 def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
-    """When the newest sign of progress was seen: the stream, a commit, a handoff, or the start."""
-    signs = (attempt.started_at, attempt.seen_at, workstream.head_at, workstream.handoff_at)
+    """When the newest sign of progress was seen: the stream, a commit, a handoff, the start, or a nudge of ours."""
+    signs = (attempt.started_at, attempt.seen_at, attempt.nudged_at, workstream.head_at, workstream.handoff_at)
     return max(at for at in signs if at is not None)
+
+
+def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:
+    """What a person wants the agent to know and no stream has proved to have arrived, oldest first."""
+    return tuple(
+        message
+        for message in workstream.messages
+        if message.delivered_at is None and message.kind is MessageKind.PERSON and message.text
+    )

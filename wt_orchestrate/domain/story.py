@@ -201,6 +201,8 @@ def sign_line(sign: s.Sign) -> str | None:
             return _line(f"> {tool} {target}")
         case s.Said(text=text):
             return clean(text)
+        case s.ToolFailed(tool=tool, error=error):
+            return _line(f"! {tool} failed: {error}")
         case s.PermissionAsked(tool=tool, target=target):
             return _line(f"? wants leave for {tool} {target}")
         case s.QuestionAsked(question=question):

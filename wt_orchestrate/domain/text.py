@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
@@ -18,3 +19,8 @@ def clean(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun, such as `1 commit` or `3 commits`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def time_of_day(at: float) -> str:
+    """A wall time in seconds as text in UTC, such as `2026-01-31 14:05:09Z`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

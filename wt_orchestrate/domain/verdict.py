@@ -1,7 +1,7 @@
 """Conclusions: what the end of an attempt, the evidence for a claim, and a check's word mean for a workstream.
 
 Exit code 0 is one hint, not a result. A claim is believed only with evidence from git and from our own checks, and every
-way back to the agent is counted and bounded. Counters start anew only when a person continues the workstream.
+way back to the agent is a rung of the recovery ladder (`recovery.py`): counted by its cause, and bounded.
 """
 
 from __future__ import annotations
@@ -10,14 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.accounts import rests_until
 from wt_orchestrate.domain.brief import check_message, conflict_message, evidence_message
+from wt_orchestrate.domain.budget import time_is_up, used_up_by
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.handoff import Handoff, HandoffStatus, complete
 from wt_orchestrate.domain.ids import CommitId, integration_branch
 from wt_orchestrate.domain.plan import AgentType, Kind, seconds
+from wt_orchestrate.domain.progress import judge_progress
+from wt_orchestrate.domain.recovery import Action, Cause, Rung, ladder, next_rung
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import (
+    DONE,
+    ENDED,
+    STUCK,
     Attempt,
     Phase,
     RunState,
@@ -25,16 +32,11 @@ from wt_orchestrate.domain.state import (
     WorkstreamState,
     agent_name,
     last_attempt,
-    run_cost_usd,
+    takes_messages,
+    undelivered,
 )
 
-CRASHES = 1
-"""How often a crashed attempt is resumed before the workstream fails."""
-PATIENCE = 6
-"""How often an attempt that met a limit or an overload waits and goes on."""
-CONFLICTS = 1
-"""How often a conflict goes to the owning agent before it goes to a person."""
-_BACKOFF_S = (30.0, 60.0, 120.0, 300.0, 600.0, 600.0)
+_LIMITED = frozenset({TurnOutcome.RATE_LIMITED, TurnOutcome.OVERLOADED})
 
 
 def verdict(state: RunState, now: float) -> Sequence[e.Event]:
@@ -49,13 +51,26 @@ def verdict(state: RunState, now: float) -> Sequence[e.Event]:
 
 def _conclude(state: RunState, ws: WorkstreamState, now: float) -> e.Event | None:
     attempt = last_attempt(ws)
-    if ws.answer is not None and ws.stage in {Stage.ESCALATED, Stage.FAILED, Stage.STOPPED} and ws.attempts:
+    ended = attempt is None or attempt.ended_at is not None
+    if ws.cancelling and ended and ws.stage not in DONE:
+        return e.WorkstreamCancelled(workstream=ws.id)
+    if ws.answer is not None and ws.stage in STUCK and ws.attempts:
         return e.RetryDecided(workstream=ws.id, reason="answer", message=ws.answer)
-    ended = attempt is not None and attempt.ended_at is not None
-    if (ws.stopping or state.phase is Phase.STOPPING) and _may_stop(ws) and (attempt is None or ended):
+    if (ws.stopping or state.phase is Phase.STOPPING) and ws.stage not in ENDED and ended:
         return e.WorkstreamStopped(workstream=ws.id)
-    if ws.stage is Stage.WORKING and attempt is not None and ended and not attempt.judged:
-        return _judge_attempt(state, ws, attempt)
+    if ended and ws.attempts and not ws.stopping and ws.stage not in {*DONE, Stage.VERIFIED, Stage.PREPARING}:
+        if ws.redirected:
+            return e.RetryDecided(workstream=ws.id, reason="redirect", message="Your brief has changed.", fresh=True)
+        if undelivered(ws):
+            return e.RetryDecided(workstream=ws.id, reason="told", message="")
+    return _conclude_stage(state, ws, attempt, now)
+
+
+def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | None, now: float) -> e.Event | None:
+    if ws.stage is Stage.WORKING and attempt is not None:
+        if attempt.ended_at is None:
+            return judge_progress(state, ws, attempt, now)
+        return None if attempt.judged else _judge_attempt(state, ws, attempt)
     if ws.stage is Stage.CLAIMED and ws.findings:
         return _judge_findings(state, ws)
     if ws.stage in {Stage.VERIFYING, Stage.VERIFIED} and ws.conflict:
@@ -63,42 +78,54 @@ def _conclude(state: RunState, ws: WorkstreamState, now: float) -> e.Event | Non
     if ws.stage is Stage.VERIFYING and ws.failed_check is not None:
         return _judge_check(state, ws, ws.failed_check.command)
     if ws.stage is Stage.VERIFYING and ws.findings:
-        return e.WorkstreamEscalated(workstream=ws.id, reason="; ".join(ws.findings), commands=_by_hand(state, ws))
+        return _escalated(ws, "; ".join(ws.findings), _by_hand(state, ws))
     if ws.stage is Stage.PREPARING:
-        return _judge_preparation(state, ws)
+        return _judge_preparation(state, ws, now)
     return None
-
-
-def _may_stop(ws: WorkstreamState) -> bool:
-    return ws.stage not in {Stage.INTEGRATED, Stage.LANDED, Stage.FAILED, Stage.ESCALATED, Stage.STOPPED}
 
 
 # ---------------------------------------------------------------- the end of an attempt
 
 
 def _judge_attempt(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Event:
-    if attempt.outcome is TurnOutcome.LOGIN_FAILED:
-        return e.WorkstreamEscalated(
-            workstream=ws.id,
-            reason=f"the agent cannot log in: {attempt.text or 'no credentials'}",
-            commands=("wto doctor", f"wto continue {ws.id}"),
-        )
-    if attempt.outcome in {TurnOutcome.RATE_LIMITED, TurnOutcome.OVERLOADED}:
-        return _judge_limit(ws, attempt)
-    if attempt.outcome is TurnOutcome.LIMIT_REACHED:
-        return e.WorkstreamEscalated(
-            workstream=ws.id,
-            reason=f"the attempt reached its bound on cost or turns (${attempt.cost_usd:.2f} used)",
-            commands=(f"wto continue {ws.id}",),
-        )
     if attempt.cause == "unstartable":
         return e.WorkstreamFailed(
             workstream=ws.id,
             reason=f"the agent {attempt.agent} could not be started: {attempt.detail or 'no such command'}",
             hint="wto doctor",
         )
-    if attempt.stopping == "idle" or not _finished(attempt):
-        return _judge_crash(ws, attempt)
+    if ws.lost or attempt.stopping == "worktree":
+        what = ws.lost or "worktree"
+        message = (
+            f"Your {what} was taken away by somebody and made again from your last commit. Look at `git status` first."
+        )
+        return _again(state, ws, Cause.WORKTREE, message, f"its {what} was taken away again and again")
+    used_up = used_up_by(state, ws)
+    if used_up and not _claims(ws, attempt):
+        return budget_escalation(ws, used_up)
+    if time_is_up(state) and not _claims(ws, attempt):
+        return e.WorkstreamStopped(workstream=ws.id)
+    match attempt.outcome:
+        case TurnOutcome.LOGIN_FAILED:
+            return _escalated(
+                ws,
+                f"the agent cannot log in: {attempt.text or 'no credentials'}",
+                ("wto doctor", f"wto retry {ws.id}"),
+            )
+        case TurnOutcome.RATE_LIMITED | TurnOutcome.OVERLOADED:
+            return _judge_limit(state, ws, attempt)
+        case TurnOutcome.LIMIT_REACHED:
+            reason = f"the attempt reached its bound on cost or turns (${attempt.cost_usd:.2f} used)"
+            return _escalated(ws, reason, (f"wto limit --workstream {ws.id} budget-usd=...", f"wto retry {ws.id}"))
+        case TurnOutcome.CONTEXT_EXHAUSTED:
+            message = "Your earlier session ran out of context. What it did is in this worktree, its HANDOFF.md and its commits."
+            return _again(state, ws, Cause.CONTEXT, message, "its context was exhausted again and again")
+        case TurnOutcome.REFUSED:
+            return _again(state, ws, Cause.REFUSED, "", f"the model declined to answer: {attempt.text[:200]}")
+        case _:
+            pass
+    if attempt.stopping in {Cause.STUCK, Cause.LOOP, "idle"} or not _finished(attempt):
+        return _judge_crash(state, ws, attempt)
     return _judge_claim(state, ws, attempt)
 
 
@@ -109,43 +136,104 @@ def _finished(attempt: Attempt) -> bool:
     return attempt.cause == "exit" and attempt.exit_code == 0
 
 
-def _judge_limit(ws: WorkstreamState, attempt: Attempt) -> e.Event:
-    if ws.patience >= PATIENCE:
-        return e.WorkstreamFailed(
-            workstream=ws.id, reason=f"the model's service refused {PATIENCE + 1} times: {attempt.text}"
-        )
-    ended = attempt.ended_at or 0.0
-    wait = ended + _BACKOFF_S[min(ws.patience, len(_BACKOFF_S) - 1)]
+def _claims(ws: WorkstreamState, attempt: Attempt) -> bool:
+    return _finished(attempt) and ws.handoff is not None and ws.handoff.status is HandoffStatus.DONE
+
+
+def _again(
+    state: RunState, ws: WorkstreamState, cause: Cause, message: str, in_the_end: str, *, reason: str = ""
+) -> e.Event:
+    """The next rung of the ladder for this cause, or the end of it: what the workstream fails with."""
+    rung = next_rung(ladder(state.settings.recovery, cause, retries=retries(state, ws)), ws.tried.get(cause, 0))
+    if rung is None or _worn_out(state, ws):
+        return _used_up(ws, cause, in_the_end)
     return e.RetryDecided(
         workstream=ws.id,
-        reason="limit",
+        reason=reason or cause.value,
+        message=message,
+        fresh=rung[0].action is Action.FRESH,
+        not_before=_not_before(ws, rung),
+        cause=cause,
+    )
+
+
+def _not_before(ws: WorkstreamState, rung: tuple[Rung, int]) -> float:
+    attempt, (step, number) = last_attempt(ws), rung
+    if not step.waits or attempt is None or attempt.ended_at is None:
+        return 0.0
+    return attempt.ended_at + (seconds(step.waits[min(number, len(step.waits) - 1)]) or 0.0)
+
+
+def _worn_out(state: RunState, ws: WorkstreamState) -> bool:
+    counted = [attempt for attempt in ws.attempts[ws.begun_anew :] if attempt.outcome not in _LIMITED]
+    return len(counted) >= state.settings.recovery.attempts
+
+
+_FAILS = frozenset({Cause.CRASH, Cause.EVIDENCE})
+
+
+def _used_up(ws: WorkstreamState, cause: Cause, reason: str) -> e.Event:
+    """All that may be tried was tried: a crash or bad evidence is a failure, all else is for a person."""
+    if cause in _FAILS:
+        hint = (
+            f"wto logs {ws.id}"
+            if cause is Cause.CRASH
+            else f"mend it in {ws.worktree}, commit, then wto continue {ws.id}"
+        )
+        return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
+    commands = (f'wto redirect {ws.id} "..."', f"wto retry {ws.id} --fresh", f"wto cancel {ws.id}")
+    return _escalated(ws, reason, commands)
+
+
+def _escalated(ws: WorkstreamState, reason: str, commands: tuple[str, ...]) -> e.WorkstreamEscalated:
+    return e.WorkstreamEscalated(workstream=ws.id, reason=reason, commands=commands, tried=what_was_tried(ws))
+
+
+def what_was_tried(ws: WorkstreamState) -> tuple[str, ...]:
+    """The newest attempts since a person last acted, one sentence each."""
+    since = ws.attempts[ws.begun_anew :][-8:]
+    return tuple(
+        f"attempt {attempt.epoch} ({attempt.reason}{', same session' if attempt.resumed else ''}) {how_it_ended(attempt)}"
+        for attempt in since
+    )
+
+
+def _judge_limit(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Event:
+    cause = Cause.LIMIT if attempt.resets_at is not None else Cause.OVERLOAD
+    rung = next_rung(ladder(state.settings.recovery, cause, retries=0), ws.tried.get(cause, 0))
+    if rung is None:
+        return _used_up(ws, cause, f"the model's service refused {ws.tried[cause] + 1} times: {attempt.text}")
+    account = state.accounts.get(attempt.account)
+    rests = rests_until(account) if account is not None else 0.0
+    return e.RetryDecided(
+        workstream=ws.id,
+        reason=cause.value,
         message="The model's service had stopped answering. Look at `git status` and HANDOFF.md, then go on.",
-        not_before=max(wait, attempt.resets_at or 0.0),
+        not_before=rests if rests > (attempt.ended_at or 0.0) else _not_before(ws, rung),
+        cause=cause,
     )
 
 
-def _judge_crash(ws: WorkstreamState, attempt: Attempt) -> e.Event:
+def _judge_crash(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Event:
     how = how_it_ended(attempt)
-    if ws.crashes >= CRASHES:
-        return e.WorkstreamFailed(
-            workstream=ws.id,
-            reason=f"attempt {attempt.epoch} {how}, after an earlier one had ended badly too",
-            hint=f"wto logs {ws.id}",
-        )
-    return e.RetryDecided(
-        workstream=ws.id,
-        reason="idle" if attempt.stopping == "idle" else "crash",
-        message=(
-            f"Your last attempt was cut off: it {how}. A command that was running may or may not have had its effect. "
-            "Look at `git status`, `git log` and HANDOFF.md first, then finish the work."
-        ),
+    cause = Cause(attempt.stopping) if attempt.stopping in {Cause.STUCK, Cause.LOOP} else Cause.CRASH
+    message = (
+        f"Your last attempt was cut off: it {how}. A command that was running may or may not have had its effect. "
+        "Look at `git status`, `git log` and HANDOFF.md first, then finish the work."
     )
+    return _again(state, ws, cause, message, f"attempt {attempt.epoch} {how}, after earlier ones had ended badly too")
 
 
 def how_it_ended(attempt: Attempt) -> str:
     """The end of an attempt in words, to follow its name."""
-    if attempt.stopping == "idle":
+    if attempt.stopping in {Cause.STUCK, "idle"}:
         return "showed no sign of progress and was ended"
+    if attempt.stopping == Cause.LOOP:
+        return f"failed at the same thing over and over and was ended: {attempt.failing[:200]}"
+    if attempt.stopping == "budget":
+        return "was ended because its budget was used up"
+    if attempt.stopping == "worktree":
+        return "was ended because its worktree was taken away"
     if attempt.cause == "lost":
         return "was lost: its keeper was killed or the machine went down"
     if attempt.cause in {"deadline", "flood"}:
@@ -163,27 +251,17 @@ def _judge_claim(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
     status = handoff.status if handoff is not None else HandoffStatus.UNKNOWN
     if status is HandoffStatus.BLOCKED:
         assert handoff is not None
-        return e.WorkstreamEscalated(
-            workstream=ws.id,
-            reason="the agent is blocked: " + (handoff.questions or handoff.summary or "it gives no reason"),
-            commands=(f'wto answer {ws.id} "..."', f"wto continue {ws.id}"),
+        return _escalated(
+            ws,
+            "the agent is blocked: " + (handoff.questions or handoff.summary or "it gives no reason"),
+            (f'wto answer {ws.id} "..."', f"wto continue {ws.id}"),
         )
     by_exit_code = attempt.agent_type is AgentType.COMMAND and status is HandoffStatus.UNKNOWN
     if by_exit_code or status is HandoffStatus.DONE:
         return e.ClaimMade(workstream=ws.id, by=e.Actor.AGENT)
     said = f"HANDOFF.md says status: {status.value}" if handoff is not None else "there is no HANDOFF.md"
     unclaimed = (f"you ended your turn, but {said}",)
-    if ws.rejections >= retries(state, ws):
-        return _given_up(ws, unclaimed)
-    return e.RetryDecided(workstream=ws.id, reason="unclaimed", message=evidence_message(unclaimed))
-
-
-def _given_up(ws: WorkstreamState, findings: tuple[str, ...]) -> e.Event:
-    return e.WorkstreamFailed(
-        workstream=ws.id,
-        reason="; ".join(findings) or "the evidence does not hold",
-        hint=f"mend it in {ws.worktree}, commit, then wto continue {ws.id}",
-    )
+    return _again(state, ws, Cause.EVIDENCE, evidence_message(unclaimed), "; ".join(unclaimed), reason="unclaimed")
 
 
 def retries(state: RunState, ws: WorkstreamState) -> int:
@@ -248,9 +326,8 @@ def _some(paths: Sequence[str], limit: int = 8) -> str:
 
 
 def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
-    if ws.rejections > retries(state, ws):
-        return _given_up(ws, ws.findings)
-    return e.RetryDecided(workstream=ws.id, reason="evidence", message=evidence_message(ws.findings))
+    in_the_end = "; ".join(ws.findings) or "the evidence does not hold"
+    return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.findings), in_the_end)
 
 
 def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event:
@@ -260,16 +337,11 @@ def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event:
         for other in state.workstreams.values()
         if other.id != ws.id and other.integrated_as is not None and set(other.paths) & set(ws.conflict)
     )
-    if ws.conflicts <= CONFLICTS:
-        return e.RetryDecided(
-            workstream=ws.id, reason="conflict", message=conflict_message(ws, branch=branch, others=others)
-        )
+    message = conflict_message(ws, branch=branch, others=others)
     with_whom = f" with {', '.join(other.id for other in others)}" if others else ""
-    return e.WorkstreamEscalated(
-        workstream=ws.id,
-        reason=f"it conflicts{with_whom} in {_some(ws.conflict)}, and its agent could not resolve it",
-        commands=_by_hand(state, ws),
-    )
+    in_the_end = f"it conflicts{with_whom} in {_some(ws.conflict)}, and its agent could not resolve it"
+    decided = _again(state, ws, Cause.CONFLICT, message, in_the_end)
+    return decided if isinstance(decided, e.RetryDecided) else _escalated(ws, in_the_end, _by_hand(state, ws))
 
 
 def _by_hand(state: RunState, ws: WorkstreamState) -> tuple[str, ...]:
@@ -285,18 +357,16 @@ def _by_hand(state: RunState, ws: WorkstreamState) -> tuple[str, ...]:
 def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     check = ws.failed_check
     assert check is not None
-    if ws.rejections > retries(state, ws):
-        return e.WorkstreamFailed(
-            workstream=ws.id,
-            reason=f"the check `{command}` {check.outcome} on its work merged with the integration branch",
-            hint=f"the output is in {check.log}; mend it in {ws.worktree}, commit, then wto continue {ws.id}",
-        )
-    return e.RetryDecided(
-        workstream=ws.id, reason="evidence", message=check_message(check, branch=integration_branch(state.id))
-    )
+    reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
+    message = check_message(check, branch=integration_branch(state.id))
+    decided = _again(state, ws, Cause.EVIDENCE, message, reason)
+    if isinstance(decided, e.RetryDecided):
+        return decided
+    hint = f"the output is in {check.log}; mend it in {ws.worktree}, commit, then wto continue {ws.id}"
+    return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
 
 
-def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:
+def _judge_preparation(state: RunState, ws: WorkstreamState, now: float) -> e.Event | None:
     if ws.setup_failure:
         return e.WorkstreamFailed(
             workstream=ws.id,
@@ -306,17 +376,16 @@ def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:
     name = agent_name(state, ws)
     if agent_spec(name, plan_agents=state.plan.agents, settings=state.settings) is None:
         return e.WorkstreamFailed(workstream=ws.id, reason=f"there is no agent named {name}")
-    budget = state.plan.limits.budget_usd
-    spent = run_cost_usd(state)
-    if budget is not None and spent >= budget:
-        return e.WorkstreamEscalated(
-            workstream=ws.id,
-            reason=f"the run's budget of ${budget:.2f} is used (${spent:.2f})",
-            commands=(f"wto continue {ws.id}",),
-        )
+    used_up = used_up_by(state, ws)
+    if used_up:
+        return budget_escalation(ws, used_up)
+    refusals = [account.refusal for account in state.accounts.values()]
+    if all(refusals) and takes_messages(state, ws):
+        return _escalated(ws, f"no account can log in: {refusals[0]}", ("wto doctor", f"wto retry {ws.id}"))
     return None
 
 
-def idle_for(state: RunState, ws: WorkstreamState) -> float | None:
-    """How long the agent may show no sign of progress, in seconds; None for ever."""
-    return seconds(ws.spec.idle or state.plan.defaults.idle) or None
+def budget_escalation(ws: WorkstreamState, used_up: str) -> e.WorkstreamEscalated:
+    """What becomes of work whose bound is used up; raising the bound is the way on."""
+    commands = (f"wto limit --workstream {ws.id} ..., or wto limit ... for the run", f"wto retry {ws.id}")
+    return _escalated(ws, used_up, commands)

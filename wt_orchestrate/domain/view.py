@@ -9,23 +9,28 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from wt_orchestrate.domain.accounts import rests_until
+from wt_orchestrate.domain.budget import Use, run_use, workstream_use
+from wt_orchestrate.domain.condition import Condition, condition, resumes_at
+from wt_orchestrate.domain.evidence import contradictions, evidence
 from wt_orchestrate.domain.ids import integration_branch
+from wt_orchestrate.domain.progress import idle_for, waits_for_others
 from wt_orchestrate.domain.schedule import held_by, waits_for
 from wt_orchestrate.domain.state import (
+    Account,
     Attempt,
     Candidate,
+    Message,
     Phase,
     RunState,
     Stage,
     WorkstreamState,
     agent_name,
     cost_usd,
-    last_attempt,
     live_attempt,
+    progress_at,
     run_cost_usd,
 )
-from wt_orchestrate.domain.text import counted
-from wt_orchestrate.domain.verdict import how_it_ended
 
 SCHEMA = "wto.status/1"
 HELD = "held"
@@ -65,12 +70,30 @@ def _run(state: RunState) -> dict[str, Any]:
         "started_at": state.started_at,
         "ended_at": state.ended_at,
         "landed_at": state.landed_at,
+        "on_hold": state.on_hold,
+        "admission": state.admission,
+        "accounts": [_account(account, state.at) for account in state.accounts.values()],
+        "used": [_use(use) for use in run_use(state, state.at)],
         "cost_usd": round(run_cost_usd(state), 6),
         "budget_usd": state.plan.limits.budget_usd,
         "agents": state.plan.limits.agents,
         "wall": "none",
         "train": _train(state, state.candidate),
     }
+
+
+def _account(account: Account, now: float) -> dict[str, Any]:
+    until = rests_until(account)
+    return {
+        "name": account.name,
+        "agents": account.cap or None,
+        "rests_until": until if until > now else None,
+        "refusal": account.refusal,
+    }
+
+
+def _use(use: Use) -> dict[str, Any]:
+    return {"what": use.what, "used": round(use.used, 6), "cap": use.cap, "words": use.words()}
 
 
 def _train(state: RunState, candidate: Candidate | None) -> dict[str, Any] | None:
@@ -95,10 +118,17 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "kind": ws.spec.kind.value,
         "agent": agent_name(state, ws),
         "stage": HELD if held else ws.stage.value,
+        "condition": condition(state, ws, state.at).value,
+        "resumes_at": resumes_at(state, ws, state.at),
+        "stuck_at": _stuck_at(state, ws, live),
+        "on_hold": ws.on_hold,
         "since": ws.since,
         "attempts": len(ws.attempts),
         "commits": ws.commits,
-        "evidence": [evidence for evidence in _evidence(ws, live) if evidence["text"]],
+        "evidence": [found for found in evidence(state, ws, live) if found["text"]],
+        "contradictions": list(contradictions(ws)),
+        "messages": [_message(message) for message in ws.messages if message.text][-20:],
+        "used": [_use(use) for use in workstream_use(state, ws, state.at)],
         "progress": ws.handoff.progress if ws.handoff is not None else None,
         "summary": ws.handoff.summary if ws.handoff is not None else "",
         "cost_usd": round(cost_usd(ws), 6),
@@ -112,49 +142,35 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "integrated_as": ws.integrated_as,
         "process": live.id if live is not None else None,
         "asks": [
-            {"id": ask.id, "text": ask.text, "options": list(ask.options), "at": ask.at}
+            {"id": ask.id, "text": ask.text, "options": list(ask.options), "at": ask.at, "tool": ask.tool}
             for ask in (live.asks if live is not None else ())
             if ask.question
         ],
         "reason": ws.reason,
         "hint": ws.hint,
         "commands": list(ws.commands),
+        "tried": list(ws.what_was_tried),
         "files": {"changed": ws.files, "added": ws.added, "deleted": ws.deleted},
     }
 
 
-def _evidence(ws: WorkstreamState, live: Attempt | None) -> list[dict[str, Any]]:
-    """What is known and since when, newest matters first."""
-    last = last_attempt(ws)
-    found: list[dict[str, Any]] = []
+def _stuck_at(state: RunState, ws: WorkstreamState, live: Attempt | None) -> float | None:
+    """When silence makes it stuck, if nothing more is heard: for whoever looks later than the last turn."""
+    idle = idle_for(state, ws)
+    if live is None or idle is None or waits_for_others(live) or live.idle or live.stopping:
+        return None
+    return max(progress_at(ws, live), state.woke_at, live.waits_until) + idle
 
-    def add(kind: str, text: str, at: float | None) -> None:
-        found.append({"kind": kind, "text": text, "at": at})
 
-    if live is not None:
-        add("process", f"attempt {live.epoch} of {live.agent} is alive", live.started_at)
-        for ask in live.asks:
-            add("ask", f"{'asks' if ask.question else 'wants leave for'}: {ask.text}", ask.at)
-        add("waits", live.waits, live.seen_at)
-        add("tool", f"{live.tool} {live.target}".strip(), live.seen_at)
-        add("said", live.said, live.seen_at)
-    elif last is not None:
-        add("process", f"attempt {last.epoch} {how_it_ended(last)}", last.ended_at)
-    if ws.commits:
-        newest = ws.history[-1].subject if ws.history else ""
-        add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)
-    if ws.handoff is not None:
-        add("handoff", f"status {ws.handoff.status.value}, version {ws.handoff_versions}", ws.handoff_at)
-    add("handoff", ws.handoff_problem, ws.since)
-    for check in ws.checks:
-        add("check", f"`{check.command}` {check.outcome.value} in {check.duration_s:.1f} s", check.at)
-    for finding in ws.findings:
-        add("finding", finding, ws.since)
-    if last is not None and ws.stage is Stage.CLAIMED and not ws.commits and ws.spec.kind.value == "change":
-        add("contradiction", "it claims to be done, but there is no commit", ws.since)
-    add("conflict", ", ".join(ws.conflict), ws.since)
-    add("outcome", ws.reason, ws.since)
-    return found
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "kind": message.kind.value,
+        "text": message.text,
+        "at": message.at,
+        "sent_to": message.sent_to,
+        "delivered_at": message.delivered_at,
+    }
 
 
 def _next_steps(state: RunState) -> list[str]:
@@ -169,6 +185,10 @@ def _next_steps(state: RunState) -> list[str]:
             steps.append(ws.commands[-1] if ws.commands else f"wto status {ws.id}")
         elif ws.stage is Stage.FAILED:
             steps.append(f"wto logs {ws.id}")
+        elif live_attempt(ws) is not None and condition(state, ws, state.at) is Condition.IDLE:
+            steps.append(f'wto tell {ws.id} "..."')
+    if state.on_hold or any(ws.on_hold for ws in state.workstreams.values()):
+        steps.append("wto release")
     if any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
         steps.append("wto resume")
     at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None

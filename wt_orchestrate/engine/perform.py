@@ -43,6 +43,8 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
             return ()
         case f.AnswerAsk():
             return _answer_ask(effect, state, world)
+        case f.SendMessage():
+            return _send_message(effect, state, world)
         case f.Verify():
             return _verify(effect, state, world)
         case f.Merge():
@@ -162,8 +164,11 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
         checks=tuple(dict.fromkeys(check.run for check in (*state.plan.checks, *ws.spec.checks))),
         variables={"WTO_RUN": state.id, "WTO_WORKSTREAM": ws.id, "WTO_ATTEMPT": str(effect.epoch)},
         budget_usd=effect.budget_usd,
+        turns=effect.turns,
+        account=effect.account,
     )
-    report = world.executor.start(world.agents[spec.type].launch(start))
+    agent = world.agents[spec.type]
+    report = world.executor.start(agent.launch(start))
     return (
         e.AttemptStarted(
             workstream=ws.id,
@@ -175,6 +180,9 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
             agent_type=spec.type,
             reason=effect.reason,
             started_at=report.started_at or world.clock.now(),
+            account=effect.account,
+            receipt=agent.receipt(process),
+            carries=effect.carries,
         ),
     )
 
@@ -200,6 +208,28 @@ def _answer_ask(effect: f.AnswerAsk, state: RunState, world: World) -> Sequence[
             ask=effect.ask,
             allowed=effect.allow,
             text=effect.text,
+        ),
+    )
+
+
+def _send_message(effect: f.SendMessage, state: RunState, world: World) -> Sequence[e.Event]:
+    """Lay it into the agent's inbox, behind the interruption that it begins with; each line is written once."""
+    attempt = next(a for a in state.workstreams[effect.workstream].attempts if a.id == effect.attempt)
+    agent, process = world.agents[attempt.agent_type], ProcessId(effect.attempt)
+    if effect.interrupts:
+        interrupt = agent.interrupt(request=f"interrupt-{effect.message}")
+        if interrupt is not None:
+            world.executor.send(process, message=f"interrupt-{effect.message}", line=interrupt)
+    name = f"{effect.attempt}.{effect.message}"
+    line = agent.message(message=name, text=effect.text) if effect.text else None
+    if line is not None:
+        world.executor.send(process, message=name, line=line)
+    return (
+        e.MessageSent(
+            workstream=effect.workstream,
+            attempt=effect.attempt,
+            message=effect.message,
+            receipt=agent.receipt(name) if line is not None else "",
         ),
     )
 

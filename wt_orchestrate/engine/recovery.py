@@ -27,11 +27,11 @@ def recovered(state: RunState, world: World) -> Iterator[tuple[str, e.Event]]:
         if report.state is ProcessState.ABSENT:
             continue
         pinned = state.pins.get(key, {})
-        started = _attempt(state, name, pinned, report) if kind == "start" else _command(name, pinned)
+        started = _attempt(state, name, pinned, report, world) if kind == "start" else _command(name, pinned)
         yield key, started
 
 
-def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: ProcessReport) -> e.Event:
+def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: ProcessReport, world: World) -> e.Event:
     _, workstream, epoch = name.split(".")
     ws = state.workstreams[WorkstreamId(workstream)]
     agent = agent_name(state, ws)
@@ -47,6 +47,9 @@ def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: Proc
         agent_type=spec.type,
         reason=pinned.get("reason", ""),
         started_at=report.started_at or state.at,
+        account=pinned.get("account", ""),
+        receipt=world.agents[spec.type].receipt(name),
+        carries=tuple(pinned.get("carries", "").split()),
     )
 
 

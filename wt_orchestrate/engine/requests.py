@@ -8,11 +8,10 @@ from difflib import get_close_matches
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
-from wt_orchestrate.domain.state import DONE, RunState, Stage
+from wt_orchestrate.domain.state import DONE, RunState
+from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.errors import NotFound, Refused
 from wt_orchestrate.ports import Clock, Log, RunLine
-
-_CONTINUABLE = frozenset({Stage.FAILED, Stage.ESCALATED, Stage.STOPPED})
 
 
 def find_run(log: Log, name: str | None) -> RunId:
@@ -49,40 +48,53 @@ def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:
     raise NotFound(f"there is no workstream {wanted!r} in this run", hint=hint)
 
 
+def ask(log: Log, clock: Clock, state: RunState, request: e.Request) -> int:
+    """Put a request; returns its number. Raises Refused when it is not possible as things are."""
+    now = clock.now()
+    why_not = refusal(state, request, now)
+    if why_not is not None:
+        raise Refused(why_not.reason, hint=why_not.hint)
+    return log.ask(state.id, request, now=now)
+
+
 def ask_stop(log: Log, clock: Clock, state: RunState, workstream: str | None) -> int:
     """Wish that a workstream, or the run, be stopped."""
     name = find_workstream(state.workstreams, workstream) if workstream is not None else None
-    return log.ask(state.id, e.StopRequested(workstream=name), now=clock.now())
+    return ask(log, clock, state, e.StopRequested(workstream=name))
 
 
 def ask_resume(log: Log, clock: Clock, state: RunState) -> int:
-    return log.ask(state.id, e.ResumeRequested(), now=clock.now())
+    return ask(log, clock, state, e.ResumeRequested())
 
 
 def ask_continue(log: Log, clock: Clock, state: RunState, workstream: str) -> int:
-    """Wish that a workstream be looked at again. Raises Refused when it is not waiting for that."""
+    """Wish that a workstream be looked at again."""
     name = find_workstream(state.workstreams, workstream)
-    stage = state.workstreams[name].stage
-    if stage not in _CONTINUABLE:
-        raise Refused(
-            f"{name} is {stage}; only what failed, was stopped or needs a person can be continued",
-            hint=f"wto status {name}",
-        )
-    return log.ask(state.id, e.ContinueRequested(workstream=name), now=clock.now())
+    return ask(log, clock, state, e.ContinueRequested(workstream=name))
 
 
 def ask_answer(log: Log, clock: Clock, state: RunState, workstream: str, text: str) -> int:
-    """Answer what an agent asked. Raises Refused when it asks nothing."""
+    """Answer what an agent asked; a number picks one of its options."""
     name = find_workstream(state.workstreams, workstream)
-    ws = state.workstreams[name]
-    asks = [ask for attempt in ws.attempts[-1:] for ask in attempt.asks if ask.question]
-    if not asks and ws.stage is not Stage.ESCALATED:
-        raise Refused(f"{name} asks nothing at the moment", hint=f"wto status {name}")
-    return log.ask(state.id, e.AnswerRequested(workstream=name, text=text), now=clock.now())
+    options = [
+        option
+        for attempt in state.workstreams[name].attempts[-1:]
+        for ask in attempt.asks[:1]
+        for option in ask.options
+    ]
+    if text.isdigit() and 1 <= int(text) <= len(options):
+        text = options[int(text) - 1]
+    return ask(log, clock, state, e.AnswerRequested(workstream=name, text=text))
 
 
 def ask_land(log: Log, clock: Clock, state: RunState, *, allow_protected: bool) -> int:
-    return log.ask(state.id, e.LandRequested(allow_protected=allow_protected), now=clock.now())
+    return ask(log, clock, state, e.LandRequested(allow_protected=allow_protected))
+
+
+def outcome_of(log: Log, run: RunId, request: int, *, after: int) -> e.Event | None:
+    """What became of a request: itself where it was taken, `RequestRefused` where not; None while it waits."""
+    cause = f"request:{request}"
+    return next((record.event for record in log.read(run, after=after) if record.cause == cause), None)
 
 
 def ask_clean(log: Log, clock: Clock, state: RunState, workstreams: Sequence[str], *, force: bool) -> int:
@@ -95,9 +107,9 @@ def ask_clean(log: Log, clock: Clock, state: RunState, workstreams: Sequence[str
         )
     if not names:
         raise Refused("there is nothing to clean: no integrated workstream has a worktree", hint="wto status")
-    return log.ask(state.id, e.CleanRequested(workstreams=names, force=force), now=clock.now())
+    return ask(log, clock, state, e.CleanRequested(workstreams=names, force=force))
 
 
 def ask_restore(log: Log, clock: Clock, state: RunState, workstream: str) -> int:
     name = find_workstream(state.workstreams, workstream)
-    return log.ask(state.id, e.RestoreRequested(workstream=name), now=clock.now())
+    return ask(log, clock, state, e.RestoreRequested(workstream=name))

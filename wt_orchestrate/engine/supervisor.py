@@ -19,6 +19,7 @@ from wt_orchestrate.domain.machine import decide, quiet
 from wt_orchestrate.domain.observation import Reading, observe
 from wt_orchestrate.domain.plan import seconds
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, live_attempt
+from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.view import render_view
 from wt_orchestrate.engine.perform import perform
 from wt_orchestrate.engine.readings import (
@@ -154,7 +155,14 @@ class Supervisor:
             if asked.number in self._taken:
                 continue
             self._taken.append(asked.number)
-            self._note(asked.request, actor=e.Actor.PERSON, cause=f"request:{asked.number}")
+            self._note(self._accepted(asked.request), actor=e.Actor.PERSON, cause=f"request:{asked.number}")
+
+    def _accepted(self, request: e.Request) -> e.Event:
+        """The request, or why it is not possible any more: the run went on since it was put."""
+        why_not = refusal(self._state, request, self._world.clock.now())
+        if why_not is None:
+            return request
+        return e.RequestRefused(workstream=None, reason=why_not.reason, hint=why_not.hint)
 
     def _handoff(self, workstream: WorkstreamState) -> None:
         reading = read_handoff(workstream, self._world)

@@ -76,6 +76,8 @@ class ClaudeCode:
             argv += ["--append-system-prompt-file", files["instructions"]]
         if start.budget_usd is not None:
             argv += ["--max-budget-usd", f"{start.budget_usd:.4f}"]
+        if start.turns is not None:
+            argv += ["--max-turns", str(start.turns)]
         if start.spec.model:
             argv += ["--model", start.spec.model]
         return Launch(
@@ -84,7 +86,7 @@ class ClaudeCode:
             cwd=start.worktree,
             env=self._env(start),
             input=True,
-            lines=(_user_line(str(uuid5(NAMESPACE_URL, start.process)), start.prompt),),
+            lines=(_user_line(self.receipt(start.process), start.prompt),),
             ask=(_control("stop-1", "interrupt"), _control("stop-2", "end_session")),
             grace_s=_STOP_GRACE_S,
         )
@@ -114,7 +116,15 @@ class ClaudeCode:
 
     def message(self, *, message: str, text: str) -> str | None:
         """The line that gives a running agent a message."""
-        return _user_line(str(uuid5(NAMESPACE_URL, message)), text)
+        return _user_line(self.receipt(message), text)
+
+    def receipt(self, message: str) -> str:
+        """The id that the client's echo of the message carries."""
+        return str(uuid5(NAMESPACE_URL, message))
+
+    def interrupt(self, *, request: str) -> str | None:
+        """The line that ends the running turn."""
+        return _control(request, "interrupt")
 
     def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
         """The line that answers a permission question."""

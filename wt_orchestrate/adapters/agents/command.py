@@ -49,6 +49,14 @@ class CommandAgent:
         """It takes none while it runs."""
         return None
 
+    def receipt(self, message: str) -> str:
+        """It tells of none; what it must know is in its brief."""
+        return ""
+
+    def interrupt(self, *, request: str) -> str | None:
+        """It cannot be interrupted, only ended."""
+        return None
+
     def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
         raise InvariantBroken("a command never asks for leave")
 

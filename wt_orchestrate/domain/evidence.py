@@ -1,0 +1,92 @@
+"""What is known of a workstream, each with the time since when, and where it contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from wt_orchestrate.domain.condition import resumes_at
+from wt_orchestrate.domain.handoff import HandoffStatus
+from wt_orchestrate.domain.plan import Kind
+from wt_orchestrate.domain.signs import TurnOutcome
+from wt_orchestrate.domain.state import Attempt, RunState, Stage, WorkstreamState, last_attempt, live_attempt
+from wt_orchestrate.domain.text import counted, time_of_day
+from wt_orchestrate.domain.verdict import how_it_ended
+
+
+def contradictions(ws: WorkstreamState) -> Iterator[str]:
+    """Where what is claimed and what is seen do not agree."""
+    live, last = live_attempt(ws), last_attempt(ws)
+    says = ws.handoff.status if ws.handoff is not None else None
+    claims = ws.stage is Stage.CLAIMED or says is HandoffStatus.DONE
+    if claims and ws.spec.kind is Kind.CHANGE and not ws.commits and last is not None:
+        yield "it claims to be done, but there is no commit"
+    at_work_at = live.seen_at if live is not None and not live.idle else None
+    if says is HandoffStatus.DONE and at_work_at is not None and at_work_at > (ws.handoff_at or at_work_at) + 60:
+        yield "its handoff says done, but its agent goes on working"
+    if says is HandoffStatus.BLOCKED and ws.stage in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:
+        yield "its handoff says blocked, but its work is being verified"
+    if (
+        last is not None
+        and last.outcome is TurnOutcome.COMPLETED
+        and last.exit_code not in {0, None}
+        and last.cause == "exit"
+    ):
+        yield f"its agent says it completed its turn, but ended with exit code {last.exit_code}"
+    if says is HandoffStatus.DONE and ws.handoff is not None and (ws.handoff.progress or 100) < 100:
+        yield f"its handoff says done at {ws.handoff.progress} per cent"
+
+
+def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list[dict[str, Any]]:
+    """What is known and since when, newest matters first."""
+    found: list[dict[str, Any]] = []
+
+    def add(kind: str, text: str, at: float | None) -> None:
+        found.append({"kind": kind, "text": text, "at": at})
+
+    for text in contradictions(ws):
+        add("contradiction", text, ws.since)
+    if live is not None:
+        _live_evidence(add, ws, live)
+    elif (last := last_attempt(ws)) is not None:
+        add("process", f"attempt {last.epoch} {how_it_ended(last)}", last.ended_at)
+    if ws.stage is Stage.PREPARING and ws.retry is not None:
+        add("retry", _retry(state, ws), ws.since)
+    for message in ws.messages:
+        if message.delivered_at is None and message.text:
+            add("message", f"not delivered yet: {message.text}", message.at)
+    if ws.commits:
+        newest = ws.history[-1].subject if ws.history else ""
+        add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)
+    if ws.handoff is not None:
+        add("handoff", f"status {ws.handoff.status.value}, version {ws.handoff_versions}", ws.handoff_at)
+    add("handoff", ws.handoff_problem, ws.since)
+    add("lost", f"its {ws.lost} was taken away and is being made again" if ws.lost else "", ws.since)
+    for check in ws.checks:
+        add("check", f"`{check.command}` {check.outcome.value} in {check.duration_s:.1f} s", check.at)
+    for finding in ws.findings:
+        add("finding", finding, ws.since)
+    for what, used_up in ws.budget.items():
+        add("budget", f"its bound on {what} is {'used up' if used_up else 'nearly used up'}", ws.since)
+    add("conflict", ", ".join(ws.conflict), ws.since)
+    add("outcome", ws.reason, ws.since)
+    return found
+
+
+def _live_evidence(add: Callable[[str, str, float | None], None], ws: WorkstreamState, live: Attempt) -> None:
+    add("process", f"attempt {live.epoch} of {live.agent} is alive", live.started_at)
+    for ask in live.asks:
+        add("ask", f"{'asks' if ask.question else 'wants leave for'}: {ask.text}", ask.at)
+    add("paused", f"interrupted; it waits for wto tell {ws.id}" if live.paused else "", live.seen_at)
+    add("waits", live.waits, live.seen_at)
+    if live.failing_times > 1:
+        add("failing", f"fails {live.failing_times} times in a row: {live.failing}", live.seen_at)
+    add("tool", f"{live.tool} {live.target}".strip(), live.seen_at)
+    add("said", live.said, live.seen_at)
+
+
+def _retry(state: RunState, ws: WorkstreamState) -> str:
+    assert ws.retry is not None
+    until = resumes_at(state, ws, state.at)
+    at = f", not before {time_of_day(until)}" if until is not None else ""
+    return f"another attempt is due ({ws.retry.reason}){at}"

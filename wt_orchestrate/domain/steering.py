@@ -1,0 +1,119 @@
+"""Which requests are possible now: one rule for the face that puts them and for the supervisor that takes them.
+
+A face asks before it puts a request, so that a person is told at once; the supervisor asks again when it takes it, because
+the run went on meanwhile. A refusal changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.budget import run_use, workstream_use
+from wt_orchestrate.domain.expansion import misfits
+from wt_orchestrate.domain.graph import problems
+from wt_orchestrate.domain.plan import seconds
+from wt_orchestrate.domain.state import (
+    DONE,
+    ENDED,
+    STUCK,
+    RunState,
+    Stage,
+    WorkstreamState,
+    live_attempt,
+    takes_messages,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not possible, and what to do instead."""
+
+    reason: str
+    hint: str
+
+
+def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
+    """Why this cannot be done now; None when it can."""
+    name = e.workstream_of(request)
+    if name is not None and name not in state.workstreams:
+        return Refusal(f"there is no workstream {name!r} in {state.id}", f"known: {', '.join(state.workstreams)}")
+    match request:
+        case e.AddRequested(workstreams=further):
+            found = misfits(state, further)
+            return Refusal(f"{found[0].message} (in {_place(found[0].place)})", found[0].hint) if found else None
+        case e.EditRequested():
+            return _edit(state, state.workstreams[request.workstream], request)
+        case e.LimitRequested():
+            return _limit(state, request, now)
+        case _:
+            return None if name is None else _of_one(state, state.workstreams[name], request)
+
+
+def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal | None:
+    match request:
+        case e.ContinueRequested() if ws.stage not in STUCK - {Stage.CANCELLED}:
+            return _not_so(ws, "only what failed, was stopped or needs a person can be continued")
+        case e.RetryRequested() if ws.stage not in STUCK:
+            return _not_so(ws, "only what failed, was stopped, was cancelled or needs a person can be retried")
+        case e.CancelRequested() if ws.stage in DONE:
+            return _not_so(ws, "its work is integrated already")
+        case e.TellRequested() | e.RedirectRequested() if ws.stage in DONE | {Stage.CANCELLED, Stage.VERIFIED}:
+            return _not_so(ws, "nobody works on it any more", hint="wto add, to add further work")
+        case e.InterruptRequested():
+            return _interrupt(state, ws)
+        case e.AnswerRequested():
+            asks = [ask for attempt in ws.attempts[-1:] for ask in attempt.asks if ask.question]
+            return None if asks or ws.stage is Stage.ESCALATED else _not_so(ws, "it asks nothing at the moment")
+        case e.HoldRequested() if ws.stage in ENDED:
+            return _not_so(ws, "nothing will be begun for it")
+        case e.ReleaseRequested() if not ws.on_hold:
+            return _not_so(ws, "it is not on hold")
+        case _:
+            return None
+
+
+def _not_so(ws: WorkstreamState, why: str, *, hint: str = "") -> Refusal:
+    return Refusal(f"{ws.id} is {ws.stage}: {why}", hint or f"wto status {ws.id}")
+
+
+def _interrupt(state: RunState, ws: WorkstreamState) -> Refusal | None:
+    if live_attempt(ws) is None:
+        return _not_so(ws, "no agent is at work on it")
+    if not takes_messages(state, ws):
+        return Refusal(f"the agent of {ws.id} is a command, which cannot be interrupted", f"wto stop {ws.id}")
+    return None
+
+
+def _edit(state: RunState, ws: WorkstreamState, request: e.EditRequested) -> Refusal | None:
+    if ws.stage is not Stage.QUEUED:
+        return _not_so(ws, "only one that has not begun can be edited", hint=f'wto redirect {ws.id} "..."')
+    plan = replace(state.plan, workstreams={**state.plan.workstreams, ws.id: request.spec})
+    found = [problem for problem in problems(plan, state.settings) if not problem.warning]
+    return Refusal(f"{found[0].message} (in {_place(found[0].place)})", found[0].hint) if found else None
+
+
+def _limit(state: RunState, request: e.LimitRequested, now: float) -> Refusal | None:
+    if request.agents is not None and request.agents < 1:
+        return Refusal("agents must be at least 1", "wto hold, to begin nothing new")
+    if request.wall is not None and not seconds(request.wall):
+        return Refusal(f"{request.wall!r} is no duration", "write it as 45s, 10m or 1h30m")
+    wanted = {
+        "money": request.budget_usd,
+        "tokens": request.tokens,
+        "turns": request.turns,
+        "time": seconds(request.wall) if request.wall else None,
+    }
+    ws = state.workstreams[request.workstream] if request.workstream is not None else None
+    uses = workstream_use(state, ws, now) if ws is not None else run_use(state, now)
+    for use in uses:
+        cap = wanted[use.what]
+        if cap is not None and cap <= use.used:
+            return Refusal(f"{use.words()} are used already; a bound of {cap:g} is none", "choose a higher one")
+    if any(cap is not None and cap <= 0 for cap in wanted.values()):
+        return Refusal("a bound must be more than 0", "choose a higher one")
+    return None
+
+
+def _place(place: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, place))
