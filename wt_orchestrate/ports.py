@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from wt_orchestrate.domain.admission import Room
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId
-from wt_orchestrate.domain.plan import AgentSpec
+from wt_orchestrate.domain.plan import AgentSpec, Workstream
 from wt_orchestrate.domain.signs import Sign
 
 # ---------------------------------------------------------------- time
@@ -29,6 +30,14 @@ class Clock(Protocol):
 
     def boot(self) -> str:
         """The id of this boot of the machine."""
+
+
+# ---------------------------------------------------------------- the machine
+
+
+class Machine(Protocol):
+    def room(self) -> Room:
+        """What is left for another agent. Cheap, for every poll; never raises."""
 
 
 # ---------------------------------------------------------------- the event log
@@ -374,6 +383,12 @@ class Repository(Protocol):
     def publish(self, *, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
         """Bring a commit over from the vault and point a branch of ours at it, by compare-and-swap; True if it is there."""
 
+    def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
+        """Make a branch of ours again that somebody deleted; False when it is there, wherever it points."""
+
+    def has_worktree(self, path: str) -> bool:
+        """Whether a worktree is there; cheap, for every poll."""
+
     def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
         """Move the target forward to a commit that is already in the repository, taking a clean checkout along."""
 
@@ -504,6 +519,19 @@ class HandoffFile:
 class Handoffs(Protocol):
     def read(self, worktree: str) -> HandoffFile:
         """Read the handoff without following links, bounded; never raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherRead:
+    """Workstreams that a handoff wants to add; `problems` when they cannot be read, one sentence each."""
+
+    workstreams: Mapping[str, Workstream]
+    problems: tuple[str, ...] = ()
+
+
+class Plans(Protocol):
+    def further(self, text: str) -> FurtherRead:
+        """Read the section of a handoff that adds workstreams; never raises."""
 
 
 # ---------------------------------------------------------------- work beside the turn

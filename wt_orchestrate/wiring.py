@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.diagnosis import Diagnosis, MachineFacts
     from wt_orchestrate.domain.events import Record
     from wt_orchestrate.domain.ids import Branch, CommitId, RunId
-    from wt_orchestrate.domain.plan import AgentSpec
-    from wt_orchestrate.domain.settings import Settings
+    from wt_orchestrate.domain.plan import AgentSpec, Workstream
+    from wt_orchestrate.domain.settings import Settings, UserSettings
     from wt_orchestrate.domain.state import RunState
     from wt_orchestrate.engine.lines import AttemptLines
     from wt_orchestrate.engine.supervisor import Supervisor
@@ -126,11 +126,56 @@ def load_settings(facts: RepositoryFacts) -> Settings:
     return load(path if os.path.exists(path) else None)
 
 
+def user_settings() -> UserSettings:
+    """The user's own settings: config.yaml in WTO_CONFIG_DIR, else in the user's configuration folder."""
+    from wt_orchestrate.adapters.planfile import load_user_settings
+
+    folder = os.environ.get("WTO_CONFIG_DIR")
+    if not folder:
+        from platformdirs import user_config_dir
+
+        folder = user_config_dir("wt-orchestrate")
+    return load_user_settings(os.path.join(folder, "config.yaml"))
+
+
+def account_environments() -> Mapping[str, Mapping[str, str]]:
+    """The environment of each account, with the user's own filled in."""
+    return {
+        name: {key: os.path.expandvars(os.path.expanduser(value)) for key, value in account.env.items()}
+        for name, account in user_settings().accounts.items()
+    }
+
+
 def load_plan(path: str, settings: Settings) -> LoadedPlan:
     """A checked plan. Raises PlanInvalid with every problem."""
     from wt_orchestrate.adapters.planfile import load_plan as load
 
     return load(path, settings)
+
+
+def load_further(path: str, state: RunState) -> Mapping[str, Workstream]:
+    """Workstreams from a file that fit a run. Raises PlanInvalid with every problem."""
+    from wt_orchestrate.adapters.planfile import load_further as load
+    from wt_orchestrate.domain.expansion import misfits
+
+    return load(path, lambda further: misfits(state, further))
+
+
+def workstream_text(name: str, spec: Workstream) -> str:
+    """A workstream as YAML for a person to edit."""
+    from wt_orchestrate.adapters.planfile import render_workstream
+
+    return render_workstream(name, spec)
+
+
+def edited_workstream(path: str, name: str) -> Workstream:
+    """The workstream in an edited file. Raises PlanInvalid."""
+    from wt_orchestrate.adapters.planfile import load_further as load
+
+    found = load(path, lambda further: ())
+    if list(found) != [name]:
+        raise Refused(f"{path} must hold {name} and nothing else", hint=f"wto edit {name}")
+    return found[name]
 
 
 def plan_schema() -> dict[str, object]:
@@ -175,7 +220,7 @@ def agent_version(spec: AgentSpec) -> AgentVersion:
     from wt_orchestrate.adapters.agents.registry import agents
     from wt_orchestrate.adapters.executor.detached import said
 
-    agent = agents(dict(os.environ), passed=())[spec.type]
+    agent = agents(dict(os.environ))[spec.type]
     command = agent.version_command(spec)
     path = command.argv[0] if command.argv else ""
     return agent.version(spec, path=path, said=said(command.argv, command.env) if path else "")
@@ -209,6 +254,7 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
         repository=facts.main_worktree or facts.common_dir,
         land=land,
         boot=clock().boot(),
+        accounts={name: account.agents for name, account in user_settings().accounts.items()},
     )
     return log.begin(
         started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record))
@@ -238,7 +284,7 @@ def _require_agents(loaded: LoadedPlan, settings: Settings) -> None:
     from wt_orchestrate.domain.settings import agent_spec
     from wt_orchestrate.errors import AgentUnavailable
 
-    plan, known = loaded.plan, agents(dict(os.environ), passed=())
+    plan, known = loaded.plan, agents(dict(os.environ))
     for name in dict.fromkeys(stream.agent or plan.defaults.agent for stream in plan.workstreams.values()):
         spec = agent_spec(name, plan_agents=plan.agents, settings=settings)
         if spec is not None and not known[spec.type].version_command(spec).argv:
@@ -306,6 +352,8 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
     from wt_orchestrate.adapters.executor.local import LocalExecutor
     from wt_orchestrate.adapters.feed import WatchdogFeed
     from wt_orchestrate.adapters.handoffs import HandoffFiles
+    from wt_orchestrate.adapters.machine import SystemMachine
+    from wt_orchestrate.adapters.planfile import PlanTexts
     from wt_orchestrate.adapters.workers import ThreadWorkers
     from wt_orchestrate.domain.plan import seconds
     from wt_orchestrate.engine.requests import load_state
@@ -321,12 +369,14 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         os.makedirs(site.path(folder), mode=0o700, exist_ok=True)
     world = World(
         clock=clock(),
+        machine=SystemMachine({"worktrees": settings.worktrees.split("{")[0], "state": site.state_dir}),
         log=log,
         repository=repo,
         vault=vault(site),
         executor=LocalExecutor(site.path("processes")),
-        agents=agents(dict(os.environ), passed=settings.pass_env),
+        agents=agents(dict(os.environ), passed=settings.pass_env, accounts=account_environments()),
         handoffs=HandoffFiles(),
+        plans=PlanTexts(),
         feed=feed,
         workers=ThreadWorkers(feed.wake),
         command_env=command_environment(os.environ, passed=settings.pass_env),
@@ -450,7 +500,7 @@ def attempt_lines(site: Site, *, attempt: int | None, raw: bool) -> AttemptLines
     from wt_orchestrate.adapters.executor.local import LocalExecutor
     from wt_orchestrate.engine.lines import AttemptLines
 
-    known = agents({}, passed=())
+    known = agents({})
     return AttemptLines(
         executor=LocalExecutor(site.path("processes")),
         reader_of=lambda kind: known[kind].reader(),

@@ -1,13 +1,47 @@
-"""What this machine offers: file-watch limits, free space, copies that share their blocks."""
+"""What this machine offers: room for agents, file-watch limits, free space, copies that share their blocks."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+
+from wt_orchestrate.domain.admission import Room
 
 _FICLONE = 0x40049409
 _LIMITS = "/proc/sys/fs/inotify"
+
+
+class SystemMachine:
+    """This machine; `disks` are the paths whose free space matters, by what they are for."""
+
+    def __init__(self, disks: Mapping[str, str]) -> None:
+        self._disks = disks
+
+    def room(self) -> Room:
+        """What is left for another agent."""
+        disk_mb = {}
+        for what, path in self._disks.items():
+            with suppress(OSError):
+                disk_mb[what] = free_bytes(path) / (1 << 20)
+        return Room(memory_mb=_free_memory_mb(), load=_load(), disk_mb=disk_mb)
+
+
+def _free_memory_mb() -> float | None:
+    """Memory that can be had without swapping; None where the system does not tell."""
+    with suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) / 1024
+    return None
+
+
+def _load() -> float | None:
+    with suppress(OSError):
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    return None
 
 
 def watch_limits() -> tuple[int, int] | None:

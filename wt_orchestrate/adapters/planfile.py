@@ -8,19 +8,23 @@ dataclasses, and the rules across fields (`domain/graph.py`) are asked, so that 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
 
-from wt_orchestrate.domain.graph import Place, Problem, problems
-from wt_orchestrate.domain.plan import Plan
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.graph import Place, Problem, problems, settings_problems
+from wt_orchestrate.domain.ids import unsafe_id
+from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.settings import Settings, UserSettings
 from wt_orchestrate.domain.text import clean
 from wt_orchestrate.errors import NotFound, PlanInvalid
+from wt_orchestrate.ports import FurtherRead
 
 MAX_BYTES = 1 << 20
 _MAX_DEPTH = 20
@@ -68,16 +72,90 @@ def load_plan(path: str, settings: Settings) -> LoadedPlan:
     return LoadedPlan(plan=plan, warnings=tuple(lines))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Further:
+    """The shape of a file that adds to a run."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a dataclass takes no annotated class variable here
+
+    workstreams: Mapping[str, Workstream]
+
+
+def load_further(
+    path: str, misfits: Callable[[Mapping[str, Workstream]], Sequence[Problem]]
+) -> Mapping[str, Workstream]:
+    """The workstreams in a file that holds nothing but `workstreams:`. Raises PlanInvalid with every problem, those of
+    `misfits` (how they fit the run) included."""
+    further, reading = _read(_text(path), _Further)
+    for problem in misfits(further.workstreams) if further is not None and not reading.problems else ():
+        reading.problems.append((_mark(reading, problem.place), problem))
+    if further is None or reading.problems:
+        raise PlanInvalid(_rendered(path, reading))
+    return further.workstreams
+
+
+class PlanTexts:
+    """Workstreams in texts that agents write."""
+
+    def further(self, text: str) -> FurtherRead:
+        """The workstreams in a handoff's section, which may stand in a code fence, with or without the key `workstreams`."""
+        body = _unfenced(text)
+        if not re.match(r"\s*workstreams\s*:", body):
+            body = "workstreams:\n" + "\n".join(f"  {line}" for line in body.splitlines())
+        further, reading = _read(body[:MAX_BYTES], _Further)
+        if further is None or reading.problems:
+            return FurtherRead(workstreams={}, problems=tuple(_rendered("HANDOFF.md ## Workstreams", reading)))
+        return FurtherRead(workstreams=further.workstreams)
+
+
+def _unfenced(text: str) -> str:
+    """The inside of the first code fence, or the whole text when there is none."""
+    fenced = re.search(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", text, re.DOTALL | re.MULTILINE)
+    return fenced.group(2) if fenced else text
+
+
+def render_workstream(name: str, spec: Workstream) -> str:
+    """A workstream as YAML for a person to edit, without what is at its default."""
+    values = {
+        each.name: _as_yaml(getattr(spec, each.name))
+        for each in fields(spec)
+        if getattr(spec, each.name) != each.default
+    }
+    return yaml.safe_dump({"workstreams": {name: values}}, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _as_yaml(value: Any) -> Any:
+    if is_dataclass(value):
+        return {each.name: _as_yaml(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, tuple):
+        return [_as_yaml(each) for each in value]
+    return value.value if isinstance(value, StrEnum) else value
+
+
 def load_settings(path: str | None) -> Settings:
     """The settings in a file; the defaults when there is none. Raises PlanInvalid with every problem."""
     if path is None:
         return Settings()
     settings, reading = _load(path, Settings, empty=Settings())
+    for problem in settings_problems(settings) if settings is not None and not reading.problems else ():
+        reading.problems.append((_mark(reading, problem.place), problem))
     if settings is None or reading.problems:
         raise PlanInvalid(_rendered(path, reading))
-    for name in ("{run}", "{workstream}"):
-        if name not in settings.worktrees:
-            raise PlanInvalid([f"{path}: worktrees: the path does not hold {name}; write it in, as in the default"])
+    return settings
+
+
+def load_user_settings(path: str) -> UserSettings:
+    """The user's own settings in a file; the defaults when there is none. Raises PlanInvalid with every problem."""
+    if not os.path.exists(path):
+        return UserSettings()
+    settings, reading = _load(path, UserSettings, empty=UserSettings())
+    for name in settings.accounts if settings is not None else ():
+        reason = unsafe_id(name)
+        if reason is not None:
+            problem = Problem(place=("accounts", name), message=f"the name {name!r} {reason}", hint="choose another")
+            reading.problems.append((_mark(reading, problem.place), problem))
+    if settings is None or reading.problems:
+        raise PlanInvalid(_rendered(path, reading))
     return settings
 
 
@@ -101,8 +179,12 @@ def _schema(kind: type, title: str) -> dict[str, Any]:
 
 def _load(path: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None, _Reading]:
     """The value in a file, or None with the problems that kept it from being one."""
+    return _read(_text(path), kind, empty=empty)
+
+
+def _read(text: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None, _Reading]:
+    """The value in a text, or None with the problems that kept it from being one."""
     reading = _Reading()
-    text = _text(path)
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:

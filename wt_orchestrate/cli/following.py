@@ -24,7 +24,7 @@ from wt_orchestrate.domain.ids import RunId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.schedule import rests
 from wt_orchestrate.domain.state import DONE, Phase, RunState, Stage
-from wt_orchestrate.domain.story import Weight, sentence
+from wt_orchestrate.domain.story import Weight, cause, sentence
 from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.errors import Busy, ExitCode, Refused
 
@@ -118,20 +118,22 @@ def _echo(line: str | None) -> None:
         click.echo(line)
 
 
-def event_line(record: Record, *, details: bool = False) -> str | None:
-    """One event as a line for people; None for what is not told."""
+def event_line(record: Record, *, details: bool = False, causes: bool = False) -> str | None:
+    """One event as a line for people, with `causes` what it came from; None for what is not told."""
     told = sentence(record.event)
     if told is None or (told.weight is Weight.DETAIL and not details):
         return None
     at = time.strftime("%H:%M:%S", time.localtime(record.at))
-    return f"{at} {symbol(_SYMBOLS[told.weight])} {told.about:<14} {told.text}".rstrip()
+    because = cause(record) if causes else ""
+    return f"{at} {symbol(_SYMBOLS[told.weight])} {told.about:<14} {told.text}{because}".rstrip()
 
 
 def workstream_story(site: wiring.Site, run: str, workstream: str) -> Iterator[str]:
     """The story of one workstream from the log, in order."""
     log = wiring.open_log(site)
     for record in log.read(RunId(run)):
-        line = event_line(record, details=True) if workstream_of(record.event) == workstream else None
+        ours = workstream_of(record.event) == workstream
+        line = event_line(record, details=True, causes=True) if ours else None
         if line is not None:
             yield line
     log.close()

@@ -25,7 +25,7 @@ from wt_orchestrate.errors import Busy, ExitCode, WtError
 from wt_orchestrate.ports import Log
 
 _LOOK_S = 0.1
-_GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, HELD})
+_GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, Stage.CANCELLED.value, HELD})
 
 
 @click.command()
@@ -53,7 +53,7 @@ def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json:
     if detach:
         _leave(site, name, as_json=as_json)
         return
-    _turn(site, name, as_json=as_json)
+    turn_run(site, name, as_json=as_json)
 
 
 def _require_free(site: wiring.Site, log: Log) -> None:
@@ -67,7 +67,7 @@ def _require_free(site: wiring.Site, log: Log) -> None:
             raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
 
 
-def _turn(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
+def turn_run(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
     """Follow a run to its rest in the foreground, then end with its summary and exit code."""
     try:
         with display(site, name, as_json=as_json) as show:
@@ -142,7 +142,7 @@ def resume(start: str, run_name: str | None, detach: bool, as_json: bool) -> Non
     if detach and not wiring.supervised(site):
         _leave(site, name, as_json=as_json)
         return
-    _turn(site, name, as_json=as_json)
+    turn_run(site, name, as_json=as_json)
 
 
 @click.command()
@@ -183,7 +183,7 @@ def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) 
     state = requests.load_state(log, requests.find_run(log, run_name))
     requests.ask_continue(log, wiring.clock(), state, workstream)
     log.close()
-    _turn(site, state.id, as_json=as_json)
+    turn_run(site, state.id, as_json=as_json)
 
 
 @click.command()
@@ -201,7 +201,7 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
     if wiring.supervised(site):
         click.echo(f"{symbol('done')} The answer is on its way to {workstream}")
         return
-    _turn(site, state.id, as_json=False)
+    turn_run(site, state.id, as_json=False)
 
 
 @click.command()

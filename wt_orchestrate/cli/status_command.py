@@ -15,8 +15,9 @@ from typing import Any
 import click
 
 from wt_orchestrate import wiring
-from wt_orchestrate.cli.render import symbol
-from wt_orchestrate.cli.status_table import status_lines
+from wt_orchestrate.cli.render import age, symbol
+from wt_orchestrate.cli.status_table import condition, status_lines
+from wt_orchestrate.domain.text import clean
 from wt_orchestrate.errors import NotFound
 
 
@@ -58,6 +59,7 @@ def _look(site: wiring.Site, view: dict[str, Any]) -> None:
     alive = wiring.living_processes(site, [ws["process"] for ws in view["workstreams"] if ws["process"]])
     for ws in view["workstreams"]:
         ws["alive"] = ws["process"] in alive if ws["process"] else None
+        ws["unwatched"] = not at_work
         if ws["process"] and not ws["alive"] and not at_work:
             ws["evidence"].insert(0, {"kind": "process", "text": "its process is gone", "at": None})
     if not at_work and view["run"]["phase"] in {"running", "stopping"}:
@@ -90,7 +92,11 @@ def _dated(view: dict[str, Any]) -> dict[str, Any]:
         for evidence in ws["evidence"]:
             evidence["age_s"] = round(now - evidence["at"], 3) if evidence["at"] else None
             evidence["at"] = _rfc3339(evidence["at"])
-        ws["since"] = _rfc3339(ws["since"])
+        ws["condition"] = condition(ws, now)
+        for key in ("since", "resumes_at", "stuck_at"):
+            ws[key] = _rfc3339(ws[key])
+        for message in ws["messages"]:
+            message["at"], message["delivered_at"] = _rfc3339(message["at"]), _rfc3339(message["delivered_at"])
     for key in ("started_at", "ended_at", "landed_at"):
         view["run"][key] = _rfc3339(view["run"].get(key))
     return {**view, "at": _rfc3339(view["at"])}
@@ -111,13 +117,19 @@ def _story(site: wiring.Site, view: dict[str, Any], workstream: str, *, as_json:
     if as_json:
         click.echo(json.dumps(_dated({**view, "workstreams": [known[workstream]]}), indent=2, ensure_ascii=False))
         return
-    ws = known[workstream]
-    click.echo(f"{ws['id']} is {ws['stage']}: {ws['title'] or ws['branch']}")
+    ws, now = known[workstream], time.time()
+    click.echo(f"{ws['id']} is {condition(ws, now)}: {ws['title'] or ws['branch']}")
+    for evidence in ws["evidence"]:
+        since = f"{age(now - evidence['at'])} ago" if evidence["at"] else ""
+        click.echo(f"  {evidence['kind']:<13} {' '.join(clean(evidence['text']).split())[:200]}  {since}".rstrip())
+    click.echo("")
     from wt_orchestrate.cli.following import workstream_story  # the whole domain: only a story needs it
 
     for line in workstream_story(site, view["run"]["id"], workstream):
         click.echo(line)
     if ws["worktree"]:
         click.echo(f"worktree {ws['worktree']} on {ws['branch']}")
+    for tried in ws["tried"]:
+        click.echo(f"{symbol('nothing')} tried: {clean(tried)}")
     for command in ws["commands"]:
         click.echo(f"{symbol('hint')} {command}")

@@ -10,16 +10,26 @@ from wt_orchestrate.domain.text import clean, counted
 _SYMBOLS = {
     "queued": "queued",
     "held": "held",
+    "on hold": "held",
     "preparing": "working",
     "working": "running",
+    "waiting for an answer": "asks",
+    "waiting for permission": "working",
+    "limited": "held",
+    "idle": "asks",
+    "stuck": "warning",
+    "ending": "working",
     "claimed": "working",
     "verifying": "working",
     "verified": "working",
+    "integrating": "working",
     "integrated": "done",
     "landed": "done",
     "failed": "error",
+    "cancelled": "error",
     "escalated": "asks",
     "stopped": "warning",
+    "unknown": "warning",
 }
 
 
@@ -28,7 +38,7 @@ def status_lines(view: dict[str, Any], *, now: float, width: int | None) -> list
     columns = (
         Column("", priority=0),
         Column("WORKSTREAM", priority=0),
-        Column("STAGE", priority=0),
+        Column("STATE", priority=0),
         Column("ROLE", priority=5),
         Column("DONE", priority=4, right=True),
         Column("COMMITS", priority=3, right=True),
@@ -38,39 +48,57 @@ def status_lines(view: dict[str, Any], *, now: float, width: int | None) -> list
         Column("EVIDENCE", priority=1, grows=True),
     )
     rows = [_row(ws, now) for ws in view["workstreams"]]
-    return [*table(columns, rows, width=width), *_summary(view), *_next(view)]
+    return [*table(columns, rows, width=width), *_summary(view, now), *_next(view)]
+
+
+def condition(ws: dict[str, Any], now: float) -> str:
+    """The one word for a workstream, from what was known at the last turn and what time has made of it since."""
+    known = str(ws.get("condition", ws["stage"]))
+    if ws.get("alive") is False and ws.get("unwatched"):
+        return "unknown"
+    if known == "working" and ws.get("stuck_at") and now > ws["stuck_at"]:
+        return "stuck"
+    return known
 
 
 def _row(ws: dict[str, Any], now: float) -> tuple[str, ...]:
     newest = max((e["at"] for e in ws["evidence"] if e["at"]), default=ws["since"])
     progress = ws["progress"]
     return (
-        symbol(_SYMBOLS.get(ws["stage"], "warning")),
+        symbol(_SYMBOLS.get(condition(ws, now), "warning")),
         ws["id"],
-        ws["stage"],
+        condition(ws, now),
         clean(ws["role"]),
         f"{progress}%" if progress is not None else "",
         str(ws["commits"] or ""),
         str(ws["attempts"] or ""),
         money(ws["cost_usd"]) if ws["cost_usd"] else "",
         age(now - newest) if ws["stage"] != "queued" else "",
-        note(ws),
+        note(ws, now),
     )
 
 
-def note(ws: dict[str, Any]) -> str:
+def note(ws: dict[str, Any], now: float) -> str:
     """The one line that matters most about a workstream now."""
     if ws["stage"] == "held":
         return f"needs {', '.join(ws['held_by'])}"
+    if condition(ws, now) == "limited" and ws["resumes_at"]:
+        return f"goes on by itself in {age(ws['resumes_at'] - now)}"
     if ws["waits_for"]:
         return f"after {', '.join(ws['waits_for'])}"
     if ws["stage"] in {"failed", "escalated"}:
         return _line(ws["reason"])
     order: tuple[str, ...] = (
         "ask",
+        "paused",
         "contradiction",
+        "lost",
         "uncommitted",
+        "budget",
         "waits",
+        "retry",
+        "failing",
+        "message",
         "tool",
         "finding",
         "check",
@@ -88,15 +116,38 @@ def _line(text: str, limit: int = 160) -> str:
     return " ".join(clean(text).split())[:limit]
 
 
-def _summary(view: dict[str, Any]) -> list[str]:
+def _summary(view: dict[str, Any], now: float) -> list[str]:
     run, streams = view["run"], view["workstreams"]
     counts: dict[str, int] = {}
     for ws in streams:
-        counts[ws["stage"]] = counts.get(ws["stage"], 0) + 1
+        counts[condition(ws, now)] = counts.get(condition(ws, now), 0) + 1
     told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     cost = money(run["cost_usd"]) + (f" of {money(run['budget_usd'])}" if run["budget_usd"] else "")
     line = f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · walls: {run['wall']}"
-    return [line, *([f"{symbol('warning')} {_line(run['reason'])}"] if run["reason"] else [])]
+    return [line, *(f"{symbol('warning')} {_line(text)}" for text in _troubles(run, now) if text)]
+
+
+def _troubles(run: dict[str, Any], now: float) -> list[str]:
+    """What keeps the run as a whole from going on as it should."""
+    resting = [
+        f"account {each['name']} {_rest(each, now)}"
+        for each in run.get("accounts", ())
+        if each["refusal"] or (each["rests_until"] or 0.0) > now
+    ]
+    used = [use["words"] for use in run.get("used", ()) if use["used"] >= 0.8 * use["cap"]]
+    return [
+        run["reason"],
+        "on hold: nothing new is begun" if run.get("on_hold") else "",
+        f"no further agent is started: {run['admission']}" if run.get("admission") else "",
+        *resting,
+        f"used: {'; '.join(used)}" if used else "",
+    ]
+
+
+def _rest(account: dict[str, Any], now: float) -> str:
+    if account["refusal"]:
+        return f"cannot log in: {account['refusal']}"
+    return f"rests, {age(account['rests_until'] - now)} more"
 
 
 def _next(view: dict[str, Any]) -> list[str]:

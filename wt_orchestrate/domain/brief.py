@@ -17,6 +17,22 @@ from wt_orchestrate.domain.state import CheckResult, Message, RunState, Workstre
 _QUOTED = 4_000
 """Characters of one handoff that reach another agent."""
 _TAIL = 6_000
+_EXPANDS = """## Further workstreams
+
+You may add workstreams to the plan: a section `## Workstreams` in HANDOFF.md, as YAML in a code fence, by id. They start once
+your own work is integrated, each with an agent of its own that sees nothing of this conversation.
+
+    ## Workstreams
+    ```yaml
+    mend-pool:
+      title: Mend the connection pool
+      brief: What to do, where to look, when it is done.
+      scope: ["src/db/**"]
+      needs: []
+    ```
+
+Ids are words of a-z, 0-9 and '-'. Scopes of workstreams that may run at the same time should not overlap. They bring no
+checks of their own and cannot add further ones."""
 
 
 def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequence[Message] = ()) -> str:
@@ -35,6 +51,8 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
     if ws.spec.role:
         parts.append(f"Your role: {ws.spec.role}.")
     parts += [_told(told), _rules(state, ws), *_needs(state, ws), _others(state, ws), HANDOFF_CONTRACT]
+    if ws.spec.expands:
+        parts.append(_EXPANDS)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

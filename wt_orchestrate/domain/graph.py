@@ -13,7 +13,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from wt_orchestrate.domain.ids import WorkstreamId, unsafe_id
-from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, AgentType, Plan, seconds
+from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, AgentType, Budget, Plan, seconds
+from wt_orchestrate.domain.recovery import Cause, ladder
 from wt_orchestrate.domain.settings import Settings, agent_spec
 
 Place = tuple[str | int, ...]
@@ -180,6 +181,24 @@ def _components_meet(one: str, other: str) -> bool:
 # ---------------------------------------------------------------- problems
 
 
+def settings_problems(settings: Settings) -> Iterator[Problem]:
+    """Everything wrong with settings whose shape is right."""
+    for name in ("{run}", "{workstream}"):
+        if name not in settings.worktrees:
+            message = f"the path does not hold {name}"
+            yield Problem(place=("worktrees",), message=message, hint="write it in, as in the default")
+    yield from _duration(("stagger",), settings.stagger)
+    yield from _duration(("poll",), settings.poll)
+    yield from _duration(("recovery", "wrap_up"), settings.recovery.wrap_up)
+    for cause in Cause:
+        for number, rung in enumerate(ladder(settings.recovery, cause, retries=0)):
+            place: Place = ("recovery", cause.value, number)
+            if rung.times < 0:
+                yield Problem(place=(*place, "times"), message="times cannot be negative", hint="write 0 for never")
+            for wait in rung.waits:
+                yield from _duration((*place, "waits"), wait)
+
+
 def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
     """Everything wrong with a plan whose shape is right; warnings last."""
     if len(plan.workstreams) > MAX_WORKSTREAMS:
@@ -221,6 +240,10 @@ def _plan_problems(plan: Plan) -> Iterator[Problem]:
         )
     if plan.limits.wall is not None:
         yield from _duration(("limits", "wall"), plan.limits.wall)
+    for what, cap in (("tokens", plan.limits.tokens), ("turns", plan.limits.turns)):
+        if cap is not None and cap <= 0:
+            yield Problem(place=("limits", what), message="the bound must be more than 0", hint="remove it for none")
+    yield from _budget(("defaults", "limits"), plan.defaults.limits)
     yield from _duration(("defaults", "idle"), plan.defaults.idle)
     if plan.defaults.retries < 0:
         yield Problem(place=("defaults", "retries"), message="retries cannot be negative", hint="write 0 for none")
@@ -236,6 +259,14 @@ def _plan_problems(plan: Plan) -> Iterator[Problem]:
     doubled = {stage for stage in plan.stages if plan.stages.count(stage) > 1}
     for stage in sorted(doubled):
         yield Problem(place=("stages",), message=f"the stage {stage!r} is named twice", hint="name each stage once")
+
+
+def _budget(place: Place, limits: Budget) -> Iterator[Problem]:
+    for what, cap in (("budget_usd", limits.budget_usd), ("tokens", limits.tokens), ("turns", limits.turns)):
+        if cap is not None and cap <= 0:
+            yield Problem(place=(*place, what), message="the bound must be more than 0", hint="remove it for none")
+    if limits.wall is not None:
+        yield from _duration((*place, "wall"), limits.wall)
 
 
 def _duration(place: Place, text: str) -> Iterator[Problem]:
@@ -282,9 +313,7 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
             yield Problem(place=(*place, "needs", number), message=f"{need!r} is needed twice", hint="remove one")
     if stream.stage and stream.stage not in plan.stages:
         yield _unknown((*place, "stage"), "stage", stream.stage, plan.stages)
-    if stream.expands:
-        message = "expands is not acted on yet: the workstreams a handoff proposes are not added"
-        yield Problem(place=(*place, "expands"), message=message, hint="add them in a further run", warning=True)
+    yield from _budget((*place, "limits"), stream.limits)
     if stream.retries is not None and stream.retries < 0:
         yield Problem(place=(*place, "retries"), message="retries cannot be negative", hint="write 0 for none")
     if stream.idle is not None:

@@ -105,7 +105,7 @@ def quiet(state: RunState) -> bool:
 
 def _pausing(state: RunState, key: str, now: float) -> bool:
     failure = state.failures.get(key)
-    return failure is not None and now < failure.at + _PAUSE_S * failure.count
+    return failure is not None and now < failure.at + _PAUSE_S * min(failure.count, 15)
 
 
 # ---------------------------------------------------------------- conclusions
@@ -125,7 +125,7 @@ def _refusals(state: RunState) -> tuple[e.Event, ...]:
     return tuple(
         conclusion
         for key, failure in state.failures.items()
-        if failure.final or failure.count >= REFUSALS
+        if failure.final or (failure.count >= REFUSALS and not state.full)
         for conclusion in _given_up(state, key, failure)
     )
 

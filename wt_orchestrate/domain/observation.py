@@ -73,7 +73,15 @@ class HandoffRead:
     problem: str = ""
 
 
-Reading = ProcessEnd | StreamRead | BranchRead | HandoffRead
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A worktree or a branch that should be there and is not."""
+
+    workstream: WorkstreamId
+    what: str
+
+
+Reading = ProcessEnd | StreamRead | BranchRead | HandoffRead | Taken
 
 
 def observe(state: RunState, reading: Reading, *, last_handoff: str | None = None) -> Sequence[e.Event]:
@@ -95,6 +103,8 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
                     rewritten=reading.rewritten,
                 ),
             )
+        case Taken(workstream=name, what=what):
+            return () if state.workstreams[name].lost else (e.WorktreeLost(workstream=name, what=what),)
         case HandoffRead(workstream=name, text=text, problem=problem):
             if problem:
                 known = state.workstreams[name].handoff_problem == problem

@@ -72,6 +72,29 @@ class Settings:
     """`auto` uses file events where they work; `poll` never does."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSpec:
+    """One account or licence for clients: an environment of its own, and how much may be asked of it at once."""
+
+    __pydantic_config__ = _STRICT
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Its variables, such as CLAUDE_CONFIG_DIR; `~` and `${NAME}` are filled in from the user's environment."""
+    agents: int = 0
+    """How many agents may work on it at the same time; 0 is no bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSettings:
+    """What a user decided once for every repository: config.yaml in the user's own configuration folder. It never enters
+    the log, because accounts hold secrets."""
+
+    __pydantic_config__ = _STRICT
+
+    accounts: Mapping[str, AccountSpec] = field(default_factory=dict)
+    """Accounts by name; work is spread over them. Without any, agents use the user's own environment."""
+
+
 def agent_spec(name: str, *, plan_agents: Mapping[str, AgentSpec], settings: Settings) -> AgentSpec | None:
     """The agent of that name: the plan's, else the repository's, else the built-in `claude-code`."""
     if name in plan_agents:

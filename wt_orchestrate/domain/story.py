@@ -44,6 +44,16 @@ def sentence(event: e.Event) -> Sentence | None:
     return Sentence(about=e.workstream_of(event) or "", weight=weight, text=_line(text))
 
 
+def cause(record: e.Record) -> str:
+    """What an event came from, to stand behind its sentence; empty where the sentence says it."""
+    kind, _, rest = record.cause.partition(":")
+    if kind == "request":
+        return f" (request {rest} of a person)"
+    if record.cause == "rule":
+        return " (follows from what is known)"
+    return "" if not kind or kind == "machine" else f" (seen in {kind})"
+
+
 def _line(text: str, limit: int = 400) -> str:
     return " ".join(clean(text).split())[:limit]
 
@@ -80,6 +90,52 @@ def _run(event: e.Event) -> Told:
             return Weight.STEP, "a person says it can go on"
         case e.LandRequested():
             return Weight.STEP, "landing was asked for"
+        case e.RequestRefused(reason=reason):
+            return Weight.WARNING, f"a request was refused: {reason}"
+        case e.AdmissionChanged(reason=""):
+            return Weight.STEP, "the machine has room for further agents again"
+        case e.AdmissionChanged(reason=reason):
+            return Weight.WARNING, f"no further agent is started: {reason}"
+        case e.BudgetWarned(what=what, used=used, cap=cap):
+            return Weight.WARNING, f"{used / cap:.0%} of the bound on {what} are used"
+        case e.BudgetReached(what=what):
+            return Weight.BAD, f"the bound on {what} is used up; agents are asked to end"
+        case _:
+            return _steering(event)
+
+
+def _steering(event: e.Event) -> Told:
+    match event:
+        case e.TellRequested(text=text):
+            return Weight.STEP, f"told: {text}"
+        case e.AnswerRequested(text=text):
+            return Weight.STEP, f"answered: {text}"
+        case e.InterruptRequested():
+            return Weight.STEP, "interruption was asked for"
+        case e.RedirectRequested(brief=brief):
+            return Weight.STEP, f"new brief: {brief}"
+        case e.RetryRequested(fresh=fresh):
+            return Weight.STEP, f"another attempt was asked for{', in a new session' if fresh else ''}"
+        case e.CancelRequested(reason=reason):
+            return Weight.STEP, f"to be given up: {reason}"
+        case e.HoldRequested():
+            return Weight.STEP, "put on hold"
+        case e.ReleaseRequested():
+            return Weight.STEP, "released"
+        case e.LimitRequested() as wanted:
+            bounds = (wanted.agents, wanted.budget_usd, wanted.tokens, wanted.turns, wanted.wall)
+            names = ("agents", "budget-usd", "tokens", "turns", "wall")
+            pairs = zip(names, bounds, strict=True)
+            given = ", ".join(f"{name}={value}" for name, value in pairs if value is not None)
+            return Weight.STEP, f"new bounds: {given}"
+        case e.AddRequested(workstreams=further):
+            return Weight.STEP, f"added: {', '.join(further)}"
+        case e.WorkstreamsAdded(by=by, workstreams=further):
+            return Weight.STEP, f"{by} added: {', '.join(further)}"
+        case e.ExpansionRefused(problems=problems):
+            return Weight.BAD, f"what it wanted to add does not fit the plan any more: {'; '.join(problems)}"
+        case e.EditRequested():
+            return Weight.STEP, "written anew"
         case _:
             return None
 
@@ -100,6 +156,12 @@ def _work(event: e.Event) -> Told:
             return Weight.STEP, f"attempt {epoch} ({reason}): {agent} {how}"
         case e.AttemptObserved(outcome=outcome, text=text) if outcome not in {None, TurnOutcome.COMPLETED}:
             return Weight.WARNING, f"its turn ended: {outcome} {text}"
+        case e.AttemptNudged(evidence=evidence):
+            return Weight.WARNING, f"interrupted and told to try otherwise: {evidence}"
+        case e.MessageSent():
+            return Weight.DETAIL, "a message lies in its inbox"
+        case e.AttemptObserved(taken=taken) if taken:
+            return Weight.DETAIL, "it has read what it was told"
         case e.AttemptObserved(waits=waits) if waits:
             return Weight.WARNING, f"waits: {waits}"
         case e.AttemptObserved(tool=tool, target=target) if tool:
@@ -176,6 +238,10 @@ def _end(event: e.Event) -> Told:
             return Weight.ASKS, f"needs a person: {reason}"
         case e.WorkstreamStopped():
             return Weight.WARNING, "stopped"
+        case e.WorkstreamCancelled():
+            return Weight.WARNING, "cancelled"
+        case e.WorktreeLost(what=what):
+            return Weight.WARNING, f"its {what} was taken away; it is made again"
         case e.Landed(target=target, commit=commit):
             return Weight.GOOD, f"landed on {target} as {commit[:10]}"
         case e.TargetMoved(target=target):

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.expansion import SECTION, agents_misfits
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, branch_ref, integration_branch
 from wt_orchestrate.domain.plan import AgentType, Check, seconds
@@ -21,7 +22,7 @@ from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.tidying import clean_worktree, restore_worktree
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref, pin_ref
 from wt_orchestrate.errors import AgentUnavailable, InvariantBroken, WtError
-from wt_orchestrate.ports import AgentStart, Launch, Merge
+from wt_orchestrate.ports import AgentStart, FurtherRead, Launch, Merge
 
 
 def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event]:
@@ -259,7 +260,8 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     )
     attempt = last_attempt(ws)
     needs_handoff = attempt is not None and attempt.agent_type is AgentType.CLAUDE_CODE
-    found = findings(ws, evidence, needs_handoff=needs_handoff)
+    further = _further(state, ws, world)
+    found = (*findings(ws, evidence, needs_handoff=needs_handoff), *further.problems)
     if found or head is None:
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=found),)
     if head != ws.head:  # a head that was seen before was archived when it was seen
@@ -273,8 +275,20 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             deleted=sum(change.deleted for change in changes),
             paths=paths,
             protected=tuple(path for path in paths if scope_matches(state.settings.protected, path)),
+            further=further.workstreams,
         ),
     )
+
+
+def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:
+    """The workstreams that its handoff adds, where it may, or what is wrong with them."""
+    text = ws.handoff.other.get(SECTION, "") if ws.handoff is not None and ws.spec.expands else ""
+    if not text.strip():
+        return FurtherRead(workstreams={})
+    read = world.plans.further(text)
+    problems = read.problems or tuple(agents_misfits(state, read.workstreams))
+    told = tuple(f"the workstreams in HANDOFF.md cannot be added: {problem}" for problem in problems)
+    return FurtherRead(workstreams={} if told else read.workstreams, problems=told)
 
 
 def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:

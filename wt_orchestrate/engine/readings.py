@@ -10,14 +10,24 @@ from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain.events import CommitLine
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, branch_ref
-from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, ProcessEnd, StreamRead
-from wt_orchestrate.domain.state import Attempt, RunState, Stage, WorkstreamState, live_attempt
+from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, ProcessEnd, StreamRead, Taken
+from wt_orchestrate.domain.state import (
+    LOST_BRANCH,
+    LOST_WORKTREE,
+    Attempt,
+    RunState,
+    Stage,
+    WorkstreamState,
+    live_attempt,
+)
 from wt_orchestrate.engine.world import World, archive_name, head_ref
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports import ProcessState, SignReader, Watched
 
 _TAIL = 8_192
 _CHUNK = 1 << 20
+_NEEDED = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED})
+"""Stages in which somebody works, or is about to work, in the worktree."""
 _WATCHED_STAGES = frozenset(
     {Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.ESCALATED, Stage.FAILED, Stage.STOPPED}
 )
@@ -45,9 +55,23 @@ def live_processes(state: RunState) -> tuple[ProcessId, ...]:
 # ---------------------------------------------------------------- branches and handoffs
 
 
-def read_branches(state: RunState, world: World) -> Iterator[BranchRead]:
-    """The heads of all workstreams' branches that moved, once the vault holds them."""
+def read_worktrees(state: RunState, world: World) -> Iterator[Taken]:
+    """Worktrees that should be there and are not."""
+    for ws in state.workstreams.values():
+        if _is_needed(ws) and ws.worktree is not None and not world.repository.has_worktree(ws.worktree):
+            yield Taken(workstream=ws.id, what=LOST_WORKTREE)
+
+
+def _is_needed(ws: WorkstreamState) -> bool:
+    return ws.worktree is not None and not ws.removed and not ws.lost and ws.stage in _NEEDED
+
+
+def read_branches(state: RunState, world: World) -> Iterator[BranchRead | Taken]:
+    """The heads of all workstreams' branches that moved, once the vault holds them, and the branches that are gone."""
     heads = world.repository.heads(f"wto/{state.id}/")
+    for ws in state.workstreams.values():
+        if _is_needed(ws) and ws.branch is not None and ws.branch not in heads:
+            yield Taken(workstream=ws.id, what=LOST_BRANCH)
     moved = {
         ws.id: heads[ws.branch]
         for ws in state.workstreams.values()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.admission import admission
 from wt_orchestrate.domain.effects import Effect, effect_key, pins
 from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
@@ -29,6 +30,7 @@ from wt_orchestrate.engine.readings import (
     read_end,
     read_handoff,
     read_stream,
+    read_worktrees,
     watched,
 )
 from wt_orchestrate.engine.recovery import recovered
@@ -141,6 +143,9 @@ class Supervisor:
         for workstream in list(self._state.workstreams.values()):
             if everything or f"handoff:{workstream.id}" in hints:
                 self._handoff(workstream)
+        if everything:
+            self._observe(tuple(read_worktrees(self._state, self._world)), actor=e.Actor.SUPERVISOR)
+            self._admission()
         if everything or "branches" in hints:
             self._branches()
         self._streams(everything=everything, hints=hints)
@@ -163,6 +168,15 @@ class Supervisor:
         if why_not is None:
             return request
         return e.RequestRefused(workstream=None, reason=why_not.reason, hint=why_not.hint)
+
+    def _admission(self) -> None:
+        """Note when the machine has no room for another agent any more, or has it again."""
+        state = self._state
+        found = admission(state.settings.admission, self._world.machine.room(), refused=bool(state.admission))
+        if bool(found.reason) != bool(state.admission) or found.full != state.full:
+            self._note(
+                e.AdmissionChanged(reason=found.reason, full=found.full), actor=e.Actor.SUPERVISOR, cause="machine"
+            )
 
     def _handoff(self, workstream: WorkstreamState) -> None:
         reading = read_handoff(workstream, self._world)

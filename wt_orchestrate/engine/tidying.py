@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import branch_ref
+from wt_orchestrate.domain.ids import CommitId, branch_ref
 from wt_orchestrate.domain.state import RunState, WorkstreamState, live_attempt
 from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
 from wt_orchestrate.errors import Refused
@@ -69,12 +69,18 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
     ws = state.workstreams[effect.workstream]
     if ws.worktree is None or ws.branch is None:
         raise Refused(f"{ws.id} never had a worktree", hint="wto status")
-    kept = world.vault.archived(f"{archive_name(state.id, ws.id)}/")
-    newest = max(kept, key=lambda ref: int(ref.rpartition("/")[2]), default=None)
-    head = world.repository.resolve(ws.branch) or (kept[newest] if newest is not None else None)
+    head = world.repository.resolve(ws.branch) or _kept_head(state, ws, world)
     if head is None:
         raise Refused(f"nothing of {ws.id} is archived", hint="wto status")
-    if world.repository.resolve(ws.branch) is None:
-        world.repository.publish(vault=world.vault.path(), branch=ws.branch, new=head, expected=None)
+    world.repository.restore_branch(vault=world.vault.path(), branch=ws.branch, head=head)
     world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
     return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head),)
+
+
+def _kept_head(state: RunState, ws: WorkstreamState, world: World) -> CommitId | None:
+    """The newest head that the vault has: the one last seen, else the last one archived, else the base."""
+    if ws.head is not None and world.vault.contains(ws.head):
+        return ws.head
+    kept = world.vault.archived(f"{archive_name(state.id, ws.id)}/")
+    newest = max(kept, key=lambda ref: int(ref.rpartition("/")[2]), default=None)
+    return kept[newest] if newest is not None else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentType
-from wt_orchestrate.ports import Agent, Clock, Executor, Feed, Handoffs, Log, Repository, Vault, Workers
+from wt_orchestrate.ports import Agent, Clock, Executor, Feed, Handoffs, Log, Machine, Plans, Repository, Vault, Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,12 +15,14 @@ class World:
     """Everything outside. `command_env` is the environment of setup commands and checks, without secrets."""
 
     clock: Clock
+    machine: Machine
     log: Log
     repository: Repository
     vault: Vault
     executor: Executor
     agents: Mapping[AgentType, Agent]
     handoffs: Handoffs
+    plans: Plans
     feed: Feed
     workers: Workers
     command_env: Mapping[str, str]

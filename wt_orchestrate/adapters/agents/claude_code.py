@@ -18,6 +18,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded
+from wt_orchestrate.domain.accounts import DEFAULT
 from wt_orchestrate.domain.permissions import allow_rules, deny_rules
 from wt_orchestrate.domain.plan import AgentSpec
 from wt_orchestrate.errors import AgentUnavailable
@@ -48,11 +49,15 @@ _INSTALL = "npm install -g @anthropic-ai/claude-code"
 
 
 class ClaudeCode:
-    """The client; `environment` is the user's, of which it gets what is named above and in `passed`."""
+    """The client; `environment` is the user's, of which it gets what is named above and in `passed`, and over that the
+    environment of its account. An account brings its own credentials, or none: never the user's beside its own."""
 
-    def __init__(self, environment: Mapping[str, str], *, passed: tuple[str, ...]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], *, passed: tuple[str, ...], accounts: Mapping[str, Mapping[str, str]]
+    ) -> None:
         self._environment = environment
         self._also = passed
+        self._accounts = accounts
 
     # ------------------------------------------------------------ starting
 
@@ -93,6 +98,9 @@ class ClaudeCode:
 
     def _env(self, start: AgentStart) -> dict[str, str]:
         kept = {name: value for name, value in self._environment.items() if self._passes(name)}
+        account = self._account(start.account)
+        if account:
+            kept = {name: value for name, value in kept.items() if name not in _CREDENTIALS} | dict(account)
         set_credentials = [name for name in _CREDENTIALS if kept.get(name)]
         for name in set_credentials[1:]:
             kept.pop(name)  # with two of them set, which one counts differs by version
@@ -104,6 +112,13 @@ class ClaudeCode:
             **start.spec.env,
             **start.variables,
         }
+
+    def _account(self, name: str) -> Mapping[str, str]:
+        if name in ("", DEFAULT):
+            return {}
+        if name not in self._accounts:
+            raise AgentUnavailable(f"there is no account {name!r} any more", hint="accounts: in the user's config.yaml")
+        return self._accounts[name]
 
     def _passes(self, name: str) -> bool:
         return name in _PASSED or name in self._also or name.startswith(_PASSED_PREFIXES)

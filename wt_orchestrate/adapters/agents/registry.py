@@ -10,9 +10,15 @@ from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.ports import Agent
 
 
-def agents(environment: Mapping[str, str], *, passed: tuple[str, ...]) -> Mapping[AgentType, Agent]:
-    """Every type of agent, by its name in the plan. `passed` names further variables that clients get."""
+def agents(
+    environment: Mapping[str, str],
+    *,
+    passed: tuple[str, ...] = (),
+    accounts: Mapping[str, Mapping[str, str]] | None = None,
+) -> Mapping[AgentType, Agent]:
+    """Every type of agent, by its name in the plan. `passed` names further variables that clients get, `accounts` the
+    environment of each account."""
     return {
-        AgentType.CLAUDE_CODE: ClaudeCode(environment, passed=passed),
+        AgentType.CLAUDE_CODE: ClaudeCode(environment, passed=passed, accounts=accounts or {}),
         AgentType.COMMAND: CommandAgent(environment),
     }

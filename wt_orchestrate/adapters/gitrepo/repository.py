@@ -170,6 +170,16 @@ class GitRepository:
         self._git.run(*FETCH, vault, stdin=input_lines((new,)), timeout_s=LONG_S)
         return not self._held(branch) and swap(self._git, branch_ref(branch), new=new, old=expected)
 
+    def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
+        """Make a branch of ours again that somebody deleted, also under a worktree that has it checked out; False when it
+        is there, wherever it points."""
+        self._git.run(*FETCH, vault, stdin=input_lines((head,)), timeout_s=LONG_S)
+        return self.resolve(branch) is None and swap(self._git, branch_ref(branch), new=head, old=None)
+
+    def has_worktree(self, path: str) -> bool:
+        """Whether a worktree is there: two looks at the disk, for every poll."""
+        return os.path.lexists(f"{path}/.git") and os.path.isdir(path)
+
     def _held(self, branch: Branch) -> bool:
         return worktrees.holder(self.common_dir, branch_ref(branch), main=self._main) is not None
 
