@@ -168,3 +168,13 @@ def make_project(folder: Path, files: Mapping[str, bytes | str | None] | None = 
         "TEST_FOLDER": str(folder),
     }
     return Project(folder, repository, environment)
+
+
+def use_fake_client(project: Project) -> str:
+    """The part of a plan that puts the scripted stand-in in place of the Claude Code client (`fake_client.py`)."""
+    program = project.folder / "fake-client"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I {ROOT}/tests/support/fake_client.py "$@"\n')
+    program.chmod(0o755)
+    project.environment["ANTHROPIC_API_KEY"] = "sk-stub"
+    env = f"{{SCRIPTS: {project.folder}/scripts, TEST_FOLDER: {project.folder}}}"
+    return f"agents: {{claude-code: {{binary: {program}, env: {env}}}}}\n"

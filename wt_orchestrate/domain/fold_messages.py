@@ -97,7 +97,8 @@ def _observed(ws: WorkstreamState, seen: e.AttemptObserved, at: float) -> Workst
         each.text and each.sent_to == attempt.id and each.delivered_at is None for each in after
     )
     attempts = tuple(replace(each, paused=paused) if each.id == attempt.id else each for each in ws.attempts)
-    return replace(ws, messages=after, attempts=attempts)
+    told_anew = any(each.text and each.interrupts and each.kind is MessageKind.PERSON for each in new)
+    return replace(ws, messages=after, attempts=attempts, redirected=ws.redirected and not told_anew)
 
 
 def _arrived(message: Message, attempt: Attempt, seen: e.AttemptObserved, *, interrupted: bool) -> bool:
