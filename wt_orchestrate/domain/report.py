@@ -61,7 +61,7 @@ def _cause(state: RunState, ws: WorkstreamState) -> str:
                 return ""
             return "needs" if waits_for(state, ws) else "place"
         case Stage.PREPARING:
-            return "limit" if ws.retry is not None and ws.retry.reason == "limit" else "preparation"
+            return "limit" if ws.retry is not None and ws.retry.reason in {"limit", "overload"} else "preparation"
         case Stage.WORKING:
             return "person" if live is not None and any(ask.question for ask in live.asks) else ""
         case Stage.CLAIMED | Stage.VERIFYING | Stage.VERIFIED:

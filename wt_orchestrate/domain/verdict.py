@@ -121,7 +121,8 @@ def _judge_attempt(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.
             message = "Your earlier session ran out of context. What it did is in this worktree, its HANDOFF.md and its commits."
             return _again(state, ws, Cause.CONTEXT, message, "its context was exhausted again and again")
         case TurnOutcome.REFUSED:
-            return _again(state, ws, Cause.REFUSED, "", f"the model declined to answer: {attempt.text[:200]}")
+            message = "The model declined to go on in the earlier session. What it did is in this worktree and its HANDOFF.md."
+            return _again(state, ws, Cause.REFUSED, message, f"the model declined to answer: {attempt.text[:200]}")
         case _:
             pass
     if attempt.stopping in {Cause.STUCK, Cause.LOOP, "idle"} or not _finished(attempt):
@@ -209,7 +210,7 @@ def _judge_limit(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
         workstream=ws.id,
         reason=cause.value,
         message="The model's service had stopped answering. Look at `git status` and HANDOFF.md, then go on.",
-        not_before=rests if rests > (attempt.ended_at or 0.0) else _not_before(ws, rung),
+        not_before=0.0 if state.settings.recovery.move else max(rests, _not_before(ws, rung) if not rests else 0.0),
         cause=cause,
     )
 

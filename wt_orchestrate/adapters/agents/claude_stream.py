@@ -17,6 +17,7 @@ from wt_orchestrate.domain import signs as s
 _TARGET_KEYS = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
 _LOGIN = frozenset({"authentication_failed", "billing_error"})
 _PASSING = frozenset({"server_error", "overloaded"})
+_TOO_LONG = "Prompt is too long"
 _JSON = Mapping[str, Any]
 
 
@@ -27,6 +28,7 @@ class ClaudeStream:
         self._error = ""
         self._rejected = False
         self._totals: dict[str, float] = {}
+        self._calls: dict[str, s.ToolUsed] = {}
 
     def read(self, line: bytes) -> Sequence[s.Sign]:
         """The signs in a line; none for what is not known or is no JSON object."""
@@ -48,6 +50,8 @@ class ClaudeStream:
                 yield from self._assistant(value)
             case "user" if value.get("isReplay") is True:
                 yield s.MessageTaken(message=_text(value.get("uuid")))
+            case "user":
+                yield from self._results(value)
             case "control_request":
                 yield from _asked(value)
             case "rate_limit_event":
@@ -81,7 +85,20 @@ class ClaudeStream:
             if block.get("type") == "text" and _text(block.get("text")).strip():
                 yield s.Said(text=_text(block.get("text"))[:500])
             elif block.get("type") == "tool_use":
-                yield s.ToolUsed(tool=_text(block.get("name")), target=_target(_dict(block.get("input"))))
+                call = s.ToolUsed(tool=_text(block.get("name")), target=_target(_dict(block.get("input"))))
+                self._calls[_text(block.get("id"))] = call
+                yield call
+
+    def _results(self, value: _JSON) -> Iterator[s.Sign]:
+        """Tool calls that failed, with what they were about."""
+        content = _dict(value.get("message")).get("content")
+        for block in content if isinstance(content, list) else ():
+            if not isinstance(block, dict) or block.get("type") != "tool_result":
+                continue
+            call = self._calls.pop(_text(block.get("tool_use_id")), None)
+            if block.get("is_error") is True and call is not None:
+                error = " ".join(_flat(block.get("content")).split())[:200]
+                yield s.ToolFailed(tool=call.tool, target=call.target, error=error)
 
     def _rate_limit(self, info: _JSON) -> Iterator[s.Sign]:
         if info.get("status") == "rejected":
@@ -116,6 +133,11 @@ class ClaudeStream:
             return s.TurnOutcome.RATE_LIMITED
         if self._error in _LOGIN or status in {401, 403}:
             return s.TurnOutcome.LOGIN_FAILED
+        if value.get("stop_reason") == "refusal":
+            return s.TurnOutcome.REFUSED
+        # the older client tells an exhausted context by its text alone
+        if "prompt_too_long" in _text(value.get("terminal_reason")) or _text(value.get("result")).startswith(_TOO_LONG):
+            return s.TurnOutcome.CONTEXT_EXHAUSTED
         if self._error in _PASSING or (isinstance(status, int) and status >= 500):
             return s.TurnOutcome.OVERLOADED
         unreachable = (
@@ -167,6 +189,13 @@ def _target(given: _JSON) -> str:
         if isinstance(given.get(key), str):
             return " ".join(given[key].split())[:200]
     return ""
+
+
+def _flat(content: object) -> str:
+    """The text of a result, which comes as text or as blocks."""
+    if isinstance(content, list):
+        return "\n".join(_text(_dict(block).get("text")) for block in content)
+    return _text(content)
 
 
 def _dict(value: object) -> _JSON:
