@@ -15,6 +15,7 @@ A turn is an object; every key is optional:
   stall       seconds of silence inside the stream  error         {"status", "type", "message"}: an API error
   drop        "before" or "mid": the connection is closed without, or inside, an answer
   times       N: sleep, stall, error and drop only for the first N requests with this very conversation
+  first       N: the same, for the first N requests of this turn whatever the conversation
 In texts and tool inputs `{{cwd}}` is the client's working directory, `{{last_result}}` the newest tool result.
 """
 
@@ -209,8 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
         salt = hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()[:16]
         with self.stub.lock:
             attempt = self.stub.seen[salt] = self.stub.seen.get(salt, 0) + 1
+            asked = self.stub.seen[f"{name}@{index}"] = self.stub.seen.get(f"{name}@{index}", 0) + 1
         self.stub.note({"at": time.time(), "script": name, "turn": index, "attempt": attempt, "body": body})
-        if attempt > turn.get("times", attempt):
+        if attempt > turn.get("times", attempt) or asked > turn.get("first", asked):
             turn = {key: value for key, value in turn.items() if key not in _TROUBLE}
         time.sleep(turn.get("sleep", 0))
         if turn.get("drop") == "before":
