@@ -209,6 +209,8 @@ class AgentStart:
     spec: AgentSpec
     prompt: str
     """The brief, or for a resumed session the message."""
+    receipt: str
+    """What `MessageTaken` is to tell when the prompt was taken."""
     instructions: str
     """The repository's own standing instructions at the base (CLAUDE.md), possibly empty."""
     worktree: str
@@ -252,12 +254,9 @@ class Agent(Protocol):
     def reader(self) -> SignReader:
         """A reader for one process's stream, from its first line."""
 
-    def message(self, *, message: str, text: str) -> str | None:
-        """The line that gives a running agent a message; None when it takes none."""
-
-    def receipt(self, message: str) -> str:
-        """What `MessageTaken` tells when the message of this id was taken; the first one has the process's id. Empty
-        when it takes none."""
+    def message(self, *, receipt: str, text: str) -> str | None:
+        """The line that gives a running agent a message, which `MessageTaken` will tell by this receipt; None when it takes
+        none."""
 
     def interrupt(self, *, request: str) -> str | None:
         """The line that ends the running turn and leaves the process waiting; None when it cannot be interrupted."""

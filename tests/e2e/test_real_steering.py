@@ -44,7 +44,8 @@ def _start(
 def _waiting(project: Project) -> Turn:
     """A tool call that lasts until the test opens the gate, and tells that it has begun."""
     gate, begun = project.folder / "open", project.folder / "begun"
-    code = f"import os, select; open({str(begun)!r}, 'w')\nwhile not os.path.exists({str(gate)!r}): select.select([], [], [], 0.05)"
+    code = f"import os, select; open({str(begun)!r}, 'w')\n"
+    code += f"while not os.path.exists({str(gate)!r}): select.select([], [], [], 0.05)"
     return bash(f"python3 -c {shlex.quote(code)}")
 
 

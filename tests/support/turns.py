@@ -33,4 +33,6 @@ def work(name: str, content: str = "x = 1\n") -> list[Turn]:
 
 def wait_for(path: str) -> Turn:
     """A command that ends once a file is there."""
-    return bash(f"python3 -c \"import os, select\nwhile not os.path.exists('{path}'): select.select([], [], [], 0.05)\"")
+    return bash(
+        f"python3 -c \"import os, select\nwhile not os.path.exists('{path}'): select.select([], [], [], 0.05)\""
+    )

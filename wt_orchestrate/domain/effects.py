@@ -236,7 +236,7 @@ def pins(effect: Effect) -> Mapping[str, str]:
             }
         case RunSetup(workstream=workstream, command=command):
             return {"workstream": workstream, "purpose": "setup", "command": command}
-        case RunCheck(workstream=name, check=check):
-            return {"workstream": name or "", "purpose": "check", "command": check.run}
+        case RunCheck(workstream=name, check=check, commit=commit):
+            return {"workstream": name or "", "purpose": "check", "command": check.run, "commit": commit}
         case _:
             return {}

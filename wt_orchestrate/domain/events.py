@@ -212,6 +212,8 @@ class CommandStarted:
     process: ProcessId
     purpose: str
     command: str
+    commit: CommitId | None = None
+    """What a check judges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +249,6 @@ class AttemptStarted:
     """Why this attempt: first, a cause of recovery, unclaimed, answer, told, redirect, retry, resume."""
     started_at: float
     account: str = ""
-    receipt: str = ""
-    """What its stream tells when its first message was taken; empty when it takes none."""
     carries: tuple[str, ...] = ()
     """Messages that are part of its prompt."""
 
@@ -301,12 +301,11 @@ class AttemptNudged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
-    """A message lies in a running agent's inbox; that it arrived is told by its stream, by `receipt`."""
+    """A message lies in a running agent's inbox; that it arrived is told by its stream."""
 
     workstream: WorkstreamId
     attempt: AttemptId
     message: str
-    receipt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,6 +410,8 @@ class ClaimAccepted:
     protected: tuple[str, ...] = ()
     further: Mapping[str, Workstream] = field(default_factory=dict)
     """Workstreams that its handoff adds."""
+    round: int = 0
+    """Which claim it is about; 0 in logs that did not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,6 +421,7 @@ class ClaimRejected:
     workstream: WorkstreamId
     head: CommitId | None
     findings: tuple[str, ...]
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -539,6 +541,7 @@ class ProofFailed:
     workstream: WorkstreamId | None
     commit: CommitId
     lost: tuple[str, ...]
+    head: CommitId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

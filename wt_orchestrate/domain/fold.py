@@ -13,7 +13,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import first_accounts, fold_account, forgiven
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
-from wt_orchestrate.domain.ids import ProcessId, WorkstreamId, workstream_branch
+from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, workstream_branch
 from wt_orchestrate.domain.plan import Limits, Workstream
 from wt_orchestrate.domain.state import (
     MOVES,
@@ -126,8 +126,10 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
             return _intended(state, key, pins, record.at)
         case e.EffectConcluded(key=key):
             return _concluded(state, key)
+        case e.SupervisorStarted():
+            return replace(state, woke_at=record.at)
         case e.TimeSkipped(seconds=seconds):
-            return replace(state, skipped_s=state.skipped_s + seconds, woke_at=record.at)
+            return _set_back(replace(state, skipped_s=state.skipped_s + seconds, woke_at=record.at), seconds)
         case e.EffectFailed() as failed:
             return _effect_failed(state, failed, record.at)
         case e.CommandStarted() as started:
@@ -137,13 +139,14 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
                 purpose=started.purpose,
                 command=started.command,
                 started_at=record.at,
+                commit=started.commit,
             )
             return replace(state, commands={**state.commands, started.process: command})
         case e.SetupFinished(process=process) | e.CommandDropped(process=process):
             return replace(state, commands=_without(state.commands, process))
         case e.CheckFinished() as check:
             return _check_finished(state, check)
-        case e.MergeMade() as made:
+        case e.MergeMade() as made if _is_awaited(state, made.workstream, made.head):
             return replace(
                 state,
                 candidate=Candidate(
@@ -231,6 +234,29 @@ def _used_up(state: RunState, record: e.Record) -> RunState:
     return state
 
 
+def _set_back(state: RunState, seconds: float) -> RunState:
+    """After the clock was set back our own pauses would last longer by as much; a limit's reset is the service's own time."""
+    if seconds >= 0:
+        return state
+    failures = {key: replace(failure, at=failure.at + seconds) for key, failure in state.failures.items()}
+    accounts = {n: replace(each, paused_until=each.paused_until + seconds) for n, each in state.accounts.items()}
+    streams = {
+        name: replace(
+            ws,
+            retry=replace(ws.retry, not_before=ws.retry.not_before + seconds) if ws.retry is not None else None,
+            wrapping_since=ws.wrapping_since + seconds if ws.wrapping_since is not None else None,
+        )
+        for name, ws in state.workstreams.items()
+    }
+    return replace(state, failures=failures, accounts=accounts, workstreams=streams)
+
+
+def _is_awaited(state: RunState, name: WorkstreamId, head: CommitId) -> bool:
+    """Whether a merge of this head is still what the workstream waits for; it may have been called back meanwhile."""
+    ws = state.workstreams[name]
+    return ws.stage is Stage.VERIFYING and ws.accepted == head and not (ws.stopping or ws.cancelling)
+
+
 def _intended(state: RunState, key: str, pins: Mapping[str, str], at: float) -> RunState:
     state = replace(state, open=state.open | {key}, pins={**state.pins, key: pins} if pins else state.pins)
     kind, _, rest = key.partition(":")
@@ -288,7 +314,9 @@ def _phase(state: RunState, record: e.Record) -> RunState:
         case e.RunFinished():
             return replace(state, phase=Phase.FINISHED, ended_at=record.at)
         case e.StopRequested(workstream=None, reason=reason) if state.phase is Phase.RUNNING:
-            return replace(state, phase=Phase.STOPPING, reason=reason, candidate=None, landing=None)
+            made = state.candidate
+            moves = made is not None and f"advance:{made.commit}" in state.open  # its outcome has to be waited for
+            return replace(state, phase=Phase.STOPPING, reason=reason, candidate=made if moves else None, landing=None)
         case e.ResumeRequested():
             return _resumed(state, record.at)
         case e.ContinueRequested():

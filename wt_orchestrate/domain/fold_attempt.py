@@ -23,7 +23,6 @@ def fold_attempt(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 reason=started.reason,
                 started_at=started.started_at,
                 account=started.account,
-                receipt=started.receipt,
                 carries=started.carries,
             )
             return replace(

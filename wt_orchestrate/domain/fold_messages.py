@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import AttemptId
+from wt_orchestrate.domain.ids import AttemptId, receipt_of
+from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import Attempt, Message, MessageKind, WorkstreamState, live_attempt
 
@@ -29,9 +30,9 @@ def fold_messages(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.BudgetReached(what=what) if live_attempt(ws) is not None:
             return _put(ws, record, MessageKind.WRAP_UP, wrap_up(what), interrupts=False)
         case e.MessageSent() as sent:
-            return _changed(ws, (sent.message,), sent_to=sent.attempt, receipt=sent.receipt)
+            return _changed(ws, (sent.message,), sent_to=sent.attempt)
         case e.AttemptStarted() as started:
-            at = None if started.receipt else record.at
+            at = None if started.agent_type is AgentType.CLAUDE_CODE else record.at
             return _changed(ws, started.carries, sent_to=started.attempt, delivered_at=at)
         case e.AttemptObserved() as seen:
             return _observed(ws, seen, record.at)
@@ -69,13 +70,12 @@ def _changed(
     names: tuple[str, ...],
     *,
     sent_to: AttemptId,
-    receipt: str = "",
     delivered_at: float | None = None,
 ) -> WorkstreamState:
     if not names:
         return ws
     changed = (
-        replace(each, sent_to=sent_to, receipt=receipt, delivered_at=delivered_at) if each.id in names else each
+        replace(each, sent_to=sent_to, delivered_at=each.delivered_at or delivered_at) if each.id in names else each
         for each in ws.messages
     )
     return replace(ws, messages=tuple(changed))
@@ -102,11 +102,14 @@ def _observed(ws: WorkstreamState, seen: e.AttemptObserved, at: float) -> Workst
 
 
 def _arrived(message: Message, attempt: Attempt, seen: e.AttemptObserved, *, interrupted: bool) -> bool:
-    if message.delivered_at is not None or message.sent_to != attempt.id:
+    """By its own receipt (that it was sent may not have been noted before a crash), or by that of the prompt it is in."""
+    if message.delivered_at is not None:
         return False
     if not message.text:
-        return interrupted
-    return (message.receipt or attempt.receipt) in seen.taken
+        return interrupted and message.sent_to == attempt.id
+    if message.id in attempt.carries:
+        return receipt_of(attempt.id) in seen.taken
+    return receipt_of(attempt.id, message.id) in seen.taken
 
 
 def _ended(ws: WorkstreamState, name: AttemptId) -> WorkstreamState:
@@ -116,7 +119,7 @@ def _ended(ws: WorkstreamState, name: AttemptId) -> WorkstreamState:
     return replace(
         ws,
         messages=tuple(
-            replace(each, sent_to=None, receipt="") if each.delivered_at is None else each
+            replace(each, sent_to=None) if each.delivered_at is None else each
             for each in ws.messages
             if each.delivered_at is not None or (each.kind is MessageKind.PERSON and each.text)
         ),

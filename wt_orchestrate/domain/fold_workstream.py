@@ -8,6 +8,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold_attempt import counted, fold_attempt
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.handoff import parse_handoff
+from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan import Budget
 from wt_orchestrate.domain.recovery import BY_COMMITS, Cause
 from wt_orchestrate.domain.state import CheckResult, CommitSeen, Retry, Stage, WorkstreamState
@@ -194,6 +195,8 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                     by_person=False,
                 )
             )
+        case e.ClaimAccepted(round=number) | e.ClaimRejected(round=number) if not _is_looked_at(ws, number):
+            return ws  # it was called back while the evidence was gathered
         case e.ClaimAccepted() as accepted:
             return replace(
                 ws,
@@ -212,6 +215,10 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             )
         case e.ClaimRejected(findings=findings):
             return replace(ws, findings=findings)
+        case e.MergeConflicted(head=head) | e.ProofFailed(head=head) if ws.stage is not Stage.VERIFYING or _is_other(
+            ws, head
+        ):
+            return ws
         case e.MergeConflicted(paths=paths, onto=onto, head=head):
             return replace(ws, conflict=paths, conflict_onto=onto, conflict_head=head)
         case e.ProofFailed(lost=lost):
@@ -262,8 +269,16 @@ def _retry_decided(ws: WorkstreamState, retry: e.RetryDecided) -> WorkstreamStat
     )
 
 
+def _is_looked_at(ws: WorkstreamState, number: int) -> bool:
+    return ws.stage is Stage.CLAIMED and number in {0, ws.claims}
+
+
+def _is_other(ws: WorkstreamState, head: CommitId | None) -> bool:
+    return head is not None and head != ws.accepted
+
+
 def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> WorkstreamState:
-    if check.outcome is e.CheckOutcome.LOST:
+    if check.outcome is e.CheckOutcome.LOST or ws.stage is not Stage.VERIFYING:
         return ws
     result = CheckResult(
         command=check.command,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import NewType
+from uuid import NAMESPACE_URL, uuid5
 
 RunId = NewType("RunId", str)
 WorkstreamId = NewType("WorkstreamId", str)
@@ -65,6 +66,12 @@ def parse_commit_id(text: str) -> CommitId:
 
 def attempt_id(run: RunId, workstream: WorkstreamId, epoch: int) -> AttemptId:
     return AttemptId(f"{run}.{workstream}.{epoch}")
+
+
+def receipt_of(attempt: AttemptId, message: str = "") -> str:
+    """What an agent's stream echoes when it has taken a message; without one, the prompt. The name of the line we send, so
+    that a restart knows it without having noted that it was sent."""
+    return str(uuid5(NAMESPACE_URL, f"{attempt}.{message}" if message else attempt))
 
 
 def workstream_branch(run: RunId, workstream: WorkstreamId) -> Branch:

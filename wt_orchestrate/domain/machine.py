@@ -262,7 +262,8 @@ def _needed(state: RunState, command: Command) -> bool:
     if command.purpose == "setup":
         ws = state.workstreams.get(command.workstream) if command.workstream is not None else None
         return ws is not None and ws.stage is Stage.PREPARING
-    return state.candidate is not None and state.candidate.workstream == command.workstream
+    made = state.candidate
+    return made is not None and made.workstream == command.workstream and command.commit in {None, made.commit}
 
 
 def _answer(ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:
@@ -286,7 +287,7 @@ def _claims(state: RunState) -> tuple[Effect, ...]:
         Verify(workstream=ws.id, round=ws.claims)
         for ws in state.workstreams.values()
         if ws.stage is Stage.CLAIMED
-        and not (ws.findings or ws.stopping or ws.cancelling or ws.lost)
+        and not (ws.findings or ws.stopping or ws.cancelling or ws.lost or ws.removed)
         and state.phase is not Phase.STOPPING
     )
 
@@ -298,5 +299,8 @@ def _after(state: RunState) -> tuple[Effect, ...]:
 
 
 def _may_be_made_again(ws: WorkstreamState) -> bool:
-    """A lost branch is put back under a running agent; a lost worktree once nobody works in it."""
-    return bool(ws.lost) and not ws.removed and (ws.lost != LOST_WORKTREE or live_attempt(ws) is None)
+    """A lost branch is put back under a running agent; a lost worktree, or one that was cleaned away before somebody wished
+    to go on, once nobody works in it."""
+    if ws.removed:
+        return ws.stage in {Stage.PREPARING, Stage.CLAIMED}
+    return bool(ws.lost) and (ws.lost != LOST_WORKTREE or live_attempt(ws) is None)

@@ -148,7 +148,7 @@ def _command_ended(state: RunState, command: Command, end: ProcessEnd) -> e.Even
             tail=end.tail,
         )
     candidate = state.candidate
-    if candidate is None:
+    if candidate is None or command.commit not in {None, candidate.commit}:
         return e.CommandDropped(process=end.process)
     return e.CheckFinished(
         workstream=command.workstream,

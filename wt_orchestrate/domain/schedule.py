@@ -105,7 +105,7 @@ def _chain(plan: Plan) -> Mapping[str, int]:
 
 
 def _next(state: RunState, workstream: WorkstreamState, now: float, *, free: int) -> Effect | None:
-    if workstream.stopping or workstream.cancelling or workstream.on_hold or workstream.lost:
+    if workstream.stopping or workstream.cancelling or workstream.on_hold or workstream.lost or workstream.removed:
         return None
     if free < 1 and not takes_place(state, workstream):
         return None
@@ -157,12 +157,14 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         return None
     account, resume = place
     last, retry = last_attempt(workstream), workstream.retry
-    told = undelivered(workstream)
+    pinned = state.pins.get(f"start:{name}", {}).get("carries")
+    told = tuple(each for each in undelivered(workstream) if pinned is None or each.id in pinned.split())
     if resume and last is not None:
         session, prompt = last.session, resumed_brief(retry.message if retry else "", told)
     else:
         session = str(uuid5(UUID(state.seed), name))
-        prompt = brief(state, workstream, message=retry.message if retry else "", told=told)
+        news = tuple(message for message in told if not message.interrupts)  # a new brief is the brief itself here
+        prompt = brief(state, workstream, message=retry.message if retry else "", told=news)
     return StartAttempt(
         workstream=workstream.id,
         attempt=name,

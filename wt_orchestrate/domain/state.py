@@ -112,7 +112,6 @@ class Message:
     interrupts: bool
     at: float
     sent_to: AttemptId | None = None
-    receipt: str = ""
     delivered_at: float | None = None
     """When the agent's stream proved that it was taken."""
 
@@ -169,7 +168,6 @@ class Attempt:
     turns: int = 0
     denied: tuple[str, ...] = ()
     account: str = ""
-    receipt: str = ""
     carries: tuple[str, ...] = ()
     failing: str = ""
     failing_times: int = 0
@@ -193,6 +191,7 @@ class Command:
     purpose: str
     command: str
     started_at: float
+    commit: CommitId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,6 +431,15 @@ def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
     """When the newest sign of progress was seen: the stream, a commit, a handoff, the start, or a nudge of ours."""
     signs = (attempt.started_at, attempt.seen_at, attempt.nudged_at, workstream.head_at, workstream.handoff_at)
     return max(at for at in signs if at is not None)
+
+
+def committed(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether something is under way for it that cannot be taken back, so that its outcome must be waited for: an agent is
+    being started, or the integration branch is being moved to its work."""
+    starts = f"start:{state.id}.{workstream.id}."
+    made = state.candidate
+    advance = f"advance:{made.commit}" if made is not None and made.workstream == workstream.id else None
+    return any(key.startswith(starts) or key == advance for key in state.open)
 
 
 def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:

@@ -44,6 +44,8 @@ def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
             return Refusal(f"{found[0].message} (in {_place(found[0].place)})", found[0].hint) if found else None
         case e.EditRequested():
             return _edit(state, state.workstreams[request.workstream], request)
+        case e.CleanRequested(workstreams=names):
+            return next((no for name in names if (no := _clean(state.workstreams.get(name))) is not None), None)
         case e.LimitRequested():
             return _limit(state, request, now)
         case _:
@@ -83,6 +85,12 @@ def _interrupt(state: RunState, ws: WorkstreamState) -> Refusal | None:
     if not takes_messages(state, ws):
         return Refusal(f"the agent of {ws.id} is a command, which cannot be interrupted", f"wto stop {ws.id}")
     return None
+
+
+def _clean(ws: WorkstreamState | None) -> Refusal | None:
+    if ws is None or ws.stage in ENDED:
+        return None
+    return _not_so(ws, "its worktree is in use", hint=f"wto stop {ws.id}, or wto cancel {ws.id}")
 
 
 def _edit(state: RunState, ws: WorkstreamState, request: e.EditRequested) -> Refusal | None:

@@ -31,6 +31,7 @@ from wt_orchestrate.domain.state import (
     Stage,
     WorkstreamState,
     agent_name,
+    committed,
     last_attempt,
     takes_messages,
     undelivered,
@@ -52,18 +53,28 @@ def verdict(state: RunState, now: float) -> Sequence[e.Event]:
 def _conclude(state: RunState, ws: WorkstreamState, now: float) -> e.Event | None:
     attempt = last_attempt(ws)
     ended = attempt is None or attempt.ended_at is not None
+    if committed(state, ws):
+        return None
     if ws.cancelling and ended and ws.stage not in DONE:
         return e.WorkstreamCancelled(workstream=ws.id)
-    if ws.answer is not None and ws.stage in STUCK and ws.attempts:
+    if state.phase is Phase.RUNNING and ws.answer is not None and ws.stage in STUCK and ws.attempts:
         return e.RetryDecided(workstream=ws.id, reason="answer", message=ws.answer)
     if (ws.stopping or state.phase is Phase.STOPPING) and ws.stage not in ENDED and ended:
         return e.WorkstreamStopped(workstream=ws.id)
-    if ended and ws.attempts and not ws.stopping and ws.stage not in {*DONE, Stage.VERIFIED, Stage.PREPARING}:
-        if ws.redirected:
-            return e.RetryDecided(workstream=ws.id, reason="redirect", message="Your brief has changed.", fresh=True)
-        if undelivered(ws):
-            return e.RetryDecided(workstream=ws.id, reason="told", message="")
+    if ended and state.phase is Phase.RUNNING and not ws.stopping:
+        called = _called_back(ws)
+        if called is not None:
+            return called
     return _conclude_stage(state, ws, attempt, now)
+
+
+def _called_back(ws: WorkstreamState) -> e.Event | None:
+    """What a person said since its last agent ended begins another attempt, wherever the workstream is."""
+    if not ws.attempts or ws.stage in {*DONE, Stage.VERIFIED, Stage.PREPARING, Stage.CANCELLED}:
+        return None
+    if ws.redirected:
+        return e.RetryDecided(workstream=ws.id, reason="redirect", message="Your brief has changed.", fresh=True)
+    return e.RetryDecided(workstream=ws.id, reason="told", message="") if undelivered(ws) else None
 
 
 def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | None, now: float) -> e.Event | None:

@@ -13,7 +13,7 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.expansion import SECTION, agents_misfits
 from wt_orchestrate.domain.graph import scope_matches
-from wt_orchestrate.domain.ids import CommitId, ProcessId, branch_ref, integration_branch
+from wt_orchestrate.domain.ids import CommitId, ProcessId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan import AgentType, Check, seconds
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, last_attempt
@@ -128,7 +128,11 @@ def _run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.
     world.executor.start(_shell(effect.process, script, cwd=path, env=env, timeout_s=timeout_s))
     return (
         e.CommandStarted(
-            workstream=effect.workstream, process=effect.process, purpose="check", command=effect.check.run
+            workstream=effect.workstream,
+            process=effect.process,
+            purpose="check",
+            command=effect.check.run,
+            commit=effect.commit,
         ),
     )
 
@@ -159,6 +163,7 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
         resume=effect.resume,
         spec=spec,
         prompt=effect.prompt,
+        receipt=receipt_of(effect.attempt),
         instructions=_instructions(ws, world) if spec.type is AgentType.CLAUDE_CODE else "",
         worktree=ws.worktree,
         folder=world.executor.folder(process),
@@ -168,8 +173,7 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
         turns=effect.turns,
         account=effect.account,
     )
-    agent = world.agents[spec.type]
-    report = world.executor.start(agent.launch(start))
+    report = world.executor.start(world.agents[spec.type].launch(start))
     return (
         e.AttemptStarted(
             workstream=ws.id,
@@ -182,7 +186,6 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
             reason=effect.reason,
             started_at=report.started_at or world.clock.now(),
             account=effect.account,
-            receipt=agent.receipt(process),
             carries=effect.carries,
         ),
     )
@@ -221,18 +224,11 @@ def _send_message(effect: f.SendMessage, state: RunState, world: World) -> Seque
         interrupt = agent.interrupt(request=f"interrupt-{effect.message}")
         if interrupt is not None:
             world.executor.send(process, message=f"interrupt-{effect.message}", line=interrupt)
-    name = f"{effect.attempt}.{effect.message}"
-    line = agent.message(message=name, text=effect.text) if effect.text else None
-    if line is not None:
-        world.executor.send(process, message=name, line=line)
-    return (
-        e.MessageSent(
-            workstream=effect.workstream,
-            attempt=effect.attempt,
-            message=effect.message,
-            receipt=agent.receipt(name) if line is not None else "",
-        ),
-    )
+    if effect.text:
+        line = agent.message(receipt=receipt_of(effect.attempt, effect.message), text=effect.text)
+        if line is not None:
+            world.executor.send(process, message=effect.message, line=line)
+    return (e.MessageSent(workstream=effect.workstream, attempt=effect.attempt, message=effect.message),)
 
 
 # ---------------------------------------------------------------- verdict and train
@@ -263,7 +259,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     further = _further(state, ws, world)
     found = (*findings(ws, evidence, needs_handoff=needs_handoff), *further.problems)
     if found or head is None:
-        return (e.ClaimRejected(workstream=ws.id, head=head, findings=found),)
+        return (e.ClaimRejected(workstream=ws.id, head=head, findings=found, round=effect.round),)
     if head != ws.head:  # a head that was seen before was archived when it was seen
         world.vault.archive(archive_name(state.id, ws.id), head)
     return (
@@ -276,6 +272,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             paths=paths,
             protected=tuple(path for path in paths if scope_matches(state.settings.protected, path)),
             further=further.workstreams,
+            round=effect.round,
         ),
     )
 
@@ -322,7 +319,8 @@ def _proven(merge: Merge, effect: f.Merge, world: World) -> Sequence[e.Event]:
     assert merge.commit is not None and merge.tree is not None
     proof = world.vault.prove(merge=merge.commit, ours=effect.onto, theirs=effect.head)
     if proof.lost:
-        return (e.ProofFailed(workstream=effect.workstream, commit=merge.commit, lost=proof.lost),)
+        failed = e.ProofFailed(workstream=effect.workstream, commit=merge.commit, lost=proof.lost, head=effect.head)
+        return (failed,)
     return (
         e.MergeMade(
             workstream=effect.workstream,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import AttemptId, ProcessId, WorkstreamId
+from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import RunState, agent_name
 from wt_orchestrate.engine.world import World
@@ -27,11 +27,11 @@ def recovered(state: RunState, world: World) -> Iterator[tuple[str, e.Event]]:
         if report.state is ProcessState.ABSENT:
             continue
         pinned = state.pins.get(key, {})
-        started = _attempt(state, name, pinned, report, world) if kind == "start" else _command(name, pinned)
+        started = _attempt(state, name, pinned, report) if kind == "start" else _command(name, pinned)
         yield key, started
 
 
-def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: ProcessReport, world: World) -> e.Event:
+def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: ProcessReport) -> e.Event:
     _, workstream, epoch = name.split(".")
     ws = state.workstreams[WorkstreamId(workstream)]
     agent = agent_name(state, ws)
@@ -48,7 +48,6 @@ def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: Proc
         reason=pinned.get("reason", ""),
         started_at=report.started_at or state.at,
         account=pinned.get("account", ""),
-        receipt=world.agents[spec.type].receipt(name),
         carries=tuple(pinned.get("carries", "").split()),
     )
 
@@ -60,4 +59,5 @@ def _command(name: str, pinned: Mapping[str, str]) -> e.Event:
         process=ProcessId(name),
         purpose=pinned.get("purpose", "check"),
         command=pinned.get("command", ""),
+        commit=CommitId(pinned["commit"]) if pinned.get("commit") else None,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref
-from wt_orchestrate.domain.state import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state import ENDED, RunState, WorkstreamState, live_attempt
 from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports import RemoveOutcome
@@ -22,7 +22,7 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
     ws = state.workstreams[effect.workstream]
     if ws.worktree is None or ws.branch is None:
         return (e.WorktreeKept(workstream=ws.id, reason="it has no worktree"),)
-    if live_attempt(ws) is not None:
+    if live_attempt(ws) is not None or ws.stage not in ENDED:
         return (e.WorktreeKept(workstream=ws.id, reason=f"its agent is at work; wto stop {ws.id} ends it"),)
     ref = head_ref(state.id, ws.id)
     head = world.vault.fetch({branch_ref(ws.branch): ref}).get(ref)

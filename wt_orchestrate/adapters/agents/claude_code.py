@@ -14,7 +14,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded
@@ -91,7 +90,7 @@ class ClaudeCode:
             cwd=start.worktree,
             env=self._env(start),
             input=True,
-            lines=(_user_line(self.receipt(start.process), start.prompt),),
+            lines=(_user_line(start.receipt, start.prompt),),
             ask=(_control("stop-1", "interrupt"), _control("stop-2", "end_session")),
             grace_s=_STOP_GRACE_S,
         )
@@ -129,13 +128,9 @@ class ClaudeCode:
         """A reader for one process's stream."""
         return ClaudeStream()
 
-    def message(self, *, message: str, text: str) -> str | None:
+    def message(self, *, receipt: str, text: str) -> str | None:
         """The line that gives a running agent a message."""
-        return _user_line(self.receipt(message), text)
-
-    def receipt(self, message: str) -> str:
-        """The id that the client's echo of the message carries."""
-        return str(uuid5(NAMESPACE_URL, message))
+        return _user_line(receipt, text)
 
     def interrupt(self, *, request: str) -> str | None:
         """The line that ends the running turn."""

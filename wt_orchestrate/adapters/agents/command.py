@@ -45,13 +45,9 @@ class CommandAgent:
         """Its output, line by line."""
         return _Lines()
 
-    def message(self, *, message: str, text: str) -> str | None:
+    def message(self, *, receipt: str, text: str) -> str | None:
         """It takes none while it runs."""
         return None
-
-    def receipt(self, message: str) -> str:
-        """It tells of none; what it must know is in its brief."""
-        return ""
 
     def interrupt(self, *, request: str) -> str | None:
         """It cannot be interrupted, only ended."""

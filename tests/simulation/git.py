@@ -1,0 +1,364 @@
+"""A simulated git: objects in memory, the user's repository and the vault over them, both as their ports promise.
+
+A tree is a mapping of paths to contents; a merge works by whole paths. Ids are hashes of content, so the same history has the
+same ids in every run. Everything that moves a ref is noted with who did it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.simulation.faults import Faults
+from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.ports import (
+    Change,
+    Commit,
+    Landed,
+    LandOutcome,
+    Merge,
+    Proof,
+    Removed,
+    RemoveOutcome,
+    RepositoryFacts,
+    WorktreeFacts,
+)
+
+Tree = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One commit."""
+
+    id: CommitId
+    parents: tuple[CommitId, ...]
+    tree: Tree
+    message: str
+
+
+class Objects:
+    """Every commit there is."""
+
+    def __init__(self) -> None:
+        self.commits: dict[CommitId, Stored] = {}
+        self._above: dict[CommitId, frozenset[CommitId]] = {}
+
+    def add(self, tree: Tree, parents: Sequence[CommitId], message: str) -> CommitId:
+        text = repr((sorted(tree.items()), tuple(parents), message))
+        name = CommitId(hashlib.sha1(text.encode()).hexdigest())
+        if name not in self.commits:
+            self.commits[name] = Stored(name, tuple(parents), dict(tree), message)
+            above = [self._above[parent] for parent in parents]
+            self._above[name] = frozenset({name}).union(*above)
+        return name
+
+    def tree(self, commit: CommitId) -> Tree:
+        return self.commits[commit].tree
+
+    def tree_id(self, commit: CommitId) -> TreeId:
+        return TreeId(hashlib.sha1(repr(sorted(self.tree(commit).items())).encode()).hexdigest())
+
+    def history(self, commit: CommitId) -> frozenset[CommitId]:
+        """The commit and all that it is made from."""
+        return self._above[commit]
+
+    def base(self, one: CommitId, other: CommitId) -> CommitId:
+        """The newest common commit: the one with the longest history."""
+        return max(self.history(one) & self.history(other), key=lambda each: (len(self.history(each)), each))
+
+    def first_parents(self, head: CommitId, base: CommitId) -> list[Stored]:
+        found: list[Stored] = []
+        below = self.history(base)
+        while head not in below:
+            found.append(self.commits[head])
+            head = self.commits[head].parents[0]
+        return found
+
+    def changed(self, base: CommitId, head: CommitId) -> list[str]:
+        old, new = self.tree(base), self.tree(head)
+        return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
+
+
+@dataclass(slots=True)
+class Worktree:
+    """A folder with files; `files` None when somebody took it away."""
+
+    path: str
+    branch: Branch
+    files: dict[str, str] | None
+    handoff: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One move of a ref in the user's repository."""
+
+    by: str
+    branch: str
+    old: CommitId | None
+    new: CommitId | None
+
+
+@dataclass(slots=True)
+class Site:
+    """What lies on the disk of the simulated machine."""
+
+    objects: Objects
+    faults: Faults
+    refs: dict[str, CommitId] = field(default_factory=dict)
+    vault: dict[str, CommitId] = field(default_factory=dict)
+    held: set[CommitId] = field(default_factory=set)
+    """Commits that the vault has."""
+    worktrees: dict[str, Worktree] = field(default_factory=dict)
+    trash: dict[str, dict[str, str]] = field(default_factory=dict)
+    slots: dict[str, CommitId] = field(default_factory=dict)
+    moves: list[Moved] = field(default_factory=list)
+
+    def move(self, by: str, branch: str, new: CommitId | None) -> None:
+        """Move a branch of the user's repository."""
+        old = self.refs.get(branch)
+        self.moves.append(Moved(by, branch, old, new))
+        if new is None:
+            self.refs.pop(branch, None)
+        else:
+            self.refs[branch] = new
+
+
+class SimRepository:
+    """The user's repository, as the tool sees it."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def facts(self) -> RepositoryFacts:
+        return RepositoryFacts(
+            common_dir="/r/.git",
+            main_worktree="/r",
+            branch=Branch("main"),
+            head=self._site.refs["main"],
+            git_version=(2, 40, 0),
+            submodules=False,
+            shallow=False,
+            name="r",
+        )
+
+    def resolve(self, branch: Branch) -> CommitId | None:
+        return self._site.refs.get(branch)
+
+    def heads(self, prefix: str) -> Mapping[Branch, CommitId]:
+        return {Branch(name): at for name, at in self._site.refs.items() if name.startswith(prefix)}
+
+    def worktrees(self) -> Sequence[WorktreeFacts]:
+        return ()
+
+    def has_worktree(self, path: str) -> bool:
+        found = self._site.worktrees.get(path)
+        return found is not None and found.files is not None
+
+    def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
+        with self._site.faults.around(f"add_worktree {path}"):
+            if branch not in self._site.refs:
+                self._site.move("tool", branch, base)
+            if not self.has_worktree(path):
+                tree = dict(self._site.objects.tree(self._site.refs[branch]))
+                self._site.worktrees[path] = Worktree(path, branch, tree)
+
+    def exclude(self, patterns: Sequence[str]) -> bool:
+        return False
+
+    def copy_included(self, *, path: str) -> int:
+        return 0
+
+    def remove_worktree(self, *, path: str, trash: str, force: bool = False) -> Removed:
+        found = self._site.worktrees.get(path)
+        if found is None or found.files is None:
+            return Removed(outcome=RemoveOutcome.ABSENT)
+        at = self._site.refs.get(found.branch)
+        dirty = at is None or dict(self._site.objects.tree(at)) != found.files
+        if dirty and not force:
+            return Removed(outcome=RemoveOutcome.DIRTY, paths=("some",))
+        with self._site.faults.around(f"remove_worktree {path}"):
+            self._site.trash[trash] = found.files
+            del self._site.worktrees[path]
+        return Removed(outcome=RemoveOutcome.REMOVED, trash=trash)
+
+    def delete_branch(self, branch: Branch, *, expected: CommitId) -> bool:
+        if self._site.refs.get(branch) != expected:
+            return False
+        with self._site.faults.around(f"delete_branch {branch}"):
+            self._site.move("tool", branch, None)
+        return True
+
+    def publish(self, *, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
+        if self._site.refs.get(branch) == new:
+            return True
+        if self._site.refs.get(branch) != expected:
+            return False
+        with self._site.faults.around(f"publish {branch}"):
+            self._site.move("tool", branch, new)
+        return True
+
+    def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
+        if branch in self._site.refs:
+            return False
+        with self._site.faults.around(f"restore_branch {branch}"):
+            self._site.move("tool", branch, head)
+        return True
+
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
+        at = self._site.refs[target]
+        if at == new:
+            return Landed(outcome=LandOutcome.ALREADY)
+        if at != expected:
+            return Landed(outcome=LandOutcome.STALE)
+        with self._site.faults.around(f"land {target}"):
+            self._site.move("tool", target, new)
+        return Landed(outcome=LandOutcome.MOVED)
+
+
+class SimVault:
+    """The vault."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._objects = site.objects
+
+    def path(self) -> str:
+        return "/state/vault.git"
+
+    def ensure(self) -> None:
+        with self._site.faults.around("ensure"):
+            pass
+
+    def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
+        pass
+
+    def fetch(self, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
+        found: dict[str, CommitId] = {}
+        with self._site.faults.around("fetch"):
+            for source, ours in refs.items():
+                at = self._site.refs.get(source.removeprefix("refs/heads/"))
+                if at is not None:
+                    found[ours] = self._site.vault[ours] = at
+                    self._site.held |= self._objects.history(at)
+        return found
+
+    def resolve(self, ref: str) -> CommitId | None:
+        return self._site.vault.get(ref)
+
+    def contains(self, commit: CommitId) -> bool:
+        return commit in self._site.held
+
+    def is_ancestor(self, old: CommitId, new: CommitId) -> bool:
+        return old in self._objects.history(new)
+
+    def tree(self, commit: CommitId) -> TreeId:
+        return self._objects.tree_id(commit)
+
+    def commits(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
+        new = sorted(self._objects.history(head) - self._objects.history(base), key=self._age)
+        return [Commit(id=each, author="a", at=0.0, subject="s", paths=()) for each in new]
+
+    def _age(self, commit: CommitId) -> tuple[int, str]:
+        return len(self._objects.history(commit)), commit
+
+    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+        paths = self._objects.changed(self._objects.base(base, head), head)
+        return [Change(path=path, status="M", added=1) for path in paths]
+
+    def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
+        return b""
+
+    def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
+        content = self._objects.tree(commit).get(path)
+        return None if content is None else content.encode()
+
+    def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
+        found = self._site.worktrees.get(worktree)
+        if found is None or found.files is None:
+            raise Refused(f"{worktree} is gone")
+        tree = self._objects.tree(head)
+        return tuple(sorted(p for p in {*tree, *found.files} if tree.get(p) != found.files.get(p)))
+
+    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+        base = self._objects.tree(self._objects.base(ours, theirs))
+        mine, other = self._objects.tree(ours), self._objects.tree(theirs)
+        merged: dict[str, str] = {}
+        conflicts: list[str] = []
+        for path in sorted({*base, *mine, *other}):
+            old, one, two = base.get(path), mine.get(path), other.get(path)
+            if one != two and one != old and two != old:
+                conflicts.append(path)
+                continue
+            content = two if one == old else one
+            if content is not None:
+                merged[path] = content
+        if conflicts:
+            return Merge(commit=None, tree=None, conflicts=tuple(conflicts))
+        with self._site.faults.around("merge"):
+            commit = self._objects.add(merged, (ours, theirs), message)
+            self._site.held.add(commit)
+            self._site.vault[pin] = commit
+        return Merge(commit=commit, tree=self._objects.tree_id(commit))
+
+    def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
+        base = self._objects.base(ours, theirs)
+        lost = lost_paths(self._objects, merge, ours, theirs)
+        return Proof(merge=merge, ours=ours, theirs=theirs, base=base, checked_paths=1, lost=tuple(lost))
+
+    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
+        with self._site.faults.around(f"checkout {slot}"):
+            self._site.slots[f"/checks/{slot}"] = commit
+        return f"/checks/{slot}"
+
+    def advance(self, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
+        if self._site.vault.get(ref) == new:
+            return True
+        if self._site.vault.get(ref) != old:
+            return False
+        with self._site.faults.around(f"advance {ref}"):
+            self._site.vault[ref] = new
+        return True
+
+    def archive(self, name: str, commit: CommitId) -> str:
+        prefix = f"refs/wto/archive/{name}/"
+        kept = {ref: at for ref, at in self._site.vault.items() if ref.startswith(prefix)}
+        known = next((ref for ref, at in kept.items() if at == commit), None)
+        if known is not None:
+            return known
+        with self._site.faults.around(f"archive {name}"):
+            ref = f"{prefix}{len(kept) + 1}"
+            self._site.vault[ref] = commit
+        return ref
+
+    def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
+        return {ref: at for ref, at in self._site.vault.items() if ref.startswith(f"refs/wto/archive/{prefix}")}
+
+    def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
+        found: dict[str, CommitId] = {}
+        for commit in self._objects.first_parents(head, base):
+            for line in commit.message.splitlines():
+                if line.startswith(f"{key}: "):
+                    found[line.removeprefix(f"{key}: ")] = commit.id
+        return found
+
+
+def lost_paths(objects: Objects, merge: CommitId, ours: CommitId, theirs: CommitId) -> list[str]:
+    """Paths that only one side changed and that a merge has otherwise."""
+    base = objects.tree(objects.base(ours, theirs))
+    mine, other, result = objects.tree(ours), objects.tree(theirs), objects.tree(merge)
+    lost: list[str] = []
+    for path in {*base, *mine, *other}:
+        old, one, two, got = base.get(path), mine.get(path), other.get(path), result.get(path)
+        if one == two:
+            lost += [path] if got != one else []
+        elif one == old:
+            lost += [path] if got != two else []
+        elif two == old:
+            lost += [path] if got != one else []
+        elif got in {one, two}:
+            lost.append(path)
+    return sorted(lost)

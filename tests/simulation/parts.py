@@ -1,0 +1,187 @@
+"""The smaller simulated ports: clock, disk, notices, workers, handoffs, machine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from tests.simulation.faults import Crash, Faults
+from wt_orchestrate.domain.admission import Room
+from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted
+from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.errors import StoreUnreadable
+from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, RunLine, Watched
+
+if TYPE_CHECKING:
+    from tests.simulation.world import SimWorld
+
+
+class SimClock:
+    """Wall time that may be set, elapsed time that counts sleep, and waking time, which only the simulation knows."""
+
+    def __init__(self) -> None:
+        self.wall = 1_700_000_000.0
+        self.boottime = 1_000.0
+        self.awake = 0.0
+        self.boots = 1
+
+    def now(self) -> float:
+        return self.wall
+
+    def elapsed(self) -> float:
+        return self.boottime
+
+    def boot(self) -> str:
+        return f"boot-{self.boots}"
+
+    def pass_time(self, seconds: float) -> None:
+        self.wall += seconds
+        self.boottime += seconds
+        self.awake += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """The machine sleeps."""
+        self.wall += seconds
+        self.boottime += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the clock."""
+        self.wall += seconds
+
+
+class SimLog:
+    """The event log: what was appended survives, everything else does not."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.records: list[Record] = []
+        self.requests: list[Asked] = []
+        self.taken: set[int] = set()
+        self.stored_view = ""
+        self.full = False
+        self._faults = faults
+
+    def begin(self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str]) -> Record:
+        record = Record(number=1, at=now, actor=actor, run=RunId("r1"), cause="", event=event)
+        self.records.append(record)
+        self.stored_view = view(record)
+        return record
+
+    def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
+        if self.full:
+            raise StoreUnreadable("the disk is full")
+        if records and records[0].number != self.last_number() + 1:
+            raise StoreUnreadable("somebody else wrote meanwhile")
+        with self._faults.around("append"):
+            self.records.extend(records)
+            self.taken.update(taken)
+            self.stored_view = view or self.stored_view
+
+    def last_number(self) -> int:
+        return self.records[-1].number if self.records else 0
+
+    def read(self, run: RunId, *, after: int = 0) -> Sequence[Record]:
+        return self.records[after:] if after else list(self.records)
+
+    def runs(self) -> Sequence[RunLine]:
+        return [RunLine(id=RunId("r1"), started_at=0.0, goal="g")]
+
+    def view(self, run: RunId) -> str | None:
+        return self.stored_view
+
+    def ask(self, run: RunId, request: Request, *, now: float) -> int:
+        number = len(self.requests) + 1
+        self.requests.append(Asked(number=number, at=now, request=request))
+        return number
+
+    def asked(self, run: RunId) -> Sequence[Asked]:
+        return [asked for asked in self.requests if asked.number not in self.taken]
+
+    def bell(self) -> str:
+        return "/state/bell"
+
+    def close(self) -> None:
+        pass
+
+
+class SimFeed:
+    """Notices that may come, be lost, or come for nothing; a wait passes some of its time."""
+
+    def __init__(self, clock: SimClock, chance: random.Random) -> None:
+        self._clock = clock
+        self._chance = chance
+        self._wanted: frozenset[Watched] = frozenset()
+
+    def watch(self, wanted: frozenset[Watched]) -> None:
+        self._wanted = wanted
+
+    def wait(self, timeout_s: float) -> frozenset[str]:
+        self._clock.pass_time(self._chance.choice((0.01, 0.2, 1.0, 6.0)))
+        told = sorted(each.key for each in self._wanted)
+        match self._chance.randrange(3):
+            case 0:
+                return frozenset()
+            case 1:
+                return frozenset(told)
+            case _:
+                return frozenset(key for key in told if self._chance.random() < 0.5)
+
+    def wake(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class SimWorkers:
+    """Work that is done when the scheduler says so, one piece at a time and in any order."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, Callable[[], Sequence[Event]]] = {}
+        self._done: list[tuple[str, Sequence[Event] | BaseException]] = []
+
+    def submit(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+        self.waiting[key] = work
+
+    def work(self, key: str) -> None:
+        """Do one piece."""
+        work = self.waiting.pop(key)
+        try:
+            self._done.append((key, work()))
+        except Crash:
+            raise
+        except Exception as error:  # noqa: BLE001 - as the real workers do
+            self._done.append((key, error))
+
+    def done(self) -> Sequence[tuple[str, Sequence[Event] | BaseException]]:
+        found, self._done = self._done, []
+        return found
+
+    def close(self) -> None:
+        pass
+
+
+class SimHandoffs:
+    """HANDOFF.md in the simulated worktrees."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+
+    def read(self, worktree: str) -> HandoffFile:
+        found = self._world.site.worktrees.get(worktree)
+        return HandoffFile(text=found.handoff if found is not None and found.files is not None else None)
+
+
+class SimMachine:
+    """A machine whose room the scheduler changes."""
+
+    def __init__(self) -> None:
+        self.found = Room(memory_mb=8_000.0, load=0.5, disk_mb={"state": 8_000.0})
+
+    def room(self) -> Room:
+        return self.found
+
+
+class SimPlans:
+    def further(self, text: str) -> FurtherRead:
+        return FurtherRead(workstreams={})
