@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto-tests-$$(id -u); else echo $${TMPDIR:-/tmp}/wto-tests-$$(id -u); fi)
 WORKERS ?= 2
 
-.PHONY: venv demo test lint bench format types imports unit integration e2e clients schema reference build clean
+.PHONY: venv demo test lint soak bench format types imports unit integration simulation e2e clients schema reference build clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -34,7 +34,7 @@ test: $(VENV)/.dev clients
 	mkdir -p $(SCRATCH)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/all
 
-unit integration e2e: $(VENV)/.dev
+unit integration simulation e2e: $(VENV)/.dev
 	mkdir -p $(SCRATCH)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/$@ tests/$@
 
@@ -59,6 +59,12 @@ schema: $(VENV)/.dev
 
 reference: $(VENV)/.dev
 	$(BIN)/python -m tools.reference
+
+# random bad days for as long as you like: the simulation on all processors, then real processes
+SECONDS ?= 60
+soak: $(VENV)/.dev
+	mkdir -p $(SCRATCH)
+	$(BIN)/python -m tools.soak --seconds $(SECONDS) --scratch $(SCRATCH)/soak
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m compileall -q wt_orchestrate

@@ -16,7 +16,7 @@ import pytest
 from tests.support.project import Project, make_project
 from tests.support.waiting import wait_until
 
-_ORDER = ("unit", "contract", "integration", "e2e")
+_ORDER = ("unit", "contract", "simulation", "integration", "e2e")
 _FOREIGN = ("GIT_", "WTO_", "CLAUDE", "ANTHROPIC_", "XDG_", "AWS_", "PYTEST_ADDOPTS", "COV_")
 _GIT_CONFIG = """\
 [user]

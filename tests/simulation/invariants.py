@@ -141,7 +141,8 @@ def _silence(watch: Watch, name: str) -> float:
     process, awake = watch.world.executor.processes.get(ProcessId(name)), watch.world.clock.awake
     if process is None:
         return float("inf")
-    return max(awake - process.spoke_at, awake - process.spoke_before if awake - process.spoke_at < _POLL_S else 0.0)
+    read = [at for at in process.spoken if at <= awake - _POLL_S]
+    return awake - max(read, default=process.begun_at)
 
 
 def d1_seen(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:

@@ -52,10 +52,10 @@ class Process:
     hung: bool = False
     idle: bool = False
     ask: str = ""
-    spoke_at: float = 0.0
-    """Waking seconds of the world when it last gave a sign."""
-    spoke_before: float = 0.0
-    """And the time before that."""
+    begun_at: float = 0.0
+    """Waking seconds of the world when it was started."""
+    spoken: list[float] = field(default_factory=list)
+    """Waking seconds of the world at which it gave a sign."""
     work: int = 0
 
     @property
@@ -77,7 +77,7 @@ class SimExecutor:
     def start(self, launch: Launch) -> ProcessReport:
         if launch.id not in self.processes:
             with self._world.faults.around(f"start {launch.id}"):
-                made = Process(launch.id, launch, self._world.clock.now(), spoke_at=self._world.clock.awake)
+                made = Process(launch.id, launch, self._world.clock.now(), begun_at=self._world.clock.awake)
                 made.unread = list(launch.lines)
                 self.processes[launch.id] = made
                 self._world.spawned.append(launch.id)

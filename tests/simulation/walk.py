@@ -124,7 +124,8 @@ class Walk:
                 world.log.full = False
                 world.crashed()
         except Exception as error:  # noqa: BLE001 - whatever the program raises here is a breach
-            self.outcome.breaches.append(f"{type(error).__name__}: {error}")
+            story = "; ".join(getattr(error, "story", ()))
+            self.outcome.breaches.append(f"{type(error).__name__}: {error} {story}".strip())
             return
         self.outcome.breaches += self.watch.check()
 

@@ -170,8 +170,7 @@ class SimWorld:
         self.sign_of_life(process)
 
     def sign_of_life(self, process: Process) -> None:
-        if process.spoke_at < self.clock.awake:
-            process.spoke_before, process.spoke_at = process.spoke_at, self.clock.awake
+        process.spoken.append(self.clock.awake)
 
     def hear(self, process: Process, text: str) -> None:
         self.prompts[process.workstream] = text

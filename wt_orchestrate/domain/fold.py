@@ -58,7 +58,7 @@ def fold(state: RunState | None, record: e.Record) -> RunState:
         before = folded.workstreams[name]
         after = fold_workstream(before, record)
         if after is not before:
-            folded = _with(folded, _moved(before, after, record.at))
+            folded = _with(folded, _moved(before, after, record))
     return replace(folded, number=record.number, at=record.at)
 
 
@@ -101,7 +101,7 @@ def _with(state: RunState, workstream: WorkstreamState) -> RunState:
     return replace(state, workstreams={**state.workstreams, workstream.id: workstream})
 
 
-def _moved(before: WorkstreamState, after: WorkstreamState, at: float) -> WorkstreamState:
+def _moved(before: WorkstreamState, after: WorkstreamState, record: e.Record) -> WorkstreamState:
     if before.stage == after.stage:
         return after
     if after.stage not in MOVES[before.stage]:
@@ -109,7 +109,7 @@ def _moved(before: WorkstreamState, after: WorkstreamState, at: float) -> Workst
             f"{after.id} cannot go from {before.stage} to {after.stage}",
             story=[f"{attempt.id}: {attempt.reason}, ended by {attempt.cause}" for attempt in after.attempts],
         )
-    return replace(after, since=at)
+    return replace(after, since=record.at, since_order=record.number)
 
 
 def _fold_run(state: RunState, record: e.Record) -> RunState:
@@ -123,7 +123,7 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
                 published_order=record.number,
             )
         case e.EffectIntended(key=key, pins=pins):
-            return _intended(state, key, pins, record.at)
+            return _intended(state, key, pins, record)
         case e.EffectConcluded(key=key):
             return _concluded(state, key)
         case e.SupervisorStarted():
@@ -257,13 +257,13 @@ def _is_awaited(state: RunState, name: WorkstreamId, head: CommitId) -> bool:
     return ws.stage is Stage.VERIFYING and ws.accepted == head and not (ws.stopping or ws.cancelling)
 
 
-def _intended(state: RunState, key: str, pins: Mapping[str, str], at: float) -> RunState:
+def _intended(state: RunState, key: str, pins: Mapping[str, str], record: e.Record) -> RunState:
     state = replace(state, open=state.open | {key}, pins={**state.pins, key: pins} if pins else state.pins)
     kind, _, rest = key.partition(":")
     workstream = state.workstreams.get(WorkstreamId(rest))
     if kind == "worktree" and workstream is not None and workstream.stage is Stage.QUEUED:
-        after = replace(workstream, stage=Stage.PREPARING, started_at=workstream.started_at or at)
-        state = _with(state, _moved(workstream, after, at))
+        after = replace(workstream, stage=Stage.PREPARING, started_at=workstream.started_at or record.at)
+        state = _with(state, _moved(workstream, after, record))
     return state
 
 
@@ -318,7 +318,7 @@ def _phase(state: RunState, record: e.Record) -> RunState:
             moves = made is not None and f"advance:{made.commit}" in state.open  # its outcome has to be waited for
             return replace(state, phase=Phase.STOPPING, reason=reason, candidate=made if moves else None, landing=None)
         case e.ResumeRequested():
-            return _resumed(state, record.at)
+            return _resumed(state, record)
         case e.ContinueRequested():
             return forgiven(_woken(state, record))
         case _:
@@ -336,11 +336,11 @@ def _woken(state: RunState, record: e.Record) -> RunState:
     return replace(state, phase=phase, reason="", failures={})
 
 
-def _resumed(state: RunState, at: float) -> RunState:
+def _resumed(state: RunState, record: e.Record) -> RunState:
     state = forgiven(replace(state, phase=Phase.RUNNING, reason="", failures={}, ended_at=None))
     for workstream in state.workstreams.values():
         if workstream.stage is Stage.STOPPED:
-            state = _with(state, _moved(workstream, taken_up(workstream), at))
+            state = _with(state, _moved(workstream, taken_up(workstream), record))
     return state
 
 
@@ -372,7 +372,7 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
             )
             for name in names:
                 before = state.workstreams[name]
-                state = _with(state, _moved(before, replace(before, stage=Stage.LANDED), record.at))
+                state = _with(state, _moved(before, replace(before, stage=Stage.LANDED), record))
             return state
         case e.TargetMoved():
             return replace(state, candidate=None)

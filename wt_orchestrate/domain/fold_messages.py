@@ -59,7 +59,8 @@ def wrap_up(what: str) -> str:
 
 
 def _put(ws: WorkstreamState, record: e.Record, kind: MessageKind, text: str, *, interrupts: bool) -> WorkstreamState:
-    message = Message(id=f"m{record.number}", kind=kind, text=text, interrupts=interrupts, at=record.at)
+    number = record.number
+    message = Message(id=f"m{number}", order=number, kind=kind, text=text, interrupts=interrupts, at=record.at)
     delivered = [each for each in ws.messages if each.delivered_at is not None][-_KEPT:]
     waiting = [each for each in ws.messages if each.delivered_at is None]
     return replace(ws, messages=(*delivered, *waiting, message))

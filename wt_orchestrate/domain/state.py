@@ -107,6 +107,8 @@ class Message:
     """Something to tell an agent, or (without a text) a wish to interrupt it. Times are wall seconds."""
 
     id: str
+    order: int
+    """The event that put it."""
     kind: MessageKind
     text: str
     interrupts: bool
@@ -235,6 +237,8 @@ class WorkstreamState:
     stage: Stage = Stage.QUEUED
     since: float = 0.0
     """When it came into this stage."""
+    since_order: int = 0
+    """The event that brought it there."""
     base: CommitId | None = None
     worktree: str | None = None
     branch: Branch | None = None

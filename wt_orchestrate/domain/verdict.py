@@ -72,6 +72,8 @@ def _called_back(ws: WorkstreamState) -> e.Event | None:
     """What a person said since its last agent ended begins another attempt, wherever the workstream is."""
     if not ws.attempts or ws.stage in {*DONE, Stage.VERIFIED, Stage.PREPARING, Stage.CANCELLED}:
         return None
+    if ws.stage in STUCK and all(message.order <= ws.since_order for message in undelivered(ws)):
+        return None  # what was said before it got stuck did not help
     if ws.redirected:
         return e.RetryDecided(workstream=ws.id, reason="redirect", message="Your brief has changed.", fresh=True)
     return e.RetryDecided(workstream=ws.id, reason="told", message="") if undelivered(ws) else None
