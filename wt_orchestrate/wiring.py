@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -385,8 +386,23 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         version=__version__,
         pid=os.getpid(),
         boot=clock().boot(),
+        reached=_end_at(os.environ.get("WTO_CRASH_AT", "")),
     )
     return world, feed
+
+
+def _end_at(point: str) -> Callable[[str], None]:
+    """What tests kill the supervisor with: `WTO_CRASH_AT=<point>[#n]` ends the process where it is reached the n-th time."""
+    name, _, number = point.partition("#")
+    left = [int(number or 1)]
+
+    def reached(passed: str) -> None:
+        if passed == name:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
 
 
 def leave_supervisor(site: Site, run: RunId) -> None:

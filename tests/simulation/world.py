@@ -114,6 +114,7 @@ class SimWorld:
             version="0",
             pid=1,
             boot=self.clock.boot(),
+            reached=lambda point: None,
         )
 
     def crashed(self) -> None:

@@ -248,7 +248,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             after = replace(ws, stage=Stage.ESCALATED, reason=reason, commands=commands, what_was_tried=tried)
             return _judged(replace(after, retry=None))
         case e.WorkstreamStopped():
-            return _judged(replace(ws, stage=Stage.STOPPED, stopping=False))
+            return _judged(replace(ws, stage=Stage.STOPPED, stopping=False, stopped_in=ws.stage))
         case e.WorkstreamCancelled():
             return _judged(
                 replace(ws, stage=Stage.CANCELLED, reason=ws.cancelling, cancelling="", stopping=False, retry=None)
@@ -304,9 +304,12 @@ def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> Workstre
 
 
 def taken_up(workstream: WorkstreamState) -> WorkstreamState:
-    """A stopped workstream on its way again."""
+    """A stopped workstream on its way again. A claim that was being looked at is looked at again; nobody works for it anew."""
     if workstream.worktree is None:
         return replace(workstream, stage=Stage.QUEUED, stopping=False)
+    if workstream.stopped_in in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:
+        claims = workstream.claims + 1
+        return replace(workstream, stage=Stage.CLAIMED, stopping=False, claims=claims, accepted=None, findings=())
     retry = workstream.retry
     if retry is None and workstream.attempts:
         retry = Retry(

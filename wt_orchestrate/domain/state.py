@@ -282,6 +282,8 @@ class WorkstreamState:
     """How many attempts there had been when a person last said that it can go on."""
     messages: tuple[Message, ...] = ()
     on_hold: bool = False
+    stopped_in: Stage | None = None
+    """Where it was when it was stopped."""
     cancelling: str = ""
     redirected: bool = False
     """Its brief is not what its running agent was told."""

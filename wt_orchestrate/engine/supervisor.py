@@ -63,6 +63,7 @@ class Supervisor:
         self._under_way: set[str] = set()
         self._readers: dict[ProcessId, SignReader] = {}
         self._handoffs: dict[WorkstreamId, str] = {}
+        self._names: dict[str, str] = {}
         self._streams_due: dict[ProcessId, float] = {}
         self._polled_at = 0.0
         self._turned_at = (world.clock.elapsed(), world.clock.now())
@@ -79,6 +80,7 @@ class Supervisor:
         for key, event in recovered(self._state, world):
             self._note(event, actor=e.Actor.SUPERVISOR, cause=key)
             self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+        world.reached("open:recovered")
         self._look(everything=True, hints=frozenset())
         self._decide()
 
@@ -284,10 +286,18 @@ class Supervisor:
                 self._note(intended, actor=e.Actor.SUPERVISOR, cause="rule")
 
     def _begin(self, effect: Effect) -> None:
-        key = effect_key(effect)
+        key, name = effect_key(effect), type(effect).__name__
         state, world = self._state, self._world
         self._under_way.add(key)
-        world.workers.submit(key, lambda: perform(effect, state, world))
+        self._names[key] = name
+        world.reached(f"{name}:intended")
+
+        def work() -> Sequence[e.Event]:
+            outcome = perform(effect, state, world)
+            world.reached(f"{name}:done")
+            return outcome
+
+        world.workers.submit(key, work)
 
     def _note(self, event: e.Event, *, actor: e.Actor, cause: str) -> None:
         """Fold an event in; it becomes durable with the turn."""
@@ -305,6 +315,17 @@ class Supervisor:
         told, self._pending, self._taken = self._pending, [], []
         for record in told:
             self._show(record)
+            self._passed(record)
+
+    def _passed(self, record: e.Record) -> None:
+        """Tell the point that a durable record stands for."""
+        match record.event:
+            case e.EffectConcluded(key=key) | e.EffectFailed(key=key) if key in self._names:
+                self._world.reached(f"{self._names.pop(key)}:logged")
+            case _ if record.cause == "rule":
+                self._world.reached("conclusion:logged")
+            case _ if record.cause.startswith("request:"):
+                self._world.reached("request:logged")
 
 
 def _owns(workstream: WorkstreamState, process: ProcessId) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
+from wt_orchestrate.domain.effects import Effect
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.ports import Agent, Clock, Executor, Feed, Handoffs, Log, Machine, Plans, Repository, Vault, Workers
@@ -32,6 +34,17 @@ class World:
     version: str
     pid: int
     boot: str
+    reached: Callable[[str], None]
+    """Told every named point (`POINTS`) that is passed; tests end the process there, nobody else listens."""
+
+
+POINTS = (
+    *(f"{kind.__name__}:{where}" for kind in get_args(Effect) for where in ("intended", "done", "logged")),
+    "open:recovered",
+    "request:logged",
+    "conclusion:logged",
+)
+"""Where a supervisor may be killed in tests: an effect is about to begin, is performed but not written down, is written down."""
 
 
 def integration_ref(run: RunId) -> str:

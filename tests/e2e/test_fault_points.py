@@ -1,0 +1,151 @@
+"""The supervisor is killed with -9 at every point where it acts on the outside world: before, after, and after writing it down.
+
+Each time `resume` ends as if nothing had happened: everything landed once, one attempt each, no process left.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.project import COMMAND_AGENT, COMMIT, Project, use_fake_client
+from tests.support.waiting import wait_until
+from wt_orchestrate.engine.world import POINTS
+
+KILLED = -signal.SIGKILL
+MAKE = "do echo x > $WTO_WORKSTREAM.txt && git add -A && git commit -qm Work\n"
+
+
+def _crash(project: Project, point: str, *words: str) -> None:
+    """Run the program until it is killed at a point; that the point is never reached is a failure."""
+    project.environment["WTO_CRASH_AT"] = point
+    ended = project.wto(*words, timeout=60)
+    del project.environment["WTO_CRASH_AT"]
+    assert ended.code == KILLED, f"{point} was not reached: {ended.out}{ended.err}"
+
+
+def _require_landed(project: Project, *names: str) -> None:
+    status = project.status()
+    assert {ws["id"]: (ws["stage"], ws["attempts"]) for ws in status["workstreams"]} == dict.fromkeys(
+        names, ("landed", 1)
+    )
+    log = project.repository.git("log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main")
+    assert sorted(log.split()) == sorted(names)
+    assert project.processes() == []
+
+
+def _client_plan(project: Project, script: str) -> str:
+    project.repository.commit({".wto/config.yaml": "poll: 1s\nstagger: 0s\n"})
+    text = "goal: Do it\nsetup: ['true']\nchecks: [{run: 'true'}]\n"
+    return project.plan(text + use_fake_client(project) + "workstreams: {a: {brief: x}}\n", {"a": script})
+
+
+def _whole_run(project: Project, point: str, again: str = "") -> None:
+    """A client works, is ended, verified, merged, checked, published and landed; somewhere the supervisor dies."""
+    plan = _client_plan(project, MAKE)
+    _crash(project, point, "run", "--land", plan)
+    if again:
+        _crash(project, again, "resume")
+    resumed = project.wto("resume")
+    assert resumed.code == 0, resumed.out + resumed.err
+    _require_landed(project, "a")
+
+
+def _asking(project: Project, point: str) -> None:
+    """An agent asks and is answered, and is told something; each arrives once."""
+    plan = _client_plan(project, "ask Which?|a|b\n" + MAKE)
+    supervisor = project.start("run", "--land", plan)
+    wait_until(lambda: bool(project.stages()) and bool(project.status()["workstreams"][0]["asks"]), what="the question")
+    supervisor.kill()
+    supervisor.wait()
+    if point.startswith("SendMessage"):
+        _crash(project, point, "tell", "a", "Mind the tests")
+        assert project.wto("answer", "a", "1").code == 0
+    else:
+        _crash(project, point, "answer", "a", "1")
+    resumed = project.wto("resume")
+    assert resumed.code == 0, resumed.out + resumed.err
+    _require_landed(project, "a")
+    assert (project.folder / "answer.a").read_text() == "a"
+    heard = (project.folder / "heard.a").read_text()
+    assert heard.count("Mind the tests") == point.startswith("SendMessage")
+
+
+def _stopping_a_check(project: Project, point: str) -> None:
+    """A stop while a check runs ends it; the run is taken up and lands."""
+    project.repository.commit({".wto/config.yaml": "poll: 1s\n"})
+    check = 'touch "$TEST_FOLDER/checking"; while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.05; done'
+    plan = project.plan(
+        f"goal: Do it\nchecks: [{{run: '{check}'}}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT}
+    )
+    supervisor = project.start("run", "--land", plan)
+    wait_until((project.folder / "checking").exists, what="the check running")
+    supervisor.kill()
+    supervisor.wait()
+    _crash(project, point, "stop")
+    assert project.wto("stop").code == 0
+    assert project.processes() == []
+    (project.folder / "open").touch()
+    resumed = project.wto("resume")
+    assert resumed.code == 0, resumed.out + resumed.err
+    _require_landed(project, "a")
+
+
+def _tidying(project: Project, point: str) -> None:
+    """Clean and restore, cut off, are finished by the next command; the commit is never out of reach."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    assert project.wto("run", "--land", plan).code == 0
+    if point.startswith("RestoreWorktree"):
+        assert project.wto("clean").code == 0
+        _crash(project, point, "restore", "a")
+        assert project.wto("resume").code == 0
+        assert (project.worktree("a") / "a.txt").exists()
+        return
+    _crash(project, point, "clean")
+    assert project.wto("resume").code == 0
+    assert not project.worktree("a").exists()
+    _require_landed(project, "a")
+
+
+STORIES: dict[str, Callable[[Project, str], None]] = {
+    "AnswerAsk": _asking,
+    "SendMessage": _asking,
+    "StopCommand": _stopping_a_check,
+    "CleanWorktree": _tidying,
+    "RestoreWorktree": _tidying,
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_L5_a_supervisor_killed_at_any_point_loses_nothing(project: Project, point: str) -> None:
+    """P1, L1, D5: wherever it dies, the next one ends the work once."""
+    if point == "open:recovered":
+        plan = _client_plan(project, MAKE)
+        _crash(project, "StartAttempt:done", "run", "--land", plan)
+        _crash(project, point, "resume")
+        assert project.wto("resume").code == 0
+        _require_landed(project, "a")
+    elif point == "request:logged":
+        _asking(project, "request:logged")
+    else:
+        STORIES.get(point.partition(":")[0], _whole_run)(project, point)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("StartAttempt:done", "open:recovered"),
+        ("StartAttempt:intended", "StartAttempt:intended"),
+        ("StartAttempt:intended", "open:recovered"),
+        ("Advance:done", "Advance:done"),
+        ("Publish:done", "Publish:intended"),
+        ("Land:done", "Land:done"),
+        ("RunCheck:done", "open:recovered"),
+        ("CreateWorktree:done", "CreateWorktree:done"),
+    ],
+)
+def test_L5_a_second_kill_during_the_restart_changes_nothing(project: Project, first: str, second: str) -> None:
+    """R5: killed again while it takes the run up, at the same point or another."""
+    _whole_run(project, first, second)
