@@ -97,7 +97,11 @@ class AgentUnavailable(WtError):
 
 
 class StoreUnreadable(WtError):
-    """The event log cannot be read, or was written by a newer release."""
+    """The event log cannot be read or written, or is of a newer release. `passing`: trying again later may well do."""
+
+    def __init__(self, message: str, *, hint: str = "", passing: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.passing = passing
 
 
 class Interrupted(WtError):

@@ -89,6 +89,9 @@ class Log(Protocol):
     def asked(self, run: RunId) -> Sequence[Asked]:
         """Requests that were not taken yet, oldest first."""
 
+    def damage(self) -> str:
+        """What is wrong with what was written, in words; empty when all of it fits together."""
+
     def bell(self) -> str:
         """The path of a file that changes whenever a request was put."""
 

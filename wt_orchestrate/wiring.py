@@ -307,7 +307,9 @@ def _worktrees(facts: RepositoryFacts, settings: Settings) -> str:
 
 
 @contextmanager
-def supervise(site: Site, run: RunId, *, show: Callable[[Record], None]) -> Iterator[Supervisor]:
+def supervise(
+    site: Site, run: RunId, *, show: Callable[[Record], None], warn: Callable[[str], None]
+) -> Iterator[Supervisor]:
     """A supervisor of this run, opened. Raises Busy while another process has the lock."""
     from wt_orchestrate.adapters.store.locks import FileLock
     from wt_orchestrate.engine.supervisor import Supervisor
@@ -320,7 +322,7 @@ def supervise(site: Site, run: RunId, *, show: Callable[[Record], None]) -> Iter
         )
     with lock:
         world, feed = _world(site, run)
-        supervisor = Supervisor(world, run, show=show)
+        supervisor = Supervisor(world, run, show=show, warn=warn)
         try:
             supervisor.open()
             yield supervisor
@@ -403,6 +405,20 @@ def _end_at(point: str) -> Callable[[str], None]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return reached
+
+
+def rebuild_log(site: Site) -> str:
+    """Make the event log anew from its journal; where the old one went (empty: there was none). Raises Busy while a
+    supervisor is at work, StoreUnreadable when the journal is damaged."""
+    from wt_orchestrate.adapters.store.eventlog import SqliteLog
+    from wt_orchestrate.adapters.store.journal import Journal
+    from wt_orchestrate.adapters.store.rebuilding import set_aside
+
+    if supervised(site):
+        raise Busy("a supervisor is at work on this repository", hint="wto stop")
+    aside = set_aside(site.path("log.db"), Journal(site.path("journal.jsonl")))
+    SqliteLog(site.path("log.db")).close()
+    return aside
 
 
 def leave_supervisor(site: Site, run: RunId) -> None:
@@ -494,11 +510,17 @@ def _run_found(site: Site) -> tuple[str, str]:
 
     if supervised(site):
         return "a supervisor is at work", ""
-    log = open_log(site)
+    try:
+        log = open_log(site)
+    except WtError as error:
+        return "the log cannot be read", f"{error.message} ({error.hint})"
     try:
         runs = log.runs()
         if not runs:
             return "none yet", ""
+        damage = log.damage()
+        if damage:
+            return "the journal is damaged", damage
         state = load_state(log, runs[-1].id)
     except WtError as error:
         return "the log cannot be read", error.message

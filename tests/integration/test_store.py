@@ -65,7 +65,7 @@ def test_A1_a_turn_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     """A second writer is noticed by the numbers, and nothing of the turn is kept."""
     log = _log(tmp_path)
     log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}")
-    with pytest.raises(StoreUnreadable, match="cannot be written"):
+    with pytest.raises(StoreUnreadable, match="somebody else wrote"):
         log.append([_record(2, e.BaseVaulted(base=BASE)), _record(1, e.BaseVaulted(base=BASE))], view="new")
     assert log.last_number() == 1
     assert log.view(RunId("r1")) == "{}"
@@ -99,7 +99,7 @@ def test_R4_a_newer_log_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_what_is_no_log_is_said_to_be_unreadable(tmp_path: Path) -> None:
     """A damaged file is an error for people."""
     (tmp_path / "log.db").write_bytes(b"this is no database, and long enough to be looked at" * 10)
-    with pytest.raises(StoreUnreadable, match="cannot be read"):
+    with pytest.raises(StoreUnreadable, match="is damaged"):
         _log(tmp_path)
 
 

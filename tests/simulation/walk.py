@@ -120,7 +120,7 @@ class Walk:
                 self.outcome.history.append(f"CRASH {crash}")
                 world.crashed()
             except StoreUnreadable as error:
-                self.outcome.history.append(f"the supervisor ends: {error.message}")
+                self.outcome.history.append(f"the supervisor gives up after a long while: {error.message}")
                 world.log.full = False
                 world.crashed()
         except Exception as error:  # noqa: BLE001 - whatever the program raises here is a breach
@@ -175,7 +175,10 @@ class Walk:
             case 1:
                 self._guarded("the clock is set", lambda: clock.jump(self.chance.choice((-3600.0, 7200.0))))
             case _:
-                self._guarded("the disk is full", lambda: setattr(self.world.log, "full", True))
+                full = not self.world.log.full
+                self._guarded(
+                    f"the disk is {'' if full else 'no longer '}full", lambda: setattr(self.world.log, "full", full)
+                )
 
     # ------------------------------------------------------------ the outside world
 

@@ -91,7 +91,7 @@ class SimWorld:
         """Take the run up with a new supervisor, which knows nothing but the log and the world."""
         self.workers = SimWorkers()
         self.supervisor = None
-        supervisor = Supervisor(self._engine(), RUN, show=lambda record: None)
+        supervisor = Supervisor(self._engine(), RUN, show=lambda record: None, warn=lambda text: None)
         supervisor.open()
         self.supervisor = supervisor
 

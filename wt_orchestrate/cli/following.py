@@ -52,13 +52,17 @@ def follow(
     """Turn the run, or watch it being turned, until this holds. Records behind `after` are shown."""
     while True:
         try:
-            with wiring.supervise(site, run, show=show) as supervisor:
+            with wiring.supervise(site, run, show=show, warn=_warn) as supervisor:
                 supervisor.run(until)
                 return supervisor.state
         except Busy:
             state = _watch(site, run, show=show, until=until, after=after)
             if state is not None:
                 return state
+
+
+def _warn(text: str) -> None:
+    click.echo(f"{symbol('warning')} {text}", err=True)
 
 
 def _watch(

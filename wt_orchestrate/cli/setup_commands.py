@@ -51,9 +51,15 @@ def _write_config(path: str) -> bool:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True)
+@click.option("--rebuild", is_flag=True, help="Make the event log anew from its journal; the old one is kept aside.")
 @click.pass_obj
-def doctor(start: str, as_json: bool) -> None:
+def doctor(start: str, as_json: bool, rebuild: bool) -> None:
     """Look at everything a run needs, each with its remedy; exit 1 if something must be mended."""
+    if rebuild:
+        aside = wiring.rebuild_log(wiring.find_site(start))
+        click.echo(f"{symbol('done')} Made the event log anew from its journal", err=as_json)
+        if aside:
+            click.echo(f"  {symbol('hint')} The old one is {aside}", err=as_json)
     findings = wiring.diagnosis(start)
     bad = any(finding.weight == "error" for finding in findings)
     if as_json:

@@ -35,23 +35,29 @@ from wt_orchestrate.engine.readings import (
 )
 from wt_orchestrate.engine.recovery import recovered
 from wt_orchestrate.engine.world import World
-from wt_orchestrate.errors import GitFailed, InvariantBroken, NotFound, Refused, WtError
+from wt_orchestrate.errors import GitFailed, InvariantBroken, NotFound, Refused, StoreUnreadable, WtError
 from wt_orchestrate.ports import SignReader
 
 _STREAM_PAUSE_S = 0.25
 """A busy stream is read at most this often."""
 _SHORT_S = 0.2
 _LONG_S = 1.0
+_UNWRITTEN_S = 600.0
+"""How long a log that cannot be written is tried again."""
 _SKIP_S = 30.0
 """A gap between two turns that no work of ours explains."""
 
 
 class Supervisor:
-    """Turns one run. `show` is told every record once it is durable."""
+    """Turns one run. `show` is told every record once it is durable, `warn` what keeps records from becoming so."""
 
-    def __init__(self, world: World, run: RunId, *, show: Callable[[e.Record], None]) -> None:
+    def __init__(
+        self, world: World, run: RunId, *, show: Callable[[e.Record], None], warn: Callable[[str], None]
+    ) -> None:
         self._world = world
         self._show = show
+        self._warn = warn
+        self._unwritten_since: float | None = None
         self._run = run
         state = fold_all(world.log.read(run))
         if state is None:
@@ -270,7 +276,8 @@ class Supervisor:
         else:
             raise InvariantBroken("the rules draw conclusions without end", story=[str(decision.conclusions[:3])])
         self._intend(decision.effects)
-        self._commit()
+        if not self._commit():
+            return  # nothing begins that is not written down
         for effect in decision.effects:
             self._begin(effect)
         self._world.feed.watch(watched(self._state, self._world))
@@ -308,14 +315,27 @@ class Supervisor:
         self._state = fold(self._state, record)
         self._pending.append(record)
 
-    def _commit(self) -> None:
+    def _commit(self) -> bool:
+        """Make the turn durable; False while the log cannot be written for now (full, or held by somebody for long): the
+        turn is kept and tried again, and only after a long while given up."""
         if not self._pending:
-            return
-        self._world.log.append(self._pending, taken=self._taken, view=render_view(self._state))
+            return True
+        now = self._world.clock.elapsed()
+        try:
+            self._world.log.append(self._pending, taken=self._taken, view=render_view(self._state))
+        except StoreUnreadable as error:
+            if not error.passing or now - (self._unwritten_since or now) > _UNWRITTEN_S:
+                raise
+            if self._unwritten_since is None:
+                self._unwritten_since = now
+                self._warn(f"{error.message}; it is tried again, and nothing new begins meanwhile")
+            return False
+        self._unwritten_since = None
         told, self._pending, self._taken = self._pending, [], []
         for record in told:
             self._show(record)
             self._passed(record)
+        return True
 
     def _passed(self, record: e.Record) -> None:
         """Tell the point that a durable record stands for."""

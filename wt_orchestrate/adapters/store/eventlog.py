@@ -1,21 +1,27 @@
 """The event log in SQLite: append-only rows, requests of faces, and one view a run for those who only look.
 
-Every write is one `BEGIN IMMEDIATE` transaction, durable on return (WAL, synchronous FULL); readers never wait. The type
-of a row is the name of its event's class; unknown fields in a body are ignored, missing ones get their defaults.
+Every write is one `BEGIN IMMEDIATE` transaction, durable on return (WAL, synchronous FULL) and in the journal before
+(`journal.py`); readers never wait. The type of a row is the name of its event's class; unknown fields in a body are ignored,
+missing ones get their defaults. A database that was deleted or is damaged can be made again from the journal (`rebuild`).
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import get_args
 
 import msgspec
 
+from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
+from wt_orchestrate.adapters.store.rebuilding import catch_up, held, hold
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
+from wt_orchestrate.domain.fold import fold_all
 from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.view import render_view
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports import Asked, RunLine
 
@@ -28,13 +34,16 @@ class SqliteLog:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self.journal = Journal(f"{os.path.dirname(path)}/journal.jsonl")
         try:
             self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             migrate(self._connection, path)
+            self._file = os.stat(path).st_ino
+            self._catch_up()
         except sqlite3.Error as error:
-            raise StoreUnreadable(f"{path} cannot be read: {error}", hint="wto doctor") from error
+            raise _unreadable(path, error) from error
 
     def begin(self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str]) -> Record:
         """Append the first event of a new run, whose id is chosen here."""
@@ -42,6 +51,10 @@ class SqliteLog:
             cursor = connection.execute("INSERT INTO runs (started_at, goal) VALUES (?, ?)", (now, event.plan.goal))
             run = RunId(f"r{cursor.lastrowid}")
             record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
+            self._journal(
+                connection,
+                ({"kind": "run", "number": cursor.lastrowid, "at": now, "goal": event.plan.goal}, _row(record)),
+            )
             self._insert(record)
             self._show(record, view(record))
         return record
@@ -51,6 +64,11 @@ class SqliteLog:
         if not records:
             return
         with self._writing() as connection:
+            last = self.last_number()
+            if [record.number for record in records] != list(range(last + 1, last + 1 + len(records))):
+                raise StoreUnreadable("somebody else wrote the event log meanwhile", hint="wto status")
+            marks = ({"kind": "taken", "numbers": list(taken)},) if taken else ()
+            self._journal(connection, (*(_row(record) for record in records), *marks))
             for record in records:
                 self._insert(record)
             connection.executemany("UPDATE requests SET taken = 1 WHERE number = ?", [(number,) for number in taken])
@@ -91,9 +109,19 @@ class SqliteLog:
                 (run, now, type(request).__name__, msgspec.json.encode(request)),
             )
             number = int(cursor.lastrowid or 0)
+            body = msgspec.to_builtins(request)
+            kind = type(request).__name__
+            self._journal(
+                connection, ({"kind": "request", "number": number, "run": run, "at": now, "type": kind, "body": body},)
+            )
         with open(self.bell(), "w", encoding="ascii") as bell:
             bell.write(f"{number}\n")
         return number
+
+    def damage(self) -> str:
+        """What is wrong with the journal: an edit, a gap or a lost piece; empty when every line fits."""
+        found = self.journal.damage()
+        return found.reason if found is not None else ""
 
     def bell(self) -> str:
         """The path of a file that changes whenever a request was put."""
@@ -134,21 +162,74 @@ class SqliteLog:
             (last.run, last.number, view),
         )
 
+    def _journal(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """First the journal: what it holds has happened, also when we are killed before the rest of this transaction."""
+        hold(connection, self.journal.append(rows))
+
+    def _catch_up(self) -> None:
+        """Bring the journal and the database to the same end: after a crash between the two, and for logs that had none."""
+        if held(self._connection) != self.journal.size() or not self.journal.size():
+            with self._writing():
+                if catch_up(self._connection, self.journal):
+                    self._refresh_views()
+
+    def _refresh_views(self) -> None:
+        """Make the view of every run anew: the journal has none."""
+        for line in self.runs():
+            records = self.read(line.id)
+            state = fold_all(records)
+            if state is not None:
+                self._show(records[-1], render_view(state))
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        if not os.path.exists(self._path) or os.stat(self._path).st_ino != self._file:
+            raise StoreUnreadable(
+                f"{self._path} was deleted or replaced under us", hint="wto doctor --rebuild, then wto resume"
+            )
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self.journal.size()
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                self.journal.cut(before)
                 raise
-            self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreUnreadable(
-                f"{self._path} cannot be written: {error}",
-                hint="look at free space and permissions there, then wto resume",
-            ) from error
+            raise _unwritable(self._path, error) from error
+
+
+def _unreadable(path: str, error: sqlite3.Error) -> StoreUnreadable:
+    if isinstance(error, sqlite3.OperationalError):
+        hint = "look at the permissions there, or wait for whoever holds it, then wto doctor"
+        return StoreUnreadable(f"{path} cannot be read: {error}", hint=hint, passing=True)
+    return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild makes it anew from the journal")
+
+
+def _unwritable(path: str, error: sqlite3.Error) -> StoreUnreadable:
+    if isinstance(error, sqlite3.OperationalError):  # locked, full, read-only
+        hint = "look at free space and permissions there, then wto resume"
+        return StoreUnreadable(f"{path} cannot be written: {error}", hint=hint, passing=True)
+    return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild makes it anew from the journal")
+
+
+def _row(record: Record) -> Row:
+    """A record as the journal has it."""
+    return {
+        "kind": "event",
+        "number": record.number,
+        "run": record.run,
+        "at": record.at,
+        "actor": record.actor.value,
+        "workstream": workstream_of(record.event),
+        "cause": record.cause,
+        "type": type(record.event).__name__,
+        "version": _VERSION,
+        "body": msgspec.to_builtins(record.event),
+    }
 
 
 def _decode(kind: str, body: bytes) -> Event:

@@ -27,7 +27,14 @@ def _first(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE views (run TEXT PRIMARY KEY, number INTEGER NOT NULL, body TEXT NOT NULL)")
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+def _journal(connection: sqlite3.Connection) -> None:
+    """Up to which byte of the journal the database holds what it says."""
+    connection.execute("CREATE TABLE journal (only INTEGER PRIMARY KEY CHECK (only = 1), until INTEGER NOT NULL)")
+    connection.execute("INSERT INTO journal VALUES (1, 0)")
+    connection.execute("CREATE INDEX events_of_workstream ON events (run, workstream, number)")
+
+
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _journal)
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:

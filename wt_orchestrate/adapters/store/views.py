@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import sqlite3
 
+from wt_orchestrate.errors import StoreUnreadable
+
 
 def read_view(path: str, run: str | None) -> tuple[str, str] | None:
     """The run's id (the newest by default) and its view as JSON text; None when there is no such run."""
     if not os.path.exists(path):
         return None
-    connection = _open(path)
+    connection = None
     try:
+        connection = _open(path)
         if run is None:
             row = connection.execute("SELECT max(number) FROM runs").fetchone()
             if row is None or row[0] is None:
@@ -22,8 +25,12 @@ def read_view(path: str, run: str | None) -> tuple[str, str] | None:
             run = f"r{row[0]}"
         found = connection.execute("SELECT body FROM views WHERE run = ?", (run,)).fetchone()
         return None if found is None else (run, str(found[0]))
+    except sqlite3.DatabaseError as error:
+        hint = "wto doctor --rebuild makes it anew from the journal"
+        raise StoreUnreadable(f"{path} cannot be read: {error}", hint=hint) from error
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
 
 
 def _open(path: str) -> sqlite3.Connection:

@@ -1,0 +1,96 @@
+"""The database made from the journal: the rows it lacks after a crash, or all of it when it is damaged or gone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from wt_orchestrate.adapters.store.journal import Journal, Row
+from wt_orchestrate.errors import StoreUnreadable
+
+
+def catch_up(connection: sqlite3.Connection, journal: Journal) -> bool:
+    """Give the database the rows that only the journal has, or the journal those of a log that was begun without one.
+    Whether the database was given any. Raises StoreUnreadable when the journal is damaged, or shorter than it was."""
+    until, size = held(connection), journal.size()
+    if size < until:
+        raise StoreUnreadable(
+            f"{journal.path} has lost its end ({size} of {until} bytes are there)",
+            hint="restore it from a backup, or move it away: it is then made anew from the database",
+        )
+    rows = list(journal.rows(after=until))
+    for row in rows:
+        _insert(connection, row)
+    hold(connection, journal.append(() if size else _older(connection)))
+    return bool(rows)
+
+
+def held(connection: sqlite3.Connection) -> int:
+    """Up to which byte of the journal the database holds what it says."""
+    return int(connection.execute("SELECT until FROM journal").fetchone()[0])
+
+
+def hold(connection: sqlite3.Connection, until: int) -> None:
+    """Note how far the journal goes that the database holds; part of the transaction that made it so."""
+    connection.execute("UPDATE journal SET until = ?", (until,))
+
+
+def set_aside(path: str, journal: Journal) -> str:
+    """Move a database out of the way, so that opening it makes it anew from the journal; where it went (empty: there was
+    none). Nothing is deleted. Raises StoreUnreadable when the journal could not make it anew."""
+    if not os.path.exists(journal.path):
+        raise StoreUnreadable(f"there is no journal {journal.path}", hint="nothing was changed")
+    damage = journal.damage()
+    if damage is not None:
+        raise StoreUnreadable(damage.reason, hint="restore the journal from a backup; nothing was changed")
+    if not os.path.exists(path):
+        return ""
+    aside = f"{path}.damaged-{int(time.time())}"
+    for end in ("-wal", "-shm", ""):
+        if os.path.exists(f"{path}{end}"):
+            os.replace(f"{path}{end}", f"{aside}{end}")
+    return aside
+
+
+def _insert(connection: sqlite3.Connection, row: Row) -> None:
+    match row["kind"]:
+        case "run":
+            connection.execute(
+                "INSERT OR IGNORE INTO runs (number, started_at, goal) VALUES (?, ?, ?)",
+                (row["number"], row["at"], row["goal"]),
+            )
+        case "event":
+            names = ("number", "run", "at", "actor", "workstream", "cause", "type", "version")
+            connection.execute(
+                "INSERT OR IGNORE INTO events (number, run, at, actor, workstream, cause, type, version, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*(row[name] for name in names), msgspec.json.encode(row["body"])),
+            )
+        case "request":
+            connection.execute(
+                "INSERT OR IGNORE INTO requests (number, run, at, type, body) VALUES (?, ?, ?, ?, ?)",
+                (row["number"], row["run"], row["at"], row["type"], msgspec.json.encode(row["body"])),
+            )
+        case "taken":
+            connection.executemany("UPDATE requests SET taken = 1 WHERE number = ?", [(n,) for n in row["numbers"]])
+
+
+def _older(connection: sqlite3.Connection) -> Sequence[Row]:
+    """The database's rows, for a journal that has none."""
+    runs = connection.execute("SELECT number, started_at, goal FROM runs ORDER BY number")
+    rows: list[Row] = [{"kind": "run", "number": n, "at": at, "goal": goal} for n, at, goal in runs]
+    names = ("number", "run", "at", "actor", "workstream", "cause", "type", "version")
+    events = connection.execute(f"SELECT {', '.join(names)}, body FROM events ORDER BY number")
+    for *values, body in events:
+        rows.append({"kind": "event", **dict(zip(names, values, strict=True)), "body": msgspec.json.decode(body)})
+    for number, run, at, kind, body, taken in connection.execute(
+        "SELECT number, run, at, type, body, taken FROM requests ORDER BY number"
+    ).fetchall():
+        body = msgspec.json.decode(body)
+        rows.append({"kind": "request", "number": number, "run": run, "at": at, "type": kind, "body": body})
+        rows += [{"kind": "taken", "numbers": [number]}] if taken else []
+    return rows
