@@ -86,8 +86,15 @@ class GitFailed(WtError):
         self.arguments = tuple(arguments)
         self.code = code
         self.stderr = stderr
-        last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
-        super().__init__(f"git {' '.join(arguments[:4])} ended with exit code {code}: {last}")
+        super().__init__(f"git {' '.join(arguments[:4])} ended with exit code {code}: {_told(stderr)}")
+
+
+def _told(stderr: str) -> str:
+    """The line of git's words that says most: the one it marks as the error, else the last."""
+    lines = stderr.strip().splitlines()
+    return next(
+        (line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1] if lines else "no message"
+    )
 
 
 class AgentUnavailable(WtError):

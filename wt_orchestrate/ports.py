@@ -192,6 +192,9 @@ class Executor(Protocol):
     def folder(self, process: ProcessId) -> str:
         """The path of its own folder, made if missing: a place for files it is started with."""
 
+    def tidy(self, process: ProcessId) -> None:
+        """Remove the temporary folder it was given, once it has ended; safe twice."""
+
     def stop(self, process: ProcessId) -> None:
         """Ask its keeper to end it (ask, terminate, kill); returns at once. A wish that comes before the start counts."""
 
@@ -387,6 +390,10 @@ class Repository(Protocol):
 
     def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
         """Make a branch of ours again that somebody deleted; False when it is there, wherever it points."""
+
+    def unlock_worktree(self, *, path: str, branch: Branch) -> tuple[str, ...]:
+        """Remove git's lock files that a killed git left in a worktree of ours and at its branch; the caller has made sure
+        that nobody works there. Which ones; young ones stay, because a person may be at it by hand."""
 
     def has_worktree(self, path: str) -> bool:
         """Whether a worktree is there; cheap, for every poll."""

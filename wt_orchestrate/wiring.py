@@ -315,7 +315,7 @@ def supervise(
     from wt_orchestrate.engine.supervisor import Supervisor
 
     lock = FileLock(site.path("supervisor.lock"))
-    if not lock.take():
+    if not lock.take_soon():
         raise Busy(
             f"another wt-orchestrate (process {lock.holder() or 'unknown'}) supervises this repository",
             hint="wto watch",
@@ -336,10 +336,7 @@ def supervised(site: Site) -> bool:
     """Whether a supervisor is at work on this repository."""
     from wt_orchestrate.adapters.store.locks import FileLock
 
-    lock = FileLock(site.path("supervisor.lock"))
-    free = lock.take()
-    lock.free()
-    return not free
+    return FileLock(site.path("supervisor.lock")).held()
 
 
 def supervisor_pid(site: Site) -> int | None:

@@ -158,6 +158,9 @@ class SimRepository:
         found = self._site.worktrees.get(path)
         return found is not None and found.files is not None
 
+    def unlock_worktree(self, *, path: str, branch: Branch) -> tuple[str, ...]:
+        return ()
+
     def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
         with self._site.faults.around(f"add_worktree {path}"):
             if branch not in self._site.refs:

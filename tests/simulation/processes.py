@@ -122,6 +122,9 @@ class SimExecutor:
     def folder(self, process: ProcessId) -> str:
         return f"/state/processes/{process}"
 
+    def tidy(self, process: ProcessId) -> None:
+        pass
+
     def stop(self, process: ProcessId) -> None:
         kept = self.processes.get(process)
         if kept is not None and not kept.stop_wished:

@@ -216,6 +216,9 @@ class FakeExecutor:
         os.makedirs(path, exist_ok=True)
         return path
 
+    def tidy(self, process: ProcessId) -> None:
+        self.process(process)
+
     def stop(self, process: ProcessId) -> None:
         kept = self.process(process)
         kept.stop_wished = True

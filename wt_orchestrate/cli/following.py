@@ -166,6 +166,8 @@ def event_json(record: Record) -> str:
 def exit_code_of(state: RunState) -> ExitCode:
     """How a run at rest ends the command that followed it."""
     stages = {ws.stage for ws in state.workstreams.values()}
+    if state.phase is Phase.STOPPED and state.published != state.integration:
+        return ExitCode.FAILED
     if stages <= {Stage.INTEGRATED, Stage.LANDED}:
         return ExitCode.OK
     if state.phase is Phase.STOPPED and Stage.FAILED not in stages:

@@ -189,7 +189,8 @@ def _next_steps(state: RunState) -> list[str]:
             steps.append(f'wto tell {ws.id} "..."')
     if state.on_hold or any(ws.on_hold for ws in state.workstreams.values()):
         steps.append("wto release")
-    if any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
+    unshown = state.phase is Phase.STOPPED and state.published != state.integration
+    if unshown or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
         steps.append("wto resume")
     at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None
     if at_rest and any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):

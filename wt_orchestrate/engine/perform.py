@@ -74,7 +74,8 @@ def _vault_base(effect: f.VaultBase, state: RunState, world: World) -> Sequence[
     world.vault.fetch({branch_ref(state.target): f"refs/wto/target/{state.target}"})
     if not world.vault.contains(effect.base):
         raise InvariantBroken(f"the vault does not hold the base {effect.base} after fetching {state.target}")
-    world.vault.advance(integration_ref(state.id), new=effect.base, old=None)
+    if not world.vault.advance(integration_ref(state.id), new=effect.base, old=None):
+        raise InvariantBroken(f"the vault holds another integration branch of {state.id} already")
     branch = integration_branch(state.id)
     world.repository.publish(
         vault=world.vault.path(), branch=branch, new=effect.base, expected=world.repository.resolve(branch)
@@ -156,6 +157,10 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
     before = last_attempt(ws)
     if before is not None:
         world.executor.end(ProcessId(before.id))
+        if (
+            ws.branch is not None
+        ):  # nobody of ours is there now: what a killed git left locked would only stop the next one
+            world.repository.unlock_worktree(path=ws.worktree, branch=ws.branch)
     process = ProcessId(effect.attempt)
     start = AgentStart(
         process=process,
@@ -348,6 +353,8 @@ def merge_message(state: RunState, ws: WorkstreamState) -> str:
 
 def _advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Event]:
     ref = integration_ref(state.id)
+    if world.vault.resolve(ref) is None:  # the log says where it was; the vault's copy of it was lost
+        world.vault.advance(ref, new=effect.onto, old=None)
     if not world.vault.advance(ref, new=effect.commit, old=effect.onto):
         found = world.vault.resolve(ref)
         taken_in = _taken_in(effect, state, world, found)

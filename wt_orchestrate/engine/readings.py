@@ -153,6 +153,7 @@ def read_end(process: ProcessId, world: World) -> ProcessEnd | None:
         except WtError:
             return None
     now = world.clock.now()
+    world.executor.tidy(process)
     return ProcessEnd(
         process=process,
         kind=EndKind.LOST if lost else EndKind.EXITED,

@@ -86,6 +86,8 @@ class Supervisor:
         for key, event in recovered(self._state, world):
             self._note(event, actor=e.Actor.SUPERVISOR, cause=key)
             self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+        if self._state.integration is not None:
+            world.vault.ensure()
         world.reached("open:recovered")
         self._look(everything=True, hints=frozenset())
         self._decide()

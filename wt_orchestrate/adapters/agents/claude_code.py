@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
-from wt_orchestrate.adapters.agents.environment import guarded
+from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
 from wt_orchestrate.domain.permissions import allow_rules, deny_rules
 from wt_orchestrate.domain.plan import AgentSpec
@@ -100,13 +100,15 @@ class ClaudeCode:
         account = self._account(start.account)
         if account:
             kept = {name: value for name, value in kept.items() if name not in _CREDENTIALS} | dict(account)
+        tmpdir = own_tmpdir(start.folder, self._environment)
         set_credentials = [name for name in _CREDENTIALS if kept.get(name)]
         for name in set_credentials[1:]:
             kept.pop(name)  # with two of them set, which one counts differs by version
         return {
             **guarded(kept),
             **_FIXED,
-            "CLAUDE_CODE_TMPDIR": start.folder,
+            "TMPDIR": tmpdir,
+            "CLAUDE_CODE_TMPDIR": tmpdir,
             "WTO_HANDOFF": f"{start.worktree}/HANDOFF.md",
             **start.spec.env,
             **start.variables,

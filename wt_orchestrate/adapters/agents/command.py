@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 
-from wt_orchestrate.adapters.agents.environment import guarded
+from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.plan import AgentSpec
 from wt_orchestrate.domain.signs import Said, Sign
 from wt_orchestrate.domain.text import clean
@@ -36,6 +36,7 @@ class CommandAgent:
             **guarded(self._environment),
             **start.spec.env,
             **start.variables,
+            "TMPDIR": own_tmpdir(start.folder, self._environment),
             "WTO_BRIEF": brief,
             "WTO_HANDOFF": f"{start.worktree}/HANDOFF.md",
         }

@@ -16,6 +16,8 @@ import json
 import os
 import re
 import select
+import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -155,6 +157,17 @@ class LocalExecutor:
         path = self._path(process)
         os.makedirs(path, mode=0o700, exist_ok=True)
         return path
+
+    def tidy(self, process: ProcessId) -> None:
+        """Remove the temporary folder it was given (`tmpdir` names it), if it is still ours alone."""
+        try:
+            with open(f"{self._path(process)}/tmpdir", encoding="utf-8", errors="surrogateescape") as file:
+                path = file.read()
+            facts = os.lstat(path)
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and os.path.basename(path).startswith("wto-"):
+            shutil.rmtree(path, ignore_errors=True)
 
     # ------------------------------------------------------------ start
 

@@ -1,12 +1,26 @@
-"""Waiting for each other: operating-system locks on files of ours, freed by the kernel however their holder ends."""
+"""Waiting for each other: operating-system locks on files of ours, freed by the kernel however their holder ends; and
+git's own lock files, which a killed git leaves behind."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+YOUNG_S = 5.0
+"""A lock file of git's that is younger than this may be somebody's who is at work."""
+
+
+def removed_when_old(path: str) -> bool:
+    """Remove a lock file of git's that is not young; whether it was removed. The caller knows that no git holds it."""
+    with suppress(FileNotFoundError):
+        if time.time() - os.lstat(path).st_mtime > YOUNG_S:
+            os.unlink(path)
+            return True
+    return False
 
 
 @contextmanager

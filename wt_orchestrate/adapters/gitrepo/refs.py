@@ -24,19 +24,29 @@ def commits_at(git: Git, refs: Sequence[str], *, below: bool = False) -> dict[st
 
 
 def swap(git: Git, ref: str, *, new: CommitId | None, old: CommitId | None) -> bool:
-    """Move one ref from `old` to `new` (None: it is not there), by compare-and-swap; True if it is so afterwards."""
-    if moved(git, ((ref, new, old),)):
-        return True
-    return commits_at(git, (ref,)).get(ref) == new
+    """Move one ref from `old` to `new` (None: it is not there), by compare-and-swap; True if it is so afterwards, False if
+    somebody else moved it. Raises GitFailed when it is where it was and cannot be moved: a lock, a full disk."""
+    try:
+        _move(git, ((ref, new, old),))
+    except GitFailed:
+        at = commits_at(git, (ref,)).get(ref)
+        if at == old and at != new:
+            raise
+        return at == new
+    return True
 
 
 def moved(git: Git, steps: Sequence[tuple[str, CommitId | None, CommitId | None]]) -> bool:
     """Move refs from old to new all at once, or none of them."""
     try:
-        git.run("update-ref", "--no-deref", "--stdin", "-z", stdin="".join(_step(*step) for step in steps).encode())
+        _move(git, steps)
     except GitFailed:
         return False
     return True
+
+
+def _move(git: Git, steps: Sequence[tuple[str, CommitId | None, CommitId | None]]) -> None:
+    git.run("update-ref", "--no-deref", "--stdin", "-z", stdin="".join(_step(*step) for step in steps).encode())
 
 
 def _step(ref: str, new: CommitId | None, old: CommitId | None) -> str:

@@ -18,6 +18,7 @@ from wt_orchestrate.adapters.gitrepo.apart import set_apart
 from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
 from wt_orchestrate.adapters.gitrepo.fetching import FETCH
 from wt_orchestrate.adapters.gitrepo.filling import fill, reading_settings
+from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
@@ -175,6 +176,18 @@ class GitRepository:
         is there, wherever it points."""
         self._git.run(*FETCH, vault, stdin=input_lines((head,)), timeout_s=LONG_S)
         return self.resolve(branch) is None and swap(self._git, branch_ref(branch), new=head, old=None)
+
+    def unlock_worktree(self, *, path: str, branch: Branch) -> tuple[str, ...]:
+        """Remove git's lock files that a killed git left in a worktree of ours and at its branch."""
+        entry = worktrees.entry_of(self.common_dir, path)
+        if entry is None or not entry.ours:
+            return ()
+        names = (
+            f"{entry.admin}/index.lock",
+            f"{entry.admin}/HEAD.lock",
+            f"{self.common_dir}/{branch_ref(branch)}.lock",
+        )
+        return tuple(name for name in names if removed_when_old(name))
 
     def has_worktree(self, path: str) -> bool:
         """Whether a worktree is there: two looks at the disk, for every poll."""

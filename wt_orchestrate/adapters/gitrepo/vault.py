@@ -15,6 +15,7 @@ from functools import cached_property
 from wt_orchestrate.adapters.gitrepo import changes, comparing, fetching, merging, objects, proof, slots
 from wt_orchestrate.adapters.gitrepo.apart import init_bare
 from wt_orchestrate.adapters.gitrepo.filling import reading_settings
+from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
@@ -60,6 +61,7 @@ class GitVault:
     def ensure(self) -> None:
         """Make it if it is missing. It is made beside its place and moved there whole."""
         if os.path.exists(f"{self._path}/wto-ready"):
+            self._unlock()
             return
         beside = f"{self._path}.new"
         shutil.rmtree(beside, ignore_errors=True)
@@ -69,6 +71,14 @@ class GitVault:
         with open(f"{beside}/{fetching.TRUSTING}", "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f'[safe]\n\tdirectory = "{quoted}"\n')
         os.rename(beside, self._path)
+
+    def _unlock(self) -> None:
+        """Remove lock files that a killed git left: nobody but us writes here, and our own commands are short."""
+        removed_when_old(f"{self._path}/packed-refs.lock")
+        for folder, _, names in os.walk(f"{self._path}/refs"):
+            for name in names:
+                if name.endswith(".lock"):
+                    removed_when_old(f"{folder}/{name}")
 
     # ------------------------------------------------------------ refs
 

@@ -18,6 +18,7 @@ import msgspec
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
 from wt_orchestrate.adapters.store.rebuilding import catch_up, held, hold
+from wt_orchestrate.adapters.store.views import opened_read_only
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
 from wt_orchestrate.domain.fold import fold_all
 from wt_orchestrate.domain.ids import RunId
@@ -34,8 +35,12 @@ class SqliteLog:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._file = 0
         self.journal = Journal(f"{os.path.dirname(path)}/journal.jsonl")
         try:
+            if os.path.exists(path) and not os.access(os.path.dirname(path), os.W_OK):
+                self._connection = opened_read_only(path)
+                return
             self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -183,6 +188,8 @@ class SqliteLog:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        if not self._file:
+            raise StoreUnreadable(f"{self._path} is on a read-only disk", hint="only looking is possible there")
         if not os.path.exists(self._path) or os.stat(self._path).st_ino != self._file:
             raise StoreUnreadable(
                 f"{self._path} was deleted or replaced under us", hint="wto doctor --rebuild, then wto resume"

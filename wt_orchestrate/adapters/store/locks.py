@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from types import TracebackType
+
+_TRIES, _PAUSE_S = 10, 0.005
 
 
 class FileLock:
@@ -28,6 +31,28 @@ class FileLock:
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
         return True
+
+    def held(self) -> bool:
+        """Whether somebody holds it. Nothing is written, so it can be asked on a read-only disk, too."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def take_soon(self) -> bool:
+        """Take it, past those who only look for an instant whether it is held."""
+        for _ in range(_TRIES):
+            if self.take():
+                return True
+            time.sleep(_PAUSE_S)
+        return self.take()
 
     def holder(self) -> str:
         """The process id its holder wrote, for messages."""

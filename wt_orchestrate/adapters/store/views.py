@@ -17,7 +17,7 @@ def read_view(path: str, run: str | None) -> tuple[str, str] | None:
         return None
     connection = None
     try:
-        connection = _open(path)
+        connection = opened_read_only(path)
         if run is None:
             row = connection.execute("SELECT max(number) FROM runs").fetchone()
             if row is None or row[0] is None:
@@ -33,7 +33,8 @@ def read_view(path: str, run: str | None) -> tuple[str, str] | None:
             connection.close()
 
 
-def _open(path: str) -> sqlite3.Connection:
+def opened_read_only(path: str) -> sqlite3.Connection:
+    """The database for reading alone, without waiting for whoever writes."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
         connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, timeout=2.0)
