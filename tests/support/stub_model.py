@@ -14,6 +14,7 @@ A turn is an object; every key is optional:
   sleep       seconds before the answer             chunk_delay   seconds between stream events
   stall       seconds of silence inside the stream  error         {"status", "type", "message"}: an API error
   drop        "before" or "mid": the connection is closed without, or inside, an answer
+  garbage     true: lines in the middle of the answer that are no events
   times       N: sleep, stall, error and drop only for the first N requests with this very conversation
   first       N: the same, for the first N requests of this turn whatever the conversation
 In texts and tool inputs `{{cwd}}` is the client's working directory, `{{last_result}}` the newest tool result.
@@ -38,7 +39,8 @@ Message = Mapping[str, Any]
 
 _MARK = re.compile(r"\[\[script:([\w.-]+?)(?:@(\d+))?\]\]")
 _CWD = re.compile(r"(?:Primary working directory|Working directory|cwd): *(/[^\n<]*)")
-_TROUBLE = ("error", "drop", "sleep", "stall")
+_GARBAGE = b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": "so", "delta\n\n\x00\xff\n\n'
+_TROUBLE = ("error", "drop", "sleep", "stall", "garbage")
 
 
 def blocks(message: Message) -> list[dict[str, Any]]:
@@ -261,6 +263,8 @@ class _Handler(BaseHTTPRequestHandler):
         for number, (kind, value) in enumerate(events):
             if turn.get("stall") and number == 2:
                 time.sleep(turn["stall"])
+            if turn.get("garbage") and number == 2:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(_GARBAGE), _GARBAGE))
             part = f"event: {kind}\ndata: {json.dumps({'type': kind, **value})}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
             self.wfile.flush()

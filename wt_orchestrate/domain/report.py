@@ -26,7 +26,7 @@ from wt_orchestrate.domain.state import (
     live_attempt,
     run_cost_usd,
 )
-from wt_orchestrate.domain.text import counted
+from wt_orchestrate.domain.text import clean, counted
 
 SCHEMA = "wto.report/1"
 
@@ -34,13 +34,43 @@ SCHEMA = "wto.report/1"
 def report(records: Sequence[e.Record], *, now: float) -> dict[str, Any]:
     """The report of a run as plain values; all durations in seconds. `now` ends what is still going on."""
     state: RunState | None = None
+    happened: dict[str, list[str]] = defaultdict(list)
     waiting: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for record in records:
         if state is not None:
             _wait(state, waiting, record.at - state.at)
         state = fold(state, record)
+        name = e.workstream_of(record.event)
+        trouble = _trouble(record.event)
+        if name is not None and trouble:
+            happened[name].append(trouble)
     assert state is not None
-    return _report(state, waiting, now)
+    return _report(state, waiting, now, happened)
+
+
+def _trouble(event: e.Event) -> str:
+    """What did not simply go on, in words; empty for what did."""
+    match event:
+        case e.RetryDecided(reason=reason, cause=cause):
+            return f"another attempt because of {cause.value if cause is not None else reason}"
+        case e.AttemptEnded(cause="lost"):
+            return "its agent was lost: the keeper was killed or the machine went down"
+        case e.AttemptEnded(exit_code=int(code)) if code < 0 and event.cause == "exit":
+            return f"its agent was killed by signal {-code}"
+        case e.AttemptNudged(evidence=evidence):
+            return f"interrupted: {evidence}"
+        case e.AttemptAsked(question=True, text=text):
+            return f"asked: {text}"
+        case e.WorktreeLost(what=what):
+            return f"its {what} was taken away and made again"
+        case e.CheckFinished(command=command, outcome=outcome) if outcome is not e.CheckOutcome.PASSED:
+            return f"the check {command} {outcome.value}"
+        case e.MergeConflicted(paths=paths):
+            return f"conflicted in {', '.join(paths)}"
+        case e.BudgetReached(what=what):
+            return f"used up its bound on {what}"
+        case _:
+            return ""
 
 
 def _wait(state: RunState, waiting: dict[str, dict[str, float]], length: float) -> None:
@@ -91,7 +121,9 @@ def critical_path(state: RunState, now: float) -> tuple[float, tuple[str, ...]]:
     return max((chain(name) for name in state.workstreams), default=(0.0, ()))
 
 
-def _report(state: RunState, waiting: dict[str, dict[str, float]], now: float) -> dict[str, Any]:
+def _report(
+    state: RunState, waiting: dict[str, dict[str, float]], now: float, happened: dict[str, list[str]]
+) -> dict[str, Any]:
     streams = state.workstreams.values()
     at_work = state.phase in {Phase.RUNNING, Phase.STOPPING} or any(live_attempt(ws) for ws in streams)
     end = now if at_work or state.ended_at is None else state.ended_at
@@ -123,7 +155,7 @@ def _report(state: RunState, waiting: dict[str, dict[str, float]], now: float) -
         "not_integrated": [
             {"id": ws.id, "stage": ws.stage.value, "why": _why(state, ws)} for ws in streams if ws.stage not in DONE
         ],
-        "workstreams": [_workstream(ws, waiting[ws.id], now) for ws in streams],
+        "workstreams": [_workstream(ws, waiting[ws.id], now, happened[ws.id]) for ws in streams],
     }
 
 
@@ -143,7 +175,7 @@ def _tokens(streams: Any) -> dict[str, int]:
     }
 
 
-def _workstream(ws: WorkstreamState, waiting: dict[str, float], now: float) -> dict[str, Any]:
+def _workstream(ws: WorkstreamState, waiting: dict[str, float], now: float, happened: list[str]) -> dict[str, Any]:
     handoff = ws.handoff
     findings = handoff.findings if handoff is not None else ()
     return {
@@ -188,7 +220,9 @@ def _workstream(ws: WorkstreamState, waiting: dict[str, float], now: float) -> d
             }
             for attempt in ws.attempts
         ],
+        "happened": happened[-30:],
         "reason": ws.reason,
+        "tried": list(ws.what_was_tried),
     }
 
 
@@ -228,6 +262,9 @@ def _workstream_markdown(ws: dict[str, Any]) -> list[str]:
     for name in ("summary", "decisions", "verification"):
         if ws[name]:
             lines += ["", f"{name.capitalize()}:", "", *(f"> {line}" for line in ws[name].splitlines())]
+    if ws["happened"]:
+        lines += ["", "What happened on the way:", ""]
+        lines += [f"- {clean(text)}" for text in ws["happened"]]
     if ws["findings"]:
         lines += ["", "Findings:", ""]
         lines += [f"- {f['kind']}: {f['text']}" for f in ws["findings"]]
