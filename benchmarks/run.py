@@ -1,6 +1,6 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
-usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start watching memory
+usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start honesty watching memory
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
 
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository  # noqa: E402
-from wt_orchestrate.domain.ids import Branch  # noqa: E402
+from wt_orchestrate.adapters.store.eventlog import SqliteLog  # noqa: E402
+from wt_orchestrate.domain.fold import fold_all  # noqa: E402
+from wt_orchestrate.domain.ids import Branch, RunId  # noqa: E402
+from wt_orchestrate.engine.requests import load_state  # noqa: E402
 
 PYTHON = sys.executable
 NAMES = [f"w{number}" for number in range(8)]
@@ -241,6 +245,40 @@ def start() -> Iterator[Row]:
             yield f"start of wto {words[0]}: CPU / git --version", told
 
 
+def honesty() -> Iterator[Row]:
+    """One status of 100 workstreams from a log of 100,000 events, and what loading their state costs."""
+    with scratch() as folder:
+        env = _env(folder)
+        make_repository(folder / "repository", 10, env)
+        plan = "goal: g\nagents: {a: {type: command, run: 'exit 1'}}\nworkstreams: {w: {brief: x, agent: a}}\n"
+        (folder / "plan.yaml").write_text(plan)
+        subprocess.run(_wto("run", str(folder / "plan.yaml")), cwd=folder / "repository", env=env, capture_output=True)
+        database = next(Path(env["WTO_STATE_DIR"]).iterdir()) / "log.db"
+        write_long_log(str(database), streams=100, events=100_000)
+        bare = [PYTHON, "-c", "pass"]
+        for words in (["status"], ["status", "w7"]):
+            ours, python, _, cpu = in_turn(
+                lambda words=words: cost_of(lambda: run(_wto(*words), cwd=folder / "repository", env=env)),  # type: ignore[misc]
+                lambda: cost_of(lambda: run(bare, cwd=folder, env=env)),
+                rounds=9,
+            )
+            beyond = (ours.cpu - python.cpu) * 1000
+            what = f"wto {' '.join(words)}, 100 workstreams, 100,000 events: CPU / bare Python"
+            yield what, f"{cpu:.1f} ({beyond:.0f} ms more)"
+        yield from _loading(str(database))
+
+
+def _loading(database: str) -> Iterator[Row]:
+    """The state of a long run with a snapshot, against folding all of it."""
+    log = SqliteLog(database)
+    whole = cost_of(lambda: fold_all(log.read(RunId("r2"))))
+    log.keep(load_state(log, RunId("r2")))
+    kept = cost_of(lambda: load_state(log, RunId("r2")))
+    log.close()
+    figure = f"{kept.cpu / whole.cpu:.4f} ({kept.cpu * 1000:.0f} ms against {whole.cpu * 1000:.0f} ms)"
+    yield "loading the state of 100,000 events: with a snapshot / folding all", figure
+
+
 # ---------------------------------------------------------------- watching and memory
 
 
@@ -307,7 +345,7 @@ def _resident(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-ALL = {each.__name__: each for each in (agents, worktree, worktrees, status, start, watching, memory)}
+ALL = {each.__name__: each for each in (agents, worktree, worktrees, status, start, honesty, watching, memory)}
 
 
 def main() -> None:

@@ -14,9 +14,10 @@ from typing import Protocol
 
 from wt_orchestrate.domain.admission import Room
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted
-from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId
+from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentSpec, Workstream
 from wt_orchestrate.domain.signs import Sign
+from wt_orchestrate.domain.state import RunState
 
 # ---------------------------------------------------------------- time
 
@@ -74,8 +75,14 @@ class Log(Protocol):
     def last_number(self) -> int:
         """The number of the newest event of any run; 0 in an empty log."""
 
-    def read(self, run: RunId, *, after: int = 0) -> Sequence[Record]:
-        """The events of a run in order, from behind a number."""
+    def read(self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None) -> Sequence[Record]:
+        """The events of a run in order, from behind a number; with a workstream, those about it."""
+
+    def keep(self, state: RunState) -> None:
+        """Keep the state of a run as of its last event: only to save time, it may be forgotten."""
+
+    def kept(self, run: RunId) -> RunState | None:
+        """The state that was kept; the events behind its number are still to be folded in. None when there is none."""
 
     def runs(self) -> Sequence[RunLine]:
         """All runs, oldest first."""

@@ -12,9 +12,11 @@ from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.locks import FileLock
 from wt_orchestrate.adapters.store.views import read_view
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.fold import fold_all
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan import Plan, Workstream
 from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.errors import StoreUnreadable
 
 BASE = CommitId("0" * 40)
@@ -101,6 +103,28 @@ def test_what_is_no_log_is_said_to_be_unreadable(tmp_path: Path) -> None:
     (tmp_path / "log.db").write_bytes(b"this is no database, and long enough to be looked at" * 10)
     with pytest.raises(StoreUnreadable, match="is damaged"):
         _log(tmp_path)
+
+
+def test_a_kept_state_and_the_events_behind_it_are_the_whole(tmp_path: Path) -> None:
+    """Loading from a snapshot gives what folding everything gives; one that other code made is not believed."""
+    log = _log(tmp_path)
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}")
+    log.append([_record(2, e.BaseVaulted(base=BASE)), _record(3, e.TimeSkipped(seconds=3.0))])
+    log.keep(load_state(log, RunId("r1")))
+    log.append([_record(4, e.StopRequested())])
+    whole = fold_all(log.read(RunId("r1")))
+    assert load_state(log, RunId("r1")) == whole
+    kept = log.kept(RunId("r1"))
+    assert kept is not None and kept.number == 3
+    log.close()
+    connection = sqlite3.connect(tmp_path / "log.db")
+    connection.execute("UPDATE snapshots SET made_by = 'another release'")
+    connection.commit()
+    connection.close()
+    again = _log(tmp_path)
+    assert again.kept(RunId("r1")) is None
+    assert load_state(again, RunId("r1")) == whole
+    again.close()
 
 
 def test_P7_the_lock_has_one_holder_and_names_it(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.faults import Crash, Faults
 from wt_orchestrate.domain.admission import Room
-from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted
-from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
+from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, RunLine, Watched
 
@@ -58,6 +59,7 @@ class SimLog:
         self.requests: list[Asked] = []
         self.taken: set[int] = set()
         self.stored_view = ""
+        self.snapshot: RunState | None = None
         self.full = False
         self._faults = faults
 
@@ -80,8 +82,15 @@ class SimLog:
     def last_number(self) -> int:
         return self.records[-1].number if self.records else 0
 
-    def read(self, run: RunId, *, after: int = 0) -> Sequence[Record]:
-        return self.records[after:] if after else list(self.records)
+    def read(self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None) -> Sequence[Record]:
+        found = self.records[after:]
+        return found if workstream is None else [each for each in found if workstream_of(each.event) == workstream]
+
+    def keep(self, state: RunState) -> None:
+        self.snapshot = state
+
+    def kept(self, run: RunId) -> RunState | None:
+        return self.snapshot
 
     def runs(self) -> Sequence[RunLine]:
         return [RunLine(id=RunId("r1"), started_at=0.0, goal="g")]

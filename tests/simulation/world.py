@@ -22,7 +22,7 @@ from tests.simulation.parts import (
 )
 from tests.simulation.processes import Process, SimAgent, SimExecutor
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold
+from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId, integration_branch
 from wt_orchestrate.domain.plan import AgentType, Kind, Plan, Workstream
 from wt_orchestrate.domain.settings import Settings
@@ -90,6 +90,8 @@ class SimWorld:
     def open(self) -> None:
         """Take the run up with a new supervisor, which knows nothing but the log and the world."""
         self.workers = SimWorkers()
+        if self.supervisor is not None and self.chance.random() < 0.5:
+            self.log.keep(fold_all(self.log.records) or self.supervisor.state)
         self.supervisor = None
         supervisor = Supervisor(self._engine(), RUN, show=lambda record: None, warn=lambda text: None)
         supervisor.open()

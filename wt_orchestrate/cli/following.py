@@ -20,7 +20,7 @@ from wt_orchestrate.cli.board import Board
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.events import Record, workstream_of
 from wt_orchestrate.domain.fold import fold
-from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.schedule import rests
 from wt_orchestrate.domain.state import DONE, Phase, RunState, Stage
@@ -135,9 +135,8 @@ def event_line(record: Record, *, details: bool = False, causes: bool = False) -
 def workstream_story(site: wiring.Site, run: str, workstream: str) -> Iterator[str]:
     """The story of one workstream from the log, in order."""
     log = wiring.open_log(site)
-    for record in log.read(RunId(run)):
-        ours = workstream_of(record.event) == workstream
-        line = event_line(record, details=True, causes=True) if ours else None
+    for record in log.read(RunId(run), workstream=WorkstreamId(workstream)):
+        line = event_line(record, details=True, causes=True)
         if line is not None:
             yield line
     log.close()

@@ -31,8 +31,9 @@ def find_run(log: Log, name: str | None) -> RunId:
 
 
 def load_state(log: Log, run: RunId) -> RunState:
-    """The present of a run, folded from its events."""
-    state = fold_all(log.read(run))
+    """The present of a run, folded from its events, or from those behind the state that was kept."""
+    kept = log.kept(run)
+    state = fold_all(log.read(run, after=kept.number if kept is not None else 0), kept)
     if state is None:
         raise NotFound(f"there is no run {run}", hint="wto status")
     return state

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.admission import admission
 from wt_orchestrate.domain.effects import Effect, effect_key, pins
-from wt_orchestrate.domain.fold import fold, fold_all
+from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
 from wt_orchestrate.domain.machine import decide, quiet
 from wt_orchestrate.domain.observation import Reading, observe
@@ -34,6 +34,7 @@ from wt_orchestrate.engine.readings import (
     watched,
 )
 from wt_orchestrate.engine.recovery import recovered
+from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.engine.world import World
 from wt_orchestrate.errors import GitFailed, InvariantBroken, NotFound, Refused, StoreUnreadable, WtError
 from wt_orchestrate.ports import SignReader
@@ -44,6 +45,8 @@ _SHORT_S = 0.2
 _LONG_S = 1.0
 _UNWRITTEN_S = 600.0
 """How long a log that cannot be written is tried again."""
+_KEEP_EVERY = 2_000
+"""After how many events the state is kept, so that a start need not fold them."""
 _SKIP_S = 30.0
 """A gap between two turns that no work of ours explains."""
 
@@ -59,10 +62,8 @@ class Supervisor:
         self._warn = warn
         self._unwritten_since: float | None = None
         self._run = run
-        state = fold_all(world.log.read(run))
-        if state is None:
-            raise NotFound(f"there is no run {run}", hint="wto status --all")
-        self._state = state
+        self._state = load_state(world.log, run)
+        self._kept = self._state.number
         self._number = world.log.last_number()
         self._pending: list[e.Record] = []
         self._taken: list[int] = []
@@ -111,7 +112,8 @@ class Supervisor:
         """Wait for the workers and write down what they brought; agents go on."""
         self._world.workers.close()
         self._results()
-        self._commit()
+        if self._commit():
+            self._keep()
 
     # ------------------------------------------------------------ readings
 
@@ -337,7 +339,17 @@ class Supervisor:
         for record in told:
             self._show(record)
             self._passed(record)
+        if self._number - self._kept > _KEEP_EVERY:
+            self._keep()
         return True
+
+    def _keep(self) -> None:
+        """Keep the state for the next start; that it cannot be kept now does not matter."""
+        try:
+            self._world.log.keep(self._state)
+            self._kept = self._number
+        except StoreUnreadable:
+            return
 
     def _passed(self, record: e.Record) -> None:
         """Tell the point that a durable record stands for."""

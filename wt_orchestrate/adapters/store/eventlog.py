@@ -15,13 +15,15 @@ from typing import get_args
 
 import msgspec
 
+from wt_orchestrate.adapters.store import snapshots
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
 from wt_orchestrate.adapters.store.rebuilding import catch_up, held, hold
 from wt_orchestrate.adapters.store.views import opened_read_only
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
 from wt_orchestrate.domain.fold import fold_all
-from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.domain.view import render_view
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports import Asked, RunLine
@@ -85,16 +87,27 @@ class SqliteLog:
         row = self._connection.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
         return int(row[0])
 
-    def read(self, run: RunId, *, after: int = 0) -> Sequence[Record]:
-        """The events of a run in order, from behind a number."""
+    def read(self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None) -> Sequence[Record]:
+        """The events of a run in order, from behind a number; with a workstream, those about it."""
+        about = "" if workstream is None else " AND workstream = ?"
         rows = self._connection.execute(
-            "SELECT number, at, actor, cause, type, body FROM events WHERE run = ? AND number > ? ORDER BY number",
-            (run, after),
+            "SELECT number, at, actor, cause, type, body FROM events"
+            f" WHERE run = ? AND number > ?{about} ORDER BY number",
+            (run, after) if workstream is None else (run, after, workstream),
         )
         return [
             Record(number=number, at=at, actor=Actor(actor), run=run, cause=cause, event=_decode(kind, body))
             for number, at, actor, cause, kind, body in rows
         ]
+
+    def keep(self, state: RunState) -> None:
+        """Keep the state of a run, so that the next start need not fold everything."""
+        with self._writing() as connection:
+            snapshots.keep(connection, state)
+
+    def kept(self, run: RunId) -> RunState | None:
+        """The state that was kept by this very code; None when there is none."""
+        return snapshots.kept(self._connection, run, newest=self.last_number())
 
     def runs(self) -> Sequence[RunLine]:
         """All runs, oldest first."""

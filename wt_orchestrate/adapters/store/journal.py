@@ -130,7 +130,7 @@ def _hash(before: str, body: bytes) -> str:
 
 def _row(line: bytes, last: str, number: int, path: str) -> tuple[Row, str]:
     told, body = line[:32].decode(errors="replace"), line[33:]
-    if _hash(last, body) != told:
+    if line[32:33] != b" " or _hash(last, body) != told:
         raise StoreUnreadable(
             f"{path}:{number}: the journal was changed here, or a part of it is lost",
             hint="restore it from a backup; the lines before this one are whole",

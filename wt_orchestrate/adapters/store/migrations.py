@@ -34,7 +34,14 @@ def _journal(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX events_of_workstream ON events (run, workstream, number)")
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _journal)
+def _snapshots(connection: sqlite3.Connection) -> None:
+    """A run's state at some event, so that not every start folds everything. It can be thrown away at any time."""
+    connection.execute(
+        "CREATE TABLE snapshots (run TEXT PRIMARY KEY, number INTEGER NOT NULL, made_by TEXT NOT NULL, body BLOB NOT NULL)"
+    )
+
+
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _journal, _snapshots)
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:

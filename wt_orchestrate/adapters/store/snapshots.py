@@ -1,0 +1,52 @@
+"""A run's state as of some event, kept so that a start need not fold the whole log.
+
+It is never believed across versions: it counts only for the very code that made it, told by a hash over the domain's source.
+Throwing it away costs a fold, nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from functools import lru_cache
+from hashlib import blake2b
+
+import msgspec
+
+from wt_orchestrate import domain
+from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.state import RunState
+
+
+def keep(connection: sqlite3.Connection, state: RunState) -> None:
+    """Keep a state in place of the one before."""
+    connection.execute(
+        "INSERT INTO snapshots (run, number, made_by, body) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE"
+        " SET number = excluded.number, made_by = excluded.made_by, body = excluded.body",
+        (state.id, state.number, _made_by(), msgspec.json.encode(state)),
+    )
+
+
+def kept(connection: sqlite3.Connection, run: RunId, *, newest: int) -> RunState | None:
+    """The state that was kept; None when there is none, or other code made it, or the log does not reach it."""
+    row = connection.execute(
+        "SELECT body FROM snapshots WHERE run = ? AND made_by = ? AND number <= ?", (run, _made_by(), newest)
+    ).fetchone()
+    if row is None:
+        return None
+    try:
+        return msgspec.json.decode(row[0], type=RunState)
+    except msgspec.MsgspecError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _made_by() -> str:
+    """The domain's source as a hash: any change of a rule, a value or a name makes another one."""
+    folder = os.path.dirname(domain.__file__ or "")
+    found = blake2b(digest_size=16)
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".py"):
+            with open(os.path.join(folder, name), "rb") as file:
+                found.update(name.encode() + b"\0" + file.read())
+    return found.hexdigest()
