@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project
+from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project, default_signals
 from tests.support.waiting import wait_until
 
 PLAIN = "goal: Do it\nchecks: [{run: 'true'}]\n" + COMMAND_AGENT
@@ -228,6 +228,7 @@ def test_agents_survive_a_closed_terminal_and_a_logged_out_shell(project: Projec
         stdout=follower,
         stderr=follower,
         start_new_session=True,
+        preexec_fn=default_signals,
     )
     os.close(follower)
     _begun(project)

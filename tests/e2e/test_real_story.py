@@ -46,6 +46,7 @@ def _kill_supervisor(project: Project) -> None:
     child.kill()
     child.wait()
     project.start("resume")
+    wait_until(lambda: project.status()["run"]["supervisor"] == "at work", timeout_s=30, what="another supervisor")
 
 
 def _kill_client(project: Project, name: str, attempt: int) -> None:
