@@ -12,29 +12,18 @@ import pytest
 from tests.support.claude_client import NEWEST, OLDEST, client, use_client
 from tests.support.project import Project
 from tests.support.stub_model import StubModel, Turn, serve
+from tests.support.turns import bash, handoff, write
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
 
 
-def _bash(command: str) -> Turn:
-    return {"tools": [{"name": "Bash", "input": {"command": command, "description": "as the brief says"}}]}
-
-
-def _write(path: str, content: str) -> Turn:
-    return {"tools": [{"name": "Write", "input": {"file_path": "{{cwd}}/" + path, "content": content}}]}
-
-
-def _handoff(summary: str) -> Turn:
-    return _write("HANDOFF.md", f"---\nstatus: done\nprogress: 100\n---\n## Summary\n{summary}\n")
-
-
 def _work(name: str, content: str) -> list[Turn]:
     return [
-        _write(f"{name}.py", content),
-        _bash("python3 check.py"),
-        _bash(f"git add {name}.py && git commit -m 'Add {name}'"),
-        _handoff(f"Added {name}."),
+        write(f"{name}.py", content),
+        bash("python3 check.py"),
+        bash(f"git add {name}.py && git commit -m 'Add {name}'"),
+        handoff(f"Added {name}."),
         {"text": "It is done."},
     ]
 
@@ -85,9 +74,9 @@ def test_three_agents_work_at_once_are_killed_and_resumed_and_land(
         "b": _work("b", "B = 1\n"),
         "c": [
             *_work("c", "C = 'BROKEN'\n"),
-            _write("c.py", "C = 'whole'\n"),
-            _bash("git commit -am 'Mend c'"),
-            _handoff("Mended c."),
+            write("c.py", "C = 'whole'\n"),
+            bash("git commit -am 'Mend c'"),
+            handoff("Mended c."),
             {"text": "Mended."},
         ],
     }
@@ -127,7 +116,7 @@ def test_S10_an_agent_may_do_its_work_and_no_more(project: Project, stub: StubMo
     marker = project.folder / "marker"
     hook = {"hooks": {"PreToolUse": [{"hooks": [{"type": "command", "command": f"touch {marker}"}]}]}}
     work = _work("a", "A = 1\n")
-    scripts = {"a": [_bash("curl http://127.0.0.1:9/"), _bash("git stash"), _bash("git push origin HEAD"), *work]}
+    scripts = {"a": [bash("curl http://127.0.0.1:9/"), bash("git stash"), bash("git push origin HEAD"), *work]}
     plan = _prepare(project, stub, version, scripts, "  a: {brief: 'Write a. [[script:a]]'}\n")
     project.repository.commit({".claude/settings.json": json.dumps(hook)})
     ended = project.wto("run", plan, timeout=120)
@@ -167,7 +156,7 @@ def test_overload_and_a_killed_client_cost_no_work(project: Project, stub: StubM
     gate = project.folder / "gate"
     wait = f"python3 -c \"import os,select\nwhile not os.path.exists('{gate}'): select.select([],[],[],0.05)\""
     work = _work("a", "A = 1\n")
-    scripts = {"a": [{**work[0], **trouble}, _bash(wait), *work[1:]]}
+    scripts = {"a": [{**work[0], **trouble}, bash(wait), *work[1:]]}
     plan = _prepare(project, stub, NEWEST, scripts, "  a: {brief: 'Write a. [[script:a]]'}\n")
     text = (project.folder / "plan.yaml").read_text().replace("binary:", "allow: ['Bash(python3 -c *)'], binary:")
     (project.folder / "plan.yaml").write_text(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from hashlib import sha256
+from tempfile import mkdtemp
 
 from wt_orchestrate.resources import resource
 
@@ -17,12 +17,16 @@ _CONFIG = {"gc.auto": "0", "maintenance.auto": "false"}
 
 def own_tmpdir(folder: str, environment: Mapping[str, str]) -> str:
     """A temporary folder for one attempt alone, made where the user's are and named in its own folder, so that it can be
-    removed when the attempt is over. Its path is short: tools make sockets in it."""
-    base = environment.get("TMPDIR") or "/tmp"
-    path = f"{base.rstrip('/')}/wto-{sha256(os.fsencode(folder)).hexdigest()[:12]}"
-    with open(f"{folder}/tmpdir", "w", encoding="utf-8", errors="surrogateescape") as file:
+    removed when the attempt is over. Its path is short, because tools make sockets in it, and nobody can have made it before."""
+    note = f"{folder}/tmpdir"
+    if os.path.exists(note):
+        with open(note, encoding="utf-8", errors="surrogateescape") as file:
+            path = file.read()
+        if os.path.isdir(path):
+            return path
+    path = mkdtemp(prefix="wto-", dir=environment.get("TMPDIR") or "/tmp")
+    with open(note, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(path)
-    os.makedirs(path, mode=0o700, exist_ok=True)
     return path
 
 
