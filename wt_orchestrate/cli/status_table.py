@@ -86,7 +86,7 @@ def note(ws: dict[str, Any], now: float) -> str:
         return f"goes on by itself in {age(ws['resumes_at'] - now)}"
     if ws["waits_for"]:
         return f"after {', '.join(ws['waits_for'])}"
-    if ws["stage"] in {"failed", "escalated"}:
+    if ws["stage"] in {"failed", "escalated", "cancelled"}:
         return _line(ws["reason"])
     order: tuple[str, ...] = (
         "ask",

@@ -15,7 +15,7 @@ from typing import Any
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.graph import needs_of
-from wt_orchestrate.domain.schedule import held_by, waits_for
+from wt_orchestrate.domain.schedule import held_by, rests, waits_for
 from wt_orchestrate.domain.state import (
     DONE,
     Phase,
@@ -163,6 +163,8 @@ def _why(state: RunState, ws: WorkstreamState) -> str:
     held = held_by(state, ws)
     if held:
         return f"held: it needs {', '.join(held)}"
+    if ws.stage is Stage.QUEUED and rests(state, ws):
+        return "put on hold by a person"
     return ws.reason or state.reason
 
 

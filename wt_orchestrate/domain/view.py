@@ -187,8 +187,9 @@ def _next_steps(state: RunState) -> list[str]:
             steps.append(f"wto logs {ws.id}")
         elif live_attempt(ws) is not None and condition(state, ws, state.at) is Condition.IDLE:
             steps.append(f'wto tell {ws.id} "..."')
-    if state.on_hold or any(ws.on_hold for ws in state.workstreams.values()):
+    if state.on_hold:
         steps.append("wto release")
+    steps += [f"wto release {ws.id}" for ws in state.workstreams.values() if ws.on_hold]
     unshown = state.phase is Phase.STOPPED and state.published != state.integration
     if unshown or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
         steps.append("wto resume")
