@@ -10,7 +10,7 @@ from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project
 def test_P5_an_idle_agent_is_ended_and_tried_again_then_a_person_is_asked(project: Project) -> None:
     """No sign of progress within `idle` ends the attempt; the next one is told why; after the ladder a person is asked."""
     plan = project.plan(
-        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x, idle: 1s}, always: {brief: x, idle: 1s}}\n",
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x, idle: 2s}, always: {brief: x, idle: 2s}}\n",
         {"once.1": "sleep 60", "once.2": 'grep -q "no sign of progress" "$WTO_BRIEF"\n' + COMMIT, "always": "sleep 60"},
     )
     assert project.wto("run", plan).code == 8

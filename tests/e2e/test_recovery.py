@@ -140,7 +140,7 @@ def test_a_login_that_is_refused_starts_nobody_else(project: Project) -> None:
 def test_P5_a_silent_agent_is_nudged_in_its_session_then_begun_anew(project: Project) -> None:
     """No progress for `idle`: the running turn is interrupted and told why; if that does not help, a new session goes on."""
     scripts = {"a.1.1": "hang\n", "a.1.2": "hang\n", "a.2": MAKE, "b.1.1": "hang\n", "b.1.2": MAKE}
-    ended = _run(project, "a: {brief: x, idle: 1s}, b: {brief: x, idle: 1s}", scripts)
+    ended = _run(project, "a: {brief: x, idle: 2s}, b: {brief: x, idle: 2s}", scripts)
     assert ended.code == 0, ended.out
     assert _attempts(project, "b") == [("first", False)]
     assert _attempts(project, "a") == [("first", False), ("stuck", False)]

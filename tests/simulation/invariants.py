@@ -123,14 +123,18 @@ def p4_no_wall(watch: Watch, record: e.Record, before: RunState | None) -> Itera
 def p6_awake(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
     """Whoever is called stuck was silent for the idle limit while the machine was awake, when that was decided."""
     event = record.event
-    if before is None:
-        return
+    if before is None or abs(record.at - watch.world.clock.now()) > 1.0:
+        return  # it was decided long before it could be written down
     if isinstance(event, e.EffectIntended) and event.key.startswith("stop:"):
         watch.silent[event.key.removeprefix("stop:")] = _silence(watch, event.key.removeprefix("stop:"))
     if not isinstance(event, e.AttemptNudged | e.AttemptStopping):
         return
     cause = event.cause.value if isinstance(event, e.AttemptNudged) else event.reason
-    silent = _silence(watch, event.attempt) if isinstance(event, e.AttemptNudged) else watch.silent[event.attempt]
+    silent = (
+        _silence(watch, event.attempt)
+        if isinstance(event, e.AttemptNudged)
+        else watch.silent.get(event.attempt, float("inf"))
+    )
     limit = idle_for(before, before.workstreams[event.workstream])
     if cause == "stuck" and limit is not None and silent < limit * 0.5:
         yield f"{event.attempt} was called stuck after {silent:.0f} waking seconds of silence"

@@ -211,6 +211,11 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return state
 
 
+def _tried_anew(state: RunState, key: str) -> RunState:
+    """An effect that is wanted for another reason than the one it was refused for."""
+    return replace(state, failures={name: each for name, each in state.failures.items() if name != key})
+
+
 def _limited(state: RunState, wanted: e.LimitRequested) -> RunState:
     if wanted.workstream is not None:
         return state
@@ -384,7 +389,9 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
         case e.WorktreeRemoved(workstream=name) | e.WorktreeKept(workstream=name):
             return replace(state, cleaning={key: by for key, by in state.cleaning.items() if key != name})
         case e.RestoreRequested(workstream=name):
-            return replace(state, restoring=state.restoring | {name})
+            return replace(_tried_anew(state, f"restore:{name}"), restoring=state.restoring | {name})
+        case e.WorktreeLost(workstream=name):
+            return _tried_anew(state, f"restore:{name}")
         case e.WorktreeRestored(workstream=name) | e.RestoreRefused(workstream=name):
             return replace(state, restoring=state.restoring - {name})
         case _:

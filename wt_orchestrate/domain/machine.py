@@ -42,6 +42,7 @@ from wt_orchestrate.domain.state import (
     RunState,
     Stage,
     WorkstreamState,
+    committed,
     live_attempt,
     takes_messages,
 )
@@ -140,7 +141,7 @@ def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...
         commands = (failure.hint,) if failure.hint else ()
         return (e.LandRefused(reason=failure.reason, code=ExitCode.CONFLICT, commands=commands),)
     name = _concerned(state, kind, rest)
-    if name is None:
+    if name is None or committed(state, state.workstreams[name]):
         return ()
     if kind == "clean" and name in state.cleaning:
         return (e.WorktreeKept(workstream=name, reason=failure.reason),)

@@ -93,7 +93,7 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
     if ws.stage is Stage.VERIFYING and ws.findings:
         return _escalated(ws, "; ".join(ws.findings), _by_hand(state, ws))
     if ws.stage is Stage.PREPARING:
-        return _judge_preparation(state, ws, now)
+        return _judge_preparation(state, ws)
     return None
 
 
@@ -380,7 +380,7 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
 
 
-def _judge_preparation(state: RunState, ws: WorkstreamState, now: float) -> e.Event | None:
+def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:
     if ws.setup_failure:
         return e.WorkstreamFailed(
             workstream=ws.id,
