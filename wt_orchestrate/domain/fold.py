@@ -385,7 +385,8 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
             candidate_left = state.candidate if state.candidate and state.candidate.workstream else None
             return replace(state, landing=None, candidate=candidate_left, land_refusal=reason)
         case e.CleanRequested(workstreams=names, force=force):
-            return replace(state, cleaning={**state.cleaning, **dict.fromkeys(names, force)})
+            wanted = {name: force or state.cleaning.get(name, False) for name in names}
+            return replace(state, cleaning={**state.cleaning, **wanted})
         case e.WorktreeRemoved(workstream=name) | e.WorktreeKept(workstream=name):
             return replace(state, cleaning={key: by for key, by in state.cleaning.items() if key != name})
         case e.RestoreRequested(workstream=name):

@@ -107,6 +107,8 @@ def _chain(plan: Plan) -> Mapping[str, int]:
 def _next(state: RunState, workstream: WorkstreamState, now: float, *, free: int) -> Effect | None:
     if workstream.stopping or workstream.cancelling or workstream.on_hold or workstream.lost or workstream.removed:
         return None
+    if workstream.id in state.cleaning:
+        return None
     if free < 1 and not takes_place(state, workstream):
         return None
     match workstream.stage:

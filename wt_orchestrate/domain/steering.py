@@ -52,7 +52,14 @@ def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
             return None if name is None else _of_one(state, state.workstreams[name], request)
 
 
+_GOES_ON = (e.ContinueRequested, e.RetryRequested, e.TellRequested, e.RedirectRequested, e.AnswerRequested)
+
+
 def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal | None:
+    if ws.id in state.cleaning and isinstance(request, _GOES_ON):
+        return Refusal(
+            f"the worktree of {ws.id} is just being cleaned away", "try again when it is, and it is made anew"
+        )
     match request:
         case e.ContinueRequested() if ws.stage not in STUCK - {Stage.CANCELLED}:
             return _not_so(ws, "only what failed, was stopped or needs a person can be continued")
