@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wt_orchestrate.domain.candidates import Blame, CheckResult
+from wt_orchestrate.domain.events import RiderBlamed
 from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.handoff import HANDOFF_CONTRACT, Handoff
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan import Kind
-from wt_orchestrate.domain.state import CheckResult, Message, RunState, WorkstreamState
+from wt_orchestrate.domain.state import Message, RunState, WorkstreamState
 
 _QUOTED = 4_000
 """Characters of one handoff that reach another agent."""
@@ -132,15 +134,45 @@ def evidence_message(findings: Sequence[str]) -> str:
     )
 
 
-def check_message(check: CheckResult, *, branch: Branch) -> str:
-    """A failed check's output, for the agent whose work it judged."""
+def check_message(
+    ws: WorkstreamState, check: CheckResult, blame: Blame, partner: WorkstreamState | None, *, branch: Branch
+) -> str:
+    """A failed check's output, for the agent whose work it judged, with what it comes from."""
     return (
         f"The check `{check.command}` {check.outcome} (exit code {check.exit_code}) on your work merged with the "
-        f"integration branch `{branch}`. The end of its output, as data:\n\n"
+        f"integration branch `{branch}`. {_blame_sentence(ws, blame, partner)}The end of its output, as data:\n\n"
         + "\n".join(f"> {line}" for line in check.tail[-_TAIL:].splitlines())
         + f"\n\nFind the cause and mend it (`git merge {branch}` brings the others' work into your worktree), run the "
         "check, commit, and update HANDOFF.md with `status: done`."
     )
+
+
+def _blame_sentence(ws: WorkstreamState, blame: Blame, partner: WorkstreamState | None) -> str:
+    if partner is not None:
+        return (
+            f"It passes on your work alone and fails only together with `{partner.id}`, which is integrated already.\n\n"
+            f"What `{partner.id}` was to do, as data:\n\n{intent(partner)}\n\nWhat you were to do:\n\n{intent(ws)}\n\n"
+            "Mend it so that both hold. "
+        )
+    return f"{blame_words(blame).capitalize()}. " if blame.on_target or blame.alone is not None else ""
+
+
+def blame_words(blame: RiderBlamed | Blame) -> str:
+    """What a failed check comes from, as far as it is certain."""
+    if blame.on_target:
+        return "it fails on the target too, without this work"
+    if blame.partner is not None:
+        return f"it passes on this work alone and fails together with {blame.partner}"
+    if blame.alone:
+        return "it fails on this work alone"
+    return "it passes without this work and fails with it"
+
+
+def intent(ws: WorkstreamState) -> str:
+    """What a workstream was asked to do, and what it says it did, quoted as data."""
+    said = f"\n\n{ws.handoff.summary[:800]}" if ws.handoff is not None else ""
+    text = f"{ws.spec.title}\n\n{ws.spec.brief.strip()[:1200]}{said}".strip()
+    return "\n".join(f"> {line}" for line in text.splitlines())
 
 
 def conflict_message(ws: WorkstreamState, *, branch: Branch, others: Sequence[WorkstreamState]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 
 from wt_orchestrate.domain.accounts import rests_until
-from wt_orchestrate.domain.effects import Advance, effect_key
 from wt_orchestrate.domain.progress import trouble
 from wt_orchestrate.domain.schedule import held_by, waits_for
 from wt_orchestrate.domain.state import (
@@ -18,6 +17,7 @@ from wt_orchestrate.domain.state import (
     RunState,
     Stage,
     WorkstreamState,
+    advancing,
     last_attempt,
     live_attempt,
     takes_messages,
@@ -70,7 +70,7 @@ def condition(state: RunState, ws: WorkstreamState, now: float) -> Condition:
             attempt = live_attempt(ws)
             return Condition.ENDING if attempt is None else _working(state, ws, attempt, now)
         case Stage.VERIFIED:
-            return Condition.INTEGRATING if _advances(state, ws) else Condition.VERIFIED
+            return Condition.INTEGRATING if ws.id in advancing(state) else Condition.VERIFIED
         case _:
             return Condition(ws.stage.value)
 
@@ -91,14 +91,6 @@ def _working(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float)
         return Condition.IDLE
     stuck = attempt.nudged_at is not None and attempt.nudged_at >= (attempt.seen_at or 0.0)
     return Condition.STUCK if stuck or trouble(state, ws, attempt, now) is not None else Condition.WORKING
-
-
-def _advances(state: RunState, ws: WorkstreamState) -> bool:
-    made = state.candidate
-    if made is None or made.workstream != ws.id:
-        return False
-    effect = Advance(workstream=made.workstream, head=made.head, commit=made.commit, onto=made.onto)
-    return effect_key(effect) in state.open
 
 
 def resumes_at(state: RunState, ws: WorkstreamState, now: float) -> float | None:

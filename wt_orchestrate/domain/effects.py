@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import NAMESPACE_OID, uuid5
 
-from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId
+from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan import Check
 
 
@@ -99,8 +100,17 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merge:
-    """Merge a workstream's head in memory onto the integration head and prove the merge."""
+class Assemble:
+    """Merge these heads in memory one upon another, the first one onto `onto`, and prove each merge."""
+
+    onto: CommitId
+    riders: tuple[tuple[WorkstreamId, CommitId], ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeTrial:
+    """Merge a suspect's head onto an earlier integration commit, to see whether a check fails there."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -114,20 +124,35 @@ class RunCheck:
 
     workstream: WorkstreamId | None
     commit: CommitId
+    tree: TreeId
     process: ProcessId
     check: Check
+    slot: int
+    """The place it runs in: a tree of ours on the disk."""
     fresh: bool
-    """In a tree made anew, with setup; else in the tree the check before left."""
+    """The tree is brought there anew, with setup; else it is as the check before left it."""
+    probe: str
+    ahead: tuple[WorkstreamId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A claim that an advance takes in: the head, and the merge commit that carries it."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    commit: CommitId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """Move the integration branch in the vault to a commit whose tree passed, by compare-and-swap."""
+    """Move the integration branch in the vault to a commit whose tree passed, by compare-and-swap. It takes in these
+    claims; none for a landing."""
 
-    workstream: WorkstreamId | None
-    head: CommitId | None
     commit: CommitId
     onto: CommitId
+    takes: tuple[Taken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +199,8 @@ Effect = (
     | AnswerAsk
     | SendMessage
     | Verify
-    | Merge
+    | Assemble
+    | MakeTrial
     | RunCheck
     | Advance
     | Publish
@@ -204,8 +230,10 @@ def effect_key(effect: Effect) -> str:
             return f"tell:{attempt}:{message}"
         case Verify(workstream=workstream, round=number):
             return f"verify:{workstream}:{number}"
-        case Merge(workstream=workstream, head=head, onto=onto):
-            return f"merge:{workstream}:{head}:{onto}"
+        case Assemble(onto=onto, riders=riders):
+            return f"assemble:{onto}:{_digest(riders)}"
+        case MakeTrial(workstream=workstream, head=head, onto=onto):
+            return f"trial:{workstream}:{head}:{onto}"
         case Advance(commit=commit):
             return f"advance:{commit}"
         case Publish():
@@ -218,6 +246,10 @@ def effect_key(effect: Effect) -> str:
             return f"clean:{workstream}"
         case RestoreWorktree(workstream=workstream):
             return f"restore:{workstream}"
+
+
+def _digest(riders: tuple[tuple[WorkstreamId, CommitId], ...]) -> str:
+    return uuid5(NAMESPACE_OID, repr(riders)).hex[:16]
 
 
 def pins(effect: Effect) -> Mapping[str, str]:
@@ -236,7 +268,19 @@ def pins(effect: Effect) -> Mapping[str, str]:
             }
         case RunSetup(workstream=workstream, command=command):
             return {"workstream": workstream, "purpose": "setup", "command": command}
-        case RunCheck(workstream=name, check=check, commit=commit):
-            return {"workstream": name or "", "purpose": "check", "command": check.run, "commit": commit}
+        case RunCheck() as run:
+            return {
+                "workstream": run.workstream or "",
+                "purpose": "check",
+                "command": run.check.run,
+                "commit": run.commit,
+                "tree": run.tree,
+                "slot": str(run.slot),
+                "fresh": "yes" if run.fresh else "",
+                "probe": run.probe,
+                "ahead": " ".join(run.ahead),
+            }
+        case Assemble(onto=onto, riders=riders, at=at):
+            return {"onto": onto, "at": repr(at), "riders": " ".join(f"{name}={head}" for name, head in riders)}
         case _:
             return {}

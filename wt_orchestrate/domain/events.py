@@ -114,6 +114,7 @@ class BaseVaulted:
     """The vault holds the base and the integration branch starts there."""
 
     base: CommitId
+    tree: TreeId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,11 +215,17 @@ class CommandStarted:
     command: str
     commit: CommitId | None = None
     """What a check judges."""
+    tree: TreeId | None = None
+    slot: int = 0
+    probe: str = ""
+    """What a check is run for: train, confirm, target, alone, trial, landing; empty in logs of the serial train."""
+    ahead: tuple[WorkstreamId, ...] = ()
+    """The workstreams whose work is in the tree beside the one that is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDropped:
-    """A check ended after its candidate had become void."""
+    """A check ended that nobody waits for any more, without having judged anything."""
 
     process: ProcessId
 
@@ -412,6 +419,8 @@ class ClaimAccepted:
     """Workstreams that its handoff adds."""
     round: int = 0
     """Which claim it is about; 0 in logs that did not tell."""
+    tree: TreeId | None = None
+    """The tree of the head by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -516,7 +525,7 @@ class ExpansionRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeMade:
-    """A candidate: the workstream's head merged in memory onto the integration head, and proven complete."""
+    """A car of the train: the head merged in memory onto the integration head or the car ahead, and proven complete."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -558,6 +567,63 @@ class CheckFinished:
     log: str
     tail: str
     process: ProcessId
+    probe: str = ""
+    ahead: tuple[WorkstreamId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiderWaits:
+    """A claim conflicts with work that rides ahead of it: it is merged once that is integrated or out of the way."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    partners: tuple[WorkstreamId, ...]
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiderSuspected:
+    """A check failed where this claim joined the train, and passed (or was not run) without it: it is put aside."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    commit: CommitId
+    tree: TreeId
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialMade:
+    """A suspect's work merged onto an earlier integration commit; no commit where they conflict."""
+
+    workstream: WorkstreamId
+    onto: CommitId
+    commit: CommitId | None
+    tree: TreeId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectCleared:
+    """Nothing is held against it any more: the check passed on the very same tree, or the target that failed it has moved."""
+
+    workstream: WorkstreamId
+    command: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiderBlamed:
+    """A failed check is confirmed, and it is known what it comes from."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    tree: TreeId
+    command: str
+    on_target: bool = False
+    alone: bool | None = None
+    partner: WorkstreamId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -597,10 +663,11 @@ class IntegrationPublished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationMoved:
-    """Somebody else moved the integration branch: the candidate is void."""
+    """Somebody else moved the integration branch: the train is void."""
 
     workstream: WorkstreamId | None
     found: CommitId | None
+    tree: TreeId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -715,6 +782,11 @@ Event = (
     | MergeConflicted
     | ProofFailed
     | CheckFinished
+    | RiderWaits
+    | RiderSuspected
+    | TrialMade
+    | SuspectCleared
+    | RiderBlamed
     | Verified
     | Integrated
     | IntegrationAdvanced

@@ -11,20 +11,22 @@ from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import first_accounts, fold_account, forgiven
+from wt_orchestrate.domain.candidates import Landing, Train
 from wt_orchestrate.domain.fold_messages import fold_messages
+from wt_orchestrate.domain.fold_train import fold_train, left_the_train
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
-from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, workstream_branch
-from wt_orchestrate.domain.plan import Limits, Workstream
+from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, WorkstreamId, workstream_branch
+from wt_orchestrate.domain.judging import only_passed
+from wt_orchestrate.domain.plan import Workstream
 from wt_orchestrate.domain.state import (
     MOVES,
-    Candidate,
     Command,
     Failure,
-    Landing,
     Phase,
     RunState,
     Stage,
     WorkstreamState,
+    advancing,
     live_attempt,
 )
 from wt_orchestrate.errors import InvariantBroken
@@ -58,7 +60,7 @@ def fold(state: RunState | None, record: e.Record) -> RunState:
         before = folded.workstreams[name]
         after = fold_workstream(before, record)
         if after is not before:
-            folded = _with(folded, _moved(before, after, record))
+            folded = left_the_train(_with(folded, _moved(before, after, record)), name)
     return replace(folded, number=record.number, at=record.at)
 
 
@@ -82,9 +84,13 @@ def _run_started(record: e.Record, event: e.RunStarted) -> RunState:
 def _begun(record: e.Record, specs: Mapping[str, Workstream]) -> dict[WorkstreamId, WorkstreamState]:
     names = [WorkstreamId(name) for name in specs]
     return {
-        name: WorkstreamState(id=name, spec=specs[name], since=record.at, branch=workstream_branch(record.run, name))
+        name: WorkstreamState(id=name, spec=specs[name], since=record.at, branch=_branch(record, name, specs[name]))
         for name in names
     }
+
+
+def _branch(record: e.Record, name: WorkstreamId, spec: Workstream) -> Branch:
+    return Branch(spec.branch) if spec.branch else workstream_branch(record.run, name)
 
 
 def _added(state: RunState, record: e.Record, specs: Mapping[str, Workstream]) -> RunState:
@@ -114,10 +120,11 @@ def _moved(before: WorkstreamState, after: WorkstreamState, record: e.Record) ->
 
 def _fold_run(state: RunState, record: e.Record) -> RunState:
     match record.event:
-        case e.BaseVaulted(base=base):
+        case e.BaseVaulted(base=base, tree=tree):
             return replace(
                 state,
                 integration=base,
+                integration_tree=tree,
                 integration_order=record.number,
                 published=base,
                 published_order=record.number,
@@ -133,53 +140,39 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
         case e.EffectFailed() as failed:
             return _effect_failed(state, failed, record.at)
         case e.CommandStarted() as started:
-            command = Command(
-                process=started.process,
-                workstream=started.workstream,
-                purpose=started.purpose,
-                command=started.command,
-                started_at=record.at,
-                commit=started.commit,
-            )
-            return replace(state, commands={**state.commands, started.process: command})
-        case e.SetupFinished(process=process) | e.CommandDropped(process=process):
+            return _command_started(state, started, record)
+        case e.SetupFinished(process=process):
             return replace(state, commands=_without(state.commands, process))
-        case e.CheckFinished() as check:
-            return _check_finished(state, check)
-        case e.MergeMade() as made if _is_awaited(state, made.workstream, made.head):
-            return replace(
-                state,
-                candidate=Candidate(
-                    workstream=made.workstream, head=made.head, onto=made.onto, commit=made.commit, tree=made.tree
-                ),
-            )
-        case e.IntegrationMoved(found=found):
-            return replace(
-                state, candidate=None, integration=found or state.integration, integration_order=record.number
-            )
-        case e.IntegrationAdvanced(commit=commit):
-            return replace(state, integration=commit, integration_order=record.number)
+        case e.CommandDropped(process=process) | e.CheckFinished(process=process):
+            return fold_train(replace(state, commands=_without(state.commands, process)), record)
         case e.IntegrationPublished(commit=commit, order=order):
             return replace(state, published=commit, published_order=order)
-        case (
-            e.WorkstreamFailed(workstream=name)
-            | e.WorkstreamEscalated(workstream=name)
-            | e.WorkstreamStopped(workstream=name)
-            | e.WorkstreamCancelled(workstream=name)
-            | e.RetryDecided(workstream=name)
-        ) if state.candidate is not None and state.candidate.workstream == name:
-            return replace(state, candidate=None)
-        case e.Integrated(commit=commit):
-            if commit is None:
-                return state
-            return replace(state, candidate=None, integration=commit, integration_order=record.number)
         case e.RunStopped() | e.RunFinished() | e.StopRequested() | e.ResumeRequested() | e.ContinueRequested():
             return _phase(state, record)
         case e.AttemptObserved(workstream=name, attempt=attempt_id) as seen:
             attempt = next(each for each in state.workstreams[name].attempts if each.id == attempt_id)
             return fold_account(state, record, attempt, seen)
         case _:
-            return _fold_landing(_fold_steering(state, record), record)
+            return _fold_after(fold_train(_fold_steering(state, record), record), record)
+
+
+def _command_started(state: RunState, started: e.CommandStarted, record: e.Record) -> RunState:
+    command = Command(
+        process=started.process,
+        workstream=started.workstream,
+        purpose=started.purpose,
+        command=started.command,
+        started_at=record.at,
+        commit=started.commit,
+        tree=started.tree,
+        slot=started.slot,
+        probe=started.probe,
+        ahead=started.ahead,
+    )
+    slots = state.slots
+    if started.slot and started.commit is not None:
+        slots = {**slots, started.slot: started.commit}
+    return replace(state, commands={**state.commands, started.process: command}, slots=slots)
 
 
 def _fold_steering(state: RunState, record: e.Record) -> RunState:
@@ -187,7 +180,7 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
         case e.AnswerRequested() | e.LandRequested() | e.TellRequested() | e.RedirectRequested() | e.CancelRequested():
             return _woken(state, record)
         case e.RetryRequested():
-            return forgiven(_woken(state, record))
+            return only_passed(forgiven(_woken(state, record)))
         case e.AdmissionChanged(reason=reason, full=full):
             return replace(state, admission=reason, full=full)
         case e.HoldRequested(workstream=None):
@@ -220,8 +213,10 @@ def _limited(state: RunState, wanted: e.LimitRequested) -> RunState:
     if wanted.workstream is not None:
         return state
     old = state.plan.limits
-    limits = Limits(
+    limits = replace(
+        old,
         agents=old.agents if wanted.agents is None else wanted.agents,
+        checks=old.checks if wanted.checks is None else wanted.checks,
         budget_usd=old.budget_usd if wanted.budget_usd is None else wanted.budget_usd,
         tokens=old.tokens if wanted.tokens is None else wanted.tokens,
         turns=old.turns if wanted.turns is None else wanted.turns,
@@ -256,14 +251,10 @@ def _set_back(state: RunState, seconds: float) -> RunState:
     return replace(state, failures=failures, accounts=accounts, workstreams=streams)
 
 
-def _is_awaited(state: RunState, name: WorkstreamId, head: CommitId) -> bool:
-    """Whether a merge of this head is still what the workstream waits for; it may have been called back meanwhile."""
-    ws = state.workstreams[name]
-    return ws.stage is Stage.VERIFYING and ws.accepted == head and not (ws.stopping or ws.cancelling)
-
-
 def _intended(state: RunState, key: str, pins: Mapping[str, str], record: e.Record) -> RunState:
     state = replace(state, open=state.open | {key}, pins={**state.pins, key: pins} if pins else state.pins)
+    if pins.get("purpose") == "check":
+        state = replace(state, checks_begun=state.checks_begun + 1)
     kind, _, rest = key.partition(":")
     workstream = state.workstreams.get(WorkstreamId(rest))
     if kind == "worktree" and workstream is not None and workstream.stage is Stage.QUEUED:
@@ -293,21 +284,6 @@ def _effect_failed(state: RunState, event: e.EffectFailed, at: float) -> RunStat
     return replace(state, open=state.open - {event.key}, failures={**state.failures, event.key: failure})
 
 
-def _check_finished(state: RunState, check: e.CheckFinished) -> RunState:
-    state = replace(state, commands=_without(state.commands, check.process))
-    candidate = state.candidate
-    if candidate is None or candidate.commit != check.commit:
-        return state
-    if check.outcome is e.CheckOutcome.LOST:
-        return replace(state, candidate=replace(candidate, tries=candidate.tries + 1))
-    if check.outcome is not e.CheckOutcome.PASSED:
-        landing = state.landing
-        if landing is not None and candidate.workstream is None:
-            landing = replace(landing, failed_check=f"`{check.command}` {check.outcome}; its output is in {check.log}")
-        return replace(state, candidate=None, landing=landing)
-    return replace(state, candidate=replace(candidate, passed=candidate.passed + 1))
-
-
 def _without(commands: Mapping[ProcessId, Command], process: ProcessId) -> Mapping[ProcessId, Command]:
     return {name: command for name, command in commands.items() if name != process}
 
@@ -319,22 +295,36 @@ def _phase(state: RunState, record: e.Record) -> RunState:
         case e.RunFinished():
             return replace(state, phase=Phase.FINISHED, ended_at=record.at)
         case e.StopRequested(workstream=None, reason=reason) if state.phase is Phase.RUNNING:
-            made = state.candidate
-            moves = made is not None and f"advance:{made.commit}" in state.open  # its outcome has to be waited for
-            return replace(state, phase=Phase.STOPPING, reason=reason, candidate=made if moves else None, landing=None)
+            return _stopping(state, reason)
         case e.ResumeRequested():
-            return _resumed(state, record)
+            return only_passed(_resumed(state, record))
         case e.ContinueRequested():
-            return forgiven(_woken(state, record))
+            return only_passed(forgiven(_woken(state, record)))
         case _:
             return state
+
+
+def _stopping(state: RunState, reason: str) -> RunState:
+    """Nothing rides or lands any more, but for a move that is under way: its outcome has to be waited for."""
+    made = state.candidate
+    moves = made is not None and f"advance:{made.commit}" in state.open
+    train = state.train if advancing(state) else Train()
+    return replace(
+        state,
+        phase=Phase.STOPPING,
+        reason=reason,
+        candidate=made if moves else None,
+        landing=None,
+        train=train,
+        suspects=(),
+    )
 
 
 def _woken(state: RunState, record: e.Record) -> RunState:
     """A request that gives a run at rest something to do again."""
     if isinstance(record.event, e.LandRequested):
         landing = Landing(request=record.cause, at=record.at, allow_protected=record.event.allow_protected)
-        return replace(state, landing=landing, land_refusal="")
+        return only_passed(replace(state, landing=landing, land_refusal=""))
     if state.phase is Phase.STOPPED and isinstance(record.event, _MINOR):
         return state
     phase = Phase.RUNNING if state.phase in {Phase.FINISHED, Phase.STOPPED} else state.phase
@@ -349,41 +339,13 @@ def _resumed(state: RunState, record: e.Record) -> RunState:
     return state
 
 
-def _fold_landing(state: RunState, record: e.Record) -> RunState:
-    landing = state.landing
+def _fold_after(state: RunState, record: e.Record) -> RunState:
     match record.event:
-        case e.LandingPrepared() as prepared if landing is not None:
-            candidate = Candidate(
-                workstream=None,
-                head=None,
-                onto=prepared.expected,
-                commit=prepared.commit,
-                tree=prepared.tree,
-                checked=prepared.checked,
-            )
-            landing = replace(landing, expected=prepared.expected, commit=prepared.commit, tries=landing.tries + 1)
-            return replace(state, landing=landing, candidate=candidate)
-        case e.Landed(commit=commit, workstreams=names):
-            state = replace(
-                state,
-                landing=None,
-                candidate=None,
-                landed=commit,
-                landed_at=record.at,
-                integration=commit,
-                integration_order=record.number,
-                published=commit,
-                published_order=record.number,
-            )
+        case e.Landed(workstreams=names):
             for name in names:
                 before = state.workstreams[name]
                 state = _with(state, _moved(before, replace(before, stage=Stage.LANDED), record))
             return state
-        case e.TargetMoved():
-            return replace(state, candidate=None)
-        case e.LandRefused(reason=reason):
-            candidate_left = state.candidate if state.candidate and state.candidate.workstream else None
-            return replace(state, landing=None, candidate=candidate_left, land_refusal=reason)
         case e.CleanRequested(workstreams=names, force=force):
             wanted = {name: force or state.cleaning.get(name, False) for name in names}
             return replace(state, cleaning={**state.cleaning, **wanted})

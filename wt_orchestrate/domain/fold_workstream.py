@@ -11,7 +11,8 @@ from wt_orchestrate.domain.handoff import parse_handoff
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan import Budget
 from wt_orchestrate.domain.recovery import BY_COMMITS, Cause
-from wt_orchestrate.domain.state import CheckResult, CommitSeen, Retry, Stage, WorkstreamState
+from wt_orchestrate.domain.candidates import CheckResult
+from wt_orchestrate.domain.state import CommitSeen, Retry, Stage, WorkstreamState
 
 _HISTORY = 200
 """How many of a workstream's newest commits stay in the state; the log keeps all."""
@@ -137,6 +138,7 @@ def _anew(ws: WorkstreamState) -> WorkstreamState:
         setup_failure="",
         conflict=(),
         failed_check=None,
+        blame=None,
         findings=(),
         reason="",
         hint="",
@@ -192,6 +194,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                     accepted=None,
                     findings=(),
                     failed_check=None,
+                    blame=None,
                     by_person=False,
                 )
             )
@@ -210,6 +213,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 paths=accepted.paths,
                 protected=accepted.protected,
                 further=accepted.further,
+                own_tree=accepted.tree,
                 conflict=(),
                 checks=(),
             )
@@ -264,6 +268,7 @@ def _retry_decided(ws: WorkstreamState, retry: e.RetryDecided) -> WorkstreamStat
         retry=Retry(reason=retry.reason, message=retry.message, fresh=retry.fresh, not_before=retry.not_before),
         conflict=(),
         failed_check=None,
+        blame=None,
         accepted=None,
         answer=None,
     )
@@ -277,8 +282,15 @@ def _is_other(ws: WorkstreamState, head: CommitId | None) -> bool:
     return head is not None and head != ws.accepted
 
 
+_OF_ITS_OWN = frozenset({"", "train", "confirm"})
+"""Checks on the tree that its work is in; the others look for what a failure comes from."""
+
+
 def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> WorkstreamState:
+    """A word on a tree that only this workstream's work was added to; whoever shares one is judged by `RiderBlamed`."""
     if check.outcome is e.CheckOutcome.LOST or ws.stage is not Stage.VERIFYING:
+        return ws
+    if check.ahead or check.probe not in _OF_ITS_OWN:
         return ws
     result = CheckResult(
         command=check.command,
@@ -292,12 +304,13 @@ def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> Workstre
         at=at,
     )
     failed = check.outcome is not e.CheckOutcome.PASSED
-    checks = (*(old for old in ws.checks if old.commit == check.commit), result)
+    others = (old for old in ws.checks if old.commit == check.commit and old.command != check.command)
+    checks = (*others, result)
     passed = sum(each.outcome is e.CheckOutcome.PASSED for each in checks)
     return replace(
         ws,
         checks=checks,
-        failed_check=result if failed else None,
+        failed_check=result if failed and not check.probe else ws.failed_check if check.probe else None,
         passed_most=max(passed, ws.passed_most),
         tried=_without(ws, frozenset({Cause.EVIDENCE})) if passed > ws.passed_most else ws.tried,
     )

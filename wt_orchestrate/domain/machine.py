@@ -26,7 +26,7 @@ from wt_orchestrate.domain.effects import (
 )
 from wt_orchestrate.domain.expansion import expansions
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.landing import landing_conclusions, train
+from wt_orchestrate.domain.landing import landing_conclusions, landing_effects
 from wt_orchestrate.domain.permissions import decide_permission
 from wt_orchestrate.domain.progress import nudges, trouble
 from wt_orchestrate.domain.schedule import held_by, rests, schedule
@@ -46,6 +46,7 @@ from wt_orchestrate.domain.state import (
     live_attempt,
     takes_messages,
 )
+from wt_orchestrate.domain.train import check_effects, is_wanted, train_conclusions, train_effects, waiting
 from wt_orchestrate.domain.verdict import verdict
 from wt_orchestrate.errors import ExitCode
 
@@ -69,6 +70,7 @@ def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset
         *budget_conclusions(state, now),
         *_refusals(state),
         *verdict(state, now),
+        *train_conclusions(state),
         *landing_conclusions(state),
         *expansions(state),
     )
@@ -78,7 +80,7 @@ def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset
     if conclusions:
         return Decision(conclusions=conclusions, effects=())
     effects: tuple[Effect, ...] = (*_base(state), *_attempts(state, now), *_commands(state), *_claims(state))
-    effects = (*effects, *train(state), *_after(state))
+    effects = (*effects, *_train(state), *_after(state))
     effects = (*effects, *schedule(state, now))
     wanted = {effect_key(effect): effect for effect in effects}
     return Decision(
@@ -161,8 +163,9 @@ def _open(state: RunState, name: WorkstreamId) -> bool:
 
 def _concerned(state: RunState, kind: str, rest: str) -> WorkstreamId | None:
     """The workstream that an effect's key is about."""
-    if kind == "advance":
-        return state.candidate.workstream if state.candidate is not None else None
+    if kind in {"advance", "assemble"}:
+        aboard = (*(car.workstream for car in state.train.cars), *(ws.id for ws in waiting(state)))
+        return next(iter(aboard), None)
     for part in (rest.split(":")[0], *rest.split(".")[1:2]):
         if WorkstreamId(part) in state.workstreams:
             return WorkstreamId(part)
@@ -263,8 +266,13 @@ def _needed(state: RunState, command: Command) -> bool:
     if command.purpose == "setup":
         ws = state.workstreams.get(command.workstream) if command.workstream is not None else None
         return ws is not None and ws.stage is Stage.PREPARING
-    made = state.candidate
-    return made is not None and made.workstream == command.workstream and command.commit in {None, made.commit}
+    return is_wanted(state, command.commit, command.command)
+
+
+def _train(state: RunState) -> tuple[Effect, ...]:
+    if state.integration is None or state.phase is Phase.STOPPING:
+        return ()
+    return (*train_effects(state), *landing_effects(state), *check_effects(state))
 
 
 def _answer(ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:

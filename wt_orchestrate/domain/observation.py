@@ -147,13 +147,12 @@ def _command_ended(state: RunState, command: Command, end: ProcessEnd) -> e.Even
             log=end.log,
             tail=end.tail,
         )
-    candidate = state.candidate
-    if candidate is None or command.commit not in {None, candidate.commit}:
+    if end.cause == "stopped" or command.commit is None or command.tree is None:
         return e.CommandDropped(process=end.process)
     return e.CheckFinished(
         workstream=command.workstream,
-        commit=candidate.commit,
-        tree=candidate.tree,
+        commit=command.commit,
+        tree=command.tree,
         command=command.command,
         outcome=check_outcome(Check(run=command.command), end),
         exit_code=end.exit_code,
@@ -161,12 +160,14 @@ def _command_ended(state: RunState, command: Command, end: ProcessEnd) -> e.Even
         log=end.log,
         tail=end.tail,
         process=end.process,
+        probe=command.probe,
+        ahead=command.ahead,
     )
 
 
 def check_outcome(check: Check, end: ProcessEnd) -> e.CheckOutcome:
     """What a check's end says. 126 and 127 are the shell's own words for a command it cannot run."""
-    if end.kind is EndKind.LOST or end.cause == "stopped":
+    if end.kind is EndKind.LOST:
         return e.CheckOutcome.LOST
     if end.cause == "deadline":
         return e.CheckOutcome.TIMED_OUT

@@ -78,6 +78,8 @@ class Limits:
 
     agents: int = 4
     """How many agents may work at the same time."""
+    checks: int = 1
+    """How many trees may be checked at the same time."""
     budget_usd: float | None = None
     """What the run may cost in US dollars."""
     tokens: int | None = None
@@ -152,6 +154,8 @@ class Workstream:
     """What it may use; what is not given here comes from `defaults.limits`."""
     expands: bool = False
     """Whether its handoff may add further workstreams."""
+    branch: str = ""
+    """A branch that holds the work already, made by a person or another tool: no agent and no worktree is given to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

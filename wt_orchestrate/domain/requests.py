@@ -92,6 +92,7 @@ class LimitRequested:
 
     workstream: WorkstreamId | None = None
     agents: int | None = None
+    checks: int | None = None
     budget_usd: float | None = None
     tokens: int | None = None
     turns: int | None = None

@@ -24,6 +24,7 @@ from wt_orchestrate.domain.state import (
     RunState,
     Stage,
     WorkstreamState,
+    aboard,
     last_attempt,
     live_attempt,
     takes_messages,
@@ -75,7 +76,7 @@ def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId,
 
 def rests(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether a person put it on hold and nothing of it is under way any more."""
-    on_hold = state.on_hold or workstream.on_hold
+    on_hold = (state.on_hold or workstream.on_hold) and not aboard(state, workstream.id)
     waiting = {Stage.QUEUED, Stage.PREPARING} if state.on_hold else {Stage.QUEUED, Stage.PREPARING, Stage.VERIFYING}
     if on_hold and workstream.stage in waiting and live_attempt(workstream) is None:
         return True

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from wt_orchestrate.domain.events import CheckOutcome
+from wt_orchestrate.domain.candidates import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
@@ -194,19 +194,12 @@ class Command:
     command: str
     started_at: float
     commit: CommitId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
-    command: str
-    outcome: CheckOutcome
-    exit_code: int | None
-    duration_s: float
-    log: str
-    tail: str
-    commit: CommitId
-    tree: TreeId
-    at: float
+    tree: TreeId | None = None
+    """What a check judges; None in logs written before commands told it."""
+    slot: int = 0
+    """Where a check runs; 0 in old logs."""
+    probe: str = ""
+    ahead: tuple[WorkstreamId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +266,10 @@ class WorkstreamState:
     by_person: bool = False
     """A person put the claim that is being looked at."""
     failed_check: CheckResult | None = None
+    blame: Blame | None = None
+    """What is certain about the failed check."""
+    own_tree: TreeId | None = None
+    """The tree of the accepted head by itself."""
     checks: tuple[CheckResult, ...] = ()
     tried: Mapping[Cause, int] = field(default_factory=dict)
     """Rungs of the recovery ladder that were taken, by cause."""
@@ -311,35 +308,6 @@ class WorkstreamState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A commit that may become the integration branch's head once every check passed on its tree."""
-
-    workstream: WorkstreamId | None
-    head: CommitId | None
-    onto: CommitId
-    commit: CommitId
-    tree: TreeId
-    passed: int = 0
-    tries: int = 0
-    """Checks of it that were lost and run again."""
-    checked: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landing:
-    """A wish to land, on its way."""
-
-    request: str
-    at: float
-    allow_protected: bool
-    expected: CommitId | None = None
-    commit: CommitId | None = None
-    tries: int = 0
-    failed_check: str = ""
-    """What a check said against the target combined with the run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """An effect that the outside world refused, and how often in a row."""
 
@@ -370,6 +338,7 @@ class RunState:
     integration: CommitId | None = None
     integration_order: int = 0
     """The event that made it the integration head."""
+    integration_tree: TreeId | None = None
     published: CommitId | None = None
     """The integration head that the user's repository shows."""
     published_order: int = 0
@@ -379,6 +348,15 @@ class RunState:
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
     commands: Mapping[ProcessId, Command] = field(default_factory=dict)
+    judged: Mapping[TreeId, Mapping[str, Judgement]] = field(default_factory=dict)
+    """What checks said, by tree and command: the same tree is never checked twice."""
+    checks_begun: int = 0
+    slots: Mapping[int, CommitId] = field(default_factory=dict)
+    """The commit that each place for checks is set up with."""
+    train: Train = Train()
+    suspects: tuple[Suspect, ...] = ()
+    rides: tuple[int, int] = (0, 0)
+    """How many claims were integrated by the train, and how many it rejected."""
     candidate: Candidate | None = None
     landing: Landing | None = None
     landed: CommitId | None = None
@@ -443,9 +421,22 @@ def committed(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether something is under way for it that cannot be taken back, so that its outcome must be waited for: an agent is
     being started, or the integration branch is being moved to its work."""
     starts = f"start:{state.id}.{workstream.id}."
-    made = state.candidate
-    advance = f"advance:{made.commit}" if made is not None and made.workstream == workstream.id else None
-    return any(key.startswith(starts) or key == advance for key in state.open)
+    return workstream.id in advancing(state) or any(key.startswith(starts) for key in state.open)
+
+
+def advancing(state: RunState) -> frozenset[WorkstreamId]:
+    """Workstreams that the integration branch is being moved to."""
+    aboard: list[WorkstreamId] = []
+    for car in state.train.cars:
+        aboard.append(car.workstream)
+        if f"advance:{car.commit}" in state.open:
+            return frozenset(aboard)
+    return frozenset()
+
+
+def aboard(state: RunState, workstream: WorkstreamId) -> bool:
+    """Whether its claim is in the train, or aside under suspicion."""
+    return any(each.workstream == workstream for each in (*state.train.cars, *state.suspects))
 
 
 def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:

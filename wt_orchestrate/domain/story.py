@@ -206,14 +206,22 @@ def _verdict(event: e.Event) -> Told:
             return Weight.WARNING, f"goes on with another attempt ({reason})"
         case e.MergeMade(onto=onto, commit=commit):
             return Weight.DETAIL, f"merged in memory onto {onto[:10]} as {commit[:10]}"
+        case e.RiderWaits(partners=partners, paths=paths):
+            return Weight.WARNING, f"waits for {', '.join(partners)}, with which it conflicts in {', '.join(paths)}"
         case e.MergeConflicted(paths=paths):
             return Weight.WARNING, f"conflicts with the integration branch in {', '.join(paths)}"
         case e.ProofFailed(lost=lost):
             return Weight.BAD, f"the merge would lose {', '.join(lost)}"
-        case e.CheckFinished(command=command, outcome=e.CheckOutcome.PASSED, duration_s=length):
-            return Weight.STEP, f"check passed in {length:.1f} s: {command}"
-        case e.CheckFinished(command=command, outcome=outcome):
-            return Weight.WARNING, f"check {outcome}: {command}"
+        case e.CheckFinished() as check:
+            return _check(check)
+        case e.RiderSuspected(command=command):
+            return Weight.WARNING, f"put aside, because here `{command}` began to fail; it is made certain first"
+        case e.TrialMade(onto=onto):
+            return Weight.DETAIL, f"merged in memory onto the earlier {onto[:10]}, to find what it fails together with"
+        case e.SuspectCleared(command=command, reason=reason):
+            return Weight.STEP, f"rides again, nothing is held against it: `{command}`: {reason}"
+        case e.RiderBlamed() as blamed:
+            return Weight.WARNING, f"`{blamed.command}` fails for certain: {blame_words(blamed)}"
         case e.Verified(tree=tree, checks=checks):
             return Weight.STEP, f"verified: {counted(checks, 'check')} passed on tree {tree[:10]}"
         case e.Integrated(commit=None):
@@ -228,6 +236,21 @@ def _verdict(event: e.Event) -> Told:
             return Weight.DETAIL, f"the integration branch took in the target, as {commit[:10]}"
         case _:
             return None
+
+
+_WHY = {
+    "confirm": ", again on the same tree",
+    "target": ", on the target without it",
+    "alone": ", on its work alone",
+    "trial": ", on an earlier combination",
+}
+
+
+def _check(check: e.CheckFinished) -> Told:
+    why = _WHY.get(check.probe, f", together with {', '.join(check.ahead)}" if check.ahead else "")
+    if check.outcome is e.CheckOutcome.PASSED:
+        return Weight.STEP, f"check passed in {check.duration_s:.1f} s{why}: {check.command}"
+    return Weight.WARNING, f"check {check.outcome}{why}: {check.command}"
 
 
 def _end(event: e.Event) -> Told:

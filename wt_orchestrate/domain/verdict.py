@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import rests_until
-from wt_orchestrate.domain.brief import check_message, conflict_message, evidence_message
+from wt_orchestrate.domain.brief import blame_words, check_message, conflict_message, evidence_message
 from wt_orchestrate.domain.budget import time_is_up, used_up_by
+from wt_orchestrate.domain.candidates import Blame
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.handoff import Handoff, HandoffStatus, complete
 from wt_orchestrate.domain.ids import CommitId, integration_branch
@@ -369,10 +370,13 @@ def _by_hand(state: RunState, ws: WorkstreamState) -> tuple[str, ...]:
 
 
 def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
-    check = ws.failed_check
+    check, blame = ws.failed_check, ws.blame or Blame()
     assert check is not None
     reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
-    message = check_message(check, branch=integration_branch(state.id))
+    if blame.on_target or blame.partner:
+        reason += f"; {blame_words(blame)}"
+    partner = state.workstreams.get(blame.partner) if blame.partner is not None else None
+    message = check_message(ws, check, blame, partner, branch=integration_branch(state.id))
     decided = _again(state, ws, Cause.EVIDENCE, message, reason)
     if isinstance(decided, e.RetryDecided):
         return decided

@@ -19,7 +19,6 @@ from wt_orchestrate.domain.schedule import held_by, waits_for
 from wt_orchestrate.domain.state import (
     Account,
     Attempt,
-    Candidate,
     Message,
     Phase,
     RunState,
@@ -31,6 +30,7 @@ from wt_orchestrate.domain.state import (
     progress_at,
     run_cost_usd,
 )
+from wt_orchestrate.domain.train import prefixes
 
 SCHEMA = "wto.status/1"
 HELD = "held"
@@ -78,7 +78,7 @@ def _run(state: RunState) -> dict[str, Any]:
         "budget_usd": state.plan.limits.budget_usd,
         "agents": state.plan.limits.agents,
         "wall": "none",
-        "train": _train(state, state.candidate),
+        "train": _train(state),
     }
 
 
@@ -96,15 +96,25 @@ def _use(use: Use) -> dict[str, Any]:
     return {"what": use.what, "used": round(use.used, 6), "cap": use.cap, "words": use.words()}
 
 
-def _train(state: RunState, candidate: Candidate | None) -> dict[str, Any] | None:
-    if candidate is None:
+def _train(state: RunState) -> dict[str, Any] | None:
+    """What rides, in order; `running` is the check that was begun first. None while nothing does."""
+    cars, made = state.train.cars, state.candidate
+    checks = [command for command in state.commands.values() if command.purpose == "check"]
+    if not cars and made is None and not state.suspects:
         return None
-    running = [command.command for command in state.commands.values() if command.purpose == "check"]
+    first = cars[0] if cars else made
     return {
-        "workstream": candidate.workstream,
-        "commit": candidate.commit,
-        "checks_passed": candidate.passed,
-        "running": running[0] if running else None,
+        "workstream": cars[0].workstream if cars else None,
+        "commit": first.commit if first is not None else None,
+        "checks_passed": sum(each.passed > 0 for each in state.judged.get(first.tree, {}).values()) if first else 0,
+        "running": checks[0].command if checks else None,
+        "cars": [car.workstream for car in cars],
+        "green": prefixes(state).green,
+        "suspects": [{"workstream": each.workstream, "command": each.command} for each in state.suspects],
+        "waiting": {name: list(ahead) for name, ahead in state.train.waiting.items()},
+        "checks": [
+            {"command": each.command, "workstreams": [*each.ahead, each.workstream], "why": each.probe} for each in checks
+        ],
     }
 
 
