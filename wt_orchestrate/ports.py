@@ -459,6 +459,50 @@ class Proof:
     lost: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rider:
+    """What wants to be merged: a workstream's head, and the whole message of its merge commit, trailers included."""
+
+    name: str
+    head: CommitId
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Car:
+    """One merge commit of a chain: `head` merged onto what is below it, and how many changed paths its proof compared."""
+
+    name: str
+    head: CommitId
+    onto: CommitId
+    commit: CommitId
+    tree: TreeId
+    proven_paths: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A rider that is not in a chain; `onto` is the commit it could not be merged onto."""
+
+    name: str
+    head: CommitId
+    onto: CommitId
+    conflicts: tuple[str, ...] = ()
+    """Paths in conflict."""
+    partners: tuple[str, ...] = ()
+    """Riders of the same chain, ahead of it, that it conflicts with; empty when it conflicts with what the chain begins on."""
+    lost: tuple[str, ...] = ()
+    """Paths for which the proof failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Merge commits one upon another, lowest first, and the riders that could not be among them."""
+
+    cars: tuple[Car, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
 class Vault(Protocol):
     """Our own bare repository, out of agents' reach: where commits are read, diffed, merged, checked out and kept."""
 
@@ -503,6 +547,11 @@ class Vault(Protocol):
 
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
         """Compare a merge with both sides: every patch of theirs is in it, nothing that ours had is gone."""
+
+    def chain(self, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
+        """Merge the riders one upon another in memory, in order, each into a commit with two parents (what is below, its
+        head) that is proven; the tip is pinned at the ref `pin`. A rider that conflicts, or whose proof fails, is left out
+        and the others ride on. The same arguments give the same commits, those that `merge` makes of the same two."""
 
     def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
         """A throwaway worktree of the vault with exactly that commit's tree; a slot's earlier tree is replaced.

@@ -14,15 +14,19 @@ from tests.simulation.faults import Faults
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports import (
+    Car,
+    Chain,
     Change,
     Commit,
     Landed,
     LandOutcome,
+    LeftOut,
     Merge,
     Proof,
     Removed,
     RemoveOutcome,
     RepositoryFacts,
+    Rider,
     WorktreeFacts,
 )
 
@@ -311,6 +315,52 @@ class SimVault:
         base = self._objects.base(ours, theirs)
         lost = lost_paths(self._objects, merge, ours, theirs)
         return Proof(merge=merge, ours=ours, theirs=theirs, base=base, checked_paths=1, lost=tuple(lost))
+
+    def chain(self, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
+        cars: list[Car] = []
+        left_out: list[LeftOut] = []
+        with self._site.faults.around("chain"):
+            for rider in riders:
+                found = self._ride(rider, onto=onto, ahead=cars, at=at, pin=pin)
+                if isinstance(found, Car):
+                    cars.append(found)
+                else:
+                    left_out.append(found)
+            self._site.vault[pin] = cars[-1].commit if cars else onto
+        return Chain(cars=tuple(cars), left_out=tuple(left_out))
+
+    def _ride(self, rider: Rider, *, onto: CommitId, ahead: Sequence[Car], at: float, pin: str) -> Car | LeftOut:
+        below = ahead[-1].commit if ahead else onto
+        made = self.merge(ours=below, theirs=rider.head, message=rider.message, at=at, pin=pin)
+        if made.commit is None or made.tree is None:
+            partners = self._partners(rider, onto, ahead)
+            return LeftOut(name=rider.name, head=rider.head, onto=below, conflicts=made.conflicts, partners=partners)
+        proof = self.prove(merge=made.commit, ours=below, theirs=rider.head)
+        if proof.lost:
+            return LeftOut(name=rider.name, head=rider.head, onto=below, lost=proof.lost)
+        return Car(
+            name=rider.name,
+            head=rider.head,
+            onto=below,
+            commit=made.commit,
+            tree=made.tree,
+            proven_paths=proof.checked_paths,
+        )
+
+    def _partners(self, rider: Rider, onto: CommitId, ahead: Sequence[Car]) -> tuple[str, ...]:
+        if self._clash(onto, rider.head):
+            return ()
+        alone = tuple(car.name for car in ahead if self._clash(car.head, rider.head))
+        return alone or tuple(car.name for car in ahead)
+
+    def _clash(self, one: CommitId, other: CommitId) -> bool:
+        """Whether two commits changed a path to different things."""
+        base = self._objects.tree(self._objects.base(one, other))
+        mine, theirs = self._objects.tree(one), self._objects.tree(other)
+        return any(
+            base.get(path) not in (mine.get(path), theirs.get(path)) and mine.get(path) != theirs.get(path)
+            for path in {*base, *mine, *theirs}
+        )
 
     def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
         with self._site.faults.around(f"checkout {slot}"):

@@ -12,14 +12,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from wt_orchestrate.adapters.gitrepo import changes, comparing, fetching, merging, objects, proof, slots
+from wt_orchestrate.adapters.gitrepo import chain, changes, comparing, fetching, merging, objects, proof, slots
 from wt_orchestrate.adapters.gitrepo.apart import init_bare
 from wt_orchestrate.adapters.gitrepo.filling import reading_settings
 from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
-from wt_orchestrate.ports import Change, Commit, Merge, Proof
+from wt_orchestrate.ports import Chain, Change, Commit, Merge, Proof, Rider
 
 _HARMLESS = (
     "badDate", "badDateOverflow", "badEmail", "badFilemode", "badName", "badTimezone", "duplicateEntries", "emptyName",
@@ -166,3 +166,7 @@ class GitVault:
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
         """Compare a merge with both sides."""
         return proof.prove(self._git, merge=merge, ours=ours, theirs=theirs)
+
+    def chain(self, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
+        """Merge many in memory, one upon another, each proven; the tip pinned at the ref `pin`."""
+        return chain.chain(self._git, onto=onto, riders=riders, at=at, pin=pin)
