@@ -35,6 +35,8 @@ class World:
     now: float = 1000.0
     commits: int = 1
     vault_head: CommitId = BASE
+    moved_to: list[CommitId] = field(default_factory=list)
+    """Every commit that the integration branch was moved to."""
     passed: set[CommitId] = field(default_factory=set)
     starts: list[AttemptId] = field(default_factory=list)
 
@@ -149,7 +151,7 @@ class World:
         assert self.state is not None
         match effect:
             case f.VaultBase(base=base):
-                return [e.BaseVaulted(base=base)]
+                return [e.BaseVaulted(base=base, tree=TreeId(base))]
             case f.CreateWorktree(workstream=name, path=path, branch=branch, base=base):
                 return [e.WorktreeCreated(workstream=name, path=path, branch=branch, base=base)]
             case f.StartAttempt(workstream=name, attempt=attempt):
@@ -161,14 +163,17 @@ class World:
                 return [e.AttemptStopping(workstream=name, attempt=attempt, reason=reason)]
             case f.Verify(workstream=name):
                 return [self._verified(name)]
-            case f.Merge():
-                return [self._merged(effect)]
-            case f.RunCheck(workstream=name, process=process, check=check):
-                return [e.CommandStarted(workstream=name, process=process, purpose="check", command=check.run)]
+            case f.Assemble():
+                return self._assembled(effect)
+            case f.MakeTrial(workstream=name, onto=onto):
+                commit = self._commit()
+                return [e.TrialMade(workstream=name, onto=onto, commit=commit, tree=TreeId(commit))]
+            case f.RunCheck():
+                return [self._check_started(effect)]
             case f.Publish(commit=commit, order=order):
                 return [e.IntegrationPublished(commit=commit, order=order)]
             case f.Advance():
-                return [self._advanced(effect)]
+                return self._advanced(effect)
             case _:
                 return []
 
@@ -180,25 +185,45 @@ class World:
             return e.ClaimRejected(workstream=name, head=head, findings=("there is no commit",))
         return e.ClaimAccepted(workstream=name, head=head, files=1, added=1, deleted=0, paths=(f"{name}.txt",))
 
-    def _merged(self, effect: f.Merge) -> e.Event:
-        if self.chance.random() < 0.2:
-            return e.MergeConflicted(workstream=effect.workstream, head=effect.head, onto=effect.onto, paths=("f.txt",))
-        commit = self._commit()
-        return e.MergeMade(
+    def _assembled(self, effect: f.Assemble) -> list[e.Event]:
+        found: list[e.Event] = []
+        below = effect.onto
+        for name, head in effect.riders:
+            if self.chance.random() < 0.2:
+                found.append(e.MergeConflicted(workstream=name, head=head, onto=below, paths=("f.txt",)))
+                continue
+            commit = self._commit()
+            found.append(
+                e.MergeMade(workstream=name, head=head, onto=below, commit=commit, tree=TreeId(commit), proven_paths=1)
+            )
+            below = commit
+        return found
+
+    def _check_started(self, effect: f.RunCheck) -> e.Event:
+        return e.CommandStarted(
             workstream=effect.workstream,
-            head=effect.head,
-            onto=effect.onto,
-            commit=commit,
-            tree=TreeId(commit),
-            proven_paths=1,
+            process=effect.process,
+            purpose="check",
+            command=effect.check.run,
+            commit=effect.commit,
+            tree=effect.tree,
+            slot=effect.slot,
+            probe=effect.probe,
+            ahead=effect.ahead,
         )
 
-    def _advanced(self, effect: f.Advance) -> e.Event:
-        assert effect.workstream is not None
+    def _advanced(self, effect: f.Advance) -> list[e.Event]:
         if self.vault_head not in {effect.onto, effect.commit}:
-            return e.IntegrationMoved(workstream=effect.workstream, found=self.vault_head)
+            return [
+                e.IntegrationMoved(workstream=each.workstream, found=self.vault_head, tree=TreeId(self.vault_head))
+                for each in effect.takes
+            ]
         self.vault_head = effect.commit
-        return e.Integrated(workstream=effect.workstream, head=effect.head, onto=effect.onto, commit=effect.commit)
+        self.moved_to.append(effect.commit)
+        return [
+            e.Integrated(workstream=each.workstream, head=each.head, onto=each.onto, commit=each.commit)
+            for each in effect.takes
+        ]
 
     def _commit(self) -> CommitId:
         self.commits += 1
@@ -215,19 +240,19 @@ class World:
 
     def _command_ends(self, process: ProcessId) -> None:
         assert self.state is not None
-        command, candidate = self.state.commands[process], self.state.candidate
-        if candidate is None:
+        command = self.state.commands[process]
+        if command.commit is None or command.tree is None:
             self.note(e.CommandDropped(process=process))
             return
         outcomes = (e.CheckOutcome.PASSED,) * 6 + (e.CheckOutcome.FAILED, e.CheckOutcome.LOST)
         outcome = self.chance.choice(outcomes)
         if outcome is e.CheckOutcome.PASSED:
-            self.passed.add(candidate.commit)
+            self.passed.add(command.commit)
         self.note(
             e.CheckFinished(
                 workstream=command.workstream,
-                commit=candidate.commit,
-                tree=candidate.tree,
+                commit=command.commit,
+                tree=command.tree,
                 command=command.command,
                 outcome=outcome,
                 exit_code=0,
@@ -235,6 +260,8 @@ class World:
                 log="",
                 tail="",
                 process=process,
+                probe=command.probe,
+                ahead=command.ahead,
             )
         )
 
@@ -250,7 +277,7 @@ def random_plan(chance: random.Random) -> Plan:
         goal="g",
         workstreams=streams,
         checks=(Check(run="check"),) if chance.random() < 0.8 else (),
-        limits=Limits(agents=chance.randint(1, 3)),
+        limits=Limits(agents=chance.randint(1, 3), checks=chance.randint(1, 3)),
         agents={"a": AgentSpec(type=AgentType.COMMAND, run="x")},
         defaults=Defaults(agent="a", retries=chance.randint(0, 2), idle="0s"),
     )

@@ -50,7 +50,7 @@ def _check(world: World) -> None:
     heads = [event.head for event in integrated]
     assert len(heads) == len(set(heads))
     if state.plan.checks:
-        assert all(event.commit in world.passed for event in integrated)
+        assert all(commit in world.passed for commit in world.moved_to)
     for ws in state.workstreams.values():
         assert len(ws.attempts) <= 2 + state.plan.defaults.retries * 2 + 2
         if ws.attempts:

@@ -69,6 +69,21 @@ from wt_orchestrate.domain.requests import (
 )
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.signs import TurnOutcome
+from wt_orchestrate.domain.train_events import (
+    RiderBlamed as RiderBlamed,
+)
+from wt_orchestrate.domain.train_events import (
+    RiderSuspected as RiderSuspected,
+)
+from wt_orchestrate.domain.train_events import (
+    RiderWaits as RiderWaits,
+)
+from wt_orchestrate.domain.train_events import (
+    SuspectCleared as SuspectCleared,
+)
+from wt_orchestrate.domain.train_events import (
+    TrialMade as TrialMade,
+)
 
 
 class Actor(StrEnum):
@@ -569,61 +584,6 @@ class CheckFinished:
     process: ProcessId
     probe: str = ""
     ahead: tuple[WorkstreamId, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiderWaits:
-    """A claim conflicts with work that rides ahead of it: it is merged once that is integrated or out of the way."""
-
-    workstream: WorkstreamId
-    head: CommitId
-    onto: CommitId
-    partners: tuple[WorkstreamId, ...]
-    paths: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiderSuspected:
-    """A check failed where this claim joined the train, and passed (or was not run) without it: it is put aside."""
-
-    workstream: WorkstreamId
-    head: CommitId
-    onto: CommitId
-    commit: CommitId
-    tree: TreeId
-    command: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialMade:
-    """A suspect's work merged onto an earlier integration commit; no commit where they conflict."""
-
-    workstream: WorkstreamId
-    onto: CommitId
-    commit: CommitId | None
-    tree: TreeId | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuspectCleared:
-    """Nothing is held against it any more: the check passed on the very same tree, or the target that failed it has moved."""
-
-    workstream: WorkstreamId
-    command: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiderBlamed:
-    """A failed check is confirmed, and it is known what it comes from."""
-
-    workstream: WorkstreamId
-    head: CommitId
-    tree: TreeId
-    command: str
-    on_target: bool = False
-    alone: bool | None = None
-    partner: WorkstreamId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

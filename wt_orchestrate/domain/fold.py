@@ -15,7 +15,7 @@ from wt_orchestrate.domain.candidates import Landing, Train
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.fold_train import fold_train, left_the_train
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
-from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, WorkstreamId, workstream_branch
+from wt_orchestrate.domain.ids import Branch, ProcessId, WorkstreamId, workstream_branch
 from wt_orchestrate.domain.judging import only_passed
 from wt_orchestrate.domain.plan import Workstream
 from wt_orchestrate.domain.state import (

@@ -9,7 +9,7 @@ from wt_orchestrate.domain.candidates import Blame, Candidate, Car, CheckResult,
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.judging import judged_anew, judgement, results
 from wt_orchestrate.domain.plan import Check
-from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, aboard
 from wt_orchestrate.domain.suspects import suspected
 
 _RIDING = frozenset({Stage.VERIFYING, Stage.VERIFIED})
@@ -71,7 +71,7 @@ def _coupled(state: RunState, made: e.MergeMade) -> RunState:
     below = train.tip or state.integration
     if made.onto != below or not _is_awaited(state, made.workstream, made.head):
         return state
-    if any(each.workstream == made.workstream for each in (*train.cars, *state.suspects)):
+    if aboard(state, made.workstream):
         return state
     car = Car(workstream=made.workstream, head=made.head, onto=made.onto, commit=made.commit, tree=made.tree)
     return replace(state, train=replace(train, cars=(*train.cars, car)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.candidates import CheckResult
 from wt_orchestrate.domain.fold_attempt import counted, fold_attempt
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.handoff import parse_handoff
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan import Budget
 from wt_orchestrate.domain.recovery import BY_COMMITS, Cause
-from wt_orchestrate.domain.candidates import CheckResult
 from wt_orchestrate.domain.state import CommitSeen, Retry, Stage, WorkstreamState
 
 _HISTORY = 200

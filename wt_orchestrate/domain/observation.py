@@ -167,7 +167,7 @@ def _command_ended(state: RunState, command: Command, end: ProcessEnd) -> e.Even
 
 def check_outcome(check: Check, end: ProcessEnd) -> e.CheckOutcome:
     """What a check's end says. 126 and 127 are the shell's own words for a command it cannot run."""
-    if end.kind is EndKind.LOST:
+    if end.kind is EndKind.LOST or end.cause == "stopped":
         return e.CheckOutcome.LOST
     if end.cause == "deadline":
         return e.CheckOutcome.TIMED_OUT

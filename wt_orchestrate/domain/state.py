@@ -353,7 +353,7 @@ class RunState:
     checks_begun: int = 0
     slots: Mapping[int, CommitId] = field(default_factory=dict)
     """The commit that each place for checks is set up with."""
-    train: Train = Train()
+    train: Train = field(default_factory=Train)
     suspects: tuple[Suspect, ...] = ()
     rides: tuple[int, int] = (0, 0)
     """How many claims were integrated by the train, and how many it rejected."""
@@ -436,7 +436,8 @@ def advancing(state: RunState) -> frozenset[WorkstreamId]:
 
 def aboard(state: RunState, workstream: WorkstreamId) -> bool:
     """Whether its claim is in the train, or aside under suspicion."""
-    return any(each.workstream == workstream for each in (*state.train.cars, *state.suspects))
+    names = (*(car.workstream for car in state.train.cars), *(suspect.workstream for suspect in state.suspects))
+    return workstream in names
 
 
 def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:

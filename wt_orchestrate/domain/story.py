@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import signs as s
+from wt_orchestrate.domain.brief import blame_words
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.text import clean, counted
 

@@ -191,9 +191,7 @@ def _advance(state: RunState) -> Iterator[Effect]:
     length = len(advancing(state)) or prefixes(state).green
     if not length or any(state.workstreams[car.workstream].stage is not Stage.VERIFIED for car in cars[:length]):
         return
-    takes = (
-        Taken(workstream=car.workstream, head=car.head, onto=car.onto, commit=car.commit) for car in cars[:length]
-    )
+    takes = (Taken(workstream=car.workstream, head=car.head, onto=car.onto, commit=car.commit) for car in cars[:length])
     yield Advance(commit=cars[length - 1].commit, onto=cars[0].onto, takes=tuple(takes))
 
 

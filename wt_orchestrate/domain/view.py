@@ -113,7 +113,8 @@ def _train(state: RunState) -> dict[str, Any] | None:
         "suspects": [{"workstream": each.workstream, "command": each.command} for each in state.suspects],
         "waiting": {name: list(ahead) for name, ahead in state.train.waiting.items()},
         "checks": [
-            {"command": each.command, "workstreams": [*each.ahead, each.workstream], "why": each.probe} for each in checks
+            {"command": each.command, "workstreams": [*each.ahead, each.workstream], "why": each.probe}
+            for each in checks
         ],
     }
 

@@ -7,22 +7,23 @@ the outside world refuses raises `WtError` and has left nothing half done that i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.expansion import SECTION, agents_misfits
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, branch_ref, integration_branch, receipt_of
-from wt_orchestrate.domain.plan import AgentType, Check, seconds
+from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, last_attempt
 from wt_orchestrate.domain.verdict import Evidence, findings
 from wt_orchestrate.engine.landing import land, prepare_landing
+from wt_orchestrate.engine.launching import shell
 from wt_orchestrate.engine.tidying import clean_worktree, restore_worktree
-from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref, pin_ref
-from wt_orchestrate.errors import AgentUnavailable, InvariantBroken, WtError
-from wt_orchestrate.ports import AgentStart, FurtherRead, Launch, Merge
+from wt_orchestrate.engine.train import advance, assemble, make_trial, publish, run_check
+from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref
+from wt_orchestrate.errors import AgentUnavailable, InvariantBroken
+from wt_orchestrate.ports import AgentStart, FurtherRead
 
 
 def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event]:
@@ -48,14 +49,16 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
             return _send_message(effect, state, world)
         case f.Verify():
             return _verify(effect, state, world)
-        case f.Merge():
-            return _merge(effect, state, world)
+        case f.Assemble():
+            return assemble(effect, state, world)
+        case f.MakeTrial():
+            return make_trial(effect, state, world)
         case f.RunCheck():
-            return _run_check(effect, state, world)
+            return run_check(effect, state, world)
         case f.Advance():
-            return _advance(effect, state, world)
+            return advance(effect, state, world)
         case f.Publish():
-            return _publish(effect, state, world)
+            return publish(effect, state, world)
         case f.PrepareLanding():
             return prepare_landing(effect, state, world)
         case f.Land():
@@ -80,7 +83,7 @@ def _vault_base(effect: f.VaultBase, state: RunState, world: World) -> Sequence[
     world.repository.publish(
         vault=world.vault.path(), branch=branch, new=effect.base, expected=world.repository.resolve(branch)
     )
-    return (e.BaseVaulted(base=effect.base),)
+    return (e.BaseVaulted(base=effect.base, tree=world.vault.tree(effect.base)),)
 
 
 def _create_worktree(effect: f.CreateWorktree, world: World) -> Sequence[e.Event]:
@@ -100,49 +103,11 @@ def _create_worktree(effect: f.CreateWorktree, world: World) -> Sequence[e.Event
 
 def _run_setup(effect: f.RunSetup, state: RunState, world: World) -> Sequence[e.Event]:
     env = {**world.command_env, "WTO_RUN": state.id, "WTO_WORKSTREAM": effect.workstream}
-    launch = _shell(effect.process, effect.command, cwd=effect.worktree, env=env, timeout_s=3600.0)
+    launch = shell(effect.process, effect.command, cwd=effect.worktree, env=env, timeout_s=3600.0)
     world.executor.start(launch)
     return (
         e.CommandStarted(workstream=effect.workstream, process=effect.process, purpose="setup", command=effect.command),
     )
-
-
-def _shell(process: ProcessId, script: str, *, cwd: str, env: dict[str, str], timeout_s: float) -> Launch:
-    return Launch(
-        id=process,
-        argv=("/bin/sh", "-c", f"exec 2>&1\n{script}"),
-        cwd=cwd,
-        env=env,
-        deadline_s=timeout_s,
-        grace_s=2.0,
-    )
-
-
-def _run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.Event]:
-    slot = f"{state.id}-{effect.workstream or 'landing'}"
-    path = world.vault.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh)
-    if effect.fresh:
-        world.repository.copy_included(path=path)
-    env = {**world.command_env, "WTO_RUN": state.id, "WTO_CHECK": effect.check.run}
-    script = _with_setup(state, effect.check) if effect.fresh else effect.check.run
-    timeout_s = seconds(effect.check.timeout) or 600.0
-    world.executor.start(_shell(effect.process, script, cwd=path, env=env, timeout_s=timeout_s))
-    return (
-        e.CommandStarted(
-            workstream=effect.workstream,
-            process=effect.process,
-            purpose="check",
-            command=effect.check.run,
-            commit=effect.commit,
-        ),
-    )
-
-
-def _with_setup(state: RunState, check: Check) -> str:
-    """The first check in a fresh tree, behind the setup commands; a failing one judges nothing (126)."""
-    setup = (*state.settings.setup, *state.plan.setup)
-    lines = [f"(\n{command}\n) || {{ echo 'the setup command failed'; exit 126; }}" for command in setup]
-    return "\n".join((*lines, check.run))
 
 
 # ---------------------------------------------------------------- attempts
@@ -236,7 +201,7 @@ def _send_message(effect: f.SendMessage, state: RunState, world: World) -> Seque
     return (e.MessageSent(workstream=effect.workstream, attempt=effect.attempt, message=effect.message),)
 
 
-# ---------------------------------------------------------------- verdict and train
+# ---------------------------------------------------------------- verdict
 
 
 def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event]:
@@ -278,6 +243,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             protected=tuple(path for path in paths if scope_matches(state.settings.protected, path)),
             further=further.workstreams,
             round=effect.round,
+            tree=world.vault.tree(head),
         ),
     )
 
@@ -304,79 +270,3 @@ def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ..
 
 def _same(world: World, path: str, one: CommitId, other: CommitId) -> bool:
     return world.vault.blob(one, path) == world.vault.blob(other, path)
-
-
-def _merge(effect: f.Merge, state: RunState, world: World) -> Sequence[e.Event]:
-    ws = state.workstreams[effect.workstream]
-    merge = world.vault.merge(
-        ours=effect.onto,
-        theirs=effect.head,
-        message=merge_message(state, ws),
-        at=effect.at,
-        pin=pin_ref(state.id, ws.id),
-    )
-    if merge.commit is None or merge.tree is None:
-        return (e.MergeConflicted(workstream=ws.id, head=effect.head, onto=effect.onto, paths=merge.conflicts),)
-    return _proven(merge, effect, world)
-
-
-def _proven(merge: Merge, effect: f.Merge, world: World) -> Sequence[e.Event]:
-    assert merge.commit is not None and merge.tree is not None
-    proof = world.vault.prove(merge=merge.commit, ours=effect.onto, theirs=effect.head)
-    if proof.lost:
-        failed = e.ProofFailed(workstream=effect.workstream, commit=merge.commit, lost=proof.lost, head=effect.head)
-        return (failed,)
-    return (
-        e.MergeMade(
-            workstream=effect.workstream,
-            head=effect.head,
-            onto=effect.onto,
-            commit=merge.commit,
-            tree=merge.tree,
-            proven_paths=proof.checked_paths,
-        ),
-    )
-
-
-def merge_message(state: RunState, ws: WorkstreamState) -> str:
-    """The integration commit's message; its trailers are ours and say exactly what was taken in."""
-    title = " ".join((ws.spec.title or f"workstream {ws.id}").split())[:100]
-    attempt = last_attempt(ws)
-    trailers = {
-        "Wto-Run": state.id,
-        "Wto-Workstream": ws.id,
-        "Wto-Attempt": attempt.id if attempt is not None else "none",
-        "Wto-Head": ws.accepted or "none",
-    }
-    return f"Integrate {ws.id}: {title}\n\n" + "".join(f"{key}: {value}\n" for key, value in trailers.items())
-
-
-def _advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Event]:
-    ref = integration_ref(state.id)
-    if world.vault.resolve(ref) is None:  # the log says where it was; the vault's copy of it was lost
-        world.vault.advance(ref, new=effect.onto, old=None)
-    if not world.vault.advance(ref, new=effect.commit, old=effect.onto):
-        found = world.vault.resolve(ref)
-        taken_in = _taken_in(effect, state, world, found)
-        if taken_in is None:
-            return (e.IntegrationMoved(workstream=effect.workstream, found=found),)
-        effect = replace(effect, commit=taken_in)
-    if effect.workstream is None:
-        return (e.IntegrationAdvanced(commit=effect.commit),)
-    return (e.Integrated(workstream=effect.workstream, head=effect.head, onto=effect.onto, commit=effect.commit),)
-
-
-def _publish(effect: f.Publish, state: RunState, world: World) -> Sequence[e.Event]:
-    branch = integration_branch(state.id)
-    shown = world.repository.resolve(branch)
-    if not world.repository.publish(vault=world.vault.path(), branch=branch, new=effect.commit, expected=shown):
-        raise WtError(f"the branch {branch} was moved by somebody else", hint=f"leave {branch} alone, then wto resume")
-    return (e.IntegrationPublished(commit=effect.commit, order=effect.order),)
-
-
-def _taken_in(effect: f.Advance, state: RunState, world: World, found: CommitId | None) -> CommitId | None:
-    """The commit that already carries this very head of the workstream on the integration branch, if one does."""
-    if found is None or effect.workstream is None or effect.head is None:
-        return None
-    heads = world.vault.trailers(base=state.base, head=found, key="Wto-Head")
-    return heads.get(effect.head)

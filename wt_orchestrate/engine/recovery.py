@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId
+from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, TreeId, WorkstreamId
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import RunState, agent_name
 from wt_orchestrate.engine.world import World
@@ -60,4 +60,8 @@ def _command(name: str, pinned: Mapping[str, str]) -> e.Event:
         purpose=pinned.get("purpose", "check"),
         command=pinned.get("command", ""),
         commit=CommitId(pinned["commit"]) if pinned.get("commit") else None,
+        tree=TreeId(pinned["tree"]) if pinned.get("tree") else None,
+        slot=int(pinned.get("slot") or 0),
+        probe=pinned.get("probe", ""),
+        ahead=tuple(WorkstreamId(name) for name in pinned.get("ahead", "").split()),
     )
