@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.simulation.git import lost_paths
+from tests.simulation.processes import broken
 from tests.simulation.world import SimWorld
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold
@@ -170,6 +171,32 @@ def d2_clean(watch: Watch, record: e.Record, before: RunState | None) -> Iterato
         yield f"{event.workstream} was cleaned away, and {head[:8]} is not integrated"
 
 
+def l9_blame(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
+    """Whoever is blamed for a failed check brought it: it fails with the work and not without; a partner is one."""
+    event, objects = record.event, watch.world.objects
+    if not isinstance(event, e.RiderBlamed) or before is None:
+        return
+    suspect = next(each for each in before.suspects if each.workstream == event.workstream)
+    if not broken(objects.tree(suspect.commit)):
+        yield f"{event.workstream} is blamed for a tree that is good"
+    if event.on_target != broken(objects.tree(suspect.onto)) and suspect.onto_tree is not None:
+        yield f"{event.workstream} is blamed, and the target is red by itself: {not event.on_target}"
+    if event.partner is not None:
+        commits = (event.head, before.workstreams[event.partner].integrated_as or event.head)
+        halves = [each for each in commits if "HALF OF A PAIR" in objects.tree(each).values()]
+        if broken(objects.tree(event.head)) or len(halves) != 2:
+            yield f"{event.workstream} and {event.partner} are called a pair"
+
+
+def l9_once(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
+    """A tree that a check passed on is not checked by it again."""
+    event = record.event
+    if isinstance(event, e.CommandStarted) and event.tree is not None and before is not None:
+        known = before.judged.get(event.tree, {}).get(event.command)
+        if known is not None and known.passed:
+            yield f"`{event.command}` is run again on a tree that it passed on"
+
+
 EVENTS: Mapping[str, Callable[[Watch, e.Record, RunState | None], Iterator[str]]] = {
     "A1": a1_intended,
     "L1": l1_once,
@@ -180,6 +207,8 @@ EVENTS: Mapping[str, Callable[[Watch, e.Record, RunState | None], Iterator[str]]
     "P6": p6_awake,
     "D1 (seen)": d1_seen,
     "D2": d2_clean,
+    "L9 (blame)": l9_blame,
+    "L9 (once)": l9_once,
 }
 
 

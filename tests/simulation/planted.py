@@ -14,9 +14,19 @@ from unittest.mock import patch
 from tests.simulation import git
 from tests.simulation.git import SimRepository, SimVault
 from tests.simulation.processes import SimExecutor
-from wt_orchestrate.domain import accounts, fold_messages, landing, observation, verdict
+from wt_orchestrate.domain import (
+    accounts,
+    fold_messages,
+    fold_train,
+    landing,
+    observation,
+    suspects,
+    train,
+    verdict,
+)
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId
+from wt_orchestrate.domain.judging import Word
 from wt_orchestrate.domain.recovery import Rung
 from wt_orchestrate.engine import perform, supervisor, tidying
 from wt_orchestrate.ports import Landed, LandOutcome, Merge, ProcessReport
@@ -32,7 +42,7 @@ def land_again_after_a_crash() -> Iterator[None]:
     def advance(self: SimVault, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
         return self.resolve(ref) == old and real(self, ref, new=new, old=old)
 
-    with patch.object(SimVault, "advance", advance), patch.object(perform, "_taken_in", lambda *args: None):
+    with patch.object(SimVault, "advance", advance), patch.object(SimVault, "trailers", lambda self, **given: {}):
         yield
 
 
@@ -155,12 +165,51 @@ def retry_without_end() -> Iterator[None]:
 
 
 @contextmanager
+def unchecked_landing() -> Iterator[None]:
+    """Every tree is called green."""
+    with patch.object(train, "word", lambda *args: Word()), patch.object(landing, "word", lambda *args: Word()):
+        yield
+
+
+def _no_target(state: Any, suspect: Any) -> Any:
+    """Whoever rides first is to blame, also when the target is red by itself."""
+    return suspects._blamed(suspect, alone=True)
+
+
+@contextmanager
+def land_a_longer_prefix() -> Iterator[None]:
+    """One car more than what is green comes along."""
+    real = train.prefixes
+
+    def prefixes(state: Any) -> Any:
+        found = real(state)
+        return replace(found, green=min(found.green + 1, len(state.train.cars))) if found.green else found
+
+    with patch.object(train, "prefixes", prefixes):
+        yield
+
+
+@contextmanager
+def couple_onto_nothing() -> Iterator[None]:
+    """Cars are taken aboard whatever they were merged onto."""
+    real = fold_train._coupled
+
+    def coupled(state: Any, made: Any) -> Any:
+        return real(state, replace(made, onto=state.train.tip or state.integration))
+
+    with patch.object(fold_train, "_coupled", coupled):
+        yield
+
+
+@contextmanager
 def remember_late_outcomes() -> Iterator[None]:
     """A check that ends late speaks for whatever is being checked by then."""
     real = observation._command_ended
 
     def ended(state: Any, command: Any, end: Any) -> e.Event:
-        return real(state, replace(command, commit=None), end)
+        for car in state.train.cars if command.purpose == "check" else ():
+            command = replace(command, commit=car.commit, tree=car.tree)
+        return real(state, command, end)
 
     with patch.object(observation, "_command_ended", ended):
         yield
@@ -169,7 +218,11 @@ def remember_late_outcomes() -> Iterator[None]:
 PLANTED: Mapping[str, Plant] = {
     "land again after a crash": land_again_after_a_crash,
     "no compare-and-swap": no_compare_and_swap,
-    "unchecked landing": lambda: patch.object(landing, "required_checks", _nothing),
+    "unchecked landing": unchecked_landing,
+    "blame at once": lambda: patch.object(suspects, "confirmed", lambda found: bool(found.failed)),
+    "blame without asking the target": lambda: patch.object(suspects, "_target_is_red", _no_target),
+    "land a longer prefix": land_a_longer_prefix,
+    "couple onto nothing": couple_onto_nothing,
     "spawn before record": spawn_before_record,
     "clean-up before archive": clean_up_before_archive,
     "idle by wall clock": lambda: patch.object(supervisor.Supervisor, "_notice_skips", lambda self: None),

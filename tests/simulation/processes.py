@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wt_orchestrate.domain import signs as s
-from wt_orchestrate.domain.ids import ProcessId
+from wt_orchestrate.domain.ids import CommitId, ProcessId
 from wt_orchestrate.domain.plan import AgentSpec, AgentType
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.ports import (
@@ -239,14 +239,29 @@ def _heard(world: SimWorld, process: Process) -> bool:
 def _judge(world: SimWorld, process: Process, chance: random.Random) -> None:
     """A check or a setup command ends."""
     commit = world.site.slots.get(process.launch.cwd)
-    broken = commit is not None and "BROKEN" in world.objects.tree(commit).values()
-    if commit is not None and not broken:
+    bad = commit is not None and (broken(world.objects.tree(commit)) or _flakes(world, commit, chance))
+    if commit is not None and not bad:
         world.passed.add((world.objects.tree_id(commit), process.launch.argv[-1].splitlines()[-1]))
-    world.end(process, code=1 if broken else 0, cause="exit")
+    world.end(process, code=1 if bad else 0, cause="exit")
+
+
+def broken(tree: Mapping[str, str]) -> bool:
+    """Whether checks fail on a tree: something in it is broken, or two halves of a pair that only fail together."""
+    contents = list(tree.values())
+    return "BROKEN" in contents or contents.count("HALF OF A PAIR") > 1
+
+
+def _flakes(world: SimWorld, commit: CommitId, chance: random.Random) -> bool:
+    """A check fails on a good tree, once on each at most."""
+    tree = world.objects.tree_id(commit)
+    if world.mischief <= 0 or tree in world.flaked or chance.random() > 0.1:
+        return False
+    world.flaked.add(tree)
+    return True
 
 
 def _act(world: SimWorld, process: Process, chance: random.Random) -> None:
-    if world.mischief > 0 and chance.random() < 0.35:
+    if world.mischief > 0 and chance.random() < (0.6 if world.crowded else 0.35):
         world.mischief -= 1
         _misbehave(world, process, chance)
     else:
@@ -277,7 +292,10 @@ _FAILURES = (
 
 def _misbehave(world: SimWorld, process: Process, chance: random.Random) -> None:
     speaks = world.speaks(process.workstream)
-    bad = [_crash, _hang, _lie, _dirty, _break, _rewrite, _lose_branch, _clash, _clash, _clash, _flood]
+    if world.crowded and chance.random() < 0.8:
+        chance.choice((_pair, _pair, _break, _clash))(world, process, chance)
+        return
+    bad = [_crash, _hang, _lie, _dirty, _break, _rewrite, _lose_branch, _clash, _clash, _clash, _pair, _pair, _flood]
     if speaks:
         bad += [_ask, _leave, _fail, _limit, _blocked, _loop, _spend]
     chance.choice(bad)(world, process, chance)
@@ -309,6 +327,11 @@ def _break(world: SimWorld, process: Process, chance: random.Random) -> None:
 
 def _clash(world: SimWorld, process: Process, chance: random.Random) -> None:
     world.commit(process, {"shared.txt": f"by {process.id}"})
+
+
+def _pair(world: SimWorld, process: Process, chance: random.Random) -> None:
+    """Good by itself, and bad together with another of its kind."""
+    world.commit(process, {f"{process.workstream}.half": "HALF OF A PAIR"})
 
 
 def _rewrite(world: SimWorld, process: Process, chance: random.Random) -> None:

@@ -41,6 +41,19 @@ class Outcome:
     history: list[str] = field(default_factory=list)
 
 
+def crowded_plan(chance: random.Random) -> Plan:
+    """Up to eight workstreams at once, whose work meets in the train."""
+    names = [f"w{number}" for number in range(chance.randint(4, 8))]
+    return Plan(
+        goal="g",
+        workstreams={name: Workstream(brief="x", agent="command") for name in names},
+        checks=(Check(run="check 0"),),
+        limits=Limits(agents=8, checks=chance.randint(1, 4)),
+        agents={"client": AgentSpec(), "command": AgentSpec(type=AgentType.COMMAND, run="x")},
+        defaults=Defaults(agent="client", retries=2, idle="40s"),
+    )
+
+
 def random_plan(chance: random.Random) -> Plan:
     """Up to five workstreams with needs among them, of both types of agents and kinds."""
     names = [f"w{number}" for number in range(chance.randint(1, 5))]
@@ -58,7 +71,9 @@ def random_plan(chance: random.Random) -> Plan:
         goal="g",
         workstreams=streams,
         checks=tuple(Check(run=f"check {n}") for n in range(chance.randint(1, 2))),
-        limits=Limits(agents=chance.randint(1, 3), budget_usd=8.0 if chance.random() < 0.1 else None),
+        limits=Limits(
+            agents=chance.randint(1, 3), checks=chance.randint(1, 3), budget_usd=8.0 if chance.random() < 0.1 else None
+        ),
         agents={"client": AgentSpec(), "command": AgentSpec(type=AgentType.COMMAND, run="x")},
         defaults=Defaults(agent="client", retries=chance.randint(0, 2), idle="40s"),
     )
@@ -83,11 +98,13 @@ class Walk:
     def __init__(self, seed: int, *, wild: bool = True, plan: Plan | None = None) -> None:
         self.outcome = Outcome(seed)
         self.chance = random.Random(seed)
-        chosen = plan or random_plan(self.chance)
+        crowded = plan is None and self.chance.random() < 0.3
+        chosen = plan or (crowded_plan(self.chance) if crowded else random_plan(self.chance))
         mischief = self.chance.randint(0, 12) if wild else 0
         self.world = SimWorld(chosen, quick_settings(self.chance), chance=self.chance, mischief=mischief)
         self.watch = Watch(self.world)
         self.world.again = wild
+        self.world.crowded = crowded
         self.crashing = wild and self.chance.random() < 0.8
         self.number = 0
         # every walk has its own tempo: some are full of requests, some of crashes, some of outside moves

@@ -56,6 +56,9 @@ class SimWorld:
         self.supervisor: Supervisor | None = None
         self.plan, self.settings = plan, settings
         self.passed: set[tuple[TreeId, str]] = set()
+        self.flaked: set[TreeId] = set()
+        self.crowded = False
+        """Agents mostly make what fails or conflicts only together with others' work."""
         self.spawned: list[ProcessId] = []
         self.heard: Counter[str] = Counter()
         self.told: dict[str, WorkstreamId] = {}
@@ -210,6 +213,7 @@ class SimWorld:
             return
         self.number += 1
         files.pop("left.txt", None)
+        files.pop(f"{process.workstream}.half", None)
         parents: tuple[CommitId, ...] = ()
         if "conflicts with the integration branch" in self.prompts.get(process.workstream, ""):
             parents = self._resolve(process, files)
