@@ -88,6 +88,15 @@ def l8_nothing_lost(watch: Watch, record: e.Record, before: RunState | None) -> 
             yield f"integrating {event.workstream} lost {path}"
 
 
+def l3_built_upon(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
+    """What is integrated was built upon exactly what was integrated before it."""
+    event = record.event
+    if isinstance(event, e.Integrated) and event.commit is not None and before is not None:
+        below = watch.world.objects.commits[event.commit].parents[0]
+        if below != before.integration and event.commit not in watch.world.objects.history(before.integration or below):
+            yield f"{event.workstream} was integrated upon {below[:8]}, which is not what was integrated"
+
+
 def p5_evidence(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
     """No claim is believed without commits in a clean worktree."""
     event = record.event
@@ -201,6 +210,7 @@ EVENTS: Mapping[str, Callable[[Watch, e.Record, RunState | None], Iterator[str]]
     "A1": a1_intended,
     "L1": l1_once,
     "L8": l8_nothing_lost,
+    "L3": l3_built_upon,
     "P5": p5_evidence,
     "P4": p4_bounded,
     "P4 (limits)": p4_no_wall,

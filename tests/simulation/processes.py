@@ -239,7 +239,7 @@ def _heard(world: SimWorld, process: Process) -> bool:
 def _judge(world: SimWorld, process: Process, chance: random.Random) -> None:
     """A check or a setup command ends."""
     commit = world.site.slots.get(process.launch.cwd)
-    bad = commit is not None and (broken(world.objects.tree(commit)) or _flakes(world, commit, chance))
+    bad = commit is not None and (broken(world.objects.tree(commit)) or _flakes(world, commit))
     if commit is not None and not bad:
         world.passed.add((world.objects.tree_id(commit), process.launch.argv[-1].splitlines()[-1]))
     world.end(process, code=1 if bad else 0, cause="exit")
@@ -251,10 +251,10 @@ def broken(tree: Mapping[str, str]) -> bool:
     return "BROKEN" in contents or contents.count("HALF OF A PAIR") > 1
 
 
-def _flakes(world: SimWorld, commit: CommitId, chance: random.Random) -> bool:
+def _flakes(world: SimWorld, commit: CommitId) -> bool:
     """A check fails on a good tree, once on each at most."""
     tree = world.objects.tree_id(commit)
-    if world.mischief <= 0 or tree in world.flaked or chance.random() > 0.1:
+    if world.mischief <= 0 or tree in world.flaked or world.aside.random() > 0.1:
         return False
     world.flaked.add(tree)
     return True
@@ -292,10 +292,10 @@ _FAILURES = (
 
 def _misbehave(world: SimWorld, process: Process, chance: random.Random) -> None:
     speaks = world.speaks(process.workstream)
-    if world.crowded and chance.random() < 0.8:
-        chance.choice((_pair, _pair, _break, _clash))(world, process, chance)
+    if world.aside.random() < (0.8 if world.crowded else 0.1):
+        world.aside.choice((_pair, _pair, _break, _clash))(world, process, chance)
         return
-    bad = [_crash, _hang, _lie, _dirty, _break, _rewrite, _lose_branch, _clash, _clash, _clash, _pair, _pair, _flood]
+    bad = [_crash, _hang, _lie, _dirty, _break, _rewrite, _lose_branch, _clash, _clash, _clash, _flood]
     if speaks:
         bad += [_ask, _leave, _fail, _limit, _blocked, _loop, _spend]
     chance.choice(bad)(world, process, chance)

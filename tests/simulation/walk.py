@@ -54,7 +54,7 @@ def crowded_plan(chance: random.Random) -> Plan:
     )
 
 
-def random_plan(chance: random.Random) -> Plan:
+def random_plan(chance: random.Random, *, checks: int = 1) -> Plan:
     """Up to five workstreams with needs among them, of both types of agents and kinds."""
     names = [f"w{number}" for number in range(chance.randint(1, 5))]
     streams = {
@@ -72,7 +72,7 @@ def random_plan(chance: random.Random) -> Plan:
         workstreams=streams,
         checks=tuple(Check(run=f"check {n}") for n in range(chance.randint(1, 2))),
         limits=Limits(
-            agents=chance.randint(1, 3), checks=chance.randint(1, 3), budget_usd=8.0 if chance.random() < 0.1 else None
+            agents=chance.randint(1, 3), checks=checks, budget_usd=8.0 if chance.random() < 0.1 else None
         ),
         agents={"client": AgentSpec(), "command": AgentSpec(type=AgentType.COMMAND, run="x")},
         defaults=Defaults(agent="client", retries=chance.randint(0, 2), idle="40s"),
@@ -98,13 +98,17 @@ class Walk:
     def __init__(self, seed: int, *, wild: bool = True, plan: Plan | None = None) -> None:
         self.outcome = Outcome(seed)
         self.chance = random.Random(seed)
-        crowded = plan is None and self.chance.random() < 0.3
-        chosen = plan or (crowded_plan(self.chance) if crowded else random_plan(self.chance))
+        aside = random.Random(
+            f"train {seed}"
+        )  # what came later draws from here, so that older seeds keep their histories
+        crowded = plan is None and aside.random() < 0.2
+        chosen = plan or (crowded_plan(aside) if crowded else random_plan(self.chance, checks=aside.randint(1, 3)))
         mischief = self.chance.randint(0, 12) if wild else 0
-        self.world = SimWorld(chosen, quick_settings(self.chance), chance=self.chance, mischief=mischief)
+        self.world = SimWorld(chosen, quick_settings(self.chance), chance=self.chance, mischief=mischief, aside=aside)
         self.watch = Watch(self.world)
         self.world.again = wild
-        self.world.crowded = crowded
+        if crowded:
+            self.world.crowd(red=aside.random() < 0.3)
         self.crashing = wild and self.chance.random() < 0.8
         self.number = 0
         # every walk has its own tempo: some are full of requests, some of crashes, some of outside moves

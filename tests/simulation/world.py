@@ -41,7 +41,10 @@ _TOLD = re.compile(r"TELL-\d+")
 class SimWorld:
     """One machine with one repository and one run."""
 
-    def __init__(self, plan: Plan, settings: Settings, *, chance: random.Random, mischief: int) -> None:
+    def __init__(
+        self, plan: Plan, settings: Settings, *, chance: random.Random, mischief: int, aside: random.Random
+    ) -> None:
+        self.aside = aside
         self.chance = chance
         self.mischief = mischief
         self.faults = Faults()
@@ -71,6 +74,13 @@ class SimWorld:
         self.slept_at = -1.0
         self.base = self.objects.add({"README": "hello", "shared.txt": "shared"}, (), "first")
         self.site.refs["main"] = self.base
+
+    def crowd(self, *, red: bool) -> None:
+        """Let agents make what meets in the train; with `red` the checks fail on the target until somebody mends it."""
+        self.crowded = True
+        if red:
+            tree = {**self.objects.tree(self.base), "target.txt": "BROKEN"}
+            self.base = self.site.refs["main"] = self.objects.add(tree, (), "first")
 
     # ------------------------------------------------------------ the supervisor
 
@@ -214,6 +224,9 @@ class SimWorld:
         self.number += 1
         files.pop("left.txt", None)
         files.pop(f"{process.workstream}.half", None)
+        told = "it fails on the target too" in self.prompts.get(process.workstream, "").lower()
+        if files.get("target.txt") == "BROKEN" and (told or process.workstream == "w0" or self.number > 20):
+            files["target.txt"] = "mended"
         parents: tuple[CommitId, ...] = ()
         if "conflicts with the integration branch" in self.prompts.get(process.workstream, ""):
             parents = self._resolve(process, files)

@@ -79,7 +79,7 @@ def _coupled(state: RunState, made: e.MergeMade) -> RunState:
 
 def left_the_train(state: RunState, name: WorkstreamId) -> RunState:
     """Without the claim of a workstream that is not being verified any more, and without what was built upon it."""
-    if state.workstreams[name].stage in _RIDING:
+    if state.workstreams[name].stage in _RIDING or not (aboard(state, name) or name in state.train.waiting):
         return state
     suspects = tuple(each for each in state.suspects if each.workstream != name)
     at = next((number for number, car in enumerate(state.train.cars) if car.workstream == name), None)
