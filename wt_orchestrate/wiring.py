@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.diagnosis import Diagnosis, MachineFacts
     from wt_orchestrate.domain.events import Record
     from wt_orchestrate.domain.ids import Branch, CommitId, RunId
-    from wt_orchestrate.domain.plan import AgentSpec, Workstream
+    from wt_orchestrate.domain.plan import AgentSpec, Plan, Workstream
+    from wt_orchestrate.domain.queueing import Queued
     from wt_orchestrate.domain.settings import Settings, UserSettings
     from wt_orchestrate.domain.state import RunState
     from wt_orchestrate.engine.lines import AttemptLines
@@ -154,6 +155,18 @@ def load_plan(path: str, settings: Settings) -> LoadedPlan:
     return load(path, settings)
 
 
+def checked_plan(plan: Plan, settings: Settings) -> LoadedPlan:
+    """A plan that was not read from a file. Raises PlanInvalid."""
+    from wt_orchestrate.adapters.planfile import LoadedPlan
+    from wt_orchestrate.domain.graph import problems
+    from wt_orchestrate.errors import PlanInvalid
+
+    found = [f"{problem.message} ({problem.hint})" for problem in problems(plan, settings) if not problem.warning]
+    if found:
+        raise PlanInvalid(found)
+    return LoadedPlan(plan=plan, warnings=())
+
+
 def load_further(path: str, state: RunState) -> Mapping[str, Workstream]:
     """Workstreams from a file that fit a run. Raises PlanInvalid with every problem."""
     from wt_orchestrate.adapters.planfile import load_further as load
@@ -262,6 +275,41 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
     ).run
 
 
+def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tuple[Queued, ...]:
+    """What the commits of branches say they are for, read in the vault. Raises NotFound for a branch that is not there,
+    Refused for one that the target holds already."""
+    from difflib import get_close_matches
+
+    from wt_orchestrate.domain.ids import Branch, branch_ref
+    from wt_orchestrate.domain.queueing import Queued
+    from wt_orchestrate.errors import NotFound
+
+    repo, kept = repository(site), vault(site)
+    onto = _target(repo.facts(), target)
+    kept.ensure()
+    known = repo.heads("")
+    for name in names:
+        if Branch(name) not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = (
+                f"did you mean {near[0]}?" if near else "git branch --list; a remote's branch needs a local one first"
+            )
+            raise NotFound(f"there is no branch {name!r}", hint=hint)
+    wanted = {branch_ref(Branch(name)): f"refs/wto/queue/{number}" for number, name in enumerate(names)}
+    heads = kept.fetch({branch_ref(onto): f"refs/wto/target/{onto}", **wanted})
+    found: list[Queued] = []
+    for number, name in enumerate(names):
+        commits = kept.commits(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
+        if not commits:
+            raise Refused(
+                f"{onto} holds all of {name!r} already", hint=f"wto train add leaves it out: git log {onto}..{name}"
+            )
+        subjects = [commit.subject for commit in commits]
+        intent = "What its commits say:\n" + "\n".join(f"- {subject}" for subject in subjects[-20:])
+        found.append(Queued(branch=name, title=subjects[-1], intent=intent))
+    return tuple(found)
+
+
 def _target(facts: RepositoryFacts, wanted: str | None) -> Branch:
     if facts.submodules:
         raise Refused(
@@ -286,7 +334,8 @@ def _require_agents(loaded: LoadedPlan, settings: Settings) -> None:
     from wt_orchestrate.errors import AgentUnavailable
 
     plan, known = loaded.plan, agents(dict(os.environ))
-    for name in dict.fromkeys(stream.agent or plan.defaults.agent for stream in plan.workstreams.values()):
+    at_work = (stream for stream in plan.workstreams.values() if not stream.branch)
+    for name in dict.fromkeys(stream.agent or plan.defaults.agent for stream in at_work):
         spec = agent_spec(name, plan_agents=plan.agents, settings=settings)
         if spec is not None and not known[spec.type].version_command(spec).argv:
             missing = known[spec.type].version(spec, path="", said="")

@@ -36,6 +36,7 @@ class Watch:
     heads: set[CommitId] = field(default_factory=set)
     integrated: Counter[tuple[str, CommitId]] = field(default_factory=Counter)
     intended: set[str] = field(default_factory=set)
+    named: Counter[str] = field(default_factory=Counter)
     silent: dict[str, float] = field(default_factory=dict)
     checked: int = 0
 
@@ -197,6 +198,15 @@ def l9_blame(watch: Watch, record: e.Record, before: RunState | None) -> Iterato
             yield f"{event.workstream} and {event.partner} are called a pair"
 
 
+def l2_its_own(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
+    """A process judges one tree: no word is taken for another one's."""
+    event = record.event
+    if isinstance(event, e.CommandStarted):
+        watch.named[event.process] += 1
+        if watch.named[event.process] > 1:
+            yield f"{event.process} was begun twice"
+
+
 def l9_once(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
     """A tree that a check passed on is not checked by it again."""
     event = record.event
@@ -217,6 +227,7 @@ EVENTS: Mapping[str, Callable[[Watch, e.Record, RunState | None], Iterator[str]]
     "P6": p6_awake,
     "D1 (seen)": d1_seen,
     "D2": d2_clean,
+    "L2 (its own)": l2_its_own,
     "L9 (blame)": l9_blame,
     "L9 (once)": l9_once,
 }

@@ -191,13 +191,13 @@ def land_a_longer_prefix() -> Iterator[None]:
 
 @contextmanager
 def couple_onto_nothing() -> Iterator[None]:
-    """Cars are taken aboard whatever they were merged onto."""
+    """Cars are taken aboard whatever they were merged onto, and whether anybody still waits for them or not."""
     real = fold_train._coupled
 
     def coupled(state: Any, made: Any) -> Any:
         return real(state, replace(made, onto=state.train.tip or state.integration))
 
-    with patch.object(fold_train, "_coupled", coupled):
+    with patch.object(fold_train, "_coupled", coupled), patch.object(fold_train, "_is_awaited", _yes):
         yield
 
 

@@ -71,9 +71,7 @@ def random_plan(chance: random.Random, *, checks: int = 1) -> Plan:
         goal="g",
         workstreams=streams,
         checks=tuple(Check(run=f"check {n}") for n in range(chance.randint(1, 2))),
-        limits=Limits(
-            agents=chance.randint(1, 3), checks=checks, budget_usd=8.0 if chance.random() < 0.1 else None
-        ),
+        limits=Limits(agents=chance.randint(1, 3), checks=checks, budget_usd=8.0 if chance.random() < 0.1 else None),
         agents={"client": AgentSpec(), "command": AgentSpec(type=AgentType.COMMAND, run="x")},
         defaults=Defaults(agent="client", retries=chance.randint(0, 2), idle="40s"),
     )

@@ -39,7 +39,12 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "diff": "look_commands:diff",
         "report": "look_commands:report",
     },
-    "Land": {"land": "land_commands:land", "clean": "land_commands:clean", "restore": "land_commands:restore"},
+    "Land": {
+        "train": "train_commands:train",
+        "land": "land_commands:land",
+        "clean": "land_commands:clean",
+        "restore": "land_commands:restore",
+    },
     "Set up": {"doctor": "setup_commands:doctor"},
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}

@@ -201,7 +201,7 @@ def release(start: str, workstream: str | None, run_name: str | None) -> None:
 @_run_option
 @click.pass_obj
 def limit(start: str, bounds: tuple[str, ...], workstream: str | None, run_name: str | None) -> None:
-    """Change bounds while the run goes on: agents=N, budget-usd=X, tokens=N, turns=N, wall=2h."""
+    """Change bounds while the run goes on: agents=N, checks=N, budget-usd=X, tokens=N, turns=N, wall=2h."""
     site = wiring.find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
@@ -213,7 +213,7 @@ def _bound(text: str, *, of_run: bool) -> tuple[str, Any]:
     """One `NAME=VALUE` as the field of a request and its value."""
     kinds: dict[str, Callable[[str], Any]] = {"budget_usd": float, "tokens": int, "turns": int, "wall": _duration}
     if of_run:
-        kinds = {"agents": int, **kinds}
+        kinds = {"agents": int, "checks": int, **kinds}
     key, _, value = text.partition("=")
     field = key.strip().replace("-", "_")
     if field not in kinds:

@@ -204,6 +204,8 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(
                 ws,
                 stage=Stage.VERIFYING,
+                head=accepted.head if ws.spec.branch else ws.head,
+                looked_at=accepted.head,
                 accepted=accepted.head,
                 accepted_at=at,
                 accepted_order=record.number,
@@ -217,8 +219,8 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 conflict=(),
                 checks=(),
             )
-        case e.ClaimRejected(findings=findings):
-            return replace(ws, findings=findings)
+        case e.ClaimRejected(findings=findings, head=head):
+            return replace(ws, findings=findings, looked_at=head, head=head if ws.spec.branch else ws.head)
         case e.MergeConflicted(head=head) | e.ProofFailed(head=head) if ws.stage is not Stage.VERIFYING or _is_other(
             ws, head
         ):

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from wt_orchestrate.domain.ids import WorkstreamId, unsafe_id
-from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, AgentType, Budget, Plan, seconds
+from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, AgentType, Budget, Kind, Plan, seconds
 from wt_orchestrate.domain.recovery import Cause, ladder
 from wt_orchestrate.domain.settings import Settings, agent_spec
 
@@ -232,6 +232,8 @@ def _plan_problems(plan: Plan) -> Iterator[Problem]:
         yield Problem(place=("goal",), message="the goal is empty", hint="say in a sentence what all of this is for")
     if not plan.workstreams:
         yield Problem(place=("workstreams",), message="there is no workstream", hint="add one with a brief")
+    if plan.limits.checks < 1:
+        yield Problem(place=("limits", "checks"), message="limits.checks must be at least 1", hint="write checks: 1")
     if plan.limits.agents < 1:
         yield Problem(place=("limits", "agents"), message="agents must be at least 1", hint="write 1 or more")
     if plan.limits.budget_usd is not None and plan.limits.budget_usd <= 0:
@@ -288,6 +290,9 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
     if agent_spec(plan.defaults.agent, plan_agents=plan.agents, settings=settings) is None:
         yield _unknown(("defaults", "agent"), "agent", plan.defaults.agent, known)
     for name, stream in plan.workstreams.items():
+        if stream.agent and stream.branch:
+            place: Place = ("workstreams", name, "agent")
+            yield Problem(place=place, message="a branch needs no agent: its work is done", hint="remove agent:")
         wanted = stream.agent or plan.defaults.agent
         if stream.agent and agent_spec(wanted, plan_agents=plan.agents, settings=settings) is None:
             yield _unknown(("workstreams", name, "agent"), "agent", wanted, known)
@@ -304,7 +309,9 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
     reason = unsafe_id(name)
     if reason is not None:
         yield Problem(place=place, message=f"the id {name!r} {reason}", hint="choose another id, such as db-pool")
-    if not stream.brief.strip():
+    if stream.branch:
+        yield from _branch_problems(plan, name)
+    elif not stream.brief.strip():
         yield Problem(place=(*place, "brief"), message="the brief is empty", hint="say what the agent is to do")
     for number, need in enumerate(stream.needs):
         if need not in plan.workstreams:
@@ -322,6 +329,21 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
         yield from _glob((*place, "scope", number), glob)
     for number, check in enumerate(stream.checks):
         yield from _check((*place, "checks", number), check.run, check.timeout)
+
+
+def _branch_problems(plan: Plan, name: str) -> Iterator[Problem]:
+    stream, place = plan.workstreams[name], ("workstreams", name, "branch")
+    if _UNSAFE_BRANCH.search(stream.branch):
+        yield Problem(place=place, message=f"{stream.branch!r} is no branch name", hint="write it without refs/heads/")
+    if stream.branch == plan.target:
+        yield Problem(place=place, message=f"{stream.branch!r} is the target itself", hint="choose another branch")
+    if stream.branch.startswith("wto/"):
+        yield Problem(place=place, message=f"{stream.branch!r} is a run's own branch", hint="choose another branch")
+    if stream.kind is Kind.RESEARCH or stream.expands:
+        yield Problem(place=place, message="a branch brings changes and nothing else", hint="remove kind: and expands:")
+    others = [other for other, spec in plan.workstreams.items() if spec.branch == stream.branch and other != name]
+    if others and list(plan.workstreams).index(others[0]) < list(plan.workstreams).index(name):
+        yield Problem(place=place, message=f"{stream.branch!r} is in {others[0]!r} already", hint="remove one of them")
 
 
 def _glob(place: Place, glob: str) -> Iterator[Problem]:

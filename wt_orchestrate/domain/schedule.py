@@ -113,7 +113,7 @@ def _next(state: RunState, workstream: WorkstreamState, now: float, *, free: int
     if free < 1 and not takes_place(state, workstream):
         return None
     match workstream.stage:
-        case Stage.QUEUED:
+        case Stage.QUEUED if not workstream.spec.branch:
             return None if waits_for(state, workstream) else _worktree(state, workstream)
         case Stage.PREPARING:
             return _prepare(state, workstream, now)

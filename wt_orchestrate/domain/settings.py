@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wt_orchestrate.domain.plan import AgentSpec, AgentType
+from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check
 from wt_orchestrate.domain.recovery import Recovery
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
@@ -56,6 +56,8 @@ class Settings:
     """Agents by name, for every plan of this repository."""
     setup: tuple[str, ...] = ()
     """Commands run once in each new worktree, before the plan's own."""
+    checks: tuple[Check, ...] = ()
+    """What judges branches queued by `wto train add`, unless it is told otherwise; a plan names its own checks."""
     protected: tuple[str, ...] = PROTECTED_PATHS
     """Globs of paths whose change needs a person's word to land."""
     pass_env: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ S = Stage
 _AWAY = frozenset({S.FAILED, S.ESCALATED, S.STOPPED, S.CANCELLED})
 _BACK = frozenset({S.QUEUED, S.PREPARING, S.CLAIMED})
 MOVES: Mapping[Stage, frozenset[Stage]] = {
-    S.QUEUED: frozenset({S.PREPARING}) | _AWAY,
+    S.QUEUED: frozenset({S.PREPARING, S.CLAIMED}) | _AWAY,
     S.PREPARING: frozenset({S.WORKING}) | _AWAY,
     S.WORKING: frozenset({S.CLAIMED, S.PREPARING}) | _AWAY,
     S.CLAIMED: frozenset({S.VERIFYING, S.PREPARING}) | _AWAY,
@@ -250,6 +250,8 @@ class WorkstreamState:
     handoff_versions: int = 0
     handoff_problem: str = ""
     claims: int = 0
+    looked_at: CommitId | None = None
+    """The head of the claim that was last looked at, whatever came of it."""
     accepted: CommitId | None = None
     accepted_at: float = 0.0
     accepted_order: int = 0

@@ -67,6 +67,8 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
             return _not_so(ws, "only what failed, was stopped, was cancelled or needs a person can be retried")
         case e.CancelRequested() if ws.stage in DONE:
             return _not_so(ws, "its work is integrated already")
+        case e.TellRequested() | e.RedirectRequested() if ws.spec.branch:
+            return Refusal(f"nobody works on {ws.id}: it is the branch {ws.branch}", "commit on it what mends it")
         case e.TellRequested() | e.RedirectRequested() if ws.stage in DONE | {Stage.CANCELLED, Stage.VERIFIED}:
             return _not_so(ws, "nobody works on it any more", hint="wto add, to add further work")
         case e.InterruptRequested():
@@ -109,6 +111,8 @@ def _edit(state: RunState, ws: WorkstreamState, request: e.EditRequested) -> Ref
 
 
 def _limit(state: RunState, request: e.LimitRequested, now: float) -> Refusal | None:
+    if request.checks is not None and request.checks < 1:
+        return Refusal("checks must be at least 1", "write checks=1")
     if request.agents is not None and request.agents < 1:
         return Refusal("agents must be at least 1", "wto hold, to begin nothing new")
     if request.wall is not None and not seconds(request.wall):

@@ -272,6 +272,7 @@ def check_effects(state: RunState) -> Sequence[Effect]:
     busy = {command.slot for command in state.commands.values()} | {int(pins["slot"]) for _, pins in pinned.values()}
     free = [slot for slot in range(1, state.plan.limits.checks + 1) if slot not in busy]
     effects: list[Effect] = []
+    number = state.checks_begun
     for probe in wanted_checks(state):
         name = (probe.commit, probe.check.run)
         if name in started:
@@ -281,7 +282,8 @@ def check_effects(state: RunState) -> Sequence[Effect]:
         elif free:
             slot = next((each for each in free if state.slots.get(each) == probe.commit), free[0])
             free.remove(slot)
-            effects.append(_check(state, probe, slot, number=state.checks_begun + len(effects) + 1))
+            number += 1
+            effects.append(_check(state, probe, slot, number=number))
     return tuple(effects)
 
 
@@ -291,7 +293,7 @@ def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck
         workstream=probe.workstream,
         commit=probe.commit,
         tree=probe.tree,
-        process=ProcessId(f"{state.id}.{where}.check.{number}"),
+        process=ProcessId(f"{state.id}.{where}.check.{probe.commit[:12]}.{number}"),
         check=probe.check,
         slot=slot,
         fresh=state.slots.get(slot) != probe.commit,

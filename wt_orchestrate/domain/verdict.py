@@ -20,6 +20,7 @@ from wt_orchestrate.domain.ids import CommitId, integration_branch
 from wt_orchestrate.domain.plan import AgentType, Kind, seconds
 from wt_orchestrate.domain.progress import judge_progress
 from wt_orchestrate.domain.recovery import Action, Cause, Rung, ladder, next_rung
+from wt_orchestrate.domain.schedule import waits_for
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import (
@@ -95,6 +96,18 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
         return _escalated(ws, "; ".join(ws.findings), _by_hand(state, ws))
     if ws.stage is Stage.PREPARING:
         return _judge_preparation(state, ws)
+    return _queued_branch(state, ws) if ws.spec.branch else None
+
+
+def _queued_branch(state: RunState, ws: WorkstreamState) -> e.Event | None:
+    """Work that is there already is claimed once what it needs is integrated, and again whenever its branch moves."""
+    if state.phase is not Phase.RUNNING or state.integration is None or state.on_hold or ws.on_hold:
+        return None
+    moved = ws.looked_at is not None and ws.head not in {None, ws.looked_at}
+    if ws.stage is Stage.QUEUED and not waits_for(state, ws):
+        return e.ClaimMade(workstream=ws.id, by=e.Actor.PERSON)
+    if ws.stage in {Stage.VERIFYING, Stage.FAILED, Stage.ESCALATED} and moved:
+        return e.ClaimMade(workstream=ws.id, by=e.Actor.PERSON)
     return None
 
 
@@ -158,7 +171,10 @@ def _claims(ws: WorkstreamState, attempt: Attempt) -> bool:
 def _again(
     state: RunState, ws: WorkstreamState, cause: Cause, message: str, in_the_end: str, *, reason: str = ""
 ) -> e.Event:
-    """The next rung of the ladder for this cause, or the end of it: what the workstream fails with."""
+    """The next rung of the ladder for this cause, or the end of it: what the workstream fails with. Nobody works on a
+    branch that was queued: all of it ends at once there."""
+    if ws.spec.branch:
+        return _used_up(ws, cause, in_the_end)
     rung = next_rung(ladder(state.settings.recovery, cause, retries=retries(state, ws)), ws.tried.get(cause, 0))
     if rung is None or _worn_out(state, ws):
         return _used_up(ws, cause, in_the_end)
@@ -190,14 +206,16 @@ _FAILS = frozenset({Cause.CRASH, Cause.EVIDENCE})
 def _used_up(ws: WorkstreamState, cause: Cause, reason: str) -> e.Event:
     """All that may be tried was tried: a crash or bad evidence is a failure, all else is for a person."""
     if cause in _FAILS:
-        hint = (
-            f"wto logs {ws.id}"
-            if cause is Cause.CRASH
-            else f"mend it in {ws.worktree}, commit, then wto continue {ws.id}"
-        )
+        hint = f"wto logs {ws.id}" if cause is Cause.CRASH else _how_to_mend(ws)
         return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
     commands = (f'wto redirect {ws.id} "..."', f"wto retry {ws.id} --fresh", f"wto cancel {ws.id}")
     return _escalated(ws, reason, commands)
+
+
+def _how_to_mend(ws: WorkstreamState) -> str:
+    if ws.spec.branch:
+        return f"commit on {ws.branch} what mends it, then wto continue {ws.id}"
+    return f"mend it in {ws.worktree}, commit, then wto continue {ws.id}"
 
 
 def _escalated(ws: WorkstreamState, reason: str, commands: tuple[str, ...]) -> e.WorkstreamEscalated:
@@ -362,7 +380,7 @@ def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event:
 def _by_hand(state: RunState, ws: WorkstreamState) -> tuple[str, ...]:
     """How a person resolves what no agent could."""
     return (
-        f"cd {ws.worktree}",
+        f"git switch {ws.branch}" if ws.spec.branch else f"cd {ws.worktree}",
         f"git merge {integration_branch(state.id)}",
         "resolve the conflicts, then git add and git commit",
         f"wto continue {ws.id}",
@@ -380,7 +398,7 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     decided = _again(state, ws, Cause.EVIDENCE, message, reason)
     if isinstance(decided, e.RetryDecided):
         return decided
-    hint = f"the output is in {check.log}; mend it in {ws.worktree}, commit, then wto continue {ws.id}"
+    hint = f"the output is in {check.log}; {_how_to_mend(ws)}"
     return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
 
 

@@ -127,7 +127,7 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "title": ws.spec.title,
         "role": ws.spec.role,
         "kind": ws.spec.kind.value,
-        "agent": agent_name(state, ws),
+        "agent": "" if ws.spec.branch else agent_name(state, ws),
         "stage": HELD if held else ws.stage.value,
         "condition": condition(state, ws, state.at).value,
         "resumes_at": resumes_at(state, ws, state.at),

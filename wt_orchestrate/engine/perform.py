@@ -206,14 +206,12 @@ def _send_message(effect: f.SendMessage, state: RunState, world: World) -> Seque
 
 def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event]:
     ws = state.workstreams[effect.workstream]
-    assert state.integration is not None and ws.branch is not None and ws.worktree is not None
+    assert state.integration is not None and ws.branch is not None
     ref = head_ref(state.id, ws.id)
     head = world.vault.fetch({branch_ref(ws.branch): ref}).get(ref)
     changes = world.vault.changes(base=state.integration, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
-    dirty = (
-        world.vault.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree)) if head else ()
-    )
+    dirty = _dirty(ws, head, world) if head else ()
     evidence = Evidence(
         base=ws.base,
         head=head,
@@ -246,6 +244,13 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             tree=world.vault.tree(head),
         ),
     )
+
+
+def _dirty(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
+    """Uncommitted paths; a branch that was queued has no worktree of ours."""
+    if ws.worktree is None:
+        return ()
+    return world.vault.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
 
 
 def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain.events import CommitLine
-from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, branch_ref
+from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId, branch_ref
 from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, ProcessEnd, StreamRead, Taken
 from wt_orchestrate.domain.state import (
+    DONE,
     LOST_BRANCH,
     LOST_WORKTREE,
     Attempt,
@@ -68,14 +69,16 @@ def _is_needed(ws: WorkstreamState) -> bool:
 
 def read_branches(state: RunState, world: World) -> Iterator[BranchRead | Taken]:
     """The heads of all workstreams' branches that moved, once the vault holds them, and the branches that are gone."""
-    heads = world.repository.heads(f"wto/{state.id}/")
+    heads = {**world.repository.heads(f"wto/{state.id}/"), **_queued_heads(state, world)}
     for ws in state.workstreams.values():
         if _is_needed(ws) and ws.branch is not None and ws.branch not in heads:
             yield Taken(workstream=ws.id, what=LOST_BRANCH)
     moved = {
         ws.id: heads[ws.branch]
         for ws in state.workstreams.values()
-        if ws.branch is not None and ws.base is not None and heads.get(ws.branch, ws.head) != ws.head
+        if ws.branch is not None
+        and (ws.base is not None or ws.looked_at is not None)
+        and heads.get(ws.branch, ws.head) != ws.head
     }
     if not moved:
         return
@@ -84,6 +87,16 @@ def read_branches(state: RunState, world: World) -> Iterator[BranchRead | Taken]
         head = fetched.get(head_ref(state.id, name))
         if head is not None:
             yield _branch(state.workstreams[name], head, state, world)
+
+
+def _queued_heads(state: RunState, world: World) -> Mapping[Branch, CommitId]:
+    """Where branches are that hold their work already, while that can still change anything."""
+    names = {
+        ws.branch
+        for ws in state.workstreams.values()
+        if ws.spec.branch and ws.looked_at is not None and ws.stage not in DONE
+    }
+    return {name: at for name, at in world.repository.heads("").items() if name in names} if names else {}
 
 
 def _refspecs(state: RunState, moved: Mapping[WorkstreamId, CommitId]) -> Mapping[str, str]:
@@ -95,11 +108,11 @@ def _refspecs(state: RunState, moved: Mapping[WorkstreamId, CommitId]) -> Mappin
 
 
 def _branch(ws: WorkstreamState, head: CommitId, state: RunState, world: World) -> BranchRead:
-    assert ws.base is not None
+    base = ws.base or state.base
     world.vault.archive(archive_name(state.id, ws.id), head)
-    known = ws.head or ws.base
+    known = ws.head or base
     forward = world.vault.is_ancestor(known, head)
-    commits = world.vault.commits(base=known if forward else ws.base, head=head)
+    commits = world.vault.commits(base=known if forward else base, head=head)
     lines = tuple(
         CommitLine(id=commit.id, author=commit.author, at=commit.at, subject=commit.subject, paths=commit.paths[:50])
         for commit in commits

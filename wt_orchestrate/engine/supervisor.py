@@ -196,7 +196,7 @@ class Supervisor:
             self._observe((reading,), actor=e.Actor.AGENT)
 
     def _branches(self) -> None:
-        if all(ws.base is None for ws in self._state.workstreams.values()):
+        if all(ws.base is None and not ws.spec.branch for ws in self._state.workstreams.values()):
             return
         try:
             readings = list(read_branches(self._state, self._world))
