@@ -197,6 +197,8 @@ def _work(event: e.Event) -> Told:
 
 def _verdict(event: e.Event) -> Told:
     match event:
+        case e.ClaimMade(by=e.Actor.PERSON):
+            return Weight.STEP, "is looked at as it is"
         case e.ClaimMade(by=by):
             return Weight.STEP, f"claimed done by the {by}"
         case e.ClaimAccepted(files=files, added=added, deleted=deleted):

@@ -372,7 +372,9 @@ def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event:
     )
     message = conflict_message(ws, branch=branch, others=others)
     with_whom = f" with {', '.join(other.id for other in others)}" if others else ""
-    in_the_end = f"it conflicts{with_whom} in {_some(ws.conflict)}, and its agent could not resolve it"
+    in_the_end = f"it conflicts{with_whom} in {_some(ws.conflict)}"
+    if not ws.spec.branch:
+        in_the_end += ", and its agent could not resolve it"
     decided = _again(state, ws, Cause.CONFLICT, message, in_the_end)
     return decided if isinstance(decided, e.RetryDecided) else _escalated(ws, in_the_end, _by_hand(state, ws))
 

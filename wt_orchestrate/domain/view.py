@@ -195,7 +195,7 @@ def _next_steps(state: RunState) -> list[str]:
         if ws.stage is Stage.ESCALATED:
             steps.append(ws.commands[-1] if ws.commands else f"wto status {ws.id}")
         elif ws.stage is Stage.FAILED:
-            steps.append(f"wto logs {ws.id}")
+            steps.append(f"wto {'status' if ws.spec.branch else 'logs'} {ws.id}")
         elif live_attempt(ws) is not None and condition(state, ws, state.at) is Condition.IDLE:
             steps.append(f'wto tell {ws.id} "..."')
     if state.on_hold:

@@ -1,0 +1,240 @@
+"""The train over the pure machine: who rides, what is checked next, what lands, who is blamed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tests.support.story import World
+from wt_orchestrate.domain import effects as f
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
+from wt_orchestrate.domain.machine import decide
+from wt_orchestrate.domain.plan import Check, Limits, Plan, Workstream
+from wt_orchestrate.domain.state import RunState, Stage
+
+BASE = CommitId("0" * 39 + "1")
+CHECK = "make test"
+
+
+class Line:
+    """A queue of branches, each claimed; `fails` says on which set of names the check fails."""
+
+    def __init__(self, *names: str, workers: int = 1, fails: Callable[[frozenset[str]], bool]) -> None:
+        streams = {name: Workstream(brief=f"do {name}", branch=f"by-hand/{name}") for name in names}
+        plan = Plan(goal="g", workstreams=streams, checks=(Check(run=CHECK),), limits=Limits(checks=workers))
+        self.world = World(chance=random.Random(1), plan=plan)
+        self.fails = fails
+        self.holds: dict[str, frozenset[str]] = {BASE: frozenset()}
+        """What each commit has in it."""
+        self.runs: list[tuple[str, ...]] = []
+        self.advances: list[tuple[str, ...]] = []
+        self.world.begin()
+        self.world.note(e.BaseVaulted(base=BASE, tree=TreeId(BASE)))
+        for name in names:
+            self._claim(name)
+
+    @property
+    def state(self) -> RunState:
+        assert self.world.state is not None
+        return self.world.state
+
+    def _claim(self, name: str) -> None:
+        head = CommitId(f"head-{name}")
+        self.holds[head] = frozenset({name})
+        ws = WorkstreamId(name)
+        self.world.note(e.ClaimMade(workstream=ws, by=e.Actor.PERSON))
+        self.world.note(
+            e.ClaimAccepted(workstream=ws, head=head, files=1, added=1, deleted=0, paths=("f",), tree=TreeId(head))
+        )
+
+    def turn(self, *, only: str = "") -> tuple[f.Effect, ...]:
+        """Decide until only effects are left; perform them, or those of one kind."""
+        decision = decide(self.state, self.world.now)
+        while decision.conclusions:
+            for event in decision.conclusions:
+                self.world.note(event)
+            decision = decide(self.state, self.world.now)
+        for effect in decision.effects:
+            if not only or type(effect).__name__ == only:
+                self._perform(effect)
+        return decision.effects
+
+    def run(self) -> None:
+        """Turn until nothing rides any more."""
+        for _ in range(200):
+            if not self.turn():
+                return
+        raise AssertionError("it does not come to rest")
+
+    def _perform(self, effect: f.Effect) -> None:
+        match effect:
+            case f.Assemble(onto=onto, riders=riders):
+                for name, head in riders:
+                    onto = self._merged(name, head, onto)
+            case f.MakeTrial(workstream=name, head=head, onto=onto):
+                commit = CommitId(f"{onto}+{name}")
+                self.holds[commit] = self.holds[onto] | self.holds[head]
+                self.world.note(e.TrialMade(workstream=name, onto=onto, commit=commit, tree=TreeId(commit)))
+            case f.RunCheck():
+                self._checked(effect)
+            case f.Advance(takes=takes):
+                self.advances.append(tuple(each.workstream for each in takes))
+                for each in takes:
+                    self.world.note(
+                        e.Integrated(workstream=each.workstream, head=each.head, onto=each.onto, commit=each.commit)
+                    )
+            case f.Publish(commit=commit, order=order):
+                self.world.note(e.IntegrationPublished(commit=commit, order=order))
+            case _:
+                raise AssertionError(effect)
+
+    def _merged(self, name: WorkstreamId, head: CommitId, onto: CommitId) -> CommitId:
+        commit = CommitId(f"{onto}/{name}")
+        self.holds[commit] = self.holds[onto] | self.holds[head]
+        self.world.note(
+            e.MergeMade(workstream=name, head=head, onto=onto, commit=commit, tree=TreeId(commit), proven_paths=1)
+        )
+        return commit
+
+    def _checked(self, effect: f.RunCheck) -> None:
+        names = self.holds[effect.commit]
+        self.runs.append((effect.probe, *sorted(names)))
+        outcome = e.CheckOutcome.FAILED if self.fails(names) else e.CheckOutcome.PASSED
+        self.world.note(
+            e.CheckFinished(
+                workstream=effect.workstream,
+                commit=effect.commit,
+                tree=effect.tree,
+                command=effect.check.run,
+                outcome=outcome,
+                exit_code=int(outcome is e.CheckOutcome.FAILED),
+                duration_s=1.0,
+                log="log",
+                tail="the end",
+                process=effect.process,
+                probe=effect.probe,
+                ahead=effect.ahead,
+            )
+        )
+
+    def stages(self) -> dict[str, Stage]:
+        return {name: ws.stage for name, ws in self.state.workstreams.items()}
+
+
+def test_a_green_train_lands_at_once_after_one_run() -> None:
+    """Four good claims are merged together, checked once as a whole, and integrated by one move of the branch."""
+    line = Line("a", "b", "c", "d", fails=lambda names: False)
+    line.run()
+    assert line.runs == [("train", "a", "b", "c", "d")]
+    assert line.advances == [("a", "b", "c", "d")]
+    assert set(line.stages().values()) == {Stage.INTEGRATED}
+
+
+def test_the_longest_green_prefix_lands_and_the_bad_one_is_made_certain() -> None:
+    """The bad one is found by halving, asked again on its tree, then blamed alone; the others are in."""
+    line = Line("a", "b", "c", "d", fails=lambda names: "c" in names)
+    line.run()
+    assert line.runs == [
+        ("train", "a", "b", "c", "d"),
+        ("train", "a", "b"),
+        ("train", "a", "b", "c"),
+        ("confirm", "a", "b", "c"),
+        ("train", "a", "b", "d"),
+        ("alone", "c"),
+    ]
+    assert line.stages() == {"a": Stage.INTEGRATED, "b": Stage.INTEGRATED, "c": Stage.FAILED, "d": Stage.INTEGRATED}
+    assert line.state.workstreams[WorkstreamId("c")].reason == (
+        f"the check `{CHECK}` failed on its work merged with the integration branch"
+    )
+
+
+def test_a_pair_that_fails_only_together_is_named() -> None:
+    """The work passes alone; what it fails with is found among what was integrated before it, by halving."""
+    line = Line("a", "b", "c", "d", "e", fails=lambda names: {"b", "e"} <= names)
+    line.run()
+    stream = line.state.workstreams[WorkstreamId("e")]
+    assert stream.blame is not None and (stream.blame.partner, stream.blame.alone) == ("b", False)
+    assert stream.reason.endswith("; it passes on this work alone and fails together with b")
+    assert [ws for ws, stage in line.stages().items() if stage is Stage.INTEGRATED] == ["a", "b", "c", "d"]
+    assert [run for run in line.runs if run[0] in {"alone", "trial"}] == [
+        ("alone", "e"),
+        ("trial", "a", "b", "e"),
+        ("trial", "a", "e"),
+    ]
+
+
+def test_nobody_is_blamed_for_a_red_target() -> None:
+    """Where the check fails without the work too, that is what is said of it, and it is no reject."""
+    line = Line("a", fails=lambda names: "mend" not in names)
+    line.run()
+    assert line.runs == [("train", "a"), ("confirm", "a"), ("target",)]
+    stream = line.state.workstreams[WorkstreamId("a")]
+    assert stream.blame is not None and stream.blame.on_target
+    assert line.state.rides == (0, 0)
+
+
+def test_who_mends_a_red_target_lands_and_the_others_ride_again() -> None:
+    """One that fails on a red target is aside until another has mended it; then it rides upon that, blamed for nothing."""
+    line = Line("a", "mend", "bad", fails=lambda names: "mend" not in names or "bad" in names)
+    line.run()
+    assert line.runs == [
+        ("train", "a", "bad", "mend"),
+        ("train", "a"),
+        ("confirm", "a"),
+        ("target",),
+        ("train", "bad", "mend"),
+        ("train", "mend"),
+        ("confirm", "bad", "mend"),
+        ("train", "a", "mend"),
+        ("alone", "bad"),
+    ]
+    assert line.stages() == {"a": Stage.INTEGRATED, "mend": Stage.INTEGRATED, "bad": Stage.FAILED}
+
+
+def test_a_flaky_check_blames_nobody() -> None:
+    """A check that fails once and passes on the very same tree lets its claim ride again, without another run of it."""
+    failures = iter([True])
+    line = Line("a", fails=lambda names: next(failures, False))
+    line.run()
+    assert line.runs == [("train", "a"), ("confirm", "a")]
+    assert line.stages() == {"a": Stage.INTEGRATED}
+    assert [each.flaky for of_tree in line.state.judged.values() for each in of_tree.values()] == [True]
+
+
+def test_several_places_check_several_prefixes_at_once() -> None:
+    """With three places three prefixes below the failing one are begun, each in a place of its own; none is begun twice."""
+    line = Line(*"abcdefgh", workers=3, fails=lambda names: len(names) > 4)
+    line.turn(only="Assemble")
+    line.turn(only="RunCheck")
+    begun = [effect for effect in line.turn(only="Nothing") if isinstance(effect, f.RunCheck)]
+    assert ["".join(sorted(line.holds[effect.commit])) for effect in begun] == ["a", "abc", "abcd"]
+    assert sorted(effect.slot for effect in begun) == [1, 2, 3]
+
+
+def test_a_claim_that_is_called_back_takes_what_is_built_upon_it_along() -> None:
+    """Whoever rides behind a cancelled one is merged anew without it; whoever rides ahead stays."""
+    line = Line("a", "b", "c", fails=lambda names: False)
+    line.turn(only="Assemble")
+    assert [car.workstream for car in line.state.train.cars] == ["a", "b", "c"]
+    line.world.note(e.CancelRequested(workstream=WorkstreamId("b"), reason="no"))
+    line.turn(only="Nothing")
+    assert [car.workstream for car in line.state.train.cars] == ["a"]
+    line.run()
+    assert line.stages() == {"a": Stage.INTEGRATED, "b": Stage.CANCELLED, "c": Stage.INTEGRATED}
+
+
+def test_a_rider_waits_only_for_those_aboard() -> None:
+    """A claim that conflicts with cars ahead is not tried again before they are in, or gone."""
+    line = Line("a", "b", fails=lambda names: False)
+    a, b = WorkstreamId("a"), WorkstreamId("b")
+    line._merged(a, CommitId("head-a"), BASE)
+    line.world.note(
+        e.RiderWaits(workstream=b, head=CommitId("head-b"), onto=BASE, partners=(a,), paths=("f",)),
+    )
+    assert not any(isinstance(effect, f.Assemble) for effect in line.turn(only="RunCheck"))
+    line.turn(only="Advance")
+    assert line.state.train.waiting == {}
+    assert [effect.riders for effect in line.turn(only="Nothing") if isinstance(effect, f.Assemble)] == [
+        ((b, CommitId("head-b")),)
+    ]
