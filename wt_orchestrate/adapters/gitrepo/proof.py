@@ -21,7 +21,7 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.ports import Proof
 
 _FILES = ("100644", "100755")
-_PARENTS = "the merge's parents"
+PARENTS = "the merge's parents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def prove(git: Git, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Pro
         lanes = _renamed(git, tree, ours=ours, theirs=theirs, changed=changed, lanes=lanes)
     lost = [lane.path for lane in lanes if _settled(lane) is False]
     lost += _unexplained(git, [lane for lane in lanes if _settled(lane) is None])
-    if git.line("rev-parse", f"{merge}^@").split() != [ours, theirs]:
-        lost.append(_PARENTS)
+    if git.line("rev-parse", f"{merge}^@").split() != list(dict.fromkeys((ours, theirs))):
+        lost.append(PARENTS)
     return Proof(
         merge=merge,
         ours=ours,
@@ -91,6 +91,22 @@ def prove(git: Git, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Pro
         checked_paths=len(paths),
         lost=tuple(sorted(lost)),
     )
+
+
+def explained(lane: Lane) -> bool:
+    """Whether the path can be judged by itself, no rename followed: ids settle it, or both sides changed its content."""
+    return _plain(lane)
+
+
+def unexplained(git: Git, lanes: Sequence[Lane]) -> Sequence[Lane]:
+    """Those paths, of any number of merges, whose merged content is not that of both sides' edits; no rename followed."""
+    wrong = [lane for lane in lanes if not _plain(lane)]
+    both = [lane for lane in lanes if _plain(lane) and _settled(lane) is None]
+    left: Sequence[Lane] = [lane for lane in both if _mergeable(lane)]
+    wrong += [lane for lane in both if not _mergeable(lane)]
+    for algorithm in ALGORITHMS:
+        left = _still_open(git, left, algorithm)
+    return [*wrong, *left]
 
 
 def _one_base(git: Git, bases: Sequence[str]) -> str:
