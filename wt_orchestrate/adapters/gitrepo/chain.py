@@ -30,18 +30,19 @@ UNRELATED = "the common history"
 """What a rider has lost that was begun apart from everything."""
 
 
+_ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""git frees and asks for the same memory again with each object; told not to give it back (glibc), fast-import takes half."""
+
+
 def chain(git: Git, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
     """Merge the riders in order, each onto what rides ahead of it."""
+    git = git.at(_ROOMY)
     yard = _Yard(git, survey(git, onto=onto, riders=riders), at, pin)
     failed: dict[int, LeftOut] = {}
     while True:
         made = yard.assemble([number for number in range(len(riders)) if number not in failed])
         verdicts = judged(git, yard.survey, made)
-        lost = {
-            each.number: _left_out(yard.survey, each.number, each.onto, lost=verdict.lost)
-            for each, verdict in zip(made, verdicts, strict=True)
-            if verdict.lost
-        }
+        lost = yard.failed(made, verdicts)
         failed |= lost
         if not lost and yard.conflicts_are_real(made):
             break
@@ -158,6 +159,16 @@ class _Yard:
             return ()
         self.ahead.add(number, None, deltas(self.git, [f"{merge.commit} {onto}"]).get(merge.commit, {}))
         return (Made(number, onto, merge.commit),)
+
+    def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, LeftOut]:
+        """Those whose proof failed on their own account: the lowest, and all that met nobody. Whoever else failed may have
+        failed with them, and is tried again without them."""
+        found: dict[int, LeftOut] = {}
+        for each, verdict in zip(made, verdicts, strict=True):
+            place = self.ahead.places[each.number]
+            if verdict.lost and (not found or (place is not None and not place.round)):
+                found[each.number] = _left_out(self.survey, each.number, each.onto, lost=verdict.lost)
+        return found
 
     def conflicts_are_real(self, made: Sequence[Made]) -> bool:
         """Merge those in conflict on the very commits below their places: names their paths; False if one is none."""

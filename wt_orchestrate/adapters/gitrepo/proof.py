@@ -140,12 +140,23 @@ def _both(raw: Raw) -> tuple[Entry, Entry]:
 
 
 def _settled(lane: Lane) -> bool | None:
-    """Whether the merge is right by comparing ids alone; None when both sides changed the content."""
+    """Whether the merge is right by comparing modes and ids alone; None when both sides changed the content."""
     if lane.base == lane.theirs or lane.ours == lane.theirs:
         return lane.merge == lane.ours
     if lane.base == lane.ours:
         return lane.merge == lane.theirs
-    return None
+    if any(entry.mode not in _FILES for entry in (lane.base, lane.ours, lane.theirs)):
+        return None
+    mode = _one_sided(lane.base.mode, lane.ours.mode, lane.theirs.mode)
+    name = _one_sided(lane.base.id, lane.ours.id, lane.theirs.id)
+    return None if mode is None or name is None else lane.merge == Entry(mode, name)
+
+
+def _one_sided(base: str, ours: str, theirs: str) -> str | None:
+    """What a value is when at most one side changed it, or both alike."""
+    if base == theirs or ours == theirs:
+        return ours
+    return theirs if base == ours else None
 
 
 def _plain(lane: Lane) -> bool:
