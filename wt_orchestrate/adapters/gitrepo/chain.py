@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo import chainstream, merging
-from wt_orchestrate.adapters.gitrepo.chainmerging import Apart, merges
+from wt_orchestrate.adapters.gitrepo.chainmerging import CRASHED, Apart, merges
 from wt_orchestrate.adapters.gitrepo.chainplan import Ahead, Place, placed, rounds
 from wt_orchestrate.adapters.gitrepo.chainproof import Made, Verdict, judged
 from wt_orchestrate.adapters.gitrepo.chainreading import Survey, survey
@@ -23,11 +23,13 @@ from wt_orchestrate.adapters.gitrepo.chainstream import Layer
 from wt_orchestrate.adapters.gitrepo.deltas import deltas
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.errors import Refused
+from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports import Car, Chain, LeftOut, Rider
 
 UNRELATED = "the common history"
 """What a rider has lost that was begun apart from everything."""
+UNMERGED = "a merge that git can make"
+"""What a rider has lost on which git itself breaks down."""
 
 
 _ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
@@ -93,14 +95,15 @@ class _Yard:
     ahead: Ahead = field(init=False)
     conflicting: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Riders in conflict, with the paths once they are known for the commit at their places."""
-    unrelated: set[int] = field(default_factory=set)
+    impossible: dict[int, str] = field(default_factory=dict)
+    """Riders that cannot be merged at all, with the reason."""
 
     def __post_init__(self) -> None:
         self.apart = Apart(self.git, self.survey)
 
     def assemble(self, numbers: Sequence[int]) -> Sequence[Made]:
         """Write the chain of these riders; who conflicts is noted and left out."""
-        self.conflicting, self.unrelated = {}, set()
+        self.conflicting, self.impossible = {}, {}
         self.ahead = Ahead(self.survey, self.only_git)
         made: list[Made] = []
         waiting = numbers
@@ -152,7 +155,12 @@ class _Yard:
                 self.git, ours=onto, theirs=rider.head, message=rider.message, at=self.at, pin=self.pin
             )
         except Refused:
-            self.unrelated.add(number)
+            self.impossible[number] = UNRELATED
+            return ()
+        except GitFailed as error:
+            if error.code not in CRASHED:
+                raise
+            self.impossible[number] = UNMERGED
             return ()
         if merge.commit is None:
             self.conflicting[number] = merge.conflicts
@@ -176,22 +184,23 @@ class _Yard:
         pairs = [(_below(self.survey, made, number), self.survey.loads[number].rider.head) for number in numbers]
         outcomes = merges(self.git, pairs)
         self.conflicting |= {n: outcome.conflicts for n, outcome in zip(numbers, outcomes, strict=True)}
+        self.impossible |= {n: UNMERGED for n, outcome in zip(numbers, outcomes, strict=True) if outcome.tree is None}
         clean = {number for number, outcome in zip(numbers, outcomes, strict=True) if outcome.clean}
         self.only_git |= clean
         return not clean
 
     def left_out(self, made: Sequence[Made]) -> Mapping[int, LeftOut]:
-        """Those who conflict, each with whom ahead of it, and those who share no history."""
+        """Those who conflict, each with whom ahead of it, and those who cannot be merged."""
         partners = self._partners(made)
-        found = {number: _below(self.survey, made, number) for number in {*self.conflicting, *self.unrelated}}
+        found = {number: _below(self.survey, made, number) for number in {*self.conflicting, *self.impossible}}
         return {
             number: _left_out(
                 self.survey,
                 number,
                 below,
                 conflicts=self.conflicting.get(number, ()),
-                partners=partners.get(number, ()),
-                lost=(UNRELATED,) if number in self.unrelated else (),
+                partners=partners.get(number, ()) if number not in self.impossible else (),
+                lost=(self.impossible[number],) if number in self.impossible else (),
             )
             for number, below in found.items()
         }

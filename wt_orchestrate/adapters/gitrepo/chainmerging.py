@@ -5,6 +5,7 @@ What comes out is the change that is to be laid on the chain. Nothing is pinned 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,14 +20,17 @@ from wt_orchestrate.domain.ids import CommitId, TreeId
 _REF = "refs/wto/chain"
 """Named to fast-import and gone when it ends."""
 _NO_SUCH_OPTION = 129
+CRASHED = (-signal.SIGABRT, -signal.SIGSEGV)
+"""How a git ends that comes upon its own defect: 2.39 does, on a link renamed on one side that is a file on the other. Nobody's
+branch may hold up the others by that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A tree, or the paths in conflict (then the tree has their markers in it)."""
+    """A tree, or the paths in conflict (then the tree has their markers in it); without a tree git could not do it at all."""
 
     clean: bool
-    tree: TreeId
+    tree: TreeId | None
     conflicts: tuple[str, ...] = ()
 
 
@@ -89,8 +93,10 @@ def merges(git: Git, pairs: Sequence[tuple[CommitId, CommitId]]) -> Sequence[Out
     if not pairs:
         return []
     asked = input_lines([f"{ours} {theirs}" for ours, theirs in pairs])
-    code, output = git.outcome("merge-tree", "--stdin", *_FIXED, stdin=asked, ok=(0, _NO_SUCH_OPTION), timeout_s=LONG_S)
-    if code == _NO_SUCH_OPTION:
+    code, output = git.outcome(
+        "merge-tree", "--stdin", *_FIXED, stdin=asked, ok=(0, _NO_SUCH_OPTION, *CRASHED), timeout_s=LONG_S
+    )
+    if code != 0:
         return [_merge(git, *pair) for pair in pairs]
     parts = iter(text(output).split("\0"))
     found: list[Outcome] = []
@@ -105,6 +111,8 @@ _FIXED = ("--write-tree", "-z", "--name-only", "--no-messages", "--allow-unrelat
 
 
 def _merge(git: Git, ours: CommitId, theirs: CommitId) -> Outcome:
-    code, output = git.outcome("merge-tree", *_FIXED, ours, theirs, ok=(0, 1), timeout_s=LONG_S)
+    code, output = git.outcome("merge-tree", *_FIXED, ours, theirs, ok=(0, 1, *CRASHED), timeout_s=LONG_S)
+    if code in CRASHED:
+        return Outcome(False, None)
     tree, *names = fields(output)
     return Outcome(code == 0, TreeId(tree), tuple(sorted(set(names))))
