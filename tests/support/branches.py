@@ -76,6 +76,13 @@ def _rename(random: Random, tree: Tree) -> None:
     _put(tree, random.choice(FOLDERS) + random.choice(("moved", "f0", "f9")), entry)
 
 
+def _move(random: Random, tree: Tree) -> None:
+    """A file goes to another folder under its name: several such may empty a folder together."""
+    path = _file(random, tree)
+    entry = tree.pop(path)
+    _put(tree, random.choice(FOLDERS) + path.rpartition("/")[2], entry)
+
+
 def _rename_folder(random: Random, tree: Tree) -> None:
     folder, other = random.sample(FOLDERS[1:], 2)
     for path in [each for each in sorted(tree) if each.startswith(folder)]:
@@ -110,7 +117,7 @@ def _swap(random: Random, tree: Tree) -> None:
         _put(tree, path.rpartition("/")[0], tree.pop(path))
 
 
-_ROUGH = (_delete, _rename, _rename, _rename_folder, _delete_folder, _mode, _kind, _swap)
+_ROUGH = (_delete, _rename, _move, _move, _rename_folder, _delete_folder, _mode, _kind, _swap)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ from wt_orchestrate.adapters.gitrepo.chainplan import Ahead, Place, placed, roun
 from wt_orchestrate.adapters.gitrepo.chainproof import Made, Verdict, judged
 from wt_orchestrate.adapters.gitrepo.chainreading import Survey, survey
 from wt_orchestrate.adapters.gitrepo.chainstream import Layer
-from wt_orchestrate.adapters.gitrepo.deltas import deltas
+from wt_orchestrate.adapters.gitrepo.deltas import deleted, deltas
+from wt_orchestrate.adapters.gitrepo.pathindex import folders
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Refused
@@ -164,8 +165,12 @@ class _Yard:
             return ()
         if merge.commit is None:
             self.conflicting[number] = merge.conflicts
+            self.ahead.out.add(number)
             return ()
-        self.ahead.add(number, None, deltas(self.git, [f"{merge.commit} {onto}"]).get(merge.commit, {}))
+        delta = deltas(self.git, [f"{merge.commit} {onto}"]).get(merge.commit, {})
+        load = self.survey.loads[number]
+        gone = load.gone if load.base is not None else {each for path in deleted(delta) for each in folders(path)}
+        self.ahead.add(number, None, delta, gone)
         return (Made(number, onto, merge.commit),)
 
     def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, LeftOut]:

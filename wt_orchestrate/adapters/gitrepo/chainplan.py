@@ -1,9 +1,10 @@
 """Who rides with whom: for each rider, whether its change can be laid on as it is, or what it must be merged with first.
 
-Nothing here looks at git. Two changes that do not meet by the path index can be laid on one another in any way a merge could.
-A rider that meets some is merged with just those and with what they met themselves (its company), apart from the chain; what
-that changes is laid on. This holds as long as nobody in its company deleted anything: a deletion may be half of a rename, of
-which the other half is anywhere. Then, and where a rider has no base, only git on the very tip may say.
+Nothing here looks at git. Two changes that do not meet by the path index can be laid on one another: a merge would do no
+more. A rider that meets some is merged with just those and with what they met themselves (its company), apart from the chain;
+what that changes is laid on. Not so when one that it meets deleted what it touches, or may have renamed a folder it adds to:
+a deletion may be half of a rename, of which the other half is anywhere. Then, and where a rider has no base, only git on the
+very tip may say.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from wt_orchestrate.adapters.gitrepo.chainreading import Survey
-from wt_orchestrate.adapters.gitrepo.deltas import Delta, deleted
-from wt_orchestrate.adapters.gitrepo.pathindex import PathIndex
+from wt_orchestrate.adapters.gitrepo.chainreading import Load, Survey
+from wt_orchestrate.adapters.gitrepo.deltas import Delta, added
+from wt_orchestrate.adapters.gitrepo.pathindex import PathIndex, folders
 from wt_orchestrate.domain.ids import CommitId
 
 
@@ -46,7 +47,10 @@ class Ahead:
         load = self.survey.loads[number]
         if number in self.only_git or load.base is None or "\0" in load.rider.message:
             return None
-        met = self.met(number)
+        since = self._index_since(load.base)
+        if self._may_be_renamed(number, load, since):
+            return None
+        met = self._ahead_of(number, self._index.touching(load.delta))
         company: set[int] = set(met)
         rounds = [0]
         for other in met:
@@ -55,30 +59,40 @@ class Ahead:
                 return None
             company |= set(place.company)
             rounds.append(place.round)
-        meets_onto = self._meets_onto(load.base, load.delta)
-        if any(deleted(self.survey.loads[other].delta) for other in company):
-            return None
-        if meets_onto and deleted(self.survey.since[load.base]):
-            return None
+        meets_onto = bool(since.touching(load.delta))
         return Place(number, tuple(sorted(company)), meets_onto, 1 + max(rounds) if met or meets_onto else 0)
 
-    def met(self, number: int) -> Set[int]:
-        """Riders ahead whose changes meet those of a rider."""
-        found = self._index.partners(self.survey.loads[number].delta)
+    def _may_be_renamed(self, number: int, load: Load, since: PathIndex) -> bool:
+        """Whether something that the rider brings may belong elsewhere, on account of a rename by anybody ahead or below, or
+        something of theirs on account of the rider's."""
+        found = self._index.deleting(load.delta) | self._index.renaming(load.delta, load.gone)
+        if self._ahead_of(number, found) or since.deleting(load.delta) or since.renaming(load.delta, load.gone):
+            return True
+        above = {folder for path in added(load.delta) for folder in folders(path)}
+        return any(self._index.deletes_below(folder) and since.deletes_below(folder) for folder in above)
+
+    def _ahead_of(self, number: int, found: Set[int]) -> Set[int]:
         return {other for other in found if other < number and other not in self.out}
 
-    def add(self, number: int, place: Place | None, delta: Delta) -> None:
+    def met(self, number: int) -> Set[int]:
+        """Riders ahead that a rider could conflict with."""
+        load = self.survey.loads[number]
+        found = self._index.touching(load.delta) | self._index.renaming(load.delta, load.gone)
+        return self._ahead_of(number, found)
+
+    def add(self, number: int, place: Place | None, delta: Delta, gone: Set[str]) -> None:
         """Somebody more rides, with this change."""
         self.places[number] = place
-        self._index.add(number, delta)
+        self._index.add(number, delta, gone)
 
-    def _meets_onto(self, base: CommitId, delta: Delta) -> bool:
-        if base not in self.survey.since:
-            return False
+    def _index_since(self, base: CommitId) -> PathIndex:
+        """What the chain's beginning changed since a base."""
         if base not in self._since:
             self._since[base] = PathIndex()
-            self._since[base].add(0, self.survey.since[base])
-        return bool(self._since[base].partners(delta))
+            if base in self.survey.since:
+                since = self.survey.since[base]
+                self._since[base].add(0, since.delta, since.gone)
+        return self._since[base]
 
 
 def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
@@ -90,7 +104,8 @@ def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[Place], Seque
         if place is None:
             return found, numbers[at:]
         found.append(place)
-        ahead.add(number, place, ahead.survey.loads[number].delta)
+        load = ahead.survey.loads[number]
+        ahead.add(number, place, load.delta, load.gone)
     return found, ()
 
 

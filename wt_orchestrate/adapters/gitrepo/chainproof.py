@@ -69,7 +69,8 @@ def judged(git: Git, survey: Survey, made: Sequence[Made]) -> Sequence[Verdict]:
         if load.base is None:
             verdict = _whole(git, each, load, verdict)
         elif delta != load.delta:
-            lanes = _lanes(survey.since.get(load.base, {}), load.delta, delta, below)
+            since = survey.since[load.base].delta if load.base in survey.since else {}
+            lanes = _lanes(since, load.delta, delta, below)
             if all(proof.explained(lane) for lane in lanes):
                 open_lanes += [(place, lane) for lane in lanes]
             else:

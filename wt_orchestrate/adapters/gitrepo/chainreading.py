@@ -1,17 +1,19 @@
 """What riders bring: which commits are their own, where those begin, and what they change, read for all of them at once.
 
-Two git processes for any number of riders. A rider has one merge base with whatever it will be merged onto when its own
-commits leave the history of the chain's beginning at one place, and no rider ahead brings any of them too. Where that is
-not so (criss-cross merges, branches upon branches, unrelated history), only git itself may judge: such a rider has no base.
+Two git processes for any number of riders, a third when one of them deletes anything. A rider has one merge base with whatever
+it will be merged onto when its own commits leave the history of the chain's beginning at one place, and no rider ahead brings
+any of them too. Where that is not so (criss-cross merges, branches upon branches, unrelated history), only git itself may
+judge: such a rider has no base.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from wt_orchestrate.adapters.gitrepo.deltas import Delta, deltas, turned
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
+from wt_orchestrate.adapters.gitrepo.deltas import Delta, deleted, deltas, turned
+from wt_orchestrate.adapters.gitrepo.pathindex import folders
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.ports import Rider
 
@@ -27,6 +29,16 @@ class Load:
     base: CommitId | None
     tree: TreeId | None
     delta: Delta
+    gone: Set[str] = frozenset()
+    """Folders that it deleted from, in which nothing is left; also those that could be gone once it is merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What the beginning of a chain changed since a base; `gone` as for a load."""
+
+    delta: Delta
+    gone: Set[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ class Survey:
 
     onto: CommitId
     loads: Sequence[Load]
-    since: Mapping[CommitId, Delta]
+    since: Mapping[CommitId, Since]
 
 
 def survey(git: Git, *, onto: CommitId, riders: Sequence[Rider]) -> Survey:
@@ -53,7 +65,7 @@ def survey(git: Git, *, onto: CommitId, riders: Sequence[Rider]) -> Survey:
         for base in {base for _, base in changed}
         if base != onto
     }
-    return Survey(onto=onto, loads=loads, since=since)
+    return _with_gone(git, onto, loads, since)
 
 
 _NAMED = ("--always", "--format=%H %T")
@@ -63,6 +75,47 @@ def _load(rider: Rider, base: CommitId | None, found: tuple[str, Delta] | None) 
     if base is None or base == rider.head or found is None:
         return Load(rider, base, None, {})
     return Load(rider, base, TreeId(found[0].split(" ")[1]), found[1])
+
+
+def _with_gone(git: Git, onto: CommitId, loads: Sequence[Load], since: Mapping[CommitId, Delta]) -> Survey:
+    """The survey, with the folders that each side emptied."""
+    below = {base: _deleted_below(delta) for base, delta in since.items()}
+    own = [_deleted_below(load.delta) for load in loads]
+    asked = {(load.rider.head, folder) for load, names in zip(loads, own, strict=True) for folder in names}
+    gone = _missing(git, sorted(asked | {(onto, folder) for names in below.values() for folder in names}))
+    return Survey(
+        onto=onto,
+        loads=[
+            replace(
+                load,
+                gone={
+                    folder
+                    for folder in names
+                    # emptied by itself, or maybe by both once they are together
+                    if (load.rider.head, folder) in gone or folder in below.get(load.base or onto, ())
+                },
+            )
+            for load, names in zip(loads, own, strict=True)
+        ],
+        since={
+            base: Since(delta, {folder for folder in below[base] if (onto, folder) in gone})
+            for base, delta in since.items()
+        },
+    )
+
+
+def _deleted_below(delta: Delta) -> Set[str]:
+    return {folder for path in deleted(delta) for folder in folders(path)}
+
+
+def _missing(git: Git, asked: Sequence[tuple[CommitId, str]]) -> Set[tuple[CommitId, str]]:
+    """Those folders that are not in those commits; also those whose name cannot be asked for."""
+    plain = [(commit, folder) for commit, folder in asked if "\n" not in folder]
+    if not plain:
+        return set(asked)
+    lines = input_lines([f"{commit}:{folder}" for commit, folder in plain])
+    kinds = text(git.run("cat-file", "--batch-check=%(objecttype)", "--buffer", stdin=lines)).split("\n")
+    return set(asked) - {each for each, kind in zip(plain, kinds, strict=False) if kind == "tree"}
 
 
 def _new_commits(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph:
