@@ -1,6 +1,6 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
-usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start honesty watching memory
+usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start honesty watching memory landings
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
 
@@ -345,7 +346,15 @@ def _resident(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-ALL = {each.__name__: each for each in (agents, worktree, worktrees, status, start, honesty, watching, memory)}
+def landings() -> Iterator[Row]:
+    """Many branches landed at once."""
+    with scratch() as folder:
+        yield from landing(folder, _env(folder))
+
+
+ALL = {
+    each.__name__: each for each in (agents, worktree, worktrees, status, start, honesty, watching, memory, landings)
+}
 
 
 def main() -> None:

@@ -1,67 +1,242 @@
-"""Landing many branches in memory: merge commits one upon another, each with two parents, each proven.
+"""Landing many branches in memory: merge commits one upon another, each with two parents, each proven, all at once.
 
-A rider that conflicts, shares no history, or whose proof fails is left out, and the others ride on without it. No checkout is
-touched and no side is taken; only the ref `pin` is moved, to the tip (the beginning itself when nobody rides).
+Riders whose changes do not meet are written by one `git fast-import`; those that meet are merged with just whom they meet, all
+of them by one `git merge-tree`; only what git alone can judge (renames that others could meet, criss-cross merges, branches
+upon branches) is merged one by one on the tip. Then all is read back and proven. So a chain costs about as many git processes
+for two hundred riders as for two, and has the very commits that merging one by one would make.
+
+A rider that conflicts, shares no history, or whose proof fails is left out, and the others ride on as if it had not been
+there. No checkout is touched and no side is taken; only the ref `pin` is moved, to the tip (the beginning when nobody rides).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from wt_orchestrate.adapters.gitrepo import merging, proof
+from wt_orchestrate.adapters.gitrepo import chainstream, merging
+from wt_orchestrate.adapters.gitrepo.chainmerging import CRASHED, Apart, merges
+from wt_orchestrate.adapters.gitrepo.chainplan import Ahead, Place, placed, rounds
+from wt_orchestrate.adapters.gitrepo.chainproof import Made, Verdict, judged
+from wt_orchestrate.adapters.gitrepo.chainreading import Survey, survey
+from wt_orchestrate.adapters.gitrepo.chainstream import Layer
+from wt_orchestrate.adapters.gitrepo.deltas import deleted, deltas
+from wt_orchestrate.adapters.gitrepo.pathindex import folders
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.errors import Refused
+from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports import Car, Chain, LeftOut, Rider
 
 UNRELATED = "the common history"
 """What a rider has lost that was begun apart from everything."""
+UNMERGED = "a merge that git can make"
+"""What a rider has lost on which git itself breaks down."""
+
+
+_ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""git frees and asks for the same memory again with each object; told not to give it back (glibc), fast-import takes half."""
 
 
 def chain(git: Git, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
     """Merge the riders in order, each onto what rides ahead of it."""
-    cars: list[Car] = []
-    left_out: list[LeftOut] = []
-    for rider in riders:
-        found = _ride(git, rider, onto=onto, ahead=cars, at=at, pin=pin)
-        if isinstance(found, Car):
-            cars.append(found)
-        else:
-            left_out.append(found)
-    git.run("update-ref", "--no-deref", "--end-of-options", pin, cars[-1].commit if cars else onto)
-    return Chain(cars=tuple(cars), left_out=tuple(left_out))
-
-
-def _ride(git: Git, rider: Rider, *, onto: CommitId, ahead: Sequence[Car], at: float, pin: str) -> Car | LeftOut:
-    below = ahead[-1].commit if ahead else onto
-    try:
-        made = merging.merge(git, ours=below, theirs=rider.head, message=rider.message, at=at, pin=pin)
-    except Refused:
-        return LeftOut(name=rider.name, head=rider.head, onto=below, lost=(UNRELATED,))
-    if made.commit is None or made.tree is None:
-        partners = _partners(git, rider, onto, ahead)
-        return LeftOut(name=rider.name, head=rider.head, onto=below, conflicts=made.conflicts, partners=partners)
-    proven = proof.prove(git, merge=made.commit, ours=below, theirs=rider.head)
-    if proven.lost:
-        return LeftOut(name=rider.name, head=rider.head, onto=below, lost=proven.lost)
-    return Car(
-        name=rider.name,
-        head=rider.head,
-        onto=below,
-        commit=made.commit,
-        tree=made.tree,
-        proven_paths=proven.checked_paths,
+    git = git.at(_ROOMY)
+    yard = _Yard(git, survey(git, onto=onto, riders=riders), at, pin)
+    failed: dict[int, LeftOut] = {}
+    while True:
+        made = yard.assemble([number for number in range(len(riders)) if number not in failed])
+        verdicts = judged(git, yard.survey, made)
+        lost = yard.failed(made, verdicts)
+        failed |= lost
+        if not lost and yard.conflicts_are_real(made):
+            break
+    if not made:
+        git.run("update-ref", "--no-deref", "--end-of-options", pin, onto)
+    left_out = {**failed, **yard.left_out(made)}
+    return Chain(
+        cars=tuple(_car(yard.survey, each, verdict) for each, verdict in zip(made, verdicts, strict=True)),
+        left_out=tuple(left_out[number] for number in sorted(left_out)),
     )
 
 
-def _partners(git: Git, rider: Rider, onto: CommitId, ahead: Sequence[Car]) -> tuple[str, ...]:
-    """Which riders ahead it conflicts with: those alone, or else, where only all of them together do, all."""
-    if _conflict(git, onto, rider.head):
-        return ()
-    alone = tuple(car.name for car in ahead if _conflict(git, car.head, rider.head))
-    return alone or tuple(car.name for car in ahead)
+def _car(survey: Survey, made: Made, verdict: Verdict) -> Car:
+    rider = survey.loads[made.number].rider
+    return Car(
+        name=rider.name,
+        head=rider.head,
+        onto=made.onto,
+        commit=made.commit,
+        tree=verdict.tree,
+        proven_paths=verdict.proven_paths,
+    )
 
 
-def _conflict(git: Git, one: CommitId, other: CommitId) -> bool:
-    arguments = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", one, other)
-    return git.outcome(*arguments, ok=(0, 1, 128))[0] == 1
+def _left_out(
+    survey: Survey,
+    number: int,
+    onto: CommitId,
+    *,
+    conflicts: tuple[str, ...] = (),
+    partners: tuple[str, ...] = (),
+    lost: tuple[str, ...] = (),
+) -> LeftOut:
+    rider = survey.loads[number].rider
+    return LeftOut(name=rider.name, head=rider.head, onto=onto, conflicts=conflicts, partners=partners, lost=lost)
+
+
+@dataclass(slots=True)
+class _Yard:
+    """Where one chain is put together; what was merged apart is kept while it is done again without somebody."""
+
+    git: Git
+    survey: Survey
+    at: float
+    pin: str
+    apart: Apart = field(init=False)
+    only_git: set[int] = field(default_factory=set)
+    ahead: Ahead = field(init=False)
+    conflicting: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Riders in conflict, with the paths once they are known for the commit at their places."""
+    impossible: dict[int, str] = field(default_factory=dict)
+    """Riders that cannot be merged at all, with the reason."""
+
+    def __post_init__(self) -> None:
+        self.apart = Apart(self.git, self.survey)
+
+    def assemble(self, numbers: Sequence[int]) -> Sequence[Made]:
+        """Write the chain of these riders; who conflicts is noted and left out."""
+        self.conflicting, self.impossible = {}, {}
+        self.ahead = Ahead(self.survey, self.only_git)
+        made: list[Made] = []
+        waiting = numbers
+        while waiting:
+            places, waiting = self._settled(waiting)
+            made += self._written(places, made[-1].commit if made else self.survey.onto)
+            if waiting:
+                made += self._merged(waiting[0], made[-1].commit if made else self.survey.onto)
+                waiting = waiting[1:]
+        return made
+
+    def _settled(self, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
+        """Places for those up to the first that only git may place, all that they need merged; and those behind."""
+        while True:
+            places, behind = placed(self.ahead, [number for number in numbers if number not in self.ahead.out])
+            conflicting = self._merge_apart(places)
+            if not conflicting:
+                return places, behind
+            self.ahead.out |= conflicting
+            self.conflicting |= dict.fromkeys(conflicting, ())
+
+    def _merge_apart(self, places: Sequence[Place]) -> set[int]:
+        """Merge round by round; those who conflict, in the first round that has such."""
+        seats = {number: place for number, place in self.ahead.places.items() if place is not None}
+        for group in rounds(places).values():
+            self.apart.merge(group, seats)
+            conflicting = {place.number for place in group if self.apart.change(place) is None}
+            if conflicting:
+                return conflicting
+        return set()
+
+    def _written(self, places: Sequence[Place], onto: CommitId) -> Sequence[Made]:
+        if not places:
+            return ()
+        layers = [self._layer(place, onto if place is places[0] else None) for place in places]
+        commits = chainstream.write(self.git, layers, at=self.at, ref=self.pin)
+        below = [onto, *commits[:-1]]
+        return [Made(place.number, at, commit) for place, at, commit in zip(places, below, commits, strict=True)]
+
+    def _layer(self, place: Place, onto: CommitId | None) -> Layer:
+        rider = self.survey.loads[place.number].rider
+        return Layer([self.apart.change(place) or {}], onto=onto, head=rider.head, message=rider.message)
+
+    def _merged(self, number: int, onto: CommitId) -> Sequence[Made]:
+        """Merge one on the tip, by git alone."""
+        rider = self.survey.loads[number].rider
+        try:
+            merge = merging.merge(
+                self.git, ours=onto, theirs=rider.head, message=rider.message, at=self.at, pin=self.pin
+            )
+        except Refused:
+            self.impossible[number] = UNRELATED
+            return ()
+        except GitFailed as error:
+            if error.code not in CRASHED:
+                raise
+            self.impossible[number] = UNMERGED
+            return ()
+        if merge.commit is None:
+            self.conflicting[number] = merge.conflicts
+            self.ahead.out.add(number)
+            return ()
+        delta = deltas(self.git, [f"{merge.commit} {onto}"]).get(merge.commit, {})
+        load = self.survey.loads[number]
+        gone = load.gone if load.base is not None else {each for path in deleted(delta) for each in folders(path)}
+        self.ahead.add(number, None, delta, gone)
+        return (Made(number, onto, merge.commit),)
+
+    def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, LeftOut]:
+        """Those whose proof failed on their own account: the lowest, and all that met nobody. Whoever else failed may have
+        failed with them, and is tried again without them."""
+        found: dict[int, LeftOut] = {}
+        for each, verdict in zip(made, verdicts, strict=True):
+            place = self.ahead.places[each.number]
+            if verdict.lost and (not found or (place is not None and not place.round)):
+                found[each.number] = _left_out(self.survey, each.number, each.onto, lost=verdict.lost)
+        return found
+
+    def conflicts_are_real(self, made: Sequence[Made]) -> bool:
+        """Merge those in conflict on the very commits below their places: names their paths; False if one is none."""
+        numbers = [number for number, paths in self.conflicting.items() if not paths]
+        pairs = [(_below(self.survey, made, number), self.survey.loads[number].rider.head) for number in numbers]
+        outcomes = merges(self.git, pairs)
+        self.conflicting |= {n: outcome.conflicts for n, outcome in zip(numbers, outcomes, strict=True)}
+        self.impossible |= {n: UNMERGED for n, outcome in zip(numbers, outcomes, strict=True) if outcome.tree is None}
+        clean = {number for number, outcome in zip(numbers, outcomes, strict=True) if outcome.clean}
+        self.only_git |= clean
+        return not clean
+
+    def left_out(self, made: Sequence[Made]) -> Mapping[int, LeftOut]:
+        """Those who conflict, each with whom ahead of it, and those who cannot be merged."""
+        partners = self._partners(made)
+        found = {number: _below(self.survey, made, number) for number in {*self.conflicting, *self.impossible}}
+        return {
+            number: _left_out(
+                self.survey,
+                number,
+                below,
+                conflicts=self.conflicting.get(number, ()),
+                partners=partners.get(number, ()) if number not in self.impossible else (),
+                lost=(self.impossible[number],) if number in self.impossible else (),
+            )
+            for number, below in found.items()
+        }
+
+    def _partners(self, made: Sequence[Made]) -> Mapping[int, tuple[str, ...]]:
+        """Whom each conflicts with: with the beginning (nobody's fault), else with these alone, else only with all."""
+        loads = self.survey.loads
+        candidates = {number: self._candidates(made, number) for number in self.conflicting}
+        asked: list[tuple[int, int | None]] = [
+            (number, other) for number, others in candidates.items() for other in (None, *others)
+        ]
+        commits = [self.survey.onto if other is None else loads[other].rider.head for _, other in asked]
+        pairs = [(commit, loads[number].rider.head) for commit, (number, _) in zip(commits, asked, strict=True)]
+        clashes = {ask for ask, outcome in zip(asked, merges(self.git, pairs), strict=True) if not outcome.clean}
+        return {
+            number: tuple(
+                loads[other].rider.name for other in [other for other in others if (number, other) in clashes] or others
+            )
+            for number, others in candidates.items()
+            if (number, None) not in clashes
+        }
+
+    def _candidates(self, made: Sequence[Made], number: int) -> Sequence[int]:
+        """Those of the chain ahead of a rider that it could conflict with."""
+        riding = [each.number for each in made if each.number < number]
+        if self.survey.loads[number].base is None:
+            return riding
+        met = self.ahead.met(number)
+        return [other for other in riding if other in met]
+
+
+def _below(survey: Survey, made: Sequence[Made], number: int) -> CommitId:
+    """The commit at a rider's place."""
+    return next((each.commit for each in reversed(made) if each.number < number), survey.onto)

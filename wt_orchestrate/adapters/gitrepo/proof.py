@@ -21,7 +21,7 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.ports import Proof
 
 _FILES = ("100644", "100755")
-_PARENTS = "the merge's parents"
+PARENTS = "the merge's parents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def prove(git: Git, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Pro
         lanes = _renamed(git, tree, ours=ours, theirs=theirs, changed=changed, lanes=lanes)
     lost = [lane.path for lane in lanes if _settled(lane) is False]
     lost += _unexplained(git, [lane for lane in lanes if _settled(lane) is None])
-    if git.line("rev-parse", f"{merge}^@").split() != [ours, theirs]:
-        lost.append(_PARENTS)
+    if git.line("rev-parse", f"{merge}^@").split() != list(dict.fromkeys((ours, theirs))):
+        lost.append(PARENTS)
     return Proof(
         merge=merge,
         ours=ours,
@@ -91,6 +91,22 @@ def prove(git: Git, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Pro
         checked_paths=len(paths),
         lost=tuple(sorted(lost)),
     )
+
+
+def explained(lane: Lane) -> bool:
+    """Whether the path can be judged by itself, no rename followed: ids settle it, or both sides changed its content."""
+    return _plain(lane)
+
+
+def unexplained(git: Git, lanes: Sequence[Lane]) -> Sequence[Lane]:
+    """Those paths, of any number of merges, whose merged content is not that of both sides' edits; no rename followed."""
+    wrong = [lane for lane in lanes if not _plain(lane)]
+    both = [lane for lane in lanes if _plain(lane) and _settled(lane) is None]
+    left: Sequence[Lane] = [lane for lane in both if _mergeable(lane)]
+    wrong += [lane for lane in both if not _mergeable(lane)]
+    for algorithm in ALGORITHMS:
+        left = _still_open(git, left, algorithm)
+    return [*wrong, *left]
 
 
 def _one_base(git: Git, bases: Sequence[str]) -> str:
@@ -124,12 +140,23 @@ def _both(raw: Raw) -> tuple[Entry, Entry]:
 
 
 def _settled(lane: Lane) -> bool | None:
-    """Whether the merge is right by comparing ids alone; None when both sides changed the content."""
+    """Whether the merge is right by comparing modes and ids alone; None when both sides changed the content."""
     if lane.base == lane.theirs or lane.ours == lane.theirs:
         return lane.merge == lane.ours
     if lane.base == lane.ours:
         return lane.merge == lane.theirs
-    return None
+    if any(entry.mode not in _FILES for entry in (lane.base, lane.ours, lane.theirs)):
+        return None
+    mode = _one_sided(lane.base.mode, lane.ours.mode, lane.theirs.mode)
+    name = _one_sided(lane.base.id, lane.ours.id, lane.theirs.id)
+    return None if mode is None or name is None else lane.merge == Entry(mode, name)
+
+
+def _one_sided(base: str, ours: str, theirs: str) -> str | None:
+    """What a value is when at most one side changed it, or both alike."""
+    if base == theirs or ours == theirs:
+        return ours
+    return theirs if base == ours else None
 
 
 def _plain(lane: Lane) -> bool:
