@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.e2e.test_train import CHECK, make_branches
 from tests.support.project import COMMAND_AGENT, COMMIT, Project, use_fake_client
 from tests.support.waiting import wait_until
 from wt_orchestrate.engine.world import POINTS
@@ -109,10 +110,23 @@ def _tidying(project: Project, point: str) -> None:
     _require_landed(project, "a")
 
 
+def _pairing(project: Project, point: str) -> None:
+    """A queue of branches whose last one fails only together with the second; its partner is named whatever happens."""
+    files = {"a": {"a": "1"}, "left": {"left": "1"}, "b": {"b": "1"}, "right": {"right": "1"}}
+    make_branches(project, files)
+    assert project.wto("train", "add", *files, "--check", CHECK).code == 0
+    _crash(project, point, "train", "run")
+    resumed = project.wto("resume")
+    assert resumed.code == 11, resumed.out + resumed.err
+    stream = next(ws for ws in project.status()["workstreams"] if ws["stage"] == "failed")
+    assert stream["id"] == "right" and stream["reason"].endswith("fails together with left")
+
+
 STORIES: dict[str, Callable[[Project, str], None]] = {
     "AnswerAsk": _asking,
     "SendMessage": _asking,
     "StopCommand": _stopping_a_check,
+    "MakeTrial": _pairing,
     "CleanWorktree": _tidying,
     "RestoreWorktree": _tidying,
 }

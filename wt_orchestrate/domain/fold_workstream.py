@@ -191,6 +191,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                     ws,
                     stage=Stage.CLAIMED,
                     claims=ws.claims + 1,
+                    claimed_order=record.number,
                     accepted=None,
                     findings=(),
                     failed_check=None,

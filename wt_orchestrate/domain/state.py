@@ -250,6 +250,8 @@ class WorkstreamState:
     handoff_versions: int = 0
     handoff_problem: str = ""
     claims: int = 0
+    claimed_order: int = 0
+    """The event that made the claim which is looked at."""
     looked_at: CommitId | None = None
     """The head of the claim that was last looked at, whatever came of it."""
     accepted: CommitId | None = None

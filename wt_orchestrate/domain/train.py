@@ -46,7 +46,7 @@ def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
 
 def _order(ws: WorkstreamState) -> tuple[int, str]:
     """Oldest claim first; a workstream's needs are integrated before it begins, so they are always ahead."""
-    return ws.accepted_order, ws.id
+    return ws.claimed_order, ws.id
 
 
 # ---------------------------------------------------------------- what is known of the train
@@ -160,6 +160,8 @@ def _assemble(state: RunState) -> Iterator[Effect]:
             yield _pinned(state.pins[key])
             return
     free = waiting(state)[:LONGEST]
+    if any(key.startswith("verify:") for key in state.open):
+        return  # another claim is about to come: they ride together, in their order
     if free and not advancing(state) and state.candidate is None:
         yield Assemble(
             onto=state.train.tip or state.integration,

@@ -1,0 +1,143 @@
+"""`wto train`: branches that people or other tools made are merged, checked and landed, with no plan and no agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.support.project import Project
+
+CHECK = "! { test -e left && test -e right; } && ! test -e broken"
+
+
+def make_branches(project: Project, branches: Mapping[str, Mapping[str, str]]) -> None:
+    """Each with one commit upon main that writes its files; main is checked out afterwards."""
+    for name, files in branches.items():
+        project.repository.git("switch", "-q", "-c", name, "main")
+        project.repository.commit(files, f"Work of {name}")
+    project.repository.git("switch", "-q", "main")
+
+
+def _queue(project: Project, branches: Mapping[str, Mapping[str, str]], *words: str) -> None:
+    make_branches(project, branches)
+    added = project.wto("train", "add", *branches, "--check", CHECK, *words)
+    assert added.code == 0, added.err
+
+
+def _states(project: Project) -> dict[str, str]:
+    return {row["workstream"]: row["state"] for row in project.wto("train", "status", "--json").json["branches"]}
+
+
+def test_good_branches_land_together(project: Project) -> None:
+    """Three branches are checked as one tree and land with one trailer each; the user's branches stay as they were."""
+    files = {f"by/{name}": {f"{name}.txt": name} for name in "abc"}
+    _queue(project, files)
+    heads = project.repository.git("for-each-ref", "refs/heads/by")
+    run = project.wto("train", "run", "--land")
+    assert run.code == 0, run.out + run.err
+    assert _states(project) == {"by-a": "landed", "by-b": "landed", "by-c": "landed"}
+    log = project.repository.git("log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main")
+    assert log.split() == ["by-c", "by-b", "by-a"]
+    assert project.repository.git("for-each-ref", "refs/heads/by") == heads
+    events = [line for line in run.out.splitlines() if "check passed" in line]
+    assert project.repository.git("ls-tree", "--name-only", "main").split() == ["README.md", "a.txt", "b.txt", "c.txt"]
+    assert len(events) <= 3
+    assert project.processes() == []
+
+
+def test_a_pair_that_fails_only_together_is_named_and_the_rest_lands(project: Project) -> None:
+    """Of two halves one is in; the other is refused with its partner's name, the broken one alone, the rest lands."""
+    _queue(
+        project,
+        {
+            "one": {"one.txt": "1"},
+            "left": {"left": "1"},
+            "two": {"two.txt": "2"},
+            "right": {"right": "1"},
+            "broken": {"broken": "1"},
+            "three": {"three.txt": "3"},
+        },
+        "--workers",
+        "2",
+    )
+    run = project.wto("train", "run")
+    assert run.code == 11, run.out + run.err
+    rows = {row["workstream"]: row for row in project.wto("train", "status", "--json").json["branches"]}
+    refused = {name: row["why"] for name, row in rows.items() if row["state"] == "failed"}
+    pair = {"left", "right"} & set(refused)
+    assert set(refused) - pair == {"broken"} and len(pair) == 1
+    partner = next(iter({"left", "right"} - pair))
+    assert refused[pair.pop()].endswith(f"it passes on this work alone and fails together with {partner}")
+    assert refused["broken"] == f"the check `{CHECK}` failed on its work merged with the integration branch"
+    assert sum(row["state"] == "integrated" for row in rows.values()) == 4
+    assert project.wto("land").code == 0
+    assert project.repository.git("ls-tree", "--name-only", "main").split() == sorted(
+        ["README.md", "one.txt", "two.txt", "three.txt", partner]
+    )
+
+
+def test_a_branch_that_moves_is_looked_at_again(project: Project) -> None:
+    """A refused branch is mended by a commit on it, and nothing else has to be said but that the train runs."""
+    _queue(project, {"fine": {"fine.txt": "1"}, "broken": {"broken": "1"}})
+    assert project.wto("train", "run").code == 11
+    project.repository.git("switch", "-q", "broken")
+    project.repository.commit({"broken": None, "mended.txt": "1"}, "Mend it")
+    project.repository.git("switch", "-q", "main")
+    assert project.wto("continue", "broken").code == 0
+    assert project.wto("land").code == 0
+    assert project.repository.git("ls-tree", "--name-only", "main").split() == ["README.md", "fine.txt", "mended.txt"]
+
+
+def test_conflicting_branches_need_a_person_and_hold_up_nobody(project: Project) -> None:
+    """The second of two that change the same line is escalated with the way out, the others are integrated."""
+    _queue(project, {"a": {"same.txt": "a"}, "b": {"same.txt": "b"}, "c": {"c.txt": "c"}})
+    run = project.wto("train", "run")
+    assert run.code == 8, run.out + run.err
+    status = {ws["id"]: ws for ws in project.status()["workstreams"]}
+    assert {name: ws["stage"] for name, ws in status.items() if ws["stage"] == "integrated"}.keys() >= {"c"}
+    stuck = next(ws for ws in status.values() if ws["stage"] == "escalated")
+    other = "a" if stuck["id"] == "b" else "b"
+    assert stuck["reason"] == f"it conflicts with {other} in same.txt"
+    assert stuck["commands"][:2] == [f"git switch {stuck['id']}", "git merge wto/r1/integration"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("add", "nonsuch", "--check", "true"), 5, "there is no branch 'nonsuch'"),
+        (("add", "a"), 6, "nothing would judge these branches: no checks are given"),
+        (("add", "main", "--check", "true"), 6, "main holds all of 'main' already"),
+        (("add", "a", "--check", "true", "--target", "nonsuch"), 5, "there is no branch 'nonsuch'"),
+        (("run",), 5, "no branch is queued"),
+        (("status",), 5, "there is no run in this repository yet"),
+    ],
+)
+def test_what_cannot_be_queued_is_refused_with_the_way_out(
+    project: Project, words: tuple[str, ...], code: int, message: str
+) -> None:
+    """Each fault names what is wrong and what to do; nothing is queued."""
+    make_branches(project, {"a": {"a.txt": "a"}})
+    ended = project.wto("train", *words)
+    assert (ended.code, ended.err.splitlines()[0].removeprefix("✗ ")) == (code, message)
+    assert ended.err.splitlines()[1].strip().startswith("↳")
+
+
+def test_a_dry_run_queues_nothing(project: Project) -> None:
+    """What would be queued is told, and there is no run afterwards."""
+    make_branches(project, {"feature/a b".replace(" ", "-"): {"a.txt": "a"}})
+    ended = project.wto("train", "add", "feature/a-b", "--check", "true", "-n")
+    assert ended.out == "○ Would queue feature/a-b as feature-a-b: Work of feature/a-b\n"
+    assert project.wto("train", "status").code == 5
+
+
+def test_branches_are_added_to_a_queue_that_waits(project: Project) -> None:
+    """A second `add` goes into the same queue; a branch that is in it already is refused."""
+    _queue(project, {"a": {"a.txt": "a"}, "b": {"b.txt": "b"}})
+    make_branches(project, {"c": {"c.txt": "c"}})
+    assert project.wto("train", "add", "c").code == 0
+    assert project.wto("train", "status", "--json").json["asked"] == ["c"]
+    again = project.wto("train", "add", "a")
+    assert (again.code, again.err.splitlines()[0]) == (6, "✗ 'a' is in 'a' already (in workstreams.a-2.branch)")
+    assert project.wto("train", "run", "--land").code == 0
+    assert project.repository.git("ls-tree", "--name-only", "main").split() == ["README.md", "a.txt", "b.txt", "c.txt"]

@@ -1,0 +1,45 @@
+"""The only place that picks adapters and hands them to the engine, and the only reader of the process's environment.
+
+Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
+docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
+then beginning, running, looking, diagnosing.
+"""
+
+from __future__ import annotations
+
+from wt_orchestrate.wiring.beginning import begin_run as begin_run
+from wt_orchestrate.wiring.beginning import planned_effects as planned_effects
+from wt_orchestrate.wiring.beginning import queued_branches as queued_branches
+from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
+from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
+from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
+from wt_orchestrate.wiring.looking import changed_files as changed_files
+from wt_orchestrate.wiring.looking import living_processes as living_processes
+from wt_orchestrate.wiring.looking import stored_view as stored_view
+from wt_orchestrate.wiring.looking import uncommitted as uncommitted
+from wt_orchestrate.wiring.plans import account_environments as account_environments
+from wt_orchestrate.wiring.plans import checked_plan as checked_plan
+from wt_orchestrate.wiring.plans import edited_workstream as edited_workstream
+from wt_orchestrate.wiring.plans import load_further as load_further
+from wt_orchestrate.wiring.plans import load_plan as load_plan
+from wt_orchestrate.wiring.plans import load_settings as load_settings
+from wt_orchestrate.wiring.plans import plan_schema as plan_schema
+from wt_orchestrate.wiring.plans import settings_around as settings_around
+from wt_orchestrate.wiring.plans import settings_path as settings_path
+from wt_orchestrate.wiring.plans import settings_schema as settings_schema
+from wt_orchestrate.wiring.plans import user_settings as user_settings
+from wt_orchestrate.wiring.plans import workstream_text as workstream_text
+from wt_orchestrate.wiring.running import command_environment as command_environment
+from wt_orchestrate.wiring.running import leave_supervisor as leave_supervisor
+from wt_orchestrate.wiring.running import rebuild_log as rebuild_log
+from wt_orchestrate.wiring.running import supervise as supervise
+from wt_orchestrate.wiring.running import sweep_trash as sweep_trash
+from wt_orchestrate.wiring.site import Site as Site
+from wt_orchestrate.wiring.site import clock as clock
+from wt_orchestrate.wiring.site import find_site as find_site
+from wt_orchestrate.wiring.site import open_log as open_log
+from wt_orchestrate.wiring.site import repository as repository
+from wt_orchestrate.wiring.site import state_root as state_root
+from wt_orchestrate.wiring.site import supervised as supervised
+from wt_orchestrate.wiring.site import supervisor_pid as supervisor_pid
+from wt_orchestrate.wiring.site import vault as vault

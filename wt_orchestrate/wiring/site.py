@@ -1,0 +1,96 @@
+"""One repository and its state folder, and the parts that most commands need of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wt_orchestrate.ports import (
+        Clock,
+        Log,
+        Repository,
+        Vault,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One repository and its state folder. `root` is the main worktree, or the common folder of a bare repository."""
+
+    start: str
+    common_dir: str
+    state_dir: str
+
+    def path(self, name: str) -> str:
+        return f"{self.state_dir}/{name}"
+
+
+def find_site(start: str) -> Site:
+    """The repository around a folder, and its state folder (made if missing). Raises Refused when there is none."""
+    from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
+
+    common_dir = find_common_dir(start)
+    state_dir = f"{state_root()}/{_folder_name(common_dir)}"
+    os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    return Site(start=start, common_dir=common_dir, state_dir=state_dir)
+
+
+def state_root() -> str:
+    """The folder that holds one state folder for each repository: WTO_STATE_DIR, else the user's state folder."""
+    override = os.environ.get("WTO_STATE_DIR")
+    if override:
+        return os.path.abspath(override)
+    from platformdirs import user_state_dir
+
+    return user_state_dir("wt-orchestrate")
+
+
+def _folder_name(common_dir: str) -> str:
+    from hashlib import sha256
+
+    real = os.path.realpath(common_dir)
+    name = os.path.basename(os.path.dirname(real) if real.endswith("/.git") else real)
+    readable = re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".-")[:40] or "repository"
+    return f"{readable}-{sha256(os.fsencode(real)).hexdigest()[:12]}"
+
+
+def clock() -> Clock:
+    from wt_orchestrate.adapters.clock import SystemClock
+
+    return SystemClock()
+
+
+def open_log(site: Site) -> Log:
+    from wt_orchestrate.adapters.store.eventlog import SqliteLog
+
+    return SqliteLog(site.path("log.db"))
+
+
+def repository(site: Site) -> Repository:
+    from wt_orchestrate.adapters.gitrepo.repository import GitRepository
+
+    return GitRepository(site.start, lock_path=site.path("worktree.lock"))
+
+
+def vault(site: Site) -> Vault:
+    from wt_orchestrate.adapters.gitrepo.vault import GitVault
+
+    return GitVault(site.path("vault.git"), source=site.common_dir, scratch=site.path("checks"))
+
+
+def supervised(site: Site) -> bool:
+    """Whether a supervisor is at work on this repository."""
+    from wt_orchestrate.adapters.store.locks import FileLock
+
+    return FileLock(site.path("supervisor.lock")).held()
+
+
+def supervisor_pid(site: Site) -> int | None:
+    """The process that supervises this repository, as it wrote down itself: for people, never for signals."""
+    from wt_orchestrate.adapters.store.locks import FileLock
+
+    holder = FileLock(site.path("supervisor.lock")).holder()
+    return int(holder) if holder.isdigit() else None
