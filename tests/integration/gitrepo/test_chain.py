@@ -326,6 +326,14 @@ def test_an_older_git_makes_the_same_chain(site: Site, other_git: Callable[[str]
     assert chained(site, onto, list(riders.values())) == chain
 
 
+def test_a_writer_that_refuses_is_done_without(site: Site, other_git: Callable[[str], Path]) -> None:
+    """What fast-import will not write is merged one by one: the same chain, and nobody is held up."""
+    onto, riders = branched(site, MANY)
+    chain = chained(site, onto, list(riders.values()))
+    other_git('if [ "$1" = fast-import ]; then exit 128; fi\nexec $GIT "$@"')
+    assert plain(chained(site, onto, list(riders.values()))) == plain(chain)
+
+
 PLANTED = {
     "a dropped path": ("/^M .* new.one$/d", "adds", ("new/one",)),
     "a wrong mode": ("s/^M 100644 \\(.*\\) new.two$/M 100755 \\1 new\\/two/", "adds", ("new/two",)),

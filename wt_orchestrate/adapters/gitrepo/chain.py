@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo import chainstream, merging
+from wt_orchestrate.adapters.gitrepo.chainindex import folders
 from wt_orchestrate.adapters.gitrepo.chainmerging import CRASHED, Apart, merges
 from wt_orchestrate.adapters.gitrepo.chainplan import Ahead, Place, placed, rounds
 from wt_orchestrate.adapters.gitrepo.chainproof import Made, Verdict, judged
 from wt_orchestrate.adapters.gitrepo.chainreading import Survey, survey
 from wt_orchestrate.adapters.gitrepo.chainstream import Layer
 from wt_orchestrate.adapters.gitrepo.deltas import deleted, deltas
-from wt_orchestrate.adapters.gitrepo.pathindex import folders
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Refused
@@ -33,6 +33,8 @@ UNMERGED = "a merge that git can make"
 """What a rider has lost on which git itself breaks down."""
 
 
+_REFUSED = 128
+"""How a git ends that will not do what it is told."""
 _ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """git frees and asks for the same memory again with each object; told not to give it back (glibc), fast-import takes half."""
 
@@ -109,12 +111,21 @@ class _Yard:
         made: list[Made] = []
         waiting = numbers
         while waiting:
-            places, waiting = self._settled(waiting)
-            made += self._written(places, made[-1].commit if made else self.survey.onto)
-            if waiting:
-                made += self._merged(waiting[0], made[-1].commit if made else self.survey.onto)
-                waiting = waiting[1:]
+            try:
+                places, behind = self._settled(waiting)
+                made += self._written(places, self._tip(made))
+            except GitFailed as error:
+                if error.code != _REFUSED:
+                    raise
+                self.only_git |= set(waiting)  # one of them holds what fast-import will not write: one by one, then
+                continue
+            if behind:
+                made += self._merged(behind[0], self._tip(made))
+            waiting = behind[1:]
         return made
+
+    def _tip(self, made: Sequence[Made]) -> CommitId:
+        return made[-1].commit if made else self.survey.onto
 
     def _settled(self, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
         """Places for those up to the first that only git may place, all that they need merged; and those behind."""
