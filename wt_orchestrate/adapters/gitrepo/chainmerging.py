@@ -17,8 +17,6 @@ from wt_orchestrate.adapters.gitrepo.deltas import Delta, deltas
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, input_lines, text
 from wt_orchestrate.domain.ids import CommitId, TreeId
 
-_REF = "refs/wto/chain"
-"""Named to fast-import and gone when it ends."""
 _NO_SUCH_OPTION = 129
 CRASHED = (-signal.SIGABRT, -signal.SIGSEGV)
 """How a git ends that comes upon its own defect: 2.39 does, on a link renamed on one side that is a file on the other. Nobody's
@@ -40,6 +38,8 @@ class Apart:
 
     git: Git
     survey: Survey
+    ref: str
+    """Named to fast-import, and gone when it ends."""
     _changes: dict[Place, Delta | None] = field(default_factory=dict)
     _grounds: dict[tuple[int, ...], tuple[CommitId, TreeId]] = field(default_factory=dict)
 
@@ -72,7 +72,7 @@ class Apart:
         if not companies:
             return
         layers = [self._layer(company, seats) for company in companies]
-        commits = chainstream.write(self.git, layers, at=0.0, ref=_REF, keep=False)
+        commits = chainstream.write(self.git, layers, at=0.0, ref=self.ref, keep=False)
         trees = self.git.run("rev-parse", *(f"{commit}^{{tree}}" for commit in commits)).decode().split()
         for company, commit, tree in zip(companies, commits, trees, strict=True):
             self._grounds[company] = (commit, TreeId(tree))
