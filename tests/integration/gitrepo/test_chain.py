@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
@@ -152,7 +152,7 @@ def test_who_conflicts_with_the_beginning_has_no_partner(site: Site) -> None:
     site.user.commit({"src/app.py": edited((2, "main\n"), (11, "main\n"))}, "main goes on")
     (onto,) = site.vaulted("main")
     chain = chained(site, onto, list(riders.values()))
-    assert [car.name for car in chain.cars] == ["alone", "adds", "meets-too", "more"][: len(chain.cars)]
+    assert [car.name for car in chain.cars] == ["alone", "adds", "meets-too", "more"]
     assert {each.name: each.partners for each in chain.left_out} == {"meets": (), "clashes": (), "behind": ()}
     assert plain(chain) == one_by_one(site, onto, list(riders.values()))
 
@@ -219,6 +219,32 @@ def test_branches_that_only_git_can_judge(site: Site) -> None:
     require_sound(site)
 
 
+def test_a_folder_that_two_renamed_together_is_noticed(site: Site) -> None:
+    """Each of two moves one of a folder's two files away, and a third adds to the folder: git asks where that belongs."""
+    site.user.commit({"d/one": "one\n" * 9, "d/two": "two\n" * 9})
+    onto, riders = branched(
+        site,
+        {
+            "first": {"d/one": None, "e/one": "one\n" * 9},
+            "second": {"d/two": None, "e/two": "two\n" * 9},
+            "third": {"d/three": "three\n"},
+            "fourth": {"d.txt": "four\n"},
+        },
+    )
+    riding = list(riders.values())
+    chain = chained(site, onto, riding)
+    assert plain(chain) == one_by_one(site, onto, riding)
+    assert [car.name for car in chain.cars] == ["first", "second", "fourth"]
+    out = LeftOut(
+        name="third",
+        head=riders["third"].head,
+        onto=chain.cars[1].commit,
+        conflicts=("e/three",),
+        partners=("first", "second"),
+    )
+    assert chain.left_out == (out,)
+
+
 def test_a_foreign_history_is_left_out(site: Site) -> None:
     """Who shares no history with anything is left out; the others ride on."""
     onto, riders = branched(site, {"a": {"README.md": "a\n"}})
@@ -252,12 +278,13 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@example(seed=300013, rough=0.6)  # git 2.39 aborts on one of these merges
 @given(seed=st.integers(0, 1 << 32), rough=st.sampled_from([0.1, 0.3, 0.6]))
 def test_a_chain_is_what_merging_one_by_one_makes(shared_site: Site, seed: int, rough: float) -> None:
     """Random branches: the same commits to the byte, the same left out, for the same paths in conflict."""
     site = shared_site
     random, scribe = Random(seed), Scribe()
-    beginning, branches = random_set(random, scribe, count=random.randint(2, 7), rough=rough)
+    beginning, branches = random_set(random, scribe, count=random.randint(2, 9), rough=rough)
     commits = scribe.write(site.user.at(site.vault.path()))
     riders = [rider(f"w{place}", commits[number - 1]) for place, number in enumerate(branches)]
     onto = commits[beginning - 1]
@@ -297,6 +324,14 @@ def test_an_older_git_makes_the_same_chain(site: Site, other_git: Callable[[str]
     chain = chained(site, onto, list(riders.values()))
     other_git('case "$*" in "merge-tree --stdin"*) exit 129;; esac\nexec $GIT "$@"')
     assert chained(site, onto, list(riders.values())) == chain
+
+
+def test_a_writer_that_refuses_is_done_without(site: Site, other_git: Callable[[str], Path]) -> None:
+    """What fast-import will not write is merged one by one: the same chain, and nobody is held up."""
+    onto, riders = branched(site, MANY)
+    chain = chained(site, onto, list(riders.values()))
+    other_git('if [ "$1" = fast-import ]; then exit 128; fi\nexec $GIT "$@"')
+    assert plain(chained(site, onto, list(riders.values()))) == plain(chain)
 
 
 PLANTED = {

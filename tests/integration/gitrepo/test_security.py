@@ -18,6 +18,7 @@ from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.repos import START, TestRepository, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.ports import Rider
 
 HOOKS = (
     "post-checkout", "post-merge", "pre-commit", "post-commit", "post-index-change", "reference-transaction", "pre-push",
@@ -234,6 +235,12 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
         ("dirty", lambda: vault.dirty(worktree=agent.path, head=head, index=f"{site.folder}/i/x")),
         ("merge", merge),
         ("prove", lambda: vault.prove(merge=made["merge"], ours=main, theirs=head)),
+        (
+            "chain",
+            lambda: vault.chain(
+                onto=main, riders=[Rider(name="evil", head=head, message="m\n")], at=START, pin="refs/wto/chained"
+            ),
+        ),
         ("checkout", lambda: vault.checkout(commit=head, slot="s")),
         ("checkout again", lambda: vault.checkout(commit=main, slot="s")),
         ("advance", lambda: vault.advance("refs/wto/x", new=main, old=None)),

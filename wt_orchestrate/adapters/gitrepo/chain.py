@@ -12,16 +12,16 @@ there. No checkout is touched and no side is taken; only the ref `pin` is moved,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wt_orchestrate.adapters.gitrepo import chainstream, merging
+from wt_orchestrate.adapters.gitrepo.chainindex import folders
 from wt_orchestrate.adapters.gitrepo.chainmerging import CRASHED, Apart, merges
 from wt_orchestrate.adapters.gitrepo.chainplan import Ahead, Place, placed, rounds
 from wt_orchestrate.adapters.gitrepo.chainproof import Made, Verdict, judged
 from wt_orchestrate.adapters.gitrepo.chainreading import Survey, survey
 from wt_orchestrate.adapters.gitrepo.chainstream import Layer
 from wt_orchestrate.adapters.gitrepo.deltas import deleted, deltas
-from wt_orchestrate.adapters.gitrepo.pathindex import folders
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Refused
@@ -31,8 +31,8 @@ UNRELATED = "the common history"
 """What a rider has lost that was begun apart from everything."""
 UNMERGED = "a merge that git can make"
 """What a rider has lost on which git itself breaks down."""
-
-
+_REFUSED = 128
+"""How a git ends that will not do what it is told."""
 _ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """git frees and asks for the same memory again with each object; told not to give it back (glibc), fast-import takes half."""
 
@@ -41,7 +41,7 @@ def chain(git: Git, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: 
     """Merge the riders in order, each onto what rides ahead of it."""
     git = git.at(_ROOMY)
     yard = _Yard(git, survey(git, onto=onto, riders=riders), at, pin)
-    failed: dict[int, LeftOut] = {}
+    failed: dict[int, tuple[str, ...]] = {}
     while True:
         made = yard.assemble([number for number in range(len(riders)) if number not in failed])
         verdicts = judged(git, yard.survey, made)
@@ -51,7 +51,7 @@ def chain(git: Git, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: 
             break
     if not made:
         git.run("update-ref", "--no-deref", "--end-of-options", pin, onto)
-    left_out = {**failed, **yard.left_out(made)}
+    left_out = yard.left_out(made, failed)
     return Chain(
         cars=tuple(_car(yard.survey, each, verdict) for each, verdict in zip(made, verdicts, strict=True)),
         left_out=tuple(left_out[number] for number in sorted(left_out)),
@@ -68,19 +68,6 @@ def _car(survey: Survey, made: Made, verdict: Verdict) -> Car:
         tree=verdict.tree,
         proven_paths=verdict.proven_paths,
     )
-
-
-def _left_out(
-    survey: Survey,
-    number: int,
-    onto: CommitId,
-    *,
-    conflicts: tuple[str, ...] = (),
-    partners: tuple[str, ...] = (),
-    lost: tuple[str, ...] = (),
-) -> LeftOut:
-    rider = survey.loads[number].rider
-    return LeftOut(name=rider.name, head=rider.head, onto=onto, conflicts=conflicts, partners=partners, lost=lost)
 
 
 @dataclass(slots=True)
@@ -100,7 +87,7 @@ class _Yard:
     """Riders that cannot be merged at all, with the reason."""
 
     def __post_init__(self) -> None:
-        self.apart = Apart(self.git, self.survey)
+        self.apart = Apart(self.git, self.survey, f"{self.pin}-apart")
 
     def assemble(self, numbers: Sequence[int]) -> Sequence[Made]:
         """Write the chain of these riders; who conflicts is noted and left out."""
@@ -109,12 +96,21 @@ class _Yard:
         made: list[Made] = []
         waiting = numbers
         while waiting:
-            places, waiting = self._settled(waiting)
-            made += self._written(places, made[-1].commit if made else self.survey.onto)
-            if waiting:
-                made += self._merged(waiting[0], made[-1].commit if made else self.survey.onto)
-                waiting = waiting[1:]
+            try:
+                places, behind = self._settled(waiting)
+                made += self._written(places, self._tip(made))
+            except GitFailed as error:
+                if error.code != _REFUSED:
+                    raise
+                self.only_git |= set(waiting)  # one of them holds what fast-import will not write: one by one, then
+                continue
+            if behind:
+                made += self._merged(behind[0], self._tip(made))
+            waiting = behind[1:]
         return made
+
+    def _tip(self, made: Sequence[Made]) -> CommitId:
+        return made[-1].commit if made else self.survey.onto
 
     def _settled(self, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
         """Places for those up to the first that only git may place, all that they need merged; and those behind."""
@@ -173,14 +169,14 @@ class _Yard:
         self.ahead.add(number, None, delta, gone)
         return (Made(number, onto, merge.commit),)
 
-    def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, LeftOut]:
+    def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, tuple[str, ...]]:
         """Those whose proof failed on their own account: the lowest, and all that met nobody. Whoever else failed may have
         failed with them, and is tried again without them."""
-        found: dict[int, LeftOut] = {}
+        found: dict[int, tuple[str, ...]] = {}
         for each, verdict in zip(made, verdicts, strict=True):
             place = self.ahead.places[each.number]
             if verdict.lost and (not found or (place is not None and not place.round)):
-                found[each.number] = _left_out(self.survey, each.number, each.onto, lost=verdict.lost)
+                found[each.number] = verdict.lost
         return found
 
     def conflicts_are_real(self, made: Sequence[Made]) -> bool:
@@ -194,21 +190,20 @@ class _Yard:
         self.only_git |= clean
         return not clean
 
-    def left_out(self, made: Sequence[Made]) -> Mapping[int, LeftOut]:
-        """Those who conflict, each with whom ahead of it, and those who cannot be merged."""
+    def left_out(self, made: Sequence[Made], failed: Mapping[int, tuple[str, ...]]) -> Mapping[int, LeftOut]:
+        """Those whose proof failed, those who cannot be merged, and those who conflict, each with whom ahead of it."""
         partners = self._partners(made)
-        found = {number: _below(self.survey, made, number) for number in {*self.conflicting, *self.impossible}}
-        return {
-            number: _left_out(
-                self.survey,
-                number,
-                below,
-                conflicts=self.conflicting.get(number, ()),
-                partners=partners.get(number, ()) if number not in self.impossible else (),
-                lost=(self.impossible[number],) if number in self.impossible else (),
-            )
-            for number, below in found.items()
-        }
+        lost = {**failed, **{number: (reason,) for number, reason in self.impossible.items()}}
+        found: dict[int, LeftOut] = {}
+        for number in {*self.conflicting, *lost}:
+            rider = self.survey.loads[number].rider
+            out = LeftOut(name=rider.name, head=rider.head, onto=_below(self.survey, made, number))
+            if number in lost:
+                found[number] = replace(out, lost=lost[number])
+            else:
+                paths, others = self.conflicting[number], partners.get(number, ())
+                found[number] = replace(out, conflicts=paths, partners=others)
+        return found
 
     def _partners(self, made: Sequence[Made]) -> Mapping[int, tuple[str, ...]]:
         """Whom each conflicts with: with the beginning (nobody's fault), else with these alone, else only with all."""

@@ -17,8 +17,6 @@ from wt_orchestrate.adapters.gitrepo.deltas import Delta, deltas
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, input_lines, text
 from wt_orchestrate.domain.ids import CommitId, TreeId
 
-_REF = "refs/wto/chain"
-"""Named to fast-import and gone when it ends."""
 _NO_SUCH_OPTION = 129
 CRASHED = (-signal.SIGABRT, -signal.SIGSEGV)
 """How a git ends that comes upon its own defect: 2.39 does, on a link renamed on one side that is a file on the other. Nobody's
@@ -40,8 +38,10 @@ class Apart:
 
     git: Git
     survey: Survey
+    ref: str
+    """Named to fast-import, and gone when it ends."""
     _changes: dict[Place, Delta | None] = field(default_factory=dict)
-    _grounds: dict[tuple[Place, ...], tuple[CommitId, TreeId]] = field(default_factory=dict)
+    _grounds: dict[tuple[int, ...], tuple[CommitId, TreeId]] = field(default_factory=dict)
 
     def change(self, place: Place) -> Delta | None:
         """The change that a rider is laid on with, once its round was merged."""
@@ -63,21 +63,26 @@ class Apart:
 
     def _found_grounds(self, places: Sequence[Place], seats: Mapping[int, Place]) -> Sequence[tuple[CommitId, TreeId]]:
         """For each a commit, with its tree, that holds its company and nothing else that is new to the chain."""
-        companies = [tuple(seats[number] for number in place.company) for place in places]
         simple = [_simple_ground(self.survey, place, seats) for place in places]
-        missing = [company for company, ground in zip(companies, simple, strict=True) if ground is None]
-        self._make_grounds([company for company in dict.fromkeys(missing) if company not in self._grounds])
-        return [ground or self._grounds[company] for company, ground in zip(companies, simple, strict=True)]
+        missing = [place.company for place, ground in zip(places, simple, strict=True) if ground is None]
+        self._make_grounds([each for each in dict.fromkeys(missing) if each not in self._grounds], seats)
+        return [ground or self._grounds[place.company] for place, ground in zip(places, simple, strict=True)]
 
-    def _make_grounds(self, companies: Sequence[tuple[Place, ...]]) -> None:
+    def _make_grounds(self, companies: Sequence[tuple[int, ...]], seats: Mapping[int, Place]) -> None:
         if not companies:
             return
-        onto = self.survey.onto
-        layers = [Layer([self.change(place) or {} for place in company], onto=onto) for company in companies]
-        commits = chainstream.write(self.git, layers, at=0.0, ref=_REF, keep=False)
+        layers = [self._layer(company, seats) for company in companies]
+        commits = chainstream.write(self.git, layers, at=0.0, ref=self.ref, keep=False)
         trees = self.git.run("rev-parse", *(f"{commit}^{{tree}}" for commit in commits)).decode().split()
         for company, commit, tree in zip(companies, commits, trees, strict=True):
             self._grounds[company] = (commit, TreeId(tree))
+
+    def _layer(self, company: tuple[int, ...], seats: Mapping[int, Place]) -> Layer:
+        """What is new in a company, upon the largest part of it that there is a ground for."""
+        parts = [known for known in self._grounds if known and set(known) <= set(company)]
+        part = max(parts, key=len, default=())
+        onto = self._grounds[part][0] if part else self.survey.onto
+        return Layer([self.change(seats[number]) or {} for number in company if number not in part], onto=onto)
 
 
 def _simple_ground(survey: Survey, place: Place, seats: Mapping[int, Place]) -> tuple[CommitId, TreeId] | None:

@@ -1,6 +1,6 @@
 """Who rides with whom: for each rider, whether its change can be laid on as it is, or what it must be merged with first.
 
-Nothing here looks at git. Two changes that do not meet by the path index can be laid on one another: a merge would do no
+Nothing here looks at git. Two changes that do not meet by the change index can be laid on one another: a merge would do no
 more. A rider that meets some is merged with just those and with what they met themselves (its company), apart from the chain;
 what that changes is laid on. Not so when one that it meets deleted what it touches, or may have renamed a folder it adds to:
 a deletion may be half of a rename, of which the other half is anywhere. Then, and where a rider has no base, only git on the
@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from wt_orchestrate.adapters.gitrepo.chainindex import ChangeIndex, folders
 from wt_orchestrate.adapters.gitrepo.chainreading import Load, Survey
 from wt_orchestrate.adapters.gitrepo.deltas import Delta, added
-from wt_orchestrate.adapters.gitrepo.pathindex import PathIndex, folders
 from wt_orchestrate.domain.ids import CommitId
 
 
@@ -39,8 +39,8 @@ class Ahead:
     places: dict[int, Place | None] = field(default_factory=dict)
     out: set[int] = field(default_factory=set)
     """Those who were placed and do not ride after all."""
-    _index: PathIndex = field(default_factory=PathIndex)
-    _since: dict[CommitId, PathIndex] = field(default_factory=dict)
+    _index: ChangeIndex = field(default_factory=ChangeIndex)
+    _since: dict[CommitId, ChangeIndex] = field(default_factory=dict)
 
     def place(self, number: int) -> Place | None:
         """Where a rider would ride behind these; None where only git on the tip may say."""
@@ -62,7 +62,7 @@ class Ahead:
         meets_onto = bool(since.touching(load.delta))
         return Place(number, tuple(sorted(company)), meets_onto, 1 + max(rounds) if met or meets_onto else 0)
 
-    def _may_be_renamed(self, number: int, load: Load, since: PathIndex) -> bool:
+    def _may_be_renamed(self, number: int, load: Load, since: ChangeIndex) -> bool:
         """Whether something that the rider brings may belong elsewhere, on account of a rename by anybody ahead or below, or
         something of theirs on account of the rider's."""
         found = self._index.deleting(load.delta) | self._index.renaming(load.delta, load.gone)
@@ -85,10 +85,10 @@ class Ahead:
         self.places[number] = place
         self._index.add(number, delta, gone)
 
-    def _index_since(self, base: CommitId) -> PathIndex:
+    def _index_since(self, base: CommitId) -> ChangeIndex:
         """What the chain's beginning changed since a base."""
         if base not in self._since:
-            self._since[base] = PathIndex()
+            self._since[base] = ChangeIndex()
             if base in self.survey.since:
                 since = self.survey.since[base]
                 self._since[base].add(0, since.delta, since.gone)

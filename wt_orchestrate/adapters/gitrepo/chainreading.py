@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from wt_orchestrate.adapters.gitrepo.chainindex import folders
 from wt_orchestrate.adapters.gitrepo.deltas import Delta, deleted, deltas, turned
-from wt_orchestrate.adapters.gitrepo.pathindex import folders
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.ports import Rider

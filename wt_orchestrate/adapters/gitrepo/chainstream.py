@@ -3,7 +3,8 @@ of a rider laid on top by mode and object id. No content is read, and nothing is
 
 The commits are those that `merging` makes of the same parents, tree, message and time, to the byte. Their objects are on the
 disk before the ref is moved. What is laid on must not touch what lies below in any way that a merge would have to settle;
-whoever calls has made sure of that, and the proof looks at it again.
+whoever calls has made sure of that, and the proof looks at it again. (One thing is left as it was that merging would make new:
+file modes such as 100664, which git no longer writes, in a folder of which something else changes.)
 """
 
 from __future__ import annotations

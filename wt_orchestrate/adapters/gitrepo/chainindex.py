@@ -29,7 +29,7 @@ def _keys() -> defaultdict[str, set[int]]:
 
 
 @dataclass(slots=True)
-class PathIndex:
+class ChangeIndex:
     """Changes by number. `gone` are the folders that a change left nothing in, as far as it deleted anything below them."""
 
     _at: defaultdict[str, set[int]] = field(default_factory=_keys)
