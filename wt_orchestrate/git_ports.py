@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
+from wt_orchestrate.domain.settings import Merging
 
 # ---------------------------------------------------------------- git: the user's repository
 
@@ -222,6 +223,49 @@ class Chain:
     left_out: tuple[LeftOut, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A merge whose conflicts were settled without anybody deciding anew: a pinned commit, or what is still in conflict.
+
+    `by` tells for each path how: rerere, union, mergiraf, driver:NAME, regenerated.
+    """
+
+    commit: CommitId | None
+    tree: TreeId | None
+    by: Mapping[str, str]
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedFile:
+    """One file of a resolved conflict. Lines count as gone when the whole file has them nowhere."""
+
+    path: str
+    text: bool
+    """Whether its lines can be compared."""
+    took: str = ""
+    """`ours` or `theirs` where nothing of the other side is left."""
+    markers: tuple[int, ...] = ()
+    """Lines that are conflict markers still."""
+    dropped_ours: tuple[str, ...] = ()
+    dropped_theirs: tuple[str, ...] = ()
+    """Lines that a side added or changed and that are gone; the first ones."""
+    dropped: tuple[int, int] = (0, 0)
+    """How many there are of each side in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A resolved merge compared with both sides. `beyond` are paths outside the conflict that are not as the plain merge
+    has them: a resolution with any is refused."""
+
+    commit: CommitId
+    ours: CommitId
+    theirs: CommitId
+    beyond: tuple[str, ...]
+    files: tuple[ResolvedFile, ...]
+
+
 class Vault(Protocol):
     """Our own bare repository, out of agents' reach: where commits are read, diffed, merged, checked out and kept."""
 
@@ -287,3 +331,26 @@ class Vault(Protocol):
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, each with the commit that carries it."""
+
+    def settle(
+        self,
+        *,
+        ours: CommitId,
+        theirs: CommitId,
+        message: str,
+        at: float,
+        pin: str,
+        slot: str,
+        merging: Merging,
+        env: Mapping[str, str],
+    ) -> Settled:
+        """Merge two commits that conflict, in a throwaway tree, by what was approved beforehand; `env` is for its commands.
+        The same arguments and memory give the same commit."""
+
+    def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
+        """Keep how a conflict was resolved, for `settle`; how many files it was in."""
+
+    def prove_resolution(
+        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
+    ) -> Resolution:
+        """Compare a commit that resolves the conflict of two with both of them; `paths` were in conflict."""

@@ -58,7 +58,16 @@ from wt_orchestrate.git_ports import (
     RepositoryFacts as RepositoryFacts,
 )
 from wt_orchestrate.git_ports import (
+    Resolution as Resolution,
+)
+from wt_orchestrate.git_ports import (
+    ResolvedFile as ResolvedFile,
+)
+from wt_orchestrate.git_ports import (
     Rider as Rider,
+)
+from wt_orchestrate.git_ports import (
+    Settled as Settled,
 )
 from wt_orchestrate.git_ports import (
     Vault as Vault,

@@ -45,6 +45,53 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MergeDriver:
+    """A program that merges certain files, in git's own terms."""
+
+    __pydantic_config__ = _STRICT
+
+    run: str
+    """The command, with %O, %A, %B (base, ours, theirs) and %P (the path), as in git's `merge.<name>.driver`."""
+    paths: tuple[str, ...]
+    """Globs of the paths it merges."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regenerate:
+    """Files that are made by a command and never merged."""
+
+    __pydantic_config__ = _STRICT
+
+    paths: tuple[str, ...]
+    """Globs of the files, such as `package-lock.json`."""
+    run: str
+    """The command that makes them from the merged tree, run by `sh -c` at its root."""
+    timeout: str = "10m"
+    """How long it may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merging:
+    """How conflicts are settled before an agent or a person is asked. Read when a run starts, and recorded with it."""
+
+    __pydantic_config__ = _STRICT
+
+    rerere: bool = True
+    """Whether a conflict that was resolved once is settled the same way again."""
+    drivers: Mapping[str, MergeDriver] = field(default_factory=dict)
+    """Merge drivers by name; those of git's configuration count only where they are named here."""
+    union: tuple[str, ...] = ()
+    """Globs of files in which both sides' lines are kept one after another, such as changelogs."""
+    regenerate: tuple[Regenerate, ...] = ()
+    """Lockfiles and the like."""
+    mergiraf: str = ""
+    """The program of the structural merge driver mergiraf; empty is none."""
+    arbiter: str = ""
+    """The agent that resolves what is left, in a worktree of its own: its name, or `owner` for the agent whose work it is.
+    Empty: an arbiter for Claude Code agents, the owner for commands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one repository."""
 
@@ -70,6 +117,8 @@ class Settings:
     """What is tried when an agent gets into trouble."""
     admission: Admission = Admission()
     """What the machine must have left before another agent is started."""
+    merge: Merging = Merging()
+    """How conflicts are settled."""
     watch: str = "auto"
     """`auto` uses file events where they work; `poll` never does."""
 

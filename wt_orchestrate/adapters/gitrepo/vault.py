@@ -12,14 +12,26 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from wt_orchestrate.adapters.gitrepo import chain, changes, comparing, fetching, merging, objects, proof, slots
+from wt_orchestrate.adapters.gitrepo import (
+    chain,
+    changes,
+    comparing,
+    fetching,
+    merging,
+    objects,
+    proof,
+    resolution,
+    settling,
+    slots,
+)
 from wt_orchestrate.adapters.gitrepo.apart import init_bare
 from wt_orchestrate.adapters.gitrepo.filling import reading_settings
 from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
-from wt_orchestrate.ports import Chain, Change, Commit, Merge, Proof, Rider
+from wt_orchestrate.domain.settings import Merging
+from wt_orchestrate.ports import Chain, Change, Commit, Merge, Proof, Resolution, Rider, Settled
 
 _HARMLESS = (
     "badDate", "badDateOverflow", "badEmail", "badFilemode", "badName", "badTimezone", "duplicateEntries", "emptyName",
@@ -53,6 +65,7 @@ class GitVault:
         self._path = path
         self._source = source
         self._scratch = scratch
+        self._memory = f"{os.path.dirname(path)}/resolutions"
         self._git = Git(path)
 
     def path(self) -> str:
@@ -170,3 +183,50 @@ class GitVault:
     def chain(self, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
         """Merge many in memory, one upon another, each proven; the tip pinned at the ref `pin`."""
         return chain.chain(self._git, onto=onto, riders=riders, at=at, pin=pin)
+
+    # ------------------------------------------------------------ conflicts
+
+    def settle(
+        self,
+        *,
+        ours: CommitId,
+        theirs: CommitId,
+        message: str,
+        at: float,
+        pin: str,
+        slot: str,
+        merging: Merging,
+        env: Mapping[str, str],
+    ) -> Settled:
+        """Merge two commits that conflict by what was approved beforehand."""
+        return settling.settle(
+            self._git,
+            scratch=self._scratch,
+            memory=self._memory,
+            slot=slot,
+            ours=ours,
+            theirs=theirs,
+            message=message,
+            at=at,
+            pin=pin,
+            merging=merging,
+            env=env,
+        )
+
+    def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
+        """Keep how a conflict was resolved; how many files it was in."""
+        return settling.remember(
+            self._git,
+            scratch=self._scratch,
+            memory=self._memory,
+            slot=slot,
+            ours=ours,
+            theirs=theirs,
+            resolved=resolved,
+        )
+
+    def prove_resolution(
+        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
+    ) -> Resolution:
+        """Compare a resolved merge with both sides."""
+        return resolution.prove_resolution(self._git, resolved=resolved, ours=ours, theirs=theirs, paths=paths)

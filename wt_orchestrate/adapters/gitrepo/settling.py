@@ -1,0 +1,208 @@
+"""Settling a conflict by what people decided beforehand: resolutions of earlier conflicts, merge drivers, union, lockfiles.
+
+Git's own `merge` does it, in a throwaway tree that is a small repository of its own: its configuration and attributes are ours.
+A tree's `.gitattributes` cannot choose how anything is merged (ours come first and reset it), and no filter runs. Resolutions
+are git's rerere, kept in a folder that all runs share and no agent reaches. What is settled comes into the vault by fetch,
+hashed anew, as a commit with both parents. No side is ever taken: what nothing settles stays in conflict.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from wt_orchestrate.adapters.gitrepo import fetching
+from wt_orchestrate.adapters.gitrepo.commands import ran
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
+from wt_orchestrate.adapters.gitrepo.slots import check_out
+from wt_orchestrate.domain.graph import scope_matches
+from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.domain.settings import Merging
+from wt_orchestrate.git_ports import Settled
+
+_SETTLED = "refs/heads/settled"
+_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
+
+
+def settle(
+    git: Git,
+    *,
+    scratch: str,
+    memory: str,
+    slot: str,
+    ours: CommitId,
+    theirs: CommitId,
+    message: str,
+    at: float,
+    pin: str,
+    merging: Merging,
+    env: Mapping[str, str],
+) -> Settled:
+    """The merge of both with their conflicts settled, kept by the ref `pin`, or the paths that are still in conflict."""
+    own = _merged(git, scratch=scratch, memory=memory, slot=slot, ours=ours, theirs=theirs, merging=merging, env=env)
+    conflicts = _conflicts(git, ours, theirs)
+    by = {path: how for path, how in _drivers(own, conflicts).items() if path not in _unmerged(own)}
+    by |= {path: "rerere" for path in conflicts if path not in by and path not in _unmerged(own)}
+    by |= dict.fromkeys(_regenerated(own, merging, env), "regenerated")
+    left = _unmerged(own)
+    if left:
+        return Settled(commit=None, tree=None, by=by, conflicts=left)
+    date = f"@{int(at)} +0000"
+    tree = own.line("write-tree")
+    made = own.run(
+        "commit-tree", tree, "-p", ours, "-p", theirs, "-F", "-",
+        stdin=message.encode(), env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+    )  # fmt: skip
+    commit = CommitId(made.decode().strip())
+    own.run("update-ref", "--no-deref", _SETTLED, commit)
+    fetching.fetch(git, own.git_dir, {_SETTLED: pin})
+    return Settled(commit=commit, tree=TreeId(tree), by=by)
+
+
+def remember(
+    git: Git,
+    *,
+    scratch: str,
+    memory: str,
+    slot: str,
+    ours: CommitId,
+    theirs: CommitId,
+    resolved: CommitId,
+) -> int:
+    """Record how a conflict was resolved, so that it is settled the same way next time; how many files it was in."""
+    own = _merged(
+        git,
+        scratch=scratch,
+        memory=memory,
+        slot=slot,
+        ours=ours,
+        theirs=theirs,
+        merging=Merging(),
+        env={},
+        replay=False,
+    )
+    learned = 0
+    for path in _unmerged(own):
+        entry = git.run("ls-tree", "-z", resolved, "--", path)
+        if not entry.startswith((b"100644 ", b"100755 ")):
+            continue
+        content = git.run("cat-file", "blob", entry.split(None, 3)[2].decode())
+        if any(line.startswith(_MARKERS) for line in content.split(b"\n")):
+            continue
+        with open(os.path.join(own.env["GIT_WORK_TREE"], path), "wb") as file:
+            file.write(content)
+        learned += 1
+    own.run("rerere")
+    return learned
+
+
+# ---------------------------------------------------------------- the throwaway merge
+
+
+def _merged(
+    git: Git,
+    *,
+    scratch: str,
+    memory: str,
+    slot: str,
+    ours: CommitId,
+    theirs: CommitId,
+    merging: Merging,
+    env: Mapping[str, str],
+    replay: bool = True,
+) -> Git:
+    """Git in a tree where both are merged as far as they can be; never committed."""
+    path = check_out(git, scratch=scratch, commit=ours, slot=slot, keep=False)
+    own = Git(f"{path}/.git", {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": f"{path}/.git/index", **env})
+    os.makedirs(memory, mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        os.symlink(memory, f"{path}/.git/rr-cache")
+    with open(f"{path}/.git/config", "a", encoding="utf-8") as file:
+        file.write(_configuration(merging, replay=replay))
+    with open(f"{path}/.git/info/attributes", "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(_attributes(merging))
+    own.outcome(
+        "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", theirs, ok=(0, 1), timeout_s=LONG_S
+    )
+    return own
+
+
+def _configuration(merging: Merging, *, replay: bool) -> str:
+    lines = ["[rerere]", f"\tenabled = {_word(merging.rerere)}", f"\tautoUpdate = {_word(replay)}"]
+    lines += ["[merge]", "\tconflictStyle = zdiff3"]
+    for name, driver in merging.drivers.items():
+        lines += [f"[merge {_quoted(name)}]", f"\tname = {_quoted(name)}", f"\tdriver = {_quoted(driver.run)}"]
+    if merging.mergiraf:
+        run = f"{merging.mergiraf} merge --git %O %A %B -s %S -x %X -y %Y -p %P -l %L"
+        lines += ['[merge "mergiraf"]', f"\tdriver = {_quoted(run)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _attributes(merging: Merging) -> str:
+    """Ours come before the tree's own: they take back every choice of a driver and of a filter, then make those approved."""
+    lines = [f"* {'merge=mergiraf' if merging.mergiraf else '!merge'} !filter !conflict-marker-size"]
+    for name, driver in merging.drivers.items():
+        lines += [f"{_pattern(glob)} merge={name}" for glob in driver.paths]
+    lines += [f"{_pattern(glob)} merge=union" for glob in merging.union]
+    return "\n".join(lines) + "\n"
+
+
+def _pattern(glob: str) -> str:
+    """A glob from the repository's root as a pattern of git's."""
+    rooted = glob if glob.startswith("**/") else f"/{glob}"
+    return f'"{rooted}"' if " " in rooted or rooted.startswith('"') else rooted
+
+
+def _word(yes: bool) -> str:
+    return "true" if yes else "false"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+# ---------------------------------------------------------------- what became of it
+
+
+def _conflicts(git: Git, ours: CommitId, theirs: CommitId) -> tuple[str, ...]:
+    """The paths in conflict when nothing but git's own merge decides."""
+    arguments = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", ours, theirs)
+    _, output = git.outcome(*arguments, ok=(0, 1), timeout_s=LONG_S)
+    return tuple(sorted(set(fields(output)[1:])))
+
+
+def _unmerged(own: Git) -> tuple[str, ...]:
+    records = fields(own.run("ls-files", "-u", "-z"))
+    return tuple(sorted({record.partition("\t")[2] for record in records}))
+
+
+def _drivers(own: Git, paths: Sequence[str]) -> Mapping[str, str]:
+    """How each path is merged, where it is not by git's own text merge."""
+    if not paths:
+        return {}
+    asked = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+    parts = text(own.run("check-attr", "-z", "--stdin", "merge", stdin=asked)).split("\0")
+    found = dict(zip(parts[0::3], parts[2::3], strict=False))
+    named = {path: name for path, name in found.items() if name not in {"unspecified", "set", "unset"}}
+    return {path: name if name in {"union", "mergiraf"} else f"driver:{name}" for path, name in named.items()}
+
+
+def _regenerated(own: Git, merging: Merging, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Lockfiles in conflict, made anew from the merged tree by the command that makes them."""
+    done: list[str] = []
+    folder = own.env["GIT_WORK_TREE"]
+    for rule in merging.regenerate:
+        paths = [path for path in _unmerged(own) if scope_matches(rule.paths, path)]
+        others = [path for path in _unmerged(own) if not scope_matches(rule.paths, path)]
+        if not paths or others:
+            continue  # it would be made from files that are still in conflict
+        own.run("checkout-index", "-f", "--stage=2", "--", *paths, ok=(0, 1, 128))
+        if not ran(rule.run, cwd=folder, env=env, timeout=rule.timeout):
+            continue
+        whole = [
+            path for path in paths if os.path.isfile(f"{folder}/{path}") and not os.path.islink(f"{folder}/{path}")
+        ]
+        own.run("add", "--force", "--", *whole)
+        done += whole
+    return tuple(done)
