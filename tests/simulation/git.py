@@ -19,6 +19,7 @@ from wt_orchestrate.ports import (
     Chain,
     Change,
     Commit,
+    Explained,
     Landed,
     LandOutcome,
     LeftOut,
@@ -397,6 +398,12 @@ class SimVault:
             self._site.vault[pin] = commit
         by = dict.fromkeys(made.conflicts, "union")
         return Settled(commit=commit, tree=self._objects.tree_id(commit), by=by)
+
+    def find(self, name: str) -> CommitId:
+        return CommitId(name)
+
+    def explain(self, merge: CommitId) -> Explained:
+        raise Refused("the simulated vault explains nothing")
 
     def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
         with self._site.faults.around("remember"):
