@@ -1,4 +1,4 @@
-"""Conflicts between streams: settled by what was decided beforehand, else by an arbiter whose commit is proven, else by a person."""
+"""Conflicts: settled by what was decided beforehand, else by an arbiter whose commit is proven, else by a person."""
 
 from __future__ import annotations
 
