@@ -1,6 +1,6 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
-usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start honesty watching memory landings
+usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start honesty watching memory landings sections
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
+from sections import sections  # noqa: E402
 
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository  # noqa: E402
 from wt_orchestrate.adapters.store.eventlog import SqliteLog  # noqa: E402
@@ -353,7 +354,8 @@ def landings() -> Iterator[Row]:
 
 
 ALL = {
-    each.__name__: each for each in (agents, worktree, worktrees, status, start, honesty, watching, memory, landings)
+    each.__name__: each
+    for each in (agents, worktree, worktrees, status, start, honesty, watching, memory, landings, sections)
 }
 
 
