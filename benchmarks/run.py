@@ -1,6 +1,7 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
-usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start honesty watching memory landings sections
+usage: python benchmarks/run.py [NAME ...]
+names: agents worktree worktrees status start honesty watching memory landings sections
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ def sections() -> Iterator[tuple[str, str]]:
         certain = sum(each.certain / each.landed for each in taken) / _TAKES
         bound = sum(_bound(each) for each in taken) / _TAKES
         serial = sum((each.landed + each.rejected) / each.landed for each in taken) / _TAKES
-        words = f"{searched:.3f} runs a landing, bound {bound:.3f} ({searched / bound:.2f}); to be certain {certain:.2f}; serial {serial:.2f}"
+        words = f"{searched:.3f} runs a landing, bound {bound:.3f} ({searched / bound:.2f}); "
+        words += f"to be certain {certain:.2f}; serial {serial:.2f}"
         yield f"train of {RIDERS}, {share:.0%} bad, one place", words
     for workers in (2, 4, 8):
         each = _ran(0.02, workers=workers, flake=0.0, seed=1)
@@ -99,7 +100,8 @@ def sections() -> Iterator[tuple[str, str]]:
         yield f"train of {RIDERS}, 2% bad, {workers} places", words
     for flake in (0.02, 0.05):
         each = _ran(0.02, workers=2, flake=flake, seed=1)
-        words = f"{each.wronged} good riders of {RIDERS} rejected, {(each.searched + each.certain) / each.landed:.2f} runs a landing"
+        runs = (each.searched + each.certain) / each.landed
+        words = f"{each.wronged} good riders of {RIDERS} rejected, {runs:.2f} runs a landing"
         yield f"train of {RIDERS}, 2% bad, {flake:.0%} flakes, two places", words
 
 

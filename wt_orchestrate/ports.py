@@ -34,6 +34,9 @@ from wt_orchestrate.git_ports import (
     Explained as Explained,
 )
 from wt_orchestrate.git_ports import (
+    Guard as Guard,
+)
+from wt_orchestrate.git_ports import (
     Landed as Landed,
 )
 from wt_orchestrate.git_ports import (

@@ -37,7 +37,7 @@ def _begun(project: Project) -> None:
 def _require_one(project: Project) -> None:
     assert project.stages() == {"a": "integrated"}
     log = project.repository.git(
-        "log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "wto/r1/integration"
+        "log", "--first-parent", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "wto/r1/integration"
     )
     assert log.split() == ["a"]
     assert project.processes() == []

@@ -117,6 +117,8 @@ class Settings:
     """What is tried when an agent gets into trouble."""
     admission: Admission = Admission()
     """What the machine must have left before another agent is started."""
+    hooks: bool = True
+    """Whether agents' worktrees get hooks that guard scope, trailers, pushes and other people's refs."""
     merge: Merging = Merging()
     """How conflicts are settled."""
     watch: str = "auto"

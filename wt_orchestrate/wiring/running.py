@@ -102,6 +102,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         command_env=command_environment(os.environ, passed=settings.pass_env),
         common_dir=site.common_dir,
         indexes=site.path("indexes"),
+        hooks=site.path("hooks"),
         version=__version__,
         pid=os.getpid(),
         boot=clock().boot(),
