@@ -91,6 +91,12 @@ def test_a_driver_of_the_repository_counts_as_it_was_when_the_run_began(project:
     project.repository.git("config", "merge.lines.driver", "cat %A %B | sort -u > %A.new && mv %A.new %A")
     project.repository.commit({".gitattributes": "*.list merge=lines\n", "src/words.list": "m\n"}, "begin")
     make_branches(project, {"a": {"src/words.list": "a\nm\n"}, "b": {"src/words.list": "b\nm\n"}})
+    plan = project.plan("goal: x\nworkstreams: {a: {brief: x, branch: a}}\n", {})
+    shown = project.wto("run", "--dry-run", plan).out.splitlines()
+    assert shown[1:3] == [
+        "where **/*.list conflict: run the merge driver lines, `cat %A %B | sort -u > %A.new && mv %A.new %A`",
+        "take the branch a as the work of a",
+    ]
     assert project.wto("train", "add", "a", "b", "--check", "true").code == 0
     project.repository.git("config", "merge.lines.driver", "false")
     ended = project.wto("train", "run", "--land")

@@ -159,4 +159,7 @@ def planned_effects(site: Site, loaded: LoadedPlan, settings: Settings) -> Itera
     run = RunId(f"r{len(log.runs()) + 1}")
     log.close()
     target = target_of(facts, loaded.plan.target)
+    base = repository(site).resolve(target)
+    if base is not None:
+        settings = replace(settings, merge=_merging(facts, settings, base))
     return preview(loaded.plan, settings, run=run, target=target, worktrees=worktree_template(facts, settings))
