@@ -105,6 +105,7 @@ def _with_gone(git: Git, onto: CommitId, loads: Sequence[Load], since: Mapping[C
 
 
 def deleted_below(delta: Delta) -> Set[str]:
+    """The folders below which a change deletes anything."""
     return {folder for path in deleted(delta) for folder in folders(path)}
 
 
@@ -155,6 +156,7 @@ def own_commits(graph: Graph, head: str) -> tuple[Set[str], Set[str]]:
 
 
 def only_base(git: Git, onto: CommitId, head: CommitId, left: Set[str]) -> CommitId | None:
+    """The one merge base of both, given the old commits right below the head's own."""
     if len(left) == 1:
         return CommitId(next(iter(left)))
     if not left:

@@ -23,7 +23,7 @@ from wt_orchestrate.adapters.gitrepo.chainreading import (
     only_base,
     own_commits,
 )
-from wt_orchestrate.adapters.gitrepo.deltas import Delta, deltas
+from wt_orchestrate.adapters.gitrepo.deltas import Delta, deltas, turned
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 
@@ -40,12 +40,14 @@ class Touched:
 
 
 def touched(git: Git, pairs: Sequence[Pair]) -> Mapping[Pair, Touched]:
-    """What each head changes since its base: one git for all of them (one more for each time a head has another base),
-    and one that looks for emptied folders if anything was deleted."""
+    """What each head changes since its base: one git for all of them, and one that looks for emptied folders if anything was
+    deleted. (One more where two pairs cannot be told apart by one of their ends.)"""
     found: dict[Pair, Delta] = {}
     for round_ in _rounds(pairs):
-        known = deltas(git, [f"{head} {base}" for base, head in round_], "--format=%H")
-        found |= {(base, head): known.get(head, {}) for base, head in round_}
+        known = deltas(git, [f"{named} {other}" for named, other in round_], "--format=%H")
+        for (named, other), pair in round_.items():
+            delta = known.get(named, {})
+            found[pair] = delta if other == pair[0] else {path: turned(line) for path, line in delta.items()}
     below = {pair: deleted_below(delta) for pair, delta in found.items()}
     asked = {(head, folder) for (_, head), names in below.items() for folder in names}
     gone = missing_folders(git, sorted(asked))
@@ -55,13 +57,21 @@ def touched(git: Git, pairs: Sequence[Pair]) -> Mapping[Pair, Touched]:
     }
 
 
-def _rounds(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
-    """The pairs that differ, so that no head is twice in a round: git names a difference by its head alone."""
+def _rounds(pairs: Sequence[Pair]) -> Iterator[Mapping[Pair, Pair]]:
+    """The pairs that differ, each under what git is asked for: the commit that names the difference, and the one it is from.
+    None names two in a round."""
     waiting = [pair for pair in dict.fromkeys(pairs) if pair[0] != pair[1]]
     while waiting:
-        first = {head: (base, head) for base, head in reversed(waiting)}
-        yield list(first.values())
-        waiting = [pair for pair in waiting if first[pair[1]] != pair]
+        asked: dict[Pair, Pair] = {}
+        names: set[CommitId] = set()
+        for base, head in waiting:
+            named = head if head not in names else base
+            if named not in names:
+                names.add(named)
+                asked[(head, base) if named == head else (base, head)] = (base, head)
+        yield asked
+        done = set(asked.values())
+        waiting = [pair for pair in waiting if pair not in done]
 
 
 def merge_bases(git: Git, *, against: CommitId, heads: Sequence[CommitId]) -> Mapping[CommitId, CommitId | None]:
@@ -88,12 +98,14 @@ class PathIndex:
 
     def partners(self, name: str) -> Sequence[str]:
         """The other sides that this one could meet."""
-        side = self._sides[name]
+        return [other for other in self.meeting(self._sides[name]) if other != name]
+
+    def meeting(self, side: Touched | None) -> Sequence[str]:
+        """The sides that one which need not be among them could meet."""
         if side is None:
-            return [other for other in self._names if other != name]
+            return self._names
         found = self._index.touching(side.delta) | self._index.moving(side.delta, side.gone)
-        met = {self._names[number] for number in found} | {each for each, known in self._sides.items() if known is None}
-        return [other for other in self._names if other in met and other != name]
+        return [other for number, other in enumerate(self._names) if number in found or self._sides[other] is None]
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Every two sides that could meet, once each."""
