@@ -31,6 +31,12 @@ from wt_orchestrate.git_ports import (
     Commit as Commit,
 )
 from wt_orchestrate.git_ports import (
+    Forecast as Forecast,
+)
+from wt_orchestrate.git_ports import (
+    Foreseen as Foreseen,
+)
+from wt_orchestrate.git_ports import (
     Landed as Landed,
 )
 from wt_orchestrate.git_ports import (
@@ -68,6 +74,12 @@ from wt_orchestrate.git_ports import (
 )
 from wt_orchestrate.git_ports import (
     Settled as Settled,
+)
+from wt_orchestrate.git_ports import (
+    Side as Side,
+)
+from wt_orchestrate.git_ports import (
+    Untold as Untold,
 )
 from wt_orchestrate.git_ports import (
     Vault as Vault,
