@@ -267,6 +267,33 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One commit that was merged in. `identity` is git's stable patch id (empty for a merge); `whole`: every path that it
+    touched is explained in the result."""
+
+    commit: CommitId
+    subject: str
+    identity: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A merge and how it comes about. `paths` says for each path a side changed: as ours, as theirs, both merged, the same
+    in both, or not explained; `gone` lists for the last ones what is not there any more."""
+
+    merge: CommitId
+    ours: CommitId
+    theirs: CommitId
+    base: CommitId
+    tree: str
+    trailers: Mapping[str, str]
+    paths: Mapping[str, str]
+    gone: tuple[ResolvedFile, ...]
+    patches: tuple[Patch, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """Work whose merges are foreseen. With a worktree (and the index that `dirty` keeps for it) what is not committed there
     counts as well."""
@@ -392,6 +419,13 @@ class Vault(Protocol):
         self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
     ) -> Resolution:
         """Compare a commit that resolves the conflict of two with both of them; `paths` were in conflict."""
+
+    def find(self, name: str) -> CommitId:
+        """The commit of that name (an id, also shortened, or a branch) in the vault, else brought from the user's
+        repository. Raises NotFound."""
+
+    def explain(self, merge: CommitId) -> Explained:
+        """How a merge comes about, from its parents alone. Raises Refused when it is no merge of two."""
 
     def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
         """Foresee what merging each side with `against`, and any two with each other, would come to. Leaves nothing behind;

@@ -31,6 +31,9 @@ from wt_orchestrate.git_ports import (
     Commit as Commit,
 )
 from wt_orchestrate.git_ports import (
+    Explained as Explained,
+)
+from wt_orchestrate.git_ports import (
     Forecast as Forecast,
 )
 from wt_orchestrate.git_ports import (
@@ -47,6 +50,9 @@ from wt_orchestrate.git_ports import (
 )
 from wt_orchestrate.git_ports import (
     Merge as Merge,
+)
+from wt_orchestrate.git_ports import (
+    Patch as Patch,
 )
 from wt_orchestrate.git_ports import (
     Proof as Proof,

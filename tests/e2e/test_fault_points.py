@@ -122,11 +122,23 @@ def _pairing(project: Project, point: str) -> None:
     assert stream["id"] == "right" and stream["reason"].endswith("fails together with left")
 
 
+def _settling(project: Project, point: str) -> None:
+    """Two branches that append to one changelog land with both lines, whatever happens while the conflict is settled."""
+    project.repository.commit({"CHANGES.md": "# Changes\n", ".wto/config.yaml": "merge: {union: [CHANGES.md]}\n"})
+    make_branches(project, {"a": {"CHANGES.md": "# Changes\n- a\n"}, "b": {"CHANGES.md": "# Changes\n- b\n"}})
+    assert project.wto("train", "add", "a", "b", "--check", "true").code == 0
+    _crash(project, point, "train", "run")
+    assert project.wto("resume").code == 0
+    shown = project.repository.git("show", "wto/r1/integration:CHANGES.md")
+    assert sorted(shown.splitlines()) == ["# Changes", "- a", "- b"]
+
+
 STORIES: dict[str, Callable[[Project, str], None]] = {
     "AnswerAsk": _asking,
     "SendMessage": _asking,
     "StopCommand": _stopping_a_check,
     "MakeTrial": _pairing,
+    "Settle": _settling,
     "CleanWorktree": _tidying,
     "RestoreWorktree": _tidying,
 }

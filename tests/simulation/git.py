@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 from tests.simulation.faults import Faults
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
+from wt_orchestrate.domain.settings import Merging
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports import (
     Car,
     Chain,
     Change,
     Commit,
+    Explained,
     Landed,
     LandOutcome,
     LeftOut,
@@ -26,7 +28,10 @@ from wt_orchestrate.ports import (
     Removed,
     RemoveOutcome,
     RepositoryFacts,
+    Resolution,
+    ResolvedFile,
     Rider,
+    Settled,
     WorktreeFacts,
 )
 
@@ -361,6 +366,61 @@ class SimVault:
             base.get(path) not in (mine.get(path), theirs.get(path)) and mine.get(path) != theirs.get(path)
             for path in {*base, *mine, *theirs}
         )
+
+    def settle(
+        self,
+        *,
+        ours: CommitId,
+        theirs: CommitId,
+        message: str,
+        at: float,
+        pin: str,
+        slot: str,
+        merging: Merging,
+        env: Mapping[str, str],
+    ) -> Settled:
+        """Contents that say so are merged by union; everything else stays in conflict."""
+        made = self.merge(ours=ours, theirs=theirs, message=message, at=at, pin=pin)
+        mine, other = self._objects.tree(ours), self._objects.tree(theirs)
+        left = tuple(path for path in made.conflicts if not mine.get(path, "").startswith("UNION"))
+        if left or made.commit is not None:
+            return Settled(commit=None, tree=None, by={}, conflicts=left or ("none",))
+        base = self._objects.tree(self._objects.base(ours, theirs))
+        tree = {path: text for path, text in {**base, **other, **mine}.items() if path in mine or path in other}
+        for path in {*mine, *other}:
+            if mine.get(path) == base.get(path):
+                tree[path] = other.get(path, "")
+        tree |= {path: f"{mine[path]}+{other.get(path, '')}" for path in made.conflicts}
+        tree = {path: text for path, text in tree.items() if text}
+        with self._site.faults.around("settle"):
+            commit = self._objects.add(tree, (ours, theirs), message)
+            self._site.held.add(commit)
+            self._site.vault[pin] = commit
+        by = dict.fromkeys(made.conflicts, "union")
+        return Settled(commit=commit, tree=self._objects.tree_id(commit), by=by)
+
+    def find(self, name: str) -> CommitId:
+        return CommitId(name)
+
+    def explain(self, merge: CommitId) -> Explained:
+        raise Refused("the simulated vault explains nothing")
+
+    def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
+        with self._site.faults.around("remember"):
+            return 0
+
+    def prove_resolution(
+        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
+    ) -> Resolution:
+        result, mine, other = (self._objects.tree(each) for each in (resolved, ours, theirs))
+        beyond = tuple(path for path in lost_paths(self._objects, resolved, ours, theirs) if path not in paths)
+        files = tuple(
+            ResolvedFile(path=path, text=True, took="ours" if result.get(path) == mine.get(path) else "theirs")
+            if result.get(path) in {mine.get(path), other.get(path)}
+            else ResolvedFile(path=path, text=True)
+            for path in paths
+        )
+        return Resolution(commit=resolved, ours=ours, theirs=theirs, beyond=beyond, files=files)
 
     def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
         with self._site.faults.around(f"checkout {slot}"):

@@ -293,7 +293,7 @@ _FAILURES = (
 def _misbehave(world: SimWorld, process: Process, chance: random.Random) -> None:
     speaks = world.speaks(process.workstream)
     if world.aside.random() < (0.8 if world.crowded else 0.1):
-        world.aside.choice((_pair, _pair, _break, _clash))(world, process, chance)
+        world.aside.choice((_pair, _pair, _break, _clash, _append))(world, process, chance)
         return
     bad = [_crash, _hang, _lie, _dirty, _break, _rewrite, _lose_branch, _clash, _clash, _clash, _flood]
     if speaks:
@@ -327,6 +327,11 @@ def _break(world: SimWorld, process: Process, chance: random.Random) -> None:
 
 def _clash(world: SimWorld, process: Process, chance: random.Random) -> None:
     world.commit(process, {"shared.txt": f"by {process.id}"})
+
+
+def _append(world: SimWorld, process: Process, chance: random.Random) -> None:
+    """A line in a file that is merged by union."""
+    world.commit(process, {"changes.txt": f"UNION of {process.id}"})
 
 
 def _pair(world: SimWorld, process: Process, chance: random.Random) -> None:

@@ -46,7 +46,7 @@ def crowded_plan(chance: random.Random) -> Plan:
     names = [f"w{number}" for number in range(chance.randint(4, 8))]
     return Plan(
         goal="g",
-        workstreams={name: Workstream(brief="x", agent="command") for name in names},
+        workstreams={name: Workstream(brief="x", agent=chance.choice(("command", "client"))) for name in names},
         checks=(Check(run="check 0"),),
         limits=Limits(agents=8, checks=chance.randint(1, 4)),
         agents={"client": AgentSpec(), "command": AgentSpec(type=AgentType.COMMAND, run="x")},

@@ -38,6 +38,9 @@ RUN = RunId("r1")
 _TOLD = re.compile(r"TELL-\d+")
 
 
+_MERGE = re.compile(r"Run `git merge ([0-9a-f]{40})`")
+
+
 class SimWorld:
     """One machine with one repository and one run."""
 
@@ -228,13 +231,19 @@ class SimWorld:
         if files.get("target.txt") == "BROKEN" and (told or process.workstream == "w0" or self.number > 20):
             files["target.txt"] = "mended"
         parents: tuple[CommitId, ...] = ()
-        if "conflicts with the integration branch" in self.prompts.get(process.workstream, ""):
-            parents = self._resolve(process, files)
+        prompt = self.prompts.get(process.workstream, "")
+        named = _MERGE.search(prompt)
+        if named is not None:
+            parents = self._resolve(process, files, CommitId(named[1]))
+        elif "conflicts with the integration branch" in prompt:
+            parents = self._resolve(process, files, self.site.refs.get(integration_branch(RUN)))
+        if self._spec(process.workstream).serves:
+            self.commit(process, {}, *parents)
+            return
         self.commit(process, {f"{process.workstream}.txt": f"work {self.number}"}, *parents)
 
-    def _resolve(self, process: Process, files: dict[str, str]) -> tuple[CommitId, ...]:
+    def _resolve(self, process: Process, files: dict[str, str], theirs: CommitId | None) -> tuple[CommitId, ...]:
         head = self.site.refs.get(self.branch(process.workstream))
-        theirs = self.site.refs.get(integration_branch(RUN))
         if head is None or theirs is None:
             return ()
         base = self.objects.tree(self.objects.base(head, theirs))

@@ -38,6 +38,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "logs": "look_commands:logs",
         "diff": "look_commands:diff",
         "report": "look_commands:report",
+        "proof": "proof_command:proof",
     },
     "Land": {
         "train": "train_commands:train",

@@ -109,6 +109,17 @@ class Assemble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Settle a conflict by what was decided beforehand: remembered resolutions, drivers, union, lockfiles."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    paths: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakeTrial:
     """Merge a suspect's head onto an earlier integration commit, to see whether a check fails there."""
 
@@ -200,6 +211,7 @@ Effect = (
     | SendMessage
     | Verify
     | Assemble
+    | Settle
     | MakeTrial
     | RunCheck
     | Advance
@@ -232,6 +244,8 @@ def effect_key(effect: Effect) -> str:
             return f"verify:{workstream}:{number}"
         case Assemble(onto=onto, riders=riders):
             return f"assemble:{onto}:{_digest(riders)}"
+        case Settle(workstream=workstream, head=head, onto=onto):
+            return f"settle:{workstream}:{head}:{onto}"
         case MakeTrial(workstream=workstream, head=head, onto=onto):
             return f"trial:{workstream}:{head}:{onto}"
         case Advance(commit=commit):

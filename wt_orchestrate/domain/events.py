@@ -70,6 +70,12 @@ from wt_orchestrate.domain.requests import (
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.train_events import (
+    ArbiterCalled as ArbiterCalled,
+)
+from wt_orchestrate.domain.train_events import (
+    ConflictSettled as ConflictSettled,
+)
+from wt_orchestrate.domain.train_events import (
     RiderBlamed as RiderBlamed,
 )
 from wt_orchestrate.domain.train_events import (
@@ -77,6 +83,9 @@ from wt_orchestrate.domain.train_events import (
 )
 from wt_orchestrate.domain.train_events import (
     RiderWaits as RiderWaits,
+)
+from wt_orchestrate.domain.train_events import (
+    SettleFailed as SettleFailed,
 )
 from wt_orchestrate.domain.train_events import (
     SuspectCleared as SuspectCleared,
@@ -747,6 +756,9 @@ Event = (
     | TrialMade
     | SuspectCleared
     | RiderBlamed
+    | ConflictSettled
+    | SettleFailed
+    | ArbiterCalled
     | Verified
     | Integrated
     | IntegrationAdvanced

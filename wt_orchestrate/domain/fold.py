@@ -190,6 +190,8 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return _woken(released, record)
         case e.AddRequested(workstreams=specs):
             return _woken(_added(state, record, specs), record)
+        case e.ArbiterCalled(arbiter=name, spec=spec):
+            return _added(state, record, {name: spec})
         case e.WorkstreamsAdded(by=name, workstreams=specs):
             return _added(_with(state, replace(state.workstreams[name], further={})), record, specs)
         case e.EditRequested(workstream=name, spec=spec):

@@ -227,7 +227,15 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         ):
             return ws
         case e.MergeConflicted(paths=paths, onto=onto, head=head):
-            return replace(ws, conflict=paths, conflict_onto=onto, conflict_head=head)
+            return replace(
+                ws, conflict=paths, conflict_onto=onto, conflict_head=head, unsettled=False, arbiter=None, settled_by={}
+            )
+        case e.ConflictSettled(head=head, commit=commit, by=by) if _in_conflict(ws, head):
+            return replace(ws, conflict=(), accepted=commit, settled_by=by)
+        case e.SettleFailed(head=head) if _in_conflict(ws, head):
+            return replace(ws, unsettled=True)
+        case e.ArbiterCalled(arbiter=name):
+            return replace(counted(ws, Cause.CONFLICT), arbiter=name)
         case e.ProofFailed(lost=lost):
             return replace(ws, findings=tuple(f"the merge lost {path}" for path in lost))
         case e.CheckFinished() as check:
@@ -279,6 +287,10 @@ def _retry_decided(ws: WorkstreamState, retry: e.RetryDecided) -> WorkstreamStat
 
 def _is_looked_at(ws: WorkstreamState, number: int) -> bool:
     return ws.stage is Stage.CLAIMED and number in {0, ws.claims}
+
+
+def _in_conflict(ws: WorkstreamState, head: CommitId) -> bool:
+    return ws.stage is Stage.VERIFYING and bool(ws.conflict) and ws.conflict_head == head
 
 
 def _is_other(ws: WorkstreamState, head: CommitId | None) -> bool:

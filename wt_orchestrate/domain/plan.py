@@ -154,6 +154,8 @@ class Workstream:
     """What it may use; what is not given here comes from `defaults.limits`."""
     expands: bool = False
     """Whether its handoff may add further workstreams."""
+    serves: str = ""
+    """Only set by the tool: the workstream whose conflict an arbiter resolves."""
     branch: str = ""
     """A branch that holds the work already, made by a person or another tool: no agent and no worktree is given to it."""
 

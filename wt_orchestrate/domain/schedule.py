@@ -144,7 +144,9 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
 def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
     assert state.published is not None and workstream.branch is not None
     pinned = state.pins.get(f"worktree:{workstream.id}", {})
-    base = pinned.get("base", state.published)
+    served = state.workstreams.get(WorkstreamId(workstream.spec.serves)) if workstream.spec.serves else None
+    begins = served.conflict_head if served is not None else None
+    base = pinned.get("base") or begins or state.published
     path = pinned.get("path") or state.settings.worktrees.replace("{run}", state.id).replace(
         "{workstream}", workstream.id
     )

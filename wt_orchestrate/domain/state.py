@@ -267,6 +267,12 @@ class WorkstreamState:
     conflict_onto: CommitId | None = None
     conflict_head: CommitId | None = None
     """Its own head in the last conflict: what it held before anybody resolved it."""
+    unsettled: bool = False
+    """Nothing that was decided beforehand settles its conflict."""
+    arbiter: WorkstreamId | None = None
+    """Who was called to resolve it."""
+    settled_by: Mapping[str, str] = field(default_factory=dict)
+    """How each path of its conflict was resolved."""
     by_person: bool = False
     """A person put the claim that is being looked at."""
     failed_check: CheckResult | None = None

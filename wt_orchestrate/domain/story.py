@@ -215,6 +215,13 @@ def _verdict(event: e.Event) -> Told:
             return Weight.WARNING, f"conflicts with the integration branch in {', '.join(paths)}"
         case e.ProofFailed(lost=lost):
             return Weight.BAD, f"the merge would lose {', '.join(lost)}"
+        case e.ConflictSettled(by=by):
+            ways = ", ".join(f"{path} by {how}" for path, how in by.items())
+            return Weight.STEP, f"its conflict is settled: {ways}"
+        case e.SettleFailed(paths=paths):
+            return Weight.DETAIL, f"nothing that was decided beforehand settles {', '.join(paths)}"
+        case e.ArbiterCalled(arbiter=arbiter):
+            return Weight.WARNING, f"{arbiter} is called to resolve its conflict"
         case e.CheckFinished() as check:
             return _check(check)
         case e.RiderSuspected(command=command):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.arbitration import arbitration, settles
 from wt_orchestrate.domain.candidates import Car, Probe, Suspect
 from wt_orchestrate.domain.effects import Advance, Assemble, Effect, MakeTrial, RunCheck, Taken
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId
@@ -33,6 +34,7 @@ def rides(ws: WorkstreamState) -> bool:
     return (
         ws.stage is Stage.VERIFYING
         and ws.spec.kind is Kind.CHANGE
+        and not ws.spec.serves
         and ws.accepted is not None
         and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping or ws.cancelling)
     )
@@ -89,7 +91,14 @@ def _names(cars: Iterable[Car]) -> tuple[WorkstreamId, ...]:
 
 def train_conclusions(state: RunState) -> Sequence[e.Event]:
     """What follows from what the checks have said so far."""
-    return (*_lost(state), *_verified(state), *_suspicions(state), *_about_suspects(state), *_research(state))
+    return (
+        *_lost(state),
+        *_verified(state),
+        *_suspicions(state),
+        *_about_suspects(state),
+        *arbitration(state),
+        *_research(state),
+    )
 
 
 def _lost(state: RunState) -> Iterator[e.Event]:
@@ -150,7 +159,7 @@ def _research(state: RunState) -> Iterator[e.Event]:
 
 def train_effects(state: RunState) -> Sequence[Effect]:
     """The merges and the moves of the integration branch that should be under way."""
-    return (*_assemble(state), *_trials(state), *_advance(state))
+    return (*_assemble(state), *settles(state), *_trials(state), *_advance(state))
 
 
 def _assemble(state: RunState) -> Iterator[Effect]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
+from wt_orchestrate.domain.plan import Workstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +62,36 @@ class RiderBlamed:
     on_target: bool = False
     alone: bool | None = None
     partner: WorkstreamId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictSettled:
+    """A conflict is resolved in a commit of both sides, which rides in place of the head. `by` says how for each path:
+    rerere, union, mergiraf, driver:NAME, regenerated, arbiter; `dropped` how many lines of each side (its own, the other's)
+    are in it no more."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    commit: CommitId
+    by: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleFailed:
+    """Nothing that was decided beforehand settles these paths."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArbiterCalled:
+    """An agent in a worktree of its own is to resolve a conflict."""
+
+    workstream: WorkstreamId
+    arbiter: WorkstreamId
+    spec: Workstream

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import rests_until
+from wt_orchestrate.domain.arbitration import arbiter_at_work, call, may_call
 from wt_orchestrate.domain.brief import blame_words, check_message, conflict_message, evidence_message
 from wt_orchestrate.domain.budget import time_is_up, used_up_by
 from wt_orchestrate.domain.candidates import Blame
@@ -89,7 +90,7 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
     if ws.stage is Stage.CLAIMED and ws.findings:
         return _judge_findings(state, ws)
     if ws.stage in {Stage.VERIFYING, Stage.VERIFIED} and ws.conflict:
-        return _judge_conflict(state, ws)
+        return _judge_conflict(state, ws) if ws.unsettled else None
     if ws.stage is Stage.VERIFYING and ws.failed_check is not None:
         return _judge_check(state, ws, ws.failed_check.command)
     if ws.stage is Stage.VERIFYING and ws.findings:
@@ -363,7 +364,15 @@ def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
     return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.findings), in_the_end)
 
 
-def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event:
+def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event | None:
+    if arbiter_at_work(state, ws):
+        return None
+    if ws.arbiter is None and may_call(state, ws) and state.phase is Phase.RUNNING:
+        return call(state, ws)
+    if ws.arbiter is not None:
+        arbiter = state.workstreams[ws.arbiter]
+        reason = f"it conflicts in {_some(ws.conflict)}, and {arbiter.id} could not resolve it: {arbiter.reason or arbiter.stage}"
+        return _escalated(ws, reason, _by_hand(state, ws))
     branch = integration_branch(state.id)
     others = tuple(
         other

@@ -19,6 +19,7 @@ from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, l
 from wt_orchestrate.domain.verdict import Evidence, findings
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.launching import shell
+from wt_orchestrate.engine.settling import judged_resolution, remember_resolution, settle
 from wt_orchestrate.engine.tidying import clean_worktree, restore_worktree
 from wt_orchestrate.engine.train import advance, assemble, make_trial, publish, run_check
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref
@@ -51,6 +52,8 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
             return _verify(effect, state, world)
         case f.Assemble():
             return assemble(effect, state, world)
+        case f.Settle():
+            return settle(effect, state, world)
         case f.MakeTrial():
             return make_trial(effect, state, world)
         case f.RunCheck():
@@ -226,8 +229,11 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     needs_handoff = attempt is not None and attempt.agent_type is AgentType.CLAUDE_CODE
     further = _further(state, ws, world)
     found = (*findings(ws, evidence, needs_handoff=needs_handoff), *further.problems)
+    if not found and head is not None:
+        found = judged_resolution(state, ws, head, world)
     if found or head is None:
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=found, round=effect.round),)
+    remember_resolution(state, ws, head, world)
     if head != ws.head:  # a head that was seen before was archived when it was seen
         world.vault.archive(archive_name(state.id, ws.id), head)
     return (

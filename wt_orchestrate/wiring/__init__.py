@@ -14,7 +14,9 @@ from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
 from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
+from wt_orchestrate.wiring.looking import explained as explained
 from wt_orchestrate.wiring.looking import living_processes as living_processes
+from wt_orchestrate.wiring.looking import passed_on as passed_on
 from wt_orchestrate.wiring.looking import stored_view as stored_view
 from wt_orchestrate.wiring.looking import uncommitted as uncommitted
 from wt_orchestrate.wiring.plans import account_environments as account_environments

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from wt_orchestrate.wiring.site import Site, vault
+from wt_orchestrate.wiring.site import Site, open_log, vault
 
 if TYPE_CHECKING:
+    from wt_orchestrate.domain.candidates import CheckResult
     from wt_orchestrate.domain.ids import CommitId
     from wt_orchestrate.engine.lines import AttemptLines
+    from wt_orchestrate.ports import Explained
 
 
 def attempt_lines(site: Site, *, attempt: int | None, raw: bool) -> AttemptLines:
@@ -66,3 +68,25 @@ def living_processes(site: Site, names: Iterable[str]) -> frozenset[str]:
     from wt_orchestrate.adapters.executor.liveness import keeper_lives
 
     return frozenset(name for name in names if keeper_lives(site.path(f"processes/{name}")))
+
+
+def explained(site: Site, name: str) -> Explained:
+    """How a merge commit comes about. Raises NotFound, or Refused when it is no merge."""
+    source = vault(site)
+    source.ensure()
+    return source.explain(source.find(name))
+
+
+def passed_on(site: Site, run: str, tree: str) -> tuple[CheckResult, ...]:
+    """The checks that passed on a tree in a run, as its log has them; none when there is no such run."""
+    from wt_orchestrate.domain.ids import RunId, TreeId
+    from wt_orchestrate.engine.requests import load_state
+
+    log = open_log(site)
+    try:
+        if all(line.id != run for line in log.runs()):
+            return ()
+        of_tree = load_state(log, RunId(run)).judged.get(TreeId(tree), {})
+        return tuple(found.last for found in of_tree.values() if found.passed and found.last is not None)
+    finally:
+        log.close()

@@ -62,8 +62,7 @@ def test_a_changelog_is_merged_by_union(site: Site) -> None:
 
 def test_an_approved_driver_merges_its_files_and_no_others(site: Site) -> None:
     """A driver of the settings runs for its globs; the other conflict stays."""
-    files = ({"a.json": "{1}\n", "b.txt": "1\n"}, {"a.json": "{2}\n", "b.txt": "2\n"})
-    ours, theirs = sides(site, *files)
+    ours, theirs = sides(site, {"a.json": "{1}\n", "b.txt": "1\n"}, {"a.json": "{2}\n", "b.txt": "2\n"})
     run = "cat %A %B | sort -u > %A.new && mv %A.new %A"
     merging = Merging(drivers={"json": MergeDriver(run=run, paths=("*.json",))})
     made = settle(site, ours, theirs, merging)

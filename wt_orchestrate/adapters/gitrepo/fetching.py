@@ -33,14 +33,14 @@ def fetch(git: Git, source: str, refs: Mapping[str, str]) -> Mapping[str, Commit
         known = commits_at(git, tuple(refs.values()))
         wanted = {here: offered[there] for there, here in refs.items() if there in offered}
         changed = {here: new for here, new in wanted.items() if known.get(here) != new}
-        come = _bring(git, source, tuple(dict.fromkeys(changed.values())))
+        come = bring(git, source, tuple(dict.fromkeys(changed.values())))
         steps = [(here, new, known.get(here)) for here, new in changed.items() if new in come]
         if not steps or moved(git, [*steps, *_archiving(git, steps)]):
             return {here: new for here, new in wanted.items() if here not in changed or new in come}
     raise GitFailed(("update-ref", *refs.values()), code=1, stderr="refs of the vault kept moving")
 
 
-def _bring(git: Git, source: str, commits: Sequence[CommitId]) -> frozenset[CommitId]:
+def bring(git: Git, source: str, commits: Sequence[CommitId]) -> frozenset[CommitId]:
     """Fetch commits; which of them are here now. One that cannot be read, or is no commit (an agent may have broken its
     branch), is left out while the others come. Raises GitFailed when none comes."""
     if not commits:
@@ -57,7 +57,7 @@ def _bring(git: Git, source: str, commits: Sequence[CommitId]) -> frozenset[Comm
 
 def _comes(git: Git, source: str, commit: CommitId) -> bool:
     try:
-        return bool(_bring(git, source, (commit,)))
+        return bool(bring(git, source, (commit,)))
     except GitFailed:
         return False
 

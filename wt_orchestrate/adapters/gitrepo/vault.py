@@ -16,6 +16,7 @@ from wt_orchestrate.adapters.gitrepo import (
     chain,
     changes,
     comparing,
+    explaining,
     fetching,
     merging,
     objects,
@@ -32,7 +33,19 @@ from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
-from wt_orchestrate.ports import Chain, Change, Commit, Forecast, Merge, Proof, Resolution, Rider, Settled, Side
+from wt_orchestrate.ports import (
+    Chain,
+    Change,
+    Commit,
+    Explained,
+    Forecast,
+    Merge,
+    Proof,
+    Resolution,
+    Rider,
+    Settled,
+    Side,
+)
 
 _HARMLESS = (
     "badDate", "badDateOverflow", "badEmail", "badFilemode", "badName", "badTimezone", "duplicateEntries", "emptyName",
@@ -232,6 +245,14 @@ class GitVault:
     ) -> Resolution:
         """Compare a resolved merge with both sides."""
         return resolution.prove_resolution(self._git, resolved=resolved, ours=ours, theirs=theirs, paths=paths)
+
+    def find(self, name: str) -> CommitId:
+        """The commit of that name in the vault, else brought from the user's repository."""
+        return explaining.find(self._git, self._source, name)
+
+    def explain(self, merge: CommitId) -> Explained:
+        """How a merge comes about, from its parents alone."""
+        return explaining.explain(self._git, merge)
 
     # ------------------------------------------------------------ forecast
 

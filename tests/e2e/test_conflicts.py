@@ -1,0 +1,86 @@
+"""Conflicts between streams: settled by what was decided beforehand, else by an arbiter whose commit is proven, else by a person."""
+
+from __future__ import annotations
+
+from tests.e2e.test_train import make_branches
+from tests.support.project import Project, use_fake_client
+
+SHOWN = 'git -C "$TEST_FOLDER/repository" show wto/r1/integration:f.txt 2>/dev/null'
+AFTER_FIRST = f"do while ! {SHOWN} | grep -q first; do sleep 0.05; done\n"
+SECOND = AFTER_FIRST + 'do echo second > f.txt && git commit -qam "Second"\n'
+BEGUN = "do git merge wto/r1/integration; true\n"
+
+
+def _plan(project: Project, arbiter: dict[str, str]) -> str:
+    """Two clients that write the same line, the second one once the first is integrated; and what the arbiter does."""
+    project.repository.commit({"f.txt": "one\n", ".wto/config.yaml": "poll: 1s\nstagger: 0s\n"})
+    scripts = {"first": 'do echo first > f.txt && git commit -qam "First"\n', "second": SECOND}
+    return project.plan(
+        "goal: Do it\nchecks: [{run: 'test -s f.txt'}]\n"
+        + use_fake_client(project)
+        + "workstreams: {first: {brief: one way}, second: {brief: the other way}}\n",
+        {**scripts, **{f"second-arbiter{key}": text for key, text in arbiter.items()}},
+    )
+
+
+def test_an_arbiter_resolves_in_a_worktree_of_its_own(project: Project) -> None:
+    """It gets both intents, its merge is proven and checked, and lands for the stream; what was resolved is remembered."""
+    plan = _plan(project, {"": BEGUN + 'do echo "first and second" > f.txt && git commit -qam "Both"\n'})
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
+    stages = {ws["id"]: (ws["stage"], ws["attempts"], ws["role"]) for ws in project.status()["workstreams"]}
+    assert stages == {
+        "first": ("landed", 1, ""),
+        "second": ("landed", 1, ""),
+        "second-arbiter": ("landed", 1, "arbiter"),
+    }
+    assert project.repository.git("show", "main:f.txt") == "first and second"
+    assert "its conflict is settled: f.txt by arbiter" in project.wto("status", "second").out
+    assert project.processes() == []
+
+
+def test_an_arbiter_that_takes_a_side_is_sent_back_and_then_a_person_is_asked(project: Project) -> None:
+    """Its commit is judged before it counts: one side whole is refused with the reason; when it never gets it right, a
+    person is told what was tried and how to resolve it."""
+    taken = "do git merge -q -X ours -m Merge wto/r1/integration\n"
+    plan = _plan(project, {".1": taken, ".2": "silent\n", ".3": "silent\n", ".4": "silent\n"})
+    ended = project.wto("run", plan)
+    assert ended.code == 8, ended.out + ended.err
+    story = project.wto("status", "second-arbiter").out
+    assert "it takes one side whole in f.txt; keep what both sides meant" in story
+    second = next(ws for ws in project.status()["workstreams"] if ws["id"] == "second")
+    assert second["stage"] == "escalated"
+    assert second["reason"].startswith("it conflicts in f.txt, and second-arbiter could not resolve it")
+    assert project.repository.git("show", "wto/r1/integration:f.txt") == "first"
+
+
+def test_a_changelog_that_everybody_writes_needs_nobody(project: Project) -> None:
+    """With `merge: {union: [...]}` two branches that append to one file land together with both lines."""
+    project.repository.commit({"CHANGES.md": "# Changes\n", ".wto/config.yaml": "merge: {union: [CHANGES.md]}\n"})
+    make_branches(project, {"a": {"CHANGES.md": "# Changes\n- a\n"}, "b": {"CHANGES.md": "# Changes\n- b\n"}})
+    assert project.wto("train", "add", "a", "b", "--check", "true").code == 0
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 0, ended.out + ended.err
+    assert sorted(project.repository.git("show", "main:CHANGES.md").splitlines()) == ["# Changes", "- a", "- b"]
+    assert "its conflict is settled: CHANGES.md by union" in project.wto("status", "b").out
+
+
+def test_what_was_resolved_once_is_settled_again(project: Project) -> None:
+    """A person resolves a conflict on a branch; the same conflict of another branch is settled from memory."""
+    project.repository.commit({"f.txt": "1\n2\n3\n"})
+    make_branches(
+        project, {"a": {"f.txt": "1\na\n3\n"}, "b": {"f.txt": "1\nb\n3\n"}, "c": {"f.txt": "1\nb\n3\n", "c": "c\n"}}
+    )
+    assert project.wto("train", "add", "a", "b", "--check", "true").code == 0
+    assert project.wto("train", "run").code == 8
+    project.repository.git("switch", "-q", "b")
+    project.repository.git("merge", "-q", "-X", "ours", "-m", "Merge", "wto/r1/integration")
+    project.repository.commit({"f.txt": "1\na and b\n3\n"}, "Both")
+    project.repository.git("switch", "-q", "main")
+    assert project.wto("continue", "b").code == 0
+    project.repository.git("branch", "release", "a")
+    assert project.wto("train", "add", "c", "--check", "true", "--target", "release").code == 0
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 0, ended.out + ended.err
+    assert "its conflict is settled: f.txt by rerere" in project.wto("status", "c").out
+    assert project.repository.git("show", "release:f.txt") == "1\na and b\n3"
