@@ -39,6 +39,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "diff": "look_commands:diff",
         "report": "look_commands:report",
         "proof": "proof_command:proof",
+        "forecast": "forecast_commands:forecast",
     },
     "Land": {
         "train": "train_commands:train",

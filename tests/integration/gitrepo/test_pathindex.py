@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from tests.integration.gitrepo.conftest import Site
-from tests.support.pathfuzz import HEADS, Judged, Touched, judge
+from tests.support.pathfuzz import HEADS, Judged, judge
 from tests.support.repos import make_repository
-from wt_orchestrate.adapters.gitrepo.pathindex import PathIndex, merge_bases, touched
+from wt_orchestrate.adapters.gitrepo.pathindex import PathIndex, Touched, merge_bases, touched
 from wt_orchestrate.adapters.gitrepo.runner import Git
 
 Files = Mapping[str, "bytes | str | None"]
