@@ -1,6 +1,7 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
-usage: python benchmarks/run.py [NAME ...]     names: agents worktree worktrees status start honesty watching memory landings
+usage: python benchmarks/run.py [NAME ...]
+names: agents worktree worktrees status start honesty watching memory landings sections hooks
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
+from sections import sections  # noqa: E402
 
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository  # noqa: E402
 from wt_orchestrate.adapters.store.eventlog import SqliteLog  # noqa: E402
 from wt_orchestrate.domain.fold import fold_all  # noqa: E402
 from wt_orchestrate.domain.ids import Branch, RunId  # noqa: E402
 from wt_orchestrate.engine.requests import load_state  # noqa: E402
+from wt_orchestrate.ports import Guard  # noqa: E402
 
 PYTHON = sys.executable
 NAMES = [f"w{number}" for number in range(8)]
@@ -346,6 +349,46 @@ def _resident(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
+def hooks() -> Iterator[Row]:
+    """What our hooks add to `git commit` in an agent's worktree."""
+    with scratch() as folder:
+        repository, env = folder / "repository", _env(folder)
+        make_repository(repository, 200, env)
+        os.environ.update({key: env[key] for key in ("HOME", "GIT_CONFIG_NOSYSTEM")})
+        ours = GitRepository(str(repository), lock_path=str(folder / "lock"))
+        base = ours.facts().head
+        assert base is not None
+        paths = {name: str(folder / name) for name in ("plain", "guarded")}
+        for name, path in paths.items():
+            ours.add_worktree(path=path, branch=Branch(f"wto/r1/{name}"), base=base)
+        guard = Guard(
+            run="r1",
+            name="guarded",
+            branch=Branch("wto/r1/guarded"),
+            integration=Branch("wto/r1/integration"),
+            scope=("src/**", "tests/**", "docs/*.md"),
+            folder=str(folder / "hooks"),
+            scopes=str(folder / "scopes"),
+        )
+        assert ours.guard_worktree(path=paths["guarded"], guard=guard, owned=())
+        guarded, plain, _, ratio = in_turn(
+            lambda: _commit(paths["guarded"], env), lambda: _commit(paths["plain"], env), rounds=15
+        )
+    added = 1000 * (guarded.cpu - plain.cpu)
+    yield (
+        "`git commit` with our hooks / without, CPU",
+        f"{ratio:.2f} ({1000 * plain.cpu:.0f} ms and {added:.0f} ms more)",
+    )
+
+
+def _commit(path: str, env: dict[str, str]) -> Cost:
+    name = f"{path}/src/{time.monotonic_ns()}.txt"
+    os.makedirs(os.path.dirname(name), exist_ok=True)
+    Path(name).write_text("x\n")
+    run(["git", "add", "-A"], cwd=Path(path), env=env)
+    return cost_of(lambda: run(["git", "commit", "-qm", "x"], cwd=Path(path), env=env))
+
+
 def landings() -> Iterator[Row]:
     """Many branches landed at once."""
     with scratch() as folder:
@@ -353,7 +396,8 @@ def landings() -> Iterator[Row]:
 
 
 ALL = {
-    each.__name__: each for each in (agents, worktree, worktrees, status, start, honesty, watching, memory, landings)
+    each.__name__: each
+    for each in (agents, worktree, worktrees, status, start, honesty, watching, memory, landings, sections, hooks)
 }
 
 

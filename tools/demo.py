@@ -39,7 +39,7 @@ def main() -> int:
     for words in (["plan", "show", ".git/plan.yaml"], ["run", ".git/plan.yaml"], ["land"], ["report"]):
         print(f"\n$ wto {' '.join(words)}", flush=True)
         ended = subprocess.run(
-            [sys.executable, "-m", "wt_orchestrate", *words], cwd=folder, env=environment, check=False
+            [sys.executable, "-P", "-m", "wt_orchestrate", *words], cwd=folder, env=environment, check=False
         )
         if ended.returncode:
             return ended.returncode

@@ -81,6 +81,19 @@ class Removed:
     paths: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What the hooks of a worktree must know. `folder` is theirs, `scopes` a file that says who owns what in the run."""
+
+    run: str
+    name: str
+    branch: Branch
+    integration: Branch
+    scope: tuple[str, ...]
+    folder: str
+    scopes: str
+
+
 class Repository(Protocol):
     """The user's repository: fetched from, given worktrees and refs of ours, and moved forward when landing."""
 
@@ -99,6 +112,10 @@ class Repository(Protocol):
     def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
         """Make the worktree with its branch at base. A half-made one of ours is completed or removed and made again;
         one that is there already is left as it is. Raises Refused when the path or branch belongs to something else."""
+
+    def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
+        """Put our hooks before the repository's own, in this worktree alone, or bring them up to date; `owned` are all
+        workstreams' globs. False where the repository's configuration does not allow it."""
 
     def exclude(self, patterns: Sequence[str]) -> bool:
         """Keep these names out of everybody's `git status` here (info/exclude); whether anything was added."""

@@ -40,6 +40,9 @@ from wt_orchestrate.git_ports import (
     Foreseen as Foreseen,
 )
 from wt_orchestrate.git_ports import (
+    Guard as Guard,
+)
+from wt_orchestrate.git_ports import (
     Landed as Landed,
 )
 from wt_orchestrate.git_ports import (

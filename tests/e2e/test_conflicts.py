@@ -1,4 +1,4 @@
-"""Conflicts between streams: settled by what was decided beforehand, else by an arbiter whose commit is proven, else by a person."""
+"""Conflicts: settled by what was decided beforehand, else by an arbiter whose commit is proven, else by a person."""
 
 from __future__ import annotations
 
@@ -84,3 +84,22 @@ def test_what_was_resolved_once_is_settled_again(project: Project) -> None:
     assert ended.code == 0, ended.out + ended.err
     assert "its conflict is settled: f.txt by rerere" in project.wto("status", "c").out
     assert project.repository.git("show", "release:f.txt") == "1\na and b\n3"
+
+
+def test_a_driver_of_the_repository_counts_as_it_was_when_the_run_began(project: Project) -> None:
+    """One that git's configuration defines and `.gitattributes` chooses merges its files, also those in folders."""
+    project.repository.git("config", "merge.lines.driver", "cat %A %B | sort -u > %A.new && mv %A.new %A")
+    project.repository.commit({".gitattributes": "*.list merge=lines\n", "src/words.list": "m\n"}, "begin")
+    make_branches(project, {"a": {"src/words.list": "a\nm\n"}, "b": {"src/words.list": "b\nm\n"}})
+    plan = project.plan("goal: x\nworkstreams: {a: {brief: x, branch: a}}\n", {})
+    shown = project.wto("run", "--dry-run", plan).out.splitlines()
+    assert shown[1:3] == [
+        "where **/*.list conflict: run the merge driver lines, `cat %A %B | sort -u > %A.new && mv %A.new %A`",
+        "take the branch a as the work of a",
+    ]
+    assert project.wto("train", "add", "a", "b", "--check", "true").code == 0
+    project.repository.git("config", "merge.lines.driver", "false")
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 0, ended.out + ended.err
+    assert "its conflict is settled: src/words.list by driver:lines" in project.wto("status", "b").out
+    assert project.repository.git("show", "main:src/words.list") == "a\nb\nm"

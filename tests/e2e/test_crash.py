@@ -215,7 +215,7 @@ def test_D5_what_was_logged_survives_many_kills(project: Project) -> None:
         assert project.wto("resume").code == 0
     assert set(project.stages().values()) == {"integrated"}
     trailers = project.repository.git(
-        "log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "wto/r1/integration"
+        "log", "--first-parent", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "wto/r1/integration"
     )
     assert sorted(trailers.split()) == names
     assert [ws["attempts"] for ws in project.status()["workstreams"]] == [1, 1, 1, 1]

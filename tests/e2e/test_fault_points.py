@@ -32,7 +32,9 @@ def _require_landed(project: Project, *names: str) -> None:
     assert {ws["id"]: (ws["stage"], ws["attempts"]) for ws in status["workstreams"]} == dict.fromkeys(
         names, ("landed", 1)
     )
-    log = project.repository.git("log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main")
+    log = project.repository.git(
+        "log", "--first-parent", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main"
+    )
     assert sorted(log.split()) == sorted(names)
     assert project.processes() == []
 

@@ -37,7 +37,7 @@ def _begun(project: Project) -> None:
 def _require_one(project: Project) -> None:
     assert project.stages() == {"a": "integrated"}
     log = project.repository.git(
-        "log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "wto/r1/integration"
+        "log", "--first-parent", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "wto/r1/integration"
     )
     assert log.split() == ["a"]
     assert project.processes() == []
@@ -221,7 +221,7 @@ def test_agents_survive_a_closed_terminal_and_a_logged_out_shell(project: Projec
     plan = project.plan(PLAIN + "workstreams: {a: {brief: x}}\n", {"a": GATE + COMMIT})
     leader, follower = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "wt_orchestrate", "run", plan],
+        [sys.executable, "-P", "-m", "wt_orchestrate", "run", plan],
         cwd=project.repository.path,
         env={**project.environment, "TERM": "xterm"},
         stdin=follower,

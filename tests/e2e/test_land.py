@@ -188,13 +188,15 @@ def test_included_files_and_setup_reach_the_agent_and_the_checks(project: Projec
 
 
 def test_the_stash_is_refused_to_agents_and_git_stays_quiet(project: Project) -> None:
-    """An agent's `git stash` is refused with the reason, and its git collects no garbage; the user's config is untouched."""
+    """An agent's `git stash` is refused with the reason, and its git collects no garbage; one key of the shared
+    configuration is all that is written there."""
     before = (Path(project.repository.common_dir) / "config").read_text()
     script = 'test "$(git config gc.auto)" = 0\nif git -C . stash 2>"$TEST_FOLDER/said"; then exit 9; fi\n' + COMMIT
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
     assert project.wto("run", plan).code == 0
     assert "shared with other agents" in (project.folder / "said").read_text()
-    assert (Path(project.repository.common_dir) / "config").read_text() == before
+    after = (Path(project.repository.common_dir) / "config").read_text()
+    assert after == before + "[extensions]\n\tworktreeConfig = true\n"
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "mit-Umlaut-ä", "quote'd"])

@@ -103,7 +103,9 @@ def test_a_bad_day_lands_everything_once_and_the_report_tells_it(project: Projec
     last = project.started[-1]
     assert last.wait(timeout=150) == 0, (project.folder / f"out-{len(project.started) - 1}.txt").read_text()
     assert set(project.stages().values()) == {"landed"}
-    trailers = project.repository.git("log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main")
+    trailers = project.repository.git(
+        "log", "--first-parent", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main"
+    )
     assert sorted(trailers.split()) == ["asks", "hang", "killed", "storm"]
     assert project.processes() == []
     report = project.wto("report", "--format", "json").json

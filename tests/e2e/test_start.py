@@ -58,3 +58,14 @@ def test_the_demo_lands_all_four_workstreams(tmp_path: Path, project: Project) -
     assert "Integrated: 4 of 4 workstreams" in ended.stdout
     assert "Measured speed-up against one agent after another" in ended.stdout
     assert (folder / "ledger" / "summary.py").exists()
+
+
+def test_S1_nothing_is_imported_from_the_repository(project: Project) -> None:
+    """A `types.py` and a `click.py` at the repository's root are not run by any process of ours, detached ones included."""
+    marker = project.folder / "ran"
+    planted = f"open({str(marker)!r}, 'a').close()\n"
+    project.repository.commit({"types.py": planted, "click.py": planted, "platformdirs.py": planted})
+    plan = project.plan(f"goal: x\n{COMMAND_AGENT}workstreams: {{a: {{brief: x}}}}\n", {"a": COMMIT})
+    assert project.wto("run", "--detach", plan).code == 0
+    assert project.wto("wait").code == 0
+    assert not marker.exists()

@@ -21,7 +21,7 @@ def _on_a_terminal(project: Project, *words: str, columns: int, deadline_s: floa
     terminal, theirs = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     child = subprocess.Popen(
-        [sys.executable, "-m", "wt_orchestrate", *words],
+        [sys.executable, "-P", "-m", "wt_orchestrate", *words],
         cwd=project.repository.path,
         env={**project.environment, "TERM": "xterm-256color"},
         stdin=theirs,

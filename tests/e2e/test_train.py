@@ -37,7 +37,9 @@ def test_good_branches_land_together(project: Project) -> None:
     run = project.wto("train", "run", "--land")
     assert run.code == 0, run.out + run.err
     assert _states(project) == {"by-a": "landed", "by-b": "landed", "by-c": "landed"}
-    log = project.repository.git("log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main")
+    log = project.repository.git(
+        "log", "--first-parent", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main"
+    )
     assert log.split() == ["by-c", "by-b", "by-a"]
     assert project.repository.git("for-each-ref", "refs/heads/by") == heads
     events = [line for line in run.out.splitlines() if "check passed" in line]

@@ -23,6 +23,7 @@ from wt_orchestrate.ports import (
     Explained,
     Forecast,
     Foreseen,
+    Guard,
     Landed,
     LandOutcome,
     LeftOut,
@@ -181,6 +182,10 @@ class SimRepository:
             if not self.has_worktree(path):
                 tree = dict(self._site.objects.tree(self._site.refs[branch]))
                 self._site.worktrees[path] = Worktree(path, branch, tree)
+
+    def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
+        with self._site.faults.around(f"guard_worktree {path}"):
+            return True
 
     def exclude(self, patterns: Sequence[str]) -> bool:
         return False

@@ -96,7 +96,7 @@ class Walk:
     def __init__(self, seed: int, *, wild: bool = True, plan: Plan | None = None) -> None:
         self.outcome = Outcome(seed)
         self.chance = random.Random(seed)
-        aside = random.Random(
+        self.aside = aside = random.Random(
             f"train {seed}"
         )  # what came later draws from here, so that older seeds keep their histories
         crowded = plan is None and aside.random() < 0.2
@@ -205,13 +205,14 @@ class Walk:
         name, act = self.chance.choice(OUTSIDE)
         self._guarded(name, lambda: act(self))
 
-    def human_push(self) -> None:
+    def human_push(self, chance: random.Random | None = None) -> None:
         """Somebody commits to the target."""
+        chance = chance or self.chance
         self.number += 1
         world = self.world
         tree = {
             **world.objects.tree(world.site.refs["main"]),
-            f"human{self.chance.randint(0, 2)}.txt": f"{self.number}",
+            f"human{chance.randint(0, 2)}.txt": f"{self.number}",
         }
         commit = world.objects.add(tree, (world.site.refs["main"],), f"by hand {self.number}")
         world.site.move("human", "main", commit)
@@ -291,8 +292,26 @@ class Walk:
             stages = {ws.id: ws.stage.value for ws in world.state.workstreams.values()}
             self.outcome.breaches.append(f"O5: it does not come to rest: {world.state.phase} {stages}")
             return
+        if self.aside.random() < 0.3:
+            self._land_amid_pushes()
         self.outcome.breaches += [f"at rest: {text}" for text in at_rest(self.watch)]
         report(world.log.records, now=world.clock.now())
+
+    def _land_amid_pushes(self) -> None:
+        """What is integrated lands while somebody goes on pushing to the target."""
+        world, pushes = self.world, self.aside.randint(1, 3)
+        self._ask(e.LandRequested(allow_protected=True))
+        for _ in range(200):
+            if self.outcome.breaches or (quiet(world.state) and not world.workers.waiting and not world.log.asked(RUN)):
+                return
+            if pushes and world.state.landing is not None and self.aside.random() < 0.2:
+                pushes -= 1
+                self._guarded("a human pushes while it lands", lambda: self.human_push(self.aside))
+            self._turn()
+            for key in sorted(world.workers.waiting):
+                self._guarded(f"work {key}", lambda key=key: world.workers.work(key))  # type: ignore[misc]
+            for process in world.living():
+                self._guarded(f"step {process.id}", lambda it=process: processes.step(world, it, self.chance))  # type: ignore[misc]
 
     def _help(self) -> None:
         """What a person does in the end: answer, let go, tell whoever waits for a word."""

@@ -129,6 +129,7 @@ class SimWorld:
             command_env={},
             common_dir="/r/.git",
             indexes="/state/indexes",
+            hooks="/state/hooks",
             version="0",
             pid=1,
             boot=self.clock.boot(),

@@ -70,7 +70,7 @@ class Project:
     def wto(self, *words: str, timeout: float = 120.0, stdin: str | None = None) -> Ended:
         """Run the program to its end."""
         ended = subprocess.run(
-            [sys.executable, "-m", "wt_orchestrate", *words],
+            [sys.executable, "-P", "-m", "wt_orchestrate", *words],
             cwd=self.repository.path,
             env=self.environment,
             capture_output=True,
@@ -85,7 +85,7 @@ class Project:
         """Start the program and go on; it is killed at the test's end if it still runs."""
         with open(self.folder / f"out-{len(self.started)}.txt", "w", encoding="utf-8") as output:
             child = subprocess.Popen(
-                [sys.executable, "-m", "wt_orchestrate", *words],
+                [sys.executable, "-P", "-m", "wt_orchestrate", *words],
                 cwd=self.repository.path,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -165,6 +165,8 @@ class World:
                 return [self._verified(name)]
             case f.Assemble():
                 return self._assembled(effect)
+            case f.Settle(workstream=name, head=head, onto=onto, paths=paths):
+                return [e.SettleFailed(workstream=name, head=head, onto=onto, paths=paths)]
             case f.MakeTrial(workstream=name, onto=onto):
                 commit = self._commit()
                 return [e.TrialMade(workstream=name, onto=onto, commit=commit, tree=TreeId(commit))]

@@ -97,7 +97,7 @@ class Torture:
         status = json.loads(project.wto("status", "--json").out)
         stages = {ws["id"]: ws["stage"] for ws in status["workstreams"]}
         trailers = project.repository.git(
-            "log", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main"
+            "log", "--first-parent", "--format=%(trailers:key=Wto-Workstream,valueonly,separator=)", "main"
         ).split()
         promises = {
             "L1: each is integrated once": sorted(trailers) == sorted(NAMES),

@@ -38,6 +38,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "logs": "look_commands:logs",
         "diff": "look_commands:diff",
         "report": "look_commands:report",
+        "review": "review_command:review",
         "proof": "proof_command:proof",
         "forecast": "forecast_commands:forecast",
     },

@@ -8,13 +8,13 @@ until its reset. A refused login rests it until a person acts. Command agents us
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan import seconds
 from wt_orchestrate.domain.recovery import Cause, jittered, ladder, next_rung
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import Account, Attempt, RunState, live_attempt
+from wt_orchestrate.domain.values import replace
 
 DEFAULT = "default"
 _STRIKES = frozenset({TurnOutcome.OVERLOADED, TurnOutcome.RATE_LIMITED})

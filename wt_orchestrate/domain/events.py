@@ -230,6 +230,8 @@ class WorktreeCreated:
     base: CommitId
     included: int = 0
     """How many ignored files came along."""
+    guarded: bool = False
+    """Whether hooks of ours stand in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ legal moves does not allow raises `InvariantBroken` with the workstream's story,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import first_accounts, fold_account, forgiven
@@ -30,6 +29,7 @@ from wt_orchestrate.domain.state import (
     advancing,
     live_attempt,
 )
+from wt_orchestrate.domain.values import replace
 from wt_orchestrate.errors import InvariantBroken
 
 _MINOR = (
@@ -57,12 +57,29 @@ def fold(state: RunState | None, record: e.Record) -> RunState:
         raise InvariantBroken(f"event {record.number} comes before the start of run {record.run}")
     folded = _fold_run(state, record)
     name = e.workstream_of(record.event)
-    if name is not None and name in folded.workstreams:
+    if name is not None and name in folded.workstreams and not _void(state, record.event):
         before = folded.workstreams[name]
         after = fold_workstream(before, record)
         if after is not before:
             folded = left_the_train(_with(folded, _moved(before, after, record)), name)
+    if folded.train is not state.train:
+        folded = _verified_no_more(state, folded, record)
     return replace(folded, number=record.number, at=record.at)
+
+
+def _void(state: RunState, event: e.Event) -> bool:
+    """A verdict that was drawn together with another conclusion, which took the car away that it is about."""
+    return isinstance(event, e.Verified) and all(car.commit != event.commit for car in state.train.cars)
+
+
+def _verified_no_more(before: RunState, state: RunState, record: e.Record) -> RunState:
+    """What was verified upon a car that is gone has to be merged and checked anew."""
+    aboard = {car.workstream for car in state.train.cars}
+    for car in before.train.cars:
+        ws = state.workstreams[car.workstream]
+        if ws.stage is Stage.VERIFIED and ws.id not in aboard:
+            state = _with(state, _moved(ws, replace(ws, stage=Stage.VERIFYING), record))
+    return state
 
 
 def _run_started(record: e.Record, event: e.RunStarted) -> RunState:

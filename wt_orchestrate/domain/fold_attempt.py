@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import AttemptId
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.state import Ask, Attempt, Stage, WorkstreamState
+from wt_orchestrate.domain.values import replace
 
 
 def fold_attempt(ws: WorkstreamState, record: e.Record) -> WorkstreamState:

@@ -4,13 +4,12 @@ proved: by the receipt of the message itself, or of the prompt that carried it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import AttemptId, receipt_of
 from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import Attempt, Message, MessageKind, WorkstreamState, live_attempt
+from wt_orchestrate.domain.values import replace
 
 _KEPT = 50
 """How many delivered messages stay in the state; the log keeps all."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.candidates import Blame, Candidate, Car, CheckResult, Train, Trial
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
@@ -11,6 +9,7 @@ from wt_orchestrate.domain.judging import judged_anew, judgement, results
 from wt_orchestrate.domain.plan import Check
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, aboard
 from wt_orchestrate.domain.suspects import suspected
+from wt_orchestrate.domain.values import replace
 
 _RIDING = frozenset({Stage.VERIFYING, Stage.VERIFIED})
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.candidates import CheckResult
 from wt_orchestrate.domain.fold_attempt import counted, fold_attempt
@@ -13,6 +11,7 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan import Budget
 from wt_orchestrate.domain.recovery import BY_COMMITS, Cause
 from wt_orchestrate.domain.state import CommitSeen, Retry, Stage, WorkstreamState
+from wt_orchestrate.domain.values import replace
 
 _HISTORY = 200
 """How many of a workstream's newest commits stay in the state; the log keeps all."""

@@ -79,13 +79,13 @@ class Merging:
     rerere: bool = True
     """Whether a conflict that was resolved once is settled the same way again."""
     drivers: Mapping[str, MergeDriver] = field(default_factory=dict)
-    """Merge drivers by name; those of git's configuration count only where they are named here."""
+    """Merge drivers by name, beside those that git's configuration and `.gitattributes` have when a run starts."""
     union: tuple[str, ...] = ()
     """Globs of files in which both sides' lines are kept one after another, such as changelogs."""
     regenerate: tuple[Regenerate, ...] = ()
     """Lockfiles and the like."""
-    mergiraf: str = ""
-    """The program of the structural merge driver mergiraf; empty is none."""
+    mergiraf: str = "auto"
+    """The structural merge driver mergiraf: `auto` where it is on the PATH when a run starts, its path, or `off`."""
     arbiter: str = ""
     """The agent that resolves what is left, in a worktree of its own: its name, or `owner` for the agent whose work it is.
     Empty: an arbiter for Claude Code agents, the owner for commands."""
@@ -119,6 +119,8 @@ class Settings:
     """What is tried when an agent gets into trouble."""
     admission: Admission = Admission()
     """What the machine must have left before another agent is started."""
+    hooks: bool = True
+    """Whether agents' worktrees get hooks that guard scope, trailers, pushes and other people's refs."""
     merge: Merging = Merging()
     """How conflicts are settled."""
     watch: str = "auto"

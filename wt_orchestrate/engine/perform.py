@@ -17,6 +17,7 @@ from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, last_attempt
 from wt_orchestrate.domain.verdict import Evidence, findings
+from wt_orchestrate.engine.guarding import guard_worktree
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.launching import shell
 from wt_orchestrate.engine.radar import forecast
@@ -34,7 +35,7 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
         case f.VaultBase():
             return _vault_base(effect, state, world)
         case f.CreateWorktree():
-            return _create_worktree(effect, world)
+            return _create_worktree(effect, state, world)
         case f.RunSetup():
             return _run_setup(effect, state, world)
         case f.StartAttempt():
@@ -92,10 +93,11 @@ def _vault_base(effect: f.VaultBase, state: RunState, world: World) -> Sequence[
     return (e.BaseVaulted(base=effect.base, tree=world.vault.tree(effect.base)),)
 
 
-def _create_worktree(effect: f.CreateWorktree, world: World) -> Sequence[e.Event]:
+def _create_worktree(effect: f.CreateWorktree, state: RunState, world: World) -> Sequence[e.Event]:
     world.repository.add_worktree(path=effect.path, branch=effect.branch, base=effect.base)
     world.vault.seed_index(worktree=effect.path, head=effect.base, index=index_path(world.indexes, effect.path))
     included = world.repository.copy_included(path=effect.path)
+    guarded = guard_worktree(state, effect.workstream, effect.path, world)
     return (
         e.WorktreeCreated(
             workstream=effect.workstream,
@@ -103,6 +105,7 @@ def _create_worktree(effect: f.CreateWorktree, world: World) -> Sequence[e.Event
             branch=effect.branch,
             base=effect.base,
             included=included,
+            guarded=guarded,
         ),
     )
 

@@ -12,6 +12,7 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref
 from wt_orchestrate.domain.state import ENDED, RunState, WorkstreamState, live_attempt
+from wt_orchestrate.engine.guarding import guard_worktree
 from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports import RemoveOutcome
@@ -74,6 +75,7 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
         raise Refused(f"nothing of {ws.id} is archived", hint="wto status")
     world.repository.restore_branch(vault=world.vault.path(), branch=ws.branch, head=head)
     world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
+    guard_worktree(state, ws.id, ws.worktree, world)
     return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head),)
 
 

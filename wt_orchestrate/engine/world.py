@@ -31,6 +31,8 @@ class World:
     common_dir: str
     indexes: str
     """A folder for index files of ours."""
+    hooks: str
+    """A folder for the hooks of agents' worktrees."""
     version: str
     pid: int
     boot: str

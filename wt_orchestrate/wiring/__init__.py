@@ -18,6 +18,7 @@ from wt_orchestrate.wiring.foreseeing import foresee_run as foresee_run
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
 from wt_orchestrate.wiring.looking import explained as explained
+from wt_orchestrate.wiring.looking import file_diffs as file_diffs
 from wt_orchestrate.wiring.looking import living_processes as living_processes
 from wt_orchestrate.wiring.looking import passed_on as passed_on
 from wt_orchestrate.wiring.looking import stored_view as stored_view

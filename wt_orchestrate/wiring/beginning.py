@@ -14,9 +14,9 @@ from wt_orchestrate.wiring.site import Site, clock, open_log, repository, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
-    from wt_orchestrate.domain.ids import Branch, RunId
+    from wt_orchestrate.domain.ids import Branch, CommitId, RunId
     from wt_orchestrate.domain.queueing import Queued
-    from wt_orchestrate.domain.settings import Settings
+    from wt_orchestrate.domain.settings import Merging, Settings
     from wt_orchestrate.ports import (
         Log,
         RepositoryFacts,
@@ -40,7 +40,7 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
         )
     started = RunStarted(
         plan=loaded.plan,
-        settings=replace(settings, worktrees=worktree_template(facts, settings)),
+        settings=replace(settings, worktrees=worktree_template(facts, settings), merge=_merging(facts, settings, base)),
         plan_path=os.path.abspath(path),
         target=target,
         base=base,
@@ -53,6 +53,18 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
     return log.begin(
         started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record))
     ).run
+
+
+def _merging(facts: RepositoryFacts, settings: Settings, base: CommitId) -> Merging:
+    """How conflicts of this run are settled: with the drivers and the program that are there now, before any agent is."""
+    from shutil import which
+
+    from wt_orchestrate.adapters.gitrepo.drivers import configured_drivers
+
+    wanted = settings.merge
+    program = which("mergiraf") or "off" if wanted.mergiraf == "auto" else wanted.mergiraf
+    drivers = {**configured_drivers(facts.common_dir, base), **wanted.drivers}
+    return replace(wanted, drivers=drivers, mergiraf=program)
 
 
 def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tuple[Queued, ...]:
@@ -147,4 +159,7 @@ def planned_effects(site: Site, loaded: LoadedPlan, settings: Settings) -> Itera
     run = RunId(f"r{len(log.runs()) + 1}")
     log.close()
     target = target_of(facts, loaded.plan.target)
+    base = repository(site).resolve(target)
+    if base is not None:
+        settings = replace(settings, merge=_merging(facts, settings, base))
     return preview(loaded.plan, settings, run=run, target=target, worktrees=worktree_template(facts, settings))

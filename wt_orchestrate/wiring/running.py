@@ -102,6 +102,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         command_env=command_environment(os.environ, passed=settings.pass_env),
         common_dir=site.common_dir,
         indexes=site.path("indexes"),
+        hooks=site.path("hooks"),
         version=__version__,
         pid=os.getpid(),
         boot=clock().boot(),
@@ -142,7 +143,8 @@ def leave_supervisor(site: Site, run: RunId) -> None:
     """Start a supervisor that goes on without us; returns when it has taken its lock. Raises WtError if it does not."""
     from wt_orchestrate.adapters.executor.detached import start_detached
 
-    argv = (sys.executable, "-m", "wt_orchestrate", "-C", site.start, "supervise", run)
+    # -P: nothing is imported from the folder it is started in, which is a repository that agents write
+    argv = (sys.executable, "-P", "-m", "wt_orchestrate", "-C", site.start, "supervise", run)
     start_detached(argv, log=site.path("supervisor.log"), ready=lambda: supervised(site))
 
 

@@ -5,8 +5,9 @@ Names come from the patch text and serve for showing; who decides by a path take
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from unidiff.patch import PatchSet
 
@@ -57,3 +58,30 @@ def parse_diff(diff: bytes) -> Sequence[FilePatch]:
         )
         for patch in patches
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The added lines of a file by their numbers in the new file, and the removed ones by theirs in the old one."""
+
+    added: tuple[tuple[int, str], ...]
+    removed: tuple[tuple[int, str], ...]
+
+
+def changed_lines(diff: bytes) -> Sequence[Changes]:
+    """The changed lines of each file of a diff, in its order. Raises WtError when no file can be read from it."""
+    patches = PatchSet(diff.decode("utf-8", "surrogateescape").splitlines(keepends=True))
+    if diff.strip() and not patches:
+        raise WtError("the diff cannot be read", hint="git diff shows it as it is")
+    return tuple(
+        Changes(
+            added=tuple((line.target_line_no, line.value.rstrip("\n")) for line in _lines(patch) if line.is_added),
+            removed=tuple((line.source_line_no, line.value.rstrip("\n")) for line in _lines(patch) if line.is_removed),
+        )
+        for patch in patches
+    )
+
+
+def _lines(patch: Any) -> Iterator[Any]:
+    for hunk in patch:
+        yield from hunk

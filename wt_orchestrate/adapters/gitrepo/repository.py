@@ -1,9 +1,9 @@
 """The user's repository: looked at, given worktrees and refs of ours, and moved forward when landing.
 
 In it the tool only fetches from the vault, adds and removes its own worktrees and branches, and moves refs it owns, or the
-target when landing, by compare-and-swap. It never writes the shared configuration, never collects garbage, and touches the
-user's checkout only to take a clean one along when its branch is landed on. Everything is found from the common git
-directory, which is looked up once and pinned.
+target when landing, by compare-and-swap. It writes one key into the shared configuration (`guarding.py` says which and why),
+never collects garbage, and touches the user's checkout only to take a clean one along when its branch is landed on.
+Everything is found from the common git directory, which is looked up once and pinned.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from wt_orchestrate.adapters.gitrepo import included, making, removing, worktrees
+from wt_orchestrate.adapters.gitrepo import guarding, included, making, removing, worktrees
 from wt_orchestrate.adapters.gitrepo.apart import set_apart
 from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
 from wt_orchestrate.adapters.gitrepo.fetching import FETCH
 from wt_orchestrate.adapters.gitrepo.filling import fill, reading_settings
-from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
+from wt_orchestrate.adapters.gitrepo.locks import locked, removed_when_old
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
-from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports import Landed, Removed, RepositoryFacts, WorktreeFacts
+from wt_orchestrate.errors import GitFailed, Refused
+from wt_orchestrate.ports import Guard, Landed, Removed, RepositoryFacts, WorktreeFacts
+from wt_orchestrate.resources import resource
 
 NEEDED = (2, 38, 0)
 """The first git that merges in memory."""
@@ -137,6 +138,26 @@ class GitRepository:
         making.make(
             self._git, path=path, branch=branch, base=base, main=self._main, lock_path=self._lock_path, fill=filled
         )
+
+    def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
+        """Put our hooks before the repository's own in this worktree, or bring them up to date."""
+        entry = worktrees.entry_of(self.common_dir, path)
+        if entry is None:
+            return False
+        guarding.write_scopes(guard.scopes, owned)
+        with locked(self._lock_path):
+            try:
+                return guarding.guard(
+                    self._git,
+                    worktree=path,
+                    admin=entry.admin,
+                    wanted=guard,
+                    shim=resource("hooks", "worktree", "guard"),
+                )
+            except GitFailed:
+                return (
+                    False  # the shared configuration is locked or broken: they are feedback, and nothing relies on them
+                )
 
     def copy_included(self, *, path: str) -> int:
         """Copy the ignored files that `.worktreeinclude` names from the main worktree; returns how many."""

@@ -133,7 +133,7 @@ def _configuration(merging: Merging, *, replay: bool) -> str:
     lines += ["[merge]", "\tconflictStyle = zdiff3"]
     for name, driver in merging.drivers.items():
         lines += [f"[merge {_quoted(name)}]", f"\tname = {_quoted(name)}", f"\tdriver = {_quoted(driver.run)}"]
-    if merging.mergiraf:
+    if _structural(merging):
         run = f"{merging.mergiraf} merge --git %O %A %B -s %S -x %X -y %Y -p %P -l %L"
         lines += ['[merge "mergiraf"]', f"\tdriver = {_quoted(run)}"]
     return "\n".join(lines) + "\n"
@@ -141,11 +141,16 @@ def _configuration(merging: Merging, *, replay: bool) -> str:
 
 def _attributes(merging: Merging) -> str:
     """Ours come before the tree's own: they take back every choice of a driver and of a filter, then make those approved."""
-    lines = [f"* {'merge=mergiraf' if merging.mergiraf else '!merge'} !filter !conflict-marker-size"]
+    lines = [f"* {'merge=mergiraf' if _structural(merging) else '!merge'} !filter !conflict-marker-size"]
     for name, driver in merging.drivers.items():
         lines += [f"{_pattern(glob)} merge={name}" for glob in driver.paths]
     lines += [f"{_pattern(glob)} merge=union" for glob in merging.union]
     return "\n".join(lines) + "\n"
+
+
+def _structural(merging: Merging) -> bool:
+    """Whether mergiraf is there: a run records the path of the program it found."""
+    return merging.mergiraf not in {"", "auto", "off"}
 
 
 def _pattern(glob: str) -> str:

@@ -1,0 +1,25 @@
+"""Copies of values with some fields changed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from wt_orchestrate.domain.candidates import Judgement
+from wt_orchestrate.domain.values import replace
+
+
+def test_a_copy_is_what_dataclasses_would_make() -> None:
+    """Changed fields are changed, the others are the very same objects, and the value itself stays as it was."""
+    before = Judgement(passed=1, lost=2)
+    after = replace(before, passed=3)
+    assert after == dataclasses.replace(before, passed=3)
+    assert before == Judgement(passed=1, lost=2)
+    assert (after.passed, after.lost, hash(after)) == (3, 2, hash(Judgement(passed=3, lost=2)))
+
+
+def test_a_name_that_is_no_field_is_refused() -> None:
+    """A misspelt field is an error, as it is with dataclasses."""
+    with pytest.raises(TypeError, match="Judgement has no field pased"):
+        replace(Judgement(), pased=1)

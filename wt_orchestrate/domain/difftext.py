@@ -1,0 +1,109 @@
+"""What a diff does, as values: files with their added and removed lines, and how they belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_BLOCK = 3
+"""Lines that must be moved together to count as moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line by its number, in the new file where it was added, in the old one where it was removed."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDiff:
+    """What happens to one file. `lines_known` is False where the diff was too long to be read line by line."""
+
+    path: str
+    status: str
+    old: str = ""
+    mode: str = ""
+    size: int = 0
+    added: int = 0
+    deleted: int = 0
+    binary: bool = False
+    new: tuple[Line, ...] = ()
+    gone: tuple[Line, ...] = ()
+    lines_known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A block of lines that was taken out of one place and put into another as it was."""
+
+    from_path: str
+    from_line: int
+    to_path: str
+    to_line: int
+    lines: int
+
+
+def areas(files: Sequence[FileDiff]) -> Mapping[str, tuple[int, int, int]]:
+    """Files, added and removed lines by the first two parts of the path, the busiest area first."""
+    found: dict[str, list[int]] = {}
+    for file in files:
+        parts = file.path.split("/")
+        area = "/".join(parts[:2]) if len(parts) > 2 else parts[0] if len(parts) == 2 else "."
+        counts = found.setdefault(area, [0, 0, 0])
+        for number, count in enumerate((1, file.added, file.deleted)):
+            counts[number] += count
+    busiest = sorted(found.items(), key=lambda item: (-item[1][1] - item[1][2], item[0]))
+    return {area: (files_, added, deleted) for area, (files_, added, deleted) in busiest}
+
+
+def moves(files: Sequence[FileDiff]) -> Iterator[Moved]:
+    """Blocks of at least three lines with content that were removed in one place and added in another."""
+    sources: dict[str, tuple[str, int]] = {}
+    for file in files:
+        for block in _blocks(file.gone):
+            for start in range(len(block) - _BLOCK + 1):
+                sources.setdefault(_key(block[start : start + _BLOCK]), (file.path, block[start].number))
+    for file in files:
+        for block in _blocks(file.new):
+            yield from _moved(file, block, sources)
+
+
+def _moved(file: FileDiff, block: Sequence[Line], sources: Mapping[str, tuple[str, int]]) -> Iterator[Moved]:
+    start = 0
+    while start <= len(block) - _BLOCK:
+        source = sources.get(_key(block[start : start + _BLOCK]))
+        if source is None:
+            start += 1
+            continue
+        length = _BLOCK
+        while start + length < len(block):
+            after = sources.get(_key(block[start + length - _BLOCK + 1 : start + length + 1]))
+            if after != (source[0], source[1] + length - _BLOCK + 1):
+                break
+            length += 1
+        yield Moved(
+            from_path=source[0], from_line=source[1], to_path=file.path, to_line=block[start].number, lines=length
+        )
+        start += length
+
+
+def _key(lines: Sequence[Line]) -> str:
+    return "\n".join(line.text.strip() for line in lines)
+
+
+def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Stretches of lines that stand one below another and say something."""
+    block: list[Line] = []
+    for line in lines:
+        if block and line.number != block[-1].number + 1:
+            yield block
+            block = []
+        if len(line.text.strip()) > 3:
+            block.append(line)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block

@@ -1,0 +1,55 @@
+"""Text that looks like a secret: known shapes of keys and tokens, and long random values given to names that say what they are.
+
+What is found is told by its kind and place and shown masked, never whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from math import log2
+
+_SHAPES = {
+    "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})\b",
+    "GitLab token": r"\bglpat-[A-Za-z0-9_-]{20,}\b",
+    "Anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{24,}\b",
+    "OpenAI key": r"\bsk-(?:proj-)?[A-Za-z0-9]{32,}\b",
+    "Slack token": r"\bxox[abprs]-[A-Za-z0-9-]{12,}\b",
+    "Stripe key": r"\b[rs]k_live_[A-Za-z0-9]{20,}\b",
+    "Google key": r"\bAIza[0-9A-Za-z_-]{35}\b",
+    "npm token": r"\bnpm_[A-Za-z0-9]{36}\b",
+    "PyPI token": r"\bpypi-[A-Za-z0-9_-]{50,}\b",
+    "private key": r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----",
+    "JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    "password in a URL": r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]+:[^\s/:@'\"{}$<>*]{6,}@[\w.-]+",
+}
+_KNOWN = {kind: re.compile(shape) for kind, shape in _SHAPES.items()}
+_NAMED = re.compile(
+    r"(?i)\b[\w.-]*(?:secret|token|passw(?:or)?d|api[_-]?key|private[_-]?key)[\w.-]*[\"']?\s*[:=]\s*[\"']([^\"'\s]{16,})[\"']"
+)
+_BITS = 3.5
+"""Bits of each character above which a value is random enough; words and paths are below."""
+
+
+def secrets_in(line: str) -> Iterator[tuple[str, str]]:
+    """Each thing in a line that looks like a secret: its kind, and itself masked."""
+    found = False
+    for kind, shape in _KNOWN.items():
+        match = shape.search(line)
+        if match is not None:
+            found = True
+            yield kind, masked(match[0])
+    match = _NAMED.search(line)
+    if match is not None and not found and _entropy(match[1]) > _BITS and not re.search(r"[{}<>$]", match[1]):
+        yield "random value of a secret's name", masked(match[1])
+
+
+def masked(text: str) -> str:
+    """The first few characters, and how many there are."""
+    return f"{text[:4]}… ({len(text)} characters)"
+
+
+def _entropy(text: str) -> float:
+    counts = [text.count(char) for char in set(text)]
+    return -sum(count / len(text) * log2(count / len(text)) for count in counts)
