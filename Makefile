@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto-tests-$$(id -u); else echo $${TMPDIR:-/tmp}/wto-tests-$$(id -u); fi)
 WORKERS ?= 2
 
-.PHONY: venv demo test lint soak bench format types imports unit integration simulation e2e clients schema reference build clean
+.PHONY: venv demo test lint soak fuzz bench format types imports unit integration simulation e2e clients schema reference build clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -65,6 +65,12 @@ SECONDS ?= 60
 soak: $(VENV)/.dev
 	mkdir -p $(SCRATCH)
 	$(BIN)/python -m tools.soak --seconds $(SECONDS) --scratch $(SCRATCH)/soak
+
+# pairs of random branches, judged by their paths and by git itself: no conflict may be missed
+PAIRS ?= 10000
+fuzz: $(VENV)/.dev
+	mkdir -p $(SCRATCH)
+	$(BIN)/python -m tools.fuzz --pairs $(PAIRS) --scratch $(SCRATCH)/fuzz
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m compileall -q wt_orchestrate

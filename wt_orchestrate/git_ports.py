@@ -310,6 +310,44 @@ class Explained:
     patches: tuple[Patch, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Work whose merges are foreseen. With a worktree (and the index that `dirty` keeps for it) what is not committed there
+    counts as well."""
+
+    name: str
+    head: CommitId
+    worktree: str = ""
+    index: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """Two sides and paths; `other` is empty for what they are all merged onto."""
+
+    one: str
+    other: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """A side whose uncommitted work is not in a forecast, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Who would conflict with whom, and who touches the same paths without a conflict. `merged` is how many merges that took."""
+
+    conflicts: tuple[Foreseen, ...]
+    touching: tuple[Foreseen, ...] = ()
+    merged: int = 0
+    untold: tuple[Untold, ...] = ()
+
+
 class Vault(Protocol):
     """Our own bare repository, out of agents' reach: where commits are read, diffed, merged, checked out and kept."""
 
@@ -405,3 +443,7 @@ class Vault(Protocol):
 
     def explain(self, merge: CommitId) -> Explained:
         """How a merge comes about, from its parents alone. Raises Refused when it is no merge of two."""
+
+    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
+        """Foresee what merging each side with `against`, and any two with each other, would come to. Leaves nothing behind;
+        a worktree that is gone or too large is told, never an error. The same sides of the same name are one."""

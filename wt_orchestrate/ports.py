@@ -34,6 +34,12 @@ from wt_orchestrate.git_ports import (
     Explained as Explained,
 )
 from wt_orchestrate.git_ports import (
+    Forecast as Forecast,
+)
+from wt_orchestrate.git_ports import (
+    Foreseen as Foreseen,
+)
+from wt_orchestrate.git_ports import (
     Guard as Guard,
 )
 from wt_orchestrate.git_ports import (
@@ -77,6 +83,12 @@ from wt_orchestrate.git_ports import (
 )
 from wt_orchestrate.git_ports import (
     Settled as Settled,
+)
+from wt_orchestrate.git_ports import (
+    Side as Side,
+)
+from wt_orchestrate.git_ports import (
+    Untold as Untold,
 )
 from wt_orchestrate.git_ports import (
     Vault as Vault,

@@ -135,12 +135,25 @@ def _settling(project: Project, point: str) -> None:
     assert sorted(shown.splitlines()) == ["# Changes", "- a", "- b"]
 
 
+def _foreseeing(project: Project, point: str) -> None:
+    """Two clients edit one line for a while, which the radar notices; whatever happens then, both land once."""
+    project.repository.commit({"shared": "1\n", ".wto/config.yaml": "poll: 1s\nstagger: 0s\nradar: 1s\n"})
+    seen = "while [ ! -e $TEST_FOLDER/open ]; do sleep 0.02; done"
+    script = f"do echo $WTO_WORKSTREAM > shared\ndo {seen}\ndo git checkout -q shared\n{MAKE}"
+    text = "goal: Do it\n" + use_fake_client(project) + "workstreams: {a: {brief: x}, b: {brief: x}}\n"
+    _crash(project, point, "run", "--land", project.plan(text, {"a": script, "b": script}))
+    (project.folder / "open").touch()
+    assert project.wto("resume").code == 0
+    _require_landed(project, "a", "b")
+
+
 STORIES: dict[str, Callable[[Project, str], None]] = {
     "AnswerAsk": _asking,
     "SendMessage": _asking,
     "StopCommand": _stopping_a_check,
     "MakeTrial": _pairing,
     "Settle": _settling,
+    "Forecast": _foreseeing,
     "CleanWorktree": _tidying,
     "RestoreWorktree": _tidying,
 }

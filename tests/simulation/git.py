@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from tests.simulation.faults import Faults
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
@@ -20,6 +21,8 @@ from wt_orchestrate.ports import (
     Change,
     Commit,
     Explained,
+    Forecast,
+    Foreseen,
     Guard,
     Landed,
     LandOutcome,
@@ -33,6 +36,7 @@ from wt_orchestrate.ports import (
     ResolvedFile,
     Rider,
     Settled,
+    Side,
     WorktreeFacts,
 )
 
@@ -362,6 +366,33 @@ class SimVault:
             return ()
         alone = tuple(car.name for car in ahead if self._clash(car.head, rider.head))
         return alone or tuple(car.name for car in ahead)
+
+    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
+        """Every two sides, and each with the target; a path that both changed otherwise is a conflict."""
+        trees = {side.name: (side.head, self._files(side)) for side in sides}
+        target = (against, self._objects.tree(against))
+        pairs = [
+            *((name, "", mine, target) for name, mine in trees.items()),
+            *((one, other, trees[one], trees[other]) for one, other in combinations(trees, 2)),
+        ]
+        found = [
+            Foreseen(one=one, other=other, paths=paths)
+            for one, other, mine, theirs in pairs
+            if (paths := self._clashing(self._objects.base(mine[0], theirs[0]), mine[1], theirs[1]))
+        ]
+        return Forecast(conflicts=tuple(found))
+
+    def _files(self, side: Side) -> Mapping[str, str]:
+        at = self._site.worktrees.get(side.worktree)
+        return self._objects.tree(side.head) if at is None or at.files is None else at.files
+
+    def _clashing(self, base: CommitId, mine: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, ...]:
+        old = self._objects.tree(base)
+        return tuple(
+            path
+            for path in sorted({*old, *mine, *theirs})
+            if old.get(path) not in (mine.get(path), theirs.get(path)) and mine.get(path) != theirs.get(path)
+        )
 
     def _clash(self, one: CommitId, other: CommitId) -> bool:
         """Whether two commits changed a path to different things."""

@@ -40,6 +40,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "report": "look_commands:report",
         "review": "review_command:review",
         "proof": "proof_command:proof",
+        "forecast": "forecast_commands:forecast",
     },
     "Land": {
         "train": "train_commands:train",

@@ -32,6 +32,8 @@ _SYMBOLS = {
     "unknown": "warning",
 }
 
+_PAIRS = 3
+
 
 def status_lines(view: dict[str, Any], *, now: float, width: int | None) -> list[str]:
     """The lines of the table with its summary and the next step."""
@@ -95,6 +97,7 @@ def note(ws: dict[str, Any], now: float) -> str:
         "lost",
         "uncommitted",
         "budget",
+        "forecast",
         "waits",
         "retry",
         "failing",
@@ -124,7 +127,15 @@ def _summary(view: dict[str, Any], now: float) -> list[str]:
     told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     cost = money(run["cost_usd"]) + (f" of {money(run['budget_usd'])}" if run["budget_usd"] else "")
     line = f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · walls: {run['wall']}"
-    return [line, *(f"{symbol('warning')} {_line(text)}" for text in _troubles(run, now) if text)]
+    return [line, *(f"{symbol('warning')} {_line(text)}" for text in (*_troubles(run, now), _foreseen(view)) if text)]
+
+
+def _foreseen(view: dict[str, Any]) -> str:
+    """Who would conflict with whom, in one line."""
+    found = view.get("forecast", {}).get("conflicts", ())
+    shown = [f"{each['one']} and {each['other'] or 'the integration branch'}" for each in found[:_PAIRS]]
+    left = f"; and {len(found) - _PAIRS} more (wto forecast)" if len(found) > _PAIRS else ""
+    return f"would conflict: {'; '.join(shown)}{left}" if found else ""
 
 
 def _troubles(run: dict[str, Any], now: float) -> list[str]:

@@ -200,6 +200,27 @@ class RestoreWorktree:
     workstream: WorkstreamId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """Whose merges are foreseen: a workstream's head, and the worktree whose uncommitted work counts as well."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    worktree: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Foresee which of these would conflict with each other, or with the integration head."""
+
+    against: CommitId
+    sides: tuple[Glance, ...]
+
+
+FORECAST = "forecast:"
+"""The key of every forecast: one at a time, whatever it is made of."""
+
+
 Effect = (
     VaultBase
     | CreateWorktree
@@ -220,6 +241,7 @@ Effect = (
     | Land
     | CleanWorktree
     | RestoreWorktree
+    | Forecast
 )
 
 
@@ -260,6 +282,8 @@ def effect_key(effect: Effect) -> str:
             return f"clean:{workstream}"
         case RestoreWorktree(workstream=workstream):
             return f"restore:{workstream}"
+        case Forecast():
+            return FORECAST
 
 
 def _digest(riders: tuple[tuple[WorkstreamId, CommitId], ...]) -> str:

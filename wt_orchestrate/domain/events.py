@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from wt_orchestrate.domain.forecast_events import (
+    ForecastMade as ForecastMade,
+)
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
 from wt_orchestrate.domain.recovery import Cause
@@ -774,6 +777,7 @@ Event = (
     | WorktreeKept
     | WorktreeRestored
     | RestoreRefused
+    | ForecastMade
 )
 
 

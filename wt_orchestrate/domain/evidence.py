@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from wt_orchestrate.domain.condition import resumes_at
+from wt_orchestrate.domain.forecast import listed
+from wt_orchestrate.domain.forecast import of as clashes_of
 from wt_orchestrate.domain.handoff import HandoffStatus
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.signs import TurnOutcome
@@ -46,6 +48,12 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
 
     for text in contradictions(ws):
         add("contradiction", text, ws.since)
+    for other, foreseen in clashes_of(state, ws.id):
+        where = other or "the integration branch"
+        add("forecast", f"would conflict with {where} in {listed(foreseen)}", state.forecast.seen_at)
+    for blind in state.forecast.blind:
+        if blind.workstream == ws.id and live is not None:
+            add("forecast", f"its uncommitted work is not foreseen: {blind.reason}", state.forecast.seen_at)
     if live is not None:
         _live_evidence(add, ws, live)
     elif (last := last_attempt(ws)) is not None:

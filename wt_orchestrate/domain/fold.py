@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import first_accounts, fold_account, forgiven
 from wt_orchestrate.domain.candidates import Landing, Train
+from wt_orchestrate.domain.fold_forecast import fold_forecast
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.fold_train import fold_train, left_the_train
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
@@ -147,15 +148,17 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
                 published_order=record.number,
             )
         case e.EffectIntended(key=key, pins=pins):
-            return _intended(state, key, pins, record)
+            return fold_forecast(_intended(state, key, pins, record), record)
         case e.EffectConcluded(key=key):
-            return _concluded(state, key)
+            return fold_forecast(_concluded(state, key), record)
         case e.SupervisorStarted():
             return replace(state, woke_at=record.at)
         case e.TimeSkipped(seconds=seconds):
             return _set_back(replace(state, skipped_s=state.skipped_s + seconds, woke_at=record.at), seconds)
         case e.EffectFailed() as failed:
-            return _effect_failed(state, failed, record.at)
+            return fold_forecast(_effect_failed(state, failed, record.at), record)
+        case e.ForecastMade():
+            return fold_forecast(state, record)
         case e.CommandStarted() as started:
             return _command_started(state, started, record)
         case e.SetupFinished(process=process):

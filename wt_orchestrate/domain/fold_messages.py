@@ -19,15 +19,15 @@ def fold_messages(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     """The workstream with its messages after one more record; attempts are folded already."""
     match record.event:
         case e.TellRequested(text=text):
-            return _put(ws, record, MessageKind.PERSON, text, interrupts=False)
+            return put(ws, record, MessageKind.PERSON, text, interrupts=False)
         case e.InterruptRequested() if live_attempt(ws) is not None:
-            return _put(ws, record, MessageKind.PERSON, "", interrupts=True)
+            return put(ws, record, MessageKind.PERSON, "", interrupts=True)
         case e.RedirectRequested(brief=brief) if ws.redirected:
-            return _put(ws, record, MessageKind.PERSON, redirection(brief), interrupts=True)
+            return put(ws, record, MessageKind.PERSON, redirection(brief), interrupts=True)
         case e.AttemptNudged(text=text):
-            return _put(ws, record, MessageKind.NUDGE, text, interrupts=True)
+            return put(ws, record, MessageKind.NUDGE, text, interrupts=True)
         case e.BudgetReached(what=what) if live_attempt(ws) is not None:
-            return _put(ws, record, MessageKind.WRAP_UP, wrap_up(what), interrupts=False)
+            return put(ws, record, MessageKind.WRAP_UP, wrap_up(what), interrupts=False)
         case e.MessageSent() as sent:
             return _changed(ws, (sent.message,), sent_to=sent.attempt)
         case e.AttemptStarted() as started:
@@ -57,7 +57,8 @@ def wrap_up(what: str) -> str:
     )
 
 
-def _put(ws: WorkstreamState, record: e.Record, kind: MessageKind, text: str, *, interrupts: bool) -> WorkstreamState:
+def put(ws: WorkstreamState, record: e.Record, kind: MessageKind, text: str, *, interrupts: bool) -> WorkstreamState:
+    """The workstream with one more message."""
     number = record.number
     message = Message(id=f"m{number}", order=number, kind=kind, text=text, interrupts=interrupts, at=record.at)
     delivered = [each for each in ws.messages if each.delivered_at is not None][-_KEPT:]

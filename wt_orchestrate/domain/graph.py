@@ -190,6 +190,7 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
             yield Problem(place=("worktrees",), message=message, hint="write it in, as in the default")
     yield from _duration(("stagger",), settings.stagger)
     yield from _duration(("poll",), settings.poll)
+    yield from _duration(("radar",), settings.radar)
     yield from _duration(("recovery", "wrap_up"), settings.recovery.wrap_up)
     for cause in Cause:
         for number, rung in enumerate(ladder(settings.recovery, cause, retries=0)):

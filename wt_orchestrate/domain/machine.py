@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.budget import budget_conclusions, overdue, time_is_up, used_up_by
 from wt_orchestrate.domain.effects import (
+    FORECAST,
     AnswerAsk,
     CleanWorktree,
     Effect,
@@ -25,6 +26,7 @@ from wt_orchestrate.domain.effects import (
     effect_key,
 )
 from wt_orchestrate.domain.expansion import expansions
+from wt_orchestrate.domain.forecast import forecast_effects
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.landing import landing_conclusions, landing_effects
 from wt_orchestrate.domain.permissions import decide_permission
@@ -81,7 +83,7 @@ def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset
         return Decision(conclusions=conclusions, effects=())
     effects: tuple[Effect, ...] = (*_base(state), *_attempts(state, now), *_commands(state), *_claims(state))
     effects = (*effects, *_train(state), *_after(state))
-    effects = (*effects, *schedule(state, now))
+    effects = (*effects, *schedule(state, now), *forecast_effects(state, now))
     wanted = {effect_key(effect): effect for effect in effects}
     return Decision(
         conclusions=(),
@@ -134,6 +136,8 @@ def _refusals(state: RunState) -> tuple[e.Event, ...]:
 
 
 def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...]:
+    if key == FORECAST:
+        return ()
     kind, _, rest = key.partition(":")
     if kind == "vault" and state.phase is not Phase.STOPPED:
         return (e.RunStopped(reason=failure.reason),)

@@ -113,6 +113,8 @@ class Settings:
     """The pause between the starts of two Claude Code clients."""
     poll: str = "5s"
     """How often everything is looked at when no file event came."""
+    radar: str = "30s"
+    """How often conflicts are foreseen while agents work, uncommitted work included; 0s never."""
     recovery: Recovery = field(default_factory=Recovery)
     """What is tried when an agent gets into trouble."""
     admission: Admission = Admission()

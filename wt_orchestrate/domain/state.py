@@ -13,6 +13,7 @@ from enum import StrEnum
 from wt_orchestrate.domain.candidates import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.outlook import Outlook
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.settings import Settings, agent_spec
@@ -100,6 +101,7 @@ class MessageKind(StrEnum):
     PERSON = "person"
     NUDGE = "nudge"
     WRAP_UP = "wrap up"
+    RADAR = "radar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,6 +390,8 @@ class RunState:
     """How much of the time since the start was slept through or made by setting the clock."""
     woke_at: float = 0.0
     """When that last happened: silence counts from there."""
+    forecast: Outlook = field(default_factory=Outlook)
+    """What the radar foresees."""
     number: int = 0
     """The last event folded in."""
     at: float = 0.0

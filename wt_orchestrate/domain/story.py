@@ -11,6 +11,8 @@ from enum import StrEnum
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import signs as s
 from wt_orchestrate.domain.brief import blame_words
+from wt_orchestrate.domain.forecast import listed
+from wt_orchestrate.domain.forecast_events import Clash
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.text import clean, counted
 
@@ -101,8 +103,22 @@ def _run(event: e.Event) -> Told:
             return Weight.WARNING, f"{used / cap:.0%} of the bound on {what} are used"
         case e.BudgetReached(what=what):
             return Weight.BAD, f"the bound on {what} is used up; agents are asked to end"
+        case e.ForecastMade() as made:
+            return _foreseen(made)
         case _:
             return _steering(event)
+
+
+def _foreseen(made: e.ForecastMade) -> Told:
+    parts = [f"{_pair(each)} would conflict in {listed(each)}" for each in made.found]
+    parts += [f"{_pair(each)} would conflict no more" for each in made.gone]
+    if not parts:
+        parts = [f"the uncommitted work of {each.workstream} is not foreseen: {each.reason}" for each in made.blind]
+    return Weight.WARNING if made.found else Weight.DETAIL, "; ".join(parts) or "all uncommitted work is foreseen again"
+
+
+def _pair(each: Clash) -> str:
+    return f"{each.one} and {each.other or 'the integration branch'}"
 
 
 def _steering(event: e.Event) -> Told:

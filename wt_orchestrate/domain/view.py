@@ -13,6 +13,7 @@ from wt_orchestrate.domain.accounts import rests_until
 from wt_orchestrate.domain.budget import Use, run_use, workstream_use
 from wt_orchestrate.domain.condition import Condition, condition, resumes_at
 from wt_orchestrate.domain.evidence import contradictions, evidence
+from wt_orchestrate.domain.forecast import conflicts
 from wt_orchestrate.domain.ids import integration_branch
 from wt_orchestrate.domain.progress import idle_for, waits_for_others
 from wt_orchestrate.domain.schedule import held_by, waits_for
@@ -49,6 +50,7 @@ def view(state: RunState) -> dict[str, Any]:
         "at": state.at,
         "number": state.number,
         "run": _run(state),
+        "forecast": _forecast(state),
         "workstreams": [_workstream(state, ws) for ws in state.workstreams.values()],
         "next": list(_next_steps(state)),
     }
@@ -79,6 +81,18 @@ def _run(state: RunState) -> dict[str, Any]:
         "agents": state.plan.limits.agents,
         "wall": "none",
         "train": _train(state),
+    }
+
+
+def _forecast(state: RunState) -> dict[str, Any]:
+    """What the radar foresees: who would conflict with whom (`other` null for the integration branch)."""
+    return {
+        "at": state.forecast.ended_at or None,
+        "conflicts": [
+            {"one": each.one, "other": each.other or None, "paths": list(each.paths), "more": each.more}
+            for each in conflicts(state)
+        ],
+        "blind": [{"workstream": each.workstream, "reason": each.reason} for each in state.forecast.blind],
     }
 
 

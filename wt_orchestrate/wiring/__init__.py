@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, diagnosing.
+then beginning, running, looking, foreseeing, diagnosing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from wt_orchestrate.wiring.beginning import planned_effects as planned_effects
 from wt_orchestrate.wiring.beginning import queued_branches as queued_branches
 from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
 from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
+from wt_orchestrate.wiring.foreseeing import Foresight as Foresight
+from wt_orchestrate.wiring.foreseeing import foresee_branches as foresee_branches
+from wt_orchestrate.wiring.foreseeing import foresee_run as foresee_run
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
 from wt_orchestrate.wiring.looking import explained as explained

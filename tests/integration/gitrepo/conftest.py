@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,3 +65,19 @@ def make_site(user: TestRepository, folder: Path) -> Site:
 def site(tmp_path: Path) -> Site:
     """A site on a small repository whose path has a space, a newline and an umlaut in it."""
     return make_site(make_repository(str(tmp_path / "my\nrepö 1" / "app"), FILES), tmp_path)
+
+
+@pytest.fixture
+def other_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts a git on the path that is a shell script of ours; `$GIT` in it is the real one."""
+    folder = tmp_path / "bin"
+    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
+
+    def put(script: str) -> Path:
+        folder.mkdir(exist_ok=True)
+        (folder / "git").write_text(f"#!/bin/sh\nGIT={real}\n{script}\n")
+        (folder / "git").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        return folder
+
+    return put

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -292,22 +291,6 @@ def test_a_chain_is_what_merging_one_by_one_makes(shared_site: Site, seed: int, 
 
 
 # ---------------------------------------------------------------- another git
-
-
-@pytest.fixture
-def other_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Puts a git on the path that is a shell script of ours; `$GIT` in it is the real one."""
-    folder = tmp_path / "bin"
-    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
-
-    def put(script: str) -> Path:
-        folder.mkdir(exist_ok=True)
-        (folder / "git").write_text(f"#!/bin/sh\nGIT={real}\n{script}\n")
-        (folder / "git").chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        return folder
-
-    return put
 
 
 def test_git_runs_as_often_for_many_as_for_few(site: Site, other_git: Callable[[str], Path]) -> None:

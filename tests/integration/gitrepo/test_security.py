@@ -18,7 +18,7 @@ from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.repos import START, TestRepository, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports import Rider
+from wt_orchestrate.ports import Rider, Side
 
 HOOKS = (
     "post-checkout", "post-merge", "pre-commit", "post-commit", "post-index-change", "reference-transaction", "pre-push",
@@ -233,6 +233,16 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
         ("blob", lambda: vault.blob(head, "README.md")),
         ("seed_index", lambda: vault.seed_index(worktree=agent.path, head=head, index=f"{site.folder}/i/x")),
         ("dirty", lambda: vault.dirty(worktree=agent.path, head=head, index=f"{site.folder}/i/x")),
+        (
+            "forecast",
+            lambda: vault.forecast(
+                [
+                    Side(name="evil", head=head, worktree=agent.path, index=f"{site.folder}/i/x"),
+                    Side(name="other", head=main, worktree=site.user.path, index=f"{site.folder}/i/y"),
+                ],
+                against=main,
+            ),
+        ),
         ("merge", merge),
         ("prove", lambda: vault.prove(merge=made["merge"], ours=main, theirs=head)),
         (

@@ -24,6 +24,11 @@ def folders(path: str) -> Iterator[str]:
         yield path
 
 
+def _adding(delta: Delta) -> set[str]:
+    """The folders below which a change adds anything."""
+    return {folder for path in added(delta) for folder in folders(path)}
+
+
 def _keys() -> defaultdict[str, set[int]]:
     return defaultdict(set)
 
@@ -73,13 +78,19 @@ class ChangeIndex:
                 found.update(self._deleted.get(folder, ()))
         return found
 
-    def renaming(self, delta: Delta, gone: Set[str]) -> set[int]:
-        """Changes that this one may meet by the renaming of a folder, on either side."""
+    def moving(self, delta: Delta, gone: Set[str]) -> set[int]:
+        """Changes that this one may meet by the renaming of a folder, on either side, when just the two are merged."""
         found: set[int] = set()
         for folder in gone:
             found.update(self._adds.get(folder, ()))
-        for folder in {folder for path in added(delta) for folder in folders(path)}:
+        for folder in _adding(delta):
             found.update(self._gone.get(folder, ()))
+        return found
+
+    def renaming(self, delta: Delta, gone: Set[str]) -> set[int]:
+        """The same when all of them are merged: several may empty a folder together."""
+        found = self.moving(delta, gone)
+        for folder in _adding(delta):
             together = self._deletes.get(folder, ())
             if len(together) > 1:
                 found.update(together)

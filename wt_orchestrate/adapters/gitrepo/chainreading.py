@@ -52,7 +52,7 @@ class Survey:
 
 def survey(git: Git, *, onto: CommitId, riders: Sequence[Rider]) -> Survey:
     """Read what the riders bring."""
-    graph = _new_commits(git, onto, [rider.head for rider in riders])
+    graph = new_commits(git, onto, [rider.head for rider in riders])
     bases = _bases(git, graph, onto, riders)
     changed = sorted({(rider.head, base) for rider, base in zip(riders, bases, strict=True) if base})
     lines = [f"{head} {base}" for head, base in changed if head != base]
@@ -79,10 +79,10 @@ def _load(rider: Rider, base: CommitId | None, found: tuple[str, Delta] | None) 
 
 def _with_gone(git: Git, onto: CommitId, loads: Sequence[Load], since: Mapping[CommitId, Delta]) -> Survey:
     """The survey, with the folders that each side emptied."""
-    below = {base: _deleted_below(delta) for base, delta in since.items()}
-    own = [_deleted_below(load.delta) for load in loads]
+    below = {base: deleted_below(delta) for base, delta in since.items()}
+    own = [deleted_below(load.delta) for load in loads]
     asked = {(load.rider.head, folder) for load, names in zip(loads, own, strict=True) for folder in names}
-    gone = _missing(git, sorted(asked | {(onto, folder) for names in below.values() for folder in names}))
+    gone = missing_folders(git, sorted(asked | {(onto, folder) for names in below.values() for folder in names}))
     return Survey(
         onto=onto,
         loads=[
@@ -104,11 +104,12 @@ def _with_gone(git: Git, onto: CommitId, loads: Sequence[Load], since: Mapping[C
     )
 
 
-def _deleted_below(delta: Delta) -> Set[str]:
+def deleted_below(delta: Delta) -> Set[str]:
+    """The folders below which a change deletes anything."""
     return {folder for path in deleted(delta) for folder in folders(path)}
 
 
-def _missing(git: Git, asked: Sequence[tuple[CommitId, str]]) -> Set[tuple[CommitId, str]]:
+def missing_folders(git: Git, asked: Sequence[tuple[CommitId, str]]) -> Set[tuple[CommitId, str]]:
     """Those folders that are not in those commits; also those whose name cannot be asked for."""
     plain = [(commit, folder) for commit, folder in asked if "\n" not in folder]
     if not plain:
@@ -118,7 +119,7 @@ def _missing(git: Git, asked: Sequence[tuple[CommitId, str]]) -> Set[tuple[Commi
     return set(asked) - {each for each, kind in zip(plain, kinds, strict=False) if kind == "tree"}
 
 
-def _new_commits(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph:
+def new_commits(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph:
     """The commits that the riders bring and the beginning does not have."""
     asked = input_lines([f"^{onto}", *dict.fromkeys(heads)])
     output = git.run("rev-list", "--parents", "--stdin", stdin=asked, timeout_s=LONG_S)
@@ -130,16 +131,16 @@ def _bases(git: Git, graph: Graph, onto: CommitId, riders: Sequence[Rider]) -> S
     ahead: set[str] = set()
     found: list[CommitId | None] = []
     for rider in riders:
-        own, left = _own(graph, rider.head)
+        own, left = own_commits(graph, rider.head)
         if rider.head == onto or not ahead.isdisjoint(own):
             found.append(None)
         else:
-            found.append(_one(git, onto, rider.head, left))
+            found.append(only_base(git, onto, rider.head, left))
         ahead |= own
     return found
 
 
-def _own(graph: Graph, head: str) -> tuple[Set[str], Set[str]]:
+def own_commits(graph: Graph, head: str) -> tuple[Set[str], Set[str]]:
     """The new commits that a head is made of, and the old ones right below them (itself when it is not new)."""
     own: set[str] = set()
     left: set[str] = set()
@@ -154,7 +155,8 @@ def _own(graph: Graph, head: str) -> tuple[Set[str], Set[str]]:
     return own, left
 
 
-def _one(git: Git, onto: CommitId, head: CommitId, left: Set[str]) -> CommitId | None:
+def only_base(git: Git, onto: CommitId, head: CommitId, left: Set[str]) -> CommitId | None:
+    """The one merge base of both, given the old commits right below the head's own."""
     if len(left) == 1:
         return CommitId(next(iter(left)))
     if not left:

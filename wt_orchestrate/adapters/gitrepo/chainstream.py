@@ -53,12 +53,12 @@ def write(git: Git, layers: Sequence[Layer], *, at: float, ref: str, keep: bool 
             timeout_s=LONG_S,
         )
     except GitFailed:
-        _forget_reports(git.git_dir)
+        forget_reports(git.git_dir)
         raise
     return tuple(CommitId(line) for line in output.decode().split())
 
 
-def _forget_reports(git_dir: str) -> None:
+def forget_reports(git_dir: str) -> None:
     """Remove what fast-import wrote about its failure: the same is in the error."""
     for path in glob.glob(f"{glob.escape(git_dir)}/fast_import_crash_*"):
         with suppress(OSError):
@@ -83,16 +83,17 @@ def commands(layer: Layer, number: int, *, at: float, ref: str) -> Iterator[byte
 def laid_on(delta: Delta) -> str:
     """The changes of a raw difference. Deletions come first: a file may make room for a folder of its name, and the other
     way round."""
-    gone = [f"D {_quoted(path)}\n" for path in deleted(delta)]
+    gone = [f"D {quoted(path)}\n" for path in deleted(delta)]
     there = [
-        f"M {line[8:14]} {line.split(' ', 4)[3]} {_quoted(path)}\n"
+        f"M {line[8:14]} {line.split(' ', 4)[3]} {quoted(path)}\n"
         for path, line in delta.items()
         if not line.endswith("D")
     ]
     return "".join(gone + there)
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """A path as fast-import reads it."""
     if '"' not in path and "\n" not in path:
         return path
     return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -31,24 +31,31 @@ _POINTERS = 500
 
 
 def differing(
-    git: Git, *, worktree: str, head: CommitId, index: str, settings: Mapping[str, str] = NOTHING
+    git: Git,
+    *,
+    worktree: str,
+    head: CommitId,
+    index: str,
+    settings: Mapping[str, str] = NOTHING,
+    timeout_s: float = LONG_S,
 ) -> tuple[str, ...]:
-    """Paths that are changed, deleted, or neither known nor ignored; `.` when the worktree itself is gone."""
+    """Paths that are changed, deleted, or neither known nor ignored; `.` when the worktree itself is gone. `timeout_s` is how
+    long listing them may take: git waits for ever on a `.gitignore` that is a pipe."""
     if os.path.islink(worktree) or not os.path.isdir(worktree):
         return (".",)
     own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
     _bring(own, head, index)
-    changed, new = _listed(own, worktree)
+    changed, new = _listed(own, worktree, timeout_s)
     unlike = changed - _stored_elsewhere(own, worktree, head, changed)
     found = {*unlike, *(name for name in new if not _placeholder(worktree, name))}
     return tuple(sorted(found or _hiding(own)))
 
 
-def _listed(own: Git, worktree: str) -> tuple[set[str], set[str]]:
+def _listed(own: Git, worktree: str, timeout_s: float) -> tuple[set[str], set[str]]:
     """Paths that are changed or deleted, and new ones that nothing ignores."""
     included = f"{worktree}/{INCLUDED}"
     brought = (f"--exclude-from={included}",) if os.path.isfile(included) and not os.path.islink(included) else ()
-    output = own.run("ls-files", "-t", "-m", "-d", "-o", "-z", "--exclude-standard", *brought, timeout_s=LONG_S)
+    output = own.run("ls-files", "-t", "-m", "-d", "-o", "-z", "--exclude-standard", *brought, timeout_s=timeout_s)
     tagged = [(name[0], name[2:]) for name in fields(output)]
     return {name for tag, name in tagged if tag != "?"}, {name for tag, name in tagged if tag == "?"}
 

@@ -28,11 +28,24 @@ from wt_orchestrate.adapters.gitrepo import (
 from wt_orchestrate.adapters.gitrepo.apart import init_bare
 from wt_orchestrate.adapters.gitrepo.filling import reading_settings
 from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
+from wt_orchestrate.adapters.gitrepo.radar import Radar
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
-from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
-from wt_orchestrate.ports import Chain, Change, Commit, Explained, Merge, Proof, Resolution, Rider, Settled
+from wt_orchestrate.ports import (
+    Chain,
+    Change,
+    Commit,
+    Explained,
+    Forecast,
+    Merge,
+    Proof,
+    Resolution,
+    Rider,
+    Settled,
+    Side,
+)
 
 _HARMLESS = (
     "badDate", "badDateOverflow", "badEmail", "badFilemode", "badName", "badTimezone", "duplicateEntries", "emptyName",
@@ -68,6 +81,7 @@ class GitVault:
         self._scratch = scratch
         self._memory = f"{os.path.dirname(path)}/resolutions"
         self._git = Git(path)
+        self._radar = Radar(self._git, f"{scratch}/forecast")
 
     def path(self) -> str:
         return self._path
@@ -239,3 +253,10 @@ class GitVault:
     def explain(self, merge: CommitId) -> Explained:
         """How a merge comes about, from its parents alone."""
         return explaining.explain(self._git, merge)
+
+    # ------------------------------------------------------------ forecast
+
+    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
+        """Foresee what merging each side with `against`, and any two with each other, would come to."""
+        settings = self._reading if any(side.worktree for side in sides) else NOTHING
+        return self._radar.forecast(sides, against=against, settings=settings)

@@ -1,0 +1,36 @@
+"""Facts about the conflicts that are foreseen while agents work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.ids import WorkstreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clash:
+    """Two workstreams that would conflict if they were merged as they are now; `other` is empty for the integration branch.
+    `more` is how many paths there are beyond those listed."""
+
+    one: WorkstreamId
+    other: str
+    paths: tuple[str, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlindSpot:
+    """A workstream whose uncommitted work is not in the forecast, and why."""
+
+    workstream: WorkstreamId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastMade:
+    """The radar saw something else than before: conflicts that are new (or in other paths), and those that are gone."""
+
+    found: tuple[Clash, ...] = ()
+    gone: tuple[Clash, ...] = ()
+    blind: tuple[BlindSpot, ...] = ()
+    """All of them, as of now."""
