@@ -22,6 +22,7 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from foreseeing import foreseeing  # noqa: E402
 from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
@@ -395,9 +396,28 @@ def landings() -> Iterator[Row]:
         yield from landing(folder, _env(folder))
 
 
+def forecasts() -> Iterator[Row]:
+    """The conflicts of many branches foreseen."""
+    with scratch() as folder:
+        yield from foreseeing(folder, _env(folder))
+
+
 ALL = {
     each.__name__: each
-    for each in (agents, worktree, worktrees, status, start, honesty, watching, memory, landings, sections, hooks)
+    for each in (
+        agents,
+        worktree,
+        worktrees,
+        status,
+        start,
+        honesty,
+        watching,
+        memory,
+        landings,
+        sections,
+        hooks,
+        forecasts,
+    )
 }
 
 
