@@ -15,7 +15,7 @@ from contextlib import suppress
 from wt_orchestrate.adapters.gitrepo import fetching
 from wt_orchestrate.adapters.gitrepo.commands import ran
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
-from wt_orchestrate.adapters.gitrepo.slots import check_out
+from wt_orchestrate.adapters.gitrepo.slots import check_out, drop
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
@@ -40,14 +40,42 @@ def settle(
     env: Mapping[str, str],
 ) -> Settled:
     """The merge of both with their conflicts settled, kept by the ref `pin`, or the paths that are still in conflict."""
-    own = _merged(git, scratch=scratch, memory=memory, slot=slot, ours=ours, theirs=theirs, merging=merging, env=env)
+    try:
+        own = _merged(
+            git, scratch=scratch, memory=memory, slot=slot, ours=ours, theirs=theirs, merging=merging, env=env
+        )
+        by = _settled_by(git, own, ours, theirs, merging, env)
+        left = _unmerged(own)
+        if left:
+            return Settled(commit=None, tree=None, by=by, conflicts=left)
+        return _committed(git, own, ours=ours, theirs=theirs, message=message, at=at, pin=pin, by=by)
+    finally:
+        drop(scratch=scratch, slot=slot)
+
+
+def _settled_by(
+    git: Git, own: Git, ours: CommitId, theirs: CommitId, merging: Merging, env: Mapping[str, str]
+) -> Mapping[str, str]:
+    """How each path of the conflict that is in conflict no more was settled."""
     conflicts = _conflicts(git, ours, theirs)
-    by = {path: how for path, how in _drivers(own, conflicts).items() if path not in _unmerged(own)}
-    by |= {path: "rerere" for path in conflicts if path not in by and path not in _unmerged(own)}
-    by |= dict.fromkeys(_regenerated(own, merging, env), "regenerated")
     left = _unmerged(own)
-    if left:
-        return Settled(commit=None, tree=None, by=by, conflicts=left)
+    by = {path: how for path, how in _drivers(own, conflicts).items() if path not in left}
+    by |= {path: "rerere" for path in conflicts if path not in by and path not in left}
+    return by | dict.fromkeys(_regenerated(own, merging, env), "regenerated")
+
+
+def _committed(
+    git: Git,
+    own: Git,
+    *,
+    ours: CommitId,
+    theirs: CommitId,
+    message: str,
+    at: float,
+    pin: str,
+    by: Mapping[str, str],
+) -> Settled:
+    """The merge as a commit, brought into the vault."""
     date = f"@{int(at)} +0000"
     tree = own.line("write-tree")
     made = own.run(
@@ -94,6 +122,7 @@ def remember(
             file.write(content)
         learned += 1
     own.run("rerere")
+    drop(scratch=scratch, slot=slot)
     return learned
 
 

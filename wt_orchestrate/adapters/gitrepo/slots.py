@@ -38,6 +38,15 @@ def check_out(git: Git, *, scratch: str, commit: CommitId, slot: str, keep: bool
     return path
 
 
+def drop(*, scratch: str, slot: str) -> None:
+    """Remove a slot that is not needed any more."""
+    path = f"{scratch}/{slot}"
+    with locked(f"{path}.lock"):
+        _discard(path)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{path}.commit")
+
+
 def _bring(git: Git, path: str, commit: CommitId) -> None:
     index = f"{path}.index"
     if os.path.islink(path) or not os.path.exists(index) or not os.path.isdir(path):
