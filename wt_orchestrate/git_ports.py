@@ -312,7 +312,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Work whose merges are foreseen. With a worktree (and the index that `dirty` keeps for it) what is not committed there
+    """Work whose merges are foreseen. With a worktree and the index that `dirty` keeps for it, what is not committed there
     counts as well."""
 
     name: str

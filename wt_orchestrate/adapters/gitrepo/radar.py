@@ -88,7 +88,7 @@ class Radar:
 
 
 def _snapshot(git: Git, side: Side, settings: Mapping[str, str]) -> snapshot.Snapshot:
-    if not side.worktree:
+    if not side.worktree or not side.index:
         return snapshot.Snapshot(side.head)
     return snapshot.taken(git, worktree=side.worktree, head=side.head, index=side.index, settings=settings)
 
