@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tests.support.story import World
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.forecast_events import Clash
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.plan import Check, Limits, Plan, Workstream
@@ -238,3 +239,12 @@ def test_a_rider_waits_only_for_those_aboard() -> None:
     assert [effect.riders for effect in line.turn(only="Nothing") if isinstance(effect, f.Assemble)] == [
         ((b, CommitId("head-b")),)
     ]
+
+
+def test_who_meets_fewest_others_rides_first() -> None:
+    """Where the radar foresees that one conflicts with two, the two ride ahead of it, and each in its turn otherwise."""
+    line = Line("a", "b", "c", fails=lambda names: False)
+    clashes = tuple(Clash(one=WorkstreamId("a"), other=other, paths=("f",)) for other in "bc")
+    line.world.note(e.ForecastMade(found=clashes))
+    (assembly,) = [effect for effect in line.turn(only="Nothing") if isinstance(effect, f.Assemble)]
+    assert [name for name, _ in assembly.riders] == ["b", "c", "a"]

@@ -1,14 +1,14 @@
 """The train: claims ride together, one merged upon another, and are checked by prefixes until it is known what may land.
 
-Claims come aboard in the order of `_order`; those that conflict with one aboard wait for it. `limits.checks` places check
-prefixes that `section.py` chooses. The longest green prefix is verified and the integration branch moves to its last car at
-once, by compare-and-swap; what rides behind it stays valid, because it was built upon it. A check that fails where one
-claim joins puts that claim aside (`suspects.py`), and the others ride on without it.
+Claims come aboard by foreseen conflicts, fewest first, then by age; those that conflict with one aboard wait for it.
+`limits.checks` places check prefixes that `section.py` chooses. The longest green prefix is verified and the integration branch
+moves to its last car at once, by compare-and-swap; what rides behind it stays valid, because it was built upon it. A check
+that fails where one claim joins puts that claim aside (`suspects.py`), and the others ride on without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
@@ -43,12 +43,20 @@ def rides(ws: WorkstreamState) -> bool:
 def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
     """Claims that can come aboard now, in their order."""
     free = (ws for ws in state.workstreams.values() if rides(ws) and not ws.on_hold and not aboard(state, ws.id))
-    return tuple(sorted((ws for ws in free if ws.id not in state.train.waiting), key=_order))
+    riders = [ws for ws in free if ws.id not in state.train.waiting]
+    met = _foreseen(state, {ws.id for ws in riders})
+    return tuple(sorted(riders, key=lambda ws: (met[ws.id], ws.claimed_order, ws.id)))
 
 
-def _order(ws: WorkstreamState) -> tuple[int, str]:
-    """Oldest claim first; a workstream's needs are integrated before it begins, so they are always ahead."""
-    return ws.claimed_order, ws.id
+def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId, int]:
+    """With how many others of these each will conflict, as far as the radar saw: whoever meets fewest rides first, because
+    one of two that conflict waits. A workstream's needs are integrated before it begins, so they are always ahead."""
+    met = dict.fromkeys(names, 0)
+    for clash in state.forecast.conflicts:
+        if clash.one in names and clash.other in names:
+            met[clash.one] += 1
+            met[WorkstreamId(clash.other)] += 1
+    return met
 
 
 # ---------------------------------------------------------------- what is known of the train
