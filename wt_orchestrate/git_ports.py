@@ -83,7 +83,8 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What the hooks of a worktree must know. `folder` is theirs, `scopes` a file that says who owns what in the run."""
+    """What the hooks of a worktree must know. `folder` is theirs, `scopes` a file that says who owns what in the run; with
+    `full` commits get trailers and other people's refs are guarded."""
 
     run: str
     name: str
@@ -92,6 +93,7 @@ class Guard:
     scope: tuple[str, ...]
     folder: str
     scopes: str
+    full: bool = False
 
 
 class Repository(Protocol):

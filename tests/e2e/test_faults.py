@@ -5,6 +5,7 @@ docs/reliability.md lists them all with what is expected.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
@@ -106,18 +107,24 @@ def test_R2_a_lock_on_a_ref_of_the_user_is_left_and_told(project: Project) -> No
 
 
 def test_D1_gc_and_pack_refs_beside_working_agents_lose_no_commit(project: Project) -> None:
-    """`git gc --prune=now` and `git pack-refs` in a loop, while an agent commits and amends: every head it had is kept."""
+    """`git gc --prune=now` and `git pack-refs` in a loop, while an agent commits and amends: every head it had is kept. There
+    is no gc while something is being committed or shown: it takes away objects that no ref holds yet, whoever made them."""
+    commit = 'flock "$TEST_FOLDER/lock" sh -c "git add -A; git commit -q'
     work = "\n".join(
-        f'echo {n} > a.txt; git add -A; git commit -q -m {n}; git rev-parse HEAD >> "$TEST_FOLDER/heads"; sleep 0.3'
-        for n in range(5)
+        f'echo {n} > a.txt; {commit} -m {n}"; git rev-parse HEAD >> "$TEST_FOLDER/heads"; sleep 0.3' for n in range(5)
     )
-    plan = project.plan(PLAIN + "workstreams: {a: {brief: x}}\n", {"a": work + "\ngit commit -q --amend -m last\n"})
+    plan = project.plan(PLAIN + "workstreams: {a: {brief: x}}\n", {"a": f'{work}\n{commit} --amend -m last"\n'})
     child = project.start("run", plan)
-    while child.poll() is None:
-        for words in (("pack-refs", "--all"), ("gc", "--prune=now", "-q")):
+    _begun(project)
+    with (project.folder / "lock").open("w") as lock:
+        while child.poll() is None and project.stages().get("a") == "working":
             with suppress(Exception):
-                project.repository.git(*words)
-    assert child.returncode == 0
+                project.repository.git("pack-refs", "--all")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(Exception):
+                project.repository.git("gc", "--prune=now", "-q")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    assert child.wait(timeout=60) == 0
     vault = project.state / "vault.git"
     kept = subprocess.run(
         ["git", "-C", str(vault), "log", "--all", "--format=%H"], capture_output=True, text=True, check=True

@@ -16,7 +16,7 @@ true
 
 def test_an_agent_learns_at_once_what_it_may_not_do(project: Project) -> None:
     """The refusals name path, owner, ref and way out; its commit has the run's trailers; its work is integrated."""
-    project.repository.commit({".git-keep": "x"}, "begin")
+    project.repository.commit({".wto/config.yaml": "hooks: full\n"}, "begin")
     plan = project.plan(
         "goal: Do it\n" + COMMAND_AGENT + "workstreams:\n"
         "  work: {brief: x, scope: ['src/**']}\n  other: {brief: x, scope: ['docs/**']}\n",
@@ -34,8 +34,8 @@ def test_an_agent_learns_at_once_what_it_may_not_do(project: Project) -> None:
 
 
 def test_hooks_can_be_turned_off(project: Project) -> None:
-    """With `hooks: false` nothing is written into the shared configuration, and verification still holds the scope."""
-    project.repository.commit({".wto/config.yaml": "hooks: false\n"}, "begin")
+    """With `hooks: "off"` nothing is written into the shared configuration, and verification still holds the scope."""
+    project.repository.commit({".wto/config.yaml": "hooks: 'off'\n"}, "begin")
     plan = project.plan(
         "goal: Do it\n" + COMMAND_AGENT + "workstreams: {work: {brief: x, scope: ['src/**'], retries: 0}}\n",
         {"work": "echo 1 > b.md; git add -A; git commit -qm Outside\n"},

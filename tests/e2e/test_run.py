@@ -113,7 +113,11 @@ def test_false_claims_are_not_believed(project: Project) -> None:
     plan = project.plan(
         "goal: Do it\n" + COMMAND_AGENT + "workstreams:\n"
         "  none: {brief: x, retries: 0}\n  dirty: {brief: x, retries: 0}\n  outside: {brief: x, retries: 0, scope: [src/**]}\n",
-        {"none": "exit 0", "dirty": COMMIT + "echo more >> dirty.txt\n", "outside": COMMIT},
+        {
+            "none": "exit 0",
+            "dirty": COMMIT + "echo more >> dirty.txt\n",
+            "outside": COMMIT.replace("commit", "commit --no-verify"),
+        },
     )
     assert project.wto("run", plan).code == 1
     reasons = {ws["id"]: ws["reason"] for ws in project.status()["workstreams"]}

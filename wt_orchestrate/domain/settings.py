@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check
@@ -42,6 +43,14 @@ class Admission:
     """Free space for worktrees and for the state folder, in MiB."""
     load: float = 8.0
     """The one-minute load for each processor above which no further agent is started."""
+
+
+class Hooks(StrEnum):
+    """Which git hooks of ours stand in agents' worktrees."""
+
+    OFF = "off"
+    LIGHT = "light"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +128,9 @@ class Settings:
     """What is tried when an agent gets into trouble."""
     admission: Admission = Admission()
     """What the machine must have left before another agent is started."""
-    hooks: bool = True
-    """Whether agents' worktrees get hooks that guard scope, trailers, pushes and other people's refs."""
+    hooks: Hooks = Hooks.LIGHT
+    """Git hooks in agents' worktrees: `light` guards scope and pushes, `full` also writes trailers into commits and guards
+    other people's refs (these run inside of commits: a `git gc --prune=now` has longer to hit one), `off` is none."""
     merge: Merging = Merging()
     """How conflicts are settled."""
     watch: str = "auto"

@@ -19,7 +19,9 @@ from wt_orchestrate.ports import Guard
 OWNED = (("db", "src/db/**"), ("web", "src/web/**"), ("web", "docs/*.md"))
 
 
-def guarded(site: Site, name: str = "db", scope: Sequence[str] = ("src/db/**",)) -> TestRepository:
+def guarded(
+    site: Site, name: str = "db", scope: Sequence[str] = ("src/db/**",), *, full: bool = True
+) -> TestRepository:
     """A guarded worktree of ours, in which the caller plays the agent."""
     agent = site.agent(name)
     guard = Guard(
@@ -30,6 +32,7 @@ def guarded(site: Site, name: str = "db", scope: Sequence[str] = ("src/db/**",))
         scope=tuple(scope),
         folder=f"{site.folder}/state/hooks/r1/{name}",
         scopes=f"{site.folder}/state/hooks/r1/scopes",
+        full=full,
     )
     assert site.repository.guard_worktree(path=agent.path, guard=guard, owned=OWNED)
     return agent
@@ -133,6 +136,23 @@ def test_the_repositorys_own_hooks_run_behind_ours(site: Site, tmp_path: Path, w
     agent.write({"src/db/b.py": "1\n"})
     agent.git("add", "src")
     assert said(agent, "commit", "-qm", "Refused")[0] == 1
+
+
+def test_light_guards_put_nothing_inside_of_a_commit(site: Site) -> None:
+    """Scope and pushes are guarded; nothing of ours runs between a commit's objects and its ref, unless the repository does."""
+    agent = guarded(site, full=False)
+    agent.write({"docs/x.md": "1\n"})
+    agent.git("add", "-A")
+    assert said(agent, "commit", "-qm", "Outside")[0] == 1
+    placed = set(os.listdir(f"{site.folder}/state/hooks/r1/db"))
+    assert placed >= {"pre-commit", "pre-push", "post-commit"}
+    assert placed.isdisjoint({"commit-msg", "prepare-commit-msg", "reference-transaction"})
+    own = Path(site.user.common_dir) / "hooks" / "commit-msg"
+    own.parent.mkdir(exist_ok=True)
+    own.write_text("#!/bin/sh\nexit 0\n")
+    own.chmod(0o755)
+    guarded(site, full=False)
+    assert "commit-msg" in os.listdir(f"{site.folder}/state/hooks/r1/db")
 
 
 def test_guards_are_put_up_again_without_a_trace(site: Site) -> None:

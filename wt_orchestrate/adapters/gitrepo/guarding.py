@@ -24,8 +24,9 @@ HOOKS = (
     "p4-post-changelist", "p4-pre-submit", "post-index-change", "push-to-checkout", "pre-auto-gc",
 )  # fmt: skip
 """Every hook that git may run in a worktree: a folder of hooks hides the one before it whole."""
-_CHEAP = frozenset({"fsmonitor-watchman", "post-index-change"})
-"""Hooks that run at every look: they are there only where the repository has one."""
+_OFTEN = frozenset({"fsmonitor-watchman", "post-index-change"})
+_IN_COMMITS = frozenset({"prepare-commit-msg", "commit-msg", "reference-transaction"})
+"""Hooks that run between a commit's objects and its ref, while nothing holds these objects yet."""
 
 
 def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str) -> bool:
@@ -39,7 +40,8 @@ def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str) -> b
     for name in HOOKS:
         path = f"{wanted.folder}/{name}"
         there = os.path.lexists(path)
-        if name in _CHEAP and not os.access(f"{chain}/{name}", os.X_OK):
+        needless = name in _OFTEN or (name in _IN_COMMITS and not wanted.full)
+        if needless and not os.access(f"{chain}/{name}", os.X_OK):
             if there:
                 os.unlink(path)
         elif not there or os.readlink(path) != shim:
