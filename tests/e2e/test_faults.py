@@ -115,7 +115,7 @@ def test_D1_gc_and_pack_refs_beside_working_agents_lose_no_commit(project: Proje
     )
     plan = project.plan(PLAIN + "workstreams: {a: {brief: x}}\n", {"a": f'{work}\n{commit} --amend -m last"\n'})
     child = project.start("run", plan)
-    _begun(project)
+    wait_until((project.folder / "heads").exists, what="its first commit", timeout_s=20)
     with (project.folder / "lock").open("w") as lock:
         while child.poll() is None and project.stages().get("a") == "working":
             with suppress(Exception):

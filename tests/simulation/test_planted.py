@@ -11,14 +11,15 @@ from tests.simulation.planted import PLANTED
 from tests.simulation.walk import walk
 
 LIMIT_S = 60.0
+"""Of processor time: how loaded the machine is says nothing about the simulation."""
 
 
 @pytest.mark.parametrize("name", sorted(PLANTED))
 def test_a_planted_bug_is_found_within_a_minute(name: str) -> None:
     """The walks that find nothing in the program find each of these in it."""
-    until = time.monotonic() + LIMIT_S
+    until = time.process_time() + LIMIT_S
     with PLANTED[name]():
         for seed in count():
             if walk(seed).breaches:
                 return
-            assert time.monotonic() < until, f"{name} was not found in {LIMIT_S:.0f} s and {seed + 1} walks"
+            assert time.process_time() < until, f"{name} was not found in {LIMIT_S:.0f} s and {seed + 1} walks"
