@@ -159,7 +159,7 @@ def test_D7_a_full_disk_pauses_the_run_and_it_goes_on_by_itself(project: Project
         child = project.start("run", plan)
         _begun(project)
         filler = project.folder / "state" / "filler"
-        with filler.open("wb") as file, suppress(OSError):
+        with suppress(OSError), filler.open("wb", buffering=0) as file:  # closing it may fail, too
             while True:
                 file.write(b"\0" * 65536)
                 file.flush()
