@@ -98,6 +98,7 @@ def note(ws: dict[str, Any], now: float) -> str:
         "uncommitted",
         "budget",
         "forecast",
+        "review",
         "waits",
         "retry",
         "failing",
