@@ -48,6 +48,7 @@ class Reviewed:
 @click.option("--html", "html_file", metavar="FILE", help="Write it as one page without scripts; - is the output.")
 @click.option("--edit-file", metavar="FILE", help="Write the diff as a file to write comments in.")
 @click.option("--send", "sends", is_flag=True, help="Send its agent the comments that were not sent yet.")
+@click.option("--calls", is_flag=True, help="Flag new calls of the network, of programs, and of code from text, too.")
 @click.option("--format", "form", type=click.Choice(["text", "md", "json"]), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--run", "run_name", help="The run; the newest by default.")
@@ -60,6 +61,7 @@ def review(
     html_file: str | None,
     edit_file: str | None,
     sends: bool,
+    calls: bool,
     form: str,
     as_json: bool,
     run_name: str | None,
@@ -74,7 +76,7 @@ def review(
         assert workstream is not None
         send(site, state, requests.find_workstream(state.workstreams, workstream))
         return
-    found = [reviewed(site, state, ws) for ws in _wanted(state, workstream)]
+    found = [reviewed(site, state, ws, calls=calls) for ws in _wanted(state, workstream)]
     if edit_file:
         text = render_review_file(found[0].packet["workstream"], found[0].head, found[0].files)
         _write(edit_file, text, hint=f"To send it, run wto comment {workstream} --from {edit_file}")
@@ -101,12 +103,13 @@ def reviewed_state(site: wiring.Site, run_name: str | None) -> RunState:
         log.close()
 
 
-def reviewed(site: wiring.Site, state: RunState, ws: WorkstreamState) -> Reviewed:
+def reviewed(site: wiring.Site, state: RunState, ws: WorkstreamState, *, calls: bool = False) -> Reviewed:
     """The packet of a workstream. Raises NotFound while it has no work."""
     base, head = ends(state, ws)
     files = wiring.file_diffs(site, base=base, head=head)
     places = wiring.places(site, ws.comments, head=head)
-    return Reviewed(packet(state, ws, files, places=places), files, base, head)
+    lockfiles = wiring.unchanged_lockfiles(site, files, head=head)
+    return Reviewed(packet(state, ws, files, places=places, lockfiles=lockfiles, calls=calls), files, base, head)
 
 
 def ends(state: RunState, ws: WorkstreamState) -> tuple[CommitId, CommitId]:

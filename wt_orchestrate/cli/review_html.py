@@ -65,10 +65,11 @@ def _article(number: int, found: dict[str, Any], files: Sequence[FileDiff]) -> M
     return element(
         "article",
         _top(found),
-        element("div", _asked(found), _says(found), of="pair"),
+        _asked(found),
+        element("div", _says(found), _does(found), of="pair"),
         _questions(found),
         _flags(found, anchors),
-        _does(found, anchors),
+        _files(found, anchors),
         _checks(found),
         _beside(found),
         _threads(found, anchors),
@@ -179,12 +180,16 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[Row]) -> Markup:
         )
         for row in rows
     ]
+    kinds = ["num" if of == "num" else "" for _, of in rows[0]] if rows else [""] * len(heads)
     return element(
         "div",
         element(
             "table",
             element("caption", caption),
-            element("thead", element("tr", (element("th", name, scope="col") for name in heads))),
+            element(
+                "thead",
+                element("tr", (element("th", name, scope="col", of=of) for name, of in zip(heads, kinds, strict=True))),
+            ),
             element("tbody", lines),
             of="stack",
         ),
@@ -221,7 +226,7 @@ def _linked(path: str, line: int | None, anchors: dict[str, str]) -> Markup:
     return element("a", place, href=f"#{anchor}-{line}" if line else f"#{anchor}")
 
 
-def _does(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
+def _does(found: dict[str, Any]) -> Markup:
     does = found["does"]
     areas: list[Row] = [
         [
@@ -230,39 +235,46 @@ def _does(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
             (f"+{area['added']}", "num"),
             (f"−{area['deleted']}", "num"),
         ]
-        for area in does["areas"]
-    ]
-    files: list[Row] = [
-        [
-            (_linked(file["path"], None, anchors), ""),
-            (_STATUS.get(file["status"], file["status"]) + (f", was {file['old']}" if file["old"] else ""), ""),
-            ("binary" if file["binary"] else f"+{file['added']}", "num"),
-            ("" if file["binary"] else f"−{file['deleted']}", "num"),
-        ]
-        for path in found["read_first"][:500]
-        for file in does["files"]
-        if file["path"] == path
+        for area in does["areas"][:20]
     ]
     moved = [
         element(
             "li",
-            f"{counted(each['lines'], 'line')} moved from ",
+            f"{counted(each['lines'], 'line')} from ",
             element("code", each["from"]),
             " to ",
             element("code", each["to"]),
         )
-        for each in does["moved"][:50]
+        for each in does["moved"][:20]
     ]
-    return _section(
-        "What the diff really does",
-        element(
-            "div",
-            _table("By area", ("Area", "Files", "Added", "Removed"), areas),
-            _table("By file, in the order to read them", ("File", "What", "Added", "Removed"), files),
-            of="pair",
-        ),
+    return element(
+        "section",
+        element("h2", "Does (seen in git)", of="tag"),
+        _table("By area", ("Area", "Files", "Added", "Removed"), areas),
         [element("h3", "Moved code", of="small"), element("ul", moved, of="plain")] if moved else (),
+        of="card",
     )
+
+
+def _files(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
+    by_path = {file["path"]: file for file in found["does"]["files"]}
+    rows: list[Row] = [
+        [
+            (_linked(path, None, anchors), ""),
+            (_what(by_path[path]), ""),
+            ("binary" if by_path[path]["binary"] else f"+{by_path[path]['added']}", "num"),
+            ("" if by_path[path]["binary"] else f"−{by_path[path]['deleted']}", "num"),
+        ]
+        for path in found["read_first"][:_MOST_FLAGS]
+    ]
+    left = len(found["read_first"]) - len(rows)
+    caption = "In the order to read them, what is risky first" + (f" ({left} more in --json)" if left else "")
+    return _section("Files", _table(caption, ("File", "What", "Added", "Removed"), rows))
+
+
+def _what(file: dict[str, Any]) -> str:
+    was = f", was {file['old']}" if file["old"] else ""
+    return f"{_STATUS.get(file['status'], file['status'])}{was}"
 
 
 def _checks(found: dict[str, Any]) -> Markup:

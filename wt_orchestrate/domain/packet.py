@@ -7,7 +7,7 @@ shows it escapes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.domain.comments import Comment, CommentStatus, Place, of_status, says_fixed
@@ -30,10 +30,18 @@ def reviewed_head(ws: WorkstreamState) -> CommitId | None:
 
 
 def packet(
-    state: RunState, ws: WorkstreamState, files: Sequence[FileDiff], *, places: Mapping[str, Place] | None = None
+    state: RunState,
+    ws: WorkstreamState,
+    files: Sequence[FileDiff],
+    *,
+    places: Mapping[str, Place] | None = None,
+    lockfiles: Collection[str] = (),
+    calls: bool = False,
 ) -> dict[str, Any]:
-    """The packet of one workstream, from its state and its diff; `places` is where its comments are now, by their ids."""
-    masked: dict[str, Any] = _masked(_packet(state, ws, files, places or {}))
+    """The packet of one workstream, from its state and its diff; `places` is where its comments are now, by their ids, the
+    rest as in `flags`."""
+    found = flags(files, scope=ws.spec.scope, protected=state.settings.protected, lockfiles=lockfiles, calls=calls)
+    masked: dict[str, Any] = _masked(_packet(state, ws, files, found, places or {}))
     return masked
 
 
@@ -47,9 +55,12 @@ def _masked(value: Any) -> Any:
 
 
 def _packet(
-    state: RunState, ws: WorkstreamState, files: Sequence[FileDiff], places: Mapping[str, Place]
+    state: RunState,
+    ws: WorkstreamState,
+    files: Sequence[FileDiff],
+    found: Sequence[Flag],
+    places: Mapping[str, Place],
 ) -> dict[str, Any]:
-    found = flags(files, scope=ws.spec.scope, protected=state.settings.protected)
     handoff = ws.handoff
     return {
         "schema": SCHEMA,

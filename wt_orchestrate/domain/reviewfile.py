@@ -73,7 +73,8 @@ def _shown(line: DiffLine) -> str:
 
 def _name(path: str) -> str:
     """A path on one line: as it is, or as JSON where something in it could be misread."""
-    return path if clean(path) == path and path == path.strip() and not path.startswith('"') else json.dumps(path)
+    plain = path.isprintable() and path == path.strip() and not path.startswith('"')
+    return path if plain else json.dumps(path)
 
 
 def parse_review_file(text: str, *, paths: Sequence[str]) -> ReviewFile:

@@ -83,3 +83,13 @@ def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mappin
             lines = file_lines(site, commit=head, path=comment.path)
             found[comment.id] = place_of_text(comment, "\n".join(lines or ()))
     return found
+
+
+def unchanged_lockfiles(site: Site, files: Sequence[FileDiff], *, head: CommitId) -> frozenset[str]:
+    """Lockfiles beside changed manifests that are there at a head and did not change."""
+    from wt_orchestrate.domain.flags import locks_beside
+
+    changed = {file.path for file in files}
+    beside = {lock for path in changed for lock in locks_beside(path)} - changed
+    source = vault(site)
+    return frozenset(lock for lock in beside if source.blob(head, lock, limit=1) is not None)
