@@ -125,6 +125,10 @@ def test_a_review_file_is_written_edited_and_read(project: Project) -> None:
         ("src/a.py", None, "", "Short file."),
         ("src/a.py", 2, "two", "Louder,\nplease."),
     ]
+    assert project.wto("comment", "work", "--resolve", "C2").code == 0
+    file.write_text("## file src/a.py\n> 1 |\nSame\n> 1 |\nSame\n", encoding="utf-8")
+    twice = project.wto("comment", "work", "--from", str(file)).out
+    assert twice.startswith("✓ Collected 1 comment, 1 were there already; not sent yet: C1, C3, C4\n")
     file.write_text("## file src/a.py\n> 9 |\nx\n", encoding="utf-8")
     ended = project.wto("comment", "work", "--from", str(file))
     assert (ended.code, ended.err.splitlines()[0]) == (3, f"{file}:3: src/a.py has no line 9")

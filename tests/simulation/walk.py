@@ -125,6 +125,8 @@ class Walk:
             if outcome.breaches:
                 break
             self._wild_step()
+            if self.reviewed and self.reviewer.random() < 0.15:
+                self._review()
         self._calm()
         outcome.crashes, outcome.checked = world.crashes, self.watch.checked
         return outcome
@@ -256,11 +258,13 @@ class Walk:
         request = self.chance.choice(REQUESTS)(self, WorkstreamId(name))
         self.outcome.history.append(f"request {request}")
         self._ask(request)
-        if self.reviewed:
-            name = self.reviewer.choice(sorted(world.plan.workstreams))
-            comment = self.reviewer.choice(COMMENTS)(self, WorkstreamId(name))
-            self.outcome.history.append(f"request {comment}")
-            self._ask(comment)
+
+    def _review(self) -> None:
+        """A reviewer says something, sends it, or settles it."""
+        name = self.reviewer.choice(sorted(self.world.plan.workstreams))
+        request = self.reviewer.choice(COMMENTS)(self, WorkstreamId(name))
+        self.outcome.history.append(f"request {request}")
+        self._ask(request)
 
     def _ask(self, request: e.Request) -> None:
         world = self.world

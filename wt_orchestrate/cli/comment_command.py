@@ -163,7 +163,7 @@ def _collect(site: wiring.Site, state: RunState, said: Sequence[e.CommentRequest
         why_not = refusal(state, each, wiring.clock().now())
         if why_not is not None and not (len(said) > 1 and "already" in why_not.reason):
             raise Refused(why_not.reason, hint=why_not.hint)
-        if why_not is None:
+        if why_not is None and each not in new:
             new.append(each)
     for each in new:
         _ask(site, state, each)
@@ -183,7 +183,8 @@ def _ask(site: wiring.Site, state: RunState, request: e.Request) -> None:
     """Put a request. A supervisor at work is waited for; without one it counts all the same and is taken up later."""
     log = wiring.open_log(site)
     try:
-        number = requests.ask(log, wiring.clock(), requests.with_comments(log, state), request)
+        now = requests.with_comments(log, requests.load_state(log, state.id))
+        number = requests.ask(log, wiring.clock(), now, request)
         until = time.monotonic() + _TAKEN_S
         while wiring.supervised(site) and time.monotonic() < until:
             became = requests.outcome_of(log, state.id, number, after=state.number)
