@@ -84,7 +84,7 @@ def test_a_packet_is_markdown_of_a_bounded_size(project: Project) -> None:
     _reviewed(project)
     text = project.wto("review", "work", "--format", "md").out
     assert text.startswith("## Purpose\n\nDo the work\n\n> Write it\n")
-    assert "> All \\x1b[31mred" in text
+    assert "> All \\\\x1b\\[31mred" in text
     assert len(text) < 65_000
 
 

@@ -354,3 +354,15 @@ def at_rest(watch: Watch) -> Iterator[str]:
         stage = state.workstreams[event.workstream].stage
         if stage in DONE and not watch.world.heard[event.text]:
             yield f"{event.workstream} is {stage} and was never told {event.text}"
+    for ws in state.workstreams.values():
+        said = [
+            record.event.text
+            for record in watch.world.log.records
+            if isinstance(record.event, e.CommentRequested) and record.event.workstream == ws.id
+        ]
+        if said != [comment.text for comment in ws.comments]:
+            yield f"{ws.id} has the comments {[comment.text for comment in ws.comments]}, and was given {said}"
+        for comment in ws.comments:
+            unread = comment.sent_as and comment.text not in watch.world.read
+            if unread and ws.stage in DONE and watch.world.speaks(ws.id):
+                yield f"{ws.id} is {ws.stage} and never read comment {comment.id}"

@@ -99,6 +99,8 @@ class Walk:
         self.aside = aside = random.Random(
             f"train {seed}"
         )  # what came later draws from here, so that older seeds keep their histories
+        self.reviewer = random.Random(f"review {seed}")
+        self.reviewed = wild and self.reviewer.random() < 0.25
         crowded = plan is None and aside.random() < 0.2
         chosen = plan or (crowded_plan(aside) if crowded else random_plan(self.chance, checks=aside.randint(1, 3)))
         mischief = self.chance.randint(0, 12) if wild else 0
@@ -123,6 +125,8 @@ class Walk:
             if outcome.breaches:
                 break
             self._wild_step()
+            if self.reviewed and self.reviewer.random() < 0.15:
+                self._review()
         self._calm()
         outcome.crashes, outcome.checked = world.crashes, self.watch.checked
         return outcome
@@ -255,6 +259,13 @@ class Walk:
         self.outcome.history.append(f"request {request}")
         self._ask(request)
 
+    def _review(self) -> None:
+        """A reviewer says something, sends it, or settles it."""
+        name = self.reviewer.choice(sorted(self.world.plan.workstreams))
+        request = self.reviewer.choice(COMMENTS)(self, WorkstreamId(name))
+        self.outcome.history.append(f"request {request}")
+        self._ask(request)
+
     def _ask(self, request: e.Request) -> None:
         world = self.world
         if refusal(world.state, request, world.clock.now()) is None:
@@ -266,6 +277,11 @@ class Walk:
         """A text that is told at most once."""
         self.number += 1
         return f"TELL-{self.number}"
+
+    def fresh_remark(self) -> str:
+        """A comment's text; unlike what is told it may be said again, to a session that does not know it."""
+        self.number += 1
+        return f"SAID-{self.number}"
 
     # ------------------------------------------------------------ the end
 
@@ -367,6 +383,15 @@ REQUESTS: tuple[Callable[[Walk, WorkstreamId], e.Request], ...] = (
     lambda walk, name: e.RestoreRequested(workstream=name),
 )
 """Everything a face may ask for; one line each."""
+
+COMMENTS: tuple[Callable[[Walk, WorkstreamId], e.Request], ...] = (
+    lambda walk, name: e.CommentRequested(workstream=name, text=walk.fresh_remark(), path="a", line=1, end=1),
+    lambda walk, name: e.CommentRequested(workstream=name, text=walk.fresh_remark()),
+    lambda walk, name: e.CommentsSendRequested(workstream=name),
+    lambda walk, name: e.CommentResolveRequested(workstream=name, comment=f"C{walk.reviewer.randint(1, 2)}"),
+    lambda walk, name: e.CommentReopenRequested(workstream=name, comment=f"C{walk.reviewer.randint(1, 2)}"),
+)
+"""What reviewers ask for; they come in some walks only, so that the others keep their histories."""
 
 
 def walk(seed: int, *, wild_steps: int = 150) -> Outcome:

@@ -36,6 +36,7 @@ from wt_orchestrate.ports import ProcessState
 
 RUN = RunId("r1")
 _TOLD = re.compile(r"TELL-\d+")
+_SAID = re.compile(r"SAID-\d+")
 
 
 _MERGE = re.compile(r"Run `git merge ([0-9a-f]{40})`")
@@ -68,6 +69,7 @@ class SimWorld:
         self.spawned: list[ProcessId] = []
         self.heard: Counter[str] = Counter()
         self.told: dict[str, WorkstreamId] = {}
+        self.read: set[str] = set()
         self.prompts: dict[str, str] = {}
         self.number = 0
         self.crashes = 0
@@ -195,6 +197,7 @@ class SimWorld:
     def hear(self, process: Process, text: str) -> None:
         self.prompts[process.workstream] = text
         self.heard.update(_TOLD.findall(text))
+        self.read.update(_SAID.findall(text))
 
     def end(self, process: Process, *, code: int, cause: str) -> None:
         """The process is gone, and its keeper, if it lives, has written down how."""

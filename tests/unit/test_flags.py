@@ -44,6 +44,10 @@ CASES = [
     (diff("link", "target", status="A", mode="120000"), "link", 0),
     (diff("sub", status="A", mode="160000"), "submodule", 0),
     (diff(".github/workflows/ci.yml", "on: push"), "build and hooks", 0),
+    (diff("tests/test_a.py", "assert total", gone=("assert total == 3",)), "weaker assertion", 1),
+    (diff("tests/test_a.py", "self.assertTrue(x)", gone=("self.assertEqual(x, 3)",)), "weaker assertion", 1),
+    (diff("tests/test_a.py", gone=("def test_a() -> None:",)), "test removed", 0),
+    (diff("pkg/a_test.go", gone=("func TestA(t *testing.T) {",)), "test removed", 0),
     (diff("src/a.py", "key = 'AKIAABCDEFGHIJKLMNOP'"), "secret", 1),
 ]
 
@@ -60,6 +64,10 @@ def test_what_matters_is_flagged_with_its_place(file: FileDiff, kind: str, line:
     "file",
     [
         diff("tests/test_a.py", "assert x == 2", gone=("assert x == 1",)),
+        diff("tests/test_a.py", "assert total == 4", "assert x", gone=("assert total == 3", "assert x.y == 1")),
+        diff("tests/test_a.py", "self.assertTrue(x)", gone=("self.assertEqual(xy, 3)",)),
+        diff("tests/test_a.py", "async def test_a():", gone=("def test_a():",)),
+        diff("src/a.py", gone=("def test_a():",)),
         diff("src/attest.py", "asserted = True", status="D"),
         diff("src/a.py", "skip = 1", "todo_list = []", "x = 1 or True"),
         diff("pyproject.toml", "line-length = 120", 'name = "x"'),
@@ -123,3 +131,30 @@ def test_areas_are_told_busiest_first() -> None:
         diff("docs/x.md", "1"),
     ]
     assert areas(files) == {"src/db": (2, 3, 0), ".": (1, 1, 1), "docs": (1, 1, 0)}
+
+
+def test_a_manifest_whose_lockfile_stays_behind_is_flagged() -> None:
+    """Only where there is one beside it, and only when it names something new."""
+    file = diff("web/package.json", '"a": "1.0.0"')
+    kinds = [flag.kind for flag in flags([file], lockfiles={"web/package-lock.json"})]
+    assert kinds == ["manifest", "dependency"]
+    assert [flag.kind for flag in flags([file], lockfiles={"package-lock.json"})] == ["dependency"]
+    assert flags([diff("web/package.json", '"scripts": {}')], lockfiles={"web/package-lock.json"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("eval(text)", True),
+        ("subprocess.run(words)", True),
+        ("requests.get(url)", True),
+        ("curl -s $URL", True),
+        ("retrieval(text)", False),
+        ("# subprocess.run is not used", False),
+        ("evaluate(x)", False),
+    ],
+)
+def test_calls_are_flagged_on_request(line: str, told: bool) -> None:
+    """The network, other programs, and code from text: told only when asked for."""
+    assert flags([diff("src/a.py", line)]) == ()
+    assert [flag.kind for flag in flags([diff("src/a.py", line)], calls=True)] == ["call"] * told

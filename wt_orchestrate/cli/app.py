@@ -39,6 +39,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "diff": "look_commands:diff",
         "report": "look_commands:report",
         "review": "review_command:review",
+        "comment": "comment_command:comment",
         "proof": "proof_command:proof",
         "forecast": "forecast_commands:forecast",
     },

@@ -1,60 +1,176 @@
-"""`wto review WS`: the review packet of a workstream, as text, Markdown or JSON."""
+"""`wto review [WS]`: the review packet of a workstream, or of all there is to review, as text, Markdown, HTML or JSON."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.cli.review_html import page
+from wt_orchestrate.cli.steer_commands import put_request
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.difftext import FileDiff
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.packet import packet, packet_text
-from wt_orchestrate.domain.state import RunState, WorkstreamState
+from wt_orchestrate.domain.packet import packet, packet_text, reviewed_head
+from wt_orchestrate.domain.reviewfile import render_review_file
+from wt_orchestrate.domain.secrets import without_secrets
+from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.engine import requests
-from wt_orchestrate.errors import NotFound
+from wt_orchestrate.errors import NotFound, Refused
 
 _FLAGS = 40
 _MARKDOWN = 65_000
 _WEIGHTS = {"high": "error", "medium": "warning", "low": "nothing"}
+_FOR_REVIEW = frozenset({Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED, Stage.INTEGRATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A packet with the diff behind it."""
+
+    packet: dict[str, Any]
+    files: tuple[FileDiff, ...]
+    base: CommitId
+    head: CommitId
 
 
 @click.command()
-@click.argument("workstream")
-@click.option("--diff", "with_diff", is_flag=True, help="The diff behind it.")
+@click.argument("workstream", required=False)
+@click.option("--diff", "with_diff", is_flag=True, help="The diff behind it, too.")
+@click.option("--stat", "with_files", is_flag=True, help="Every changed file, with its added and removed lines.")
+@click.option("--html", "html_file", metavar="FILE", help="Write it as one page without scripts; - is the output.")
+@click.option("--edit-file", metavar="FILE", help="Write the diff as a file to write comments in.")
+@click.option("--send", "sends", is_flag=True, help="Send its agent the comments that were not sent yet.")
+@click.option("--calls", is_flag=True, help="Flag new calls of the network, of programs, and of code from text, too.")
 @click.option("--format", "form", type=click.Choice(["text", "md", "json"]), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.pass_obj
-def review(start: str, workstream: str, with_diff: bool, form: str, as_json: bool, run_name: str | None) -> None:
-    """What was asked, what its agent says, what the diff really does, what was checked, and what to look at."""
+def review(
+    start: str,
+    workstream: str | None,
+    with_diff: bool,
+    with_files: bool,
+    html_file: str | None,
+    edit_file: str | None,
+    sends: bool,
+    calls: bool,
+    form: str,
+    as_json: bool,
+    run_name: str | None,
+) -> None:
+    """What was asked, what its agent says, what the diff really does, what was checked, and what to look at; without
+    WORKSTREAM, of all that claims to be done."""
     site = wiring.find_site(start)
-    log = wiring.open_log(site)
-    state = requests.load_state(log, requests.find_run(log, run_name))
-    log.close()
-    ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
-    base, head = _ends(state, ws)
-    found = packet(state, ws, wiring.file_diffs(site, base=base, head=head))
-    if as_json or form == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    state = reviewed_state(site, run_name)
+    if (sends or edit_file) and workstream is None:
+        raise click.UsageError("--send and --edit-file need a WORKSTREAM")
+    if sends:
+        assert workstream is not None
+        send(site, state, requests.find_workstream(state.workstreams, workstream))
         return
-    if form == "md":
-        click.echo(packet_text(found, _MARKDOWN), nl=False)
+    found = [reviewed(site, state, ws, calls=calls) for ws in _wanted(state, workstream)]
+    if edit_file:
+        text = render_review_file(found[0].packet["workstream"], found[0].head, found[0].files)
+        _write(edit_file, text, hint=f"To send it, run wto comment {workstream} --from {edit_file}")
+    elif html_file:
+        text = page([(each.packet, each.files) for each in found])
+        _write(html_file, text, hint=f"To comment, run wto comment {workstream or 'WORKSTREAM'} FILE:LINE ...")
+    elif as_json or form == "json":
+        packets = [each.packet for each in found]
+        all_of_it = packets[0] if workstream else {"schema": "wto.reviews/1", "run": state.id, "packets": packets}
+        click.echo(json.dumps(all_of_it, indent=2, ensure_ascii=False))
+    elif form == "md":
+        click.echo("\n".join(packet_text(each.packet, _MARKDOWN) for each in found), nl=False)
     else:
-        _tell(found)
-    if with_diff:
-        text = wiring.vault(site).diff(base=base, head=head).decode("utf-8", "replace")
-        click.echo("\n" + "\n".join(clean(line) for line in text.split("\n")), nl=False)
+        for number, each in enumerate(found):
+            _tell_all(site, each, first=number == 0, with_files=with_files, with_diff=with_diff)
 
 
-def _ends(state: RunState, ws: WorkstreamState) -> tuple[CommitId, CommitId]:
+def reviewed_state(site: wiring.Site, run_name: str | None) -> RunState:
+    """The present of a run, with comments that no supervisor has taken yet as if one had."""
+    log = wiring.open_log(site)
+    try:
+        return requests.with_comments(log, requests.load_state(log, requests.find_run(log, run_name)))
+    finally:
+        log.close()
+
+
+def reviewed(site: wiring.Site, state: RunState, ws: WorkstreamState, *, calls: bool = False) -> Reviewed:
+    """The packet of a workstream. Raises NotFound while it has no work."""
+    base, head = ends(state, ws)
+    files = wiring.file_diffs(site, base=base, head=head)
+    places = wiring.places(site, ws.comments, head=head)
+    lockfiles = wiring.unchanged_lockfiles(site, files, head=head)
+    return Reviewed(packet(state, ws, files, places=places, lockfiles=lockfiles, calls=calls), files, base, head)
+
+
+def ends(state: RunState, ws: WorkstreamState) -> tuple[CommitId, CommitId]:
     """From where to where its work reaches. Raises NotFound while there is none."""
-    base, head = ws.base or state.base, ws.conflict_head or ws.accepted or ws.head
+    base, head = ws.base or state.base, reviewed_head(ws)
     if head is None or head == ws.base:
         raise NotFound(f"{ws.id} has no commits yet", hint=f"wto status {ws.id}")
     return base, head
+
+
+def send(site: wiring.Site, state: RunState, name: str) -> None:
+    """Send its agent the comments on a workstream that were not sent yet."""
+    workstream = requests.find_workstream(state.workstreams, name)
+    put_request(
+        site,
+        state,
+        e.CommentsSendRequested(workstream=workstream),
+        done=f"Sent to the agent of {workstream}; wto status {workstream} says when it has them",
+        goes_on=True,
+    )
+
+
+def _wanted(state: RunState, workstream: str | None) -> Sequence[WorkstreamState]:
+    if workstream is not None:
+        return (state.workstreams[requests.find_workstream(state.workstreams, workstream)],)
+    found = [
+        ws for ws in state.workstreams.values() if ws.stage in _FOR_REVIEW and reviewed_head(ws) not in {None, ws.base}
+    ]
+    if not found:
+        raise NotFound(f"nothing in {state.id} claims to be done", hint="wto status")
+    return found
+
+
+def _write(path: str, text: str, *, hint: str) -> None:
+    """Write an answer to a file that only its owner reads, or to the output; an existing file is replaced whole."""
+    if path == "-":
+        click.echo(text, nl=False)
+        return
+    beside = f"{path}.new"
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text.encode("utf-8", "replace").decode("utf-8"))
+        os.replace(beside, path)
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}", hint="choose another place") from error
+    click.echo(f"{symbol('done')} Wrote {path}\n  {symbol('hint')} {hint}")
+
+
+def _tell_all(site: wiring.Site, found: Reviewed, *, first: bool, with_files: bool, with_diff: bool) -> None:
+    if not first:
+        click.echo("")
+    _tell(found.packet)
+    if with_files:
+        click.echo("")
+        for file in found.packet["does"]["files"]:
+            old = f" (was {file['old']})" if file["old"] else ""
+            lines = "binary" if file["binary"] else f"+{file['added']} -{file['deleted']}"
+            click.echo(clean(f"{file['status']}  {lines:>12}  {file['path']}{old}"))
+    if with_diff:
+        text = wiring.vault(site).diff(base=found.base, head=found.head).decode("utf-8", "replace")
+        click.echo("\n" + "\n".join(clean(without_secrets(line)) for line in text.split("\n")), nl=False)
 
 
 def _tell(found: dict[str, Any]) -> None:
@@ -71,10 +187,9 @@ def _tell(found: dict[str, Any]) -> None:
         _row("", f"{counted(moved['lines'], 'line')} moved from {moved['from']} to {moved['to']}")
     for check in found["checks"]:
         mark = symbol("done" if check["outcome"] == "passed" else "error")
-        _row(
-            "Checks",
-            f"{mark} {check['command']} {check['outcome']} in {check['duration_s']:.1f} s on {check['tree'][:10]}",
-        )
+        flaky = ", flaky" if check["flaky"] else ""
+        words = f"{check['command']} {check['outcome']} in {check['duration_s']:.1f} s on {check['tree'][:10]}{flaky}"
+        _row("Checks", f"{mark} {words}")
     if not found["checks"]:
         _row("Checks", "none has run on its work yet")
     for path, how in found["conflict"]["settled_by"].items():
@@ -85,14 +200,46 @@ def _tell(found: dict[str, Any]) -> None:
     if len(found["flags"]) > _FLAGS:
         _row("", f"and {len(found['flags']) - _FLAGS} more; see --json")
     for other in found["overlaps"]:
-        _row("Beside", f"{other['workstream']} ({other['stage']}) touches {', '.join(other['paths'][:5])}")
+        foreseen = {"conflict": ", would conflict", "clean": ", merges cleanly"}.get(other["forecast"] or "", "")
+        _row("Beside", f"{other['workstream']} ({other['stage']}{foreseen}) touches {', '.join(other['paths'][:5])}")
     for text in found["contradictions"]:
         _row("Against", text)
     for text in found["questions"]:
         _row("Asks you", text)
+    _threads(found)
     if found["read_first"]:
         _row("Read first", ", ".join(found["read_first"][:5]))
     click.echo(f"{symbol('hint')} To see the diff, run wto review {found['workstream']} --diff")
+
+
+def _threads(found: dict[str, Any]) -> None:
+    """What is not settled of its comments, one line each; the rest as a number."""
+    settled = [thread for thread in found["threads"] if thread["status"] == "resolved"]
+    for thread in found["threads"]:
+        if thread not in settled:
+            _row("Threads", thread_line(thread))
+    if settled:
+        _row("Threads", f"{len(settled)} resolved")
+
+
+def thread_line(thread: dict[str, Any]) -> str:
+    """A comment on one line: its name, what became of it, where it is now, and the words of both sides."""
+    marks = {"unsent": "nothing", "open": "asks", "answered": "working", "resolved": "done"}
+    text = f"{symbol(marks[thread['status']])} {thread['id']} {thread['status']} {thread_place(thread)}{thread['text']}"
+    answer = f" → {thread['answer']}" if thread["answer"] else ""
+    return " ".join(f"{text}{answer}".split())
+
+
+def thread_place(thread: dict[str, Any]) -> str:
+    """Where a comment is now, and whether its lines were changed."""
+    if not thread["path"]:
+        return ""
+    if not thread["line"]:
+        return f"{thread['path']}: "
+    was = f"{thread['path']}:{thread['line']}"
+    if thread["changed"]:
+        return f"{was} (changed since): "
+    return f"{thread['now']['path']}:{thread['now']['line']}: " if thread["now"] else f"{was}: "
 
 
 def _row(name: str, text: str) -> None:

@@ -98,6 +98,7 @@ def note(ws: dict[str, Any], now: float) -> str:
         "uncommitted",
         "budget",
         "forecast",
+        "review",
         "waits",
         "retry",
         "failing",
@@ -111,7 +112,7 @@ def note(ws: dict[str, Any], now: float) -> str:
     )
     by_kind = {e["kind"]: e["text"] for e in reversed(ws["evidence"])}
     if ws["stage"] in {"integrated", "landed"}:
-        order = ("commits", "handoff", "process")
+        order = ("review", "commits", "handoff", "process")
     return next((_line(by_kind[kind]) for kind in order if kind in by_kind), "")
 
 

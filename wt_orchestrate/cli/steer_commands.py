@@ -39,7 +39,7 @@ def _state(site: wiring.Site, run_name: str | None) -> RunState:
         log.close()
 
 
-def _put(site: wiring.Site, state: RunState, request: e.Request, *, done: str, goes_on: bool) -> bool:
+def put_request(site: wiring.Site, state: RunState, request: e.Request, *, done: str, goes_on: bool) -> bool:
     """Put a request and say what became of it; whether a supervisor at work took it."""
     log = wiring.open_log(site)
     try:
@@ -81,7 +81,7 @@ def tell(start: str, workstream: str, text: str, wait_s: float, run_name: str | 
     state = _state(site, run_name)
     name = _one(state, workstream)
     request = e.TellRequested(workstream=name, text=text)
-    if not _put(site, state, request, done=f"Put into the inbox of {name}", goes_on=True):
+    if not put_request(site, state, request, done=f"Put into the inbox of {name}", goes_on=True):
         return
     if _delivered(site, state, name, text, wait_s):
         click.echo(f"{symbol('done')} {name} has read it")
@@ -110,7 +110,7 @@ def interrupt(start: str, workstream: str, run_name: str | None) -> None:
     site = wiring.find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)
-    if _put(site, state, e.InterruptRequested(workstream=name), done=f"Interrupting {name}", goes_on=False):
+    if put_request(site, state, e.InterruptRequested(workstream=name), done=f"Interrupting {name}", goes_on=False):
         click.echo(f'  {symbol("hint")} To go on, run wto tell {name} "..."')
 
 
@@ -125,7 +125,7 @@ def redirect(start: str, workstream: str, brief: str, run_name: str | None) -> N
     state = _state(site, run_name)
     name = _one(state, workstream)
     request = e.RedirectRequested(workstream=name, brief=brief)
-    _put(site, state, request, done=f"{name} has a new brief", goes_on=True)
+    put_request(site, state, request, done=f"{name} has a new brief", goes_on=True)
 
 
 @click.command()
@@ -139,7 +139,7 @@ def retry(start: str, workstream: str, fresh: bool, run_name: str | None) -> Non
     state = _state(site, run_name)
     name = _one(state, workstream)
     request = e.RetryRequested(workstream=name, fresh=fresh)
-    _put(site, state, request, done=f"{name} gets another attempt", goes_on=True)
+    put_request(site, state, request, done=f"{name} gets another attempt", goes_on=True)
 
 
 @click.command()
@@ -178,7 +178,7 @@ def hold(start: str, workstream: str | None, run_name: str | None) -> None:
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
     what = name or f"Run {state.id}"
-    if _put(site, state, e.HoldRequested(workstream=name), done=f"{what} is on hold", goes_on=False):
+    if put_request(site, state, e.HoldRequested(workstream=name), done=f"{what} is on hold", goes_on=False):
         click.echo(f"  {symbol('hint')} To go on, run wto release{f' {name}' if name else ''}")
 
 
@@ -192,7 +192,7 @@ def release(start: str, workstream: str | None, run_name: str | None) -> None:
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
     what = name or f"Run {state.id}"
-    _put(site, state, e.ReleaseRequested(workstream=name), done=f"{what} goes on", goes_on=True)
+    put_request(site, state, e.ReleaseRequested(workstream=name), done=f"{what} goes on", goes_on=True)
 
 
 @click.command()
@@ -206,7 +206,7 @@ def limit(start: str, bounds: tuple[str, ...], workstream: str | None, run_name:
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
     request = e.LimitRequested(workstream=name, **dict(_bound(text, of_run=name is None) for text in bounds))
-    _put(site, state, request, done=f"{name or 'The run'} is bound by {', '.join(bounds)}", goes_on=False)
+    put_request(site, state, request, done=f"{name or 'The run'} is bound by {', '.join(bounds)}", goes_on=False)
 
 
 def _bound(text: str, *, of_run: bool) -> tuple[str, Any]:
@@ -243,7 +243,7 @@ def add(start: str, file: str, run_name: str | None) -> None:
     state = _state(site, run_name)
     further = wiring.load_further(file, state)
     done = f"Added {', '.join(further)} to {state.id}"
-    _put(site, state, e.AddRequested(workstreams=further), done=done, goes_on=True)
+    put_request(site, state, e.AddRequested(workstreams=further), done=done, goes_on=True)
 
 
 @click.command()
@@ -271,7 +271,9 @@ def edit(
     given: Mapping[str, Any] = {"title": title, "brief": brief, "scope": scope, "needs": needs}
     changes = {key: value for key, value in given.items() if value}
     wanted = replace(spec, **changes) if changes else _in_editor(name, spec)
-    _put(site, state, e.EditRequested(workstream=name, spec=wanted), done=f"{name} is written anew", goes_on=False)
+    put_request(
+        site, state, e.EditRequested(workstream=name, spec=wanted), done=f"{name} is written anew", goes_on=False
+    )
 
 
 def _in_editor(name: WorkstreamId, spec: Workstream) -> Workstream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wt_orchestrate.domain.candidates import Blame, CheckResult
+from wt_orchestrate.domain.comments import open_comments
 from wt_orchestrate.domain.events import RiderBlamed
 from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.handoff import HANDOFF_CONTRACT, Handoff
@@ -52,6 +53,7 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
     parts.append(f"## Your part\n\n{ws.spec.brief.strip()}")
     if ws.spec.role:
         parts.append(f"Your role: {ws.spec.role}.")
+    parts.append(open_comments(ws.comments, carried=[each.id for each in told]))
     parts += [_told(told), _rules(state, ws), *_needs(state, ws), _others(state, ws), HANDOFF_CONTRACT]
     if ws.spec.expands:
         parts.append(_EXPANDS)

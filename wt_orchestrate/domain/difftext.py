@@ -17,6 +17,23 @@ class Line:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """A line as a diff shows it, by its numbers in both files; 0 where it is not in that one."""
+
+    old: int
+    new: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunk:
+    """One stretch of a diff, with the line that git found above it."""
+
+    heading: str
+    lines: tuple[DiffLine, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDiff:
     """What happens to one file. `lines_known` is False where the diff was too long to be read line by line."""
@@ -32,6 +49,20 @@ class FileDiff:
     new: tuple[Line, ...] = ()
     gone: tuple[Line, ...] = ()
     lines_known: bool = True
+    hunks: tuple[Hunk, ...] = ()
+
+
+def line_after(file: FileDiff, number: int) -> int | None:
+    """The number that a line of the old file has in the new one; None when it was removed or changed."""
+    gone = [line.number for line in file.gone]
+    if number in gone:
+        return None
+    place = number - sum(each < number for each in gone)
+    for each in sorted(line.number for line in file.new):
+        if each > place:
+            break
+        place += 1
+    return place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

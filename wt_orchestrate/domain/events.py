@@ -29,6 +29,18 @@ from wt_orchestrate.domain.requests import (
     CleanRequested as CleanRequested,
 )
 from wt_orchestrate.domain.requests import (
+    CommentReopenRequested as CommentReopenRequested,
+)
+from wt_orchestrate.domain.requests import (
+    CommentRequested as CommentRequested,
+)
+from wt_orchestrate.domain.requests import (
+    CommentResolveRequested as CommentResolveRequested,
+)
+from wt_orchestrate.domain.requests import (
+    CommentsSendRequested as CommentsSendRequested,
+)
+from wt_orchestrate.domain.requests import (
     ContinueRequested as ContinueRequested,
 )
 from wt_orchestrate.domain.requests import (

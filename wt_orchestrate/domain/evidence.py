@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from wt_orchestrate.domain.comments import Comment, CommentStatus, of_status
 from wt_orchestrate.domain.condition import resumes_at
 from wt_orchestrate.domain.forecast import listed
 from wt_orchestrate.domain.forecast import of as clashes_of
@@ -63,6 +64,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
     for message in ws.messages:
         if message.delivered_at is None and message.text:
             add("message", f"not delivered yet: {message.text}", message.at)
+    add("review", review_words(ws.comments), ws.comments[-1].at if ws.comments else None)
     if ws.commits:
         newest = ws.history[-1].subject if ws.history else ""
         add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)
@@ -79,6 +81,25 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
     add("conflict", ", ".join(ws.conflict), ws.since)
     add("outcome", ws.reason, ws.since)
     return found
+
+
+def review_words(comments: Sequence[Comment]) -> str:
+    """What reviewers' comments wait for, by their names; empty when for nothing."""
+    waits = {
+        CommentStatus.ANSWERED: "answered, to be looked at",
+        CommentStatus.OPEN: "waiting for an answer",
+        CommentStatus.UNSENT: "not sent yet",
+    }
+    found = [(of_status(comments, status), words) for status, words in waits.items()]
+    return "; ".join(
+        f"{counted(len(those), 'comment')} {words} ({listed_names([each.id for each in those])})"
+        for those, words in found
+        if those
+    )
+
+
+def listed_names(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _live_evidence(add: Callable[[str, str, float | None], None], ws: WorkstreamState, live: Attempt) -> None:

@@ -199,6 +199,8 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
     match record.event:
         case e.AnswerRequested() | e.LandRequested() | e.TellRequested() | e.RedirectRequested() | e.CancelRequested():
             return _woken(state, record)
+        case e.CommentsSendRequested():
+            return _woken(state, record)
         case e.RetryRequested():
             return only_passed(forgiven(_woken(state, record)))
         case e.AdmissionChanged(reason=reason, full=full):

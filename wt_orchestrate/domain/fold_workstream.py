@@ -5,6 +5,7 @@ from __future__ import annotations
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.candidates import CheckResult
 from wt_orchestrate.domain.fold_attempt import counted, fold_attempt
+from wt_orchestrate.domain.fold_comments import fold_comments
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.handoff import parse_handoff
 from wt_orchestrate.domain.ids import CommitId
@@ -28,7 +29,7 @@ _OLD_CAUSES = {
 
 def fold_workstream(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     """A workstream after one more record that is about it."""
-    return fold_messages(_fold(ws, record), record)
+    return fold_comments(fold_messages(_fold(ws, record), record), record)
 
 
 def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:

@@ -69,6 +69,8 @@ class Handoff:
     verification: str = ""
     questions: str = ""
     next: str = ""
+    review: str = ""
+    """Its answers to a reviewer's comments."""
     other: Mapping[str, str] = field(default_factory=dict)
     """Sections of other names, as they were called."""
     problems: tuple[str, ...] = ()
@@ -83,7 +85,7 @@ def parse_handoff(text: str) -> Handoff:
     lines = clean(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     front, body = _split(lines, problems)
     sections = dict(_sections(body))
-    known = {"summary", "decisions", "findings", "verification", "questions", "next"}
+    known = {"summary", "decisions", "findings", "verification", "questions", "next", "review"}
     return Handoff(
         status=_status(front, problems),
         progress=_progress(front, problems),
@@ -93,6 +95,7 @@ def parse_handoff(text: str) -> Handoff:
         verification=sections.get("verification", ""),
         questions=sections.get("questions", ""),
         next=sections.get("next", ""),
+        review=sections.get("review", ""),
         other={name: body for name, body in sections.items() if name not in known and body},
         problems=tuple(problems),
     )

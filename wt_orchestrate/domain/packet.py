@@ -6,22 +6,61 @@ shows it escapes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from wt_orchestrate.domain.comments import Comment, CommentStatus, Place, of_status, says_fixed
 from wt_orchestrate.domain.difftext import FileDiff, areas, moves
 from wt_orchestrate.domain.evidence import contradictions
 from wt_orchestrate.domain.flags import Flag, Weight, flags
-from wt_orchestrate.domain.state import RunState, WorkstreamState
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.forecast import of as clashes_of
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
+from wt_orchestrate.domain.secrets import without_secrets
+from wt_orchestrate.domain.state import DONE, RunState, WorkstreamState
+from wt_orchestrate.domain.text import clean, counted
 
 SCHEMA = "wto.review/1"
 _QUOTED = 2_000
 
 
-def packet(state: RunState, ws: WorkstreamState, files: Sequence[FileDiff]) -> dict[str, Any]:
-    """The packet of one workstream, from its state and its diff."""
-    found = flags(files, scope=ws.spec.scope, protected=state.settings.protected)
+def reviewed_head(ws: WorkstreamState) -> CommitId | None:
+    """The newest own work of a workstream: what was last accepted of it, without what settled its conflicts, else its branch."""
+    return ws.looked_at if ws.accepted is not None else ws.head
+
+
+def packet(
+    state: RunState,
+    ws: WorkstreamState,
+    files: Sequence[FileDiff],
+    *,
+    places: Mapping[str, Place] | None = None,
+    lockfiles: Collection[str] = (),
+    calls: bool = False,
+) -> dict[str, Any]:
+    """The packet of one workstream, from its state and its diff; `places` is where its comments are now, by their ids, the
+    rest as in `flags`."""
+    found = flags(files, scope=ws.spec.scope, protected=state.settings.protected, lockfiles=lockfiles, calls=calls)
+    masked: dict[str, Any] = _masked(_packet(state, ws, files, found, places or {}))
+    return masked
+
+
+def _masked(value: Any) -> Any:
+    """The value with everything that looks like a secret masked in its texts."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {key: _masked(each) for key, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list) else value
+
+
+def _packet(
+    state: RunState,
+    ws: WorkstreamState,
+    files: Sequence[FileDiff],
+    found: Sequence[Flag],
+    places: Mapping[str, Place],
+) -> dict[str, Any]:
     handoff = ws.handoff
     return {
         "schema": SCHEMA,
@@ -31,7 +70,8 @@ def packet(state: RunState, ws: WorkstreamState, files: Sequence[FileDiff]) -> d
         "target": state.target,
         "branch": ws.branch,
         "base": ws.base,
-        "head": ws.head,
+        "head": reviewed_head(ws),
+        "commits": ws.commits,
         "integrated_as": ws.integrated_as,
         "asked": {
             "title": ws.spec.title,
@@ -57,6 +97,7 @@ def packet(state: RunState, ws: WorkstreamState, files: Sequence[FileDiff]) -> d
         "overlaps": _overlaps(state, ws, files),
         "contradictions": [*contradictions(ws), *_claims_against(ws, files)],
         "questions": list(_questions(ws, found, files)),
+        "threads": [_thread(comment, places.get(comment.id)) for comment in ws.comments],
         "read_first": list(_order(files, found)),
     }
 
@@ -122,18 +163,72 @@ def _overlaps(state: RunState, ws: WorkstreamState, files: Sequence[FileDiff]) -
         theirs = set(other.paths) or {path for commit in other.history for path in commit.paths}
         both = sorted(own & theirs)
         if other.id != ws.id and both:
-            found.append({"workstream": other.id, "stage": other.stage.value, "paths": both[:50], "count": len(both)})
+            found.append(
+                {
+                    "workstream": other.id,
+                    "stage": other.stage.value,
+                    "paths": both[:50],
+                    "count": len(both),
+                    "forecast": _foreseen(state, ws, other.id),
+                }
+            )
     return found
 
 
+def _foreseen(state: RunState, ws: WorkstreamState, other: str) -> str | None:
+    """What the radar says of merging both; None where it has not looked, or one of them is done."""
+    if not state.forecast.ended_at or ws.stage in DONE or state.workstreams[WorkstreamId(other)].stage in DONE:
+        return None
+    return "conflict" if any(name == other for name, _ in clashes_of(state, ws.id)) else "clean"
+
+
+def _thread(comment: Comment, place: Place | None) -> dict[str, Any]:
+    """A comment with its answer, and where its lines are now; `changed` is what we saw ourselves."""
+    now = place if place is not None and (place.line or not comment.line) else None
+    return {
+        "id": comment.id,
+        "status": comment.status.value,
+        "path": comment.path or None,
+        "line": comment.line or None,
+        "end": comment.end or None,
+        "commit": comment.commit,
+        "now": {"path": now.path, "line": now.line, "end": now.end} if now is not None and now.line else None,
+        "changed": place is not None and now is None,
+        "quoted": comment.quoted,
+        "text": comment.text,
+        "answer": comment.answer if comment.answered_at is not None else "",
+        "says_fixed": says_fixed(comment),
+    }
+
+
+_CHANGING = re.compile(
+    r"(?i)\b(add|chang|creat|delet|edit|extend|fix|mend|mov|refactor|remov|renam|replac|rewr[io]t|rework|updat|wr[io]t)\w*"
+)
+_PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.[A-Za-z]\w{0,7})(?::\d+)?`|\b([\w.-]+(?:/[\w.-]+)+\.[A-Za-z]\w{0,7})\b")
+_COMMAND = re.compile(r"`([^`\n]{2,200})`|^\s*\$\s+(.{2,200})$", re.MULTILINE)
+_SAID = 5
+"""Claims of one kind that are told."""
+
+
 def _claims_against(ws: WorkstreamState, files: Sequence[FileDiff]) -> Iterator[str]:
-    """Where the handoff speaks of files that the diff does not touch."""
-    touched = {file.path for file in files}
-    for finding in ws.handoff.findings if ws.handoff is not None else ():
-        if finding.kind == "fact" and finding.path and finding.line and finding.path not in touched and not touched:
-            yield f"its handoff names {finding.path}:{finding.line}, and the diff is empty"
-    said = ws.handoff.verification if ws.handoff is not None else ""
-    if said.strip() and not ws.checks:
+    """Where the handoff tells of changes that the diff does not hold, or of commands that nobody else ran."""
+    if ws.handoff is None:
+        return
+    touched = [path for file in files for path in (file.path, file.old) if path]
+    claimed = [
+        match[1] or match[2]
+        for line in f"{ws.handoff.summary}\n{ws.handoff.decisions}".splitlines()
+        if _CHANGING.search(line)
+        for match in _PATH.finditer(line)
+    ]
+    for path in list(dict.fromkeys(claimed))[:_SAID]:
+        if not any(each == path or each.endswith(f"/{path}") for each in touched):
+            yield f"its handoff tells of a change in {path}, and the diff does not touch it"
+    ran = [(match[1] or match[2]).strip() for match in _COMMAND.finditer(ws.handoff.verification)]
+    ours = {check.command for check in ws.checks}
+    for command in [each for each in dict.fromkeys(ran) if " " in each and each not in ours][:_SAID]:
+        yield f"its handoff tells of `{command}`, which no check of ours has run"
+    if ws.handoff.verification.strip() and not ws.checks:
         yield "its handoff tells of commands that were run, and no check of ours has run on its work yet"
 
 
@@ -141,6 +236,8 @@ def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileD
     """What the reviewer is asked, most pressing first."""
     if ws.handoff is not None and ws.handoff.questions.strip():
         yield f"Its agent asks: {ws.handoff.questions.strip()[:400]}"
+    for comment in of_status(ws.comments, CommentStatus.ANSWERED)[:5]:
+        yield f"{comment.id} is answered: is it settled?"
     high = [flag for flag in found if flag.weight is Weight.HIGH]
     for flag in high[:5]:
         yield f"{_place(flag)}: {flag.text}. Is that meant?"
@@ -164,32 +261,82 @@ def _order(files: Sequence[FileDiff], found: Sequence[Flag]) -> Iterator[str]:
 
 
 def packet_text(packet: dict[str, Any], limit: int) -> str:
-    """The packet as Markdown of at most `limit` characters, agent text quoted as data."""
+    """The packet as Markdown of at most `limit` characters; text of agents is quoted as data, code is in code spans."""
+    says, does = packet["says"], packet["does"]
+    title = clean(packet["asked"]["title"] or packet["workstream"])
     parts = [
-        f"## Purpose\n\n{packet['asked']['title']}\n\n{_quoted(packet['asked']['brief'])}",
-        "## What its agent says (its own words)\n\n" + (_quoted(packet["says"]["summary"]) or "nothing"),
-        "## What the diff does\n\n"
-        + "\n".join(
-            f"- `{area['area']}`: {area['files']} files +{area['added']} -{area['deleted']}"
-            for area in packet["does"]["areas"]
-        ),
-        "## Checks\n\n"
-        + ("\n".join(f"- `{check['command']}`: {check['outcome']}" for check in packet["checks"]) or "none has run"),
-        "## To look at\n\n"
-        + (
-            "\n".join(
-                f"- {flag['weight']}: `{flag['path']}{':' + str(flag['line']) if flag['line'] else ''}` {flag['text']}"
-                for flag in packet["flags"]
-            )
-            or "nothing was found"
-        ),
+        f"## Purpose\n\n{_plain(title)}\n\n{_quoted(packet['asked']['brief'])}",
+        *_section("Questions", [_plain(each) for each in packet["questions"]]),
+        *_section("To look at", [_flag_line(flag) for flag in packet["flags"]], "nothing was found"),
+        "## What its agent says (its own words)\n\n" + (_quoted(says["summary"]) or "nothing"),
+        *(f"### {name.capitalize()}\n\n{_quoted(says[name])}" for name in ("decisions", "verification") if says[name]),
+        *_section("What does not agree", [_plain(each) for each in packet["contradictions"]]),
+        *_section("What the diff does", [_area_line(area) for area in does["areas"]], "nothing"),
+        *_section("Checks", [_check_line(check) for check in packet["checks"]], "none has run"),
+        *_section("Also at work on these files", [_overlap_line(other) for other in packet["overlaps"]]),
+        *_section("Comments", [_thread_line(thread) for thread in packet["threads"]]),
+        *_section("Read first", [_code(path) for path in packet["read_first"][:10]]),
     ]
-    if packet["questions"]:
-        parts.append("## Questions\n\n" + "\n".join(f"- {clean(each)}" for each in packet["questions"]))
     text = "\n\n".join(parts) + "\n"
     cut = "\n\n(cut; the whole packet: wto review --json)\n"
-    return text if len(text) <= limit else text[: limit - len(cut)] + cut
+    return text if len(text) <= limit else text[: max(0, limit - len(cut))] + cut[:limit]
+
+
+def _section(name: str, lines: Sequence[str], nothing: str = "") -> Iterator[str]:
+    """A heading with its lines as a list; without any the word for nothing, or no section at all."""
+    if lines or nothing:
+        yield f"## {name}\n\n" + ("\n".join(f"- {line}" for line in lines) or nothing)
+
+
+def _flag_line(flag: dict[str, Any]) -> str:
+    place = f"{flag['path']}{':' + str(flag['line']) if flag['line'] else ''}"
+    return f"{flag['weight']}: {_code(place)} {_plain(flag['text'])} ({flag['kind']})"
+
+
+def _area_line(area: dict[str, Any]) -> str:
+    return f"{_code(area['area'])}: {counted(area['files'], 'file')} +{area['added']} -{area['deleted']}"
+
+
+def _check_line(check: dict[str, Any]) -> str:
+    flaky = ", flaky" if check["flaky"] else ""
+    return f"{_code(check['command'])}: {check['outcome']} in {check['duration_s']:.1f} s on tree {check['tree'][:10]}{flaky}"
+
+
+def _overlap_line(other: dict[str, Any]) -> str:
+    foreseen = f", merges {other['forecast']}ly" if other["forecast"] == "clean" else ""
+    foreseen = ", **would conflict**" if other["forecast"] == "conflict" else foreseen
+    return f"{other['workstream']} ({other['stage']}{foreseen}): {', '.join(map(_code, other['paths'][:5]))}"
+
+
+def _thread_line(thread: dict[str, Any]) -> str:
+    place = (
+        f" on {_code(thread['path'] + (':' + str(thread['line']) if thread['line'] else ''))}" if thread["path"] else ""
+    )
+    answer = f"; its agent: {_plain(thread['answer'])}" if thread["answer"] else ""
+    return f"{thread['id']} {thread['status']}{place}: {_plain(thread['text'])}{answer}"
+
+
+_MARKS = re.compile(r"([\\`*_\[\]<>|~!&])")
+_REFERS = re.compile(r"([@#])(?=\w)")
+_JOINER = "\u2060"
+"""Put behind `@` and `#`, so that forges mention nobody and close nothing for what an agent wrote."""
+
+
+def _plain(text: str) -> str:
+    """Text on one line in which nothing is Markdown: no link, no picture, no HTML, nobody mentioned."""
+    return _inert(" ".join(clean(text).split())[:_QUOTED])
+
+
+def _inert(line: str) -> str:
+    return _REFERS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\1", line))
+
+
+def _code(text: str) -> str:
+    """A path or a command as a code span."""
+    one_line = " ".join(clean(text).split())
+    return f"`{one_line}`" if "`" not in one_line else f"`` {one_line} ``"
 
 
 def _quoted(text: str) -> str:
-    return "\n".join(f"> {line}" for line in clean(text[:_QUOTED]).splitlines())
+    """Text as a quotation in which nothing is Markdown."""
+    return "\n".join(f"> {_inert(line)}" for line in clean(text[:_QUOTED]).splitlines())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan import Workstream
 
 
@@ -115,6 +115,41 @@ class EditRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommentRequested:
+    """A reviewer's comment, collected until it is sent. `line` to `end` are lines of `path` at `commit`, where they read
+    `quoted`; without a path it is on the work as a whole."""
+
+    workstream: WorkstreamId
+    text: str
+    path: str = ""
+    line: int = 0
+    end: int = 0
+    commit: CommitId | None = None
+    quoted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentsSendRequested:
+    """Give its agent all comments that were not sent yet, as one message."""
+
+    workstream: WorkstreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentResolveRequested:
+    workstream: WorkstreamId
+    comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentReopenRequested:
+    """What was answered or resolved is to be looked at again; it goes out with the next ones that are sent."""
+
+    workstream: WorkstreamId
+    comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LandRequested:
     allow_protected: bool = False
 
@@ -148,4 +183,8 @@ Request = (
     | LandRequested
     | CleanRequested
     | RestoreRequested
+    | CommentRequested
+    | CommentsSendRequested
+    | CommentResolveRequested
+    | CommentReopenRequested
 )

@@ -45,6 +45,18 @@ def secrets_in(line: str) -> Iterator[tuple[str, str]]:
         yield "random value of a secret's name", masked(match[1])
 
 
+def without_secrets(text: str) -> str:
+    """The text with everything in it that looks like a secret masked."""
+    for shape in _KNOWN.values():
+        text = shape.sub(lambda match: masked(match[0]), text)
+    return _NAMED.sub(lambda match: _hidden(match[0], match[1]), text)
+
+
+def _hidden(whole: str, value: str) -> str:
+    random = _entropy(value) > _BITS and not re.search(r"[{}<>$]", value)
+    return whole.replace(value, masked(value)) if random else whole
+
+
 def masked(text: str) -> str:
     """The first few characters, and how many there are."""
     return f"{text[:4]}… ({len(text)} characters)"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from wt_orchestrate.domain.candidates import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
+from wt_orchestrate.domain.comments import Comment
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.outlook import Outlook
@@ -290,6 +291,8 @@ class WorkstreamState:
     begun_anew: int = 0
     """How many attempts there had been when a person last said that it can go on."""
     messages: tuple[Message, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    """What reviewers said of it, oldest first."""
     on_hold: bool = False
     stopped_in: Stage | None = None
     """Where it was when it was stopped."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.budget import run_use, workstream_use
+from wt_orchestrate.domain.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
 from wt_orchestrate.domain.expansion import misfits
 from wt_orchestrate.domain.graph import problems
 from wt_orchestrate.domain.plan import seconds
@@ -52,7 +53,14 @@ def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
             return None if name is None else _of_one(state, state.workstreams[name], request)
 
 
-_GOES_ON = (e.ContinueRequested, e.RetryRequested, e.TellRequested, e.RedirectRequested, e.AnswerRequested)
+_GOES_ON = (
+    e.ContinueRequested,
+    e.RetryRequested,
+    e.TellRequested,
+    e.RedirectRequested,
+    e.AnswerRequested,
+    e.CommentsSendRequested,
+)
 
 
 def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal | None:
@@ -71,6 +79,10 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
             return Refusal(f"nobody works on {ws.id}: it is the branch {ws.branch}", "commit on it what mends it")
         case e.TellRequested() | e.RedirectRequested() if ws.stage in DONE | {Stage.CANCELLED, Stage.VERIFIED}:
             return _not_so(ws, "nobody works on it any more", hint="wto add, to add further work")
+        case (
+            e.CommentRequested() | e.CommentsSendRequested() | e.CommentResolveRequested() | e.CommentReopenRequested()
+        ):
+            return _comment(ws, request)
         case e.InterruptRequested():
             return _interrupt(state, ws)
         case e.AnswerRequested():
@@ -93,6 +105,46 @@ def _interrupt(state: RunState, ws: WorkstreamState) -> Refusal | None:
         return _not_so(ws, "no agent is at work on it")
     if not takes_messages(state, ws):
         return Refusal(f"the agent of {ws.id} is a command, which cannot be interrupted", f"wto stop {ws.id}")
+    return None
+
+
+def _comment(ws: WorkstreamState, request: e.Request) -> Refusal | None:
+    """Comments are collected while somebody can still act on them, and sent while an agent can be called back."""
+    match request:
+        case e.CommentResolveRequested(comment=name) | e.CommentReopenRequested(comment=name):
+            found = next((each for each in ws.comments if each.id == name), None)
+            if found is None:
+                return Refusal(f"there is no comment {name!r} on {ws.id}", f"wto comment {ws.id} --list")
+            resolved = found.status is CommentStatus.RESOLVED
+            if resolved and isinstance(request, e.CommentResolveRequested):
+                return Refusal(f"{name} is resolved already", f"wto comment {ws.id} --list")
+            return None
+        case _ if ws.spec.branch:
+            return Refusal(f"nobody works on {ws.id}: it is the branch {ws.branch}", "commit on it what mends it")
+        case _ if ws.stage in DONE | {Stage.CANCELLED}:
+            hint = "wto add, to add further work" if ws.stage in DONE else f"wto retry {ws.id}"
+            return _not_so(ws, "nobody works on it any more", hint=hint)
+        case e.CommentRequested():
+            return _new_comment(ws, request)
+        case _ if ws.stage is Stage.VERIFIED:
+            return _not_so(ws, "it is just being integrated", hint="wto add, to add further work")
+        case _ if not of_status(ws.comments, CommentStatus.UNSENT):
+            return Refusal(f"there is no comment on {ws.id} to send", f'wto comment {ws.id} FILE:LINE "..."')
+        case _:
+            return None
+
+
+def _new_comment(ws: WorkstreamState, said: e.CommentRequested) -> Refusal | None:
+    if not said.text.strip():
+        return Refusal("a comment has to say something", f'wto comment {ws.id} FILE:LINE "..."')
+    if len(said.text) > TEXT_LIMIT:
+        return Refusal(f"a comment has at most {TEXT_LIMIT} characters, this one {len(said.text)}", "make it shorter")
+    if len(ws.comments) >= MOST:
+        return Refusal(f"{ws.id} has {MOST} comments already", f'wto redirect {ws.id} "..."')
+    for each in ws.comments:
+        same = (each.path, each.line, each.text) == (said.path, said.line, said.text) and each.commit == said.commit
+        if same and each.status is not CommentStatus.RESOLVED:
+            return Refusal(f"{each.id} says that already", f"wto comment {ws.id} --list")
     return None
 
 

@@ -121,10 +121,29 @@ def _pair(each: Clash) -> str:
     return f"{each.one} and {each.other or 'the integration branch'}"
 
 
+def _review(event: e.Event) -> Told:
+    match event:
+        case e.CommentRequested(text=text, path=path, line=line):
+            place = f" on {path}{f':{line}' if line else ''}" if path else ""
+            return Weight.STEP, f"comment{place}: {text}"
+        case e.CommentsSendRequested():
+            return Weight.STEP, "a reviewer's comments are sent"
+        case e.CommentResolveRequested(comment=name):
+            return Weight.STEP, f"comment {name} is resolved"
+        case e.CommentReopenRequested(comment=name):
+            return Weight.STEP, f"comment {name} is opened again"
+        case _:
+            return None
+
+
 def _steering(event: e.Event) -> Told:
     match event:
         case e.TellRequested(text=text):
             return Weight.STEP, f"told: {text}"
+        case (
+            e.CommentRequested() | e.CommentsSendRequested() | e.CommentResolveRequested() | e.CommentReopenRequested()
+        ):
+            return _review(event)
         case e.AnswerRequested(text=text):
             return Weight.STEP, f"answered: {text}"
         case e.InterruptRequested():

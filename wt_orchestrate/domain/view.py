@@ -11,6 +11,7 @@ from typing import Any
 
 from wt_orchestrate.domain.accounts import rests_until
 from wt_orchestrate.domain.budget import Use, run_use, workstream_use
+from wt_orchestrate.domain.comments import CommentStatus, of_status
 from wt_orchestrate.domain.condition import Condition, condition, resumes_at
 from wt_orchestrate.domain.evidence import contradictions, evidence
 from wt_orchestrate.domain.forecast import conflicts
@@ -153,6 +154,7 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "evidence": [found for found in evidence(state, ws, live) if found["text"]],
         "contradictions": list(contradictions(ws)),
         "messages": [_message(message) for message in ws.messages if message.text][-20:],
+        "comments": {status.value: count for status in CommentStatus if (count := len(of_status(ws.comments, status)))},
         "used": [_use(use) for use in workstream_use(state, ws, state.at)],
         "progress": ws.handoff.progress if ws.handoff is not None else None,
         "summary": ws.handoff.summary if ws.handoff is not None else "",

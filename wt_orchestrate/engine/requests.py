@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold_all
+from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
 from wt_orchestrate.domain.state import DONE, RunState
 from wt_orchestrate.domain.steering import refusal
+from wt_orchestrate.domain.values import replace
 from wt_orchestrate.errors import NotFound, Refused
 from wt_orchestrate.ports import Clock, Log, RunLine
 
@@ -37,6 +38,29 @@ def load_state(log: Log, run: RunId) -> RunState:
     if state is None:
         raise NotFound(f"there is no run {run}", hint="wto status")
     return state
+
+
+_COMMENTING = (e.CommentRequested, e.CommentResolveRequested, e.CommentReopenRequested)
+
+
+def with_comments(log: Log, state: RunState) -> RunState:
+    """The present with those comments folded in that no supervisor has taken yet: saying something needs none."""
+    waiting = [asked for asked in log.asked(state.id) if isinstance(asked.request, _COMMENTING)]
+    taken = {record.cause for record in log.read(state.id, after=state.number)} if waiting else set()
+    shown = state
+    for asked in waiting:
+        cause = f"request:{asked.number}"
+        if cause not in taken and refusal(shown, asked.request, asked.at) is None:
+            record = e.Record(
+                number=shown.number + 1,
+                at=asked.at,
+                actor=e.Actor.PERSON,
+                run=state.id,
+                cause=cause,
+                event=asked.request,
+            )
+            shown = fold(shown, record)
+    return replace(shown, number=state.number, at=state.at)
 
 
 def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:

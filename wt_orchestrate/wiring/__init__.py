@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, diagnosing.
+then beginning, running, looking, foreseeing, reviewing, diagnosing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from wt_orchestrate.wiring.foreseeing import foresee_run as foresee_run
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
 from wt_orchestrate.wiring.looking import explained as explained
-from wt_orchestrate.wiring.looking import file_diffs as file_diffs
 from wt_orchestrate.wiring.looking import living_processes as living_processes
 from wt_orchestrate.wiring.looking import passed_on as passed_on
 from wt_orchestrate.wiring.looking import stored_view as stored_view
@@ -35,6 +34,10 @@ from wt_orchestrate.wiring.plans import settings_path as settings_path
 from wt_orchestrate.wiring.plans import settings_schema as settings_schema
 from wt_orchestrate.wiring.plans import user_settings as user_settings
 from wt_orchestrate.wiring.plans import workstream_text as workstream_text
+from wt_orchestrate.wiring.reviewing import file_diffs as file_diffs
+from wt_orchestrate.wiring.reviewing import file_lines as file_lines
+from wt_orchestrate.wiring.reviewing import places as places
+from wt_orchestrate.wiring.reviewing import unchanged_lockfiles as unchanged_lockfiles
 from wt_orchestrate.wiring.running import command_environment as command_environment
 from wt_orchestrate.wiring.running import leave_supervisor as leave_supervisor
 from wt_orchestrate.wiring.running import rebuild_log as rebuild_log

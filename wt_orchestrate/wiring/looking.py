@@ -9,7 +9,6 @@ from wt_orchestrate.wiring.site import Site, open_log, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.candidates import CheckResult
-    from wt_orchestrate.domain.difftext import FileDiff
     from wt_orchestrate.domain.ids import CommitId
     from wt_orchestrate.engine.lines import AttemptLines
     from wt_orchestrate.ports import Explained
@@ -91,38 +90,3 @@ def passed_on(site: Site, run: str, tree: str) -> tuple[CheckResult, ...]:
         return tuple(found.last for found in of_tree.values() if found.passed and found.last is not None)
     finally:
         log.close()
-
-
-_READ_LINES = 200_000
-"""Changed lines up to which a diff is read line by line."""
-
-
-def file_diffs(site: Site, *, base: CommitId, head: CommitId) -> tuple[FileDiff, ...]:
-    """What a head changed since its merge base, file by file; a diff that is too long is told by its numbers alone."""
-    from wt_orchestrate.adapters.gitrepo.patches import changed_lines
-    from wt_orchestrate.domain.difftext import FileDiff, Line
-
-    source = vault(site)
-    changes = source.changes(base=base, head=head)
-    known = sum(change.added + change.deleted for change in changes) <= _READ_LINES
-    read = changed_lines(source.diff(base=base, head=head)) if known else ()
-    known = known and len(read) == len(changes)  # both are in git's order
-    found: list[FileDiff] = []
-    for number, change in enumerate(changes):
-        added, removed = (read[number].added, read[number].removed) if known else ((), ())
-        found.append(
-            FileDiff(
-                path=change.path,
-                status=change.status,
-                old=change.old,
-                mode=change.mode,
-                size=change.size,
-                added=change.added,
-                deleted=change.deleted,
-                binary=change.binary,
-                new=tuple(Line(number=at, text=text) for at, text in added),
-                gone=tuple(Line(number=at, text=text) for at, text in removed),
-                lines_known=known,
-            )
-        )
-    return tuple(found)

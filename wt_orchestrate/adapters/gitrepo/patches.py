@@ -11,6 +11,7 @@ from typing import Any
 
 from unidiff.patch import PatchSet
 
+from wt_orchestrate.domain.difftext import DiffLine
 from wt_orchestrate.errors import WtError
 
 
@@ -66,6 +67,8 @@ class Changes:
 
     added: tuple[tuple[int, str], ...]
     removed: tuple[tuple[int, str], ...]
+    hunks: tuple[tuple[str, tuple[DiffLine, ...]], ...] = ()
+    """All lines as the diff shows them, below what git found above each stretch."""
 
 
 def changed_lines(diff: bytes) -> Sequence[Changes]:
@@ -77,9 +80,14 @@ def changed_lines(diff: bytes) -> Sequence[Changes]:
         Changes(
             added=tuple((line.target_line_no, line.value.rstrip("\n")) for line in _lines(patch) if line.is_added),
             removed=tuple((line.source_line_no, line.value.rstrip("\n")) for line in _lines(patch) if line.is_removed),
+            hunks=tuple((hunk.section_header, tuple(map(_shown, hunk))) for hunk in patch),
         )
         for patch in patches
     )
+
+
+def _shown(line: Any) -> DiffLine:
+    return DiffLine(line.source_line_no or 0, line.target_line_no or 0, line.value.rstrip("\n"))
 
 
 def _lines(patch: Any) -> Iterator[Any]:

@@ -1,0 +1,95 @@
+"""What reviews look at, all from the vault: diffs with their lines, files as they were, and where comments are now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from wt_orchestrate.wiring.site import Site, vault
+
+if TYPE_CHECKING:
+    from wt_orchestrate.domain.comments import Comment, Place
+    from wt_orchestrate.domain.difftext import FileDiff
+    from wt_orchestrate.domain.ids import CommitId
+
+_FILE_LIMIT = 4 << 20
+"""Bytes of a file that are read for its lines."""
+
+
+_READ_LINES = 200_000
+"""Changed lines up to which a diff is read line by line."""
+
+
+def file_diffs(site: Site, *, base: CommitId, head: CommitId) -> tuple[FileDiff, ...]:
+    """What a head changed since its merge base, file by file; a diff that is too long is told by its numbers alone."""
+    from wt_orchestrate.adapters.gitrepo.patches import Changes, changed_lines
+    from wt_orchestrate.domain.difftext import FileDiff, Hunk, Line
+
+    source, nothing = vault(site), Changes(added=(), removed=())
+    changes = source.changes(base=base, head=head)
+    known = sum(change.added + change.deleted for change in changes) <= _READ_LINES
+    read = changed_lines(source.diff(base=base, head=head)) if known else ()
+    known = known and len(read) == len(changes)  # both are in git's order
+    found: list[FileDiff] = []
+    for number, change in enumerate(changes):
+        lines = read[number] if known else nothing
+        found.append(
+            FileDiff(
+                path=change.path,
+                status=change.status,
+                old=change.old,
+                mode=change.mode,
+                size=change.size,
+                added=change.added,
+                deleted=change.deleted,
+                binary=change.binary,
+                new=tuple(Line(number=at, text=text) for at, text in lines.added),
+                gone=tuple(Line(number=at, text=text) for at, text in lines.removed),
+                lines_known=known,
+                hunks=tuple(Hunk(heading=heading, lines=shown) for heading, shown in lines.hunks),
+            )
+        )
+    return tuple(found)
+
+
+def file_lines(site: Site, *, commit: CommitId, path: str) -> Sequence[str] | None:
+    """The lines of a regular text file at a commit; None when it is not there, no text, or too long."""
+    found = vault(site).blob(commit, path, limit=_FILE_LIMIT + 1)
+    if found is None or len(found) > _FILE_LIMIT or b"\0" in found:
+        return None
+    text = found.decode("utf-8", "surrogateescape")
+    return text.removesuffix("\n").split("\n") if text else ()
+
+
+def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mapping[str, Place]:
+    """Where the lines of each comment are at a head: through the diff, or by their text where history was rewritten."""
+    from wt_orchestrate.domain.comments import Place, place_after, place_of_text
+
+    source = vault(site)
+    found: dict[str, Place] = {}
+    between: dict[CommitId, tuple[FileDiff, ...] | None] = {}
+    for comment in comments:
+        made_on = comment.commit
+        if made_on is None or made_on == head or not comment.path:
+            found[comment.id] = Place(path=comment.path, line=comment.line, end=comment.end)
+            continue
+        if made_on not in between:
+            follows = source.is_ancestor(made_on, head)
+            between[made_on] = file_diffs(site, base=made_on, head=head) if follows else None
+        files = between[made_on]
+        if files is not None:
+            found[comment.id] = place_after(comment, files)
+        else:
+            lines = file_lines(site, commit=head, path=comment.path)
+            found[comment.id] = place_of_text(comment, "\n".join(lines or ()))
+    return found
+
+
+def unchanged_lockfiles(site: Site, files: Sequence[FileDiff], *, head: CommitId) -> frozenset[str]:
+    """Lockfiles beside changed manifests that are there at a head and did not change."""
+    from wt_orchestrate.domain.flags import locks_beside
+
+    changed = {file.path for file in files}
+    beside = {lock for path in changed for lock in locks_beside(path)} - changed
+    source = vault(site)
+    return frozenset(lock for lock in beside if source.blob(head, lock, limit=1) is not None)
