@@ -119,6 +119,12 @@ class Repository(Protocol):
         """Put our hooks before the repository's own, in this worktree alone, or bring them up to date; `owned` are all
         workstreams' globs. False where the repository's configuration does not allow it."""
 
+    def refresh_guard(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> None:
+        """Bring hooks that stand there up to date: other scopes, a hooks folder that the repository has got since."""
+
+    def remove_guard(self, folder: str) -> None:
+        """Remove the folder of a worktree's hooks; safe when there is none."""
+
     def exclude(self, patterns: Sequence[str]) -> bool:
         """Keep these names out of everybody's `git status` here (info/exclude); whether anything was added."""
 

@@ -187,6 +187,12 @@ class SimRepository:
         with self._site.faults.around(f"guard_worktree {path}"):
             return True
 
+    def refresh_guard(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> None:
+        pass
+
+    def remove_guard(self, folder: str) -> None:
+        pass
+
     def exclude(self, patterns: Sequence[str]) -> bool:
         return False
 

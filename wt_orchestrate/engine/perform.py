@@ -17,7 +17,7 @@ from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, last_attempt
 from wt_orchestrate.domain.verdict import Evidence, findings
-from wt_orchestrate.engine.guarding import guard_worktree
+from wt_orchestrate.engine.guarding import guard_worktree, refresh_guard
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.launching import shell
 from wt_orchestrate.engine.radar import forecast
@@ -135,6 +135,7 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
             ws.branch is not None
         ):  # nobody of ours is there now: what a killed git left locked would only stop the next one
             world.repository.unlock_worktree(path=ws.worktree, branch=ws.branch)
+    refresh_guard(state, ws.id, ws.worktree, world)
     process = ProcessId(effect.attempt)
     start = AgentStart(
         process=process,

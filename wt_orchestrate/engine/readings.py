@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from wt_orchestrate.domain.events import CommitLine
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId, branch_ref
 from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, ProcessEnd, StreamRead, Taken
+from wt_orchestrate.domain.settings import Hooks
 from wt_orchestrate.domain.state import (
     DONE,
     LOST_BRANCH,
@@ -21,6 +22,7 @@ from wt_orchestrate.domain.state import (
     WorkstreamState,
     live_attempt,
 )
+from wt_orchestrate.engine.guarding import guard_folder
 from wt_orchestrate.engine.world import World, archive_name, head_ref
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports import ProcessState, SignReader, Watched
@@ -44,6 +46,8 @@ def watched(state: RunState, world: World) -> frozenset[Watched]:
         if ws.worktree is not None and ws.branch is not None and not ws.removed and ws.stage in _WATCHED_STAGES:
             wanted.add(Watched(key=f"handoff:{ws.id}", path=f"{ws.worktree}/HANDOFF.md"))
             wanted.add(Watched(key="branches", path=f"{world.common_dir}/logs/{branch_ref(ws.branch)}"))
+            if state.settings.hooks is not Hooks.OFF:  # where git keeps no reflogs, the hooks tell
+                wanted.add(Watched(key="branches", path=f"{guard_folder(state, ws.id, world)}/committed"))
     return frozenset(wanted)
 
 

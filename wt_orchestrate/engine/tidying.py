@@ -12,7 +12,7 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref
 from wt_orchestrate.domain.state import ENDED, RunState, WorkstreamState, live_attempt
-from wt_orchestrate.engine.guarding import guard_worktree
+from wt_orchestrate.engine.guarding import guard_worktree, remove_guard
 from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports import RemoveOutcome
@@ -45,6 +45,7 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
         case RemoveOutcome.REMOVED | RemoveOutcome.ABSENT:
             if head is not None:
                 world.repository.delete_branch(ws.branch, expected=head)
+            remove_guard(state, ws.id, world)
             return (e.WorktreeRemoved(workstream=ws.id, trash=removed.trash, archive=archive),)
 
 

@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.integration.gitrepo.conftest import Site
-from tests.support.repos import TestRepository, digest, sealed_environment
+from tests.support.guards import guard_of, guarded, said
+from tests.support.repos import digest
+from wt_orchestrate.adapters.gitrepo.guarding import pathspecs
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.ports import Guard
-
-OWNED = (("db", "src/db/**"), ("web", "src/web/**"), ("web", "docs/*.md"))
-
-
-def guarded(
-    site: Site, name: str = "db", scope: Sequence[str] = ("src/db/**",), *, full: bool = True
-) -> TestRepository:
-    """A guarded worktree of ours, in which the caller plays the agent."""
-    agent = site.agent(name)
-    guard = Guard(
-        run="r1",
-        name=name,
-        branch=Branch(f"wto/r1/{name}"),
-        integration=Branch("wto/r1/integration"),
-        scope=tuple(scope),
-        folder=f"{site.folder}/state/hooks/r1/{name}",
-        scopes=f"{site.folder}/state/hooks/r1/scopes",
-        full=full,
-    )
-    assert site.repository.guard_worktree(path=agent.path, guard=guard, owned=OWNED)
-    return agent
-
-
-def said(agent: TestRepository, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, list[str]]:
-    """How a git command of the agent ends, and what our guard says."""
-    ended = subprocess.run(
-        ["git", *arguments],
-        cwd=agent.path,
-        env=sealed_environment(agent.home) | (env or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return ended.returncode, [line for line in ended.stderr.splitlines() if line.startswith("wto: ")]
 
 
 def test_a_commit_outside_the_scope_is_refused_with_the_owner(site: Site) -> None:
@@ -83,7 +49,8 @@ def test_other_peoples_refs_are_not_moved(site: Site) -> None:
     agent.commit({"src/db/a.py": "1\n"})
     words = [
         "wto: refs/heads/wto/r1/web is not db's to move; its own branch is wto/r1/db.",
-        "wto: Commit on that branch and leave all others alone; what others integrated comes by: git merge wto/r1/integration",
+        "wto: It is web's. Commit on wto/r1/db and leave all others alone; "
+        "what others integrated comes by: git merge wto/r1/integration",
     ]
     assert said(agent, "update-ref", "refs/heads/wto/r1/web", agent.head())[1] == words
     site.user.git("branch", "elsewhere")
@@ -176,20 +143,135 @@ def test_guards_are_put_up_again_without_a_trace(site: Site) -> None:
     assert not os.path.exists(f"{site.folder}/h")
 
 
-PARTS = ("src", "db", "a.py", "*", "**", "*.py", "d?", "docs")
+PARTS = ("src", "db", "a.py", "*", "**", "*.py", "d?", "docs", "[ab]", "x*y", "*[", "d]")
+PATHS = (
+    "src/a.py", "src/db/a.py", "src/db/deep/a.py", "docs/a.py", "db/a.py", "a.py", "src/db/x.md", "src/[ab]/a.py", "src/a/b",
+    "[ab]", "docs/x1y/z", "docs/x[", "d]/d]", "src/ü b/a.py", "**x", "src/.a",
+)  # fmt: skip
+TABLE = (
+    "src/",
+    "src/**/",
+    "**/a.py",
+    "src/**/a.py",
+    "**",
+    "*",
+    "src/*/a.py",
+    "[ab]",
+    "src/[ab]/**",
+    "?.py",
+    "docs/x?y",
+)
 
 
 def test_the_guard_and_the_verification_agree(site: Site) -> None:
-    """Random globs and paths: what the hook lets pass is what verification finds within the scope."""
+    """A table and random globs: what the hook finds outside of a scope is what verification does; where git's globs cannot
+    say what a scope says, the hook guards nothing."""
     chance = random.Random(5)
-    paths = ["src/a.py", "src/db/a.py", "src/db/deep/a.py", "docs/a.py", "db/a.py", "a.py", "src/db/x.md"]
     agent = guarded(site, scope=())
-    agent.write(dict.fromkeys(paths, "1\n"))
-    agent.git("add", "-f", "--", *paths)
-    folder = f"{site.folder}/state/hooks/r1/db"
-    for _ in range(40):
-        glob = "/".join(chance.choice(PARTS) for _ in range(chance.randint(1, 3)))
-        excluded = (f":(top,exclude,glob){glob}", f":(top,exclude,glob){glob}/**")
-        outside = agent.git("diff", "--cached", "--name-only", "--no-renames", "--", ":(top)", *excluded).split()
-        assert sorted(outside) == sorted(path for path in paths if not scope_matches([glob], path)), glob
-    assert os.path.exists(f"{folder}/pre-commit")
+    agent.write(dict.fromkeys(PATHS, "1\n"))
+    agent.git("add", "-f", "--", *(f":(literal){path}" for path in PATHS))
+    made = ["/".join(chance.choice(PARTS) for _ in range(chance.randint(1, 4))) for _ in range(120)]
+    for scope in (*((glob,) for glob in (*TABLE, *made)), *(tuple(chance.sample(made, 3)) for _ in range(30))):
+        told = pathspecs(scope)
+        assert told is not None
+        excluded = [word for glob in told for word in (f":(top,exclude,glob){glob}", f":(top,exclude,glob){glob}/**")]
+        outside = agent.git("diff", "--cached", "--name-only", "-z", "--no-renames", "--", ":(top)", *excluded)
+        missed = {path for path in PATHS if not scope_matches(scope, path)}
+        assert {path for path in outside.split("\0") if path} == missed, scope
+    assert [pathspecs((glob,)) for glob in ("a**", "**.py", "a/***")] == [None, None, None]
+
+
+def test_a_scope_that_git_cannot_say_guards_nothing(site: Site) -> None:
+    """Such a commit passes the hook, and is judged at verification like every other."""
+    agent = guarded(site, scope=("src/**.py",))
+    agent.write({"docs/x.md": "1\n"})
+    agent.git("add", "-A")
+    assert said(agent, "commit", "-qm", "Work") == (0, [])
+
+
+def test_names_that_no_line_can_hold(site: Site) -> None:
+    """They are told as git quotes them, with their owner, and with no command that a shell would read otherwise."""
+    agent = guarded(site)
+    for name, shown, how in (
+        ("docs/it's.md", "docs/it's.md", "git restore --staged, with its name"),
+        ('docs/\x1b[31m"ü\n.md', '"docs/\\033[31m\\"\\303\\274\\n.md"', "git restore --staged, with its name"),
+        ("docs/a b.md", "docs/a b.md", "git restore --staged -- 'docs/a b.md'"),
+    ):
+        agent.write({name: "1\n"})
+        agent.git("add", "-A")
+        assert said(agent, "commit", "-qm", "Work")[1] == [
+            f"wto: {shown} is outside of what db may write; it belongs to web.",
+            f"wto: Take it out of the commit: {how}. If the work needs it, say so in HANDOFF.md under ## Questions.",
+        ]
+        agent.git("rm", "-qf", "--", f":(literal){name}")
+
+
+def test_a_merge_brings_paths_of_others_along(site: Site) -> None:
+    """Committing a merge that had conflicts is no commit outside of the scope."""
+    agent = guarded(site)
+    agent.commit({"src/db/a.py": "mine\n"})
+    site.user.commit({"src/db/a.py": "theirs\n", "docs/x.md": "theirs\n"})
+    assert said(agent, "merge", "-q", "main")[0] == 1
+    agent.write({"src/db/a.py": "both\n"})
+    agent.git("add", "-A")
+    assert said(agent, "commit", "-q", "--no-edit") == (0, [])
+    assert len(agent.git("log", "-1", "--format=%P").split()) == 2
+
+
+def test_refs_that_look_like_its_own_are_not(site: Site) -> None:
+    """A branch that ends like a pseudo ref, another worktree's HEAD and tags that a fetch brings are other people's, too;
+    remote-tracking branches are not. Upkeep of everybody's refs is no agent's either: a hook sees it as a deletion."""
+    agent = guarded(site)
+    site.agent("web")
+    agent.commit({"src/db/a.py": "1\n"})
+    for ref in ("refs/heads/MY_HEAD", "worktrees/web/ORIG_HEAD", "main-worktree/HEAD", "refs/stash", "refs/notes/x"):
+        code, lines = said(agent, "update-ref", ref, agent.head())
+        assert (code != 0, lines[0]) == (True, f"wto: {ref} is not db's to move; its own branch is wto/r1/db.")
+    assert said(agent, "tag", "v1")[1][1].startswith(
+        "wto: Tags are everybody's (git fetch --no-tags brings none along). Commit on wto/r1/db"
+    )
+    assert said(agent, "update-ref", "refs/heads/wto/r1/integration", agent.head())[1][1].startswith(
+        "wto: It is where verified work is integrated. Commit on wto/r1/db"
+    )
+    for arguments in (
+        ("update-ref", "refs/remotes/origin/main", "HEAD"),
+        ("update-ref", "ORIG_HEAD", "HEAD"),
+        ("rebase", "-q", "main"),
+    ):
+        assert said(agent, *arguments) == (0, []), arguments
+    for arguments in (("pack-refs", "--all"), ("gc", "-q")):
+        assert said(agent, *arguments)[0] != 0, arguments
+
+
+def test_a_commit_gives_notice(site: Site) -> None:
+    """Each commit writes a file beside the hooks, which is watched: where a repository keeps no reflogs nothing else tells."""
+    agent = guarded(site, full=False)
+    notice = f"{site.folder}/state/hooks/r1/db/committed"
+    agent.commit({"src/db/a.py": "1\n"})
+    seen = os.stat(notice).st_mtime_ns
+    agent.commit({"src/db/a.py": "2\n"})
+    assert os.stat(notice).st_mtime_ns > seen
+
+
+def test_guards_are_brought_up_to_date_without_touching_what_an_agent_owns(site: Site) -> None:
+    """Another scope counts from then on; a link planted for the configuration is not followed; a removed guard stays so."""
+    agent = guarded(site)
+    admin = agent.git("rev-parse", "--absolute-git-dir")
+    precious = Path(site.folder) / "precious"
+    precious.write_text("mine\n")
+    for planted in (f"{admin}/config.worktree", f"{site.folder}/state/hooks/r1/db/facts.new"):
+        if os.path.lexists(planted):
+            os.unlink(planted)
+        os.symlink(precious, planted)
+    wider = guard_of(site, "db", scope=("docs/**",))
+    site.repository.refresh_guard(path=agent.path, guard=wider, owned=())
+    assert precious.read_text() == "mine\n"
+    assert (Path(wider.folder) / "scope").read_text() == "docs/**\n"
+    (Path(wider.folder) / "not ours").touch()
+    site.repository.remove_guard(wider.folder)
+    assert os.listdir(wider.folder) == ["not ours"]
+    os.unlink(f"{wider.folder}/not ours")
+    site.repository.remove_guard(wider.folder)
+    site.repository.remove_guard(wider.folder)
+    site.repository.refresh_guard(path=agent.path, guard=wider, owned=())
+    assert not os.path.exists(wider.folder)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 
 from wt_orchestrate.adapters.gitrepo import guarding, included, making, removing, worktrees
@@ -158,6 +159,18 @@ class GitRepository:
                 return (
                     False  # the shared configuration is locked or broken: they are feedback, and nothing relies on them
                 )
+
+    def refresh_guard(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> None:
+        """Bring hooks that stand there up to date; no file that an agent could have replaced is written."""
+        if not os.path.isdir(guard.folder):
+            return
+        guarding.write_scopes(guard.scopes, owned)
+        with suppress(GitFailed):
+            guarding.refresh(self._git, worktree=path, wanted=guard, shim=resource("hooks", "worktree", "guard"))
+
+    def remove_guard(self, folder: str) -> None:
+        """Remove the folder of a worktree's hooks."""
+        guarding.unguard(folder)
 
     def copy_included(self, *, path: str) -> int:
         """Copy the ignored files that `.worktreeinclude` names from the main worktree; returns how many."""
