@@ -239,8 +239,8 @@ def test_refs_that_look_like_its_own_are_not(site: Site) -> None:
         ("rebase", "-q", "main"),
     ):
         assert said(agent, *arguments) == (0, []), arguments
-    for arguments in (("pack-refs", "--all"), ("gc", "-q")):
-        assert said(agent, *arguments)[0] != 0, arguments
+    for upkeep in (("pack-refs", "--all"), ("gc", "-q")):
+        assert said(agent, *upkeep)[0] != 0, upkeep
 
 
 def test_a_commit_gives_notice(site: Site) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
+from tests.support.guards import guard_of
 from tests.support.repos import START, TestRepository, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import WtError
@@ -207,6 +208,8 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
     main = site.user.head("refs/heads/main")
     head = CommitId(site.user.git("rev-parse", "refs/heads/wto/r1/evil"))
     made: dict[str, CommitId] = {}
+    guard = guard_of(site, "evil", scope=("src/**",))
+    repository.guard_worktree(path=agent.path, guard=guard, owned=())
 
     def merge() -> None:
         found = vault.merge(ours=main, theirs=head, message="m\n", at=START, pin="refs/wto/pin")
@@ -265,6 +268,7 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
             "add_worktree",
             lambda: repository.add_worktree(path=f"{site.folder}/trees/b", branch=Branch("wto/r1/b"), base=main),
         ),
+        ("refresh_guard", lambda: repository.refresh_guard(path=agent.path, guard=guard, owned=())),
         ("copy_included", lambda: repository.copy_included(path=f"{site.folder}/trees/b")),
         (
             "remove_worktree",
