@@ -310,13 +310,27 @@ class Walk:
             return
         if self.aside.random() < 0.3:
             self._land_amid_pushes()
+        if self.aside.random() < 0.3:
+            self._clean_up()
         self.outcome.breaches += [f"at rest: {text}" for text in at_rest(self.watch)]
         report(world.log.records, now=world.clock.now())
 
+    def _clean_up(self) -> None:
+        """Somebody asks for the worktrees of what has ended, landed or not, and not one commit goes with them."""
+        for ws in list(self.world.state.workstreams.values()):
+            if ws.worktree is not None and live_attempt(ws) is None:
+                self._ask(e.CleanRequested(workstreams=(ws.id,), force=False))
+        self._until_quiet(pushes=0)
+
     def _land_amid_pushes(self) -> None:
         """What is integrated lands while somebody goes on pushing to the target."""
-        world, pushes = self.world, self.aside.randint(1, 3)
+        pushes = self.aside.randint(1, 3)
         self._ask(e.LandRequested(allow_protected=True))
+        self._until_quiet(pushes=pushes)
+
+    def _until_quiet(self, *, pushes: int) -> None:
+        """Turn until nothing is left to do, with so many pushes of a person while something lands."""
+        world = self.world
         for _ in range(200):
             if self.outcome.breaches or (quiet(world.state) and not world.workers.waiting and not world.log.asked(RUN)):
                 return
