@@ -316,6 +316,8 @@ class AgentStart:
     """How many turns of the model it may take."""
     account: str = ""
     """Whose environment it gets; empty for the user's own."""
+    read_only: bool = False
+    """Whether it may write nothing but its handoff, whatever its agent allows elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

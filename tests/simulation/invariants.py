@@ -39,6 +39,8 @@ class Watch:
     named: Counter[str] = field(default_factory=Counter)
     silent: dict[str, float] = field(default_factory=dict)
     checked: int = 0
+    reviewed: dict[tuple[str, CommitId], bool] = field(default_factory=dict)
+    """Heads that a reviewer looked at: whether something must be changed."""
 
     def check(self) -> list[str]:
         """Every breach there is now."""
@@ -160,6 +162,20 @@ def _silence(watch: Watch, name: str) -> float:
     return awake - max(read, default=process.begun_at)
 
 
+def p5_reviewed(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
+    """What is to be reviewed is integrated only after a reviewer asked for nothing in that head, or by a person's word."""
+    event = record.event
+    if isinstance(event, e.ReviewGiven):
+        watch.reviewed[event.workstream, event.head] = any(each.weighs == "must" for each in event.findings)
+    if before is None or not isinstance(event, e.Integrated) or event.commit is None:
+        return
+    ws = before.workstreams[event.workstream]
+    if not before.plan.defaults.review or ws.by_person or ws.looked_at is None:
+        return
+    if watch.reviewed.get((ws.id, ws.looked_at), True):
+        yield f"{ws.id} was integrated at {ws.looked_at[:8]}, which no reviewer let pass"
+
+
 def d1_seen(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
     """Heads that were seen are remembered here; that they are kept is checked after every step."""
     if isinstance(record.event, e.CommitsSeen):
@@ -225,6 +241,7 @@ EVENTS: Mapping[str, Callable[[Watch, e.Record, RunState | None], Iterator[str]]
     "P4": p4_bounded,
     "P4 (limits)": p4_no_wall,
     "P6": p6_awake,
+    "P5 (reviewed)": p5_reviewed,
     "D1 (seen)": d1_seen,
     "D2": d2_clean,
     "L2 (its own)": l2_its_own,
@@ -360,9 +377,10 @@ def at_rest(watch: Watch) -> Iterator[str]:
             for record in watch.world.log.records
             if isinstance(record.event, e.CommentRequested) and record.event.workstream == ws.id
         ]
-        if said != [comment.text for comment in ws.comments]:
-            yield f"{ws.id} has the comments {[comment.text for comment in ws.comments]}, and was given {said}"
-        for comment in ws.comments:
+        of_people = [comment for comment in ws.comments if not comment.by]
+        if said != [comment.text for comment in of_people]:
+            yield f"{ws.id} has the comments {[comment.text for comment in of_people]}, and was given {said}"
+        for comment in of_people:
             unread = comment.sent_as and comment.text not in watch.world.read
             if unread and ws.stage in DONE and watch.world.speaks(ws.id):
                 yield f"{ws.id} is {ws.stage} and never read comment {comment.id}"

@@ -146,6 +146,10 @@ def _nothing(*args: object, **given: object) -> Sequence[Any]:
     return ()
 
 
+def _no(*args: object, **given: object) -> bool:
+    return False
+
+
 def _yes(*args: object, **given: object) -> bool:
     return True
 
@@ -235,5 +239,6 @@ PLANTED: Mapping[str, Plant] = {
     "start into the limit": lambda: patch.object(accounts, "usable", _yes),
     "forget what was started": lambda: patch.object(supervisor, "recovered", _nothing),
     "late outcomes speak for others": remember_late_outcomes,
+    "ride unreviewed": lambda: patch.object(train, "awaits_review", _no),
     "clean without looking": lambda: patch.object(tidying, "_integrated", _yes),
 }

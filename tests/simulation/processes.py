@@ -277,9 +277,15 @@ def _work(world: SimWorld, process: Process) -> None:
         if not world.is_research(name):
             world.mend(process)
     elif process.work == 2:
-        world.hand_off(process, DONE)
+        world.hand_off(process, DONE + _remarks(world) if world.is_reviewer(name) else DONE)
     else:
         world.finish(process)
+
+
+def _remarks(world: SimWorld) -> str:
+    """What a reviewer says: mostly nothing, now and then that something must be changed."""
+    remarks = ("none", "none", "- note: x", "- must f.txt:1: mend it")
+    return f"## Review\n{world.aside.choice(remarks)}\n"
 
 
 _FAILURES = (

@@ -13,21 +13,22 @@ from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check, Defaults, Li
 from wt_orchestrate.domain.state import Stage
 
 
-def _plan() -> Plan:
+def _plan(*, review: str = "") -> Plan:
+    both = {"a": Workstream(brief="x", agent="client"), "b": Workstream(brief="x", needs=("a",))}
     return Plan(
         goal="g",
-        workstreams={"a": Workstream(brief="x", agent="client"), "b": Workstream(brief="x", needs=("a",))},
+        workstreams={"a": Workstream(brief="x", agent="client")} if review else both,
         checks=(Check(run="check 0"),),
         limits=Limits(agents=2),
         agents={"client": AgentSpec(), "command": AgentSpec(type=AgentType.COMMAND, run="x")},
-        defaults=Defaults(agent="command", idle="40s"),
+        defaults=Defaults(agent="command", idle="40s", review=review),
     )
 
 
 def _land(walk: Walk) -> None:
     walk._ask(e.LandRequested(allow_protected=True))
     walk._calm()
-    walk._ask(e.CleanRequested(workstreams=(WorkstreamId("a"), WorkstreamId("b"))))
+    walk._ask(e.CleanRequested(workstreams=tuple(WorkstreamId(name) for name in walk.world.plan.workstreams)))
 
 
 def _moved_target(walk: Walk) -> None:
@@ -40,12 +41,17 @@ def _tell(walk: Walk) -> None:
     _land(walk)
 
 
-STORIES: dict[str, Callable[[Walk], None]] = {"land": _land, "moved target": _moved_target, "tell": _tell}
+STORIES: dict[str, Callable[[Walk], None]] = {
+    "land": _land,
+    "moved target": _moved_target,
+    "tell": _tell,
+    "review": _land,
+}
 
 
 def _told(story: str, crashes: tuple[int, ...]) -> Walk:
     """One honest history with its crashes, to its rest."""
-    walk = Walk(1, wild=False, plan=_plan())
+    walk = Walk(1, wild=False, plan=_plan(review="client" if story == "review" else ""))
     walk.chance.seed(1)
     world = walk.world
     world.begin()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.simulation import processes
 from tests.simulation.faults import Crash
@@ -101,8 +101,13 @@ class Walk:
         )  # what came later draws from here, so that older seeds keep their histories
         self.reviewer = random.Random(f"review {seed}")
         self.reviewed = wild and self.reviewer.random() < 0.25
+        by_agents = plan is None and self.reviewer.random() < 0.2
         crowded = plan is None and aside.random() < 0.2
         chosen = plan or (crowded_plan(aside) if crowded else random_plan(self.chance, checks=aside.randint(1, 3)))
+        if by_agents:
+            chosen = replace(
+                chosen, defaults=replace(chosen.defaults, review=self.reviewer.choice(("client", "command")))
+            )
         mischief = self.chance.randint(0, 12) if wild else 0
         self.world = SimWorld(chosen, quick_settings(self.chance), chance=self.chance, mischief=mischief, aside=aside)
         self.watch = Watch(self.world)

@@ -178,6 +178,9 @@ class SimWorld:
     def is_research(self, workstream: str) -> bool:
         return self._spec(workstream).kind is Kind.RESEARCH
 
+    def is_reviewer(self, workstream: str) -> bool:
+        return self._spec(workstream).role == "reviewer"
+
     def _spec(self, workstream: str) -> Workstream:
         """What the run knows of it: workstreams may be added and edited."""
         state = self.known

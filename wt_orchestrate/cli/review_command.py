@@ -194,6 +194,7 @@ def _tell(found: dict[str, Any]) -> None:
         _row("Checks", "none has run on its work yet")
     for path, how in found["conflict"]["settled_by"].items():
         _row("Merged", f"{path} was in conflict; settled by {how}")
+    _reviewed(found["review"])
     for flag in found["flags"][:_FLAGS]:
         place = f"{flag['path']}:{flag['line']}" if flag["line"] else flag["path"]
         _row("Look at", f"{symbol(_WEIGHTS[flag['weight']])} {place} {flag['text']} ({flag['kind']})")
@@ -210,6 +211,19 @@ def _tell(found: dict[str, Any]) -> None:
     if found["read_first"]:
         _row("Read first", ", ".join(found["read_first"][:5]))
     click.echo(f"{symbol('hint')} To see the diff, run wto review {found['workstream']} --diff")
+
+
+def _reviewed(review: dict[str, Any] | None) -> None:
+    """What a reviewing agent found, heaviest first as it wrote it."""
+    if review is None:
+        return
+    older = "" if review["current"] else f" in the earlier {review['head'][:10]}"
+    if not review["findings"]:
+        _row("Reviewed", f"{symbol('done')} {review['by']} found nothing to change{older}")
+    for remark in review["findings"]:
+        place = f" {remark['path']}{':' + str(remark['line']) if remark['line'] else ''}" if remark["path"] else ""
+        mark = symbol("error" if remark["weighs"] == "must" else "hint")
+        _row("Reviewed", f"{mark} {remark['weighs']}{place}: {remark['text']} ({review['by']}{older})")
 
 
 def _threads(found: dict[str, Any]) -> None:

@@ -71,6 +71,7 @@ def _article(number: int, found: dict[str, Any], files: Sequence[FileDiff]) -> M
         _flags(found, anchors),
         _files(found, anchors),
         _checks(found),
+        _review(found["review"]),
         _beside(found),
         _threads(found, anchors),
         _section("Diff", diffs(files, found["read_first"], anchors, found["threads"]) if files else ()),
@@ -293,6 +294,33 @@ def _checks(found: dict[str, Any]) -> Markup:
             ]
         )
     return _section("Checks", _table("Run by us, on exactly this tree", ("Outcome", "Command", "Time", "Tree"), rows))
+
+
+_WEIGHS = {"must": "mark bad", "should": "mark warn", "note": "mark"}
+
+
+def _review(review: dict[str, Any] | None) -> Part:
+    """The words of a reviewing agent."""
+    if review is None:
+        return ""
+    older = "" if review["current"] else f", of the earlier {review['head'][:10]}"
+    name = f"Reviewed by {review['by']}{older}"
+    if not review["findings"]:
+        return _section(name, element("p", "✓ Nothing to change.", of="good"))
+    rows: list[Row] = [
+        [
+            (each["weighs"], _WEIGHS[each["weighs"]]),
+            (
+                element("code", f"{each['path']}{':' + str(each['line']) if each['line'] else ''}")
+                if each["path"]
+                else "",
+                "",
+            ),
+            (each["text"], ""),
+        ]
+        for each in review["findings"]
+    ]
+    return _section(name, _table("An agent's words", ("Weighs", "Where", "What"), rows))
 
 
 def _beside(found: dict[str, Any]) -> Part:

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.brief import intent
 from wt_orchestrate.domain.effects import Settle
-from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.ids import WorkstreamId, derived_id
 from wt_orchestrate.domain.plan import Workstream
 from wt_orchestrate.domain.recovery import Cause, ladder, next_rung
 from wt_orchestrate.domain.state import (
+    ARBITER,
     DONE,
     ENDED,
     STUCK,
@@ -23,12 +24,11 @@ from wt_orchestrate.domain.state import (
     Stage,
     WorkstreamState,
     agent_name,
+    is_arbiter,
     takes_messages,
 )
 
 OWNER = "owner"
-ROLE = "arbiter"
-_LONGEST = 41
 
 
 def settles(state: RunState) -> Iterator[Settle]:
@@ -66,7 +66,7 @@ def arbitration(state: RunState) -> Sequence[e.Event]:
     """What follows for arbiters: one that resolved its conflict, and one that nobody waits for any more."""
     found: list[e.Event] = []
     for arbiter in state.workstreams.values():
-        served = state.workstreams.get(WorkstreamId(arbiter.spec.serves)) if arbiter.spec.serves else None
+        served = state.workstreams.get(WorkstreamId(arbiter.spec.serves)) if is_arbiter(arbiter) else None
         if served is None:
             continue
         waits = served.stage is Stage.VERIFYING and bool(served.conflict) and served.arbiter == arbiter.id
@@ -87,7 +87,7 @@ def _settled(served: WorkstreamState, arbiter: WorkstreamState) -> e.Event:
         head=served.conflict_head,
         onto=served.conflict_onto,
         commit=arbiter.accepted,
-        by=dict.fromkeys(served.conflict, ROLE),
+        by=dict.fromkeys(served.conflict, ARBITER),
     )
 
 
@@ -98,22 +98,15 @@ def _finished(state: RunState, arbiter: WorkstreamState) -> e.Event:
 
 def call(state: RunState, ws: WorkstreamState) -> e.ArbiterCalled:
     """Call an arbiter for the conflict of a workstream."""
-    taken = set(state.workstreams)
-    number = next(n for n in range(1, len(taken) + 2) if _named(ws.id, n) not in taken)
-    name = WorkstreamId(_named(ws.id, number))
+    name = derived_id(ws.id, ARBITER, set(state.workstreams))
     return e.ArbiterCalled(workstream=ws.id, arbiter=name, spec=_spec(state, ws))
-
-
-def _named(name: str, number: int) -> str:
-    ending = f"-{ROLE}" + (f"-{number}" if number > 1 else "")
-    return name[: _LONGEST - len(ending)].rstrip("-") + ending
 
 
 def _spec(state: RunState, ws: WorkstreamState) -> Workstream:
     return Workstream(
         brief=_brief(state, ws),
         title=f"Resolve the conflict of {ws.id}",
-        role=ROLE,
+        role=ARBITER,
         agent=arbiter_agent(state, ws),
         serves=ws.id,
         checks=ws.spec.checks,

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.handoff import HANDOFF_CONTRACT, Handoff
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan import Kind
+from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.state import Message, RunState, WorkstreamState
 
 _QUOTED = 4_000
@@ -53,11 +54,17 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
     parts.append(f"## Your part\n\n{ws.spec.brief.strip()}")
     if ws.spec.role:
         parts.append(f"Your role: {ws.spec.role}.")
-    parts.append(open_comments(ws.comments, carried=[each.id for each in told]))
+    parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_said_already(ws)]))
     parts += [_told(told), _rules(state, ws), *_needs(state, ws), _others(state, ws), HANDOFF_CONTRACT]
     if ws.spec.expands:
         parts.append(_EXPANDS)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _said_already(ws: WorkstreamState) -> tuple[str, ...]:
+    """The comments that what happened before holds already."""
+    sent_back = ws.retry is not None and ws.retry.reason == Cause.REVIEW and ws.review is not None
+    return (ws.review.sent_as,) if sent_back and ws.review is not None else ()
 
 
 def resumed_brief(message: str, told: Sequence[Message] = ()) -> str:

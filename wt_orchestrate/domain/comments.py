@@ -47,6 +47,8 @@ class Comment:
     """These lines, as they were."""
     sent_as: str = ""
     """The message it went out with."""
+    by: str = ""
+    """The reviewer whose finding it is; empty for a person."""
     answer: str = ""
     answered_at: float | None = None
     resolved_at: float | None = None
@@ -85,7 +87,9 @@ def review_message(comments: Sequence[Comment]) -> str:
     """All comments as the one message that their agent gets."""
     count = "a comment" if len(comments) == 1 else f"{len(comments)} comments"
     listed = "\n\n".join(_told(each) for each in comments)
-    return f"A person reviewed your work and has {count}.\n\n{listed}\n\n{_ASKED}"
+    by = comments[0].by if comments else ""
+    who = f"The reviewer `{by}` looked at" if by else "A person reviewed"
+    return f"{who} your work and has {count}.\n\n{listed}\n\n{_ASKED}"
 
 
 def open_comments(comments: Sequence[Comment], *, carried: Sequence[str]) -> str:

@@ -82,6 +82,12 @@ from wt_orchestrate.domain.requests import (
 from wt_orchestrate.domain.requests import (
     TellRequested as TellRequested,
 )
+from wt_orchestrate.domain.review_events import (
+    ReviewerCalled as ReviewerCalled,
+)
+from wt_orchestrate.domain.review_events import (
+    ReviewGiven as ReviewGiven,
+)
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.train_events import (
@@ -776,6 +782,8 @@ Event = (
     | ConflictSettled
     | SettleFailed
     | ArbiterCalled
+    | ReviewerCalled
+    | ReviewGiven
     | Verified
     | Integrated
     | IntegrationAdvanced

@@ -212,7 +212,7 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return _woken(released, record)
         case e.AddRequested(workstreams=specs):
             return _woken(_added(state, record, specs), record)
-        case e.ArbiterCalled(arbiter=name, spec=spec):
+        case e.ArbiterCalled(arbiter=name, spec=spec) | e.ReviewerCalled(reviewer=name, spec=spec):
             return _added(state, record, {name: spec})
         case e.WorkstreamsAdded(by=name, workstreams=specs):
             return _added(_with(state, replace(state.workstreams[name], further={})), record, specs)

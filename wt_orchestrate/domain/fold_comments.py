@@ -5,7 +5,8 @@ from __future__ import annotations
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.comments import Comment, CommentStatus, answers, of_status, review_message
 from wt_orchestrate.domain.fold_messages import put
-from wt_orchestrate.domain.state import MessageKind, WorkstreamState
+from wt_orchestrate.domain.review import Review, to_answer
+from wt_orchestrate.domain.state import MessageKind, Stage, WorkstreamState
 from wt_orchestrate.domain.values import replace
 
 
@@ -14,6 +15,10 @@ def fold_comments(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     match record.event:
         case e.CommentRequested() as said:
             return replace(ws, comments=(*ws.comments, _comment(f"C{len(ws.comments) + 1}", said, record.at)))
+        case e.ReviewerCalled(reviewer=name):
+            return replace(ws, reviewer=name, called_for=ws.claims)
+        case e.ReviewGiven() as given if ws.stage is Stage.VERIFYING and given.reviewer == ws.reviewer:
+            return _reviewed(ws, given, record)
         case e.CommentsSendRequested():
             return _sent(ws, record)
         case e.CommentResolveRequested(comment=name):
@@ -52,6 +57,32 @@ def _sent(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     return replace(
         ws, comments=tuple(replace(each, sent_as=message) if each in waiting else each for each in ws.comments)
     )
+
+
+def _reviewed(ws: WorkstreamState, given: e.ReviewGiven, record: e.Record) -> WorkstreamState:
+    """What must be changed becomes comments that are sent; a review that asks for nothing settles what reviewers said before."""
+    review = Review(reviewer=given.reviewer, head=given.head, claim=ws.called_for, findings=given.findings)
+    comments = tuple(
+        replace(each, resolved_at=record.at) if each.by and each.resolved_at is None else each for each in ws.comments
+    )
+    if not review.asks:
+        return replace(ws, review=review, comments=comments)
+    sent_as = f"r{record.number}"
+    said = (
+        Comment(
+            id=f"C{len(comments) + number}",
+            text=finding.text,
+            at=record.at,
+            path=finding.path,
+            line=finding.line,
+            end=finding.line,
+            commit=given.head,
+            by=given.reviewer,
+            sent_as=sent_as,
+        )
+        for number, finding in enumerate(to_answer(given.findings), 1)
+    )
+    return replace(ws, review=replace(review, sent_as=sent_as), comments=(*comments, *said))
 
 
 def _answered(ws: WorkstreamState, at: float) -> WorkstreamState:

@@ -140,6 +140,7 @@ def _anew(ws: WorkstreamState) -> WorkstreamState:
         failed_check=None,
         blame=None,
         findings=(),
+        called_for=0,
         reason="",
         hint="",
         commands=(),

@@ -66,6 +66,7 @@ def glances(state: RunState) -> tuple[Glance, ...]:
         for ws in state.workstreams.values()
         if ws.stage in ON_THE_WAY
         and ws.spec.kind is Kind.CHANGE
+        and not ws.spec.serves
         and (head := ws.head or ws.base) is not None
         and not ws.cancelling
     )

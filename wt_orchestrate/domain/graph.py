@@ -291,10 +291,15 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
     known = sorted({*plan.agents, *settings.agents, AgentType.CLAUDE_CODE.value})
     if agent_spec(plan.defaults.agent, plan_agents=plan.agents, settings=settings) is None:
         yield _unknown(("defaults", "agent"), "agent", plan.defaults.agent, known)
+    reviewer = plan.defaults.review
+    if reviewer and agent_spec(reviewer, plan_agents=plan.agents, settings=settings) is None:
+        yield _unknown(("defaults", "review"), "agent", reviewer, known)
     for name, stream in plan.workstreams.items():
         if stream.agent and stream.branch:
             place: Place = ("workstreams", name, "agent")
             yield Problem(place=place, message="a branch needs no agent: its work is done", hint="remove agent:")
+        if stream.review and agent_spec(stream.review, plan_agents=plan.agents, settings=settings) is None:
+            yield _unknown(("workstreams", name, "review"), "agent", stream.review, known)
         wanted = stream.agent or plan.defaults.agent
         if stream.agent and agent_spec(wanted, plan_agents=plan.agents, settings=settings) is None:
             yield _unknown(("workstreams", name, "agent"), "agent", wanted, known)

@@ -7,6 +7,7 @@ it is safe as a path component, a ref component and a word on a command line.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import NewType
 from uuid import NAMESPACE_URL, uuid5
 
@@ -21,10 +22,22 @@ Branch = NewType("Branch", str)
 CommitId = NewType("CommitId", str)
 TreeId = NewType("TreeId", str)
 
+LONGEST_ID = 41
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{7,}")
 RESERVED_IDS = frozenset({"integration", "head", "target", "main-worktree", "all"})
+
+
+def derived_id(name: str, ending: str, taken: Collection[str]) -> WorkstreamId:
+    """The id of a workstream that serves another, such as `pool-review`; numbered where it is taken."""
+    number = 0
+    while True:
+        number += 1
+        suffix = f"-{ending}" + (f"-{number}" if number > 1 else "")
+        found = name[: LONGEST_ID - len(suffix)].rstrip("-") + suffix
+        if found not in taken:
+            return WorkstreamId(found)
 
 
 def unsafe_id(text: str) -> str | None:

@@ -72,7 +72,9 @@ def landing_effects(state: RunState) -> Iterator[Effect]:
     assert state.integration is not None
     if state.candidate is not None:
         yield from _forward(state, state.candidate)
-    elif state.landing is not None and not any(rides(ws) and not ws.on_hold for ws in state.workstreams.values()):
+    elif state.landing is not None and not any(
+        rides(state, ws) and not ws.on_hold for ws in state.workstreams.values()
+    ):
         yield PrepareLanding(
             target=state.target,
             integration=state.integration,

@@ -92,6 +92,7 @@ def _packet(
         },
         "does": _does(files),
         "checks": _checks(state, ws),
+        "review": _review(ws),
         "conflict": {"settled_by": dict(ws.settled_by), "paths": list(ws.conflict)},
         "flags": [_flag(flag) for flag in found],
         "overlaps": _overlaps(state, ws, files),
@@ -143,6 +144,22 @@ def _checks(state: RunState, ws: WorkstreamState) -> list[dict[str, Any]]:
         }
         for check in ws.checks
     ]
+
+
+def _review(ws: WorkstreamState) -> dict[str, Any] | None:
+    """What a reviewing agent said last; `current` is whether it said it of this very head."""
+    review = ws.review
+    if review is None:
+        return None
+    return {
+        "by": review.reviewer,
+        "head": review.head,
+        "current": review.head == reviewed_head(ws),
+        "findings": [
+            {"weighs": each.weighs.value, "path": each.path or None, "line": each.line or None, "text": each.text}
+            for each in review.findings
+        ],
+    }
 
 
 def _flag(flag: Flag) -> dict[str, Any]:
@@ -273,6 +290,7 @@ def packet_text(packet: dict[str, Any], limit: int) -> str:
         *_section("What does not agree", [_plain(each) for each in packet["contradictions"]]),
         *_section("What the diff does", [_area_line(area) for area in does["areas"]], "nothing"),
         *_section("Checks", [_check_line(check) for check in packet["checks"]], "none has run"),
+        *_review_section(packet["review"]),
         *_section("Also at work on these files", [_overlap_line(other) for other in packet["overlaps"]]),
         *_section("Comments", [_thread_line(thread) for thread in packet["threads"]]),
         *_section("Read first", [_code(path) for path in packet["read_first"][:10]]),
@@ -286,6 +304,20 @@ def _section(name: str, lines: Sequence[str], nothing: str = "") -> Iterator[str
     """A heading with its lines as a list; without any the word for nothing, or no section at all."""
     if lines or nothing:
         yield f"## {name}\n\n" + ("\n".join(f"- {line}" for line in lines) or nothing)
+
+
+def _review_section(review: dict[str, Any] | None) -> Iterator[str]:
+    if review is not None:
+        older = "" if review["current"] else f" (of the earlier {review['head'][:10]})"
+        lines = [_remark_line(each) for each in review["findings"]]
+        yield from _section(f"What {review['by']} says{older}, as an agent's words", lines, "nothing to change")
+
+
+def _remark_line(remark: dict[str, Any]) -> str:
+    place = (
+        f"{_code(remark['path'] + (':' + str(remark['line']) if remark['line'] else ''))} " if remark["path"] else ""
+    )
+    return f"{remark['weighs']}: {place}{_plain(remark['text'])}"
 
 
 def _flag_line(flag: dict[str, Any]) -> str:

@@ -50,6 +50,23 @@ _GIT_DENIED = (
     "submodule",
     "replace",
 )
+_GIT_READS = (
+    "blame",
+    "branch --show-current",
+    "cat-file",
+    "describe",
+    "diff",
+    "grep",
+    "log",
+    "ls-files",
+    "ls-tree",
+    "merge-base",
+    "rev-list",
+    "rev-parse",
+    "shortlog",
+    "show",
+    "status",
+)
 _PLAIN = re.compile(r"[\w./=:@+-]+(?: [\w./=:@+-]+)*")
 
 
@@ -57,6 +74,13 @@ def allow_rules(checks: Sequence[str], extra: Sequence[str] = ()) -> tuple[str, 
     """Rules that grant: git on the own branch, the checks word for word, and what the user added."""
     git = [f"Bash(git {words}{suffix})" for words in _GIT_ALLOWED for suffix in ("", " *")]
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), *extra]))
+
+
+def reading_rules(checks: Sequence[str]) -> tuple[str, ...]:
+    """Rules for an agent that may only read: git's reading commands, the checks, and its own handoff. What a user allows an
+    agent elsewhere does not count here."""
+    git = [f"Bash(git {words}{suffix})" for words in _GIT_READS for suffix in ("", " *")]
+    return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), "Edit(HANDOFF.md)"]))
 
 
 def _check_rules(check: str) -> tuple[str, ...]:

@@ -114,6 +114,8 @@ class Defaults:
 
     agent: str = "claude-code"
     """The agent's name."""
+    review: str = ""
+    """The agent that reviews each claim, read-only, before it is integrated; empty is none."""
     retries: int = 2
     """How often failed evidence goes back to the agent before the workstream fails."""
     idle: str = "10m"
@@ -146,6 +148,9 @@ class Workstream:
     """Further checks for this workstream, beside the plan's."""
     agent: str | None = None
     """The agent's name; the default is `defaults.agent`."""
+    review: str | None = None
+    """The agent that reviews its claims, read-only, before they are integrated; an empty text is none. The default is
+    `defaults.review`."""
     retries: int | None = None
     """How often failed evidence goes back to the agent."""
     idle: str | None = None
@@ -155,7 +160,7 @@ class Workstream:
     expands: bool = False
     """Whether its handoff may add further workstreams."""
     serves: str = ""
-    """Only set by the tool: the workstream whose conflict an arbiter resolves."""
+    """Only set by the tool: the workstream whose conflict an arbiter resolves, or whose claim a reviewer reads."""
     branch: str = ""
     """A branch that holds the work already, made by a person or another tool: no agent and no worktree is given to it."""
 

@@ -35,11 +35,13 @@ class Cause(StrEnum):
     WORKTREE = "worktree"
     """Its worktree or branch was taken away under it."""
     CONFLICT = "conflict"
+    REVIEW = "review"
+    """A reviewer asks for changes."""
     EVIDENCE = "evidence"
     """A claim that does not hold, or a failed check; bounded by `retries` of the plan."""
 
 
-BY_COMMITS = frozenset(Cause) - {Cause.CONFLICT, Cause.EVIDENCE}
+BY_COMMITS = frozenset(Cause) - {Cause.CONFLICT, Cause.EVIDENCE, Cause.REVIEW}
 """Causes whose count new commits set back: with the others, commits are what was just judged."""
 
 
@@ -92,6 +94,8 @@ class Recovery:
     """The worktree or branch was taken away; it is made again first."""
     conflict: tuple[Rung, ...] = (Rung(),)
     """Its work conflicts with what is integrated."""
+    review: tuple[Rung, ...] = (Rung(times=2),)
+    """A reviewer asks for changes; then a person decides."""
     attempts: int = 20
     """All attempts of a workstream together; those that met a limit or an overload do not count."""
     repeats: int = 6

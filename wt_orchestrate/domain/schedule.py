@@ -25,6 +25,7 @@ from wt_orchestrate.domain.state import (
     Stage,
     WorkstreamState,
     aboard,
+    is_reviewer,
     last_attempt,
     live_attempt,
     takes_messages,
@@ -145,7 +146,7 @@ def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
     assert state.published is not None and workstream.branch is not None
     pinned = state.pins.get(f"worktree:{workstream.id}", {})
     served = state.workstreams.get(WorkstreamId(workstream.spec.serves)) if workstream.spec.serves else None
-    begins = served.conflict_head if served is not None else None
+    begins = None if served is None else served.looked_at if is_reviewer(workstream) else served.conflict_head
     base = pinned.get("base") or begins or state.published
     path = pinned.get("path") or state.settings.worktrees.replace("{run}", state.id).replace(
         "{workstream}", workstream.id

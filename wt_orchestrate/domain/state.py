@@ -17,6 +17,7 @@ from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, Ru
 from wt_orchestrate.domain.outlook import Outlook
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
 from wt_orchestrate.domain.recovery import Cause
+from wt_orchestrate.domain.review import Review
 from wt_orchestrate.domain.settings import Settings, agent_spec
 from wt_orchestrate.domain.signs import TurnOutcome
 
@@ -293,6 +294,12 @@ class WorkstreamState:
     messages: tuple[Message, ...] = ()
     comments: tuple[Comment, ...] = ()
     """What reviewers said of it, oldest first."""
+    reviewer: WorkstreamId | None = None
+    """Who was called last to review a claim of it."""
+    called_for: int = 0
+    """Which claim that was."""
+    review: Review | None = None
+    """The last review that was given."""
     on_hold: bool = False
     stopped_in: Stage | None = None
     """Where it was when it was stopped."""
@@ -412,6 +419,20 @@ def last_attempt(workstream: WorkstreamState) -> Attempt | None:
 
 def agent_name(state: RunState, workstream: WorkstreamState) -> str:
     return workstream.spec.agent or state.plan.defaults.agent
+
+
+ARBITER, REVIEWER = "arbiter", "reviewer"
+"""The roles of workstreams that serve another one."""
+
+
+def is_arbiter(workstream: WorkstreamState) -> bool:
+    """Whether it resolves the conflict of the one it serves."""
+    return bool(workstream.spec.serves) and workstream.spec.role == ARBITER
+
+
+def is_reviewer(workstream: WorkstreamState) -> bool:
+    """Whether it reads the claims of the one it serves."""
+    return bool(workstream.spec.serves) and workstream.spec.role == REVIEWER
 
 
 def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:

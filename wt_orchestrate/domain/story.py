@@ -13,6 +13,7 @@ from wt_orchestrate.domain import signs as s
 from wt_orchestrate.domain.brief import blame_words
 from wt_orchestrate.domain.forecast import listed
 from wt_orchestrate.domain.forecast_events import Clash
+from wt_orchestrate.domain.review import Weighing
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.text import clean, counted
 
@@ -257,6 +258,10 @@ def _verdict(event: e.Event) -> Told:
             return Weight.DETAIL, f"nothing that was decided beforehand settles {', '.join(paths)}"
         case e.ArbiterCalled(arbiter=arbiter):
             return Weight.WARNING, f"{arbiter} is called to resolve its conflict"
+        case e.ReviewerCalled(reviewer=reviewer, head=head):
+            return Weight.STEP, f"{reviewer} is called to review {head[:10]}"
+        case e.ReviewGiven() as given:
+            return _given(given)
         case e.CheckFinished() as check:
             return _check(check)
         case e.RiderSuspected(command=command):
@@ -281,6 +286,14 @@ def _verdict(event: e.Event) -> Told:
             return Weight.DETAIL, f"the integration branch took in the target, as {commit[:10]}"
         case _:
             return None
+
+
+def _given(given: e.ReviewGiven) -> Told:
+    count = {weighs: sum(each.weighs is weighs for each in given.findings) for weighs in Weighing}
+    if not given.findings:
+        return Weight.GOOD, f"{given.reviewer} found nothing to change"
+    words = ", ".join(f"{number} {weighs}" for weighs, number in count.items() if number)
+    return Weight.WARNING if count[Weighing.MUST] else Weight.STEP, f"{given.reviewer} reviewed it: {words}"
 
 
 _WHY = {

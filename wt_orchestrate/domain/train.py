@@ -18,8 +18,9 @@ from wt_orchestrate.domain.effects import Advance, Assemble, Effect, MakeTrial, 
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.judging import checks_of, confirmed, judgement, lost_too_often, word
 from wt_orchestrate.domain.plan import Check, Kind
+from wt_orchestrate.domain.reviewing import awaits_review, must_answer, reviews
 from wt_orchestrate.domain.section import probes, share_of_rejects
-from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, aboard, advancing
+from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, aboard, advancing, is_reviewer
 from wt_orchestrate.domain.suspects import CERTAIN, next_step
 
 LONGEST = 200
@@ -29,7 +30,7 @@ LONGEST = 200
 # ---------------------------------------------------------------- who rides
 
 
-def rides(ws: WorkstreamState) -> bool:
+def rides(state: RunState, ws: WorkstreamState) -> bool:
     """Whether it has a claim that waits for the train, or is in it."""
     return (
         ws.stage is Stage.VERIFYING
@@ -37,12 +38,13 @@ def rides(ws: WorkstreamState) -> bool:
         and not ws.spec.serves
         and ws.accepted is not None
         and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping or ws.cancelling)
+        and not (awaits_review(state, ws) or must_answer(state, ws))
     )
 
 
 def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
     """Claims that can come aboard now, in their order."""
-    free = (ws for ws in state.workstreams.values() if rides(ws) and not ws.on_hold and not aboard(state, ws.id))
+    free = (ws for ws in state.workstreams.values() if rides(state, ws) and not ws.on_hold and not aboard(state, ws.id))
     riders = [ws for ws in free if ws.id not in state.train.waiting]
     met = _foreseen(state, {ws.id for ws in riders})
     return tuple(sorted(riders, key=lambda ws: (met[ws.id], ws.claimed_order, ws.id)))
@@ -105,6 +107,7 @@ def train_conclusions(state: RunState) -> Sequence[e.Event]:
         *_suspicions(state),
         *_about_suspects(state),
         *arbitration(state),
+        *reviews(state),
         *_research(state),
     )
 
@@ -158,6 +161,8 @@ def _about_suspects(state: RunState) -> Iterator[e.Event]:
 def _research(state: RunState) -> Iterator[e.Event]:
     """Findings need no train."""
     for ws in state.workstreams.values():
+        if is_reviewer(ws):
+            continue
         if ws.stage is Stage.VERIFYING and ws.spec.kind is Kind.RESEARCH and state.landing is None:
             yield e.Integrated(workstream=ws.id, head=ws.head, onto=state.integration or state.base, commit=None)
 

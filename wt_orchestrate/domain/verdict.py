@@ -1,4 +1,4 @@
-"""Conclusions: what the end of an attempt, the evidence for a claim, and a check's word mean for a workstream.
+"""Conclusions: what the end of an attempt, a claim that does not hold, a review and a check's word mean for a workstream.
 
 Exit code 0 is one hint, not a result. A claim is believed only with evidence from git and from our own checks, and every
 way back to the agent is a rung of the recovery ladder (`recovery.py`): counted by its cause, and bounded.
@@ -7,7 +7,6 @@ way back to the agent is a rung of the recovery ladder (`recovery.py`): counted 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import rests_until
@@ -15,12 +14,14 @@ from wt_orchestrate.domain.arbitration import arbiter_at_work, call, may_call
 from wt_orchestrate.domain.brief import blame_words, check_message, conflict_message, evidence_message
 from wt_orchestrate.domain.budget import time_is_up, used_up_by
 from wt_orchestrate.domain.candidates import Blame
-from wt_orchestrate.domain.graph import scope_matches
-from wt_orchestrate.domain.handoff import Handoff, HandoffStatus, complete
-from wt_orchestrate.domain.ids import CommitId, integration_branch
-from wt_orchestrate.domain.plan import AgentType, Kind, seconds
+from wt_orchestrate.domain.claims import some_of
+from wt_orchestrate.domain.comments import review_message
+from wt_orchestrate.domain.handoff import HandoffStatus
+from wt_orchestrate.domain.ids import integration_branch
+from wt_orchestrate.domain.plan import AgentType, seconds
 from wt_orchestrate.domain.progress import judge_progress
 from wt_orchestrate.domain.recovery import Action, Cause, Rung, ladder, next_rung
+from wt_orchestrate.domain.reviewing import in_the_end, must_answer, stuck_reviewer
 from wt_orchestrate.domain.schedule import waits_for
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.signs import TurnOutcome
@@ -93,6 +94,11 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
         return _judge_conflict(state, ws) if ws.unsettled else None
     if ws.stage is Stage.VERIFYING and ws.failed_check is not None:
         return _judge_check(state, ws, ws.failed_check.command)
+    if must_answer(state, ws):
+        return _judge_review(state, ws)
+    unable = stuck_reviewer(state, ws)
+    if unable is not None:
+        return _unreviewed(ws, unable)
     if ws.stage is Stage.VERIFYING and ws.findings:
         return _escalated(ws, "; ".join(ws.findings), _by_hand(state, ws))
     if ws.stage is Stage.PREPARING:
@@ -303,62 +309,6 @@ def retries(state: RunState, ws: WorkstreamState) -> int:
     return state.plan.defaults.retries if ws.spec.retries is None else ws.spec.retries
 
 
-# ---------------------------------------------------------------- the evidence for a claim
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What was found in the vault and the worktree for one head. `dirty` are paths with uncommitted changes."""
-
-    base: CommitId | None
-    head: CommitId | None
-    has_commits: bool
-    """Whether the branch holds anything that the integration branch does not."""
-    paths: tuple[str, ...]
-    dirty: tuple[str, ...]
-    handoff: Handoff | None
-    missing_branch: bool = False
-    dropped: tuple[str, ...] = ()
-    """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
-
-
-def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) -> tuple[str, ...]:
-    """What does not hold of a claim, one sentence each; empty when all of it holds."""
-    if evidence.missing_branch or evidence.head is None:
-        return (f"the branch {ws.branch} is gone",)
-    found: list[str] = []
-    if ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
-        found.append("there is no commit on the branch; commit the work")
-    if ws.spec.kind is Kind.RESEARCH and evidence.has_commits:
-        found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")
-    if evidence.dirty:
-        found.append(f"the worktree has uncommitted changes: {_some(evidence.dirty)}; commit or remove them")
-    if evidence.dropped and not ws.by_person:
-        found.append(
-            f"your merge kept only your side of {_some(evidence.dropped)}, and the other side's work there is gone; "
-            "bring it back so that both intents hold"
-        )
-    outside = out_of_scope(ws.spec.scope, evidence.paths)
-    if outside:
-        found.append(f"changed outside the scope ({', '.join(ws.spec.scope)}): {_some(outside)}; undo these changes")
-    if needs_handoff or ws.spec.kind is Kind.RESEARCH:
-        if evidence.handoff is None:
-            found.append("there is no HANDOFF.md")
-        else:
-            found.extend(f"HANDOFF.md: {missing}" for missing in complete(evidence.handoff))
-    return tuple(found)
-
-
-def out_of_scope(scope: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
-    """The paths that no glob of the scope covers; an empty scope covers everything."""
-    return tuple(path for path in paths if not scope_matches(scope, path)) if scope else ()
-
-
-def _some(paths: Sequence[str], limit: int = 8) -> str:
-    more = f" and {len(paths) - limit} more" if len(paths) > limit else ""
-    return ", ".join(paths[:limit]) + more
-
-
 def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
     in_the_end = "; ".join(ws.findings) or "the evidence does not hold"
     return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.findings), in_the_end)
@@ -371,7 +321,8 @@ def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event | None:
         return call(state, ws)
     if ws.arbiter is not None:
         arbiter = state.workstreams[ws.arbiter]
-        reason = f"it conflicts in {_some(ws.conflict)}, and {arbiter.id} could not resolve it: {arbiter.reason or arbiter.stage}"
+        where, why = some_of(ws.conflict), arbiter.reason or arbiter.stage
+        reason = f"it conflicts in {where}, and {arbiter.id} could not resolve it: {why}"
         return _escalated(ws, reason, _by_hand(state, ws))
     branch = integration_branch(state.id)
     others = tuple(
@@ -381,7 +332,7 @@ def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event | None:
     )
     message = conflict_message(ws, branch=branch, others=others)
     with_whom = f" with {', '.join(other.id for other in others)}" if others else ""
-    in_the_end = f"it conflicts{with_whom} in {_some(ws.conflict)}"
+    in_the_end = f"it conflicts{with_whom} in {some_of(ws.conflict)}"
     if not ws.spec.branch:
         in_the_end += ", and its agent could not resolve it"
     decided = _again(state, ws, Cause.CONFLICT, message, in_the_end)
@@ -411,6 +362,22 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
         return decided
     hint = f"the output is in {check.log}; {_how_to_mend(ws)}"
     return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
+
+
+def _judge_review(state: RunState, ws: WorkstreamState) -> e.Event:
+    """What a reviewer asks for goes back to the agent, as long as the ladder allows."""
+    assert ws.review is not None
+    sent = [each for each in ws.comments if each.sent_as == ws.review.sent_as]
+    reason = in_the_end(ws)
+    decided = _again(state, ws, Cause.REVIEW, review_message(sent), reason)
+    if isinstance(decided, e.RetryDecided):
+        return decided
+    return _escalated(ws, reason, (f"wto review {ws.id}", f"wto continue {ws.id}", f"wto retry {ws.id}"))
+
+
+def _unreviewed(ws: WorkstreamState, reviewer: WorkstreamState) -> e.Event:
+    reason = f"{reviewer.id} could not review it: {reviewer.reason or reviewer.stage}"
+    return _escalated(ws, reason, (f"wto review {ws.id}", f"wto continue {ws.id}", f"wto log {reviewer.id}"))
 
 
 def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:

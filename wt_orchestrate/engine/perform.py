@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.claims import Evidence, findings
 from wt_orchestrate.domain.expansion import SECTION, agents_misfits
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.settings import agent_spec
-from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, last_attempt
-from wt_orchestrate.domain.verdict import Evidence, findings
+from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, is_reviewer, last_attempt
 from wt_orchestrate.engine.guarding import guard_worktree, refresh_guard
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.launching import shell
@@ -27,6 +27,9 @@ from wt_orchestrate.engine.train import advance, assemble, make_trial, publish, 
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref
 from wt_orchestrate.errors import AgentUnavailable, InvariantBroken
 from wt_orchestrate.ports import AgentStart, FurtherRead
+
+_LOOKED_AT = 200
+"""Uncommitted paths of a reviewer that are looked at."""
 
 
 def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event]:
@@ -152,6 +155,7 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
         budget_usd=effect.budget_usd,
         turns=effect.turns,
         account=effect.account,
+        read_only=is_reviewer(ws),
     )
     report = world.executor.start(world.agents[spec.type].launch(start))
     return (
@@ -219,13 +223,14 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     assert state.integration is not None and ws.branch is not None
     ref = head_ref(state.id, ws.id)
     head = world.vault.fetch({branch_ref(ws.branch): ref}).get(ref)
-    changes = world.vault.changes(base=state.integration, head=head) if head else ()
+    onto = ws.base if is_reviewer(ws) and ws.base is not None else state.integration  # it begins with another's work
+    changes = world.vault.changes(base=onto, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
     dirty = _dirty(ws, head, world) if head else ()
     evidence = Evidence(
         base=ws.base,
         head=head,
-        has_commits=head is not None and not world.vault.is_ancestor(head, state.integration),
+        has_commits=head is not None and not world.vault.is_ancestor(head, onto),
         paths=paths,
         dirty=dirty,
         handoff=ws.handoff,
@@ -263,7 +268,10 @@ def _dirty(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]
     """Uncommitted paths; a branch that was queued has no worktree of ours."""
     if ws.worktree is None:
         return ()
-    return world.vault.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
+    found = world.vault.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
+    if is_reviewer(ws):  # what its checks left beside the work says nothing; changes of the work it is to judge would
+        return tuple(path for path in found[:_LOOKED_AT] if world.vault.blob(head, path, limit=1) is not None)
+    return found
 
 
 def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:

@@ -18,7 +18,7 @@ from typing import Any
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
-from wt_orchestrate.domain.permissions import allow_rules, deny_rules
+from wt_orchestrate.domain.permissions import allow_rules, deny_rules, reading_rules
 from wt_orchestrate.domain.plan import AgentSpec
 from wt_orchestrate.errors import AgentUnavailable
 from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
@@ -72,7 +72,7 @@ class ClaudeCode:
         session = ("--resume", start.session) if start.resume else ("--session-id", start.session)
         argv = [
             binary, "-p", "--output-format", "stream-json", "--verbose", "--input-format", "stream-json",
-            "--replay-user-messages", *session, "--permission-mode", start.spec.permission_mode,
+            "--replay-user-messages", *session, "--permission-mode", _mode(start),
             "--permission-prompt-tool", "stdio", "--settings", files["settings"], "--setting-sources", "user",
             "--strict-mcp-config", "--mcp-config", files["mcp"],
         ]  # fmt: skip
@@ -173,11 +173,18 @@ class ClaudeCode:
         return AgentVersion(path=path, version=version)
 
 
+def _mode(start: AgentStart) -> str:
+    """Whoever may only read is asked about every edit, whatever mode its agent has elsewhere."""
+    return "default" if start.read_only else start.spec.permission_mode
+
+
 def _write_files(start: AgentStart) -> dict[str, str]:
     """Settings, MCP configuration and the repository's instructions, as files; their paths."""
     settings = {
         "permissions": {
-            "allow": list(allow_rules(start.checks, start.spec.allow)),
+            "allow": list(
+                reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
+            ),
             "deny": list(deny_rules(start.spec.deny)),
         },
         "includeCoAuthoredBy": False,

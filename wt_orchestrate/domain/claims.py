@@ -1,0 +1,71 @@
+"""The evidence for a claim, and what does not hold of it: pure rules over what was found in the vault and the worktree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.graph import scope_matches
+from wt_orchestrate.domain.handoff import Handoff, complete
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.plan import Kind
+from wt_orchestrate.domain.review import is_given
+from wt_orchestrate.domain.state import WorkstreamState, is_reviewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was found in the vault and the worktree for one head. `dirty` are paths with uncommitted changes."""
+
+    base: CommitId | None
+    head: CommitId | None
+    has_commits: bool
+    """Whether the branch holds anything that the integration branch does not."""
+    paths: tuple[str, ...]
+    dirty: tuple[str, ...]
+    handoff: Handoff | None
+    missing_branch: bool = False
+    dropped: tuple[str, ...] = ()
+    """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
+
+
+def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) -> tuple[str, ...]:
+    """What does not hold of a claim, one sentence each; empty when all of it holds."""
+    if evidence.missing_branch or evidence.head is None:
+        return (f"the branch {ws.branch} is gone",)
+    found: list[str] = []
+    if ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
+        found.append("there is no commit on the branch; commit the work")
+    if ws.spec.kind is Kind.RESEARCH and evidence.has_commits:
+        found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")
+    if evidence.dirty:
+        found.append(f"the worktree has uncommitted changes: {some_of(evidence.dirty)}; commit or remove them")
+    if evidence.dropped and not ws.by_person:
+        found.append(
+            f"your merge kept only your side of {some_of(evidence.dropped)}, and the other side's work there is gone; "
+            "bring it back so that both intents hold"
+        )
+    outside = out_of_scope(ws.spec.scope, evidence.paths)
+    if outside:
+        found.append(f"changed outside the scope ({', '.join(ws.spec.scope)}): {some_of(outside)}; undo these changes")
+    if needs_handoff or ws.spec.kind is Kind.RESEARCH:
+        if evidence.handoff is None:
+            found.append("there is no HANDOFF.md")
+        else:
+            found.extend(f"HANDOFF.md: {missing}" for missing in complete(evidence.handoff))
+    if is_reviewer(ws) and not (evidence.handoff is not None and is_given(evidence.handoff.review)):
+        found.append(
+            "HANDOFF.md holds no review: list what you found in the section '## Review', or write `none` there"
+        )
+    return tuple(found)
+
+
+def out_of_scope(scope: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths that no glob of the scope covers; an empty scope covers everything."""
+    return tuple(path for path in paths if not scope_matches(scope, path)) if scope else ()
+
+
+def some_of(paths: Sequence[str], limit: int = 8) -> str:
+    """The first of these paths, and how many there are more."""
+    more = f" and {len(paths) - limit} more" if len(paths) > limit else ""
+    return ", ".join(paths[:limit]) + more
