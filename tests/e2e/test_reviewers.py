@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
+
+from tests.support.claude_client import NEWEST, OLDEST, client, use_client
 from tests.support.project import Project, use_fake_client
+from tests.support.stub_model import serve
+from tests.support.turns import bash, work, write
 
 WORK = 'do echo one > f.txt && git add -A && git commit -qm "First try"\n'
 MENDED = (
@@ -134,3 +140,42 @@ def test_a_plan_that_names_no_such_reviewer_is_refused_before_anything_begins(pr
     )
     ended = project.wto("plan", "check", plan)
     assert ended.code == 3 and "plan.yaml:2:" in ended.err and "there is no agent 'b'" in ended.err
+
+
+@pytest.mark.real_client
+@pytest.mark.xdist_group("real client")
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_the_real_client_lets_a_reviewer_write_nothing_but_its_handoff(project: Project, version: str) -> None:
+    """Whatever the agent's mode allows elsewhere: an edit and a commit of a reviewer are denied, its handoff is written."""
+    review = "---\nstatus: done\n---\n## Summary\nRead.\n## Review\n- note work.py:1: short\n"
+    stub = serve(
+        {
+            "work": work("work"),
+            "default": [
+                write("work.py", "x = 2\n"),
+                bash("echo more > more.py && git add -A && git commit -qm Mine"),
+                write("HANDOFF.md", review),
+                {"text": "It is reviewed."},
+            ],
+        }
+    )
+    try:
+        use_client(project, stub)
+        agent = (
+            f"{{binary: {json.dumps(client(version))}, permission_mode: acceptEdits, allow: ['Bash(echo *)', Edit]}}"
+        )
+        unquoted = "The rest of the brief says no more. " * 40  # what is quoted to others ends before the marker
+        plan = project.plan(
+            f"goal: Do it\ndefaults: {{review: claude-code}}\nagents: {{claude-code: {agent}}}\n"
+            f"workstreams: {{work: {{brief: 'Write work. {unquoted}[[script:work]]'}}}}\n"
+        )
+        ended = project.wto("run", "--land", plan)
+    finally:
+        stub.close()
+    assert ended.code == 0, ended.out + ended.err
+    found = {name: (ws["stage"], ws["attempts"]) for name, ws in _streams(project).items()}
+    assert found == {"work": ("landed", 1), "work-review": ("landed", 1)}
+    assert (project.worktree("work-review") / "work.py").read_text(encoding="utf-8") == "x = 1\n"
+    assert not (project.worktree("work-review") / "more.py").exists()
+    told = project.wto("review", "work", "--json").json["review"]["findings"]
+    assert told == [{"weighs": "note", "path": "work.py", "line": 1, "text": "short"}]

@@ -203,6 +203,7 @@ def _tell(found: dict[str, Any]) -> None:
     for other in found["overlaps"]:
         foreseen = {"conflict": ", would conflict", "clean": ", merges cleanly"}.get(other["forecast"] or "", "")
         _row("Beside", f"{other['workstream']} ({other['stage']}{foreseen}) touches {', '.join(other['paths'][:5])}")
+        _row("", f"to {other['asked']}")
     for text in found["contradictions"]:
         _row("Against", text)
     for text in found["questions"]:

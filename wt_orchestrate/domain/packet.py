@@ -22,6 +22,8 @@ from wt_orchestrate.domain.text import clean, counted
 
 SCHEMA = "wto.review/1"
 _QUOTED = 2_000
+_ASKED = 400
+"""Characters of another workstream's brief that stand for it where it has no title."""
 
 
 def reviewed_head(ws: WorkstreamState) -> CommitId | None:
@@ -179,10 +181,11 @@ def _overlaps(state: RunState, ws: WorkstreamState, files: Sequence[FileDiff]) -
     for other in state.workstreams.values():
         theirs = set(other.paths) or {path for commit in other.history for path in commit.paths}
         both = sorted(own & theirs)
-        if other.id != ws.id and both:
+        if other.id != ws.id and both and not other.spec.serves:
             found.append(
                 {
                     "workstream": other.id,
+                    "asked": other.spec.title or " ".join(other.spec.brief.split())[:_ASKED],
                     "stage": other.stage.value,
                     "paths": both[:50],
                     "count": len(both),
@@ -337,7 +340,8 @@ def _check_line(check: dict[str, Any]) -> str:
 def _overlap_line(other: dict[str, Any]) -> str:
     foreseen = f", merges {other['forecast']}ly" if other["forecast"] == "clean" else ""
     foreseen = ", **would conflict**" if other["forecast"] == "conflict" else foreseen
-    return f"{other['workstream']} ({other['stage']}{foreseen}): {', '.join(map(_code, other['paths'][:5]))}"
+    paths = ", ".join(map(_code, other["paths"][:5]))
+    return f"{other['workstream']} ({other['stage']}{foreseen}): {paths}; it was asked: {_plain(other['asked'])}"
 
 
 def _thread_line(thread: dict[str, Any]) -> str:
