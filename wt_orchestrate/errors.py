@@ -89,6 +89,10 @@ class GitFailed(WtError):
         super().__init__(f"git {' '.join(arguments[:4])} ended with exit code {code}: {_told(stderr)}")
 
 
+class Overran(WtError):
+    """A command of ours that did not end within its time; it and all that it started are gone."""
+
+
 def _told(stderr: str) -> str:
     """The line of git's words that says most: the one it marks as the error, else the last."""
     lines = stderr.strip().splitlines()

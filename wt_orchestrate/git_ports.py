@@ -262,6 +262,21 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hunk:
+    """One conflict of a file: the lines that were there, those of each side, and what the result has in their place (the
+    first ones). `line` is where that begins; `took` is `ours` or `theirs` where the other side's part was let go whole."""
+
+    line: int
+    base: tuple[str, ...]
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    result: tuple[str, ...]
+    dropped_ours: tuple[str, ...] = ()
+    dropped_theirs: tuple[str, ...] = ()
+    took: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedFile:
     """One file of a resolved conflict. Lines count as gone when the whole file has them nowhere."""
 
@@ -277,6 +292,20 @@ class ResolvedFile:
     """Lines that a side added or changed and that are gone; the first ones."""
     dropped: tuple[int, int] = (0, 0)
     """How many there are of each side in all."""
+    hunks: tuple[Hunk, ...] = ()
+    """Its conflicts, one by one."""
+    mode: str = ""
+    """The result's mode where merging both sides' modes does not give it."""
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether the file, or one of its conflicts, was settled by letting one side go."""
+        return bool(self.took) or any(hunk.took for hunk in self.hunks)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of either side is gone, and nothing is left that does not belong there."""
+        return self.text and not (self.one_sided or self.markers or self.mode or sum(self.dropped))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +334,8 @@ class Patch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
     """A merge and how it comes about. `paths` says for each path a side changed: as ours, as theirs, both merged, the same
-    in both, or not explained; `gone` lists for the last ones what is not there any more."""
+    in both, resolved (git itself does not merge it), or not explained. `resolved` tells of the conflicts one by one, `gone`
+    of everything that is not there any more."""
 
     merge: CommitId
     ours: CommitId
@@ -316,6 +346,7 @@ class Explained:
     paths: Mapping[str, str]
     gone: tuple[ResolvedFile, ...]
     patches: tuple[Patch, ...]
+    resolved: tuple[ResolvedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -441,9 +472,10 @@ class Vault(Protocol):
         """Keep how a conflict was resolved, for `settle`; how many files it was in."""
 
     def prove_resolution(
-        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
+        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None = None
     ) -> Resolution:
-        """Compare a commit that resolves the conflict of two with both of them; `paths` were in conflict."""
+        """Compare a commit that resolves the conflict of two with both of them; `paths` were in conflict, without
+        them those that git itself does not merge."""
 
     def find(self, name: str) -> CommitId:
         """The commit of that name (an id, also shortened, or a branch) in the vault, else brought from the user's

@@ -43,6 +43,9 @@ from wt_orchestrate.git_ports import (
     Guard as Guard,
 )
 from wt_orchestrate.git_ports import (
+    Hunk as Hunk,
+)
+from wt_orchestrate.git_ports import (
     Landed as Landed,
 )
 from wt_orchestrate.git_ports import (

@@ -54,6 +54,52 @@ def test_an_arbiter_that_takes_a_side_is_sent_back_and_then_a_person_is_asked(pr
     assert project.repository.git("show", "wto/r1/integration:f.txt") == "first"
 
 
+def test_an_arbiter_says_why_one_side_goes_in_one_place_and_everybody_sees_it(project: Project) -> None:
+    """Of two conflicts in a file one keeps both and one lets a side go: refused until HANDOFF.md names the file under
+    Decisions; the review and the page show both conflicts with what is gone."""
+    lines = "".join(f"line {number}\n" for number in range(1, 13))
+    project.repository.commit({"f.txt": lines, ".wto/config.yaml": "poll: 1s\nstagger: 0s\n"})
+    edit = "do sed -i -e 's/line 2$/line 2 WORD/' -e 's/line 10$/line 10 WORD/' f.txt && git commit -qam WORD\n"
+    shown = 'git -C "$TEST_FOLDER/repository" show wto/r1/integration:f.txt 2>/dev/null'
+    resolve = (
+        "do git merge wto/r1/integration; git checkout -q --ours f.txt\n"
+        "do sed -i -e '2a line 2 one' f.txt && git commit -qam Both\n"
+    )
+    explained = (
+        "do printf -- '---\\nstatus: done\\n---\\n## Summary\\nBoth.\\n## Decisions\\nf.txt: line 10 was decided.\\n'"
+        " > HANDOFF.md\nsilent\n"
+    )
+    plan = project.plan(
+        "goal: Do it\nchecks: [{run: 'test -s f.txt'}]\n"
+        + use_fake_client(project)
+        + "workstreams: {one: {brief: one way}, two: {brief: the other way}}\n",
+        {
+            "one": edit.replace("WORD", "one"),
+            "two": f"do while ! {shown} | grep -q one; do sleep 0.05; done\n" + edit.replace("WORD", "two"),
+            "two-arbiter.1": resolve,
+            "two-arbiter.2": explained,
+        },
+    )
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
+    heard = (project.folder / "heard.two-arbiter").read_text(encoding="utf-8")
+    assert "it lets one side go at f.txt:11; keep what both sides meant, or name the file under ## Decisions" in heard
+    told = project.wto("review", "two").out
+    assert "f.txt was in conflict; settled by arbiter" in told
+    assert "at line 11: ▲ one side was let go" in told and "▲ gone, by integrated: line 10 one" in told
+    (file,) = project.wto("review", "two", "--json").json["conflict"]["resolution"]["files"]
+    assert [(hunk["line"], hunk["took"], hunk["dropped_theirs"]) for hunk in file["hunks"]] == [
+        (2, "", []),
+        (11, "ours", ["line 10 one"]),
+    ]
+    page = project.folder / "page.html"
+    assert project.wto("review", "two", "--html", str(page)).code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "resolved by arbiter" in text and "At line 11: one side was let go" in text
+    proof = project.wto("proof", project.repository.git("rev-parse", "wto/r1/two-arbiter"))
+    assert (proof.code, "f.txt was in conflict:" in proof.out) == (6, True)
+
+
 def test_a_changelog_that_everybody_writes_needs_nobody(project: Project) -> None:
     """With `merge: {union: [...]}` two branches that append to one file land together with both lines."""
     project.repository.commit({"CHANGES.md": "# Changes\n", ".wto/config.yaml": "merge: {union: [CHANGES.md]}\n"})

@@ -452,9 +452,10 @@ class SimVault:
             return 0
 
     def prove_resolution(
-        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
+        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None = None
     ) -> Resolution:
         result, mine, other = (self._objects.tree(each) for each in (resolved, ours, theirs))
+        assert paths is not None
         beyond = tuple(path for path in lost_paths(self._objects, resolved, ours, theirs) if path not in paths)
         files = tuple(
             ResolvedFile(path=path, text=True, took="ours" if result.get(path) == mine.get(path) else "theirs")

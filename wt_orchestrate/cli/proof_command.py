@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from wt_orchestrate import wiring
+from wt_orchestrate.cli.hunk_text import hunk_lines
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.errors import ExitCode
@@ -54,6 +55,10 @@ def _tell(found: Explained) -> None:
         click.echo(
             f"{mark} patch {patch.commit[:12]} {clean(patch.subject)}{'' if patch.whole else ' (not all of it)'}"
         )
+    for file in found.resolved:
+        click.echo(f"{symbol('done' if file.whole else 'warning')} {clean(file.path)} was in conflict:")
+        for line in hunk_lines(asdict(file), ours="first parent", theirs="second parent"):
+            click.echo(f"    {clean(line)}")
     for file in found.gone:
         _tell_gone(file)
     if found.gone:
@@ -75,5 +80,7 @@ def _tell_gone(file: ResolvedFile) -> None:
             click.echo(f"    gone, by {whose}: {clean(line)}")
         if count > len(lines[:_SHOWN]):
             click.echo(f"    and {count - len(lines[:_SHOWN])} more; see --json")
+    if file.mode:
+        click.echo(f"    its mode {file.mode} is neither parent's")
     for number in file.markers:
         click.echo(f"    line {number} is a conflict marker")

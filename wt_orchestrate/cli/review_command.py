@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
 from wt_orchestrate import wiring
+from wt_orchestrate.cli.hunk_text import hunk_lines
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.cli.review_html import page
 from wt_orchestrate.cli.steer_commands import put_request
@@ -109,7 +110,10 @@ def reviewed(site: wiring.Site, state: RunState, ws: WorkstreamState, *, calls: 
     files = wiring.file_diffs(site, base=base, head=head)
     places = wiring.places(site, ws.comments, head=head)
     lockfiles = wiring.unchanged_lockfiles(site, files, head=head)
-    return Reviewed(packet(state, ws, files, places=places, lockfiles=lockfiles, calls=calls), files, base, head)
+    resolution = wiring.resolution_of(site, ws)
+    resolved = asdict(resolution) if resolution is not None else None
+    found = packet(state, ws, files, places=places, lockfiles=lockfiles, calls=calls, resolution=resolved)
+    return Reviewed(found, files, base, head)
 
 
 def ends(state: RunState, ws: WorkstreamState) -> tuple[CommitId, CommitId]:
@@ -192,8 +196,7 @@ def _tell(found: dict[str, Any]) -> None:
         _row("Checks", f"{mark} {words}")
     if not found["checks"]:
         _row("Checks", "none has run on its work yet")
-    for path, how in found["conflict"]["settled_by"].items():
-        _row("Merged", f"{path} was in conflict; settled by {how}")
+    _merged(found)
     _reviewed(found["review"])
     for flag in found["flags"][:_FLAGS]:
         place = f"{flag['path']}:{flag['line']}" if flag["line"] else flag["path"]
@@ -212,6 +215,20 @@ def _tell(found: dict[str, Any]) -> None:
     if found["read_first"]:
         _row("Read first", ", ".join(found["read_first"][:5]))
     click.echo(f"{symbol('hint')} To see the diff, run wto review {found['workstream']} --diff")
+
+
+def _merged(found: dict[str, Any]) -> None:
+    """How its conflict was resolved, conflict by conflict."""
+    resolution = found["conflict"]["resolution"]
+    told = resolution["files"] if resolution is not None else ()
+    for path, how in found["conflict"]["settled_by"].items():
+        if path not in {file["path"] for file in told}:
+            _row("Merged", f"{path} was in conflict; settled by {how}")
+    for file in told:
+        mark = "" if not file["took"] else f"; {symbol('warning')} it is one side's whole"
+        _row("Merged", f"{file['path']} was in conflict; settled by {file['by']}{mark}")
+        for line in hunk_lines(file, ours=found["workstream"], theirs="integrated"):
+            _row("", line)
 
 
 def _reviewed(review: dict[str, Any] | None) -> None:

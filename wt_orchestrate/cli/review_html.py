@@ -71,6 +71,7 @@ def _article(number: int, found: dict[str, Any], files: Sequence[FileDiff]) -> M
         _flags(found, anchors),
         _files(found, anchors),
         _checks(found),
+        _resolution(found),
         _review(found["review"]),
         _beside(found),
         _threads(found, anchors),
@@ -294,6 +295,41 @@ def _checks(found: dict[str, Any]) -> Markup:
             ]
         )
     return _section("Checks", _table("Run by us, on exactly this tree", ("Outcome", "Command", "Time", "Tree"), rows))
+
+
+def _resolution(found: dict[str, Any]) -> Part:
+    """How its conflict was resolved: for each conflict both sides and what became of them."""
+    resolution = found["conflict"]["resolution"]
+    if resolution is None:
+        return ""
+    names = {"base": "It was", "ours": found["workstream"], "theirs": "Integrated", "result": "Became"}
+    return _section("Conflicts", [_resolved(file, names) for file in resolution["files"]])
+
+
+def _resolved(file: dict[str, Any], names: dict[str, str]) -> Markup:
+    side: Part = element("p", "▲ It is one side's whole.", of="warn") if file["took"] else ""
+    return element(
+        "div",
+        element("h3", element("code", file["path"]), f", resolved by {file['by']}"),
+        side,
+        [_conflict(hunk, names) for hunk in file["hunks"][:_HUNKS]],
+        element("p", "It is no text.", of="soft") if not file["text"] else "",
+    )
+
+
+_HUNKS = 50
+
+
+def _conflict(hunk: dict[str, Any], names: dict[str, str]) -> Markup:
+    rows: list[Row] = [
+        [(name, "mark"), (element("pre", "\n".join(hunk[key]) or "(nothing)", of="code"), "")]
+        for key, name in names.items()
+    ]
+    for key, name in (("dropped_ours", names["ours"]), ("dropped_theirs", names["theirs"])):
+        if hunk[key]:
+            rows.append([(f"▲ gone, by {name}", "mark warn"), (element("pre", "\n".join(hunk[key]), of="code"), "")])
+    caption = f"At line {hunk['line']}" + (": one side was let go" if hunk["took"] else "")
+    return _table(caption, ("Side", "Lines"), rows)
 
 
 _WEIGHS = {"must": "mark bad", "should": "mark warn", "note": "mark"}

@@ -132,8 +132,15 @@ def _brief(state: RunState, ws: WorkstreamState) -> str:
     ).strip()
 
 
-def resolution_findings(beyond: Sequence[str], took: Sequence[str], markers: Sequence[str]) -> tuple[str, ...]:
-    """What does not hold of a resolution, one sentence each."""
+def resolution_findings(
+    beyond: Sequence[str],
+    took: Sequence[str],
+    markers: Sequence[str],
+    sided: Sequence[str] = (),
+    modes: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """What does not hold of a resolution, one sentence each. `took` are files that are one side whole, `sided` places in
+    files where one side was let go and nobody says why."""
     found: list[str] = []
     if beyond:
         found.append(
@@ -141,6 +148,13 @@ def resolution_findings(beyond: Sequence[str], took: Sequence[str], markers: Seq
         )
     if took:
         found.append(f"it takes one side whole in {', '.join(took[:8])}; keep what both sides meant")
+    if sided:
+        found.append(
+            f"it lets one side go at {', '.join(sided[:8])}; keep what both sides meant, or name the file under "
+            "## Decisions in HANDOFF.md and say why"
+        )
     if markers:
         found.append(f"conflict markers are left in {', '.join(markers[:8])}")
+    if modes:
+        found.append(f"neither side gave its mode to {', '.join(modes[:8])}; set it as they have it")
     return tuple(found)

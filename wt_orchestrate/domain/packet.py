@@ -39,11 +39,12 @@ def packet(
     places: Mapping[str, Place] | None = None,
     lockfiles: Collection[str] = (),
     calls: bool = False,
+    resolution: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The packet of one workstream, from its state and its diff; `places` is where its comments are now, by their ids, the
-    rest as in `flags`."""
+    """The packet of one workstream, from its state and its diff; `places` is where its comments are now, by their ids,
+    `resolution` how its conflict was resolved (`commit`, `ours`, `theirs`, `files`), the rest as in `flags`."""
     found = flags(files, scope=ws.spec.scope, protected=state.settings.protected, lockfiles=lockfiles, calls=calls)
-    masked: dict[str, Any] = _masked(_packet(state, ws, files, found, places or {}))
+    masked: dict[str, Any] = _masked(_packet(state, ws, files, found, places or {}) | _conflict(ws, resolution))
     return masked
 
 
@@ -95,7 +96,6 @@ def _packet(
         "does": _does(files),
         "checks": _checks(state, ws),
         "review": _review(ws),
-        "conflict": {"settled_by": dict(ws.settled_by), "paths": list(ws.conflict)},
         "flags": [_flag(flag) for flag in found],
         "overlaps": _overlaps(state, ws, files),
         "contradictions": [*contradictions(ws), *_claims_against(ws, files)],
@@ -103,6 +103,16 @@ def _packet(
         "threads": [_thread(comment, places.get(comment.id)) for comment in ws.comments],
         "read_first": list(_order(files, found)),
     }
+
+
+def _conflict(ws: WorkstreamState, resolution: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Its conflict, with who or what resolved each file of it."""
+    resolved = None
+    if resolution is not None:
+        whoever = "person" if ws.by_person else "its agent"
+        files = [{**file, "by": ws.settled_by.get(file["path"], whoever)} for file in resolution["files"]]
+        resolved = {**resolution, "files": files}
+    return {"conflict": {"settled_by": dict(ws.settled_by), "paths": list(ws.conflict), "resolution": resolved}}
 
 
 def _does(files: Sequence[FileDiff]) -> dict[str, Any]:
@@ -293,6 +303,7 @@ def packet_text(packet: dict[str, Any], limit: int) -> str:
         *_section("What does not agree", [_plain(each) for each in packet["contradictions"]]),
         *_section("What the diff does", [_area_line(area) for area in does["areas"]], "nothing"),
         *_section("Checks", [_check_line(check) for check in packet["checks"]], "none has run"),
+        *_resolution_section(packet["conflict"]["resolution"], packet["workstream"]),
         *_review_section(packet["review"]),
         *_section("Also at work on these files", [_overlap_line(other) for other in packet["overlaps"]]),
         *_section("Comments", [_thread_line(thread) for thread in packet["threads"]]),
@@ -307,6 +318,29 @@ def _section(name: str, lines: Sequence[str], nothing: str = "") -> Iterator[str
     """A heading with its lines as a list; without any the word for nothing, or no section at all."""
     if lines or nothing:
         yield f"## {name}\n\n" + ("\n".join(f"- {line}" for line in lines) or nothing)
+
+
+_HUNKS, _HUNK_LINES = 20, 12
+
+
+def _resolution_section(resolution: dict[str, Any] | None, name: str) -> Iterator[str]:
+    """Each conflict as it was, as each side had it, and as it became, in a code block."""
+    for file in resolution["files"] if resolution is not None else ():
+        yield f"## Conflict in {_code(file['path'])}, resolved by {_plain(file['by'])}"
+        for hunk in file["hunks"][:_HUNKS]:
+            parts = (("it was", "base"), (name, "ours"), ("integrated", "theirs"), ("became", "result"))
+            lines = [
+                f"{title:<12} {line}" for title, key in parts for line in hunk[key][:_HUNK_LINES] or ("(nothing)",)
+            ]
+            gone = [*hunk["dropped_ours"], *hunk["dropped_theirs"]]
+            yield _block(lines)
+            if gone:
+                yield f"Gone here: {', '.join(_code(line.strip()) for line in gone[:_HUNK_LINES])}"
+
+
+def _block(lines: Sequence[str]) -> str:
+    """Lines as a code block that no fence inside it ends."""
+    return "\n".join(f"    {clean(line)}" for line in lines)
 
 
 def _review_section(review: dict[str, Any] | None) -> Iterator[str]:

@@ -95,6 +95,8 @@ class Merging:
     """Lockfiles and the like."""
     mergiraf: str = "auto"
     """The structural merge driver mergiraf: `auto` where it is on the PATH when a run starts, its path, or `off`."""
+    timeout: str = "10m"
+    """How long one merge may take with all the drivers that it runs; then the conflict stays."""
     arbiter: str = ""
     """The agent that resolves what is left, in a worktree of its own: its name, or `owner` for the agent whose work it is.
     Empty: an arbiter for Claude Code agents, the owner for commands."""

@@ -8,9 +8,9 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.arbitration import resolution_findings
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
-from wt_orchestrate.domain.state import RunState, WorkstreamState
+from wt_orchestrate.domain.state import RunState, WorkstreamState, is_arbiter, is_reviewer
 from wt_orchestrate.engine.world import World, archive_name, pin_ref
-from wt_orchestrate.ports import Resolution
+from wt_orchestrate.ports import Resolution, ResolvedFile
 
 
 def settle(effect: f.Settle, state: RunState, world: World) -> Sequence[e.Event]:
@@ -31,7 +31,7 @@ def settle(effect: f.Settle, state: RunState, world: World) -> Sequence[e.Event]
     found = world.vault.prove_resolution(resolved=made.commit, ours=effect.head, theirs=effect.onto, paths=effect.paths)
     # what a person or an arbiter decided once may be decided so again; a program may not take a side
     sided = tuple(file.path for file in found.files if file.took and made.by.get(file.path) != "rerere")
-    bad = (*found.beyond, *sided, *(file.path for file in found.files if file.markers))
+    bad = (*found.beyond, *sided, *(file.path for file in found.files if file.markers or file.mode))
     if bad:
         return (_failed(effect, bad),)
     world.vault.archive(archive_name(state.id, effect.workstream), made.commit)
@@ -59,7 +59,7 @@ def _failed(effect: f.Settle, paths: Sequence[str]) -> e.SettleFailed:
 
 def judged_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
     """What does not hold of an arbiter's commit; nothing of anybody else's."""
-    served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if ws.spec.serves else None
+    served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else None
     if served is None or served.conflict_head is None or served.conflict_onto is None:
         return ()
     both = (served.conflict_head, served.conflict_onto)
@@ -67,11 +67,19 @@ def judged_resolution(state: RunState, ws: WorkstreamState, head: CommitId, worl
     if missing:
         return (f"the commit {missing[0]} is not merged into it; run `git merge {missing[0]}`",)
     found = _resolution(served, head, world)
+    said = ws.handoff.decisions if ws.handoff is not None else ""
     return resolution_findings(
         beyond=found.beyond,
         took=[file.path for file in found.files if file.took],
+        sided=[_place(file) for file in found.files if file.one_sided and not file.took and file.path not in said],
         markers=[file.path for file in found.files if file.markers],
+        modes=[f"{file.path} ({file.mode})" for file in found.files if file.mode],
     )
+
+
+def _place(file: ResolvedFile) -> str:
+    """Where a file takes a side, by the lines of the result."""
+    return f"{file.path}:{', '.join(str(hunk.line) for hunk in file.hunks if hunk.took)}"
 
 
 def _resolution(served: WorkstreamState, head: CommitId, world: World) -> Resolution:
@@ -83,8 +91,8 @@ def _resolution(served: WorkstreamState, head: CommitId, world: World) -> Resolu
 
 def remember_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> None:
     """Keep how a conflict was resolved, by an arbiter or by the agent or person whose work it was."""
-    served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if ws.spec.serves else ws
-    if served is None or served.conflict_head is None or served.conflict_onto is None:
+    served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else ws
+    if is_reviewer(ws) or served is None or served.conflict_head is None or served.conflict_onto is None:
         return
     if not state.settings.merge.rerere or not world.vault.is_ancestor(served.conflict_onto, head):
         return

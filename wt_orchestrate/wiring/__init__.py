@@ -37,6 +37,7 @@ from wt_orchestrate.wiring.plans import workstream_text as workstream_text
 from wt_orchestrate.wiring.reviewing import file_diffs as file_diffs
 from wt_orchestrate.wiring.reviewing import file_lines as file_lines
 from wt_orchestrate.wiring.reviewing import places as places
+from wt_orchestrate.wiring.reviewing import resolution_of as resolution_of
 from wt_orchestrate.wiring.reviewing import unchanged_lockfiles as unchanged_lockfiles
 from wt_orchestrate.wiring.running import command_environment as command_environment
 from wt_orchestrate.wiring.running import leave_supervisor as leave_supervisor

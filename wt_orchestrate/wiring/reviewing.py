@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.comments import Comment, Place
     from wt_orchestrate.domain.difftext import FileDiff
     from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.domain.state import WorkstreamState
+    from wt_orchestrate.ports import Resolution
 
 _FILE_LIMIT = 4 << 20
 """Bytes of a file that are read for its lines."""
@@ -83,6 +85,17 @@ def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mappin
             lines = file_lines(site, commit=head, path=comment.path)
             found[comment.id] = place_of_text(comment, "\n".join(lines or ()))
     return found
+
+
+def resolution_of(site: Site, ws: WorkstreamState) -> Resolution | None:
+    """How the conflict of a workstream was resolved, hunk by hunk; None where it had none, or it is not resolved yet."""
+    resolved, ours, onto = ws.accepted or ws.looked_at, ws.conflict_head, ws.conflict_onto
+    if ws.conflict or resolved is None or ours is None or onto is None:
+        return None
+    source = vault(site)
+    if not (source.is_ancestor(onto, resolved) and source.is_ancestor(ours, resolved)):
+        return None
+    return source.prove_resolution(resolved=resolved, ours=ours, theirs=onto, paths=tuple(ws.settled_by) or None)
 
 
 def unchanged_lockfiles(site: Site, files: Sequence[FileDiff], *, head: CommitId) -> frozenset[str]:

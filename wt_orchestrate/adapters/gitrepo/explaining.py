@@ -7,7 +7,7 @@ from __future__ import annotations
 from wt_orchestrate.adapters.gitrepo import fetching
 from wt_orchestrate.adapters.gitrepo.changes import commits, raw_changes
 from wt_orchestrate.adapters.gitrepo.proof import PARENTS, prove
-from wt_orchestrate.adapters.gitrepo.resolution import prove_resolution
+from wt_orchestrate.adapters.gitrepo.resolution import conflicts, prove_resolution
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, text
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import NotFound, Refused
@@ -35,8 +35,11 @@ def explain(git: Git, merge: CommitId) -> Explained:
         )
     ours, theirs = map(CommitId, parents)
     proof = prove(git, merge=merge, ours=ours, theirs=theirs)
-    lost = tuple(path for path in proof.lost if path != PARENTS)
-    gone = prove_resolution(git, resolved=merge, ours=ours, theirs=theirs, paths=lost).files if lost else ()
+    lost = {path for path in proof.lost if path != PARENTS}
+    contested = set(conflicts(git, ours, theirs)) if lost else set()
+    compared = prove_resolution(git, resolved=merge, ours=ours, theirs=theirs, paths=sorted(lost)).files if lost else ()
+    gone = tuple(file for file in compared if not (file.path in contested and file.whole))
+    unexplained = frozenset(file.path for file in gone)
     return Explained(
         merge=merge,
         ours=ours,
@@ -44,9 +47,11 @@ def explain(git: Git, merge: CommitId) -> Explained:
         base=proof.base,
         tree=git.line("rev-parse", f"{merge}^{{tree}}"),
         trailers=_trailers(git, merge),
-        paths=_paths(git, proof.base, ours, theirs, frozenset(lost)),
+        paths=_paths(git, proof.base, ours, theirs, unexplained)
+        | dict.fromkeys(sorted(lost - unexplained), "resolved"),
         gone=gone,
-        patches=_patches(git, proof.base, theirs, frozenset(lost)),
+        patches=_patches(git, proof.base, theirs, unexplained),
+        resolved=tuple(file for file in compared if file.path in contested),
     )
 
 

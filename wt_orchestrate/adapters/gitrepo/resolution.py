@@ -2,38 +2,47 @@
 that is not in the result is listed, line by line, side by side.
 
 A resolution that lets a whole side go (every line one side added or changed is gone, and the other's are all there) is told
-as taking a side. Files that are no text can only be one side's or the other's, or new: that is told, too.
+as taking a side, of the file and of each conflict in it. Files that are no text, or that a side deleted, can only be one
+side's or the other's, or new: that is told, too.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from wt_orchestrate.adapters.gitrepo.hunks import Edits, hunks, side_of
 from wt_orchestrate.adapters.gitrepo.objects import contents
-from wt_orchestrate.adapters.gitrepo.proof import prove
-from wt_orchestrate.adapters.gitrepo.runner import Git, text
+from wt_orchestrate.adapters.gitrepo.proof import NOTHING, Entry, prove
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
+from wt_orchestrate.adapters.gitrepo.threeway import ALGORITHMS, edits_between, lines_of
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.git_ports import Resolution, ResolvedFile
+from wt_orchestrate.git_ports import Hunk, Resolution, ResolvedFile
 
-_MARKERS = (b"<<<<<<< ", b"||||||| ", b">>>>>>> ")
+_TEXTS = ("100644", "100755", "120000")
+_MARKER = re.compile(rb"(<{7,}|\|{7,}|>{7,})( |$)")
 _LISTED = 200
 """Lines of a side that are listed for each file; their number is always whole."""
 _SIZE = 1 << 20
 
 
 def prove_resolution(
-    git: Git, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
+    git: Git, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None
 ) -> Resolution:
-    """Compare a resolved merge of both with them; `paths` are those that were in conflict."""
-    merge = _as_merge(git, resolved, ours, theirs)
+    """Compare a resolved merge of both with them; `paths` are those that were in conflict, by default git's own."""
+    merge = as_merge(git, resolved, ours, theirs)
     proof = prove(git, merge=merge, ours=ours, theirs=theirs)
+    found = conflicts(git, ours, theirs)
+    paths = tuple(found) if paths is None else paths
     beyond = tuple(path for path in proof.lost if path not in paths)
-    files = tuple(_file(git, path, merge, ours, theirs, proof.base) for path in sorted(paths))
+    lanes = [found.get(path) or _lane(git, path, proof.base, ours, theirs) for path in sorted(paths)]
+    files = tuple(_file(git, lane, _entry(git, merge, lane.path)) for lane in lanes)
     return Resolution(commit=resolved, ours=ours, theirs=theirs, beyond=beyond, files=files)
 
 
-def _as_merge(git: Git, resolved: CommitId, ours: CommitId, theirs: CommitId) -> CommitId:
+def as_merge(git: Git, resolved: CommitId, ours: CommitId, theirs: CommitId) -> CommitId:
     """The resolved tree as a merge of just these two, whatever commits led there."""
     date = {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"}
     tree = git.line("rev-parse", "--verify", f"{resolved}^{{tree}}")
@@ -41,29 +50,93 @@ def _as_merge(git: Git, resolved: CommitId, ours: CommitId, theirs: CommitId) ->
     return CommitId(made.decode().strip())
 
 
-def _file(git: Git, path: str, merge: CommitId, ours: CommitId, theirs: CommitId, base: CommitId) -> ResolvedFile:
-    commits = (base, ours, theirs, merge)
-    blobs = [_blob(git, commit, path) for commit in commits]
-    stored = contents(git, sorted({blob for blob in blobs if blob}))
-    was, one, other, result = (stored.get(blob, b"") for blob in blobs)
-    if any(b"\0" in each[:8000] or len(each) > _SIZE for each in (was, one, other, result)):
-        return ResolvedFile(path=path, text=False, took=_took_whole(blobs[1], blobs[2], blobs[3]))
-    marked = tuple(number for number, line in enumerate(result.split(b"\n"), 1) if line.startswith(_MARKERS))
-    gone_ours, gone_theirs = _gone(was, one, result), _gone(was, other, result)
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """A path in conflict, with what git merges there: renames are followed, and several merge bases are one."""
+
+    path: str
+    base: Entry = NOTHING
+    ours: Entry = NOTHING
+    theirs: Entry = NOTHING
+
+
+def conflicts(git: Git, ours: CommitId, theirs: CommitId) -> Mapping[str, Contested]:
+    """The paths in conflict when nothing but git's own merge decides."""
+    arguments = ("merge-tree", "--write-tree", "-z", "--no-messages", "--end-of-options", ours, theirs)
+    _, output = git.outcome(*arguments, ok=(0, 1), timeout_s=LONG_S)
+    found: dict[str, Contested] = {}
+    for record in fields(output)[1:]:
+        head, _, path = record.partition("\t")
+        mode, name, stage = head.split()
+        lane, side = found.get(path, Contested(path)), Entry(mode, name)
+        match stage:
+            case "1":
+                found[path] = replace(lane, base=side)
+            case "2":
+                found[path] = replace(lane, ours=side)
+            case _:
+                found[path] = replace(lane, theirs=side)
+    return found
+
+
+def _lane(git: Git, path: str, base: CommitId, ours: CommitId, theirs: CommitId) -> Contested:
+    """A path that git merges without a conflict, as each commit has it."""
+    return Contested(path, *(_entry(git, commit, path) for commit in (base, ours, theirs)))
+
+
+def _entry(git: Git, commit: CommitId, path: str) -> Entry:
+    found = git.run("ls-tree", "-z", commit, "--", path).split(None, 3)
+    return Entry(found[0].decode(), found[2].decode()) if len(found) == 4 and found[1] != b"tree" else NOTHING
+
+
+def _file(git: Git, lane: Contested, result: Entry) -> ResolvedFile:
+    entries = (lane.base, lane.ours, lane.theirs, result)
+    took = _took_whole(*entries)
+    mode = "" if _mode_follows(*(entry.mode for entry in entries)) else result.mode
+    stored = contents(git, sorted({entry.id for entry in entries if entry.mode in _TEXTS}))
+    was, one, other, now = texts = [stored.get(entry.id, b"") for entry in entries]
+    if any(entry.mode not in {*_TEXTS, ""} for entry in entries) or any(not _is_text(each) for each in texts):
+        return ResolvedFile(path=lane.path, text=False, took=took, mode=mode)
+    gone_ours, gone_theirs = _gone(was, one, now), _gone(was, other, now)
+    there = all(entry.id for entry in entries[1:])
     return ResolvedFile(
-        path=path,
+        path=lane.path,
         text=True,
-        took=_took(_added(was, one), _added(was, other), gone_ours, gone_theirs) or _took_whole(*blobs[1:]),
-        markers=marked,
+        took=side_of(*map(lines_of, texts)) if there else took,
+        markers=_markers(now, one, other),
         dropped_ours=tuple(text(line) for line in gone_ours[:_LISTED]),
         dropped_theirs=tuple(text(line) for line in gone_theirs[:_LISTED]),
         dropped=(len(gone_ours), len(gone_theirs)),
+        hunks=_hunks(git, entries, stored) if there else (),
+        mode=mode,
     )
 
 
-def _blob(git: Git, commit: CommitId, path: str) -> str:
-    entry = git.run("ls-tree", "-z", commit, "--", path)
-    return entry.split(None, 3)[2].decode() if entry.startswith((b"100644 ", b"100755 ", b"120000 ")) else ""
+def _hunks(git: Git, entries: Sequence[Entry], stored: Mapping[str, bytes]) -> tuple[Hunk, ...]:
+    empty = git.run("hash-object", "-w", "--stdin").decode().strip()
+    base, *sides = (entry.id or empty for entry in entries)
+    found = edits_between(git, [base] * 3, sides, ALGORITHMS[0])
+    edits = Edits(*(found.get(number, ()) for number in range(3)))
+    return hunks(lines_of(stored.get(base, b"")), edits, lines_of(stored[sides[2]]))
+
+
+def _is_text(content: bytes) -> bool:
+    return b"\0" not in content[:8000] and len(content) <= _SIZE
+
+
+def _markers(result: bytes, *sides: bytes) -> tuple[int, ...]:
+    """Lines that are conflict markers and that neither side had, such as a file about conflicts has."""
+    known = {line for side in sides for line in side.split(b"\n")}
+    numbered = enumerate(result.split(b"\n"), 1)
+    return tuple(number for number, line in numbered if _MARKER.match(line) and line not in known)
+
+
+def _mode_follows(base: str, ours: str, theirs: str, result: str) -> bool:
+    """Whether a mode is what merging both sides' modes gives; where both changed it, either side's."""
+    if not result:
+        return True  # that it is gone is told by its content
+    changed = {mode for mode in (ours, theirs) if mode and mode != base}
+    return result in (changed or {ours or theirs})
 
 
 def _added(base: bytes, side: bytes) -> Counter[bytes]:
@@ -84,16 +157,10 @@ def _gone(base: bytes, side: bytes, result: bytes) -> list[bytes]:
     return found
 
 
-def _took(one: Counter[bytes], other: Counter[bytes], gone_one: Sequence[bytes], gone_other: Sequence[bytes]) -> str:
-    """Whose side alone is left, where one side's lines are all gone and the other's are all there."""
-    if other and len(gone_other) == other.total() and not gone_one:
-        return "ours"
-    if one and len(gone_one) == one.total() and not gone_other:
-        return "theirs"
-    return ""
-
-
-def _took_whole(ours: str, theirs: str, result: str) -> str:
-    if ours == theirs:
+def _took_whole(base: Entry, ours: Entry, theirs: Entry, result: Entry) -> str:
+    """Whose side the file is, to the byte, where the other one had made something else of it. Gone is a side, too."""
+    if ours.id == theirs.id:
         return ""
-    return "ours" if result == ours else "theirs" if result == theirs else ""
+    if result.id == ours.id and theirs.id != base.id:
+        return "ours"
+    return "theirs" if result.id == theirs.id and ours.id != base.id else ""

@@ -13,13 +13,14 @@ its time is asked to end first, because a killed git leaves its lock files behin
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
-from wt_orchestrate.errors import GitFailed, WtError
+from wt_orchestrate.errors import GitFailed, Overran, WtError
 
 _QUIET = {
     "core.hooksPath": "/dev/null",
@@ -187,7 +188,7 @@ def execute(
             output, said = process.communicate(stdin or None, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             _end(process)
-            raise WtError(f"git {arguments[0]} did not end within {timeout_s:.0f} s", hint="try again") from error
+            raise Overran(f"git {arguments[0]} did not end within {timeout_s:.0f} s", hint="try again") from error
         except BaseException:
             _end(process)
             raise
@@ -216,12 +217,18 @@ def _started(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+    """End git and what it started, such as a merge driver, which would else hold its pipes open for as long as it likes."""
+    _signal(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=_GRACE_S)
-        return
-    process.kill()
+    _signal(process, signal.SIGKILL)
     process.communicate()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """To its whole session; it leads one."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def _cwd(env: Mapping[str, str]) -> str:

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from wt_orchestrate.adapters.gitrepo import fetching
 from wt_orchestrate.adapters.gitrepo.commands import ran
+from wt_orchestrate.adapters.gitrepo.resolution import conflicts
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
 from wt_orchestrate.adapters.gitrepo.slots import check_out, drop
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.domain.plan import seconds
 from wt_orchestrate.domain.settings import Merging
+from wt_orchestrate.errors import Overran
 from wt_orchestrate.git_ports import Settled
 
 _SETTLED = "refs/heads/settled"
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def settle(
@@ -41,9 +45,12 @@ def settle(
 ) -> Settled:
     """The merge of both with their conflicts settled, kept by the ref `pin`, or the paths that are still in conflict."""
     try:
-        own = _merged(
-            git, scratch=scratch, memory=memory, slot=slot, ours=ours, theirs=theirs, merging=merging, env=env
-        )
+        try:
+            own = _merged(
+                git, scratch=scratch, memory=memory, slot=slot, ours=ours, theirs=theirs, merging=merging, env=env
+            )
+        except Overran:
+            return Settled(commit=None, tree=None, by={}, conflicts=tuple(sorted(conflicts(git, ours, theirs))))
         by = _settled_by(git, own, ours, theirs, merging, env)
         left = _unmerged(own)
         if left:
@@ -57,10 +64,10 @@ def _settled_by(
     git: Git, own: Git, ours: CommitId, theirs: CommitId, merging: Merging, env: Mapping[str, str]
 ) -> Mapping[str, str]:
     """How each path of the conflict that is in conflict no more was settled."""
-    conflicts = _conflicts(git, ours, theirs)
+    paths = tuple(sorted(conflicts(git, ours, theirs)))
     left = _unmerged(own)
-    by = {path: how for path, how in _drivers(own, conflicts).items() if path not in left}
-    by |= {path: "rerere" for path in conflicts if path not in by and path not in left}
+    by = {path: how for path, how in _drivers(own, paths).items() if path not in left}
+    by |= {path: "rerere" for path in paths if path not in by and path not in left}
     return by | dict.fromkeys(_regenerated(own, merging, env), "regenerated")
 
 
@@ -110,20 +117,58 @@ def remember(
         env={},
         replay=False,
     )
-    learned = 0
-    for path in _unmerged(own):
-        entry = git.run("ls-tree", "-z", resolved, "--", path)
-        if not entry.startswith((b"100644 ", b"100755 ")):
-            continue
-        content = git.run("cat-file", "blob", entry.split(None, 3)[2].decode())
-        if any(line.startswith(_MARKERS) for line in content.split(b"\n")):
-            continue
-        with open(os.path.join(own.env["GIT_WORK_TREE"], path), "wb") as file:
+    try:
+        learned = sum(_learn(git, own, path, resolved) for path in _both_files(own))
+        own.run("rerere")
+        return learned
+    finally:
+        drop(scratch=scratch, slot=slot)
+
+
+def _both_files(own: Git) -> tuple[str, ...]:
+    """Paths in conflict that are regular files on both sides: the only ones whose resolution git can replay."""
+    stages: dict[str, set[str]] = {}
+    for record in fields(own.run("ls-files", "-u", "-z")):
+        head, _, path = record.partition("\t")
+        mode, _, stage = head.split()
+        if mode in {"100644", "100755"}:
+            stages.setdefault(path, set()).add(stage)
+    return tuple(sorted(path for path, found in stages.items() if {"2", "3"} <= found))
+
+
+def _learn(git: Git, own: Git, path: str, resolved: CommitId) -> bool:
+    """Put a file into the throwaway tree as it was resolved; whether there was a resolution."""
+    entry = git.run("ls-tree", "-z", resolved, "--", path)
+    if not entry.startswith((b"100644 ", b"100755 ")):
+        return False
+    content = git.run("cat-file", "blob", entry.split(None, 3)[2].decode())
+    if any(line.startswith(_MARKERS) for line in content.split(b"\n")):
+        return False
+    return _overwrite(own.env["GIT_WORK_TREE"], path, content)
+
+
+def _overwrite(tree: str, path: str, content: bytes) -> bool:
+    """Write a file of a tree whose links agents chose: none is followed, on the way to it or at its end."""
+    *folders, name = path.split("/")
+    with ExitStack() as opened:
+        try:
+            at = _opened(opened, tree, _FOLDER, None)
+            for folder in folders:
+                at = _opened(opened, folder, _FOLDER, at)
+            descriptor = os.open(
+                name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at
+            )
+        except OSError:
+            return False
+        with open(descriptor, "wb") as file:
             file.write(content)
-        learned += 1
-    own.run("rerere")
-    drop(scratch=scratch, slot=slot)
-    return learned
+    return True
+
+
+def _opened(opened: ExitStack, name: str, flags: int, at: int | None) -> int:
+    descriptor = os.open(name, flags, dir_fd=at)
+    opened.callback(os.close, descriptor)
+    return descriptor
 
 
 # ---------------------------------------------------------------- the throwaway merge
@@ -152,8 +197,9 @@ def _merged(
     with open(f"{path}/.git/info/attributes", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(_attributes(merging))
     own.outcome(
-        "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", theirs, ok=(0, 1), timeout_s=LONG_S
-    )
+        "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", theirs,
+        ok=(0, 1), timeout_s=seconds(merging.timeout) or LONG_S,
+    )  # fmt: skip
     return own
 
 
@@ -197,13 +243,6 @@ def _quoted(value: str) -> str:
 
 
 # ---------------------------------------------------------------- what became of it
-
-
-def _conflicts(git: Git, ours: CommitId, theirs: CommitId) -> tuple[str, ...]:
-    """The paths in conflict when nothing but git's own merge decides."""
-    arguments = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", ours, theirs)
-    _, output = git.outcome(*arguments, ok=(0, 1), timeout_s=LONG_S)
-    return tuple(sorted(set(fields(output)[1:])))
 
 
 def _unmerged(own: Git) -> tuple[str, ...]:

@@ -45,8 +45,8 @@ def merged(git: Git, triples: Sequence[Triple], *, algorithm: str) -> Sequence[b
     """The merge of each; None where the sides' edits touch, or where content is binary."""
     empty = git.run("hash-object", "-w", "--stdin").decode().strip()
     bases = [triple.base or empty for triple in triples]
-    ours = _edits(git, bases, [triple.ours for triple in triples], algorithm)
-    theirs = _edits(git, bases, [triple.theirs for triple in triples], algorithm)
+    ours = edits_between(git, bases, [triple.ours for triple in triples], algorithm)
+    theirs = edits_between(git, bases, [triple.theirs for triple in triples], algorithm)
     stored = contents(git, sorted({*bases, *(name for triple in triples for name in (triple.ours, triple.theirs))}))
     found: list[bytes | None] = []
     for number, triple in enumerate(triples):
@@ -62,7 +62,7 @@ def _applied(base: bytes, ours: Sequence[Edit], theirs: Sequence[Edit]) -> bytes
     edits = sorted({*ours, *theirs}, key=lambda edit: (edit.start, edit.end))
     if any(before.end >= after.start for before, after in pairwise(edits)):
         return None
-    lines = _lines(base)
+    lines = lines_of(base)
     result: list[bytes] = []
     at = 0
     for edit in edits:
@@ -71,20 +71,20 @@ def _applied(base: bytes, ours: Sequence[Edit], theirs: Sequence[Edit]) -> bytes
     return b"".join([*result, *lines[at:]])
 
 
-def _lines(content: bytes) -> list[bytes]:
+def lines_of(content: bytes) -> list[bytes]:
     """Lines as git counts them: only a newline ends one."""
     parts = content.split(b"\n")
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
-def _edits(git: Git, one: Sequence[str], other: Sequence[str], algorithm: str) -> Mapping[int, tuple[Edit, ...]]:
+def edits_between(git: Git, one: Sequence[str], other: Sequence[str], algorithm: str) -> Mapping[int, tuple[Edit, ...]]:
     """The edits from each blob of one list to that of the other, by its place in the list."""
     output = git.run(
         "diff-tree", "-r", "-p", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
         "--no-indent-heuristic", "--src-prefix=a/", "--dst-prefix=b/", f"--diff-algorithm={algorithm}",
         _tree(git, one), _tree(git, other), timeout_s=LONG_S,
     )  # fmt: skip
-    return dict(_parsed(_lines(output)))
+    return dict(_parsed(lines_of(output)))
 
 
 def _tree(git: Git, blobs: Sequence[str]) -> str:

@@ -241,7 +241,7 @@ class GitVault:
         )
 
     def prove_resolution(
-        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str]
+        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None = None
     ) -> Resolution:
         """Compare a resolved merge with both sides."""
         return resolution.prove_resolution(self._git, resolved=resolved, ours=ours, theirs=theirs, paths=paths)
