@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.gitrepo.conftest import Site
 from tests.support.repos import TestRepository
+from wt_orchestrate.adapters.gitrepo import comparing
 from wt_orchestrate.domain.ids import CommitId
 
 
@@ -145,3 +146,12 @@ def test_a_seeded_index_is_not_taken_twice(site: Site, agent: TestRepository) ->
     agent.write({"README.md": "work"})
     site.vault.seed_index(worktree=agent.path, head=agent.head(), index=f"{site.folder}/indexes/a")
     assert dirty(site, agent) == ("README.md",)
+
+
+def test_a_gitignore_that_never_ends_is_a_change_and_holds_nobody_up(
+    site: Site, agent: TestRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git waits for ever on a pipe by that name: it is found instead, and named as what is uncommitted."""
+    monkeypatch.setattr(comparing, "_SOON_S", 0.3)
+    os.mkfifo(f"{agent.path}/src/.gitignore")
+    assert dirty(site, agent) == ("src/.gitignore",)

@@ -213,6 +213,22 @@ def test_a_branch_is_published_from_the_vault(site: Site, work: tuple[CommitId, 
     assert_landed(site.user, (work[0], new))
 
 
+def test_D1_what_a_gc_took_from_a_published_branch_is_brought_back(site: Site, work: tuple[CommitId, CommitId]) -> None:
+    """A branch of ours that points at a commit that is gone is whole again when it is shown next, also with a newer one."""
+    new = merged(site, work)
+    assert site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=None)
+    lost = Path(site.user.common_dir, "objects", new[:2], new[2:])
+    lost.unlink()
+    assert site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=new)
+    assert site.user.git("log", "-1", "--format=%s", OURS) == "Integrate"
+    (newer,) = site.vaulted("main")
+    lost.unlink()
+    made = site.vault.merge(ours=new, theirs=newer, message="Next\n", at=0.0, pin="refs/wto/pin2")
+    assert made.commit is not None
+    assert site.repository.publish(vault=site.vault.path(), branch=OURS, new=made.commit, expected=new)
+    assert site.user.git("rev-list", "--objects", "--quiet", OURS) == ""
+
+
 def test_a_lost_race_is_told(site: Site, work: tuple[CommitId, CommitId]) -> None:
     """A branch that is not where it is expected stays where it is."""
     new = merged(site, work)

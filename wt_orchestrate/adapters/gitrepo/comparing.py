@@ -21,11 +21,13 @@ from wt_orchestrate.adapters.gitrepo.objects import contents
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, NOTHING, Git, added_configuration, fields
 from wt_orchestrate.adapters.gitrepo.worktrees import named_by
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.errors import GitFailed
+from wt_orchestrate.errors import GitFailed, Overran
 
 INCLUDED = ".worktreeinclude"
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
 _POINTER_LIMIT = 1024
+_SOON_S = 20.0
+"""After so long it is asked whether git waits for what never comes."""
 _POINTERS = 500
 """More changed files than this are not looked at for pointers: they are changed."""
 
@@ -37,18 +39,42 @@ def differing(
     head: CommitId,
     index: str,
     settings: Mapping[str, str] = NOTHING,
-    timeout_s: float = LONG_S,
+    patience_s: float | None = None,
 ) -> tuple[str, ...]:
-    """Paths that are changed, deleted, or neither known nor ignored; `.` when the worktree itself is gone. `timeout_s` is how
-    long listing them may take: git waits for ever on a `.gitignore` that is a pipe."""
+    """Paths that are changed, deleted, or neither known nor ignored; `.` when the worktree itself is gone. git waits for ever
+    on a `.gitignore` that is a pipe: then it is that one that is told, or, with `patience_s`, Overran is raised after that."""
     if os.path.islink(worktree) or not os.path.isdir(worktree):
         return (".",)
     own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
     _bring(own, head, index)
-    changed, new = _listed(own, worktree, timeout_s)
+    if patience_s is None:
+        changed, new = _listed_in_time(own, worktree)
+    else:
+        changed, new = _listed(own, worktree, patience_s)
     unlike = changed - _stored_elsewhere(own, worktree, head, changed)
     found = {*unlike, *(name for name in new if not _placeholder(worktree, name))}
     return tuple(sorted(found or _hiding(own)))
+
+
+def _listed_in_time(own: Git, worktree: str) -> tuple[set[str], set[str]]:
+    """The same as `_listed`; where git is held up for long by what it would have to read for ever, that is what has changed."""
+    try:
+        return _listed(own, worktree, _SOON_S)
+    except Overran:
+        endless = _endless(worktree)
+        return (endless, set()) if endless else _listed(own, worktree, LONG_S)
+
+
+def _endless(worktree: str) -> set[str]:
+    """Every `.gitignore` that is a pipe, a socket or a device."""
+    found = set()
+    for folder, folders, names in os.walk(worktree):
+        if ".git" in folders:
+            folders.remove(".git")
+        path = f"{folder}/.gitignore"
+        if ".gitignore" in names and not (os.path.islink(path) or os.path.isfile(path)):
+            found.add(os.path.relpath(path, worktree))
+    return found
 
 
 def _listed(own: Git, worktree: str, timeout_s: float) -> tuple[set[str], set[str]]:

@@ -200,15 +200,38 @@ class GitRepository:
     def publish(self, *, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
         """Bring a commit over from the vault and point a branch of ours at it, by compare-and-swap; True if it is there.
         A branch that somebody has checked out only gets the commit: moving it would turn their checkout upside down."""
+        if self.resolve(branch) == new and self._whole(new, than=new):
+            return True
+        self._bring(vault, new)
         if self.resolve(branch) == new:
             return True
-        self._git.run(*FETCH, vault, stdin=input_lines((new,)), timeout_s=LONG_S)
-        return not self._held(branch) and swap(self._git, branch_ref(branch), new=new, old=expected)
+        if self._held(branch) or not swap(self._git, branch_ref(branch), new=new, old=expected):
+            return False
+        if not self._whole(new, than=expected):  # a gc that prunes at once took it away before the branch held it
+            self._bring_all(vault, new)
+        return True
+
+    def _bring(self, vault: str, commit: CommitId) -> None:
+        """Fetch a commit of ours from the vault; all of it, where what should be here already is not."""
+        try:
+            self._git.run(*FETCH, vault, stdin=input_lines((commit,)), timeout_s=LONG_S)
+        except GitFailed:
+            self._bring_all(vault, commit)
+
+    def _bring_all(self, vault: str, commit: CommitId) -> None:
+        options = (FETCH[0], "--refetch", *FETCH[1:])
+        self._git.run(*options, vault, stdin=input_lines((commit,)), timeout_s=LONG_S)
+
+    def _whole(self, commit: CommitId, *, than: CommitId | None) -> bool:
+        """Whether all that a commit has more than another one is here."""
+        more = (f"^{than}",) if than is not None else ()
+        code, _ = self._git.outcome("rev-list", "--objects", "--quiet", commit, *more, ok=(0, 1, 128), timeout_s=LONG_S)
+        return code == 0
 
     def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
         """Make a branch of ours again that somebody deleted, also under a worktree that has it checked out; False when it
         is there, wherever it points."""
-        self._git.run(*FETCH, vault, stdin=input_lines((head,)), timeout_s=LONG_S)
+        self._bring(vault, head)
         return self.resolve(branch) is None and swap(self._git, branch_ref(branch), new=head, old=None)
 
     def unlock_worktree(self, *, path: str, branch: Branch) -> tuple[str, ...]:

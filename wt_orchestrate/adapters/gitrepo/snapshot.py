@@ -57,7 +57,7 @@ def taken(git: Git, *, worktree: str, head: CommitId, index: str, settings: Mapp
     try:
         own = _own_index(index)
         paths = comparing.differing(
-            git, worktree=worktree, head=head, index=own, settings=settings, timeout_s=PATIENCE_S
+            git, worktree=worktree, head=head, index=own, settings=settings, patience_s=PATIENCE_S
         )
         if len(paths) > MOST_PATHS:
             return Snapshot(head, problem=f"more than {MOST_PATHS:,} paths are uncommitted")
