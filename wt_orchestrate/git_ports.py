@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from wt_orchestrate.domain.exposure import Scan
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
 
@@ -449,6 +450,9 @@ class Vault(Protocol):
 
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         """Refs below `refs/wto/archive/`."""
+
+    def scan(self, *, base: CommitId, head: CommitId) -> Scan:
+        """What the commits of `base..head` expose: each of them, not only what is left in the end."""
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, each with the commit that carries it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,76 @@ def test_L8_protected_paths_need_a_persons_word(project: Project) -> None:
     assert refused.code == 8
     assert ".github/ci.yml" in refused.err and "--allow-protected" in refused.err
     assert project.wto("land", "--allow-protected").code == 0
+
+
+TOKEN = "ghp_" + "Ab3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5"
+NAMED = 'api_token = "q8Zr2Xw7Lk5Tn3Vb9Ys1"'
+
+
+def test_L8_a_key_in_any_commit_goes_back_to_the_agent(project: Project) -> None:
+    """A key of a known kind is refused with its place, also when a later commit takes it out again; nowhere is it told."""
+    script = (
+        f"echo 'TOKEN = \"{TOKEN}\"' > a.py\n{COMMIT}"
+        'if [ "$WTO_ATTEMPT" = 1 ]; then echo "TOKEN = None" > a.py; git commit -qam Out\n'
+        "else git reset -q --soft main; echo TOKEN = None > a.py; git add -A; git commit -qm Anew; fi\n"
+    )
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
+    assert "a.py:1 (commit " in ended.out + ended.err and "GitHub token ghp_… (40 characters)" in ended.out + ended.err
+    told = [ended.out, ended.err, project.wto("log").out, project.wto("report").out, project.wto("status", "a").out]
+    assert not any(TOKEN in text for text in told)
+    assert TOKEN not in project.repository.git("log", "-p", "main")
+
+
+def test_L8_S11_what_may_be_a_secret_lands_only_with_a_persons_word(project: Project) -> None:
+    """A random value of a secret's name blocks the landing with its place and mark; with `--allow-secret MARK` it lands, and
+    neither the log nor any answer holds it."""
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": f"echo '{NAMED}' > a.py\n" + COMMIT}
+    )
+    assert project.wto("run", plan).code == 0
+    refused = project.wto("land")
+    assert refused.code == 8
+    found = re.search(
+        r"a\.py:1 \(commit [0-9a-f]{10}\): random value of a secret's name q8Zr… \(20 characters\), mark (\w{12})",
+        refused.err,
+    )
+    assert found is not None, refused.err
+    assert f"wto land --allow-secret {found[1]} (only if it is no secret)" in refused.err
+    for each in project.state.rglob("*"):
+        if each.is_file() and "objects" not in each.parts and "processes" not in each.parts:
+            assert b"q8Zr2Xw7Lk5Tn3Vb9Ys1" not in each.read_bytes(), each
+    assert project.wto("land", "--allow-secret", "0" * 12).code == 8
+    assert project.wto("land", "--allow-secret", found[1]).code == 0
+
+
+def test_L8_trailers_that_only_a_person_may_write_go_back_to_the_agent(project: Project) -> None:
+    """A sign-off, and a trailer of ours that is not true, are refused with their commit, and reworded."""
+    script = (
+        "touch a\ngit add -A\n"
+        'if [ "$WTO_ATTEMPT" = 1 ]; then git commit -qm "$(printf \'A\\n\\nSigned-off-by: A <a@b.c>\\nWto-Workstream: b\')"\n'
+        "else git commit -q --amend -m Plain; fi\n"
+    )
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
+    assert "carries the trailer `Signed-off-by: A <a@b.c>`, which only a person may write" in ended.out + ended.err
+    assert "carries the trailer `Wto-Workstream: b`, which is not true of it" in ended.out + ended.err
+    assert project.repository.git("log", "-1", "--format=%B", "main^2").strip() == "Plain"
+
+
+def test_L8_a_very_large_file_lands_only_with_a_persons_word(project: Project) -> None:
+    """Above `largest_mb` the landing is refused and names the file."""
+    project.repository.commit({".wto/config.yaml": "largest_mb: 1\n"})
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n",
+        {"a": "head -c 2000000 /dev/zero > big\n" + COMMIT},
+    )
+    assert project.wto("run", plan).code == 0
+    refused = project.wto("land")
+    assert refused.code == 8 and "files above 1 MiB would land: big" in refused.err
+    assert project.wto("land", "--allow-large").code == 0
 
 
 def test_L1_landing_twice_lands_once(project: Project) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from tests.simulation.faults import Faults
+from wt_orchestrate.domain.exposure import Scan
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
 from wt_orchestrate.errors import Refused
@@ -492,6 +493,9 @@ class SimVault:
 
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         return {ref: at for ref, at in self._site.vault.items() if ref.startswith(f"refs/wto/archive/{prefix}")}
+
+    def scan(self, *, base: CommitId, head: CommitId) -> Scan:
+        return Scan()
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         found: dict[str, CommitId] = {}

@@ -110,7 +110,7 @@ def test_a_manifest_with_its_lockfile_is_no_flag_of_its_own() -> None:
 )
 def test_S11_secrets_are_found_and_never_shown(line: str, kind: str) -> None:
     """The kind is told and the value masked."""
-    ((found, shown),) = secrets_in(line)
+    ((found, shown, *_),) = secrets_in(line)
     assert found == kind
     assert len(shown.partition("…")[0]) == 4
 

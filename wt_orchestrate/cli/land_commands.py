@@ -18,10 +18,20 @@ from wt_orchestrate.errors import ExitCode, Refused
 @click.command()
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.option("--allow-protected", is_flag=True, help="Land changes of protected paths too.")
+@click.option("--allow-secret", "marks", multiple=True, metavar="MARK", help="What looks like this secret is none.")
+@click.option("--allow-large", is_flag=True, help="Land files above the setting largest_mb too.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would land; change nothing.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def land(start: str, run_name: str | None, allow_protected: bool, dry_run: bool, as_json: bool) -> None:
+def land(
+    start: str,
+    run_name: str | None,
+    allow_protected: bool,
+    marks: tuple[str, ...],
+    allow_large: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Move the target branch to what the integration branch holds."""
     site = wiring.find_site(start)
     log = wiring.open_log(site)
@@ -30,7 +40,8 @@ def land(start: str, run_name: str | None, allow_protected: bool, dry_run: bool,
         _preview(state)
         return
     require_supervised_or_quiet(site, state)
-    number = requests.ask_land(log, wiring.clock(), state, allow_protected=allow_protected)
+    wish = e.LandRequested(allow_protected=allow_protected, allow_secrets=marks, allow_large=allow_large)
+    number = requests.ask_land(log, wiring.clock(), state, wish)
     shown: list[e.Record] = []
     if not as_json:
         click.echo(f"{symbol('working')} Landing {state.id} on {state.target}", err=True)

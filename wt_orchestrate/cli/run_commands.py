@@ -16,6 +16,7 @@ from wt_orchestrate.cli.following import (
 )
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.cli.status_table import status_lines
+from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.state import ENDED, PROGRESS, Phase, RunState, Stage
@@ -89,7 +90,7 @@ def turn_run(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
 
 def _ask_land(site: wiring.Site, state: RunState) -> None:
     log = wiring.open_log(site)
-    requests.ask_land(log, wiring.clock(), state, allow_protected=False)
+    requests.ask_land(log, wiring.clock(), state, e.LandRequested())
     log.close()
 
 

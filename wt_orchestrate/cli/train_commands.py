@@ -125,7 +125,7 @@ def run_(start: str, land: bool, as_json: bool) -> None:
     state = follow(site, state.id, show=lambda record: None)
     if all(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
         log = wiring.open_log(site)
-        requests.ask_land(log, wiring.clock(), state, allow_protected=False)
+        requests.ask_land(log, wiring.clock(), state, e.LandRequested())
         log.close()
     turn_run(site, state.id, as_json=as_json)
 

@@ -142,6 +142,8 @@ class Landing:
     request: str
     at: float
     allow_protected: bool
+    allow_secrets: tuple[str, ...] = ()
+    allow_large: bool = False
     expected: CommitId | None = None
     commit: CommitId | None = None
     tries: int = 0

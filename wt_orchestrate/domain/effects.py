@@ -179,6 +179,8 @@ class PrepareLanding:
     target: Branch
     integration: CommitId
     allow_protected: bool
+    allow_secrets: tuple[str, ...] = ()
+    allow_large: bool = False
     at: float
 
 

@@ -200,7 +200,7 @@ def _kinds(file: FileDiff) -> Iterator[Flag]:
 
 
 def _of_line(file: FileDiff, number: int, text: str) -> Iterator[Flag]:
-    for kind, shown in secrets_in(text):
+    for kind, shown, *_ in secrets_in(text):
         yield _flag("secret", Weight.HIGH, file, number, f"this looks like a secret ({kind}): {shown}")
     if _SKIP.search(text):
         yield _flag("test skipped", Weight.HIGH, file, number, "a test is skipped, expected to fail, or run alone")

@@ -347,7 +347,14 @@ def _stopping(state: RunState, reason: str) -> RunState:
 def _woken(state: RunState, record: e.Record) -> RunState:
     """A request that gives a run at rest something to do again."""
     if isinstance(record.event, e.LandRequested):
-        landing = Landing(request=record.cause, at=record.at, allow_protected=record.event.allow_protected)
+        wish = record.event
+        landing = Landing(
+            request=record.cause,
+            at=record.at,
+            allow_protected=wish.allow_protected,
+            allow_secrets=wish.allow_secrets,
+            allow_large=wish.allow_large,
+        )
         return only_passed(replace(state, landing=landing, land_refusal=""))
     if state.phase is Phase.STOPPED and isinstance(record.event, _MINOR):
         return state

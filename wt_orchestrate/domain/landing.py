@@ -79,6 +79,8 @@ def landing_effects(state: RunState) -> Iterator[Effect]:
             target=state.target,
             integration=state.integration,
             allow_protected=state.landing.allow_protected,
+            allow_secrets=state.landing.allow_secrets,
+            allow_large=state.landing.allow_large,
             at=state.landing.at,
         )
 

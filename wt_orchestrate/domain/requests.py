@@ -151,7 +151,11 @@ class CommentReopenRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandRequested:
+    """`allow_secrets` are marks of what looks like a secret and is none."""
+
     allow_protected: bool = False
+    allow_secrets: tuple[str, ...] = ()
+    allow_large: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

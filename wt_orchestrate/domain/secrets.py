@@ -7,7 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from math import log2
+from typing import NamedTuple
+
+
+class Secret(NamedTuple):
+    """What looks like a secret: its kind, and itself masked. `mark` names it without telling it; `certain` is whether its
+    shape is that of a known kind of key."""
+
+    kind: str
+    shown: str
+    mark: str
+    certain: bool
+
 
 _SHAPES = {
     "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -32,17 +45,28 @@ _BITS = 3.5
 """Bits of each character above which a value is random enough; words and paths are below."""
 
 
-def secrets_in(line: str) -> Iterator[tuple[str, str]]:
-    """Each thing in a line that looks like a secret: its kind, and itself masked."""
+HINT = re.compile(
+    rb"(?i)akia|asia|gh[pousr]_|github_pat_|glpat-|sk-|xox|k_live_|aiza|npm_|pypi-|private key|eyj|://|secret|token|passw|api[_-]?key"
+    rb"|private[_-]?key"
+)
+"""Found in every line that `secrets_in` finds something in, and quick to look for."""
+
+
+def secrets_in(line: str) -> Iterator[Secret]:
+    """Each thing in a line that looks like a secret."""
     found = False
     for kind, shape in _KNOWN.items():
         match = shape.search(line)
         if match is not None:
             found = True
-            yield kind, masked(match[0])
+            yield Secret(kind, masked(match[0]), _mark(match[0]), certain=True)
     match = _NAMED.search(line)
     if match is not None and not found and _entropy(match[1]) > _BITS and not re.search(r"[{}<>$]", match[1]):
-        yield "random value of a secret's name", masked(match[1])
+        yield Secret("random value of a secret's name", masked(match[1]), _mark(match[1]), certain=False)
+
+
+def _mark(value: str) -> str:
+    return sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def without_secrets(text: str) -> str:

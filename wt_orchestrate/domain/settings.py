@@ -31,6 +31,9 @@ PROTECTED_PATHS = (
 """Paths whose change needs a person's word to land."""
 
 
+HUMAN_TRAILERS = ("Signed-off-by", "Reviewed-by", "Acked-by", "Tested-by", "Approved-by")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """What the machine must have left before another agent is started. The first agent is bound by disk alone."""
@@ -118,6 +121,12 @@ class Settings:
     """What judges branches queued by `wto train add`, unless it is told otherwise; a plan names its own checks."""
     protected: tuple[str, ...] = PROTECTED_PATHS
     """Globs of paths whose change needs a person's word to land."""
+    allow_secrets: tuple[str, ...] = ()
+    """Marks of what looks like a secret and is none, as refusals name them."""
+    human_trailers: tuple[str, ...] = HUMAN_TRAILERS
+    """Trailers of commit messages that agents may not write."""
+    largest_mb: int = 50
+    """Files above this many MiB land only with a person's word."""
     pass_env: tuple[str, ...] = ()
     """Names of environment variables that Claude Code agents and checks get in addition."""
     stagger: str = "1s"

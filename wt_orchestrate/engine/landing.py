@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.exposure import listed, not_allowed
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, branch_ref, integration_branch
 from wt_orchestrate.domain.state import RunState, Stage
@@ -24,26 +25,45 @@ def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> 
     target = world.vault.fetch({branch_ref(effect.target): ref}).get(ref)
     if target is None:
         raise Refused(f"the target branch {effect.target} does not exist any more", hint=f"git branch {effect.target}")
-    protected = _protected(state, target, effect.integration, world)
-    if protected and not effect.allow_protected:
-        return (
-            e.LandRefused(
-                reason=f"protected paths were changed: {', '.join(protected[:10])}",
-                code=ExitCode.NEEDS_PERSON,
-                commands=(f"git diff {target[:12]}...{integration_branch(state.id)}", "wto land --allow-protected"),
-                paths=protected,
-            ),
-        )
+    refused = _needs_a_word(effect, state, target, world)
+    if refused is not None:
+        return (refused,)
     if world.vault.is_ancestor(target, effect.integration):
         tree = world.vault.tree(effect.integration)
         return (e.LandingPrepared(expected=target, commit=effect.integration, tree=tree, checked=True),)
     return _combined(effect, state, world, target)
 
 
-def _protected(state: RunState, target: CommitId, integration: CommitId, world: World) -> tuple[str, ...]:
-    changes = world.vault.changes(base=target, head=integration)
+def _needs_a_word(effect: f.PrepareLanding, state: RunState, target: CommitId, world: World) -> e.LandRefused | None:
+    """What lands only when a person says so: protected paths, what looks like a secret, very large files; all of it at once."""
+    changes = world.vault.changes(base=target, head=effect.integration)
     paths = {path for change in changes for path in (change.path, change.old) if path}
-    return tuple(sorted(path for path in paths if scope_matches(state.settings.protected, path)))
+    protected = tuple(sorted(path for path in paths if scope_matches(state.settings.protected, path)))
+    limit = state.settings.largest_mb << 20
+    large = tuple(change.path for change in changes if change.size > limit)
+    scan = world.vault.scan(base=target, head=effect.integration)
+    secrets = not_allowed(scan, {*state.settings.allow_secrets, *effect.allow_secrets})
+    reasons, words = [], []
+    if protected and not effect.allow_protected:
+        reasons.append(f"protected paths were changed: {', '.join(protected[:10])}")
+    if large and not effect.allow_large:
+        reasons.append(f"files above {state.settings.largest_mb} MiB would land: {', '.join(large[:10])}")
+    if secrets:
+        reasons.append(f"what looks like a secret would land: {listed(secrets)}")
+    if not reasons:
+        return None
+    words = [
+        *(("--allow-protected",) if protected else ()),
+        *(("--allow-large",) if large else ()),
+        *(f"--allow-secret {mark}" for mark in (*effect.allow_secrets, *(each.mark for each in secrets))),
+    ]
+    look = f"git diff {target[:12]}...{integration_branch(state.id)}"
+    return e.LandRefused(
+        reason="; ".join(reasons),
+        code=ExitCode.NEEDS_PERSON,
+        commands=(look, f"wto land {' '.join(words)}" + (" (only if it is no secret)" if secrets else "")),
+        paths=tuple(dict.fromkeys((*protected, *large, *(each.path for each in secrets)))),
+    )
 
 
 def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: CommitId) -> Sequence[e.Event]:

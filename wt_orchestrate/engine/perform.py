@@ -6,15 +6,16 @@ the outside world refuses raises `WtError` and has left nothing half done that i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.claims import Evidence, findings
 from wt_orchestrate.domain.expansion import SECTION, agents_misfits
+from wt_orchestrate.domain.exposure import exposure_findings
 from wt_orchestrate.domain.graph import scope_matches
-from wt_orchestrate.domain.ids import CommitId, ProcessId, branch_ref, integration_branch, receipt_of
-from wt_orchestrate.domain.plan import AgentType
+from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, branch_ref, integration_branch, receipt_of
+from wt_orchestrate.domain.plan import AgentType, Kind
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, is_reviewer, last_attempt
 from wt_orchestrate.engine.guarding import guard_worktree, refresh_guard
@@ -242,7 +243,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     further = _further(state, ws, world)
     found = (*findings(ws, evidence, needs_handoff=needs_handoff), *further.problems)
     if not found and head is not None:
-        found = judged_resolution(state, ws, head, world)
+        found = (*_exposed(state, ws, head, world), *judged_resolution(state, ws, head, world))
     if found or head is None:
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=found, round=effect.round),)
     remember_resolution(state, ws, head, world)
@@ -262,6 +263,27 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             tree=world.vault.tree(head),
         ),
     )
+
+
+def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> Iterator[str]:
+    """What its commits must not carry on. A person's own claim is a person's word; what lands is looked at once more."""
+    if ws.by_person or state.integration is None or ws.spec.kind is Kind.RESEARCH:
+        return
+    yield from exposure_findings(
+        world.vault.scan(base=state.integration, head=head),
+        allowed=state.settings.allow_secrets,
+        human=() if ws.spec.branch else state.settings.human_trailers,
+        own=None if ws.spec.branch else _own_trailers(state, ws),
+    )
+
+
+def _own_trailers(state: RunState, ws: WorkstreamState) -> frozenset[tuple[str, str]]:
+    """The tool's trailers that its commits may carry: its own, and those of whom it serves, whose work it builds on."""
+    served = state.workstreams.get(WorkstreamId(ws.spec.serves))
+    streams = [ws, *([served] if served is not None else [])]
+    named = {("Wto-Workstream", str(each.id)) for each in streams}
+    counted = {("Wto-Attempt", str(attempt.epoch)) for each in streams for attempt in each.attempts}
+    return frozenset({("Wto-Run", str(state.id)), *named, *counted})
 
 
 def _dirty(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:

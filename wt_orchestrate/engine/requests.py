@@ -112,8 +112,8 @@ def ask_answer(log: Log, clock: Clock, state: RunState, workstream: str, text: s
     return ask(log, clock, state, e.AnswerRequested(workstream=name, text=text))
 
 
-def ask_land(log: Log, clock: Clock, state: RunState, *, allow_protected: bool) -> int:
-    return ask(log, clock, state, e.LandRequested(allow_protected=allow_protected))
+def ask_land(log: Log, clock: Clock, state: RunState, wish: e.LandRequested) -> int:
+    return ask(log, clock, state, wish)
 
 
 def outcome_of(log: Log, run: RunId, request: int, *, after: int) -> e.Event | None:

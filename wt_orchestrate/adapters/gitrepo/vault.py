@@ -22,6 +22,7 @@ from wt_orchestrate.adapters.gitrepo import (
     objects,
     proof,
     resolution,
+    scanning,
     settling,
     slots,
 )
@@ -31,6 +32,7 @@ from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.radar import Radar
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
+from wt_orchestrate.domain.exposure import Scan
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
 from wt_orchestrate.ports import (
@@ -162,6 +164,10 @@ class GitVault:
         if not entry.startswith((b"100644 ", b"100755 ")):
             return None
         return self._git.start_of("cat-file", "blob", entry.split(None, 3)[2].decode(), limit=limit)
+
+    def scan(self, *, base: CommitId, head: CommitId) -> Scan:
+        """What the commits of a stretch expose."""
+        return scanning.scan(self._git, base=base, head=head)
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, in commits of the tool."""

@@ -1,0 +1,91 @@
+"""What commits expose, read from one log with patches: added lines that look like secrets, and trailers of messages.
+
+A merge counts with what is in none of its parents. Files that git takes for binary, and those above 5 MiB, are not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, added_configuration, text
+from wt_orchestrate.domain.exposure import Exposed, Scan, Trailer
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.secrets import HINT, secrets_in
+
+_NONE = CommitId("")
+_LARGEST = "5m"
+_HUNK = re.compile(rb"(@{2,}) .*?\+(\d+)(?:,\d+)? @")
+_ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
+_PLAIN = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
+
+
+def scan(git: Git, *, base: CommitId, head: CommitId) -> Scan:
+    """What the commits of `base..head` expose."""
+    output = git.run(
+        "log", "-p", "-U0", "--reverse", "--diff-merges=combined", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
+        "--no-show-signature", "--src-prefix=a/", "--dst-prefix=b/",
+        "--format=%x00%H%x1f%(trailers:only,unfold,separator=%x1e)", "--end-of-options", f"{base}..{head}",
+        env=added_configuration({"core.bigFileThreshold": _LARGEST}), timeout_s=LONG_S,
+    )  # fmt: skip
+    lines = output.split(b"\n")
+    headers = [line[1:] for line in lines if line.startswith(b"\0")]
+    trailers = tuple(trailer for header in headers for trailer in _trailers(header))
+    exposed = tuple(_exposed(lines)) if HINT.search(output) else ()
+    return Scan(exposed=exposed, trailers=trailers)
+
+
+def _trailers(header: bytes) -> Iterator[Trailer]:
+    commit, _, rest = header.partition(b"\x1f")
+    for part in rest.split(b"\x1e"):
+        key, separator, value = text(part).partition(":")
+        if separator:
+            yield Trailer(commit=CommitId(commit.decode()), key=key.strip(), value=value.strip())
+
+
+@dataclass(slots=True)
+class _At:
+    """Where a log has come to: a hunk's lines have as many signs as the commit has parents."""
+
+    commit: CommitId
+    path: str = ""
+    signs: int = 0
+    line: int = 0
+
+
+def _exposed(lines: list[bytes]) -> Iterator[Exposed]:
+    at = _At(_NONE)
+    for line in lines:
+        if line.startswith(b"\0"):
+            at = _At(commit=CommitId(line[1:].partition(b"\x1f")[0].decode()))
+        elif line.startswith(b"diff --"):
+            at.path, at.signs = "", 0
+        elif line.startswith(b"@@") and (hunk := _HUNK.match(line)) is not None:
+            at.signs, at.line = len(hunk[1]) - 1, int(hunk[2])
+        elif at.signs:
+            yield from _of_line(at, line)
+        elif line.startswith(b"+++ "):
+            at.path = _path(line[4:])
+
+
+def _of_line(at: _At, line: bytes) -> Iterator[Exposed]:
+    signs = line[: at.signs]
+    if b"-" in signs or line.startswith(b"\\") or not line:
+        return
+    if b"+" in signs and HINT.search(line):
+        for secret in secrets_in(text(line[at.signs :])):
+            yield Exposed(commit=at.commit, path=at.path, line=at.line, **secret._asdict())
+    at.line += 1
+
+
+def _path(name: bytes) -> str:
+    """A path from a patch's header: without its prefix, and without git's quotes."""
+    if name.startswith(b'"'):
+        name = _ESCAPE.sub(_unescaped, name.strip().strip(b'"'))
+    return text(name.removeprefix(b"b/").rstrip(b"\t"))
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    escaped = match[1]
+    return bytes([int(escaped, 8)]) if escaped.isdigit() else _PLAIN.get(escaped, escaped)
