@@ -1,7 +1,7 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
 usage: python benchmarks/run.py [NAME ...]
-names: agents worktree worktrees status start honesty watching memory landings sections hooks
+names: agents worktree worktrees status start honesty watching memory landings sections hooks forecasts plans
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from foreseeing import foreseeing  # noqa: E402
 from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
+from planning import planning  # noqa: E402
 from sections import sections  # noqa: E402
 
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository  # noqa: E402
@@ -402,6 +403,12 @@ def forecasts() -> Iterator[Row]:
         yield from foreseeing(folder, _env(folder))
 
 
+def plans() -> Iterator[Row]:
+    """A plan's conflicts foreseen from history."""
+    with scratch() as folder:
+        yield from planning(folder, _env(folder))
+
+
 ALL = {
     each.__name__: each
     for each in (
@@ -417,6 +424,7 @@ ALL = {
         sections,
         hooks,
         forecasts,
+        plans,
     )
 }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from wt_orchestrate.domain.cochange import History
 from wt_orchestrate.domain.exposure import Scan
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
@@ -450,6 +451,9 @@ class Vault(Protocol):
 
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         """Refs below `refs/wto/archive/`."""
+
+    def past(self, *, head: CommitId, commits: int) -> History:
+        """The files of a head, and what each of its newest commits touched."""
 
     def scan(self, *, base: CommitId, head: CommitId) -> Scan:
         """What the commits of `base..head` expose: each of them, not only what is left in the end."""

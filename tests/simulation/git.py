@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from tests.simulation.faults import Faults
+from wt_orchestrate.domain.cochange import History
 from wt_orchestrate.domain.exposure import Scan
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
@@ -493,6 +494,9 @@ class SimVault:
 
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         return {ref: at for ref, at in self._site.vault.items() if ref.startswith(f"refs/wto/archive/{prefix}")}
+
+    def past(self, *, head: CommitId, commits: int) -> History:
+        return History(files=tuple(self._objects.tree(head)), commits=())
 
     def scan(self, *, base: CommitId, head: CommitId) -> Scan:
         return Scan()

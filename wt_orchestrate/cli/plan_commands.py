@@ -1,4 +1,4 @@
-"""Commands on plans alone: check, show, schema, new. They need no repository."""
+"""Commands on plans: check, show, schema and new need no repository, forecast looks at the history of one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import click
 
 from wt_orchestrate import wiring
+from wt_orchestrate.cli.plan_forecast import forecast
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.graph import longest_chain, needs_of, waves
 from wt_orchestrate.domain.plan import Plan
@@ -19,6 +20,9 @@ _FILE = click.Path(dir_okay=False)
 @click.group()
 def plan() -> None:
     """Check, show and begin plans."""
+
+
+plan.add_command(forecast)
 
 
 @plan.command()

@@ -110,7 +110,7 @@ def find_cycle(plan: Plan) -> tuple[str, ...]:
     return ()
 
 
-def _reach(plan: Plan) -> Mapping[str, frozenset[str]]:
+def all_needs(plan: Plan) -> Mapping[str, frozenset[str]]:
     """For each workstream everything it waits for, directly or not."""
     reached: dict[str, frozenset[str]] = {}
     for wave in waves(plan):
@@ -125,7 +125,13 @@ def _reach(plan: Plan) -> Mapping[str, frozenset[str]]:
 
 def scope_matches(scope: Sequence[str], path: str) -> bool:
     """Whether a glob of the scope covers the path."""
-    return any(_pattern(glob).fullmatch(path) is not None for glob in scope)
+    return _scope(tuple(scope)).fullmatch(path) is not None
+
+
+@lru_cache(maxsize=1024)
+def _scope(globs: tuple[str, ...]) -> re.Pattern[str]:
+    """All globs at once: a path is asked about once, however many there are."""
+    return re.compile("|".join(f"(?:{_pattern(glob).pattern})" for glob in globs) or r"(?!)", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -373,7 +379,7 @@ def _glob(place: Place, glob: str) -> Iterator[Problem]:
 
 def _overlaps(plan: Plan) -> Iterator[Problem]:
     """Workstreams that may run at the same time and may write the same paths."""
-    reach = _reach(plan)
+    reach = all_needs(plan)
     names = [name for name, stream in plan.workstreams.items() if stream.scope]
     for number, one in enumerate(names):
         for other in names[number + 1 :]:

@@ -14,6 +14,7 @@ from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
 from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
 from wt_orchestrate.wiring.foreseeing import Foresight as Foresight
 from wt_orchestrate.wiring.foreseeing import foresee_branches as foresee_branches
+from wt_orchestrate.wiring.foreseeing import foresee_plan as foresee_plan
 from wt_orchestrate.wiring.foreseeing import foresee_run as foresee_run
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from wt_orchestrate.wiring.site import Site, open_log, repository, vault
 
 if TYPE_CHECKING:
+    from wt_orchestrate.domain.cochange import PlanForecast
     from wt_orchestrate.domain.ids import Branch, CommitId
+    from wt_orchestrate.domain.plan import Plan
     from wt_orchestrate.ports import Forecast, Side
 
 
@@ -46,6 +48,19 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
     return Foresight(
         run=state.id, onto=integration_branch(state.id), against=state.integration, sides=sides, forecast=found
     )
+
+
+def foresee_plan(site: Site, plan: Plan, *, commits: int) -> tuple[Branch, PlanForecast]:
+    """What the history of the plan's target says of its workstreams; with the target. Raises NotFound without one."""
+    from wt_orchestrate.domain.cochange import plan_forecast
+    from wt_orchestrate.domain.ids import branch_ref
+
+    repo, kept = repository(site), vault(site)
+    target = _known(plan.target or repo.facts().branch or "", repo.heads(""))
+    kept.ensure()
+    ref = f"refs/wto/target/{target}"
+    head = kept.fetch({branch_ref(target): ref})[ref]
+    return target, plan_forecast(plan, kept.past(head=head, commits=commits))
 
 
 def foresee_branches(site: Site, names: Sequence[str], target: str | None) -> Foresight:

@@ -20,6 +20,7 @@ from wt_orchestrate.adapters.gitrepo import (
     fetching,
     merging,
     objects,
+    pasts,
     proof,
     resolution,
     scanning,
@@ -32,6 +33,7 @@ from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.radar import Radar
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
+from wt_orchestrate.domain.cochange import History
 from wt_orchestrate.domain.exposure import Scan
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
@@ -164,6 +166,10 @@ class GitVault:
         if not entry.startswith((b"100644 ", b"100755 ")):
             return None
         return self._git.start_of("cat-file", "blob", entry.split(None, 3)[2].decode(), limit=limit)
+
+    def past(self, *, head: CommitId, commits: int) -> History:
+        """The files of a head, and what each of its newest commits touched."""
+        return pasts.past(self._git, head=head, commits=commits)
 
     def scan(self, *, base: CommitId, head: CommitId) -> Scan:
         """What the commits of a stretch expose."""
