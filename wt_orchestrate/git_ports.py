@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from wt_orchestrate.domain.cochange import History
-from wt_orchestrate.domain.exposure import Scan
+from wt_orchestrate.domain.exposure import Exposed, Scan
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
 from wt_orchestrate.domain.settings import Merging
 
@@ -349,6 +349,25 @@ class Explained:
     gone: tuple[ResolvedFile, ...]
     patches: tuple[Patch, ...]
     resolved: tuple[ResolvedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnHook:
+    """A hook of the main worktree: whether ours stands there, and whether one that is not ours runs there, too."""
+
+    name: str
+    ours: bool
+    others: bool
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """What is about to be committed: its paths, what looks like a secret in added lines, and conflict markers in them."""
+
+    paths: tuple[str, ...]
+    exposed: tuple[Exposed, ...] = ()
+    markers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

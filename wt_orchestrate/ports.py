@@ -58,6 +58,9 @@ from wt_orchestrate.git_ports import (
     Merge as Merge,
 )
 from wt_orchestrate.git_ports import (
+    OwnHook as OwnHook,
+)
+from wt_orchestrate.git_ports import (
     Patch as Patch,
 )
 from wt_orchestrate.git_ports import (
@@ -89,6 +92,9 @@ from wt_orchestrate.git_ports import (
 )
 from wt_orchestrate.git_ports import (
     Side as Side,
+)
+from wt_orchestrate.git_ports import (
+    Staged as Staged,
 )
 from wt_orchestrate.git_ports import (
     Untold as Untold,

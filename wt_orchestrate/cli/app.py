@@ -49,7 +49,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "clean": "land_commands:clean",
         "restore": "land_commands:restore",
     },
-    "Set up": {"doctor": "setup_commands:doctor"},
+    "Set up": {"doctor": "setup_commands:doctor", "hook": "hook_commands:hook"},
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
 _HIDDEN = frozenset({"supervise"})

@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, reviewing, diagnosing.
+then beginning, running, looking, foreseeing, reviewing, guarding, diagnosing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from wt_orchestrate.wiring.foreseeing import Foresight as Foresight
 from wt_orchestrate.wiring.foreseeing import foresee_branches as foresee_branches
 from wt_orchestrate.wiring.foreseeing import foresee_plan as foresee_plan
 from wt_orchestrate.wiring.foreseeing import foresee_run as foresee_run
+from wt_orchestrate.wiring.guarding import install_hooks as install_hooks
+from wt_orchestrate.wiring.guarding import newest_run as newest_run
+from wt_orchestrate.wiring.guarding import own_hooks as own_hooks
+from wt_orchestrate.wiring.guarding import staged_work as staged_work
+from wt_orchestrate.wiring.guarding import uninstall_hooks as uninstall_hooks
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
 from wt_orchestrate.wiring.looking import explained as explained

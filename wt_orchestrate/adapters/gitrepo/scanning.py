@@ -6,7 +6,7 @@ A merge counts with what is in none of its parents. Files that git takes for bin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, added_configuration, text
@@ -45,7 +45,7 @@ def _trailers(header: bytes) -> Iterator[Trailer]:
 
 
 @dataclass(slots=True)
-class _At:
+class Place:
     """Where a log has come to: a hunk's lines have as many signs as the commit has parents."""
 
     commit: CommitId
@@ -54,29 +54,37 @@ class _At:
     line: int = 0
 
 
+def exposed_in(diff: bytes) -> tuple[Exposed, ...]:
+    """What the added lines of one diff with `a/` and `b/` expose; it is of no commit."""
+    return tuple(_exposed(diff.split(b"\n"))) if HINT.search(diff) else ()
+
+
 def _exposed(lines: list[bytes]) -> Iterator[Exposed]:
-    at = _At(_NONE)
+    for at, line in added_lines(lines):
+        if HINT.search(line):
+            for secret in secrets_in(text(line)):
+                yield Exposed(commit=at.commit, path=at.path, line=at.line, **secret._asdict())
+
+
+def added_lines(lines: Iterable[bytes]) -> Iterator[tuple[Place, bytes]]:
+    """Each added line of a log with patches, or of a diff, without its signs; the place is good until the next line."""
+    at = Place(_NONE)
     for line in lines:
         if line.startswith(b"\0"):
-            at = _At(commit=CommitId(line[1:].partition(b"\x1f")[0].decode()))
+            at = Place(CommitId(line[1:].partition(b"\x1f")[0].decode()))
         elif line.startswith(b"diff --"):
             at.path, at.signs = "", 0
         elif line.startswith(b"@@") and (hunk := _HUNK.match(line)) is not None:
             at.signs, at.line = len(hunk[1]) - 1, int(hunk[2])
         elif at.signs:
-            yield from _of_line(at, line)
+            signs = line[: at.signs]
+            if b"-" in signs or line.startswith(b"\\") or not line:
+                continue
+            if b"+" in signs:
+                yield at, line[at.signs :]
+            at.line += 1
         elif line.startswith(b"+++ "):
             at.path = _path(line[4:])
-
-
-def _of_line(at: _At, line: bytes) -> Iterator[Exposed]:
-    signs = line[: at.signs]
-    if b"-" in signs or line.startswith(b"\\") or not line:
-        return
-    if b"+" in signs and HINT.search(line):
-        for secret in secrets_in(text(line[at.signs :])):
-            yield Exposed(commit=at.commit, path=at.path, line=at.line, **secret._asdict())
-    at.line += 1
 
 
 def _path(name: bytes) -> str:
