@@ -471,6 +471,12 @@ class Vault(Protocol):
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         """Refs below `refs/wto/archive/`."""
 
+    def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
+        """The best common ancestor of two commits."""
+
+    def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
+        """The commit of a branch that holds all of a head's work, by its content; None where none does. `hints` are likely."""
+
     def past(self, *, head: CommitId, commits: int) -> History:
         """The files of a head, and what each of its newest commits touched."""
 

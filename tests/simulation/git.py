@@ -495,6 +495,12 @@ class SimVault:
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         return {ref: at for ref, at in self._site.vault.items() if ref.startswith(f"refs/wto/archive/{prefix}")}
 
+    def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
+        return self._objects.base(one, other)
+
+    def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
+        return into if head in self._objects.history(into) else None
+
     def past(self, *, head: CommitId, commits: int) -> History:
         return History(files=tuple(self._objects.tree(head)), commits=())
 

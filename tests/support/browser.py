@@ -17,7 +17,7 @@ def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is not None:
         return found
-    reason = "no Chromium is installed (make browser; on Debian: apt-get install chromium)"
+    reason = "no Chromium is installed (make packages; on Debian: apt-get install chromium)"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -46,6 +46,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
     "Land": {
         "train": "train_commands:train",
         "land": "land_commands:land",
+        "pr": "pr_commands:pr",
         "clean": "land_commands:clean",
         "restore": "land_commands:restore",
     },

@@ -34,7 +34,10 @@ def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) ->
     if evidence.missing_branch or evidence.head is None:
         return (f"the branch {ws.branch} is gone",)
     found: list[str] = []
-    if ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
+    if ws.spec.continues and not evidence.has_commits:
+        if evidence.handoff is None or not evidence.handoff.review:
+            found.append("nothing was changed, and HANDOFF.md holds no answers in a section '## Review'")
+    elif ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
         found.append("there is no commit on the branch; commit the work")
     if ws.spec.kind is Kind.RESEARCH and evidence.has_commits:
         found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")

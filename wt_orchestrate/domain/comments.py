@@ -49,6 +49,8 @@ class Comment:
     """The message it went out with."""
     by: str = ""
     """The reviewer whose finding it is; empty for a person."""
+    origin: str = ""
+    """Its name on the forge, if it comes from there."""
     answer: str = ""
     answered_at: float | None = None
     resolved_at: float | None = None

@@ -47,6 +47,9 @@ from wt_orchestrate.domain.requests import (
     EditRequested as EditRequested,
 )
 from wt_orchestrate.domain.requests import (
+    FollowUpRequested as FollowUpRequested,
+)
+from wt_orchestrate.domain.requests import (
     HoldRequested as HoldRequested,
 )
 from wt_orchestrate.domain.requests import (
@@ -57,6 +60,12 @@ from wt_orchestrate.domain.requests import (
 )
 from wt_orchestrate.domain.requests import (
     LimitRequested as LimitRequested,
+)
+from wt_orchestrate.domain.requests import (
+    MergedElsewhere as MergedElsewhere,
+)
+from wt_orchestrate.domain.requests import (
+    PullRequestNoted as PullRequestNoted,
 )
 from wt_orchestrate.domain.requests import (
     RedirectRequested as RedirectRequested,
@@ -152,6 +161,8 @@ class RunStarted:
     boot: str = ""
     accounts: Mapping[str, int] = field(default_factory=dict)
     """The names of the accounts for clients, each with its cap on agents at a time (0 is none)."""
+    remotes: Mapping[str, str] = field(default_factory=dict)
+    """Where the repository's remotes were when the run began, without credentials: agents can write its configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.accounts import first_accounts, fold_account, forgiven
 from wt_orchestrate.domain.candidates import Landing, Train
+from wt_orchestrate.domain.fold_comments import remarked
 from wt_orchestrate.domain.fold_forecast import fold_forecast
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.fold_train import fold_train, left_the_train
@@ -95,6 +96,7 @@ def _run_started(record: e.Record, event: e.RunStarted) -> RunState:
         land_when_done=event.land,
         started_at=record.at,
         accounts=first_accounts(event.accounts),
+        remotes=event.remotes,
         workstreams=_begun(record, event.plan.workstreams),
     )
 
@@ -115,6 +117,11 @@ def _added(state: RunState, record: e.Record, specs: Mapping[str, Workstream]) -
     """Further workstreams, behind those there are; whoever accepted them saw to it that they fit."""
     plan = replace(state.plan, workstreams={**state.plan.workstreams, **specs})
     return replace(state, plan=plan, workstreams={**state.workstreams, **_begun(record, specs)})
+
+
+def _followed(state: RunState, record: e.Record, wanted: e.FollowUpRequested) -> RunState:
+    state = _added(state, record, {wanted.follower: wanted.spec})
+    return _with(state, remarked(state.workstreams[wanted.follower], wanted.remarks, record))
 
 
 def _edited(state: RunState, name: WorkstreamId, spec: Workstream) -> RunState:
@@ -210,6 +217,8 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
         case e.ReleaseRequested(workstream=name):
             released = replace(state, on_hold=False) if name is None else state
             return _woken(released, record)
+        case e.FollowUpRequested() as wanted:
+            return _woken(_followed(state, record, wanted), record)
         case e.AddRequested(workstreams=specs):
             return _woken(_added(state, record, specs), record)
         case e.ArbiterCalled(arbiter=name, spec=spec) | e.ReviewerCalled(reviewer=name, spec=spec):

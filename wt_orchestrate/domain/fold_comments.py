@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.comments import Comment, CommentStatus, answers, of_status, review_message
 from wt_orchestrate.domain.fold_messages import put
+from wt_orchestrate.domain.pull_requests import Remark
 from wt_orchestrate.domain.review import Review, to_answer
 from wt_orchestrate.domain.state import MessageKind, Stage, WorkstreamState
 from wt_orchestrate.domain.values import replace
@@ -41,6 +44,7 @@ def _comment(name: str, said: e.CommentRequested, at: float) -> Comment:
         end=said.end or said.line,
         commit=said.commit,
         quoted=said.quoted,
+        origin=said.origin,
     )
 
 
@@ -57,6 +61,26 @@ def _sent(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     return replace(
         ws, comments=tuple(replace(each, sent_as=message) if each in waiting else each for each in ws.comments)
     )
+
+
+def remarked(ws: WorkstreamState, remarks: Sequence[Remark], record: e.Record) -> WorkstreamState:
+    """A workstream that begins with what reviewers said on a pull request: its first brief tells it."""
+    said = (
+        Comment(
+            id=f"C{number}",
+            text=each.text,
+            at=record.at,
+            path=each.path,
+            line=each.line,
+            end=each.end or each.line,
+            commit=each.commit,
+            quoted=each.quoted,
+            origin=each.origin,
+            sent_as=f"f{record.number}",
+        )
+        for number, each in enumerate(remarks, 1)
+    )
+    return replace(ws, comments=tuple(said))
 
 
 def _reviewed(ws: WorkstreamState, given: e.ReviewGiven, record: e.Record) -> WorkstreamState:

@@ -67,6 +67,8 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return _continued(ws)
         case e.RetryRequested(fresh=fresh):
             return _retried(ws, fresh=fresh)
+        case e.PullRequestNoted(pull_request=noted):
+            return replace(ws, pull_request=noted)
         case e.WorktreeRemoved():
             return replace(ws, removed=True, lost="")
         case e.WorktreeLost(what=what):
@@ -253,6 +255,8 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 reason="",
                 hint="",
             )
+        case e.MergedElsewhere() if ws.stage is Stage.INTEGRATED:
+            return replace(ws, stage=Stage.LANDED)
         case e.IntegrationMoved():
             return replace(ws, stage=Stage.VERIFYING, checks=())
         case e.RetryDecided() as retry:

@@ -18,7 +18,7 @@ from wt_orchestrate.domain.recovery import Cause, ladder
 from wt_orchestrate.domain.settings import Settings, agent_spec
 
 Place = tuple[str | int, ...]
-_SERVING = re.compile(r"-(arbiter|review)(-\d+)?$")
+_SERVING = re.compile(r"-(arbiter|review|answer)(-\d+)?$")
 _UNSAFE_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|^\.|\.$|^/|/$|^-")
 
 
@@ -322,8 +322,9 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
     reason = unsafe_id(name)
     if reason is not None:
         yield Problem(place=place, message=f"the id {name!r} {reason}", hint="choose another id, such as db-pool")
-    if stream.serves and not _SERVING.search(name):
-        yield Problem(place=(*place, "serves"), message="serves: is the tool's own", hint="remove it")
+    for key, value in (("serves", stream.serves), ("continues", stream.continues)):
+        if value and not _SERVING.search(name):
+            yield Problem(place=(*place, key), message=f"{key}: is the tool's own", hint="remove it")
     if stream.branch:
         yield from _branch_problems(plan, name)
     elif not stream.brief.strip():

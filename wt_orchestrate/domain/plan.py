@@ -161,6 +161,8 @@ class Workstream:
     """Whether its handoff may add further workstreams."""
     serves: str = ""
     """Only set by the tool: the workstream whose conflict an arbiter resolves, or whose claim a reviewer reads."""
+    continues: str = ""
+    """Only set by the tool: the integrated workstream with whose work it goes on."""
     branch: str = ""
     """A branch that holds the work already, made by a person or another tool: no agent and no worktree is given to it."""
 

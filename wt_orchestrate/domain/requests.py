@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wt_orchestrate.domain.forge_requests import (
+    FollowUpRequested as FollowUpRequested,
+)
+from wt_orchestrate.domain.forge_requests import (
+    MergedElsewhere as MergedElsewhere,
+)
+from wt_orchestrate.domain.forge_requests import (
+    PullRequestNoted as PullRequestNoted,
+)
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan import Workstream
 
@@ -126,6 +135,8 @@ class CommentRequested:
     end: int = 0
     commit: CommitId | None = None
     quoted: str = ""
+    origin: str = ""
+    """Its name on the forge, if it comes from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,4 +202,7 @@ Request = (
     | CommentsSendRequested
     | CommentResolveRequested
     | CommentReopenRequested
+    | PullRequestNoted
+    | FollowUpRequested
+    | MergedElsewhere
 )

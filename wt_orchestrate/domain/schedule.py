@@ -28,6 +28,7 @@ from wt_orchestrate.domain.state import (
     is_reviewer,
     last_attempt,
     live_attempt,
+    newest_of,
     takes_messages,
     undelivered,
 )
@@ -146,7 +147,10 @@ def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
     assert state.published is not None and workstream.branch is not None
     pinned = state.pins.get(f"worktree:{workstream.id}", {})
     served = state.workstreams.get(WorkstreamId(workstream.spec.serves)) if workstream.spec.serves else None
+    continued = state.workstreams.get(WorkstreamId(workstream.spec.continues)) if workstream.spec.continues else None
     begins = None if served is None else served.looked_at if is_reviewer(workstream) else served.conflict_head
+    if continued is not None:
+        begins = newest_of(continued)
     base = pinned.get("base") or begins or state.published
     path = pinned.get("path") or state.settings.worktrees.replace("{run}", state.id).replace(
         "{workstream}", workstream.id

@@ -105,6 +105,46 @@ class Merging:
     Empty: an arbiter for Claude Code agents, the owner for commands."""
 
 
+class ForgeKind(StrEnum):
+    """What makes the pull requests."""
+
+    AUTO = "auto"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    GITEA = "gitea"
+    OFF = "off"
+
+
+class ForgeClient(StrEnum):
+    """By what GitHub is asked."""
+
+    AUTO = "auto"
+    GH = "gh"
+    REST = "rest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeSettings:
+    """Pull requests. Tokens come from the environment or from the client's own store, never from here."""
+
+    __pydantic_config__ = _STRICT
+
+    kind: ForgeKind = ForgeKind.AUTO
+    """`auto` goes by the remote's host; `gitea` is Forgejo, too."""
+    remote: str = "origin"
+    """The remote to push to."""
+    api: str = ""
+    """Where the forge is asked, such as https://ghe.example.org/api/v3; empty is the usual place on the remote's host."""
+    client: ForgeClient = ForgeClient.AUTO
+    """For GitHub: `gh` where it is installed, else the REST interface."""
+    labels: tuple[str, ...] = ()
+    """Labels for every pull request."""
+    draft: bool = False
+    """Whether they begin as drafts."""
+    rounds: int = 3
+    """How often what reviewers say goes back to the agents of one pull request by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one repository."""
@@ -144,6 +184,8 @@ class Settings:
     other people's refs (these run inside of commits: a `git gc --prune=now` has longer to hit one), `off` is none."""
     merge: Merging = Merging()
     """How conflicts are settled."""
+    forge: ForgeSettings = ForgeSettings()
+    """Pull requests."""
     watch: str = "auto"
     """`auto` uses file events where they work; `poll` never does."""
 

@@ -16,6 +16,7 @@ from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.outlook import Outlook
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
+from wt_orchestrate.domain.pull_requests import PullRequest
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.review import Review
 from wt_orchestrate.domain.settings import Settings, agent_spec
@@ -300,6 +301,7 @@ class WorkstreamState:
     """Which claim that was."""
     review: Review | None = None
     """The last review that was given."""
+    pull_request: PullRequest | None = None
     on_hold: bool = False
     stopped_in: Stage | None = None
     """Where it was when it was stopped."""
@@ -388,6 +390,8 @@ class RunState:
     """Worktrees to remove; True: by force."""
     restoring: frozenset[WorkstreamId] = frozenset()
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    remotes: Mapping[str, str] = field(default_factory=dict)
+    """Where the repository's remotes were when the run began."""
     on_hold: bool = False
     admission: str = ""
     """Why the machine has no room for another agent."""
@@ -419,6 +423,21 @@ def last_attempt(workstream: WorkstreamState) -> Attempt | None:
 
 def agent_name(state: RunState, workstream: WorkstreamState) -> str:
     return workstream.spec.agent or state.plan.defaults.agent
+
+
+def newest_of(workstream: WorkstreamState) -> CommitId | None:
+    """The newest work of it that was accepted: with what settled its conflicts."""
+    return workstream.accepted or workstream.looked_at or workstream.head
+
+
+def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...]:
+    """Those that go on with its work, one after another."""
+    found: list[WorkstreamState] = []
+    after = {ws.spec.continues: ws for ws in state.workstreams.values() if ws.spec.continues}
+    while name in after and len(found) < len(after):
+        found.append(after[name])
+        name = after[name].id
+    return tuple(found)
 
 
 ARBITER, REVIEWER = "arbiter", "reviewer"

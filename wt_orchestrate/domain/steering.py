@@ -75,6 +75,10 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
             return _not_so(ws, "only what failed, was stopped, was cancelled or needs a person can be retried")
         case e.CancelRequested() if ws.stage in DONE:
             return _not_so(ws, "its work is integrated already")
+        case e.FollowUpRequested() as wanted:
+            return _follow_up(state, ws, wanted)
+        case e.MergedElsewhere() if ws.stage is not Stage.INTEGRATED:
+            return _not_so(ws, "only what is integrated and not landed yet can have been merged elsewhere")
         case e.TellRequested() | e.RedirectRequested() if ws.spec.branch:
             return Refusal(f"nobody works on {ws.id}: it is the branch {ws.branch}", "commit on it what mends it")
         case e.TellRequested() | e.RedirectRequested() if ws.stage in DONE | {Stage.CANCELLED, Stage.VERIFIED}:
@@ -132,6 +136,13 @@ def _comment(ws: WorkstreamState, request: e.Request) -> Refusal | None:
             return Refusal(f"there is no comment on {ws.id} to send", f'wto comment {ws.id} FILE:LINE "..."')
         case _:
             return None
+
+
+def _follow_up(state: RunState, ws: WorkstreamState, wanted: e.FollowUpRequested) -> Refusal | None:
+    if ws.stage is not Stage.INTEGRATED:
+        return _not_so(ws, "only work that is integrated and not landed yet can be gone on with")
+    found = misfits(state, {wanted.follower: wanted.spec})
+    return Refusal(found[0].message, found[0].hint) if found else None
 
 
 def _new_comment(ws: WorkstreamState, said: e.CommentRequested) -> Refusal | None:

@@ -127,6 +127,13 @@ def _review(event: e.Event) -> Told:
         case e.CommentRequested(text=text, path=path, line=line):
             place = f" on {path}{f':{line}' if line else ''}" if path else ""
             return Weight.STEP, f"comment{place}: {text}"
+        case e.PullRequestNoted(pull_request=noted):
+            where = noted.url or f"branch {noted.branch}"
+            return Weight.STEP, f"pull request {noted.state.value}: {where} into {noted.base}"
+        case e.FollowUpRequested(follower=follower, remarks=remarks):
+            return Weight.WARNING, f"{counted(len(remarks), 'remark')} on its pull request; {follower} goes on with it"
+        case e.MergedElsewhere(commit=commit):
+            return Weight.GOOD, f"landed: it was merged elsewhere, in {commit[:10]}"
         case e.CommentsSendRequested():
             return Weight.STEP, "a reviewer's comments are sent"
         case e.CommentResolveRequested(comment=name):

@@ -36,10 +36,16 @@ def rides(state: RunState, ws: WorkstreamState) -> bool:
         ws.stage is Stage.VERIFYING
         and ws.spec.kind is Kind.CHANGE
         and not ws.spec.serves
+        and not _only_answers(ws)
         and ws.accepted is not None
         and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping or ws.cancelling)
         and not (awaits_review(state, ws) or must_answer(state, ws))
     )
+
+
+def _only_answers(ws: WorkstreamState) -> bool:
+    """Whether it goes on with integrated work and changed nothing of it."""
+    return bool(ws.spec.continues) and ws.accepted is not None and ws.files == 0
 
 
 def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
@@ -163,7 +169,8 @@ def _research(state: RunState) -> Iterator[e.Event]:
     for ws in state.workstreams.values():
         if is_reviewer(ws):
             continue
-        if ws.stage is Stage.VERIFYING and ws.spec.kind is Kind.RESEARCH and state.landing is None:
+        nothing = ws.spec.kind is Kind.RESEARCH or _only_answers(ws)
+        if ws.stage is Stage.VERIFYING and nothing and state.landing is None:
             yield e.Integrated(workstream=ws.id, head=ws.head, onto=state.integration or state.base, commit=None)
 
 

@@ -40,11 +40,18 @@ def load_state(log: Log, run: RunId) -> RunState:
     return state
 
 
-_COMMENTING = (e.CommentRequested, e.CommentResolveRequested, e.CommentReopenRequested)
+_COMMENTING = (
+    e.CommentRequested,
+    e.CommentResolveRequested,
+    e.CommentReopenRequested,
+    e.PullRequestNoted,
+    e.FollowUpRequested,
+    e.MergedElsewhere,
+)
 
 
 def with_comments(log: Log, state: RunState) -> RunState:
-    """The present with those comments folded in that no supervisor has taken yet: saying something needs none."""
+    """The present with those comments, and what was told of pull requests, folded in that no supervisor has taken yet."""
     waiting = [asked for asked in log.asked(state.id) if isinstance(asked.request, _COMMENTING)]
     taken = {record.cause for record in log.read(state.id, after=state.number)} if waiting else set()
     shown = state

@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, diagnosing.
+then beginning, running, looking, foreseeing, reviewing, guarding, forging, diagnosing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from wt_orchestrate.wiring.foreseeing import Foresight as Foresight
 from wt_orchestrate.wiring.foreseeing import foresee_branches as foresee_branches
 from wt_orchestrate.wiring.foreseeing import foresee_plan as foresee_plan
 from wt_orchestrate.wiring.foreseeing import foresee_run as foresee_run
+from wt_orchestrate.wiring.forging import desk as desk
+from wt_orchestrate.wiring.forging import pull_request_template as pull_request_template
 from wt_orchestrate.wiring.guarding import install_hooks as install_hooks
 from wt_orchestrate.wiring.guarding import newest_run as newest_run
 from wt_orchestrate.wiring.guarding import own_hooks as own_hooks

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, path: str, land: bool) -> RunId:
     """Write down a new run of this plan. Raises Refused when the repository or its target cannot carry one."""
+    from wt_orchestrate.adapters.gitrepo.remotes import remotes, without_credentials
     from wt_orchestrate.domain.events import Actor, RunStarted
     from wt_orchestrate.domain.fold import fold
     from wt_orchestrate.domain.view import render_view
@@ -49,6 +50,7 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
         land=land,
         boot=clock().boot(),
         accounts={name: account.agents for name, account in user_settings().accounts.items()},
+        remotes={name: without_credentials(url) for name, url in remotes(site.common_dir).items()},
     )
     return log.begin(
         started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record))

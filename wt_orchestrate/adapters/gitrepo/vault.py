@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from wt_orchestrate.adapters.gitrepo import (
+    absorbing,
     chain,
     changes,
     comparing,
@@ -166,6 +167,14 @@ class GitVault:
         if not entry.startswith((b"100644 ", b"100755 ")):
             return None
         return self._git.start_of("cat-file", "blob", entry.split(None, 3)[2].decode(), limit=limit)
+
+    def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
+        """The best common ancestor of two commits."""
+        return changes.merge_base(self._git, one, other)
+
+    def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
+        """The commit of a branch that holds all of a head's work."""
+        return absorbing.absorbed(self._git, head=head, into=into, hints=hints)
 
     def past(self, *, head: CommitId, commits: int) -> History:
         """The files of a head, and what each of its newest commits touched."""

@@ -1,0 +1,127 @@
+"""Asking a forge over HTTP: JSON both ways, a token in a header, bounded in time and size, and never led elsewhere.
+
+A redirect is an error: the token is for the host that was named. Nothing that is said of a failure holds the token.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http.client import HTTPException, HTTPMessage
+from typing import IO, Any, Protocol
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from wt_orchestrate.errors import Refused, WtError
+
+LARGEST = 8 << 20
+"""Bytes of an answer."""
+_TIMEOUT_S = 30.0
+_SAID = 300
+
+
+class Api(Protocol):
+    """One call to a forge. Raises Refused when it says no, WtError when it cannot be reached."""
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The answer's JSON; None for an empty one. `path` is relative and has no leading slash."""
+
+
+class _Stay(HTTPRedirectHandler):
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        return None
+
+
+class RestApi:
+    """The REST interface of a forge."""
+
+    def __init__(self, base: str, headers: Mapping[str, str], *, hint: str) -> None:
+        self._base = base.rstrip("/")
+        self._headers = {"Accept": "application/json", "User-Agent": "wt-orchestrate", **headers}
+        self._hint = hint
+        self._opener = build_opener(_Stay())
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The answer's JSON."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {**self._headers, **({"Content-Type": "application/json"} if content is not None else {})}
+        request = Request(f"{self._base}/{path}", data=content, headers=headers, method=method)
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
+                return _parsed(answer.read(LARGEST + 1), self._base)
+        except HTTPError as error:
+            with error:
+                raise refused(error.code, error.read(LARGEST), what=f"{method} {path}", hint=self._hint) from None
+        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise WtError(f"{self._base} cannot be reached: {reason}", hint="try again; nothing is lost") from None
+
+
+def _parsed(content: bytes, base: str) -> Any:
+    if len(content) > LARGEST:
+        raise WtError(f"{base} answered more than {LARGEST >> 20} MiB", hint="try again")
+    if not content.strip():
+        return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise WtError(
+            f"{base} did not answer with JSON; is it a forge's interface?", hint="forge: {api: ...}"
+        ) from None
+
+
+def refused(code: int, content: bytes, *, what: str, hint: str) -> WtError:
+    """The error for an answer that says no."""
+    said = _words(content)
+    asked = what.partition("?")[0]
+    if code in {401, 403}:
+        return Refused(f"the forge does not let us ({code}) {asked}{said}", hint=hint)
+    if code == 404:
+        return Refused(f"the forge does not know it (404) {asked}{said}", hint=f"it may only be hidden from us: {hint}")
+    if code == 429 or code >= 500:
+        return WtError(f"the forge cannot answer now ({code}) {asked}{said}", hint="try again later; nothing is lost")
+    if 300 <= code < 400:
+        return Refused(f"the forge is elsewhere ({code}) {asked}", hint="name where it is asked: forge: {api: ...}")
+    return Refused(f"the forge refused ({code}) {asked}{said}", hint="see what it says")
+
+
+def _words(content: bytes) -> str:
+    """What a forge says of an error, in one line."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(value, dict):
+        return ""
+    parts = [value.get("message"), value.get("error"), value.get("errors")]
+    text = "; ".join(part if isinstance(part, str) else json.dumps(part) for part in parts if part)
+    return f": {' '.join(text.split())[:_SAID]}" if text else ""
+
+
+def texts(value: Any, *keys: str) -> str:
+    """A text somewhere in an answer; empty where there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def numbers(value: Any, *keys: str) -> int:
+    """A whole number somewhere in an answer; 0 where there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def listed(api: Api, path: str, *, most: int = 500) -> list[dict[str, Any]]:
+    """All objects of a list, page by page of a hundred; for `path` with a query already or none."""
+    found: list[dict[str, Any]] = []
+    mark = "&" if "?" in path else "?"
+    for page in range(1, most // 100 + 1):
+        part = api.call("GET", f"{path}{mark}per_page=100&page={page}")
+        rows = [row for row in part if isinstance(row, dict)] if isinstance(part, list) else []
+        found += rows
+        if len(rows) < 100:
+            break
+    return found

@@ -1,0 +1,122 @@
+"""Which forge a remote is on, how it is asked, and with whose token: by the remote's host and the user's settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from wt_orchestrate.adapters.forge.api import Api, RestApi
+from wt_orchestrate.adapters.forge.gh import GhApi, program
+from wt_orchestrate.adapters.forge.gitea import Gitea
+from wt_orchestrate.adapters.forge.github import GitHub
+from wt_orchestrate.adapters.forge.gitlab import GitLab
+from wt_orchestrate.domain.settings import ForgeClient, ForgeKind, ForgeSettings
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.forge_ports import Forge
+
+_SHORT = re.compile(r"(?:[^@/:]+@)?([A-Za-z0-9.-]+):(?!//)(.+)")
+_KNOWN = (
+    (re.compile(r"(^|\.)github\.com$|^github\."), ForgeKind.GITHUB),
+    (re.compile(r"(^|\.)gitlab\."), ForgeKind.GITLAB),
+    (re.compile(r"(^|\.)(gitea|forgejo)\.|(^|\.)codeberg\.org$"), ForgeKind.GITEA),
+)
+TOKENS: Mapping[ForgeKind, tuple[str, ...]] = {
+    ForgeKind.GITHUB: ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"),
+    ForgeKind.GITLAB: ("GITLAB_TOKEN",),
+    ForgeKind.GITEA: ("GITEA_TOKEN", "FORGEJO_TOKEN"),
+}
+"""Variables that hold a token, the first one that is set counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A repository on a host: `path` without a leading slash and without `.git`."""
+
+    scheme: str
+    host: str
+    path: str
+
+
+def place_of(url: str) -> Place | None:
+    """Where a remote is; None for a folder or what is no URL of a host."""
+    short = _SHORT.fullmatch(url) if "://" not in url else None
+    if short is not None:
+        return _place("https", short[1], short[2])
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https", "ssh", "git"} or not parts.hostname:
+        return None
+    scheme = "http" if parts.scheme == "http" else "https"
+    port = f":{parts.port}" if parts.port and parts.scheme in {"http", "https"} else ""
+    return _place(scheme, f"{parts.hostname}{port}", parts.path)
+
+
+def _place(scheme: str, host: str, path: str) -> Place:
+    return Place(scheme=scheme, host=host, path=path.strip("/").removesuffix(".git"))
+
+
+def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
+    """What it is. Raises Refused where nobody said and the host does not tell."""
+    if settings.kind is not ForgeKind.AUTO:
+        return settings.kind
+    host = place.host.partition(":")[0]
+    for pattern, kind in _KNOWN:
+        if pattern.search(host):
+            return kind
+    raise Refused(
+        f"what kind of forge {place.host} is does not follow from its name",
+        hint="say so in .wto/config.yaml: forge: {kind: github}, gitlab or gitea",
+    )
+
+
+def token_of(kind: ForgeKind, environment: Mapping[str, str]) -> str:
+    """The user's token for a kind of forge; empty where there is none."""
+    return next((environment[name] for name in TOKENS.get(kind, ()) if environment.get(name)), "")
+
+
+def open_forge(place: Place, settings: ForgeSettings, environment: Mapping[str, str]) -> Forge:
+    """The repository on its forge. Raises Refused where it cannot be asked."""
+    kind = kind_of(place, settings)
+    token = token_of(kind, environment)
+    owner, _, repository = place.path.rpartition("/")
+    if not owner or not repository:
+        raise Refused(f"{place.host}/{place.path} names no repository", hint="git remote -v")
+    match kind:
+        case ForgeKind.GITHUB:
+            api, by = _github_api(place, settings, token)
+            return GitHub(api, owner=owner, repository=repository, name=f"GitHub at {place.host} ({by})")
+        case ForgeKind.GITLAB:
+            base = settings.api or f"{place.scheme}://{place.host}/api/v4"
+            rest = RestApi(base, _header("PRIVATE-TOKEN", token, kind), hint=_hint(kind))
+            return GitLab(rest, project=place.path, name=f"GitLab at {place.host}")
+        case ForgeKind.GITEA:
+            base = settings.api or f"{place.scheme}://{place.host}/api/v1"
+            rest = RestApi(base, _header("Authorization", f"token {token}" if token else "", kind), hint=_hint(kind))
+            return Gitea(rest, owner=owner, repository=repository, name=f"Gitea at {place.host}")
+        case _:
+            raise Refused("pull requests are turned off", hint="forge: {kind: auto} in .wto/config.yaml")
+
+
+def _github_api(place: Place, settings: ForgeSettings, token: str) -> tuple[Api, str]:
+    binary = program() if settings.client is not ForgeClient.REST else None
+    if binary is not None and not settings.api:
+        return GhApi(binary, place.host.partition(":")[0]), "gh"
+    if settings.client is ForgeClient.GH:
+        raise Refused("the gh client was not found", hint="install gh, or forge: {client: rest}")
+    usual = "https://api.github.com" if place.host == "github.com" else f"{place.scheme}://{place.host}/api/v3"
+    headers = _header("Authorization", f"Bearer {token}" if token else "", ForgeKind.GITHUB)
+    versioned = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28", **headers}
+    return RestApi(settings.api or usual, versioned, hint=_hint(ForgeKind.GITHUB)), "REST"
+
+
+def _header(name: str, value: str, kind: ForgeKind) -> dict[str, str]:
+    if not value:
+        raise Refused(f"there is no token for {kind.value}", hint=_hint(kind))
+    return {name: value}
+
+
+def _hint(kind: ForgeKind) -> str:
+    return f"set {TOKENS[kind][0]} in the environment" + (
+        ", or install gh and log in" if kind is ForgeKind.GITHUB else ""
+    )

@@ -1,0 +1,131 @@
+"""GitHub and GitHub Enterprise: pull requests, reviews, checks and statuses, by any way to ask (`Api`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from wt_orchestrate.adapters.forge.api import Api, listed, numbers, texts
+from wt_orchestrate.domain.ids import Branch, CommitId
+from wt_orchestrate.domain.pull_requests import PullState
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
+
+_TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+_FAILED = frozenset({"failure", "timed_out", "action_required", "startup_failure"})
+
+
+class GitHub:
+    """One repository there."""
+
+    def __init__(self, api: Api, *, owner: str, repository: str, name: str) -> None:
+        self._api = api
+        self._owner = owner
+        self._at = f"repos/{quote(owner)}/{quote(repository)}"
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def find(self, branch: Branch) -> Proposed | None:
+        """The newest pull request from a branch."""
+        head = quote(f"{self._owner}:{branch}", safe="")
+        rows = self._api.call("GET", f"{self._at}/pulls?head={head}&state=all&sort=created&direction=desc&per_page=10")
+        return _proposed(rows[0]) if isinstance(rows, list) and rows else None
+
+    def create(self, wanted: Proposal) -> Proposed:
+        """Make one."""
+        body = {"head": wanted.branch, "draft": wanted.draft, **_texts_of(wanted)}
+        try:
+            made = _proposed(self._api.call("POST", f"{self._at}/pulls", body))
+        except Refused as error:
+            if not wanted.draft or "draft" not in str(error).lower():
+                raise
+            made = _proposed(self._api.call("POST", f"{self._at}/pulls", {**body, "draft": False}))
+        self._label(made.number, wanted)
+        return made
+
+    def update(self, number: int, wanted: Proposal) -> Proposed:
+        """Bring it up to date."""
+        made = _proposed(self._api.call("PATCH", f"{self._at}/pulls/{number}", _texts_of(wanted)))
+        self._label(number, wanted)
+        return made
+
+    def _label(self, number: int, wanted: Proposal) -> None:
+        if wanted.labels:
+            self._api.call("POST", f"{self._at}/issues/{number}/labels", {"labels": list(wanted.labels)})
+
+    def feedback(self, number: int) -> Feedback:
+        """What became of it."""
+        row = self._api.call("GET", f"{self._at}/pulls/{number}")
+        head, merge = texts(row, "head", "sha"), texts(row, "merge_commit_sha")
+        proposed = _proposed(row)
+        failed, running = self._checks(head)
+        return Feedback(
+            proposed=proposed,
+            head=head,
+            merge=CommitId(merge) if merge and proposed.state is PullState.MERGED else None,
+            said=tuple(self._said(number)),
+            failed=tuple(failed),
+            running=running,
+        )
+
+    def _said(self, number: int) -> Iterator[Said]:
+        for row in listed(self._api, f"{self._at}/pulls/{number}/comments"):
+            line = numbers(row, "line") or numbers(row, "original_line")
+            commit = texts(row, "commit_id") if numbers(row, "line") else texts(row, "original_commit_id")
+            yield _words(row, "comment", path=texts(row, "path"), line=line, commit=commit)
+        for row in listed(self._api, f"{self._at}/issues/{number}/comments"):
+            yield _words(row, "talk")
+        for row in listed(self._api, f"{self._at}/pulls/{number}/reviews"):
+            if texts(row, "body").strip():
+                yield _words(row, "review", commit=texts(row, "commit_id"))
+
+    def _checks(self, head: str) -> tuple[list[Ran], int]:
+        failed: list[Ran] = []
+        running = 0
+        runs = self._api.call("GET", f"{self._at}/commits/{quote(head)}/check-runs?per_page=100")
+        for row in runs.get("check_runs", []) if isinstance(runs, dict) else []:
+            running += texts(row, "status") != "completed"
+            if texts(row, "conclusion") in _FAILED:
+                summary = f"{texts(row, 'output', 'title')}\n{texts(row, 'output', 'summary')}".strip()
+                name = f"check {numbers(row, 'id')}"
+                failed.append(Ran(id=name, name=texts(row, "name"), url=texts(row, "html_url"), summary=summary))
+        status = self._api.call("GET", f"{self._at}/commits/{quote(head)}/status")
+        for row in status.get("statuses", []) if isinstance(status, dict) else []:
+            running += texts(row, "state") == "pending"
+            if texts(row, "state") in {"failure", "error"}:
+                name = f"status {numbers(row, 'id')}"
+                said, url = texts(row, "description"), texts(row, "target_url")
+                failed.append(Ran(id=name, name=texts(row, "context"), url=url, summary=said))
+        return failed, running
+
+
+def _texts_of(wanted: Proposal) -> dict[str, Any]:
+    return {"title": wanted.title, "body": wanted.body, "base": wanted.base}
+
+
+def _proposed(row: Any) -> Proposed:
+    merged = bool(texts(row, "merged_at")) or (isinstance(row, dict) and row.get("merged") is True)
+    opened = texts(row, "state") == "open"
+    return Proposed(
+        number=numbers(row, "number"),
+        url=texts(row, "html_url"),
+        base=Branch(texts(row, "base", "ref")),
+        state=PullState.MERGED if merged else PullState.OPEN if opened else PullState.CLOSED,
+        draft=isinstance(row, dict) and row.get("draft") is True,
+    )
+
+
+def _words(row: Mapping[str, Any], kind: str, *, path: str = "", line: int = 0, commit: str = "") -> Said:
+    return Said(
+        id=f"{kind} {numbers(row, 'id')}",
+        author=texts(row, "user", "login"),
+        trusted=texts(row, "author_association") in _TRUSTED,
+        text=texts(row, "body"),
+        path=path,
+        line=line,
+        commit=commit,
+    )

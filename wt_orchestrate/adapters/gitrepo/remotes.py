@@ -1,0 +1,116 @@
+"""Remotes: where they are, and branches pushed to and fetched from one, out of the vault and in the user's environment.
+
+The vault pushes, because its configuration is ours: agents can write the repository's, and a `core.sshCommand` or a credential
+helper planted there would run with the user's rights. The user's own configuration counts (logins, `insteadOf`), hooks do not.
+A credential in a remote's URL is used, and never told or stored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.refs import swap
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, text, users_environment
+from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
+from wt_orchestrate.errors import GitFailed, Refused, WtError
+
+_NAME = re.compile(r"remote\.(.+)\.(pushurl|url)")
+_STALE = ("stale info", "[rejected]", "fetch first", "non-fast-forward", "already exists")
+_SSH = "ssh -oBatchMode=yes"
+
+
+def remotes(common_dir: str) -> dict[str, str]:
+    """The URL that each remote is pushed to, as the configuration has it now."""
+    env = {**users_own(), "GIT_DIR": common_dir, "GIT_OPTIONAL_LOCKS": "0"}
+    arguments = ("config", "-z", "--get-regexp", r"^remote\..*\.(push)?url$")
+    code, output = execute(arguments, env, cwd=common_dir, ok=(0, 1, 128))
+    found: dict[str, str] = {}
+    pushed: dict[str, str] = {}
+    for entry in fields(output) if code == 0 else ():
+        key, _, url = entry.partition("\n")
+        match = _NAME.fullmatch(key)
+        if match is not None:
+            (pushed if match[2] == "pushurl" else found).setdefault(match[1], url)
+    return found | pushed
+
+
+def without_credentials(url: str) -> str:
+    """A URL as it may be told: without the name and password in front of its host."""
+    parts = urlsplit(url) if "://" in url else None
+    if parts is None or "@" not in parts.netloc or parts.scheme not in {"http", "https"}:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+class GitRemote:
+    """One repository to push to. `token` is for HTTP alone, and in the environment of git alone."""
+
+    def __init__(self, vault: Git, url: str, *, token: str = "") -> None:
+        self._vault = vault
+        self._url = url
+        self._token = token
+
+    @property
+    def url(self) -> str:
+        return without_credentials(self._url)
+
+    def head(self, branch: Branch) -> CommitId | None:
+        """Where a branch is there now."""
+        output = self._run("ls-remote", "--end-of-options", self._url, branch_ref(branch))
+        lines = (line.split("\t") for line in text(output).splitlines())
+        return next((CommitId(words[0]) for words in lines if words[1:] == [branch_ref(branch)]), None)
+
+    def push(
+        self, *, commit: CommitId, branch: Branch, expected: CommitId | None, options: tuple[str, ...] = ()
+    ) -> bool:
+        """Put a branch there, if it is still where it is expected."""
+        ref = branch_ref(branch)
+        told = [word for option in options for word in ("-o", option)]
+        lease = f"--force-with-lease={ref}:{expected or ''}"
+        try:
+            self._run("push", "-q", "--no-verify", *told, lease, "--end-of-options", self._url, f"{commit}:{ref}")
+        except Refused as error:
+            if any(sign in str(error) for sign in _STALE):
+                return self.head(branch) == commit
+            raise
+        return True
+
+    def fetch(self, branch: Branch) -> CommitId | None:
+        """Bring a branch into the vault."""
+        head = self.head(branch)
+        if head is None:
+            return None
+        here = f"refs/wto/remote/{branch}"
+        self._run("fetch", "-q", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules",
+                  "--refmap=", "--end-of-options", self._url, head)  # fmt: skip
+        old = self._vault.line("rev-parse", "--verify", "-q", here, ok=(0, 1)) or None
+        swap(self._vault, here, new=head, old=CommitId(old) if old is not None else None)
+        return head
+
+    def _run(self, *arguments: str) -> bytes:
+        env = users_environment({"GIT_DIR": self._vault.git_dir}, config=self._header())
+        env["LC_ALL"] = "C"
+        env.setdefault("GIT_SSH_COMMAND", os.environ.get("GIT_SSH_COMMAND", _SSH))
+        try:
+            return execute(arguments, env, cwd=self._vault.git_dir, timeout_s=LONG_S)[1]
+        except GitFailed as error:
+            said = str(error).replace(self._url, self.url)
+            hint = (
+                "git push in a terminal asks for what is missing" if "Authentication" in said else "see what git says"
+            )
+            raise Refused(f"{self.url}: {said}", hint=hint) from None
+        except WtError as error:
+            raise WtError(f"{self.url} does not answer: {error}", hint="try again; nothing is lost") from None
+
+    def _header(self) -> Mapping[str, str]:
+        """The token for a forge over HTTP, where the URL brings none; git's own helpers come after it."""
+        parts = urlsplit(self._url)
+        if not self._token or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
+            return {}
+        login = b64encode(f"x-access-token:{self._token}".encode()).decode()
+        return {f"http.{parts.scheme}://{parts.netloc}/.extraHeader": f"Authorization: Basic {login}"}

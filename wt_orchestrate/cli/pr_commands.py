@@ -1,0 +1,173 @@
+"""`wto pr`: pull requests of workstreams, opened, kept up to date and listened to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from string import Template
+from typing import Any
+
+import click
+
+from wt_orchestrate import wiring
+from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.cli.review_command import reviewed, reviewed_state
+from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.packet import packet_text
+from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.engine import requests
+from wt_orchestrate.engine.proposing import Done, Wording, candidates, head_of, open_pull_requests, sync_pull_requests
+from wt_orchestrate.errors import ExitCode, NotFound, Refused
+
+_BODY, _REST, _TITLE = 60_000, 2_000, 120
+_ALL = "\0all"
+
+
+@click.group()
+def pr() -> None:
+    """Pull requests of workstreams: opened, kept up to date, and what is said there sent on to the agents."""
+
+
+@pr.command("open")
+@click.argument("workstreams", nargs=-1)
+@click.option(
+    "--run", "run_name", is_flag=False, flag_value=_ALL, metavar="[RUN]",
+    help="Without WORKSTREAMS: all that are integrated, of this run or the newest one.",
+)  # fmt: skip
+@click.option("--draft", is_flag=True, help="As drafts; also of work that is not integrated yet.")
+@click.option("--label", "labels", multiple=True, help="A label, beside those of the settings.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be opened; change nothing.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def open_(
+    start: str,
+    workstreams: tuple[str, ...],
+    run_name: str | None,
+    draft: bool,
+    labels: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Push agents' branches and open their pull requests, or bring those that are there up to date."""
+    if not workstreams and run_name is None:
+        raise click.UsageError("name WORKSTREAMS, or --run for all of a run")
+    site = wiring.find_site(start)
+    state = reviewed_state(site, None if run_name == _ALL else run_name)
+    settings = wiring.settings_around(start).forge
+    names = _wanted(state, workstreams, draft=draft)
+    words = {name: _wording(site, state, state.workstreams[name]) for name in names}
+    if dry_run:
+        for name in names:
+            head = head_of(state, state.workstreams[name])
+            click.echo(
+                f"{symbol('nothing')} Would push {head[:10]} as {state.workstreams[name].branch}: {words[name].title}"
+            )
+        return
+    desk = wiring.desk(site, state, settings)
+    try:
+        done = open_pull_requests(
+            desk, state, names, wording=words, draft=draft or settings.draft, labels=(*settings.labels, *labels)
+        )
+        _tell(done, state, as_json=as_json)
+    finally:
+        desk.log.close()
+
+
+@pr.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def sync(start: str, run_name: str | None, as_json: bool) -> None:
+    """Push what is new, send remarks and failed checks on to the agents, and take note of what was merged."""
+    site = wiring.find_site(start)
+    state = reviewed_state(site, run_name)
+    if not any(ws.pull_request is not None for ws in state.workstreams.values()):
+        raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
+    desk = wiring.desk(site, state, wiring.settings_around(start).forge)
+    try:
+        _tell(sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws)), state, as_json=as_json)
+        waiting = bool(desk.log.asked(state.id))
+    finally:
+        desk.log.close()
+    if waiting and not wiring.supervised(site) and not as_json:
+        click.echo(f"{symbol('hint')} Nobody is at work on {state.id}; to go on with what was said, run wto resume")
+
+
+@pr.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def status(start: str, run_name: str | None, as_json: bool) -> None:
+    """The pull requests of a run, as they were when they were last looked at."""
+    state = reviewed_state(wiring.find_site(start), run_name)
+    found = [(ws, ws.pull_request) for ws in state.workstreams.values() if ws.pull_request is not None]
+    if as_json:
+        rows = [{"workstream": ws.id, "stage": ws.stage.value, **asdict(known)} for ws, known in found]
+        click.echo(json.dumps({"schema": "wto.pull-requests/1", "run": state.id, "pull_requests": rows}, indent=2))
+        return
+    if not found:
+        click.echo(f"{symbol('nothing')} {state.id} has no pull requests; wto pr open --run makes them")
+    for ws, known in found:
+        draft = " (draft)" if known.draft else ""
+        number = f"#{known.number} " if known.number else ""
+        click.echo(
+            f"{symbol('done')} {ws.id}: {number}{known.state.value}{draft} into {known.base}  {known.url}".rstrip()
+        )
+
+
+def _wanted(state: RunState, names: Sequence[str], *, draft: bool) -> tuple[WorkstreamId, ...]:
+    """Those that are named, or all that are integrated. Raises Refused for what is not verified, unless it is for a draft."""
+    able = {ws.id: ws for ws in candidates(state)}
+    if not names:
+        found = tuple(name for name, ws in able.items() if ws.stage is Stage.INTEGRATED)
+        if not found:
+            raise NotFound(f"nothing of {state.id} is integrated and not landed yet", hint="wto status")
+        return found
+    wanted = tuple(requests.find_workstream(state.workstreams, name) for name in names)
+    for name in wanted:
+        ws = state.workstreams[name]
+        if name not in able:
+            raise Refused(f"{name} has no work of its own to open a pull request with", hint=f"wto status {name}")
+        if ws.stage is Stage.LANDED:
+            raise Refused(f"{name} has landed on {state.target} already", hint="git log")
+        if ws.stage is not Stage.INTEGRATED and not draft:
+            raise Refused(
+                f"{name} is {ws.stage}: only what is integrated was checked", hint=f"wto pr open {name} --draft"
+            )
+    return wanted
+
+
+def _wording(site: wiring.Site, state: RunState, ws: WorkstreamState) -> Wording:
+    found = reviewed(site, state, ws)
+    title = " ".join(clean(ws.spec.title or ws.spec.brief.strip().partition("\n")[0]).split())[:_TITLE] or ws.id
+    template = Template(wiring.pull_request_template(state.repository))
+    packet = packet_text(found.packet, _BODY)
+
+    def body(stack: str) -> str:
+        values = {"packet": packet, "stack": stack, "run": state.id, "workstream": ws.id, "goal": state.plan.goal}
+        text = template.safe_substitute(values, head=head_of(state, ws), target=state.target)
+        return text[: _BODY + _REST]
+
+    return Wording(title=title.replace("@", "@\u2060"), body=body)
+
+
+def _tell(done: Iterator[Done], state: RunState, *, as_json: bool) -> None:
+    rows: list[dict[str, Any]] = []
+    warned = False
+    for each in done:
+        warned = warned or each.warning
+        if as_json:
+            known = asdict(each.pull_request) if each.pull_request is not None else None
+            rows.append(
+                {"workstream": each.workstream, "words": each.words, "warning": each.warning, "pull_request": known}
+            )
+            continue
+        click.echo(clean(f"{symbol('warning' if each.warning else 'done')} {each.workstream}: {each.words}"))
+        if each.pull_request is not None and each.pull_request.url:
+            click.echo(clean(f"    {each.pull_request.url}"))
+    if as_json:
+        click.echo(json.dumps({"schema": "wto.pr/1", "run": state.id, "done": rows}, ensure_ascii=False, indent=2))
+    if warned:
+        raise SystemExit(ExitCode.NEEDS_PERSON)
