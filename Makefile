@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto-tests-$$(id -u); else echo $${TMPDIR:-/tmp}/wto-tests-$$(id -u); fi)
 WORKERS ?= 2
 
-.PHONY: venv demo test lint soak fuzz bench format types imports unit integration simulation e2e clients packages schema reference build clean
+.PHONY: venv demo test lint soak fuzz bench format types imports unit integration simulation e2e e2e-forge clients packages schema reference build clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -41,6 +41,11 @@ test: $(VENV)/.dev clients packages
 unit integration simulation e2e: $(VENV)/.dev
 	mkdir -p $(SCRATCH)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/$@ tests/$@
+
+# pull requests on a real forge (pagure in a Debian of its own): as root, with debootstrap, about 700 MB the first time
+e2e-forge: $(VENV)/.dev
+	mkdir -p $(SCRATCH)
+	$(BIN)/python -m pytest --basetemp=$(SCRATCH)/forge tests/e2e/real_forge.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

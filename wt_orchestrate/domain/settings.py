@@ -112,6 +112,7 @@ class ForgeKind(StrEnum):
     GITHUB = "github"
     GITLAB = "gitlab"
     GITEA = "gitea"
+    PAGURE = "pagure"
     OFF = "off"
 
 

@@ -1,1 +1,1 @@
-"""Forges: GitHub (by its client or by REST), GitLab, and Gitea or Forgejo, each behind the same port."""
+"""Forges: GitHub (by its client or by REST), GitLab, Gitea or Forgejo, and pagure, each behind the same port."""

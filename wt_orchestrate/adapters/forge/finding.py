@@ -12,6 +12,7 @@ from wt_orchestrate.adapters.forge.gh import GhApi, program
 from wt_orchestrate.adapters.forge.gitea import Gitea
 from wt_orchestrate.adapters.forge.github import GitHub
 from wt_orchestrate.adapters.forge.gitlab import GitLab
+from wt_orchestrate.adapters.forge.pagure import Pagure
 from wt_orchestrate.domain.settings import ForgeClient, ForgeKind, ForgeSettings
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.forge_ports import Forge
@@ -20,12 +21,14 @@ _SHORT = re.compile(r"(?:[^@/:]+@)?([A-Za-z0-9.-]+):(?!//)(.+)")
 _KNOWN = (
     (re.compile(r"(^|\.)github\.com$|^github\."), ForgeKind.GITHUB),
     (re.compile(r"(^|\.)gitlab\."), ForgeKind.GITLAB),
+    (re.compile(r"(^|\.)pagure\."), ForgeKind.PAGURE),
     (re.compile(r"(^|\.)(gitea|forgejo)\.|(^|\.)codeberg\.org$"), ForgeKind.GITEA),
 )
 TOKENS: Mapping[ForgeKind, tuple[str, ...]] = {
     ForgeKind.GITHUB: ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"),
     ForgeKind.GITLAB: ("GITLAB_TOKEN",),
     ForgeKind.GITEA: ("GITEA_TOKEN", "FORGEJO_TOKEN"),
+    ForgeKind.PAGURE: ("PAGURE_TOKEN",),
 }
 """Variables that hold a token, the first one that is set counts."""
 
@@ -66,7 +69,7 @@ def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
             return kind
     raise Refused(
         f"what kind of forge {place.host} is does not follow from its name",
-        hint="say so in .wto/config.yaml: forge: {kind: github}, gitlab or gitea",
+        hint="say so in .wto/config.yaml: forge: {kind: github}, gitlab, gitea or pagure",
     )
 
 
@@ -80,6 +83,10 @@ def open_forge(place: Place, settings: ForgeSettings, environment: Mapping[str, 
     kind = kind_of(place, settings)
     token = token_of(kind, environment)
     owner, _, repository = place.path.rpartition("/")
+    if kind is ForgeKind.PAGURE:
+        base = settings.api or f"{place.scheme}://{place.host}/api/0"
+        rest = RestApi(base, _header("Authorization", f"token {token}" if token else "", kind), hint=_hint(kind))
+        return Pagure(rest, project=place.path, name=f"Pagure at {place.host}")
     if not owner or not repository:
         raise Refused(f"{place.host}/{place.path} names no repository", hint="git remote -v")
     match kind:
