@@ -480,8 +480,9 @@ class Vault(Protocol):
     def past(self, *, head: CommitId, commits: int) -> History:
         """The files of a head, and what each of its newest commits touched."""
 
-    def scan(self, *, base: CommitId, head: CommitId) -> Scan:
-        """What the commits of `base..head` expose: each of them, not only what is left in the end."""
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
+        """What the commits of `base..head` expose: each of them, not only what is left in the end. Those that `without` holds
+        are not looked at."""
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, each with the commit that carries it."""

@@ -179,6 +179,21 @@ def test_L8_trailers_that_only_a_person_may_write_go_back_to_the_agent(project: 
     assert project.repository.git("log", "-1", "--format=%B", "main^2").strip() == "Plain"
 
 
+def test_L8_what_people_wrote_on_the_target_is_no_agents(project: Project) -> None:
+    """An agent that merges the target brings signed-off commits along: these are their authors' own."""
+    script = (
+        'while [ ! -e "$TEST_FOLDER/signed" ]; do sleep 0.05; done\n'
+        "git merge -q --no-edit main\ntouch a\ngit add -A\ngit commit -qm A\n"
+    )
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x, retries: 0}}\n", {"a": script})
+    run = project.start("run", "--land", plan)
+    project.wait_for("a", "working")
+    project.repository.commit({"mine.txt": "mine\n"}, "Mine\n\nSigned-off-by: P <p@x>")
+    (project.folder / "signed").touch()
+    assert run.wait(timeout=60) == 0, (project.folder / "out-0.txt").read_text(encoding="utf-8")
+    assert project.stages() == {"a": "landed"}
+
+
 def test_L8_a_very_large_file_lands_only_with_a_persons_word(project: Project) -> None:
     """Above `largest_mb` the landing is refused and names the file."""
     project.repository.commit({".wto/config.yaml": "largest_mb: 1\n"})

@@ -504,7 +504,7 @@ class SimVault:
     def past(self, *, head: CommitId, commits: int) -> History:
         return History(files=tuple(self._objects.tree(head)), commits=())
 
-    def scan(self, *, base: CommitId, head: CommitId) -> Scan:
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
         return Scan()
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:

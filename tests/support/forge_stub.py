@@ -65,6 +65,8 @@ class ForgeStub:
         for server in self.servers:
             server.shutdown()
             server.server_close()
+            if isinstance(server, _UnixServer):
+                os.unlink(str(server.server_address))
 
     def head(self, branch: str) -> str:
         """Where a branch is in the bare repository; empty when it is not there."""

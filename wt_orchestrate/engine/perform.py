@@ -6,13 +6,13 @@ the outside world refuses raises `WtError` and has left nothing half done that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.claims import Evidence, findings
 from wt_orchestrate.domain.expansion import SECTION, agents_misfits
-from wt_orchestrate.domain.exposure import exposure_findings
+from wt_orchestrate.domain.exposure import Scan, exposure_findings
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan import AgentType, Kind
@@ -265,15 +265,27 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     )
 
 
-def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> Iterator[str]:
+def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
     """What its commits must not carry on. A person's own claim is a person's word; what lands is looked at once more."""
     if ws.by_person or state.integration is None or ws.spec.kind is Kind.RESEARCH:
-        return
-    yield from exposure_findings(
-        world.vault.scan(base=state.integration, head=head),
-        allowed=state.settings.allow_secrets,
-        human=() if ws.spec.branch else state.settings.human_trailers,
-        own=None if ws.spec.branch else _own_trailers(state, ws),
+        return ()
+    found = _findings_of(state, ws, world.vault.scan(base=state.integration, head=head))
+    if not found:
+        return ()
+    # what it brought along from the target is of those who put it there
+    ref = f"refs/wto/target/{state.target}"
+    target = tuple(world.vault.fetch({branch_ref(state.target): ref}).values())
+    return _findings_of(state, ws, world.vault.scan(base=state.integration, head=head, without=target))
+
+
+def _findings_of(state: RunState, ws: WorkstreamState, scan: Scan) -> tuple[str, ...]:
+    return tuple(
+        exposure_findings(
+            scan,
+            allowed=state.settings.allow_secrets,
+            human=() if ws.spec.branch else state.settings.human_trailers,
+            own=None if ws.spec.branch else _own_trailers(state, ws),
+        )
     )
 
 

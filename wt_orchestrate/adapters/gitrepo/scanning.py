@@ -6,7 +6,7 @@ A merge counts with what is in none of its parents. Files that git takes for bin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, added_configuration, text
@@ -21,12 +21,12 @@ _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
 _PLAIN = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 
 
-def scan(git: Git, *, base: CommitId, head: CommitId) -> Scan:
+def scan(git: Git, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
     """What the commits of `base..head` expose."""
     output = git.run(
         "log", "-p", "-U0", "--reverse", "--diff-merges=combined", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
         "--no-show-signature", "--src-prefix=a/", "--dst-prefix=b/",
-        "--format=%x00%H%x1f%(trailers:only,unfold,separator=%x1e)", "--end-of-options", f"{base}..{head}",
+        "--format=%x00%H%x1f%(trailers:only,unfold,separator=%x1e)", "--end-of-options", f"{base}..{head}", *(f"^{other}" for other in without),
         env=added_configuration({"core.bigFileThreshold": _LARGEST}), timeout_s=LONG_S,
     )  # fmt: skip
     lines = output.split(b"\n")

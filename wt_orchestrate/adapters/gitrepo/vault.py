@@ -180,9 +180,9 @@ class GitVault:
         """The files of a head, and what each of its newest commits touched."""
         return pasts.past(self._git, head=head, commits=commits)
 
-    def scan(self, *, base: CommitId, head: CommitId) -> Scan:
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
         """What the commits of a stretch expose."""
-        return scanning.scan(self._git, base=base, head=head)
+        return scanning.scan(self._git, base=base, head=head, without=without)
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, in commits of the tool."""
