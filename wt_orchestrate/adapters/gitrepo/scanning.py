@@ -26,7 +26,8 @@ def scan(git: Git, *, base: CommitId, head: CommitId, without: Sequence[CommitId
     output = git.run(
         "log", "-p", "-U0", "--reverse", "--diff-merges=combined", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
         "--no-show-signature", "--src-prefix=a/", "--dst-prefix=b/",
-        "--format=%x00%H%x1f%(trailers:only,unfold,separator=%x1e)", "--end-of-options", f"{base}..{head}", *(f"^{other}" for other in without),
+        "--format=%x00%H%x1f%(trailers:only,unfold,separator=%x1e)", "--end-of-options", f"{base}..{head}",
+        *(f"^{other}" for other in without),
         env=added_configuration({"core.bigFileThreshold": _LARGEST}), timeout_s=LONG_S,
     )  # fmt: skip
     lines = output.split(b"\n")
