@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tests.integration.gitrepo.conftest import Site
 from tests.support.guards import guard_of, guarded, said
 from tests.support.repos import digest
-from wt_orchestrate.adapters.gitrepo.guarding import pathspecs
+from wt_orchestrate.adapters.gitrepo.guarding import pathspecs, write_scopes
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.ports import Guard
@@ -275,3 +277,12 @@ def test_guards_are_brought_up_to_date_without_touching_what_an_agent_owns(site:
     site.repository.remove_guard(wider.folder)
     site.repository.refresh_guard(path=agent.path, guard=wider, owned=())
     assert not os.path.exists(wider.folder)
+
+
+def test_several_worktrees_are_guarded_at_a_time(tmp_path: Path) -> None:
+    """The file that they have together is written by many at once, and is always whole."""
+    path = str(tmp_path / "scopes")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: write_scopes(path, [(f"w{number}", "src/**")]), range(400)))
+    assert re.fullmatch(r"w\d+\tsrc/\*\*\n", Path(path).read_text(encoding="utf-8"))
+    assert os.listdir(tmp_path) == ["scopes"]

@@ -16,6 +16,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from threading import get_ident
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.runner import Git, execute, text
@@ -137,7 +138,8 @@ def _facts(wanted: Guard, chain: str, common_dir: str) -> str:
 
 
 def _write(path: str, content: str) -> None:
-    beside = f"{path}.new"
+    """A whole file, or the one from before; several worktrees are guarded at a time, and some of it is theirs together."""
+    beside = f"{path}.{get_ident()}.new"
     with suppress(FileNotFoundError):
         os.unlink(beside)
     with open(beside, "x", encoding="utf-8", errors="surrogateescape") as file:
