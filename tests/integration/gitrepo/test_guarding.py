@@ -261,7 +261,7 @@ def test_guards_are_brought_up_to_date_without_touching_what_an_agent_owns(site:
     admin = agent.git("rev-parse", "--absolute-git-dir")
     precious = Path(site.folder) / "precious"
     precious.write_text("mine\n")
-    for planted in (f"{admin}/config.worktree", f"{site.folder}/state/hooks/r1/db/facts.new"):
+    for planted in (f"{admin}/config.worktree", f"{site.folder}/state/hooks/r1/db/facts"):
         if os.path.lexists(planted):
             os.unlink(planted)
         os.symlink(precious, planted)
