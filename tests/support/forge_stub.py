@@ -50,6 +50,8 @@ class ForgeStub:
         self.pulls: list[Pull] = []
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.servers: list[ThreadingHTTPServer] = []
+        self.git_is_at = ""
+        """Where requests of git are led to instead."""
 
     def serve(self, path: str = "") -> str:
         """Answer on a free port of loopback, or on a unix socket; where."""
@@ -364,6 +366,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         body = self._body()
         self.forge.seen.append((self.command, self.path, dict(self.headers)))
+        if self.forge.git_is_at and self.path.startswith("/o/r.git/"):
+            self._send(302, b"", {"Location": f"{self.forge.git_is_at}{self.path}"})
+            return
         if urlsplit(self.path).path.startswith("/o/r.git/"):
             login = b64encode(f"x-access-token:{TOKEN}".encode()).decode()
             if self.headers.get("Authorization") == f"Basic {login}":
