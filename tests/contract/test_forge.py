@@ -138,7 +138,7 @@ def test_failed_checks_are_told_with_their_words(forge: Forge, stub: ForgeStub) 
 
 
 @pytest.mark.parametrize("merge", ["", "--output=/etc/passwd", "HEAD", "a" * 39, "../x"])
-def test_S11_what_is_no_commit_is_none(forge: Forge, stub: ForgeStub, merge: str) -> None:
+def test_S9_what_is_no_commit_is_none(forge: Forge, stub: ForgeStub, merge: str) -> None:
     """A forge's answer ends up on git's command line: only a whole id is taken for a commit."""
     forge.create(WANTED)
     stub.pulls[0].state, stub.pulls[0].merge = "merged", merge

@@ -35,7 +35,7 @@ def forge(project: Project) -> Iterator[ForgeStub]:
 # ---------------------------------------------------------------- what is published
 
 
-def test_S8_a_changed_workflow_is_pushed_only_at_a_persons_word(project: Project, forge: ForgeStub) -> None:
+def test_a_changed_workflow_is_pushed_only_at_a_persons_word(project: Project, forge: ForgeStub) -> None:
     """It would run on the forge at once, with the repository's secrets: its workstream is held back, the others are opened."""
     run(project, "workstreams: {a: {brief: x}, b: {brief: y}}\n", {"a": ADD + WORKFLOW, "b": ADD})
     looked = project.wto("pr", "open", "--run", "-n")
@@ -50,7 +50,7 @@ def test_S8_a_changed_workflow_is_pushed_only_at_a_persons_word(project: Project
     assert project.wto("pr", "open", "--run").code == 0, "what was allowed once is not asked again"
 
 
-def test_S8_a_secret_is_not_published_even_if_it_was_taken_out_again(project: Project, forge: ForgeStub) -> None:
+def test_S11_a_secret_is_not_published_even_if_it_was_taken_out_again(project: Project, forge: ForgeStub) -> None:
     """Every commit is looked at, because the forge has all of them; a draft is published as well."""
     script = (
         f"echo 'token = \"{KEY}\"' > conf.py\ngit add -A\ngit commit -qm Conf\ngit rm -q conf.py\ngit commit -qm Gone\n"
@@ -66,7 +66,7 @@ def test_S8_a_secret_is_not_published_even_if_it_was_taken_out_again(project: Pr
     assert [each.branch for each in forge.pulls] == ["wto/r1/a"]
 
 
-def test_S8_what_an_answer_changes_is_held_back_by_sync_too(project: Project, forge: ForgeStub) -> None:
+def test_what_an_answer_changes_is_held_back_by_sync_too(project: Project, forge: ForgeStub) -> None:
     """A reviewer's word sends an agent on; what it does to a workflow then needs the person's word like before."""
     run(project, "workstreams: {a: {brief: x}}\n", {"a": ADD, "a-answer": ANSWERED + WORKFLOW})
     assert project.wto("pr", "open", "a").code == 0
@@ -97,7 +97,7 @@ def test_S11_git_takes_the_token_to_no_other_server(project: Project, forge: For
         elsewhere.close()
 
 
-def test_S6_settings_that_were_changed_during_the_run_do_not_count(project: Project, forge: ForgeStub) -> None:
+def test_settings_that_were_changed_during_the_run_do_not_count(project: Project, forge: ForgeStub) -> None:
     """An agent that reaches the main worktree's settings names another place to ask: it gets no token. A person can name one."""
     elsewhere = ForgeStub(forge.bare)
     try:
@@ -125,7 +125,7 @@ def test_S11_a_token_is_not_sent_over_plain_http(project: Project, forge: ForgeS
     )
 
 
-def test_S1_the_template_is_read_through_no_link(project: Project, forge: ForgeStub) -> None:
+def test_S8_the_template_is_read_through_no_link(project: Project, forge: ForgeStub) -> None:
     """What it says is published: a link to somebody's own file is refused, the file itself is used."""
     private = project.folder / "private"
     private.write_text("machine example.org password 1234\n", encoding="utf-8")

@@ -125,7 +125,7 @@ def test_GitHub_is_asked_where_it_answers() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(min_size=1, max_size=4_000), st.text(max_size=200), st.text(max_size=4_000))
-def test_S11_every_remark_is_short_enough_quoted_and_harmless(said: str, name: str, path: str) -> None:
+def test_S7_every_remark_is_short_enough_quoted_and_harmless(said: str, name: str, path: str) -> None:
     """Whatever a forge says: it fits into a comment, each line is quoted, and nothing of it acts on a terminal."""
     commit = CommitId("a" * 40)
     comment = heard_comment(origin="#1 talk 1", author=name, trusted=True, text=said, path=path, line=1, commit=commit)
