@@ -63,7 +63,7 @@ class Feedback:
     """What became of it. `merge` is the commit that merged it, where the forge tells; `head` the one that it has now."""
 
     proposed: Proposed
-    head: str
+    head: CommitId | None
     merge: CommitId | None = None
     said: tuple[Said, ...] = ()
     failed: tuple[Ran, ...] = ()
@@ -107,3 +107,6 @@ class Remote(Protocol):
 
     def fetch(self, branch: Branch) -> CommitId | None:
         """Bring a branch into the vault; where it is, or None."""
+
+    def bring(self, commit: CommitId, *, of: Branch) -> bool:
+        """Bring a commit into the vault that was on a branch, which may be gone; whether it came."""

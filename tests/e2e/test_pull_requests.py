@@ -312,6 +312,23 @@ def test_a_merge_that_dropped_work_has_not_landed(project: Project, github: Forg
     assert project.stages() == {"a": "integrated"}
 
 
+def test_work_that_somebody_went_on_with_on_the_forge_has_landed_too(project: Project, github: ForgeStub) -> None:
+    """A reviewer changed a line of it on its branch and squashed all: what was merged holds the work, and is told as changed."""
+    run(project, "workstreams: {a: {brief: x}}\n", {"a": ADD + "echo 2 > b.txt; git add -A; git commit -qm B\n"})
+    assert project.wto("pr", "open", "a").code == 0
+    place = project.folder / "theirs"
+    project.repository.git("clone", "-q", "-b", "wto/r1/a", github.bare, str(place))
+    (place / "a.txt").write_text("changed by a reviewer\n", encoding="utf-8")
+    project.repository.git("-C", str(place), "-c", "user.name=F", "-c", "user.email=f@x", "commit", "-qam", "Mine")
+    project.repository.git("-C", str(place), "push", "-q", "origin", "wto/r1/a")
+    merge(project, github, "wto/r1/a", "squash")
+    landed = project.wto("pr", "sync")
+    assert landed.code == 0, landed.out + landed.err
+    assert "a: #1 landed: its work is in main, with what others committed to its branch there" in landed.out
+    project.wto("resume")
+    assert project.stages() == {"a": "landed"}
+
+
 # ---------------------------------------------------------------- without an interface
 
 

@@ -184,10 +184,13 @@ class _Odd(BaseHTTPRequestHandler):
             "/html": (200, b"<html>"),
             "/none": (404, b'{"message": "Not \\u001b[31mFound"}'),
             "/busy": (503, b"gateway"),
+            "/often": (403, b'{"message": "API rate limit exceeded"}'),
         }[self.path]
         self.send_response(code)
         if code == 302:
             self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        if self.path == "/often":
+            self.send_header("X-RateLimit-Remaining", "0")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -209,6 +212,7 @@ def odd() -> Iterator[RestApi]:
         ("html", WtError, "did not answer with JSON"),
         ("none", Refused, "the forge does not know it (404) GET none: Not"),
         ("busy", WtError, "the forge cannot answer now (503) GET busy"),
+        ("often", WtError, "the forge cannot answer now (429) GET often: API rate limit exceeded"),
     ],
 )
 def test_S11_an_odd_answer_is_an_error_that_leads_nowhere(

@@ -88,6 +88,11 @@ def _landed(
     hints = (feedback.merge,) if feedback.merge is not None else ()
     head = head_of(state, ws)
     found = desk.vault.absorbed(head=head, into=target, hints=hints)
+    changed = ""
+    if found is None:
+        theirs = _gone_on(desk, ws, feedback, head)
+        found = desk.vault.absorbed(head=theirs, into=target, hints=hints) if theirs is not None else None
+        changed = ", with what others committed to its branch there" if found is not None else ""
     if found is None:
         return None
     for each in (ws, *(after for after in followers(state, ws.id) if after.stage is Stage.INTEGRATED)):
@@ -95,8 +100,17 @@ def _landed(
     assert ws.branch is not None
     noted = replace(noted_as(feedback.proposed, ws.branch, head), state=PullState.MERGED)
     requests.ask(desk.log, desk.clock, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
-    words = f"#{noted.number} landed: its work is in {state.target}"
+    words = f"#{noted.number} landed: its work is in {state.target}{changed}"
     return Done(workstream=ws.id, words=words, pull_request=noted, landed=True)
+
+
+def _gone_on(desk: Desk, ws: WorkstreamState, feedback: Feedback, head: CommitId) -> CommitId | None:
+    """What was merged instead of our head, where somebody committed on top of it on the forge."""
+    theirs = feedback.head
+    if feedback.proposed.state is not PullState.MERGED or theirs is None or theirs == head or ws.branch is None:
+        return None
+    came = desk.vault.contains(theirs) or desk.remote.bring(theirs, of=ws.branch)
+    return theirs if came and desk.vault.is_ancestor(head, theirs) else None
 
 
 def _ended(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Done:

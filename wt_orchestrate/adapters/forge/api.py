@@ -56,10 +56,16 @@ class RestApi:
                 return parsed(_whole(answer, monotonic() + _ANSWER_S), self.base)
         except HTTPError as error:
             with error:
-                raise refused(error.code, error.read(LARGEST), what=f"{method} {path}", hint=self._hint) from None
+                code = 429 if _asked_too_often(error) else error.code
+                raise refused(code, error.read(LARGEST), what=f"{method} {path}", hint=self._hint) from None
         except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", None) or error
             raise WtError(f"{self.base} cannot be reached: {reason}", hint="try again; nothing is lost") from None
+
+
+def _asked_too_often(error: HTTPError) -> bool:
+    """GitHub says 403 for that, too; only its headers tell it from a login that may not."""
+    return error.code == 403 and (error.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in error.headers)
 
 
 def _whole(answer: HTTPResponse, until: float) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from wt_orchestrate.adapters.forge.api import Api, commit_in, numbers, texts
-from wt_orchestrate.domain.ids import Branch
+from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.domain.pull_requests import PullState
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
@@ -65,8 +65,8 @@ class Gitea:
         """What became of it."""
         row = self._api.call("GET", f"{self._at}/pulls/{number}")
         proposed = _proposed(row)
-        head = texts(row, "head", "sha")
-        failed, running = self._statuses(head)
+        head = commit_in(row, "head", "sha")
+        failed, running = self._statuses(head) if head is not None else ([], 0)
         return Feedback(
             proposed=proposed,
             head=head,
@@ -107,8 +107,8 @@ class Gitea:
             self._known[user] = texts(found, "permission") in _MAY_WRITE
         return self._known[user]
 
-    def _statuses(self, head: str) -> tuple[list[Ran], int]:
-        status = self._api.call("GET", f"{self._at}/commits/{quote(head)}/status")
+    def _statuses(self, head: CommitId) -> tuple[list[Ran], int]:
+        status = self._api.call("GET", f"{self._at}/commits/{head}/status")
         rows = (status.get("statuses") or []) if isinstance(status, dict) else []
         failed = [
             Ran(

@@ -62,9 +62,9 @@ class GitHub:
     def feedback(self, number: int) -> Feedback:
         """What became of it."""
         row = self.api.call("GET", f"{self._at}/pulls/{number}")
-        head = texts(row, "head", "sha")
+        head = commit_in(row, "head", "sha")
         proposed = _proposed(row)
-        failed, running = self._checks(head)
+        failed, running = self._checks(head) if head is not None else ([], 0)
         return Feedback(
             proposed=proposed,
             head=head,
@@ -109,17 +109,17 @@ class GitHub:
             self._known[user] = texts(found, "permission") in _MAY_WRITE
         return self._known[user]
 
-    def _checks(self, head: str) -> tuple[list[Ran], int]:
+    def _checks(self, head: CommitId) -> tuple[list[Ran], int]:
         failed: list[Ran] = []
         running = 0
-        runs = self.api.call("GET", f"{self._at}/commits/{quote(head)}/check-runs?per_page=100")
+        runs = self.api.call("GET", f"{self._at}/commits/{head}/check-runs?per_page=100")
         for row in runs.get("check_runs", []) if isinstance(runs, dict) else []:
             running += texts(row, "status") != "completed"
             if texts(row, "conclusion") in _FAILED:
                 summary = f"{texts(row, 'output', 'title')}\n{texts(row, 'output', 'summary')}".strip()
                 name = f"check {numbers(row, 'id')}"
                 failed.append(Ran(id=name, name=texts(row, "name"), url=texts(row, "html_url"), summary=summary))
-        status = self.api.call("GET", f"{self._at}/commits/{quote(head)}/status")
+        status = self.api.call("GET", f"{self._at}/commits/{head}/status")
         for row in status.get("statuses", []) if isinstance(status, dict) else []:
             running += texts(row, "state") == "pending"
             if texts(row, "state") in {"failure", "error"}:

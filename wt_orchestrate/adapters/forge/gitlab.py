@@ -56,7 +56,7 @@ class GitLab:
         failed, running = self._jobs(numbers(row, "head_pipeline", "id"))
         return Feedback(
             proposed=proposed,
-            head=texts(row, "sha"),
+            head=commit_in(row, "sha"),
             merge=merge if proposed.state is PullState.MERGED else None,
             said=tuple(self._said(number)),
             failed=tuple(failed),

@@ -60,7 +60,7 @@ class Pagure:
         project = self._api.call("GET", self._at)
         return Feedback(
             proposed=_proposed(row),
-            head=texts(row, "commit_stop"),
+            head=commit_in(row, "commit_stop"),
             said=tuple(_said(row, _writers(project))),
             failed=tuple(
                 Ran(

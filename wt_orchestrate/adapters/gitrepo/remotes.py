@@ -86,14 +86,24 @@ class GitRemote:
     def fetch(self, branch: Branch) -> CommitId | None:
         """Bring a branch into the vault."""
         head = self.head(branch)
-        if head is None:
-            return None
+        if head is not None:
+            self._bring(head, branch)
+        return head
+
+    def bring(self, commit: CommitId, *, of: Branch) -> bool:
+        """Bring a commit into the vault that was on a branch; a server that does not give it is no error."""
+        try:
+            self._bring(commit, of)
+        except Refused:
+            return False
+        return True
+
+    def _bring(self, head: CommitId, branch: Branch) -> None:
         here = f"refs/wto/remote/{branch}"
         self._run("fetch", "-q", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules",
                   "--refmap=", "--end-of-options", self._url, head)  # fmt: skip
         old = self._vault.line("rev-parse", "--verify", "-q", here, ok=(0, 1)) or None
         swap(self._vault, here, new=head, old=CommitId(old) if old is not None else None)
-        return head
 
     def _run(self, *arguments: str) -> bytes:
         env = users_environment({"GIT_DIR": self._vault.git_dir}, config=self._header())
