@@ -164,6 +164,19 @@ def test_trouble_with_one_stops_nothing_of_the_others(project: Project, forge: F
     assert forge.head(f"wto/r1/{first}") == theirs
 
 
+def test_looking_changes_nothing(project: Project, forge: ForgeStub) -> None:
+    """`sync -n` says what a sync would do, and neither the forge nor the run has changed then."""
+    run(project, "workstreams: {a: {brief: x}}\n", {"a": ADD, "a-answer": ANSWERED})
+    assert project.wto("pr", "open", "a").code == 0
+    _say(forge, "wto/r1/a", 1, "Better")
+    forge.seen.clear()
+    looked = project.wto("pr", "sync", "-n")
+    assert (looked.code, looked.out) == (0, "✓ a: #1: 1 remark sent on to a-answer\n")
+    assert {method for method, path, _ in forge.seen if "/repos/" in path} == {"GET"}
+    assert set(project.stages()) == {"a"}
+    assert project.wto("pr", "sync").out.startswith(looked.out)
+
+
 def test_what_was_collected_when_the_command_died_is_sent_by_the_next(project: Project, forge: ForgeStub) -> None:
     """Remarks that lie there unsent go to the agent once, however often it is called."""
     text = "goal: Do it\nchecks: [{run: 'false'}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x, retries: 0}}\n"

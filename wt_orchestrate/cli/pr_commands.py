@@ -115,6 +115,7 @@ def open_(
 @pr.command()
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @_with_words
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; change nothing.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def sync(
@@ -125,6 +126,7 @@ def sync(
     allow_large: bool,
     kind: str | None,
     api: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Push what is new, send remarks and failed checks on to the agents, and take note of what was merged."""
@@ -133,13 +135,15 @@ def sync(
     if not any(ws.pull_request is not None for ws in state.workstreams.values()):
         raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
     word = Word(protected=allow_protected, large=allow_large, secrets=marks)
-    desk = wiring.desk(site, state, _forge_settings(state, kind, api), word=word)
+    desk = wiring.desk(site, state, _forge_settings(state, kind, api), word=word, dry=dry_run)
+    if dry_run and not as_json:
+        click.echo(f"{symbol('nothing')} Only looking; this is what would be done", err=True)
     try:
         _tell(sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws)), state, as_json=as_json)
         waiting = bool(desk.log.asked(state.id))
     finally:
         desk.log.close()
-    if waiting and not wiring.supervised(site) and not as_json:
+    if waiting and not dry_run and not wiring.supervised(site) and not as_json:
         click.echo(f"{symbol('hint')} Nobody is at work on {state.id}; to go on with what was said, run wto resume")
 
 

@@ -46,8 +46,8 @@ class Remark:
 
 
 def base_branch(branch: Branch) -> Branch:
-    """The branch that marks where a workstream began, beside its own."""
-    return Branch(f"{branch}-base")
+    """The branch that marks where a workstream began, beside its own; no workstream's name has a dot."""
+    return Branch(f"{branch}.base")
 
 
 def stacked_on(name: str, holds: Mapping[str, Set[str]], opened: Iterable[str]) -> str | None:

@@ -16,7 +16,6 @@ from wt_orchestrate.domain.pull_requests import PullState, Remark
 from wt_orchestrate.domain.state import DONE, STUCK, RunState, Stage, WorkstreamState, followers
 from wt_orchestrate.domain.text import counted
 from wt_orchestrate.domain.values import replace
-from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.proposing import (
     Desk,
     Done,
@@ -26,6 +25,7 @@ from wt_orchestrate.engine.proposing import (
     noted_as,
     onto_of,
     proposed,
+    tell,
     with_workstream,
     withheld_words,
 )
@@ -96,10 +96,10 @@ def _landed(
     if found is None:
         return None
     for each in (ws, *(after for after in followers(state, ws.id) if after.stage is Stage.INTEGRATED)):
-        requests.ask(desk.log, desk.clock, state, e.MergedElsewhere(workstream=each.id, commit=found))
+        tell(desk, state, e.MergedElsewhere(workstream=each.id, commit=found))
     assert ws.branch is not None
     noted = replace(noted_as(feedback.proposed, ws.branch, head), state=PullState.MERGED)
-    requests.ask(desk.log, desk.clock, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
+    tell(desk, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
     words = f"#{noted.number} landed: its work is in {state.target}{changed}"
     return Done(workstream=ws.id, words=words, pull_request=noted, landed=True)
 
@@ -118,7 +118,7 @@ def _ended(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback)
     there = feedback.proposed
     noted = noted_as(there, ws.branch, head_of(state, ws))
     if noted != ws.pull_request:
-        requests.ask(desk.log, desk.clock, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
+        tell(desk, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
     words = f"#{there.number} is {there.state.value}"
     if there.state is PullState.MERGED:
         words += f", but its verified work is not all in {state.target}"
@@ -138,7 +138,7 @@ def _up_to_date(desk: Desk, state: RunState, ws: WorkstreamState, found: Propose
         return
     done = proposed(desk, state, ws, onto, wording, draft=found.draft, labels=())
     assert done.pull_request is not None
-    requests.ask(desk.log, desk.clock, state, e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request))
+    tell(desk, state, e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request))
     yield done
 
 
@@ -148,7 +148,7 @@ def _listened(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedba
     remarks, strangers = new_remarks(chain, tuple(_heard(desk, feedback, head_of(state, ws))))
     number = feedback.proposed.number
     if _half_sent(desk, state, chain[-1]):
-        requests.ask(desk.log, desk.clock, state, e.CommentsSendRequested(workstream=chain[-1].id))
+        tell(desk, state, e.CommentsSendRequested(workstream=chain[-1].id))
         yield Done(workstream=ws.id, words=f"#{number}: what was collected before is sent on to {chain[-1].id}")
     if strangers:
         names = ", ".join(sorted(strangers))
@@ -208,8 +208,8 @@ def _sent(desk: Desk, state: RunState, chain: Sequence[WorkstreamState], remarks
                 quoted=each.quoted,
                 origin=each.origin,
             )
-            requests.ask(desk.log, desk.clock, state, said)
-        requests.ask(desk.log, desk.clock, state, e.CommentsSendRequested(workstream=newest.id))
+            tell(desk, state, said)
+        tell(desk, state, e.CommentsSendRequested(workstream=newest.id))
         return newest.id
     if newest.stage in STUCK:
         raise Refused(f"{newest.id} is {newest.stage}, so nobody hears what was said", hint=f"wto status {newest.id}")
@@ -217,7 +217,7 @@ def _sent(desk: Desk, state: RunState, chain: Sequence[WorkstreamState], remarks
     wanted = e.FollowUpRequested(
         workstream=newest.id, follower=follower, spec=_spec(chain[0], newest), remarks=tuple(remarks)
     )
-    requests.ask(desk.log, desk.clock, state, wanted)
+    tell(desk, state, wanted)
     return follower
 
 

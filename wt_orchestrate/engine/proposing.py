@@ -35,6 +35,8 @@ class Desk:
     options: Callable[[Proposal], tuple[str, ...]] | None
     word: Word
     """What a person allowed to be pushed."""
+    dry: bool = False
+    """Only look: nothing is pushed, made, changed or told, and what is said is what would be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,12 @@ class Done:
     pull_request: PullRequest | None = None
     warning: bool = False
     landed: bool = False
+
+
+def tell(desk: Desk, state: RunState, request: e.Request) -> None:
+    """Tell the run what was found out."""
+    if not desk.dry:
+        requests.ask(desk.log, desk.clock, state, request)
 
 
 # ---------------------------------------------------------------- whose, from where, onto what
@@ -139,7 +147,7 @@ def open_pull_requests(
         assert done.pull_request is not None
         note = e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request)
         if ws.pull_request != done.pull_request:
-            requests.ask(desk.log, desk.clock, state, note)
+            tell(desk, state, note)
             state = with_workstream(state, replace(ws, pull_request=done.pull_request))
         yield done
 
@@ -172,7 +180,7 @@ def proposed(
     assert ws.branch is not None
     head, known = head_of(state, ws), ws.pull_request
     if onto.marks is not None:
-        _push(desk, onto.marks, onto.branch, desk.remote.head(onto.branch))
+        _push(desk, onto.marks, onto.branch, None)
     wanted = Proposal(
         branch=ws.branch,
         base=onto.branch,
@@ -189,13 +197,18 @@ def proposed(
     pushed = _push(desk, head, ws.branch, known.head if known is not None else None)
     there = desk.forge.find(ws.branch)
     if there is None or there.state is PullState.CLOSED:
-        found, how = desk.forge.create(wanted), "opened"
+        found, how = (_not_made(wanted) if desk.dry else desk.forge.create(wanted)), "opened"
     elif there.state is PullState.MERGED:
         found, how = there, "is merged already; wto pr sync takes note of it"
     else:
-        found, how = desk.forge.update(there.number, wanted), "brought up to date"
+        changed = replace(there, base=wanted.base) if desk.dry else desk.forge.update(there.number, wanted)
+        found, how = changed, "brought up to date"
     words = f"#{found.number} {how}, {pushed}, into {found.base}"
     return Done(workstream=ws.id, words=words, pull_request=noted_as(found, ws.branch, head))
+
+
+def _not_made(wanted: Proposal) -> Proposed:
+    return Proposed(number=0, url="", base=wanted.base, state=PullState.OPEN, draft=wanted.draft)
 
 
 def noted_as(found: Proposed, branch: Branch, head: CommitId) -> PullRequest:
@@ -229,7 +242,7 @@ def _push(
             f"{branch} is at {there[:10]} on {desk.remote.url}, where we did not put it",
             hint=f"look at it first: git fetch {desk.remote.url} {branch}; where nothing of it is needed, remove it there",
         )
-    if not desk.remote.push(commit=commit, branch=branch, expected=there, options=options):
+    if not desk.dry and not desk.remote.push(commit=commit, branch=branch, expected=there, options=options):
         raise Refused(f"{branch} was just moved on {desk.remote.url} by somebody else", hint="try again")
     return f"{branch} pushed at {commit[:10]}"
 

@@ -21,7 +21,7 @@ _TEMPLATE = "pull-request.md"
 _LONGEST = 1 << 16
 
 
-def desk(site: Site, state: RunState, settings: ForgeSettings, *, word: Word) -> Desk:
+def desk(site: Site, state: RunState, settings: ForgeSettings, *, word: Word, dry: bool = False) -> Desk:
     """What the pull requests of a run are made with. Raises NotFound without the remote, Refused where its URL is another one
     than when the run began, a token would go there unencrypted, or nobody can be asked."""
     from wt_orchestrate.adapters.forge.finding import in_the_clear, kind_of, open_forge, place_of, token_of
@@ -56,6 +56,7 @@ def desk(site: Site, state: RunState, settings: ForgeSettings, *, word: Word) ->
         clock=clock(),
         options=_push_options() if by_push else None,
         word=word,
+        dry=dry,
     )
 
 
