@@ -105,6 +105,9 @@ class Remote(Protocol):
     ) -> bool:
         """Put a branch there, if it is still where it is expected (None: not there yet). False when it is not."""
 
+    def remove(self, branch: Branch, *, expected: CommitId) -> bool:
+        """Take a branch away there, if it is still where it is expected; whether it is gone."""
+
     def fetch(self, branch: Branch) -> CommitId | None:
         """Bring a branch into the vault; where it is, or None."""
 

@@ -295,6 +295,25 @@ def test_L1_a_merge_on_the_forge_is_recognised_by_its_content(project: Project, 
     assert project.stages() == {"api": "landed", "ui": "integrated"}
 
 
+def test_what_holds_several_others_begins_at_a_branch_of_its_own(project: Project, anywhere: ForgeStub) -> None:
+    """Its pull request shows its own work alone; once the others have landed it goes into the target, and the mark is gone."""
+    streams = "workstreams: {a: {brief: x}, b: {brief: y}, both: {brief: z, needs: [a, b]}}\n"
+    run(project, streams, {"a": ADD, "b": ADD, "both": ADD})
+    assert project.wto("pr", "open", "--run").code == 0
+    mark = "wto/r1/both.base"
+    assert {branch: base for branch, (base, _, _) in shown(anywhere).items()} == {
+        "wto/r1/a": "main", "wto/r1/b": "main", "wto/r1/both": mark,
+    }  # fmt: skip
+    own = project.repository.git("diff", "--name-only", anywhere.head(mark), anywhere.head("wto/r1/both"))
+    assert own == "both.txt"
+    for name in ("a", "b"):
+        merge(project, anywhere, f"wto/r1/{name}", "squash")
+    synced = project.wto("pr", "sync")
+    assert synced.code == 0, synced.out + synced.err
+    assert shown(anywhere)["wto/r1/both"][0] == "main"
+    assert anywhere.head(mark) == "" and anywhere.head("wto/r1/both")
+
+
 def test_a_merge_that_dropped_work_has_not_landed(project: Project, github: ForgeStub) -> None:
     """The forge says merged, and a file is not in the target: that is told, and the workstream stays integrated."""
     run(project, "workstreams: {a: {brief: x}}\n", {"a": ADD + "echo 2 > b.txt; git add -A; git commit -qm B\n"})

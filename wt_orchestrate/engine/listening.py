@@ -12,7 +12,7 @@ from wt_orchestrate.domain.comments import CommentStatus, of_status
 from wt_orchestrate.domain.feedback import Heard, heard_check, heard_comment, new_remarks, rounds_of
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId, derived_id
 from wt_orchestrate.domain.plan import Workstream
-from wt_orchestrate.domain.pull_requests import PullState, Remark
+from wt_orchestrate.domain.pull_requests import PullState, Remark, base_branch
 from wt_orchestrate.domain.state import DONE, STUCK, RunState, Stage, WorkstreamState, followers
 from wt_orchestrate.domain.text import counted
 from wt_orchestrate.domain.values import replace
@@ -140,6 +140,10 @@ def _up_to_date(desk: Desk, state: RunState, ws: WorkstreamState, found: Propose
     assert done.pull_request is not None
     tell(desk, state, e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request))
     yield done
+    assert ws.branch is not None
+    mark = base_branch(ws.branch)
+    if found.base == mark != done.pull_request.base and ws.base is not None and not desk.dry:
+        desk.remote.remove(mark, expected=ws.base)  # only now: forges close what goes into a branch that is gone
 
 
 def _listened(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Iterator[Done]:

@@ -83,6 +83,16 @@ class GitRemote:
             raise
         return True
 
+    def remove(self, branch: Branch, *, expected: CommitId) -> bool:
+        """Take a branch away there, if it is still where it is expected."""
+        ref = branch_ref(branch)
+        lease = f"--force-with-lease={ref}:{expected}"
+        try:
+            self._run("push", "-q", "--no-verify", lease, "--end-of-options", self._url, f":{ref}")
+        except Refused:
+            return self.head(branch) is None
+        return True
+
     def fetch(self, branch: Branch) -> CommitId | None:
         """Bring a branch into the vault."""
         head = self.head(branch)
