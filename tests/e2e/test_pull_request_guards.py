@@ -146,7 +146,11 @@ def test_S8_the_template_is_read_through_no_link(project: Project, forge: ForgeS
 
 def test_trouble_with_one_stops_nothing_of_the_others(project: Project, forge: ForgeStub) -> None:
     """Somebody pushed to one branch: that is told with what to look at, and the other's remarks still go to its agent."""
-    scripts = {"a": ADD, "a-answer": ANSWERED, "b": ADD, "b-answer": ANSWERED}
+    handoff = ANSWERED.partition("git commit -qam Better\n")[2]
+    answered = (
+        f"echo better > $WTO_WORKSTREAM\ngit add -A\ngit commit -qm Better\n{handoff}"  # whoever of both comes first
+    )
+    scripts = {"a": ADD, "a-answer": answered, "b": ADD, "b-answer": answered}
     run(project, "workstreams: {a: {brief: x}, b: {brief: y}}\n", scripts)
     assert project.wto("pr", "open", "--run").code == 0
     first, second = (each.branch.rpartition("/")[2] for each in forge.pulls)
