@@ -87,6 +87,7 @@ def test_a_log_begun_without_a_journal_gets_one(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "log.db")
     connection.execute("DROP TABLE journal")
     connection.execute("DROP TABLE snapshots")
+    connection.execute("DROP TABLE keys")
     connection.execute("DROP INDEX events_of_workstream")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
