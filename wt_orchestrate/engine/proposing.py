@@ -6,7 +6,7 @@ What was found out is told to the run as requests, like everything that comes fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
@@ -86,18 +86,23 @@ class _Onto:
     on: WorkstreamState | None = None
 
 
-def _onto(desk: Desk, state: RunState, ws: WorkstreamState, opened: Sequence[str]) -> _Onto:
-    open_ones = [each for each in candidates(state) if each.stage is not Stage.LANDED]
-    heads = {each.id: newest_of(each) for each in open_ones}
-    holds = {
-        name: frozenset(
-            other
-            for other, theirs in heads.items()
-            if other != name and head and theirs and theirs != head and desk.vault.is_ancestor(theirs, head)
+Holds = Mapping[str, frozenset[str]]
+
+
+def _holds(desk: Desk, state: RunState) -> Holds:
+    """For everybody whose work has not landed, which of the others' it holds."""
+    heads = {ws.id: head for ws in candidates(state) if ws.stage is not Stage.LANDED and (head := newest_of(ws))}
+    held = {name: desk.vault.holds(head, beyond=state.base, others=heads.values()) for name, head in heads.items()}
+    return {
+        str(name): frozenset(
+            str(other) for other, theirs in heads.items() if theirs != heads[name] and theirs in held[name]
         )
-        for name, head in heads.items()
+        for name in heads
     }
-    on = stacked_on(ws.id, {str(name): frozenset(map(str, held)) for name, held in holds.items()}, opened)
+
+
+def _onto(state: RunState, ws: WorkstreamState, holds: Holds, opened: Iterable[str]) -> _Onto:
+    on = stacked_on(ws.id, holds, opened)
     if on == "":
         return _Onto(branch=state.target)
     if on is not None:
@@ -121,12 +126,12 @@ def open_pull_requests(
     labels: tuple[str, ...],
 ) -> Iterator[Done]:
     """Push the branches and make their pull requests, or bring those that are there up to date."""
-    wanted = set(names)
+    wanted, holds = set(names), _holds(desk, state)
     opened = {str(ws.id) for ws in candidates(state) if ws.pull_request is not None and ws.pull_request.number}
     for ws in candidates(state):
         if ws.id not in wanted:
             continue
-        onto = _onto(desk, state, ws, sorted(opened | wanted))
+        onto = _onto(state, ws, holds, opened | wanted)
         done = _proposed(desk, state, ws, onto, wording[ws.id], draft=draft, labels=labels)
         opened.add(ws.id)
         assert done.pull_request is not None
@@ -228,7 +233,7 @@ def sync_pull_requests(desk: Desk, state: RunState, *, wording: Callable[[Workst
     """Bring every pull request up to date, send on what was said, and take note of what was merged."""
     if desk.forge is None:
         raise Refused("without the forge's interface nothing can be read of its pull requests", hint="set GITLAB_TOKEN")
-    target = desk.remote.fetch(state.target)
+    target, holds = desk.remote.fetch(state.target), _holds(desk, state)
     for ws in candidates(state):
         known = ws.pull_request
         if known is None or ws.stage is Stage.LANDED:
@@ -242,8 +247,9 @@ def sync_pull_requests(desk: Desk, state: RunState, *, wording: Callable[[Workst
         if landed is not None:
             yield landed
             state = _with(state, replace(ws, stage=Stage.LANDED))
+            holds = {name: held - {ws.id} for name, held in holds.items() if name != ws.id}
         elif found.state is PullState.OPEN:
-            yield from _up_to_date(desk, state, ws, found, wording(ws))
+            yield from _up_to_date(desk, state, ws, found, wording(ws), holds)
             yield from _listened(desk, state, ws, feedback)
         else:
             yield _ended(desk, state, ws, feedback)
@@ -280,10 +286,12 @@ def _ended(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback)
     return Done(workstream=ws.id, words=words, pull_request=noted, warning=True)
 
 
-def _up_to_date(desk: Desk, state: RunState, ws: WorkstreamState, found: Proposed, wording: Wording) -> Iterator[Done]:
+def _up_to_date(
+    desk: Desk, state: RunState, ws: WorkstreamState, found: Proposed, wording: Wording, holds: Holds
+) -> Iterator[Done]:
     """Its new commits are pushed, and it is put onto the target once what it was stacked on has landed."""
-    opened = [str(each.id) for each in candidates(state) if each.pull_request is not None]
-    onto = _onto(desk, state, ws, opened)
+    opened = [each.id for each in candidates(state) if each.pull_request is not None and each.stage is not Stage.LANDED]
+    onto = _onto(state, ws, holds, opened)
     known, head = ws.pull_request, head_of(state, ws)
     if known is not None and known.head == head and found.base == onto.branch:
         return
