@@ -45,7 +45,7 @@ class Said:
     text: str
     path: str = ""
     line: int = 0
-    commit: str = ""
+    commit: CommitId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

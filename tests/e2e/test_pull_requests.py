@@ -350,6 +350,5 @@ def test_what_is_no_forge_or_not_told_is_refused_with_the_way_on(project: Projec
     project.repository.git("remote", "add", "origin", "https://git.example.org/o/r.git")
     run(project, "workstreams: {b: {brief: x}}\n", {"b": ADD})
     unknown = project.wto("pr", "open", "b")
-    assert unknown.code == 6 and "forge: {kind: github}, gitlab, gitea or pagure" in unknown.err
-    project.repository.commit({".wto/config.yaml": f"{FAST}forge: {{kind: gitea}}\n"})
-    assert "set GITEA_TOKEN in the environment" in project.wto("pr", "open", "b").err
+    assert unknown.code == 6 and "say so with --forge github, gitlab, gitea or pagure" in unknown.err
+    assert "set GITEA_TOKEN in the environment" in project.wto("pr", "open", "b", "--forge", "gitea").err

@@ -1,5 +1,5 @@
-"""A stand-in for GitHub, GitLab and Gitea on loopback, or on a unix socket for the gh client: pull requests over a real bare
-repository, with comments and checks that a test puts there. Every request is kept, with its headers.
+"""A stand-in for GitHub, GitLab, Gitea and pagure on loopback, or on a unix socket for the gh client: pull requests over a
+real bare repository, with comments and checks that a test puts there. Every request is kept, with its headers.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Pull:
     """`id`, `user`, `trusted`, `body`, and `path`, `line` for one on a line."""
     failed: list[Row] = field(default_factory=list)
     """`id`, `name`, `summary`."""
+    fork: bool = False
+    """It comes from a fork of a stranger's, where a branch may have any name."""
 
 
 class ForgeStub:
@@ -48,6 +50,8 @@ class ForgeStub:
         self.pulls: list[Pull] = []
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.servers: list[ThreadingHTTPServer] = []
+        self.git_is_at = ""
+        """Where requests of git are led to instead."""
 
     def serve(self, path: str = "") -> str:
         """Answer on a free port of loopback, or on a unix socket; where."""
@@ -89,7 +93,12 @@ class ForgeStub:
         return made
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Row) -> tuple[int, Any]:
-        for pattern, dialect in ((r"/api/v4/projects/[^/]+/(.*)", _gitlab), (r"/api/v1/repos/o/r/(.*)", _gitea)):
+        dialects = (
+            (r"/api/v4/projects/[^/]+/(.*)", _gitlab),
+            (r"/api/v1/repos/o/r/(.*)", _gitea),
+            (r"/api/0/o/r/?(.*)", _pagure),
+        )
+        for pattern, dialect in dialects:
             match = re.fullmatch(pattern, path)
             if match is not None:
                 return dialect(self, method, match[1], query, body)
@@ -109,7 +118,7 @@ def _numbered(forge: ForgeStub, rest: str, pattern: str) -> Pull | None:
 def _github(forge: ForgeStub, method: str, rest: str, query: dict[str, str], body: Row) -> tuple[int, Any]:
     if rest == "pulls" and method == "GET":
         branch = query.get("head", "").partition(":")[2]
-        return 200, [_hub(forge, each) for each in reversed(forge.pulls) if each.branch == branch]
+        return 200, [_hub(forge, each) for each in reversed(forge.pulls) if each.branch == branch and not each.fork]
     if rest == "pulls" and method == "POST":
         made = forge.create(body["head"], body["base"], body["title"], body["body"], draft=body["draft"])
         return (
@@ -118,6 +127,9 @@ def _github(forge: ForgeStub, method: str, rest: str, query: dict[str, str], bod
     pull = _numbered(forge, rest, r"(?:pulls|issues)/(\d+)(?:/.*)?")
     if pull is not None:
         return _hub_pull(forge, pull, method, rest, query, body)
+    permission = re.fullmatch(r"collaborators/([\w-]+)/permission", rest)
+    if permission is not None:
+        return 200, {"permission": _permission(permission[1])}
     match = re.fullmatch(r"commits/(\w+)/(check-runs|status)", rest)
     if match is None:
         return 404, {"message": "Not Found"}
@@ -163,7 +175,8 @@ def _hub(forge: ForgeStub, pull: Pull) -> Row:
 def _hub_said(forge: ForgeStub, pull: Pull, row: Row) -> Row:
     return {
         "id": row["id"], "body": row["body"], "user": {"login": row["user"]}, "path": row.get("path"), "line": row.get("line"),
-        "commit_id": forge.head(pull.branch), "author_association": "MEMBER" if row["trusted"] else "NONE",
+        "commit_id": forge.head(pull.branch),
+        "author_association": "MEMBER" if row["trusted"] or row["user"] == "member" else "NONE",
     }  # fmt: skip
 
 
@@ -209,12 +222,13 @@ def _lab(forge: ForgeStub, pull: Pull) -> Row:
         "iid": pull.number, "web_url": f"https://forge.example.org/o/r/-/merge_requests/{pull.number}", "title": pull.title,
         "target_branch": pull.base, "state": "opened" if pull.state == "open" else pull.state, "draft": pull.draft,
         "sha": forge.head(pull.branch), "merge_commit_sha": pull.merge or None, "squash_commit_sha": None,
+        "source_project_id": 8 if pull.fork else 7, "target_project_id": 7,
         "head_pipeline": {"id": pull.number},
     }  # fmt: skip
 
 
 def _lab_said(forge: ForgeStub, pull: Pull, row: Row) -> Row:
-    position = {"new_path": row["path"], "new_line": row["line"], "head_sha": forge.head(pull.branch)}
+    position = {"new_path": row.get("path"), "new_line": row.get("line"), "head_sha": forge.head(pull.branch)}
     return {
         "id": row["id"], "body": row["body"], "author": {"username": row["user"], "id": 1 if row["trusted"] else 100},
         "position": position if row.get("path") else None, "system": False,
@@ -235,7 +249,7 @@ def _gitea(forge: ForgeStub, method: str, rest: str, query: dict[str, str], body
         return 200, [{"id": 7, "name": "agents"}] if query["page"] == "1" else []
     permission = re.fullmatch(r"collaborators/([\w-]+)/permission", rest)
     if permission is not None:
-        return 200, {"permission": "read" if permission[1] == "stranger" else "write"}
+        return 200, {"permission": _permission(permission[1])}
     match = re.fullmatch(r"commits/(\w+)/status", rest)
     if match is not None:
         failed = [row for each in forge.pulls if forge.head(each.branch) == match[1] for row in each.failed]
@@ -268,8 +282,8 @@ def _tea(forge: ForgeStub, pull: Pull) -> Row:
     return {
         "number": pull.number, "html_url": f"https://forge.example.org/o/r/pulls/{pull.number}", "title": pull.title,
         "state": "open" if pull.state == "open" else "closed", "draft": pull.draft, "merged": pull.state == "merged",
-        "merge_commit_sha": pull.merge or None, "base": {"ref": pull.base},
-        "head": {"ref": pull.branch, "sha": forge.head(pull.branch)},
+        "merge_commit_sha": pull.merge or None, "base": {"ref": pull.base, "repo_id": 7},
+        "head": {"ref": pull.branch, "sha": forge.head(pull.branch), "repo_id": 8 if pull.fork else 7},
     }  # fmt: skip
 
 
@@ -277,6 +291,50 @@ def _tea_said(forge: ForgeStub, pull: Pull, row: Row) -> Row:
     return {
         "id": row["id"], "body": row["body"], "user": {"login": row["user"]}, "path": row.get("path") or "",
         "position": row.get("line") or 0, "commit_id": forge.head(pull.branch) if row.get("path") else "",
+    }  # fmt: skip
+
+
+def _permission(user: str) -> str:
+    return "read" if user in {"stranger", "member"} else "write"
+
+
+# ---------------------------------------------------------------- pagure
+
+
+def _pagure(forge: ForgeStub, method: str, rest: str, query: dict[str, str], body: Row) -> tuple[int, Any]:
+    if not rest:
+        return 200, {"fullname": "o/r", "access_users": {"owner": ["reviewer"], "commit": [], "ticket": ["stranger"]}}
+    if rest == "pull-requests":
+        return 200, {"requests": [_pag(forge, each) for each in reversed(forge.pulls)]}
+    if rest == "pull-request/new":
+        made = forge.create(body["branch_from"], body["branch_to"], body["title"], body["initial_comment"], draft=False)
+        return (200, _pag(forge, made)) if made else (400, {"error": "Invalid input", "errors": {"branch_from": ["?"]}})
+    pull = _numbered(forge, rest, r"pull-request/(\d+)(?:/flag)?")
+    if pull is None:
+        return 404, {"error": "Pull-Request not found"}
+    if rest.endswith("/flag"):
+        flags = [
+            {"uid": str(row["id"]), "username": row["name"], "status": "failure", "comment": row["summary"], "url": ""}
+            for row in pull.failed
+        ]
+        return 200, {"flags": flags}
+    if method == "POST":
+        pull.title, pull.body = body["title"], body["initial_comment"]
+    return 200, _pag(forge, pull)
+
+
+def _pag(forge: ForgeStub, pull: Pull) -> Row:
+    states = {"open": "Open", "merged": "Merged", "closed": "Closed"}
+    return {
+        "id": pull.number, "full_url": f"https://forge.example.org/o/r/pull-request/{pull.number}", "title": pull.title,
+        "status": states[pull.state], "branch": pull.base, "branch_from": pull.branch,
+        "commit_stop": forge.head(pull.branch), "project": {"fullname": "o/r"},
+        "repo_from": {"fullname": "forks/stranger/o/r" if pull.fork else "o/r"},
+        "comments": [
+            {"id": row["id"], "comment": row["body"], "user": {"name": row["user"]}, "filename": row.get("path"),
+             "line": row.get("line"), "commit": forge.head(pull.branch) if row.get("path") else None, "notification": False}
+            for row in pull.said
+        ],
     }  # fmt: skip
 
 
@@ -308,6 +366,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         body = self._body()
         self.forge.seen.append((self.command, self.path, dict(self.headers)))
+        if self.forge.git_is_at and self.path.startswith("/o/r.git/"):
+            self._send(302, b"", {"Location": f"{self.forge.git_is_at}{self.path}"})
+            return
         if urlsplit(self.path).path.startswith("/o/r.git/"):
             login = b64encode(f"x-access-token:{TOKEN}".encode()).decode()
             if self.headers.get("Authorization") == f"Basic {login}":

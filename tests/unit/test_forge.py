@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wt_orchestrate.adapters.forge.api import RestApi
-from wt_orchestrate.adapters.forge.finding import Place, kind_of, open_forge, place_of, token_of
+from wt_orchestrate.adapters.forge.finding import Place, in_the_clear, kind_of, open_forge, place_of, token_of
+from wt_orchestrate.adapters.forge.github import GitHub
 from wt_orchestrate.adapters.forge.gitlab import push_options
 from wt_orchestrate.adapters.gitrepo.remotes import without_credentials
-from wt_orchestrate.domain.ids import Branch
+from wt_orchestrate.domain.comments import TEXT_LIMIT
+from wt_orchestrate.domain.feedback import heard_check, heard_comment
+from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.domain.pull_requests import stacked_on
 from wt_orchestrate.domain.settings import ForgeClient, ForgeKind, ForgeSettings
+from wt_orchestrate.domain.text import clean
 from wt_orchestrate.errors import Refused, WtError
 from wt_orchestrate.forge_ports import Proposal
 
@@ -29,6 +35,10 @@ PLACES = {
     "/srv/git/r.git": None,
     "../r.git": None,
     "file:///srv/git/r.git": None,
+    "ssh://git@ssh.github.com:443/o/r.git": Place(scheme="https", host="github.com", path="o/r"),
+    "git@altssh.gitlab.com:o/r.git": Place(scheme="https", host="gitlab.com", path="o/r"),
+    "http://[broken/o/r.git": None,
+    "https://example.org:99999/o/r.git": None,
 }
 
 
@@ -77,6 +87,61 @@ def test_credentials_of_a_url_are_not_told() -> None:
     assert without_credentials("https://me:token@example.org/o/r") == "https://example.org/o/r"
     assert without_credentials("git@example.org:o/r") == "git@example.org:o/r"
     assert without_credentials("ssh://git@example.org/o/r") == "ssh://git@example.org/o/r"
+    assert without_credentials("https://me:token@[broken/o/r") == "https://[broken/o/r"
+
+
+@pytest.mark.parametrize(
+    ("url", "clear"),
+    [
+        ("https://git.example.org/o/r", False),
+        ("git@git.example.org:o/r", False),
+        ("http://git.example.org/o/r", True),
+        ("http://127.0.0.1:3000/o/r", False),
+        ("http://github.localhost:80/o/r", False),
+        ("http://localhost.example.org/o/r", True),
+        ("http://127.0.0.1.example.org:80/o/r", True),
+    ],
+)
+def test_S11_a_token_goes_nowhere_in_the_clear(url: str, clear: bool) -> None:
+    """Plain http is for this machine alone; a name that only looks like it is not."""
+    place = place_of(url)
+    assert place is not None and in_the_clear(place) is clear
+
+
+def test_GitHub_is_asked_where_it_answers() -> None:
+    """The public one, one with a tenant's name, and an enterprise's own: each at its own place."""
+    environment = {"GH_TOKEN": "x"}
+    bases = {
+        "https://github.com/o/r": "https://api.github.com",
+        "https://acme.ghe.com/o/r": "https://api.acme.ghe.com",
+        "https://github.example.org/o/r": "https://github.example.org/api/v3",
+    }
+    for url, base in bases.items():
+        place = place_of(url)
+        assert place is not None
+        forge = open_forge(place, ForgeSettings(client=ForgeClient.REST), environment)
+        assert isinstance(forge, GitHub) and isinstance(forge.api, RestApi) and forge.api.base == base
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(min_size=1, max_size=4_000), st.text(max_size=200), st.text(max_size=4_000))
+def test_S11_every_remark_is_short_enough_quoted_and_harmless(said: str, name: str, path: str) -> None:
+    """Whatever a forge says: it fits into a comment, each line is quoted, and nothing of it acts on a terminal."""
+    commit = CommitId("a" * 40)
+    comment = heard_comment(origin="#1 talk 1", author=name, trusted=True, text=said, path=path, line=1, commit=commit)
+    check = heard_check(origin="#1 check 1", name=name, url=name, summary=said, head=commit)
+    for text in (comment.remark.text, check.remark.text):
+        assert len(text) <= TEXT_LIMIT and clean(text) == text
+        assert all(line.startswith("> ") for line in text.split("\n")[1:])
+    assert "\n" not in comment.remark.path + comment.author
+
+
+def test_a_remark_of_line_ends_alone_fits() -> None:
+    """Each line end becomes a quotation's sign, each odd sign ten characters: that is counted, too."""
+    for text in ("\n" * 3_000, "\U000e0001" * 3_000, "x\n" * 2_000):
+        heard = heard_comment(origin="o", author="a", trusted=True, text=text, path="", line=0, commit=None)
+        assert len(heard.remark.text) <= TEXT_LIMIT
+        assert heard.remark.text.endswith("\n> (cut)")
 
 
 STACKS: dict[str, tuple[dict[str, set[str]], list[str], str, str | None]] = {

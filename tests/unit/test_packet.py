@@ -97,8 +97,20 @@ def test_text_of_agents_is_inert_in_markdown() -> None:
     ws = claimed("<script>x</script> ![p](http://e) @octocat fixes #12\n# Heading `code`")
     text = packet_text(packet(state(ws), ws, FILES), 65_000)
     quoted = [line for line in text.splitlines() if line.startswith("> ") and "octocat" in line]
-    assert quoted == ["> \\<script\\>x\\</script\\> \\!\\[p\\](http://e) @\u2060octocat fixes #\u206012"]
+    assert quoted == ["> \\<script\\>x\\</script\\> \\!\\[p\\](http:\u2060//e) @\u2060octocat fixes #\u206012"]
     assert "\n# Heading" not in text
+
+
+def test_text_of_agents_gives_a_forge_no_orders() -> None:
+    """No line begins with a quick action, no other spelling closes an issue, and no name of a file ends its code span."""
+    ws = claimed("/merge\nfixes GH-12, closes https://github.com/o/r/issues/3")
+    ws = replace(ws, spec=Workstream(brief="/close\n/label ~x", title="/approve"))
+    odd = FileDiff(path="a`` @boss fixes #1 <!--/b.py", status="A", added=1)
+    text = packet_text(packet(state(ws), ws, [odd]), 65_000)
+    assert [line for line in text.splitlines() if line.lstrip("> ").startswith("/")] == []
+    assert "GH-12" not in text and "://" not in text
+    area = next(line for line in text.splitlines() if line.startswith("- ```"))
+    assert area == "- ``` a`` @boss fixes #1 <!-- ```: 1 file +1 -0"
 
 
 @pytest.mark.parametrize("limit", [10, 100, 1_000, 65_000])

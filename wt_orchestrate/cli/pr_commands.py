@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from string import Template
 from typing import Any
 
@@ -14,19 +14,52 @@ from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.packet import packet_text
+from wt_orchestrate.domain.settings import ForgeKind, ForgeSettings
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import addressless, clean
 from wt_orchestrate.engine import requests
-from wt_orchestrate.engine.proposing import Done, Wording, candidates, head_of, open_pull_requests, sync_pull_requests
+from wt_orchestrate.engine.exposing import Word
+from wt_orchestrate.engine.listening import sync_pull_requests
+from wt_orchestrate.engine.proposing import (
+    Done,
+    Wording,
+    candidates,
+    head_of,
+    open_pull_requests,
+    withheld_words,
+)
 from wt_orchestrate.errors import ExitCode, NotFound, Refused
 
 _BODY, _REST, _TITLE = 60_000, 2_000, 120
 _ALL = "\0all"
+_KINDS = tuple(kind.value for kind in ForgeKind if kind not in {ForgeKind.AUTO, ForgeKind.OFF})
 
 
 @click.group()
 def pr() -> None:
     """Pull requests of workstreams: opened, kept up to date, and what is said there sent on to the agents."""
+
+
+def _with_words(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what may be pushed, and which forge it is where its name does not tell."""
+    options = (
+        click.option("--allow-protected", is_flag=True, help="Push changes of protected paths too."),
+        click.option(
+            "--allow-secret", "marks", multiple=True, metavar="MARK", help="What looks like this secret is none."
+        ),
+        click.option("--allow-large", is_flag=True, help="Push files above the setting largest_mb too."),
+        click.option("--forge", "kind", type=click.Choice(_KINDS), help="What kind of forge it is, for this time."),
+        click.option("--api", metavar="URL", help="Where the forge is asked, for this time."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _forge_settings(state: RunState, kind: str | None, api: str | None) -> ForgeSettings:
+    """As they were when the run began, because agents may have reached the file since; a person's words go before."""
+    settings = state.settings.forge
+    return replace(settings, kind=ForgeKind(kind) if kind else settings.kind, api=api or settings.api)
 
 
 @pr.command("open")
@@ -37,6 +70,7 @@ def pr() -> None:
 )  # fmt: skip
 @click.option("--draft", is_flag=True, help="As drafts; also of work that is not integrated yet.")
 @click.option("--label", "labels", multiple=True, help="A label, beside those of the settings.")
+@_with_words
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be opened; change nothing.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
@@ -46,6 +80,11 @@ def open_(
     run_name: str | None,
     draft: bool,
     labels: tuple[str, ...],
+    allow_protected: bool,
+    marks: tuple[str, ...],
+    allow_large: bool,
+    kind: str | None,
+    api: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -54,17 +93,15 @@ def open_(
         raise click.UsageError("name WORKSTREAMS, or --run for all of a run")
     site = wiring.find_site(start)
     state = wiring.reviewed_state(site, None if run_name == _ALL else run_name)
-    settings = wiring.settings_around(start).forge
+    settings = _forge_settings(state, kind, api)
+    word = Word(protected=allow_protected, large=allow_large, secrets=marks)
     names = _wanted(state, workstreams, draft=draft)
     words = {name: _wording(site, state, state.workstreams[name]) for name in names}
     if dry_run:
         for name in names:
-            head = head_of(state, state.workstreams[name])
-            click.echo(
-                f"{symbol('nothing')} Would push {head[:10]} as {state.workstreams[name].branch}: {words[name].title}"
-            )
+            _preview(site, state, state.workstreams[name], word, words[name].title)
         return
-    desk = wiring.desk(site, state, settings)
+    desk = wiring.desk(site, state, settings, word=word)
     try:
         done = open_pull_requests(
             desk, state, names, wording=words, draft=draft or settings.draft, labels=(*settings.labels, *labels)
@@ -76,15 +113,26 @@ def open_(
 
 @pr.command()
 @click.option("--run", "run_name", help="The run; the newest by default.")
+@_with_words
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def sync(start: str, run_name: str | None, as_json: bool) -> None:
+def sync(
+    start: str,
+    run_name: str | None,
+    allow_protected: bool,
+    marks: tuple[str, ...],
+    allow_large: bool,
+    kind: str | None,
+    api: str | None,
+    as_json: bool,
+) -> None:
     """Push what is new, send remarks and failed checks on to the agents, and take note of what was merged."""
     site = wiring.find_site(start)
     state = wiring.reviewed_state(site, run_name)
     if not any(ws.pull_request is not None for ws in state.workstreams.values()):
         raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
-    desk = wiring.desk(site, state, wiring.settings_around(start).forge)
+    word = Word(protected=allow_protected, large=allow_large, secrets=marks)
+    desk = wiring.desk(site, state, _forge_settings(state, kind, api), word=word)
     try:
         _tell(sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws)), state, as_json=as_json)
         waiting = bool(desk.log.asked(state.id))
@@ -112,8 +160,18 @@ def status(start: str, run_name: str | None, as_json: bool) -> None:
         draft = " (draft)" if known.draft else ""
         number = f"#{known.number} " if known.number else ""
         click.echo(
-            f"{symbol('done')} {ws.id}: {number}{known.state.value}{draft} into {known.base}  {known.url}".rstrip()
+            clean(
+                f"{symbol('done')} {ws.id}: {number}{known.state.value}{draft} into {known.base}  {known.url}".rstrip()
+            )
         )
+
+
+def _preview(site: wiring.Site, state: RunState, ws: WorkstreamState, word: Word, title: str) -> None:
+    withheld = withheld_words(wiring.vault(site), state, ws, word)
+    if withheld:
+        click.echo(clean(f"{symbol('warning')} {ws.id}: {withheld}"))
+    else:
+        click.echo(f"{symbol('nothing')} Would push {head_of(state, ws)[:10]} as {ws.branch}: {title}")
 
 
 def _wanted(state: RunState, names: Sequence[str], *, draft: bool) -> tuple[WorkstreamId, ...]:
@@ -149,7 +207,7 @@ def _wording(site: wiring.Site, state: RunState, ws: WorkstreamState) -> Wording
         text = template.safe_substitute(values, head=head_of(state, ws), target=state.target)
         return text[: _BODY + _REST]
 
-    return Wording(title=title.replace("@", "@\u2060"), body=body)
+    return Wording(title=addressless(title), body=body)
 
 
 def _tell(done: Iterator[Done], state: RunState, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from wt_orchestrate.domain.forecast import of as clashes_of
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import DONE, RunState, WorkstreamState
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import addressless, clean, counted
 
 SCHEMA = "wto.review/1"
 _QUOTED = 2_000
@@ -386,10 +386,8 @@ def _thread_line(thread: dict[str, Any]) -> str:
     return f"{thread['id']} {thread['status']}{place}: {_plain(thread['text'])}{answer}"
 
 
-_MARKS = re.compile(r"([\\`*_\[\]<>|~!&])")
-_REFERS = re.compile(r"([@#])(?=\w)")
-_JOINER = "\u2060"
-"""Put behind `@` and `#`, so that forges mention nobody and close nothing for what an agent wrote."""
+_MARKS = re.compile(r"([\\`*_\[\]<>|~!&]|^/)")
+"""Signs of Markdown, and the one that makes a line an order to GitLab (`/merge`)."""
 
 
 def _plain(text: str) -> str:
@@ -398,13 +396,16 @@ def _plain(text: str) -> str:
 
 
 def _inert(line: str) -> str:
-    return _REFERS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\1", line))
+    return addressless(_MARKS.sub(r"\\\1", line))
 
 
 def _code(text: str) -> str:
     """A path or a command as a code span."""
     one_line = " ".join(clean(text).split())
-    return f"`{one_line}`" if "`" not in one_line else f"`` {one_line} ``"
+    if "`" not in one_line:
+        return f"`{one_line}`"
+    fence = "`" * (1 + max(map(len, re.findall("`+", one_line))))
+    return f"{fence} {one_line} {fence}"
 
 
 def _quoted(text: str) -> str:

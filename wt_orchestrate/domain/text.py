@@ -16,6 +16,16 @@ def clean(text: str) -> str:
     return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text.replace("\r\n", "\n"))
 
 
+_ADDRESS = re.compile(r"([@#](?=\w)|\bGH-(?=\d)|:(?=//))")
+_JOINER = "\u2060"
+"""Put behind `@`, `#`, `GH-` and before `//`, so that forges mention nobody and close nothing for what an agent wrote."""
+
+
+def addressless(text: str) -> str:
+    """The text in which a forge finds nobody to mention, no issue to close and no address to link to."""
+    return _ADDRESS.sub(rf"\1{_JOINER}", text)
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun, such as `1 commit` or `3 commits`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

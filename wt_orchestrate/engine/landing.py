@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.exposure import listed, not_allowed
-from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, branch_ref, integration_branch
 from wt_orchestrate.domain.state import RunState, Stage
+from wt_orchestrate.engine.exposing import Word, missing_word
 from wt_orchestrate.engine.world import World, pin_ref, short
 from wt_orchestrate.errors import ExitCode, Refused
 from wt_orchestrate.ports import Landed, LandOutcome
@@ -35,34 +34,18 @@ def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> 
 
 
 def _needs_a_word(effect: f.PrepareLanding, state: RunState, target: CommitId, world: World) -> e.LandRefused | None:
-    """What lands only when a person says so: protected paths, what looks like a secret, very large files; all of it at once."""
-    changes = world.vault.changes(base=target, head=effect.integration)
-    paths = {path for change in changes for path in (change.path, change.old) if path}
-    protected = tuple(sorted(path for path in paths if scope_matches(state.settings.protected, path)))
-    limit = state.settings.largest_mb << 20
-    large = tuple(change.path for change in changes if change.size > limit)
-    scan = world.vault.scan(base=target, head=effect.integration)
-    secrets = not_allowed(scan, {*state.settings.allow_secrets, *effect.allow_secrets})
-    reasons, words = [], []
-    if protected and not effect.allow_protected:
-        reasons.append(f"protected paths were changed: {', '.join(protected[:10])}")
-    if large and not effect.allow_large:
-        reasons.append(f"files above {state.settings.largest_mb} MiB would land: {', '.join(large[:10])}")
-    if secrets:
-        reasons.append(f"what looks like a secret would land: {listed(secrets)}")
-    if not reasons:
+    """What lands only when a person says so."""
+    word = Word(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
+    missing = missing_word(world.vault, state.settings, base=target, head=effect.integration, word=word, verb="land")
+    if missing is None:
         return None
-    words = [
-        *(("--allow-protected",) if protected else ()),
-        *(("--allow-large",) if large else ()),
-        *(f"--allow-secret {mark}" for mark in (*effect.allow_secrets, *(each.mark for each in secrets))),
-    ]
     look = f"git diff {target[:12]}...{integration_branch(state.id)}"
+    only = " (only if it is no secret)" if missing.secrets else ""
     return e.LandRefused(
-        reason="; ".join(reasons),
+        reason=missing.reason,
         code=ExitCode.NEEDS_PERSON,
-        commands=(look, f"wto land {' '.join(words)}" + (" (only if it is no secret)" if secrets else "")),
-        paths=tuple(dict.fromkeys((*protected, *large, *(each.path for each in secrets)))),
+        commands=(look, f"wto land {missing.options}{only}"),
+        paths=missing.paths,
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wt_orchestrate.domain.settings import ForgeSettings
     from wt_orchestrate.domain.state import RunState
+    from wt_orchestrate.engine.exposing import Word
     from wt_orchestrate.engine.proposing import Desk
     from wt_orchestrate.forge_ports import Proposal
 
@@ -20,11 +21,11 @@ _TEMPLATE = "pull-request.md"
 _LONGEST = 1 << 16
 
 
-def desk(site: Site, state: RunState, settings: ForgeSettings) -> Desk:
+def desk(site: Site, state: RunState, settings: ForgeSettings, *, word: Word) -> Desk:
     """What the pull requests of a run are made with. Raises NotFound without the remote, Refused where its URL is another one
-    than when the run began, or nobody can be asked."""
-    from wt_orchestrate.adapters.forge.finding import kind_of, open_forge, place_of, token_of
-    from wt_orchestrate.adapters.gitrepo.remotes import GitRemote
+    than when the run began, a token would go there unencrypted, or nobody can be asked."""
+    from wt_orchestrate.adapters.forge.finding import in_the_clear, kind_of, open_forge, place_of, token_of
+    from wt_orchestrate.adapters.gitrepo.remotes import GitRemote, without_credentials
     from wt_orchestrate.adapters.gitrepo.runner import Git
     from wt_orchestrate.domain.settings import ForgeKind
     from wt_orchestrate.engine.proposing import Desk
@@ -36,9 +37,16 @@ def desk(site: Site, state: RunState, settings: ForgeSettings) -> Desk:
     if kind is ForgeKind.OFF:
         raise Refused("pull requests are turned off", hint="forge: {kind: auto} in .wto/config.yaml")
     token = token_of(kind, os.environ)
+    if token and place is not None and in_the_clear(place):
+        raise Refused(
+            f"{settings.remote} is {without_credentials(url)}: the token would go there unencrypted",
+            hint=f"git remote set-url {settings.remote} https://{place.host}/{place.path}",
+        )
     by_push = kind is ForgeKind.GITLAB and not token
     if place is None and not by_push:
-        raise Refused(f"{settings.remote} is {url}, which is on no forge", hint="git remote -v; or wto land")
+        raise Refused(
+            f"{settings.remote} is {without_credentials(url)}, which is on no forge", hint="git remote -v; or wto land"
+        )
     forge = None if by_push or place is None else open_forge(place, settings, os.environ)
     return Desk(
         forge=forge,
@@ -47,6 +55,7 @@ def desk(site: Site, state: RunState, settings: ForgeSettings) -> Desk:
         log=open_log(site),
         clock=clock(),
         options=_push_options() if by_push else None,
+        word=word,
     )
 
 
@@ -77,10 +86,13 @@ def _remote_url(site: Site, state: RunState, name: str) -> str:
 
 
 def pull_request_template(root: str) -> str:
-    """The user's own `.wto/pull-request.md`, else the one that comes along."""
+    """The user's own `.wto/pull-request.md`, else the one that comes along. A link there is not followed: what it says is
+    published. Raises Refused for what is no regular file."""
+    from wt_orchestrate.adapters.regular import regular_text
     from wt_orchestrate.resources import resource
 
-    own = f"{root}/.wto/{_TEMPLATE}"
-    path = own if os.path.isfile(own) else resource("templates", _TEMPLATE)
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read(_LONGEST)
+    own = regular_text(root, (".wto", _TEMPLATE), limit=_LONGEST)
+    if own is not None:
+        return own
+    with open(resource("templates", _TEMPLATE), encoding="utf-8") as file:
+        return file.read()

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from time import monotonic
 from typing import IO, Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from wt_orchestrate.domain.ids import CommitId, parse_commit_id
 from wt_orchestrate.errors import Refused, WtError
 
 LARGEST = 8 << 20
 """Bytes of an answer."""
-_TIMEOUT_S = 30.0
+_TIMEOUT_S, _ANSWER_S = 30.0, 120.0
+"""Seconds until something is heard, and until all of it is."""
 _SAID = 300
 
 
@@ -38,7 +41,7 @@ class RestApi:
     """The REST interface of a forge."""
 
     def __init__(self, base: str, headers: Mapping[str, str], *, hint: str) -> None:
-        self._base = base.rstrip("/")
+        self.base = base.rstrip("/")
         self._headers = {"Accept": "application/json", "User-Agent": "wt-orchestrate", **headers}
         self._hint = hint
         self._opener = build_opener(_Stay())
@@ -47,19 +50,32 @@ class RestApi:
         """The answer's JSON."""
         content = None if body is None else json.dumps(body).encode()
         headers = {**self._headers, **({"Content-Type": "application/json"} if content is not None else {})}
-        request = Request(f"{self._base}/{path}", data=content, headers=headers, method=method)
+        request = Request(f"{self.base}/{path}", data=content, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
-                return _parsed(answer.read(LARGEST + 1), self._base)
+                return parsed(_whole(answer, monotonic() + _ANSWER_S), self.base)
         except HTTPError as error:
             with error:
                 raise refused(error.code, error.read(LARGEST), what=f"{method} {path}", hint=self._hint) from None
         except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", None) or error
-            raise WtError(f"{self._base} cannot be reached: {reason}", hint="try again; nothing is lost") from None
+            raise WtError(f"{self.base} cannot be reached: {reason}", hint="try again; nothing is lost") from None
 
 
-def _parsed(content: bytes, base: str) -> Any:
+def _whole(answer: HTTPResponse, until: float) -> bytes:
+    """An answer's content, up to a little more than may be; one that trickles is given up."""
+    content = b""
+    while len(content) <= LARGEST:
+        part = answer.read1(1 << 16)
+        if not part:
+            break
+        if monotonic() > until:
+            raise TimeoutError(f"it was still answering after {_ANSWER_S:.0f} s")
+        content += part
+    return content
+
+
+def parsed(content: bytes, base: str) -> Any:
     if len(content) > LARGEST:
         raise WtError(f"{base} answered more than {LARGEST >> 20} MiB", hint="try again")
     if not content.strip():
@@ -112,6 +128,14 @@ def numbers(value: Any, *keys: str) -> int:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def commit_in(value: Any, *keys: str) -> CommitId | None:
+    """A commit somewhere in an answer; None for what is no whole id, whatever else it may be."""
+    try:
+        return parse_commit_id(texts(value, *keys))
+    except ValueError:
+        return None
 
 
 def listed(api: Api, path: str, *, most: int = 500) -> list[dict[str, Any]]:

@@ -18,8 +18,11 @@ from wt_orchestrate.errors import Refused
 from wt_orchestrate.forge_ports import Forge
 
 _SHORT = re.compile(r"(?:[^@/:]+@)?([A-Za-z0-9.-]+):(?!//)(.+)")
+_SSH_HOSTS = {"ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com"}
+"""Where ssh is answered on the port of https, by the host that it stands for."""
+_HERE = re.compile(r"127(\.\d+){3}|\[?::1\]?|(.+\.)?localhost")
 _KNOWN = (
-    (re.compile(r"(^|\.)github\.com$|^github\."), ForgeKind.GITHUB),
+    (re.compile(r"(^|\.)github\.com$|^github\.|\.ghe\.com$"), ForgeKind.GITHUB),
     (re.compile(r"(^|\.)gitlab\."), ForgeKind.GITLAB),
     (re.compile(r"(^|\.)pagure\."), ForgeKind.PAGURE),
     (re.compile(r"(^|\.)(gitea|forgejo)\.|(^|\.)codeberg\.org$"), ForgeKind.GITEA),
@@ -47,16 +50,26 @@ def place_of(url: str) -> Place | None:
     short = _SHORT.fullmatch(url) if "://" not in url else None
     if short is not None:
         return _place("https", short[1], short[2])
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        number = parts.port
+    except ValueError:
+        return None
     if parts.scheme not in {"http", "https", "ssh", "git"} or not parts.hostname:
         return None
     scheme = "http" if parts.scheme == "http" else "https"
-    port = f":{parts.port}" if parts.port and parts.scheme in {"http", "https"} else ""
+    port = f":{number}" if number and parts.scheme in {"http", "https"} else ""
     return _place(scheme, f"{parts.hostname}{port}", parts.path)
 
 
 def _place(scheme: str, host: str, path: str) -> Place:
-    return Place(scheme=scheme, host=host, path=path.strip("/").removesuffix(".git"))
+    return Place(scheme=scheme, host=_SSH_HOSTS.get(host, host), path=path.strip("/").removesuffix(".git"))
+
+
+def in_the_clear(place: Place) -> bool:
+    """Whether a token would go there unencrypted, over more than this machine."""
+    host = place.host.rpartition(":")[0] if re.search(r":\d+$", place.host) else place.host
+    return place.scheme == "http" and not _HERE.fullmatch(host)
 
 
 def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
@@ -69,7 +82,7 @@ def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
             return kind
     raise Refused(
         f"what kind of forge {place.host} is does not follow from its name",
-        hint="say so in .wto/config.yaml: forge: {kind: github}, gitlab, gitea or pagure",
+        hint="say so with --forge github, gitlab, gitea or pagure; for later runs in .wto/config.yaml: forge: {kind: github}",
     )
 
 
@@ -111,7 +124,8 @@ def _github_api(place: Place, settings: ForgeSettings, token: str) -> tuple[Api,
         return GhApi(binary, place.host.partition(":")[0]), "gh"
     if settings.client is ForgeClient.GH:
         raise Refused("the gh client was not found", hint="install gh, or forge: {client: rest}")
-    usual = "https://api.github.com" if place.host == "github.com" else f"{place.scheme}://{place.host}/api/v3"
+    hosted = place.host == "github.com" or place.host.endswith(".ghe.com")
+    usual = f"https://api.{place.host}" if hosted else f"{place.scheme}://{place.host}/api/v3"
     headers = _header("Authorization", f"Bearer {token}" if token else "", ForgeKind.GITHUB)
     versioned = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28", **headers}
     return RestApi(settings.api or usual, versioned, hint=_hint(ForgeKind.GITHUB)), "REST"

@@ -7,10 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from tempfile import TemporaryFile
 from typing import Any
 
-from wt_orchestrate.adapters.forge.api import LARGEST, refused
+from wt_orchestrate.adapters.forge.api import LARGEST, parsed, refused
 from wt_orchestrate.errors import WtError
 
 _TIMEOUT_S = 60.0
@@ -35,26 +37,52 @@ class GhApi:
         words += ["--header", "Accept: application/vnd.github+json"]
         words += ["--input", "-"] if body is not None else []
         given = json.dumps(body).encode() if body is not None else b""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        env |= {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1"}
+        code, answer, said = _ended([*words, path], given)
+        if len(answer) > LARGEST:
+            raise WtError(f"gh answered more than {LARGEST >> 20} MiB", hint="try again")
+        if code != 0:
+            raise self._failed(code, answer, said, f"{method} {path}")
+        return parsed(answer, f"gh for {self._host}")
+
+    def _failed(self, code: int, answer: bytes, said: str, what: str) -> WtError:
+        status = _CODE.search(said)
+        hint = f"gh auth status --hostname {self._host}"
+        if status is not None:
+            return refused(int(status[1]), answer, what=what, hint=hint)
+        return WtError(f"gh could not ask {self._host}: {said[-300:] or code}", hint=hint)
+
+
+def _ended(words: Sequence[str], given: bytes) -> tuple[int, bytes, str]:
+    """How the client ended: its code, its answer up to a little more than may be, and what it said."""
+    with TemporaryFile() as taken, TemporaryFile() as told:
+        taken.write(given)
+        taken.seek(0)
         try:
-            ended = subprocess.run(
-                [*words, path], input=given, env=env, capture_output=True, timeout=_TIMEOUT_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise WtError(f"gh did not answer within {_TIMEOUT_S:.0f} s", hint="try again; nothing is lost") from None
+            child = subprocess.Popen(words, env=_environment(), stdin=taken, stdout=subprocess.PIPE, stderr=told)
         except OSError as error:
             raise WtError(f"gh cannot be started: {error.strerror}", hint="gh --version") from None
-        if ended.returncode != 0:
-            raise self._failed(ended, f"{method} {path}")
-        if len(ended.stdout) > LARGEST:
-            raise WtError(f"gh answered more than {LARGEST >> 20} MiB", hint="try again")
-        return json.loads(ended.stdout) if ended.stdout.strip() else None
+        late = threading.Event()
 
-    def _failed(self, ended: subprocess.CompletedProcess[bytes], what: str) -> WtError:
-        said = ended.stderr.decode("utf-8", "replace").strip()
-        code = _CODE.search(said)
-        hint = f"gh auth status --hostname {self._host}"
-        if code is not None:
-            return refused(int(code[1]), ended.stdout, what=what, hint=hint)
-        return WtError(f"gh could not ask {self._host}: {said[-300:] or ended.returncode}", hint=hint)
+        def give_up() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(_TIMEOUT_S, give_up)
+        timer.start()
+        with child:
+            assert child.stdout is not None
+            answer = child.stdout.read(LARGEST + 1)
+            if len(answer) > LARGEST:
+                child.kill()
+        timer.cancel()
+        if late.is_set():
+            raise WtError(f"gh did not answer within {_TIMEOUT_S:.0f} s", hint="try again; nothing is lost")
+        told.seek(0)
+        return child.returncode, answer, told.read(1 << 16).decode("utf-8", "replace").strip()
+
+
+def _environment() -> dict[str, str]:
+    """The user's own, without what points git elsewhere or makes the client say more than the answer."""
+    dropped = ("GH_DEBUG", "GH_FORCE_TTY", "GH_REPO", "CLICOLOR_FORCE", "DEBUG")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name not in dropped}
+    return env | {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1"}

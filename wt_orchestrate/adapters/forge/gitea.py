@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from wt_orchestrate.adapters.forge.api import Api, numbers, texts
-from wt_orchestrate.domain.ids import Branch, CommitId
+from wt_orchestrate.adapters.forge.api import Api, commit_in, numbers, texts
+from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.pull_requests import PullState
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
@@ -33,7 +33,8 @@ class Gitea:
     def find(self, branch: Branch) -> Proposed | None:
         """The newest pull request from a branch; the interface has no filter for that, so the newest are looked through."""
         for row in self._rows(f"{self._at}/pulls?state=all&sort=recentupdate"):
-            if texts(row, "head", "ref") == branch:
+            ours = numbers(row, "head", "repo_id") == numbers(row, "base", "repo_id")
+            if ours and texts(row, "head", "ref") == branch:  # not of somebody's fork
                 return _proposed(row)
         return None
 
@@ -64,12 +65,12 @@ class Gitea:
         """What became of it."""
         row = self._api.call("GET", f"{self._at}/pulls/{number}")
         proposed = _proposed(row)
-        head, merge = texts(row, "head", "sha"), texts(row, "merge_commit_sha")
+        head = texts(row, "head", "sha")
         failed, running = self._statuses(head)
         return Feedback(
             proposed=proposed,
             head=head,
-            merge=CommitId(merge) if merge and proposed.state is PullState.MERGED else None,
+            merge=commit_in(row, "merge_commit_sha") if proposed.state is PullState.MERGED else None,
             said=tuple(self._said(number)),
             failed=tuple(failed),
             running=running,
@@ -94,7 +95,7 @@ class Gitea:
             text=texts(row, "body"),
             path=texts(row, "path"),
             line=numbers(row, "position"),
-            commit=texts(row, "commit_id"),
+            commit=commit_in(row, "commit_id"),
         )
 
     def _trusted(self, user: str) -> bool:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from wt_orchestrate.adapters.forge.api import Api, listed, numbers, texts
+from wt_orchestrate.adapters.forge.api import Api, commit_in, listed, numbers, texts
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.domain.pull_requests import PullState
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
 
 _TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+_MAY_WRITE = frozenset({"admin", "write"})
 _FAILED = frozenset({"failure", "timed_out", "action_required", "startup_failure"})
 
 
@@ -20,10 +21,11 @@ class GitHub:
     """One repository there."""
 
     def __init__(self, api: Api, *, owner: str, repository: str, name: str) -> None:
-        self._api = api
+        self.api = api
         self._owner = owner
         self._at = f"repos/{quote(owner)}/{quote(repository)}"
         self._name = name
+        self._known: dict[str, bool] = {}
 
     @property
     def name(self) -> str:
@@ -32,68 +34,92 @@ class GitHub:
     def find(self, branch: Branch) -> Proposed | None:
         """The newest pull request from a branch."""
         head = quote(f"{self._owner}:{branch}", safe="")
-        rows = self._api.call("GET", f"{self._at}/pulls?head={head}&state=all&sort=created&direction=desc&per_page=10")
+        rows = self.api.call("GET", f"{self._at}/pulls?head={head}&state=all&sort=created&direction=desc&per_page=10")
         return _proposed(rows[0]) if isinstance(rows, list) and rows else None
 
     def create(self, wanted: Proposal) -> Proposed:
         """Make one."""
         body = {"head": wanted.branch, "draft": wanted.draft, **_texts_of(wanted)}
         try:
-            made = _proposed(self._api.call("POST", f"{self._at}/pulls", body))
+            made = _proposed(self.api.call("POST", f"{self._at}/pulls", body))
         except Refused as error:
             if not wanted.draft or "draft" not in str(error).lower():
                 raise
-            made = _proposed(self._api.call("POST", f"{self._at}/pulls", {**body, "draft": False}))
+            made = _proposed(self.api.call("POST", f"{self._at}/pulls", {**body, "draft": False}))
         self._label(made.number, wanted)
         return made
 
     def update(self, number: int, wanted: Proposal) -> Proposed:
         """Bring it up to date."""
-        made = _proposed(self._api.call("PATCH", f"{self._at}/pulls/{number}", _texts_of(wanted)))
+        made = _proposed(self.api.call("PATCH", f"{self._at}/pulls/{number}", _texts_of(wanted)))
         self._label(number, wanted)
         return made
 
     def _label(self, number: int, wanted: Proposal) -> None:
         if wanted.labels:
-            self._api.call("POST", f"{self._at}/issues/{number}/labels", {"labels": list(wanted.labels)})
+            self.api.call("POST", f"{self._at}/issues/{number}/labels", {"labels": list(wanted.labels)})
 
     def feedback(self, number: int) -> Feedback:
         """What became of it."""
-        row = self._api.call("GET", f"{self._at}/pulls/{number}")
-        head, merge = texts(row, "head", "sha"), texts(row, "merge_commit_sha")
+        row = self.api.call("GET", f"{self._at}/pulls/{number}")
+        head = texts(row, "head", "sha")
         proposed = _proposed(row)
         failed, running = self._checks(head)
         return Feedback(
             proposed=proposed,
             head=head,
-            merge=CommitId(merge) if merge and proposed.state is PullState.MERGED else None,
+            merge=commit_in(row, "merge_commit_sha") if proposed.state is PullState.MERGED else None,
             said=tuple(self._said(number)),
             failed=tuple(failed),
             running=running,
         )
 
     def _said(self, number: int) -> Iterator[Said]:
-        for row in listed(self._api, f"{self._at}/pulls/{number}/comments"):
+        for row in listed(self.api, f"{self._at}/pulls/{number}/comments"):
             line = numbers(row, "line") or numbers(row, "original_line")
-            commit = texts(row, "commit_id") if numbers(row, "line") else texts(row, "original_commit_id")
-            yield _words(row, "comment", path=texts(row, "path"), line=line, commit=commit)
-        for row in listed(self._api, f"{self._at}/issues/{number}/comments"):
-            yield _words(row, "talk")
-        for row in listed(self._api, f"{self._at}/pulls/{number}/reviews"):
+            commit = commit_in(row, "commit_id" if numbers(row, "line") else "original_commit_id")
+            yield self._words(row, "comment", path=texts(row, "path"), line=line, commit=commit)
+        for row in listed(self.api, f"{self._at}/issues/{number}/comments"):
+            yield self._words(row, "talk")
+        for row in listed(self.api, f"{self._at}/pulls/{number}/reviews"):
             if texts(row, "body").strip():
-                yield _words(row, "review", commit=texts(row, "commit_id"))
+                yield self._words(row, "review", commit=commit_in(row, "commit_id"))
+
+    def _words(
+        self, row: Mapping[str, Any], kind: str, *, path: str = "", line: int = 0, commit: CommitId | None = None
+    ) -> Said:
+        author = texts(row, "user", "login")
+        return Said(
+            id=f"{kind} {numbers(row, 'id')}",
+            author=author,
+            trusted=texts(row, "author_association") in _TRUSTED and self._may_write(author),
+            text=texts(row, "body"),
+            path=path,
+            line=line,
+            commit=commit,
+        )
+
+    def _may_write(self, user: str) -> bool:
+        """An association alone does not say so: a member of the organisation may only read this repository."""
+        if user not in self._known:
+            try:
+                found = self.api.call("GET", f"{self._at}/collaborators/{quote(user, safe='')}/permission")
+            except Refused:
+                found = None
+            self._known[user] = texts(found, "permission") in _MAY_WRITE
+        return self._known[user]
 
     def _checks(self, head: str) -> tuple[list[Ran], int]:
         failed: list[Ran] = []
         running = 0
-        runs = self._api.call("GET", f"{self._at}/commits/{quote(head)}/check-runs?per_page=100")
+        runs = self.api.call("GET", f"{self._at}/commits/{quote(head)}/check-runs?per_page=100")
         for row in runs.get("check_runs", []) if isinstance(runs, dict) else []:
             running += texts(row, "status") != "completed"
             if texts(row, "conclusion") in _FAILED:
                 summary = f"{texts(row, 'output', 'title')}\n{texts(row, 'output', 'summary')}".strip()
                 name = f"check {numbers(row, 'id')}"
                 failed.append(Ran(id=name, name=texts(row, "name"), url=texts(row, "html_url"), summary=summary))
-        status = self._api.call("GET", f"{self._at}/commits/{quote(head)}/status")
+        status = self.api.call("GET", f"{self._at}/commits/{quote(head)}/status")
         for row in status.get("statuses", []) if isinstance(status, dict) else []:
             running += texts(row, "state") == "pending"
             if texts(row, "state") in {"failure", "error"}:
@@ -116,16 +142,4 @@ def _proposed(row: Any) -> Proposed:
         base=Branch(texts(row, "base", "ref")),
         state=PullState.MERGED if merged else PullState.OPEN if opened else PullState.CLOSED,
         draft=isinstance(row, dict) and row.get("draft") is True,
-    )
-
-
-def _words(row: Mapping[str, Any], kind: str, *, path: str = "", line: int = 0, commit: str = "") -> Said:
-    return Said(
-        id=f"{kind} {numbers(row, 'id')}",
-        author=texts(row, "user", "login"),
-        trusted=texts(row, "author_association") in _TRUSTED,
-        text=texts(row, "body"),
-        path=path,
-        line=line,
-        commit=commit,
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from wt_orchestrate.adapters.forge.api import Api, listed, numbers, texts
-from wt_orchestrate.domain.ids import Branch, CommitId
+from wt_orchestrate.adapters.forge.api import Api, commit_in, listed, numbers, texts
+from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.pull_requests import PullState
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
@@ -33,9 +33,9 @@ class GitLab:
 
     def find(self, branch: Branch) -> Proposed | None:
         """The newest merge request from a branch."""
-        query = f"source_branch={quote(branch, safe='')}&order_by=created_at&sort=desc&per_page=10"
-        rows = self._api.call("GET", f"{self._at}/merge_requests?{query}")
-        return _proposed(rows[0]) if isinstance(rows, list) and rows else None
+        query = f"source_branch={quote(branch, safe='')}&order_by=created_at&sort=desc"
+        rows = listed(self._api, f"{self._at}/merge_requests?{query}")
+        return next((_proposed(row) for row in rows if _of_this_project(row)), None)
 
     def create(self, wanted: Proposal) -> Proposed:
         """Make one."""
@@ -52,12 +52,12 @@ class GitLab:
         """What became of it."""
         row = self._api.call("GET", f"{self._at}/merge_requests/{number}")
         proposed = _proposed(row)
-        merge = texts(row, "squash_commit_sha") or texts(row, "merge_commit_sha") or texts(row, "sha")
+        merge = commit_in(row, "squash_commit_sha") or commit_in(row, "merge_commit_sha") or commit_in(row, "sha")
         failed, running = self._jobs(numbers(row, "head_pipeline", "id"))
         return Feedback(
             proposed=proposed,
             head=texts(row, "sha"),
-            merge=CommitId(merge) if merge and proposed.state is PullState.MERGED else None,
+            merge=merge if proposed.state is PullState.MERGED else None,
             said=tuple(self._said(number)),
             failed=tuple(failed),
             running=running,
@@ -74,7 +74,7 @@ class GitLab:
                 text=texts(row, "body"),
                 path=texts(row, "position", "new_path"),
                 line=numbers(row, "position", "new_line"),
-                commit=texts(row, "position", "head_sha"),
+                commit=commit_in(row, "position", "head_sha"),
             )
 
     def _trusted(self, user: int) -> bool:
@@ -110,6 +110,11 @@ def _texts_of(wanted: Proposal, *, draft: bool) -> dict[str, Any]:
 
 def _labels(wanted: Proposal, key: str) -> dict[str, str]:
     return {key: ",".join(wanted.labels)} if wanted.labels else {}
+
+
+def _of_this_project(row: dict[str, Any]) -> bool:
+    """Not of somebody's fork, where a branch may have any name."""
+    return numbers(row, "source_project_id") == numbers(row, "target_project_id")
 
 
 def _proposed(row: Any) -> Proposed:

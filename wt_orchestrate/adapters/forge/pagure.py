@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from wt_orchestrate.adapters.forge.api import Api, numbers, texts
+from wt_orchestrate.adapters.forge.api import Api, commit_in, numbers, texts
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.pull_requests import PullState
 from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
@@ -36,7 +36,8 @@ class Pagure:
             found = self._api.call("GET", f"{self._at}/pull-requests?status=all&per_page=100&page={page}")
             rows = found.get("requests", []) if isinstance(found, dict) else []
             for row in rows:
-                if texts(row, "branch_from") == branch:
+                ours = texts(row, "repo_from", "fullname") == texts(row, "project", "fullname")
+                if ours and texts(row, "branch_from") == branch:  # not of somebody's fork
                     return _proposed(row)
             if len(rows) < 100:
                 break
@@ -92,7 +93,7 @@ def _said(row: Any, writers: frozenset[str]) -> Iterator[Said]:
                 text=texts(each, "comment"),
                 path=texts(each, "filename"),
                 line=numbers(each, "line"),
-                commit=texts(each, "commit"),
+                commit=commit_in(each, "commit"),
             )
 
 

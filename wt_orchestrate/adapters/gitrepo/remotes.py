@@ -41,7 +41,10 @@ def remotes(common_dir: str) -> dict[str, str]:
 
 def without_credentials(url: str) -> str:
     """A URL as it may be told: without the name and password in front of its host."""
-    parts = urlsplit(url) if "://" in url else None
+    try:
+        parts = urlsplit(url) if "://" in url else None
+    except ValueError:
+        return url.partition("://")[0] + "://" + url.rpartition("@")[2].rpartition("://")[2]
     if parts is None or "@" not in parts.netloc or parts.scheme not in {"http", "https"}:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -113,4 +116,7 @@ class GitRemote:
         if not self._token or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
             return {}
         login = b64encode(f"x-access-token:{self._token}".encode()).decode()
-        return {f"http.{parts.scheme}://{parts.netloc}/.extraHeader": f"Authorization: Basic {login}"}
+        return {
+            f"http.{parts.scheme}://{parts.netloc}/.extraHeader": f"Authorization: Basic {login}",
+            "http.followRedirects": "false",  # git would take the header along to any other host
+        }

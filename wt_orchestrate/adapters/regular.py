@@ -1,0 +1,35 @@
+"""Reading a file below a folder that others write in: no link is followed at any step, and nothing but a regular file is read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from wt_orchestrate.errors import Refused
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def regular_text(root: str, names: Sequence[str], *, limit: int) -> str | None:
+    """The start of the file of these names below a folder; None where it is not there. Raises Refused for anything else."""
+    path = "/".join((root, *names))
+    opened: list[int] = []
+    try:
+        opened.append(os.open(root, _FOLDER & ~os.O_NOFOLLOW))
+        for name in names[:-1]:
+            opened.append(os.open(name, _FOLDER, dir_fd=opened[-1]))
+        opened.append(os.open(names[-1], _FILE, dir_fd=opened[-1]))
+        facts = os.fstat(opened[-1])
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+            raise Refused(f"{path} is no regular file with one name", hint="put the file itself there")
+        with os.fdopen(opened.pop(), "rb") as file:
+            return file.read(limit).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put the file itself there") from error
+    finally:
+        for number in opened:
+            os.close(number)
