@@ -6,7 +6,7 @@ values, and a port raises `WtError` for what its caller cannot go on from. Paths
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -473,6 +473,9 @@ class Vault(Protocol):
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """The best common ancestor of two commits."""
+
+    def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
+        """Which of the other commits a head holds that are not held by `beyond` already."""
 
     def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
         """The commit of a branch that holds all of a head's work, by its content; None where none does. `hints` are likely."""

@@ -152,8 +152,14 @@ class RunLine:
 class Log(Protocol):
     """The event log of one repository. Whoever appends facts holds the supervisor's lock; anybody may read and ask."""
 
-    def begin(self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str]) -> Record:
-        """Append the first event of a new run, whose id is chosen here, with its first view; durable on return."""
+    def begin(
+        self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str], key: str = ""
+    ) -> Record:
+        """Append the first event of a new run, whose id is chosen here, with its first view; durable on return. `key` is the
+        caller's name for this wish."""
+
+    def known(self, key: str) -> tuple[RunId, int | None] | None:
+        """What a key was used for: a run that was begun (None), or a request of one; None when it was not used."""
 
     def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
         """Append records of one run, mark requests as taken and replace the run's view: one transaction, durable on
@@ -177,8 +183,8 @@ class Log(Protocol):
     def view(self, run: RunId) -> str | None:
         """The run's view as JSON text, as of its last turn."""
 
-    def ask(self, run: RunId, request: Request, *, now: float) -> int:
-        """Put a request; returns its number. Durable on return."""
+    def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
+        """Put a request; returns its number. Durable on return. The same key asks once: the number of the first is returned."""
 
     def asked(self, run: RunId) -> Sequence[Asked]:
         """Requests that were not taken yet, oldest first."""

@@ -87,6 +87,7 @@ def test_a_log_begun_without_a_journal_gets_one(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "log.db")
     connection.execute("DROP TABLE journal")
     connection.execute("DROP TABLE snapshots")
+    connection.execute("DROP TABLE keys")
     connection.execute("DROP INDEX events_of_workstream")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
@@ -263,3 +264,20 @@ def test_R4_a_log_of_a_newer_release_is_refused_by_every_command_and_left_alone(
         ended = project.wto(*words)
         assert ended.code == 1 and "was written by a newer wt-orchestrate" in ended.err, ended.err
     assert (project.state / "log.db").read_bytes() == before
+
+
+def test_D6_a_wish_with_a_key_is_put_once_also_after_the_log_was_made_anew(tmp_path: Path) -> None:
+    """The same key brings back the first number, whatever is asked; a run's key names the run; the journal keeps both."""
+    log = SqliteLog(str(tmp_path / "log.db"))
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}", key="the run")
+    first = log.ask(RUN, e.ResumeRequested(), now=2.0, key="go on")
+    assert log.ask(RUN, e.ResumeRequested(), now=3.0, key="go on") == first
+    assert log.ask(RUN, e.ResumeRequested(), now=4.0) == first + 1
+    for _ in range(2):
+        assert [log.known(key) for key in ("the run", "go on", "", "other")] == [(RUN, None), (RUN, first), None, None]
+        assert len(log.asked(RUN)) == 2
+        log.close()
+        for name in ("log.db", "log.db-wal", "log.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        log = SqliteLog(str(tmp_path / "log.db"))
+    log.close()

@@ -7,7 +7,7 @@ same ids in every run. Everything that moves a ref is noted with who did it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -497,6 +497,9 @@ class SimVault:
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         return self._objects.base(one, other)
+
+    def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
+        return frozenset(others) & (frozenset(self._objects.history(head)) - frozenset(self._objects.history(beyond)))
 
     def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
         return into if head in self._objects.history(into) else None

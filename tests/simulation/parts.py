@@ -63,7 +63,9 @@ class SimLog:
         self.full = False
         self._faults = faults
 
-    def begin(self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str]) -> Record:
+    def begin(
+        self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str], key: str = ""
+    ) -> Record:
         record = Record(number=1, at=now, actor=actor, run=RunId("r1"), cause="", event=event)
         self.records.append(record)
         self.stored_view = view(record)
@@ -98,7 +100,10 @@ class SimLog:
     def view(self, run: RunId) -> str | None:
         return self.stored_view
 
-    def ask(self, run: RunId, request: Request, *, now: float) -> int:
+    def known(self, key: str) -> tuple[RunId, int | None] | None:
+        return None
+
+    def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
         number = len(self.requests) + 1
         self.requests.append(Asked(number=number, at=now, request=request))
         return number

@@ -158,3 +158,9 @@ def test_calls_are_flagged_on_request(line: str, told: bool) -> None:
     """The network, other programs, and code from text: told only when asked for."""
     assert flags([diff("src/a.py", line)]) == ()
     assert [flag.kind for flag in flags([diff("src/a.py", line)], calls=True)] == ["call"] * told
+
+
+@pytest.mark.parametrize("part", ["a.", "token", "eyJ", "a-", "secret ="])
+def test_S11_no_line_makes_the_search_grow_with_its_square(part: str) -> None:
+    """A line of 200,000 characters that nearly has each shape is searched to its end; in quadratic time it would take minutes."""
+    assert list(secrets_in(part * (200_000 // len(part)))) == []

@@ -11,7 +11,7 @@ import click
 
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
-from wt_orchestrate.cli.review_command import Reviewed, reviewed, reviewed_state, send, thread_line, thread_place
+from wt_orchestrate.cli.review_command import send, thread_line, thread_place
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.comments import QUOTE_LIMIT
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
@@ -54,7 +54,7 @@ def comment(
 ) -> None:
     """Comment on a line, or on all of the work. Comments are collected until they are sent; --send may come with one."""
     site = wiring.find_site(start)
-    state = reviewed_state(site, run_name)
+    state = wiring.reviewed_state(site, run_name)
     name = requests.find_workstream(state.workstreams, workstream)
     if not (words or from_file or lists or sends or resolve or reopen):
         raise click.UsageError("nothing to say; give a TEXT, or one of --from, --list, --send, --resolve, --reopen")
@@ -68,9 +68,9 @@ def comment(
             _ask(site, state, kind(workstream=name, comment=wish.upper()))
             click.echo(f"{symbol('done')} {wish.upper()} is {'resolved' if wish is resolve else 'open again'}")
     if lists:
-        _list(reviewed(site, state, state.workstreams[name]), as_json=as_json)
+        _list(wiring.reviewed(site, state, state.workstreams[name]), as_json=as_json)
     if sends:
-        send(site, reviewed_state(site, state.id), name)
+        send(site, wiring.reviewed_state(site, state.id), name)
 
 
 # ---------------------------------------------------------------- new comments
@@ -83,7 +83,7 @@ def _typed(site: wiring.Site, state: RunState, name: WorkstreamId, words: Sequen
     if len(words) == 1:
         return e.CommentRequested(workstream=name, text=words[0])
     path, first, last = _place(words[0])
-    found = reviewed(site, state, state.workstreams[name])
+    found = wiring.reviewed(site, state, state.workstreams[name])
     return _on_lines(site, found, name, path, first, last, words[1])
 
 
@@ -96,7 +96,7 @@ def _place(text: str) -> tuple[str, int, int]:
 
 
 def _on_lines(
-    site: wiring.Site, found: Reviewed, name: WorkstreamId, path: str, first: int, last: int, text: str
+    site: wiring.Site, found: wiring.Reviewed, name: WorkstreamId, path: str, first: int, last: int, text: str
 ) -> e.CommentRequested:
     """A comment on lines of a file as the work leaves it. Raises NotFound when the diff has no such file or line."""
     there = [file.path for file in found.files if file.status != "D"]
@@ -132,7 +132,7 @@ def _read(site: wiring.Site, state: RunState, name: WorkstreamId, file: str) -> 
         raise NotFound(
             f"{file} cannot be read: {error.strerror}", hint=f"wto review {name} --edit-file FILE"
         ) from error
-    found = reviewed(site, state, state.workstreams[name])
+    found = wiring.reviewed(site, state, state.workstreams[name])
     parsed = parse_review_file(text, paths=[each.path for each in found.files])
     if parsed.problems:
         raise PlanInvalid([f"{file}:{each.at}: {each.text}" for each in parsed.problems])
@@ -146,7 +146,9 @@ def _read(site: wiring.Site, state: RunState, name: WorkstreamId, file: str) -> 
     return [_of_file(site, found, name, each, file) for each in parsed.written]
 
 
-def _of_file(site: wiring.Site, found: Reviewed, name: WorkstreamId, said: Written, file: str) -> e.CommentRequested:
+def _of_file(
+    site: wiring.Site, found: wiring.Reviewed, name: WorkstreamId, said: Written, file: str
+) -> e.CommentRequested:
     if not said.line:
         head = CommitId(found.head) if said.path else None
         return e.CommentRequested(workstream=name, text=said.text, path=said.path, commit=head)
@@ -169,7 +171,7 @@ def _collect(site: wiring.Site, state: RunState, said: Sequence[e.CommentRequest
         _ask(site, state, each)
     waiting = [
         each.id
-        for each in reviewed_state(site, state.id).workstreams[said[0].workstream].comments
+        for each in wiring.reviewed_state(site, state.id).workstreams[said[0].workstream].comments
         if each.status == "unsent"
     ]
     left_out = f", {len(said) - len(new)} were there already" if len(new) < len(said) else ""
@@ -200,7 +202,7 @@ def _ask(site: wiring.Site, state: RunState, request: e.Request) -> None:
 # ---------------------------------------------------------------- what there is
 
 
-def _list(found: Reviewed, *, as_json: bool) -> None:
+def _list(found: wiring.Reviewed, *, as_json: bool) -> None:
     threads = found.packet["threads"]
     if as_json:
         named = {"schema": "wto.comments/1", "workstream": found.packet["workstream"], "head": found.head}

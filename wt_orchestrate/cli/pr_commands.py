@@ -12,7 +12,6 @@ import click
 
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
-from wt_orchestrate.cli.review_command import reviewed, reviewed_state
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.packet import packet_text
 from wt_orchestrate.domain.settings import ForgeKind, ForgeSettings
@@ -93,7 +92,7 @@ def open_(
     if not workstreams and run_name is None:
         raise click.UsageError("name WORKSTREAMS, or --run for all of a run")
     site = wiring.find_site(start)
-    state = reviewed_state(site, None if run_name == _ALL else run_name)
+    state = wiring.reviewed_state(site, None if run_name == _ALL else run_name)
     settings = _forge_settings(state, kind, api)
     word = Word(protected=allow_protected, large=allow_large, secrets=marks)
     names = _wanted(state, workstreams, draft=draft)
@@ -131,7 +130,7 @@ def sync(
 ) -> None:
     """Push what is new, send remarks and failed checks on to the agents, and take note of what was merged."""
     site = wiring.find_site(start)
-    state = reviewed_state(site, run_name)
+    state = wiring.reviewed_state(site, run_name)
     if not any(ws.pull_request is not None for ws in state.workstreams.values()):
         raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
     word = Word(protected=allow_protected, large=allow_large, secrets=marks)
@@ -153,7 +152,7 @@ def sync(
 @click.pass_obj
 def status(start: str, run_name: str | None, as_json: bool) -> None:
     """The pull requests of a run, as they were when they were last looked at."""
-    state = reviewed_state(wiring.find_site(start), run_name)
+    state = wiring.reviewed_state(wiring.find_site(start), run_name)
     found = [(ws, ws.pull_request) for ws in state.workstreams.values() if ws.pull_request is not None]
     if as_json:
         rows = [{"workstream": ws.id, "stage": ws.stage.value, **asdict(known)} for ws, known in found]
@@ -202,7 +201,7 @@ def _wanted(state: RunState, names: Sequence[str], *, draft: bool) -> tuple[Work
 
 
 def _wording(site: wiring.Site, state: RunState, ws: WorkstreamState) -> Wording:
-    found = reviewed(site, state, ws)
+    found = wiring.reviewed(site, state, ws)
     title = " ".join(clean(ws.spec.title or ws.spec.brief.strip().partition("\n")[0]).split())[:_TITLE] or ws.id
     template = Template(wiring.pull_request_template(state.repository))
     packet = packet_text(found.packet, _BODY)

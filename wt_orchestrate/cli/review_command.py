@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -16,9 +15,7 @@ from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.cli.review_html import page
 from wt_orchestrate.cli.steer_commands import put_request
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.difftext import FileDiff
-from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.packet import packet, packet_text, reviewed_head
+from wt_orchestrate.domain.packet import packet_text, reviewed_head
 from wt_orchestrate.domain.reviewfile import render_review_file
 from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
@@ -30,16 +27,6 @@ _FLAGS = 40
 _MARKDOWN = 65_000
 _WEIGHTS = {"high": "error", "medium": "warning", "low": "nothing"}
 _FOR_REVIEW = frozenset({Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED, Stage.INTEGRATED})
-
-
-@dataclass(frozen=True, slots=True)
-class Reviewed:
-    """A packet with the diff behind it."""
-
-    packet: dict[str, Any]
-    files: tuple[FileDiff, ...]
-    base: CommitId
-    head: CommitId
 
 
 @click.command()
@@ -70,14 +57,14 @@ def review(
     """What was asked, what its agent says, what the diff really does, what was checked, and what to look at; without
     WORKSTREAM, of all that claims to be done."""
     site = wiring.find_site(start)
-    state = reviewed_state(site, run_name)
+    state = wiring.reviewed_state(site, run_name)
     if (sends or edit_file) and workstream is None:
         raise click.UsageError("--send and --edit-file need a WORKSTREAM")
     if sends:
         assert workstream is not None
         send(site, state, requests.find_workstream(state.workstreams, workstream))
         return
-    found = [reviewed(site, state, ws, calls=calls) for ws in _wanted(state, workstream)]
+    found = [wiring.reviewed(site, state, ws, calls=calls) for ws in _wanted(state, workstream)]
     if edit_file:
         text = render_review_file(found[0].packet["workstream"], found[0].head, found[0].files)
         _write(edit_file, text, hint=f"To send it, run wto comment {workstream} --from {edit_file}")
@@ -93,35 +80,6 @@ def review(
     else:
         for number, each in enumerate(found):
             _tell_all(site, each, first=number == 0, with_files=with_files, with_diff=with_diff)
-
-
-def reviewed_state(site: wiring.Site, run_name: str | None) -> RunState:
-    """The present of a run, with comments that no supervisor has taken yet as if one had."""
-    log = wiring.open_log(site)
-    try:
-        return requests.with_comments(log, requests.load_state(log, requests.find_run(log, run_name)))
-    finally:
-        log.close()
-
-
-def reviewed(site: wiring.Site, state: RunState, ws: WorkstreamState, *, calls: bool = False) -> Reviewed:
-    """The packet of a workstream. Raises NotFound while it has no work."""
-    base, head = ends(state, ws)
-    files = wiring.file_diffs(site, base=base, head=head)
-    places = wiring.places(site, ws.comments, head=head)
-    lockfiles = wiring.unchanged_lockfiles(site, files, head=head)
-    resolution = wiring.resolution_of(site, ws)
-    resolved = asdict(resolution) if resolution is not None else None
-    found = packet(state, ws, files, places=places, lockfiles=lockfiles, calls=calls, resolution=resolved)
-    return Reviewed(found, files, base, head)
-
-
-def ends(state: RunState, ws: WorkstreamState) -> tuple[CommitId, CommitId]:
-    """From where to where its work reaches. Raises NotFound while there is none."""
-    base, head = ws.base or state.base, reviewed_head(ws)
-    if head is None or head == ws.base:
-        raise NotFound(f"{ws.id} has no commits yet", hint=f"wto status {ws.id}")
-    return base, head
 
 
 def send(site: wiring.Site, state: RunState, name: str) -> None:
@@ -162,7 +120,7 @@ def _write(path: str, text: str, *, hint: str) -> None:
     click.echo(f"{symbol('done')} Wrote {path}\n  {symbol('hint')} {hint}")
 
 
-def _tell_all(site: wiring.Site, found: Reviewed, *, first: bool, with_files: bool, with_diff: bool) -> None:
+def _tell_all(site: wiring.Site, found: wiring.Reviewed, *, first: bool, with_files: bool, with_diff: bool) -> None:
     if not first:
         click.echo("")
     _tell(found.packet)

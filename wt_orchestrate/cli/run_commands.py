@@ -22,8 +22,7 @@ from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.state import ENDED, PROGRESS, Phase, RunState, Stage
 from wt_orchestrate.domain.view import HELD, view
 from wt_orchestrate.engine import requests
-from wt_orchestrate.errors import Busy, ExitCode, WtError
-from wt_orchestrate.ports import Log
+from wt_orchestrate.errors import ExitCode, WtError
 
 _LOOK_S = 0.1
 _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, Stage.CANCELLED.value, HELD})
@@ -48,24 +47,13 @@ def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json:
         for line in wiring.planned_effects(site, loaded, settings):
             click.echo(line)
         return
-    _require_free(site, log)
+    wiring.require_free(site, log)
     name = wiring.begin_run(site, log, loaded, settings, path=plan, land=land)
     log.close()
     if detach:
         _leave(site, name, as_json=as_json)
         return
     turn_run(site, name, as_json=as_json)
-
-
-def _require_free(site: wiring.Site, log: Log) -> None:
-    """One run at a time: a second one would take the first one's places and integration order."""
-    if wiring.supervised(site):
-        raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
-    runs = log.runs()
-    if runs:
-        state = requests.load_state(log, runs[-1].id)
-        if not quiet(state):
-            raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
 
 
 def turn_run(site: wiring.Site, name: RunId, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Text that looks like a secret: known shapes of keys and tokens, and long random values given to names that say what they are.
 
-What is found is told by its kind and place and shown masked, never whole.
+What is found is told by its kind and place and shown masked, never whole. Whoever wrote the text may be hostile: every shape is
+looked for in bounded steps.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ _SHAPES = {
     "Google key": r"\bAIza[0-9A-Za-z_-]{35}\b",
     "npm token": r"\bnpm_[A-Za-z0-9]{36}\b",
     "PyPI token": r"\bpypi-[A-Za-z0-9_-]{50,}\b",
-    "private key": r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----",
-    "JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-    "password in a URL": r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]+:[^\s/:@'\"{}$<>*]{6,}@[\w.-]+",
+    "private key": r"-----BEGIN (?:[A-Z]{1,20} )?PRIVATE KEY-----",
+    "JSON web token": r"\beyJ[A-Za-z0-9_-]{10,300}\.eyJ[A-Za-z0-9_-]{10,8000}\.[A-Za-z0-9_-]{10,}",
+    "password in a URL": r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@'\"]+:[^\s/:@'\"{}$<>*]{6,}@[\w.-]+",
 }
 _KNOWN = {kind: re.compile(shape) for kind, shape in _SHAPES.items()}
 _NAMED = re.compile(
-    r"(?i)\b[\w.-]*(?:secret|token|passw(?:or)?d|api[_-]?key|private[_-]?key)[\w.-]*[\"']?\s*[:=]\s*[\"']([^\"'\s]{16,})[\"']"
+    r"(?i)(?:secret|token|passw(?:or)?d|api[_-]?key|private[_-]?key)[\w.-]{0,64}[\"']?\s{0,8}[:=]\s{0,8}[\"']([^\"'\s]{16,})[\"']"
 )
 _BITS = 3.5
 """Bits of each character above which a value is random enough; words and paths are below."""

@@ -7,7 +7,7 @@ What was found out is told to the run as requests, like everything that comes fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, WorkstreamId
@@ -37,6 +37,8 @@ class Desk:
     """What a person allowed to be pushed."""
     dry: bool = False
     """Only look: nothing is pushed, made, changed or told, and what is said is what would be done."""
+    held: dict[CommitId, frozenset[CommitId]] = field(default_factory=dict)
+    """What was asked of git already: heads of others by the head that holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,18 +98,25 @@ class _Onto:
     on: WorkstreamState | None = None
 
 
+def _held(desk: Desk, state: RunState, head: CommitId) -> frozenset[CommitId]:
+    """Which heads of others a head holds; git is asked once for each."""
+    if head not in desk.held:
+        others = [other for each in candidates(state) if (other := newest_of(each))]
+        desk.held[head] = desk.vault.holds(head, beyond=state.base, others=others)
+    return desk.held[head]
+
+
 def onto_of(desk: Desk, state: RunState, ws: WorkstreamState, opened: Sequence[str]) -> _Onto:
-    open_ones = [each for each in candidates(state) if each.stage is not Stage.LANDED]
-    heads = {each.id: newest_of(each) for each in open_ones}
+    heads = {
+        each.id: head for each in candidates(state) if each.stage is not Stage.LANDED and (head := newest_of(each))
+    }
     holds = {
-        name: frozenset(
-            other
-            for other, theirs in heads.items()
-            if other != name and head and theirs and theirs != head and desk.vault.is_ancestor(theirs, head)
+        str(name): frozenset(
+            str(other) for other, theirs in heads.items() if theirs != head and theirs in _held(desk, state, head)
         )
         for name, head in heads.items()
     }
-    on = stacked_on(ws.id, {str(name): frozenset(map(str, held)) for name, held in holds.items()}, opened)
+    on = stacked_on(ws.id, holds, opened)
     if on == "":
         return _Onto(branch=state.target)
     if on is not None:

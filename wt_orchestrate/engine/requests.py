@@ -80,13 +80,16 @@ def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:
     raise NotFound(f"there is no workstream {wanted!r} in this run", hint=hint)
 
 
-def ask(log: Log, clock: Clock, state: RunState, request: e.Request) -> int:
-    """Put a request; returns its number. Raises Refused when it is not possible as things are."""
+def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str = "") -> int:
+    """Put a request; returns its number. Raises Refused when it is not possible as things are. With a `key` it is put once."""
+    said = log.known(key)
+    if said is not None and said[1] is not None:
+        return said[1]
     now = clock.now()
     why_not = refusal(state, request, now)
     if why_not is not None:
         raise Refused(why_not.reason, hint=why_not.hint)
-    return log.ask(state.id, request, now=now)
+    return log.ask(state.id, request, now=now, key=key)
 
 
 def ask_stop(log: Log, clock: Clock, state: RunState, workstream: str | None) -> int:

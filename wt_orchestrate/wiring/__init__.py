@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, forging, diagnosing.
+then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from wt_orchestrate.wiring.beginning import begin_run as begin_run
 from wt_orchestrate.wiring.beginning import planned_effects as planned_effects
 from wt_orchestrate.wiring.beginning import queued_branches as queued_branches
+from wt_orchestrate.wiring.beginning import require_free as require_free
 from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
 from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
 from wt_orchestrate.wiring.foreseeing import Foresight as Foresight
@@ -23,6 +24,8 @@ from wt_orchestrate.wiring.guarding import newest_run as newest_run
 from wt_orchestrate.wiring.guarding import own_hooks as own_hooks
 from wt_orchestrate.wiring.guarding import staged_work as staged_work
 from wt_orchestrate.wiring.guarding import uninstall_hooks as uninstall_hooks
+from wt_orchestrate.wiring.installing import apply_edit as apply_edit
+from wt_orchestrate.wiring.installing import client_edit as client_edit
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
 from wt_orchestrate.wiring.looking import explained as explained
@@ -42,10 +45,13 @@ from wt_orchestrate.wiring.plans import settings_path as settings_path
 from wt_orchestrate.wiring.plans import settings_schema as settings_schema
 from wt_orchestrate.wiring.plans import user_settings as user_settings
 from wt_orchestrate.wiring.plans import workstream_text as workstream_text
+from wt_orchestrate.wiring.reviewing import Reviewed as Reviewed
 from wt_orchestrate.wiring.reviewing import file_diffs as file_diffs
 from wt_orchestrate.wiring.reviewing import file_lines as file_lines
 from wt_orchestrate.wiring.reviewing import places as places
 from wt_orchestrate.wiring.reviewing import resolution_of as resolution_of
+from wt_orchestrate.wiring.reviewing import reviewed as reviewed
+from wt_orchestrate.wiring.reviewing import reviewed_state as reviewed_state
 from wt_orchestrate.wiring.reviewing import unchanged_lockfiles as unchanged_lockfiles
 from wt_orchestrate.wiring.running import command_environment as command_environment
 from wt_orchestrate.wiring.running import leave_supervisor as leave_supervisor

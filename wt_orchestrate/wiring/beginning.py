@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.plans import user_settings
-from wt_orchestrate.wiring.site import Site, clock, open_log, repository, vault
+from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
 
 
-def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, path: str, land: bool) -> RunId:
+def begin_run(
+    site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, path: str, land: bool, key: str = ""
+) -> RunId:
     """Write down a new run of this plan. Raises Refused when the repository or its target cannot carry one."""
     from wt_orchestrate.adapters.gitrepo.remotes import remotes, without_credentials
     from wt_orchestrate.domain.events import Actor, RunStarted
@@ -53,8 +55,23 @@ def begin_run(site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, p
         remotes={name: without_credentials(url) for name, url in remotes(site.common_dir).items()},
     )
     return log.begin(
-        started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record))
+        started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record)), key=key
     ).run
+
+
+def require_free(site: Site, log: Log) -> None:
+    """One run at a time: a second one would take the first one's places and integration order. Raises Busy."""
+    from wt_orchestrate.domain.machine import quiet
+    from wt_orchestrate.engine.requests import load_state
+    from wt_orchestrate.errors import Busy
+
+    if supervised(site):
+        raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
+    runs = log.runs()
+    if runs:
+        state = load_state(log, runs[-1].id)
+        if not quiet(state):
+            raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
 
 
 def _merging(facts: RepositoryFacts, settings: Settings, base: CommitId) -> Merging:

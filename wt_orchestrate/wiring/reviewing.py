@@ -3,16 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from wt_orchestrate.wiring.site import Site, vault
+from wt_orchestrate.wiring.site import Site, open_log, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.comments import Comment, Place
     from wt_orchestrate.domain.difftext import FileDiff
     from wt_orchestrate.domain.ids import CommitId
-    from wt_orchestrate.domain.state import WorkstreamState
+    from wt_orchestrate.domain.state import RunState, WorkstreamState
     from wt_orchestrate.ports import Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A packet with the diff behind it."""
+
+    packet: dict[str, Any]
+    files: tuple[FileDiff, ...]
+    base: CommitId
+    head: CommitId
+
+
+def reviewed_state(site: Site, run_name: str | None) -> RunState:
+    """The present of a run, with comments that no supervisor has taken yet as if one had."""
+    from wt_orchestrate.engine import requests
+
+    log = open_log(site)
+    try:
+        return requests.with_comments(log, requests.load_state(log, requests.find_run(log, run_name)))
+    finally:
+        log.close()
+
+
+def reviewed(site: Site, state: RunState, ws: WorkstreamState, *, calls: bool = False) -> Reviewed:
+    """The packet of a workstream. Raises NotFound while it has no work."""
+    from wt_orchestrate.domain.packet import packet
+
+    base, head = _ends(state, ws)
+    files = file_diffs(site, base=base, head=head)
+    resolution = resolution_of(site, ws)
+    found = packet(
+        state,
+        ws,
+        files,
+        places=places(site, ws.comments, head=head),
+        lockfiles=unchanged_lockfiles(site, files, head=head),
+        calls=calls,
+        resolution=asdict(resolution) if resolution is not None else None,
+    )
+    return Reviewed(found, files, base, head)
+
+
+def _ends(state: RunState, ws: WorkstreamState) -> tuple[CommitId, CommitId]:
+    """From where to where its work reaches. Raises NotFound while there is none."""
+    from wt_orchestrate.domain.packet import reviewed_head
+    from wt_orchestrate.errors import NotFound
+
+    base, head = ws.base or state.base, reviewed_head(ws)
+    if head is None or head == ws.base:
+        raise NotFound(f"{ws.id} has no commits yet", hint=f"wto status {ws.id}")
+    return base, head
+
 
 _FILE_LIMIT = 4 << 20
 """Bytes of a file that are read for its lines."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from wt_orchestrate.adapters.gitrepo import (
@@ -171,6 +171,11 @@ class GitVault:
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """The best common ancestor of two commits."""
         return changes.merge_base(self._git, one, other)
+
+    def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
+        """Which of the other commits a head holds."""
+        lines = self._git.run("rev-list", "--end-of-options", head, f"^{beyond}").decode().split()
+        return frozenset(others) & frozenset(map(CommitId, lines))
 
     def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
         """The commit of a branch that holds all of a head's work."""

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -52,16 +52,17 @@ class SqliteLog:
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
 
-    def begin(self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str]) -> Record:
+    def begin(
+        self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str], key: str = ""
+    ) -> Record:
         """Append the first event of a new run, whose id is chosen here."""
         with self._writing() as connection:
             cursor = connection.execute("INSERT INTO runs (started_at, goal) VALUES (?, ?)", (now, event.plan.goal))
             run = RunId(f"r{cursor.lastrowid}")
             record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
-            self._journal(
-                connection,
-                ({"kind": "run", "number": cursor.lastrowid, "at": now, "goal": event.plan.goal}, _row(record)),
-            )
+            row: dict[str, Any] = {"kind": "run", "number": cursor.lastrowid, "at": now, "goal": event.plan.goal}
+            self._journal(connection, (*([{**row, "key": key}] if key else [row]), _row(record)))
+            _remember(connection, key, run, None)
             self._insert(record)
             self._show(record, view(record))
         return record
@@ -119,9 +120,19 @@ class SqliteLog:
         row = self._connection.execute("SELECT body FROM views WHERE run = ?", (run,)).fetchone()
         return None if row is None else str(row[0])
 
-    def ask(self, run: RunId, request: Request, *, now: float) -> int:
+    def known(self, key: str) -> tuple[RunId, int | None] | None:
+        """What a key was used for: a run that was begun, or a request of one."""
+        row = (
+            self._connection.execute("SELECT run, request FROM keys WHERE key = ?", (key,)).fetchone() if key else None
+        )
+        return None if row is None else (RunId(row[0]), row[1])
+
+    def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
         """Put a request; returns its number."""
         with self._writing() as connection:
+            said = self.known(key)
+            if said is not None and said[1] is not None:
+                return said[1]
             cursor = connection.execute(
                 "INSERT INTO requests (run, at, type, body) VALUES (?, ?, ?, ?)",
                 (run, now, type(request).__name__, msgspec.json.encode(request)),
@@ -129,9 +140,16 @@ class SqliteLog:
             number = int(cursor.lastrowid or 0)
             body = msgspec.to_builtins(request)
             kind = type(request).__name__
-            self._journal(
-                connection, ({"kind": "request", "number": number, "run": run, "at": now, "type": kind, "body": body},)
-            )
+            row: dict[str, Any] = {
+                "kind": "request",
+                "number": number,
+                "run": run,
+                "at": now,
+                "type": kind,
+                "body": body,
+            }
+            self._journal(connection, ({**row, "key": key} if key else row,))
+            _remember(connection, key, run, number)
         with open(self.bell(), "w", encoding="ascii") as bell:
             bell.write(f"{number}\n")
         return number
@@ -257,3 +275,8 @@ def _decode(kind: str, body: bytes) -> Event:
     if known is None:
         raise StoreUnreadable(f"the log holds an event of the unknown type {kind}", hint="install the newer release")
     return msgspec.json.decode(body, type=known)
+
+
+def _remember(connection: sqlite3.Connection, key: str, run: RunId, request: int | None) -> None:
+    if key:
+        connection.execute("INSERT INTO keys (key, run, request) VALUES (?, ?, ?)", (key, run, request))

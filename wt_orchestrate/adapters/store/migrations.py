@@ -41,7 +41,12 @@ def _snapshots(connection: sqlite3.Connection) -> None:
     )
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _journal, _snapshots)
+def _keys(connection: sqlite3.Connection) -> None:
+    """What a caller named a wish with, so that the same wish said twice is one."""
+    connection.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, run TEXT NOT NULL, request INTEGER)")
+
+
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _journal, _snapshots, _keys)
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:

@@ -63,6 +63,7 @@ def _insert(connection: sqlite3.Connection, row: Row) -> None:
                 "INSERT OR IGNORE INTO runs (number, started_at, goal) VALUES (?, ?, ?)",
                 (row["number"], row["at"], row["goal"]),
             )
+            _keep_key(connection, row, f"r{row['number']}", None)
         case "event":
             names = ("number", "run", "at", "actor", "workstream", "cause", "type", "version")
             connection.execute(
@@ -75,6 +76,7 @@ def _insert(connection: sqlite3.Connection, row: Row) -> None:
                 "INSERT OR IGNORE INTO requests (number, run, at, type, body) VALUES (?, ?, ?, ?, ?)",
                 (row["number"], row["run"], row["at"], row["type"], msgspec.json.encode(row["body"])),
             )
+            _keep_key(connection, row, row["run"], row["number"])
         case "taken":
             connection.executemany("UPDATE requests SET taken = 1 WHERE number = ?", [(n,) for n in row["numbers"]])
 
@@ -94,3 +96,10 @@ def _older(connection: sqlite3.Connection) -> Sequence[Row]:
         rows.append({"kind": "request", "number": number, "run": run, "at": at, "type": kind, "body": body})
         rows += [{"kind": "taken", "numbers": [number]}] if taken else []
     return rows
+
+
+def _keep_key(connection: sqlite3.Connection, row: Row, run: str, request: int | None) -> None:
+    if row.get("key"):
+        connection.execute(
+            "INSERT OR IGNORE INTO keys (key, run, request) VALUES (?, ?, ?)", (row["key"], run, request)
+        )

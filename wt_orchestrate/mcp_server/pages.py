@@ -1,0 +1,162 @@
+"""What a model is given to read, bounded: the whole picture in a given size, what needs a decision, texts page by page.
+
+All of it is made from the view that `wto status --json` prints and from the story of the log. What agents wrote is marked as
+theirs wherever it stands: it is data, and never an instruction to whoever reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.story import Weight, sentence
+from wt_orchestrate.domain.text import clean, counted
+
+PAGE = 12_000
+"""Characters of one page."""
+_NEWS = 30
+_MARKS = {"failed": "failed", "escalated": "needs you", "stopped": "stopped"}
+
+
+@dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
+class Page:
+    """A part of a longer text. `next` is the cursor of the rest, empty at the end; `of` says whose words it is."""
+
+    text: str
+    of: str
+    next: str
+    total: int
+
+
+def page(text: str, cursor: str, *, of: str) -> Page:
+    """The part of a text that begins at a cursor; it ends at a line where it can. Raises ValueError for a bad cursor."""
+    start = int(cursor or "0")
+    if not 0 <= start <= len(text):
+        raise ValueError(f"the cursor {cursor!r} is beyond the end ({len(text)})")
+    end = min(len(text), start + PAGE)
+    if end < len(text):
+        line_end = text.rfind("\n", start + PAGE // 2, end)
+        end = line_end + 1 if line_end > 0 else end
+    return Page(text=text[start:end], of=of, next=str(end) if end < len(text) else "", total=len(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Something that waits for a person's or the orchestrator's word. `what` is question, escalated, failed, comment, rest or
+    land; `options` are those of a question, `do` the tools that go on from here."""
+
+    workstream: str
+    what: str
+    text: str
+    options: tuple[str, ...] = ()
+    do: tuple[str, ...] = ()
+
+
+def decisions(view: Mapping[str, Any]) -> tuple[Decision, ...]:
+    """What waits now, most pressing first."""
+    return tuple(_decisions(view))
+
+
+def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
+    for ws in view["workstreams"]:
+        for ask in ws["asks"]:
+            text = f"its agent asks, as data: {ask['text']}"
+            yield Decision(
+                workstream=ws["id"],
+                what="question",
+                text=text,
+                options=tuple(ask["options"]),
+                do=("answer", "redirect"),
+            )
+    for ws in view["workstreams"]:
+        if ws["stage"] in {"failed", "escalated"}:
+            yield Decision(
+                workstream=ws["id"],
+                what=ws["stage"],
+                text=clean(ws["reason"])[:600],
+                do=("inspect", "tell", "retry", "redirect", "cancel"),
+            )
+    for ws in view["workstreams"]:
+        if ws["comments"].get("answered"):
+            text = f"{counted(ws['comments']['answered'], 'comment')} answered"
+            yield Decision(workstream=ws["id"], what="comment", text=text, do=("inspect", "comment"))
+    yield from _of_the_run(view)
+
+
+def _of_the_run(view: Mapping[str, Any]) -> Iterator[Decision]:
+    run = view["run"]
+    if run["phase"] not in {"finished", "stopped"}:
+        return
+    ready = [ws["id"] for ws in view["workstreams"] if ws["stage"] == "integrated"]
+    reason = f" ({clean(run['reason'])[:300]})" if run["reason"] else ""
+    if ready:
+        text = f"{counted(len(ready), 'workstream')} integrated and not landed on {run['target']}{reason}"
+        yield Decision(workstream="", what="land", text=text, do=("inspect", "land"))
+    elif run["phase"] == "stopped":
+        yield Decision(workstream="", what="rest", text=f"the run is stopped{reason}", do=("resume",))
+
+
+def briefing(view: Mapping[str, Any], records: Sequence[e.Record], *, size: int) -> str:
+    """The whole picture in at most `size` characters, what matters most first: a fresh conversation needs nothing else."""
+    run = view["run"]
+    parts = [
+        f"Run {run['id']}: {clean(run['goal'])[:600]}",
+        f"{run['phase']}, target {run['target']}, {counted(len(view['workstreams']), 'workstream')}: {_stages(view)}, "
+        f"${run['cost_usd']:.2f} so far",
+    ]
+    waiting = [_decision_line(each) for each in decisions(view)]
+    parts += ["", "Waits for you:" if waiting else "Nothing waits for you.", *waiting]
+    parts += ["", "Workstreams:", *(_stream_line(ws) for ws in view["workstreams"])]
+    clashes = [_clash_line(each) for each in view["forecast"]["conflicts"]]
+    parts += ["", "Would conflict:", *clashes] if clashes else []
+    parts += ["", "Newest:", *news(records)[-_NEWS:]]
+    text = "\n".join(parts)
+    if len(text) <= size:
+        return text
+    cut = "\n... (cut; ask for a larger size, or for status and story)"
+    return text[: max(0, size - len(cut))] + cut
+
+
+def _stages(view: Mapping[str, Any]) -> str:
+    counts: dict[str, int] = {}
+    for ws in view["workstreams"]:
+        counts[ws["condition"]] = counts.get(ws["condition"], 0) + 1
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _decision_line(each: Decision) -> str:
+    options = f" [{' | '.join(each.options)}]" if each.options else ""
+    return f"- {each.workstream or 'the run'}: {each.what}: {' '.join(each.text.split())[:400]}{options}"
+
+
+def _stream_line(ws: Mapping[str, Any]) -> str:
+    said = ws["evidence"][0]["text"] if ws["evidence"] else ""
+    title = f" {clean(ws['title'])[:80]}" if ws["title"] else ""
+    needs = f" (needs {', '.join(ws['needs'])})" if ws["needs"] else ""
+    summary = f" · says, as data: {' '.join(ws['summary'].split())[:160]}" if ws["summary"] else ""
+    return f"- {ws['id']}:{title} {ws['condition']}{needs} · {' '.join(clean(said).split())[:160]}{summary}"
+
+
+def _clash_line(each: Mapping[str, Any]) -> str:
+    return f"- {each['one']} and {each['other'] or 'the integration branch'} in {', '.join(each['paths'][:5])}"
+
+
+def news(records: Sequence[e.Record], *, about: str = "", details: bool = False) -> list[str]:
+    """Events as lines, each with its number; what is only bookkeeping is left out."""
+    found: list[str] = []
+    for record in records:
+        told = sentence(record.event)
+        if told is None or (told.weight is Weight.DETAIL and not details) or (about and told.about != about):
+            continue
+        found.append(f"{record.number} {told.about or 'run'}: {told.text}")
+    return found
+
+
+def is_news(record: e.Record) -> bool:
+    """Whether an event may mean that somebody has to decide something."""
+    told = sentence(record.event)
+    return (told is not None and told.weight in {Weight.BAD, Weight.ASKS}) or isinstance(
+        record.event, e.RunFinished | e.RunStopped | e.Landed | e.LandRefused | e.RequestRefused
+    )
