@@ -9,7 +9,7 @@ whoever read the files, who followed no link; a text may hold anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wt_orchestrate.adapters.planfile.plans import Reading, mark_of, read_value, rendered
@@ -91,6 +91,7 @@ def _load(each: RoleText) -> tuple[Role | None, Reading]:
         unread.problems.append((None, parts))
         return None, unread
     front, reading = read_value(parts[0], _Front, shaped=_shaped)
+    reading.problems[:] = [(mark, _of_role(problem)) for mark, problem in reading.problems]
     if front is None:
         return None, reading
     role = Role(
@@ -106,8 +107,13 @@ def _load(each: RoleText) -> tuple[Role | None, Reading]:
         source=each.source,
     )
     for problem in _problems(each, front, role):
-        reading.problems.append((mark_of(reading, problem.place), problem))
+        reading.problems.append((mark_of(reading, problem.place) if problem.place else None, problem))
     return role, reading
+
+
+def _of_role(problem: Problem) -> Problem:
+    """The reader's hint at what is right, for a role."""
+    return replace(problem, hint="see wto roles builder") if problem.hint == "see wto plan schema" else problem
 
 
 def _split(text: str) -> tuple[str, str] | Problem:
