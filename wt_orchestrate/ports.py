@@ -16,6 +16,7 @@ from wt_orchestrate.domain.admission import Room
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted
 from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentSpec, Workstream
+from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.signs import Sign
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.git_ports import (
@@ -333,6 +334,8 @@ class AgentStart:
     """Whose environment it gets; empty for the user's own."""
     read_only: bool = False
     """Whether it may write nothing but its handoff, whatever its agent allows elsewhere."""
+    role: Role | None = None
+    """What it is asked to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,9 @@ def step(path: str, text: str, subject: str) -> None:
 
 def hand_off(summary: str, finding: str) -> None:
     Path(os.environ["WTO_HANDOFF"]).write_text(
-        f"---\nstatus: done\nprogress: 100\n---\n## Summary\n{summary}\n\n## Findings\n- {finding}\n", encoding="utf-8"
+        f"---\nstatus: done\nprogress: 100\n---\n## Summary\n{summary}\n\n## Findings\n- {finding}\n\n"
+        "## Verification\nNone by the agent: the plan's check judges its work.\n",
+        encoding="utf-8",
     )
 
 

@@ -66,7 +66,8 @@ def test_an_arbiter_says_why_one_side_goes_in_one_place_and_everybody_sees_it(pr
         "do sed -i -e '2a line 2 one' f.txt && git commit -qam Both\n"
     )
     explained = (
-        "do printf -- '---\\nstatus: done\\n---\\n## Summary\\nBoth.\\n## Decisions\\nf.txt: line 10 was decided.\\n'"
+        "do printf -- '---\\nstatus: done\\n---\\n## Summary\\nBoth.\\n## Decisions\\nf.txt: line 10 was decided.\\n"
+        "## Verification\\nNone.\\n'"
         " > HANDOFF.md\nsilent\n"
     )
     plan = project.plan(

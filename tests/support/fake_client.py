@@ -115,7 +115,7 @@ class Client:
                 return {"subtype": "error_during_execution", "is_error": True, "terminal_reason": "aborted_tools"}
             self.join()
         if handoff:
-            text = "---\nstatus: done\nprogress: 100\n---\n## Summary\nIt is done.\n"
+            text = "---\nstatus: done\nprogress: 100\n---\n## Summary\nIt is done.\n## Verification\nNone.\n"
             Path(os.environ["WTO_HANDOFF"]).write_text(text, encoding="utf-8")
         return {"subtype": "success", "is_error": False, "result": "done"}
 

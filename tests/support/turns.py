@@ -18,7 +18,9 @@ def write(path: str, content: str, **further: object) -> Turn:
 
 def handoff(summary: str, status: str = "done") -> Turn:
     """A handoff that claims done."""
-    return write("HANDOFF.md", f"---\nstatus: {status}\nprogress: 100\n---\n## Summary\n{summary}\n")
+    return write(
+        "HANDOFF.md", f"---\nstatus: {status}\nprogress: 100\n---\n## Summary\n{summary}\n## Verification\nNone.\n"
+    )
 
 
 def work(name: str, content: str = "x = 1\n") -> list[Turn]:

@@ -33,3 +33,25 @@ def regular_text(root: str, names: Sequence[str], *, limit: int) -> str | None:
     finally:
         for number in opened:
             os.close(number)
+
+
+def names_in(root: str, names: Sequence[str], *, most: int) -> tuple[str, ...]:
+    """The names in the folder of these names below a folder, sorted; none where it is not there. Raises Refused for anything
+    but a folder, and for one that holds more."""
+    path = "/".join((root, *names))
+    opened: list[int] = []
+    try:
+        opened.append(os.open(root, _FOLDER & ~os.O_NOFOLLOW))
+        for name in names:
+            opened.append(os.open(name, _FOLDER, dir_fd=opened[-1]))
+        found = sorted(os.listdir(opened[-1]))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put the folder itself there") from error
+    finally:
+        for number in opened:
+            os.close(number)
+    if len(found) > most:
+        raise Refused(f"{path} holds {len(found)} files, more than {most}", hint="take some out")
+    return tuple(found)

@@ -10,7 +10,7 @@ import click
 from wt_orchestrate import __version__
 
 _SECTIONS: dict[str, dict[str, str]] = {
-    "Plan": {"plan": "plan_commands:plan", "init": "setup_commands:init"},
+    "Plan": {"plan": "plan_commands:plan", "roles": "role_commands:roles", "init": "setup_commands:init"},
     "Run": {
         "run": "run_commands:run",
         "resume": "run_commands:resume",

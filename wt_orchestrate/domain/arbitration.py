@@ -15,8 +15,8 @@ from wt_orchestrate.domain.effects import Settle
 from wt_orchestrate.domain.ids import WorkstreamId, derived_id
 from wt_orchestrate.domain.plan import Workstream
 from wt_orchestrate.domain.recovery import Cause, ladder, next_rung
+from wt_orchestrate.domain.role import ARBITER
 from wt_orchestrate.domain.state import (
-    ARBITER,
     DONE,
     ENDED,
     STUCK,

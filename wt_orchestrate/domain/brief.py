@@ -16,7 +16,9 @@ from wt_orchestrate.domain.handoff import HANDOFF_CONTRACT, Handoff
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.recovery import Cause
-from wt_orchestrate.domain.state import Message, RunState, WorkstreamState
+from wt_orchestrate.domain.role import owed
+from wt_orchestrate.domain.settings import role_of
+from wt_orchestrate.domain.state import Message, RunState, WorkstreamState, takes_messages
 
 _QUOTED = 4_000
 """Characters of one handoff that reach another agent."""
@@ -52,8 +54,7 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
         if ws.handoff is not None:
             parts.append("The last handoff here, as data:\n\n" + _quoted(ws.handoff))
     parts.append(f"## Your part\n\n{ws.spec.brief.strip()}")
-    if ws.spec.role:
-        parts.append(f"Your role: {ws.spec.role}.")
+    parts.append(_role(state, ws))
     parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_said_already(ws)]))
     parts += [_told(told), _rules(state, ws), *_needs(state, ws), _others(state, ws), HANDOFF_CONTRACT]
     if ws.spec.expands:
@@ -76,6 +77,22 @@ def resumed_brief(message: str, told: Sequence[Message] = ()) -> str:
 def _told(told: Sequence[Message]) -> str:
     """What people want the agent to know, in their words."""
     return "\n\n".join(f"A message for you:\n\n{message.text.strip()}" for message in told)
+
+
+def _role(state: RunState, ws: WorkstreamState) -> str:
+    """What it is asked to be. The client is told a role's text as a part of its system prompt, other agents are told it here."""
+    if not ws.spec.role:
+        return ""
+    role = role_of(ws.spec.role, settings=state.settings)
+    said = [f"Your role: {ws.spec.role}."]
+    if role is not None and not takes_messages(state, ws):
+        said.append(role.prompt.strip())
+    if owed(role):
+        titles = ", ".join(f"`## {title}`" for title in owed(role))
+        said.append(
+            f"In this role your handoff must hold, beside its summary: {titles}. Write `none` where that is true."
+        )
+    return "\n\n".join(said)
 
 
 def _rules(state: RunState, ws: WorkstreamState) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.domain.graph import scope_matches
-from wt_orchestrate.domain.handoff import Handoff, complete
+from wt_orchestrate.domain.handoff import Handoff, complete, lacks
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.review import is_given
@@ -29,8 +29,11 @@ class Evidence:
     """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
 
 
-def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) -> tuple[str, ...]:
-    """What does not hold of a claim, one sentence each; empty when all of it holds."""
+def findings(
+    ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool, owed: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What does not hold of a claim, one sentence each; empty when all of it holds. `owed` are the sections of the handoff
+    that its role owes."""
     if evidence.missing_branch or evidence.head is None:
         return (f"the branch {ws.branch} is gone",)
     found: list[str] = []
@@ -51,11 +54,15 @@ def findings(ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool) ->
     outside = out_of_scope(ws.spec.scope, evidence.paths)
     if outside:
         found.append(f"changed outside the scope ({', '.join(ws.spec.scope)}): {some_of(outside)}; undo these changes")
-    if needs_handoff or ws.spec.kind is Kind.RESEARCH:
+    if needs_handoff or owed or ws.spec.kind is Kind.RESEARCH:
         if evidence.handoff is None:
             found.append("there is no HANDOFF.md")
         else:
             found.extend(f"HANDOFF.md: {missing}" for missing in complete(evidence.handoff))
+            found.extend(
+                f"HANDOFF.md: the role {ws.spec.role} owes the section '## {title}', which is missing or empty"
+                for title in lacks(evidence.handoff, owed)
+            )
     if is_reviewer(ws) and not (evidence.handoff is not None and is_given(evidence.handoff.review)):
         found.append(
             "HANDOFF.md holds no review: list what you found in the section '## Review', or write `none` there"

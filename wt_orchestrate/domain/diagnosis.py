@@ -100,7 +100,7 @@ def _identity(facts: MachineFacts) -> Diagnosis:
 
 def _settings(facts: MachineFacts) -> Iterator[Diagnosis]:
     if facts.settings_problem:
-        remedy = f"mend {facts.settings_path}"
+        remedy = f"mend {facts.settings_path}, or the file that is named"
         yield Diagnosis(what="settings", weight="error", found=facts.settings_problem, remedy=remedy)
 
 

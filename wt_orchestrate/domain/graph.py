@@ -13,9 +13,10 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from wt_orchestrate.domain.ids import WorkstreamId, unsafe_id
+from wt_orchestrate.domain.permissions import reads_only
 from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, AgentType, Budget, Kind, Plan, seconds
 from wt_orchestrate.domain.recovery import Cause, ladder
-from wt_orchestrate.domain.settings import Settings, agent_spec
+from wt_orchestrate.domain.settings import Settings, agent_spec, role_of
 
 Place = tuple[str | int, ...]
 _SERVING = re.compile(r"-(arbiter|review|answer)(-\d+)?$")
@@ -217,7 +218,7 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
                 hint="split the plan",
             ),
         )
-    found = [*_plan_problems(plan), *_agent_problems(plan, settings)]
+    found = [*_plan_problems(plan), *_agent_problems(plan, settings), *_role_problems(plan, settings)]
     for name in plan.workstreams:
         found += _stream_problems(plan, name)
     cycle = find_cycle(plan)
@@ -309,6 +310,20 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
         wanted = stream.agent or plan.defaults.agent
         if stream.agent and agent_spec(wanted, plan_agents=plan.agents, settings=settings) is None:
             yield _unknown(("workstreams", name, "agent"), "agent", wanted, known)
+
+
+def _role_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
+    """Roles that are not there, and those that cannot do what is asked of them. Where no roles are known (a run of an
+    earlier version), the word means nothing."""
+    for name, stream in plan.workstreams.items():
+        if not stream.role or not settings.roles:
+            continue
+        place, role = ("workstreams", name, "role"), role_of(stream.role, settings=settings)
+        if role is None:
+            yield _unknown(place, "role", stream.role, sorted(settings.roles))
+        elif reads_only(role) and stream.kind is Kind.CHANGE and not stream.branch:
+            message = f"the role {stream.role!r} only reads, and {name!r} is to end with commits"
+            yield Problem(place=place, message=message, hint="write kind: research, or name a role that may write")
 
 
 def _unknown(place: Place, what: str, wanted: str, known: Sequence[str]) -> Problem:

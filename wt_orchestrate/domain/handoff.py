@@ -109,6 +109,24 @@ def complete(handoff: Handoff) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def lacks(handoff: Handoff | None, sections: Sequence[str]) -> tuple[str, ...]:
+    """Those of these sections, by title, that are missing or empty."""
+    return tuple(title for title in sections if handoff is None or not _holds(handoff, title.lower()))
+
+
+def _holds(handoff: Handoff, section: str) -> bool:
+    known = {
+        "summary": handoff.summary,
+        "decisions": handoff.decisions,
+        "findings": handoff.findings,
+        "verification": handoff.verification,
+        "questions": handoff.questions,
+        "next": handoff.next,
+        "review": handoff.review,
+    }
+    return bool(known[section] if section in known else handoff.other.get(section))
+
+
 def summary_of_commits(subjects: Sequence[str]) -> str:
     """The summary of work whose agent left no handoff: what its commits say."""
     return clean("\n".join(f"- {subject}" for subject in subjects[-20:]))

@@ -46,6 +46,7 @@ from wt_orchestrate.domain.state import (
     WorkstreamState,
     committed,
     live_attempt,
+    may_only_read,
     takes_messages,
 )
 from wt_orchestrate.domain.train import check_effects, is_wanted, train_conclusions, train_effects, waiting
@@ -213,7 +214,7 @@ def _attempts(state: RunState, now: float) -> tuple[Effect, ...]:
         if reason and not attempt.stopping:
             effects.append(StopAttempt(workstream=ws.id, attempt=attempt.id, reason=reason))
         if not reason and not attempt.stopping:
-            effects += [_answer(ws, attempt, ask) for ask in attempt.asks if not ask.question or ws.answer]
+            effects += [_answer(state, ws, attempt, ask) for ask in attempt.asks if not ask.question or ws.answer]
             effects += _messages(state, ws, attempt)
     return tuple(effects)
 
@@ -279,11 +280,11 @@ def _train(state: RunState) -> tuple[Effect, ...]:
     return (*train_effects(state), *landing_effects(state), *check_effects(state))
 
 
-def _answer(ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:
+def _answer(state: RunState, ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:
     if ask.question:
         allow, text = True, ws.answer or ""
     else:
-        allow, text = decide_permission(tool=ask.tool, target=ask.text)
+        allow, text = decide_permission(tool=ask.tool, target=ask.text, read_only=may_only_read(state, ws))
     return AnswerAsk(
         workstream=ws.id,
         attempt=attempt.id,

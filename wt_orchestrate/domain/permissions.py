@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from wt_orchestrate.domain.role import Role, tool_of
+
 _GIT_ALLOWED = (
     "add",
     "blame",
@@ -97,11 +99,66 @@ def deny_rules(extra: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*git, "Bash(git -c *)", *files, *extra]))
 
 
-def decide_permission(*, tool: str, target: str) -> tuple[bool, str]:
+# ---------------------------------------------------------------- what follows from a role
+
+_EDITS = frozenset({"Edit", "Write", "MultiEdit", "NotebookEdit"})
+_LOOKS = ("Read", "Grep", "Glob", "Bash")
+"""What a role that only reads has to look with, when it names no tools."""
+_HANDS_OVER = ("Read", "Edit", "Write", "AskUserQuestion")
+"""What every agent needs for its handoff and its questions. Whoever only reads can write nothing else with them."""
+_ASKED_FOR = frozenset({"WebFetch", "WebSearch"})
+"""Tools that change nothing here, but reach out: granted to a role that names them, and to no other."""
+_GIT_READ = re.compile(rf"Bash\(git (?:{'|'.join(map(re.escape, _GIT_READS))})(?::\*|[ ].*)?\)")
+
+
+def reads_only(role: Role | None) -> bool:
+    """Whether a role cannot write: none of its tools edits, and of commands it has git's reading ones at most. So does one
+    whose permission mode is `plan`."""
+    if role is None:
+        return False
+    if role.permission_mode == "plan":
+        return True
+    if role.tools is None:
+        return {"Edit", "Write", "NotebookEdit", "Bash"} <= set(role.disallowed_tools)
+    held = [rule for rule in role.tools if tool_of(rule) not in role.disallowed_tools]
+    return not any(
+        tool_of(rule) in _EDITS or (tool_of(rule) == "Bash" and not _GIT_READ.fullmatch(rule)) for rule in held
+    )
+
+
+def offered_tools(role: Role | None, *, read_only: bool) -> tuple[str, ...] | None:
+    """The tools that the client offers to an agent of a role; None is all of them."""
+    if role is None or (role.tools is None and not read_only):
+        return None
+    named = [tool_of(rule) for rule in (_LOOKS if role.tools is None else role.tools)]
+    kept = [name for name in named if name not in role.disallowed_tools and not (read_only and name in _EDITS)]
+    return tuple(dict.fromkeys((*kept, *_HANDS_OVER)))
+
+
+def granted_rules(role: Role | None, *, read_only: bool) -> tuple[str, ...]:
+    """What a role adds to what its agent may do without asking."""
+    if role is None or role.tools is None:
+        return ()
+    rules = [rule for rule in role.tools if "(" in rule or rule in _ASKED_FOR]
+    return tuple(rule for rule in rules if not (read_only and tool_of(rule) in {"Bash", *_EDITS}))
+
+
+def refused_rules(role: Role | None, *, read_only: bool) -> tuple[str, ...]:
+    """What a role takes away, whatever else allows; but for the tools by which a handoff is written."""
+    rules = role.disallowed_tools if role is not None else ()
+    return tuple(rule for rule in rules if not (read_only and rule in {"Edit", "Write"}))
+
+
+def decide_permission(*, tool: str, target: str, read_only: bool = False) -> tuple[bool, str]:
     """The answer to a permission question: whatever no rule granted is denied, with the way on for the agent."""
     what = f"{tool} {target}".strip()[:200]
+    may = (
+        "You only read here: the one file you may write is HANDOFF.md; look at files and at git's history, and run the "
+        "checks named in your brief."
+        if read_only
+        else "You may edit files in your worktree, run the checks named in your brief and use git on your own branch."
+    )
     return False, (
-        f"Not allowed: {what}. You may edit files in your worktree, run the checks named in your brief and use git on "
-        "your own branch. Go on without this; if the work cannot be done without it, say so under Questions in "
+        f"Not allowed: {what}. {may} Go on without this; if the work cannot be done without it, say so under Questions in "
         "HANDOFF.md with status: blocked."
     )

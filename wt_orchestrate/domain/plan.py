@@ -1,6 +1,6 @@
 """What people asked for: the plan, as values.
 
-These dataclasses are the one model of `plan.yaml`: the loader (`adapters/planfile.py`) fills them, the JSON Schema is
+These dataclasses are the one model of `plan.yaml`: the loader (`adapters/planfile`) fills them, the JSON Schema is
 generated from them, and the text under each field is the help an editor shows. They hold the person's own words
 (durations as `10m`); `seconds` turns a checked duration into a number. Rules across fields live in `graph.py`.
 
@@ -135,7 +135,7 @@ class Workstream:
     title: str = ""
     """One line for people."""
     role: str = ""
-    """What the agent is asked to be, such as builder or debugger."""
+    """What the agent is asked to be, such as builder or debugger: one of those that `wto roles` lists."""
     stage: str = ""
     """One of the plan's `stages`; everything in an earlier one is integrated first."""
     kind: Kind = Kind.CHANGE

@@ -16,7 +16,8 @@ from wt_orchestrate.domain.comments import Comment, CommentStatus, of_status
 from wt_orchestrate.domain.ids import WorkstreamId, derived_id
 from wt_orchestrate.domain.plan import Kind, Workstream
 from wt_orchestrate.domain.review import findings_of
-from wt_orchestrate.domain.state import ENDED, REVIEWER, STUCK, Phase, RunState, Stage, WorkstreamState, is_reviewer
+from wt_orchestrate.domain.role import REVIEWER
+from wt_orchestrate.domain.state import ENDED, STUCK, Phase, RunState, Stage, WorkstreamState, is_reviewer
 
 
 def reviewer_agent(state: RunState, ws: WorkstreamState) -> str:
@@ -131,9 +132,8 @@ _CONTRACT = """Say what you found in HANDOFF.md, in a section of its own, each r
     - note: the tests do not cover the timeout
 
 `must` is what has to be changed or answered before this may go on: wrong results, lost data, broken promises of the brief, holes
-in security, tests that were weakened. `should` is what is worth mending, `note` what a person may want to know. Do not ask for
-taste. Write `none` in the section when there is nothing. Say under ## Summary in a few sentences whether the work does
-what its brief asks for."""
+in security, tests that were weakened. `should` is what is worth mending, `note` what a person may want to know. Write `none`
+in the section when there is nothing. Say under ## Summary in a few sentences whether the work does what its brief asks for."""
 
 
 def _brief(state: RunState, ws: WorkstreamState) -> str:

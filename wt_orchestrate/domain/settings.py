@@ -12,6 +12,7 @@ from typing import Any
 
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check
 from wt_orchestrate.domain.recovery import Recovery
+from wt_orchestrate.domain.role import Role
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 
@@ -189,6 +190,9 @@ class Settings:
     """Pull requests."""
     watch: str = "auto"
     """`auto` uses file events where they work; `poll` never does."""
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """No key of config.yaml: the roles in force by name, built in or from `.wto/roles/`. Empty in logs written before roles
+    were files, where the word is only told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,3 +225,8 @@ def agent_spec(name: str, *, plan_agents: Mapping[str, AgentSpec], settings: Set
     if name in settings.agents:
         return settings.agents[name]
     return AgentSpec() if name == AgentType.CLAUDE_CODE.value else None
+
+
+def role_of(name: str, *, settings: Settings) -> Role | None:
+    """The role of that name; None where nobody knows it (in logs written before roles were files)."""
+    return settings.roles.get(name)

@@ -15,11 +15,13 @@ from wt_orchestrate.domain.comments import Comment
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.outlook import Outlook
+from wt_orchestrate.domain.permissions import reads_only
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
 from wt_orchestrate.domain.pull_requests import PullRequest
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.review import Review
-from wt_orchestrate.domain.settings import Settings, agent_spec
+from wt_orchestrate.domain.role import ARBITER, REVIEWER
+from wt_orchestrate.domain.settings import Settings, agent_spec, role_of
 from wt_orchestrate.domain.signs import TurnOutcome
 
 
@@ -440,10 +442,6 @@ def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...
     return tuple(found)
 
 
-ARBITER, REVIEWER = "arbiter", "reviewer"
-"""The roles of workstreams that serve another one."""
-
-
 def is_arbiter(workstream: WorkstreamState) -> bool:
     """Whether it resolves the conflict of the one it serves."""
     return bool(workstream.spec.serves) and workstream.spec.role == ARBITER
@@ -452,6 +450,11 @@ def is_arbiter(workstream: WorkstreamState) -> bool:
 def is_reviewer(workstream: WorkstreamState) -> bool:
     """Whether it reads the claims of the one it serves."""
     return bool(workstream.spec.serves) and workstream.spec.role == REVIEWER
+
+
+def may_only_read(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether its agent may write nothing but its handoff: it reviews, or its role only reads."""
+    return is_reviewer(workstream) or reads_only(role_of(workstream.spec.role, settings=state.settings))
 
 
 def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:

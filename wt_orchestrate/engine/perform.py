@@ -16,8 +16,9 @@ from wt_orchestrate.domain.exposure import Scan, exposure_findings
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan import AgentType, Kind
-from wt_orchestrate.domain.settings import agent_spec
-from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, is_reviewer, last_attempt
+from wt_orchestrate.domain.role import owed
+from wt_orchestrate.domain.settings import agent_spec, role_of
+from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, is_reviewer, last_attempt, may_only_read
 from wt_orchestrate.engine.guarding import guard_worktree, refresh_guard
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.launching import shell
@@ -156,7 +157,8 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
         budget_usd=effect.budget_usd,
         turns=effect.turns,
         account=effect.account,
-        read_only=is_reviewer(ws),
+        read_only=may_only_read(state, ws),
+        role=role_of(ws.spec.role, settings=state.settings),
     )
     report = world.executor.start(world.agents[spec.type].launch(start))
     return (
@@ -241,7 +243,10 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     attempt = last_attempt(ws)
     needs_handoff = attempt is not None and attempt.agent_type is AgentType.CLAUDE_CODE
     further = _further(state, ws, world)
-    found = (*findings(ws, evidence, needs_handoff=needs_handoff), *further.problems)
+    found = (
+        *findings(ws, evidence, needs_handoff=needs_handoff, owed=_owed(state, ws, needs_handoff)),
+        *further.problems,
+    )
     if not found and head is not None:
         found = (*_exposed(state, ws, head, world), *judged_resolution(state, ws, head, world))
     if found or head is None:
@@ -263,6 +268,14 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             tree=world.vault.tree(head),
         ),
     )
+
+
+def _owed(state: RunState, ws: WorkstreamState, needs_handoff: bool) -> Sequence[str]:
+    """The sections its role owes. A person's own claim owes none, nor does a command that arbitrates; a review is asked for
+    in words of its own."""
+    if ws.by_person or is_reviewer(ws) or (ws.spec.serves and not needs_handoff):
+        return ()
+    return owed(role_of(ws.spec.role, settings=state.settings))
 
 
 def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:

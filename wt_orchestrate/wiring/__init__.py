@@ -1,7 +1,7 @@
 """The only place that picks adapters and hands them to the engine, and the only reader of the process's environment.
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
-docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
+docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, roles, plans,
 then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing.
 """
 
@@ -53,6 +53,8 @@ from wt_orchestrate.wiring.reviewing import resolution_of as resolution_of
 from wt_orchestrate.wiring.reviewing import reviewed as reviewed
 from wt_orchestrate.wiring.reviewing import reviewed_state as reviewed_state
 from wt_orchestrate.wiring.reviewing import unchanged_lockfiles as unchanged_lockfiles
+from wt_orchestrate.wiring.roles import built_in_text as built_in_text
+from wt_orchestrate.wiring.roles import read_roles as read_roles
 from wt_orchestrate.wiring.running import command_environment as command_environment
 from wt_orchestrate.wiring.running import leave_supervisor as leave_supervisor
 from wt_orchestrate.wiring.running import rebuild_log as rebuild_log

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.wiring.roles import roles_in_force
 from wt_orchestrate.wiring.site import find_site, repository
 
 if TYPE_CHECKING:
@@ -25,11 +27,12 @@ def settings_path(facts: RepositoryFacts) -> str:
 
 
 def load_settings(facts: RepositoryFacts) -> Settings:
-    """The repository's settings; the defaults when it has none."""
+    """The repository's settings, its roles among them; the defaults when it has none."""
     from wt_orchestrate.adapters.planfile import load_settings as load
 
     path = settings_path(facts)
-    return load(path if os.path.exists(path) else None)
+    settings = load(path if os.path.exists(path) else None)
+    return replace(settings, roles=roles_in_force(facts.main_worktree or facts.common_dir))
 
 
 def user_settings() -> UserSettings:
@@ -119,6 +122,7 @@ def settings_around(start: str) -> Settings:
 
 
 def default_settings() -> Settings:
+    """What holds without a repository."""
     from wt_orchestrate.domain.settings import Settings
 
-    return Settings()
+    return Settings(roles=roles_in_force(None))

@@ -3,8 +3,9 @@
 It is started detached and steerable: session id chosen by us, stream-json both ways, permission questions and questions to
 the user as control requests on its output, answered by lines on its input. Its settings are a file we wrote and know to be
 valid (a file with one wrong value would be dropped whole and silently). Settings, hooks and MCP servers that lie in a
-worktree never take effect (`--setting-sources user`, `--strict-mcp-config`); the repository's own CLAUDE.md comes along as
-an appended system prompt, as it was at the base. Facts about the client are in docs/reference/claude-code.md.
+worktree never take effect (`--setting-sources user`, `--strict-mcp-config`); the role of the
+workstream and the repository's own CLAUDE.md, as it was at the base, come along as an appended system prompt. Facts about
+the client are in docs/reference/claude-code.md.
 """
 
 from __future__ import annotations
@@ -18,8 +19,16 @@ from typing import Any
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
-from wt_orchestrate.domain.permissions import allow_rules, deny_rules, reading_rules
+from wt_orchestrate.domain.permissions import (
+    allow_rules,
+    deny_rules,
+    granted_rules,
+    offered_tools,
+    reading_rules,
+    refused_rules,
+)
 from wt_orchestrate.domain.plan import AgentSpec
+from wt_orchestrate.domain.role import INHERIT
 from wt_orchestrate.errors import AgentUnavailable
 from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
 
@@ -76,14 +85,11 @@ class ClaudeCode:
             "--permission-prompt-tool", "stdio", "--settings", files["settings"], "--setting-sources", "user",
             "--strict-mcp-config", "--mcp-config", files["mcp"],
         ]  # fmt: skip
-        if start.instructions:
+        if _standing(start):
             argv += ["--append-system-prompt-file", files["instructions"]]
         if start.budget_usd is not None:
             argv += ["--max-budget-usd", f"{start.budget_usd:.4f}"]
-        if start.turns is not None:
-            argv += ["--max-turns", str(start.turns)]
-        if start.spec.model:
-            argv += ["--model", start.spec.model]
+        argv += _of_role(start)
         return Launch(
             id=start.process,
             argv=tuple(argv),
@@ -173,19 +179,48 @@ class ClaudeCode:
         return AgentVersion(path=path, version=version)
 
 
+def _of_role(start: AgentStart) -> list[str]:
+    """Model, turns and tools: what the agent in the plan says goes before what its role says, and the tighter bound holds."""
+    role, words = start.role, list[str]()
+    model = start.spec.model or (role.model if role is not None and role.model != INHERIT else "")
+    turns = [cap for cap in (start.turns, role.max_turns if role is not None else None) if cap is not None]
+    tools = offered_tools(role, read_only=start.read_only)
+    if turns:
+        words += ["--max-turns", str(min(turns))]
+    if model:
+        words += ["--model", model]
+    if tools is not None:
+        words += ["--tools", ",".join(tools)]
+    return words
+
+
+def _standing(start: AgentStart) -> str:
+    """What is added to the client's own system prompt, which stays: the role, then the repository's instructions."""
+    parts = []
+    if start.role is not None:
+        parts.append(f"Your role in this session is `{start.role.name}`:\n\n{start.role.prompt.strip()}")
+    if start.instructions:
+        parts.append(f"The repository's own standing instructions (CLAUDE.md):\n\n{start.instructions}")
+    return "\n\n".join(parts)
+
+
 def _mode(start: AgentStart) -> str:
-    """Whoever may only read is asked about every edit, whatever mode its agent has elsewhere."""
-    return "default" if start.read_only else start.spec.permission_mode
+    """Whoever may only read is asked about every edit, whatever mode its agent has elsewhere; a role says what holds where
+    the agent says nothing."""
+    if start.read_only:
+        return "default"
+    asked = start.role.permission_mode if start.role is not None else ""
+    return asked if asked and start.spec.permission_mode == AgentSpec().permission_mode else start.spec.permission_mode
 
 
 def _write_files(start: AgentStart) -> dict[str, str]:
     """Settings, MCP configuration and the repository's instructions, as files; their paths."""
+    role, read_only = start.role, start.read_only
+    allowed = reading_rules(start.checks) if read_only else allow_rules(start.checks, start.spec.allow)
     settings = {
         "permissions": {
-            "allow": list(
-                reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
-            ),
-            "deny": list(deny_rules(start.spec.deny)),
+            "allow": list(dict.fromkeys((*allowed, *granted_rules(role, read_only=read_only)))),
+            "deny": list(deny_rules((*start.spec.deny, *refused_rules(role, read_only=read_only)))),
         },
         "includeCoAuthoredBy": False,
     }
@@ -194,7 +229,7 @@ def _write_files(start: AgentStart) -> dict[str, str]:
     for name, text in (
         ("settings", json.dumps(settings, indent=1)),
         ("mcp", json.dumps({"mcpServers": {}})),
-        ("instructions", f"The repository's own standing instructions (CLAUDE.md):\n\n{start.instructions}"),
+        ("instructions", _standing(start)),
     ):
         with open(paths[name], "w", encoding="utf-8") as file:
             file.write(text)

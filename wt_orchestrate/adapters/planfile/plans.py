@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import pydantic
@@ -50,7 +51,7 @@ class LoadedPlan:
 
 
 @dataclass(slots=True)
-class _Reading:
+class Reading:
     """A tree of plain values and where each of them stands; `problems` as found on the way."""
 
     places: dict[Place, yaml.Mark] = field(default_factory=dict)
@@ -65,8 +66,8 @@ def load_plan(path: str, settings: Settings) -> LoadedPlan:
     if plan is not None:
         for problem in problems(plan, settings):
             if problem.place not in broken:
-                reading.problems.append((_mark(reading, problem.place), problem))
-    lines = _rendered(path, reading)
+                reading.problems.append((mark_of(reading, problem.place), problem))
+    lines = rendered(path, reading)
     if plan is None or any(not problem.warning for _, problem in reading.problems):
         raise PlanInvalid(lines)
     return LoadedPlan(plan=plan, warnings=tuple(lines))
@@ -86,11 +87,11 @@ def load_further(
 ) -> Mapping[str, Workstream]:
     """The workstreams in a file that holds nothing but `workstreams:`. Raises PlanInvalid with every problem, those of
     `misfits` (how they fit the run) included."""
-    further, reading = _read(_text(path), _Further)
+    further, reading = read_value(_text(path), _Further)
     for problem in misfits(further.workstreams) if further is not None and not reading.problems else ():
-        reading.problems.append((_mark(reading, problem.place), problem))
+        reading.problems.append((mark_of(reading, problem.place), problem))
     if further is None or reading.problems:
-        raise PlanInvalid(_rendered(path, reading))
+        raise PlanInvalid(rendered(path, reading))
     return further.workstreams
 
 
@@ -102,9 +103,9 @@ class PlanTexts:
         body = _unfenced(text)
         if not re.match(r"\s*workstreams\s*:", body):
             body = "workstreams:\n" + "\n".join(f"  {line}" for line in body.splitlines())
-        further, reading = _read(body[:MAX_BYTES], _Further)
+        further, reading = read_value(body[:MAX_BYTES], _Further)
         if further is None or reading.problems:
-            return FurtherRead(workstreams={}, problems=tuple(_rendered("HANDOFF.md ## Workstreams", reading)))
+            return FurtherRead(workstreams={}, problems=tuple(rendered("HANDOFF.md ## Workstreams", reading)))
         return FurtherRead(workstreams=further.workstreams)
 
 
@@ -137,10 +138,13 @@ def load_settings(path: str | None) -> Settings:
     if path is None:
         return Settings()
     settings, reading = _load(path, Settings, empty=Settings())
+    if settings is not None and settings.roles:
+        problem = Problem(place=("roles",), message="roles are files", hint="put each into .wto/roles/NAME.md")
+        reading.problems.append((mark_of(reading, problem.place), problem))
     for problem in settings_problems(settings) if settings is not None and not reading.problems else ():
-        reading.problems.append((_mark(reading, problem.place), problem))
+        reading.problems.append((mark_of(reading, problem.place), problem))
     if settings is None or reading.problems:
-        raise PlanInvalid(_rendered(path, reading))
+        raise PlanInvalid(rendered(path, reading))
     return settings
 
 
@@ -153,9 +157,9 @@ def load_user_settings(path: str) -> UserSettings:
         reason = unsafe_id(name)
         if reason is not None:
             problem = Problem(place=("accounts", name), message=f"the name {name!r} {reason}", hint="choose another")
-            reading.problems.append((_mark(reading, problem.place), problem))
+            reading.problems.append((mark_of(reading, problem.place), problem))
     if settings is None or reading.problems:
-        raise PlanInvalid(_rendered(path, reading))
+        raise PlanInvalid(rendered(path, reading))
     return settings
 
 
@@ -166,7 +170,10 @@ def plan_schema() -> dict[str, Any]:
 
 def settings_schema() -> dict[str, Any]:
     """The JSON Schema of .wto/config.yaml, made from the model."""
-    return _schema(Settings, ".wto/config.yaml of wt-orchestrate")
+    schema = _schema(Settings, ".wto/config.yaml of wt-orchestrate")
+    schema["properties"].pop("roles")  # these are files of their own
+    schema["$defs"].pop("Role")
+    return schema
 
 
 def _schema(kind: type, title: str) -> dict[str, Any]:
@@ -177,14 +184,17 @@ def _schema(kind: type, title: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- reading
 
 
-def _load(path: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None, _Reading]:
+def _load(path: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None, Reading]:
     """The value in a file, or None with the problems that kept it from being one."""
-    return _read(_text(path), kind, empty=empty)
+    return read_value(_text(path), kind, empty=empty)
 
 
-def _read(text: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None, _Reading]:
-    """The value in a text, or None with the problems that kept it from being one."""
-    reading = _Reading()
+def read_value(
+    text: str, kind: type[T], *, empty: T | None = None, shaped: Callable[[Any], Any] | None = None
+) -> tuple[T | None, Reading]:
+    """The value in a text, or None with the problems that kept it from being one. `shaped` brings what may be written in
+    several ways into the model's."""
+    reading = Reading()
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -208,7 +218,7 @@ def _read(text: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None
     value = _plain(node, (), reading, 0)
     if reading.problems:
         return None, reading
-    return _checked(kind, value, reading), reading
+    return _checked(kind, value if shaped is None else shaped(value), reading), reading
 
 
 def _text(path: str) -> str:
@@ -237,7 +247,7 @@ def _anchors(text: str) -> Iterator[yaml.Mark]:
             return
 
 
-def _plain(node: yaml.Node | None, place: Place, reading: _Reading, depth: int) -> Any:
+def _plain(node: yaml.Node | None, place: Place, reading: Reading, depth: int) -> Any:
     """A node as plain values, its places noted."""
     if node is None:
         return None
@@ -260,7 +270,7 @@ def _plain(node: yaml.Node | None, place: Place, reading: _Reading, depth: int) 
     return _scalar(str(node.value), plain=getattr(node, "style", None) in {None, ""})
 
 
-def _mapping(node: yaml.MappingNode, place: Place, reading: _Reading, depth: int) -> dict[str, Any]:
+def _mapping(node: yaml.MappingNode, place: Place, reading: Reading, depth: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
@@ -286,16 +296,24 @@ def _scalar(text: str, *, plain: bool) -> str | None:
 # ---------------------------------------------------------------- checking
 
 
-def _checked(kind: type[T], value: Any, reading: _Reading) -> T | None:
+@lru_cache
+def _adapter(kind: type[Any]) -> pydantic.TypeAdapter[Any]:
+    """The model's checker, which takes longer to make than to use."""
+    return pydantic.TypeAdapter(kind)
+
+
+def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
     try:
-        return pydantic.TypeAdapter(kind).validate_python(value, strict=False)
+        found: T = _adapter(kind).validate_python(value, strict=False)
+        return found
     except pydantic.ValidationError as invalid:
         for error in invalid.errors(include_url=False):
             place = tuple(part for part in error["loc"] if part != "[key]")
-            reading.problems.append((_mark(reading, place), _problem(kind, place, error)))
+            reading.problems.append((mark_of(reading, place), _problem(kind, place, error)))
             value = _without(value, place, missing=error["type"] == "missing")
     try:
-        return pydantic.TypeAdapter(kind).validate_python(value)
+        again: T = _adapter(kind).validate_python(value)
+        return again
     except pydantic.ValidationError:
         return None
 
@@ -355,14 +373,14 @@ def _optional(kind: Any) -> bool:
 # ---------------------------------------------------------------- showing
 
 
-def _mark(reading: _Reading, place: Place) -> yaml.Mark | None:
+def mark_of(reading: Reading, place: Place) -> yaml.Mark | None:
     """Where a place stands, or the nearest one above it that does."""
     while place and place not in reading.places:
         place = place[:-1]
     return reading.places.get(place)
 
 
-def _rendered(path: str, reading: _Reading) -> list[str]:
+def rendered(path: str, reading: Reading) -> list[str]:
     """`file:line:column: what; what to do`, in the order of the file, warnings marked as such."""
     lines = []
     for mark, problem in reading.problems:

@@ -1,0 +1,137 @@
+"""Roles held against the real Claude Code clients: words, tools, model and leave, and their files as the client's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.claude_client import NEWEST, OLDEST, client, use_client
+from tests.support.project import Project
+from tests.support.stub_model import StubModel, serve
+from tests.support.turns import bash, write
+from wt_orchestrate.resources import resource
+
+pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+
+SMITH = """---
+name: smith
+description: Ours.
+tools: Read, Edit, Write, Bash, WebFetch
+disallowedTools: WebFetch
+model: haiku
+handoff: Verification
+---
+
+SMITH-IS-TOLD-THIS
+"""
+FOUND = "---\nstatus: done\n---\n## Summary\nIt says zero.\n## Findings\n- fact: f.txt:1 says zero\n"
+BUILT = "---\nstatus: done\n---\n## Summary\nBuilt.\n## Verification\nNone.\n"
+
+
+def _bodies(stub: StubModel, script: str) -> list[Any]:
+    return [entry["body"] for entry in stub.requests if entry["script"] == script]
+
+
+def _tools(body: Any) -> set[str]:
+    return {tool["name"] for tool in body["tools"]} - {"DeferredToolPlaceholder"}
+
+
+def _results(body: Any) -> list[str]:
+    blocks = [
+        block for message in body["messages"] if isinstance(message["content"], list) for block in message["content"]
+    ]
+    return [json.dumps(block["content"]) for block in blocks if block.get("type") == "tool_result"]
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(project: Project, version: str) -> None:
+    """A researcher's edits, redirections and commits are denied by the client, its look at history and its handoff are not; a
+    repository's own role reaches the client with its words, tools and model, and its work lands."""
+    stub = serve(
+        {
+            "find": [
+                write("f.txt", "mine\n"),
+                bash("echo mine > more.txt"),
+                bash("git commit --allow-empty -m Mine"),
+                bash("rm f.txt"),
+                bash("git log --oneline"),
+                write("HANDOFF.md", FOUND),
+                {"text": "It is found."},
+            ],
+            "build": [
+                write("new.txt", "new\n"),
+                bash("git add new.txt && git commit -m New"),
+                write("HANDOFF.md", BUILT),
+                {"text": "It is built."},
+            ],
+        }
+    )
+    try:
+        use_client(project, stub)
+        project.repository.commit({"f.txt": "zero\n", "CLAUDE.md": "REPOSITORY-SAYS\n", ".wto/roles/smith.md": SMITH})
+        agent = f"{{binary: {json.dumps(client(version))}, allow: ['Bash(echo *)', 'Bash(rm *)', Edit]}}"
+        plan = project.plan(
+            f"goal: Do it\nagents: {{claude-code: {agent}}}\nworkstreams:\n"
+            "  find: {brief: 'Look. [[script:find]]', role: researcher, kind: research}\n"
+            "  build: {brief: 'Build. [[script:build]]', role: smith}\n"
+        )
+        ended = project.wto("run", "--land", plan)
+    finally:
+        stub.close()
+    assert ended.code == 0, ended.out + ended.err
+    found = {ws["id"]: (ws["stage"], ws["attempts"]) for ws in project.status()["workstreams"]}
+    assert found == {"find": ("landed", 1), "build": ("landed", 1)}
+    finder, builder = _bodies(stub, "find")[-1], _bodies(stub, "build")[-1]
+    assert _tools(finder) == {"Read", "Grep", "Glob", "Bash", "Edit", "Write", "AskUserQuestion"}
+    assert _tools(builder) == {"Read", "Bash", "Edit", "Write", "AskUserQuestion"}
+    system = json.dumps(builder["system"])
+    assert system.index("SMITH-IS-TOLD-THIS") < system.index("REPOSITORY-SAYS")
+    assert "You find out how things are" in json.dumps(finder["system"])
+    assert "haiku" in builder["model"] and "haiku" not in finder["model"]
+    edit, redirection, commit, removal, history, _ = _results(finder)
+    for denied in (edit, redirection, commit, removal):
+        assert "the one file you may write is HANDOFF.md" in denied
+    assert "Not allowed" not in history
+    worktree = project.worktree("find")
+    assert (worktree / "f.txt").read_text(encoding="utf-8") == "zero\n" and not (worktree / "more.txt").exists()
+    assert project.repository.git("show", "main:new.txt") == "new"
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_a_role_file_is_an_agents_file_of_the_client(tmp_path: Path, version: str) -> None:
+    """All built-in roles lie under .claude/agents as they are, the client knows each and starts one, and ignores `handoff:`."""
+    folder = tmp_path / "work"
+    shutil.copytree(resource("templates", "roles"), folder / ".claude" / "agents")
+    names = {each.stem for each in (folder / ".claude" / "agents").iterdir()}
+    stub = serve({"default": [{"text": "ok"}]})
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "CLAUDE_CONFIG_DIR": str(tmp_path / "claude"),
+        "ANTHROPIC_API_KEY": "sk-stub",
+        "ANTHROPIC_BASE_URL": stub.url,
+        "DISABLE_AUTOUPDATER": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }
+    words = ("-p", "hello", "--output-format", "stream-json", "--verbose", "--agent", "debugger")
+    try:
+        ended = subprocess.run(
+            (client(version), *words), cwd=folder, env=environment, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=120,
+        )  # fmt: skip
+    finally:
+        stub.close()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    (init,) = [line for line in lines if line.get("subtype") == "init"]
+    assert names <= set(init["agents"]) and len(names) == 11
+    assert {"Read", "Edit", "Write", "Bash"} <= set(init["tools"])
+    body = stub.requests[-1]["body"]
+    assert "You find out why something fails" in json.dumps(body["system"])
+    assert "handoff:" not in json.dumps(body["system"])

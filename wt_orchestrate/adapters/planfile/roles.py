@@ -1,0 +1,157 @@
+"""Role files to values, every problem of all of them with file, line and column.
+
+A role's file is an agent's file of Claude Code: YAML between two lines `---`, then the text. The client's own keys are taken
+as it takes them (lists also as words with commas); those that do nothing here are warned about, `handoff` is ours. The front
+matter is read by the plan's own reader: no aliases, tags or merge keys, bounded in size and depth. Texts come in from
+whoever read the files, who followed no link; a text may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wt_orchestrate.adapters.planfile.plans import Reading, mark_of, read_value, rendered
+from wt_orchestrate.domain.graph import Problem
+from wt_orchestrate.domain.ids import unsafe_id
+from wt_orchestrate.domain.permissions import reads_only
+from wt_orchestrate.domain.role import ARBITER, CLIENT_ONLY, INHERIT, Role, listed, misfits
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.errors import PlanInvalid
+
+MAX_ROLE = 1 << 16
+"""Characters of one role's file."""
+_LISTS = ("tools", "disallowedTools", "handoff")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleText:
+    """A role's file as it was found: its name without `.md`, its path for people, and its text; or why it cannot be read."""
+
+    name: str
+    path: str
+    text: str = ""
+    problem: str = ""
+    hint: str = ""
+    source: str = ""
+    """What `Role.source` is to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Front:
+    """The front matter. The names are the client's."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a dataclass takes no annotated class variable here
+
+    name: str
+    description: str
+    tools: tuple[str, ...] | None = None
+    disallowedTools: tuple[str, ...] = field(default=())  # noqa: N815
+    model: str = INHERIT
+    permissionMode: str = ""  # noqa: N815
+    maxTurns: int | None = None  # noqa: N815
+    handoff: tuple[str, ...] = ()
+    skills: Any = None
+    mcpServers: Any = None  # noqa: N815
+    hooks: Any = None
+    isolation: Any = None
+    background: Any = None
+    memory: Any = None
+    color: Any = None
+    effort: Any = None
+    initialPrompt: Any = None  # noqa: N815
+
+
+def load_roles(texts: Sequence[RoleText]) -> tuple[Mapping[str, Role], tuple[str, ...]]:
+    """The roles in these texts by name, later ones in place of earlier ones, and what is doubtful in them, one rendered line
+    each. Raises PlanInvalid with every problem of all of them."""
+    found: dict[str, Role] = {}
+    lines: list[str] = []
+    wrong = False
+    for each in texts:
+        role, reading = _load(each)
+        lines += rendered(each.path, reading)
+        wrong = wrong or role is None or any(not problem.warning for _, problem in reading.problems)
+        if role is not None:
+            found[role.name] = role
+    if wrong:
+        raise PlanInvalid(lines)
+    return found, tuple(lines)
+
+
+def _load(each: RoleText) -> tuple[Role | None, Reading]:
+    """The role, or None with what kept it from being one."""
+    unread = Reading()
+    if each.problem:
+        unread.problems.append((None, Problem(place=(), message=each.problem, hint=each.hint)))
+        return None, unread
+    parts = _split(each.text)
+    if isinstance(parts, Problem):
+        unread.problems.append((None, parts))
+        return None, unread
+    front, reading = read_value(parts[0], _Front, shaped=_shaped)
+    reading.problems[:] = [(mark, _of_role(problem)) for mark, problem in reading.problems]
+    if front is None:
+        return None, reading
+    role = Role(
+        name=front.name,
+        description=clean(front.description),
+        prompt=clean(parts[1].strip()),
+        tools=front.tools,
+        disallowed_tools=front.disallowedTools,
+        model=front.model,
+        permission_mode=front.permissionMode,
+        max_turns=front.maxTurns,
+        handoff=front.handoff,
+        source=each.source,
+    )
+    for problem in _problems(each, front, role):
+        reading.problems.append((mark_of(reading, problem.place) if problem.place else None, problem))
+    return role, reading
+
+
+def _of_role(problem: Problem) -> Problem:
+    """The reader's hint at what is right, for a role."""
+    return replace(problem, hint="see wto roles builder") if problem.hint == "see wto plan schema" else problem
+
+
+def _split(text: str) -> tuple[str, str] | Problem:
+    """The front matter, its lines numbered as in the file, and the text behind it; or what is wrong."""
+    if len(text) > MAX_ROLE:
+        return Problem(place=(), message=f"the file is over {MAX_ROLE >> 10} KiB", hint="a role is a page of text")
+    if "\0" in text or "\ufffd" in text:
+        return Problem(place=(), message="the file is not UTF-8 text", hint="save it as UTF-8")
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    hint = "begin with `---`, name: and description:, `---`, then the text (wto roles builder shows one)"
+    if lines[0].rstrip() != "---":
+        return Problem(place=(), message="there is no front matter at its top", hint=hint)
+    end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
+    if end is None:
+        return Problem(place=(), message="its front matter is not closed by `---`", hint=hint)
+    return "\n".join(("", *lines[1:end], "")), "\n".join(lines[end + 1 :])
+
+
+def _shaped(value: Any) -> Any:
+    """Lists that are written as words with commas, as lists."""
+    if not isinstance(value, dict):
+        return value
+    return {key: listed(each) if key in _LISTS and isinstance(each, str) else each for key, each in value.items()}
+
+
+def _problems(each: RoleText, front: _Front, role: Role) -> Iterator[Problem]:
+    reason = unsafe_id(each.name)
+    if reason is not None:
+        yield Problem(place=(), message=f"the name {clean(each.name)!r} {reason}", hint="name the file otherwise")
+    if front.name != each.name:
+        message = f"it is named {clean(front.name)!r}, and its file {clean(each.name)!r}"
+        yield Problem(place=("name",), message=message, hint=f"write name: {clean(each.name)}, or rename the file")
+    for key, message, hint in misfits(role):
+        yield Problem(place=(key,) if key else (), message=clean(message), hint=hint)
+    if role.name == ARBITER and reads_only(role):
+        hint = "give it Edit, Write and Bash"
+        yield Problem(place=("tools",), message="an arbiter resolves conflicts, and this one only reads", hint=hint)
+    for key in CLIENT_ONLY:
+        if getattr(front, key) is not None:
+            message = f"{key!r} is the client's own and does nothing here"
+            yield Problem(place=(key,), message=message, hint="it may stay for the client", warning=True)

@@ -1,0 +1,84 @@
+"""What an agent is asked to be: a role, as its file says it.
+
+A role's file is in Claude Code's own format for agents (front matter, then the text), so that the client takes it as well;
+`adapters/planfile/roles.py` reads it. The roles in force are recorded with a run when it starts (`Settings.roles`), so an edit
+of a file, by whomever, never changes a running one. What a role may do follows from its tools (`domain/permissions.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+ARBITER, REVIEWER = "arbiter", "reviewer"
+"""The roles of workstreams that serve another one."""
+INHERIT = "inherit"
+MODES = ("default", "acceptEdits", "plan", "dontAsk", "auto")
+"""Permission modes that a role may ask for. To leave all rules aside is an agent's to say in plan or settings, not a role's."""
+CLIENT_ONLY = (
+    "skills", "mcpServers", "hooks", "isolation", "background", "memory", "color", "effort", "initialPrompt",
+)  # fmt: skip
+"""Keys that the client knows in an agent's file and that do nothing here."""
+_RULE = re.compile(r"[A-Za-z_][\w-]*(?:\*|\([^()\n]+\))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One role. `source` is the file it comes from, from the repository's root; empty for one that is built in."""
+
+    name: str
+    description: str
+    prompt: str
+    """What the agent is told."""
+    tools: tuple[str, ...] | None = None
+    """The client's tools that it gets, some bounded by a rule such as `Bash(git log *)`; None is all of them."""
+    disallowed_tools: tuple[str, ...] = ()
+    model: str = INHERIT
+    permission_mode: str = ""
+    max_turns: int | None = None
+    handoff: tuple[str, ...] = ()
+    """Sections of HANDOFF.md that must hold something before its work counts as done."""
+    source: str = ""
+
+
+def tool_of(rule: str) -> str:
+    """The tool that a rule is about."""
+    return rule.partition("(")[0].strip()
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The entries of a list as the client writes it: with commas, but for those inside of parentheses."""
+    found, depth, begun = list[str](), 0, 0
+    for at, char in enumerate(text):
+        depth = max(0, depth + (char == "(") - (char == ")"))
+        if char == "," and not depth:
+            found.append(text[begun:at])
+            begun = at + 1
+    return tuple(part.strip() for part in (*found, text[begun:]) if part.strip())
+
+
+def misfits(role: Role) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a role whose shape is right: the key, what, and what to do."""
+    for key, rules in (("tools", role.tools or ()), ("disallowedTools", role.disallowed_tools)):
+        for rule in rules:
+            if not _RULE.fullmatch(rule):
+                yield key, f"{rule!r} is no tool and no rule for one", "write it as Read or Bash(git log *)"
+    if role.permission_mode and role.permission_mode not in MODES:
+        known = ", ".join(MODES)
+        yield "permissionMode", f"a role cannot ask for {role.permission_mode!r}", f"write one of {known}"
+    if role.max_turns is not None and role.max_turns < 1:
+        yield "maxTurns", "maxTurns must be more than 0", "remove it for none"
+    for section in role.handoff:
+        if not re.fullmatch(r"[A-Za-z][\w /-]{0,60}", section):
+            yield "handoff", f"{section!r} is no title of a section", "write it as in HANDOFF.md, such as Findings"
+    for key, text in (("description", role.description), ("model", role.model)):
+        if not text.strip():
+            yield key, f"{key} is empty", "write it out, or inherit" if key == "model" else "say what it is for"
+    if not role.prompt.strip():
+        yield "", "there is no text under the front matter", "say there what the agent is to be and how it works"
+
+
+def owed(role: Role | None) -> Sequence[str]:
+    """The sections that a handoff must hold; none where nobody knows the role."""
+    return role.handoff if role is not None else ()
