@@ -143,6 +143,86 @@ def test_a_journal_that_lost_its_end_is_told(tmp_path: Path) -> None:
         SqliteLog(str(tmp_path / "log.db"))
 
 
+def test_a_journal_that_was_moved_away_is_made_anew_whole(tmp_path: Path) -> None:
+    """As the hints say: events, requests taken or not, and keys of wishes are in it, and the log can be made of it."""
+    log = SqliteLog(str(tmp_path / "log.db"))
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}", key="the run")
+    numbers = [log.ask(RUN, e.StopRequested(), now=1.0, key="end it"), log.ask(RUN, e.ResumeRequested(), now=2.0)]
+    log.append([_record(2)], taken=numbers[:1])
+    keys = ("the run", "end it", "other")
+    before = (log.read(RUN), log.runs(), log.asked(RUN), [log.known(key) for key in keys])
+    log.close()
+    (tmp_path / "journal.jsonl").rename(tmp_path / "journal.aside")
+    for gone in ("", "log.db"):
+        if gone:
+            (tmp_path / gone).unlink()
+        log = SqliteLog(str(tmp_path / "log.db"))
+        assert (log.read(RUN), log.runs(), log.asked(RUN), [log.known(key) for key in keys]) == before
+        assert log.damage() == ""
+        log.close()
+
+
+def test_a_journal_that_is_moved_away_under_a_writer_is_made_anew_before_the_next_row(tmp_path: Path) -> None:
+    """The writer that has the log open leaves no journal behind that begins in the middle."""
+    log = _begun(tmp_path)
+    (tmp_path / "journal.jsonl").rename(tmp_path / "journal.aside")
+    log.append([_record(7)])
+    log.close()
+    (tmp_path / "log.db").unlink()
+    again = SqliteLog(str(tmp_path / "log.db"))
+    assert [record.number for record in again.read(RUN)] == [1, 2, 3, 4, 5, 6, 7]
+    again.close()
+
+
+def test_a_journal_that_could_not_be_made_anew_at_once_is_made_at_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, or a crash, while it is made anew: nothing is lost, and nothing has to be moved again."""
+    _begun(tmp_path).close()
+    (tmp_path / "journal.jsonl").rename(tmp_path / "journal.aside")
+
+    def full(descriptor: int, text: bytes, at: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StoreUnreadable, match=r"journal\.jsonl cannot be written"):
+        SqliteLog(str(tmp_path / "log.db"))
+    monkeypatch.undo()
+    SqliteLog(str(tmp_path / "log.db")).close()
+    (tmp_path / "log.db").unlink()
+    again = SqliteLog(str(tmp_path / "log.db"))
+    assert [record.number for record in again.read(RUN)] == [1, 2, 3, 4, 5, 6]
+    again.close()
+
+
+def test_a_row_that_somebody_else_left_in_the_journal_alone_is_taken_over_before_the_next_one(tmp_path: Path) -> None:
+    """A face was killed between journal and database while the supervisor has the log open: its request counts, too."""
+    log = _begun(tmp_path)
+    log.journal.append(
+        [{"kind": "request", "number": 1, "run": "r1", "at": 2.0, "type": "ResumeRequested", "body": {}}]
+    )  # fmt: skip
+    assert log.ask(RUN, e.StopRequested(), now=3.0) == 2
+    log.append([_record(7)])
+    assert [type(asked.request).__name__ for asked in log.asked(RUN)] == ["ResumeRequested", "StopRequested"]
+    log.close()
+
+
+def test_a_damaged_journal_is_told_with_a_remedy_that_works(project: Project) -> None:
+    """`wto doctor` names the line and says what to do; once that is done, nothing is wrong."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    assert project.wto("run", plan).code == 0
+    path = project.state / "journal.jsonl"
+    lines = path.read_bytes().splitlines(True)
+    path.write_bytes(b"".join([lines[0], lines[1].replace(b"e", b"E", 1), *lines[2:]]))
+    told = project.wto("doctor").out
+    assert "journal.jsonl:2" in told and "away: it is then made anew from the database" in told, told
+    path.rename(project.state / "aside.jsonl")
+    assert project.wto("status").code == 0
+    assert project.wto("land").code == 0
+    assert "is damaged" not in project.wto("doctor").out
+    assert len(path.read_bytes().splitlines()) >= len(lines)
+
+
 def test_D7_a_full_disk_at_any_write_leaves_log_and_journal_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

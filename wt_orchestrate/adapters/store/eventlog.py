@@ -18,7 +18,7 @@ import msgspec
 from wt_orchestrate.adapters.store import snapshots
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.adapters.store.rebuilding import catch_up, held, hold
+from wt_orchestrate.adapters.store.rebuilding import catch_up, forget_moved, held, hold
 from wt_orchestrate.adapters.store.views import opened_read_only
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
 from wt_orchestrate.domain.fold import fold_all
@@ -48,7 +48,9 @@ class SqliteLog:
             self._connection.execute("PRAGMA synchronous = FULL")
             migrate(self._connection, path)
             self._file = os.stat(path).st_ino
-            self._catch_up()
+            if not self._agreed():
+                with self._writing():
+                    pass
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
 
@@ -202,12 +204,23 @@ class SqliteLog:
         """First the journal: what it holds has happened, also when we are killed before the rest of this transaction."""
         hold(connection, self.journal.append(rows))
 
-    def _catch_up(self) -> None:
-        """Bring the journal and the database to the same end: after a crash between the two, and for logs that had none."""
-        if held(self._connection) != self.journal.size() or not self.journal.size():
-            with self._writing():
-                if catch_up(self._connection, self.journal):
-                    self._refresh_views()
+    def _agreed(self) -> bool:
+        """Whether journal and database end at the same place. They do not after a crash between the two, for a log that was
+        begun without a journal, and where the journal was moved away."""
+        size = self.journal.size()
+        return size > 0 and held(self._connection) == size
+
+    def _agree(self) -> None:
+        """Bring them to the same end, in transactions of its own: what is taken back later never takes this back."""
+        if forget_moved(self._connection, self.journal):
+            self._begin_anew()
+        if catch_up(self._connection, self.journal):
+            self._refresh_views()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def _refresh_views(self) -> None:
         """Make the view of every run anew: the journal has none."""
@@ -227,14 +240,18 @@ class SqliteLog:
             )
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            before = self.journal.size()
+            before: int | None = None
             try:
+                if not self._agreed():
+                    self._agree()
+                before = self.journal.size()
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
-                self.journal.cut(before)
+                if before is not None:
+                    self.journal.cut(before)
                 raise
         except sqlite3.Error as error:
             raise _unwritable(self._path, error) from error
