@@ -18,7 +18,7 @@ from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.reviewfile import Written, parse_review_file
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.domain.steering import refusal
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import clean, counted, some_of
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, PlanInvalid, Refused
 
@@ -102,7 +102,7 @@ def _on_lines(
     there = [file.path for file in found.files if file.status != "D"]
     if path not in there:
         near = get_close_matches(path, there, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"changed are: {', '.join(there[:10])}"
+        hint = f"did you mean {near[0]}?" if near else f"changed are: {some_of(there, 10)}"
         raise NotFound(f"the work of {name} does not change {path!r}", hint=clean(hint))
     lines = wiring.file_lines(site, commit=found.head, path=path)
     if lines is None:

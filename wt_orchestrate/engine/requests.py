@@ -10,6 +10,7 @@ from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
 from wt_orchestrate.domain.state import DONE, RunState
 from wt_orchestrate.domain.steering import refusal
+from wt_orchestrate.domain.text import some_of
 from wt_orchestrate.domain.values import replace
 from wt_orchestrate.errors import NotFound, Refused
 from wt_orchestrate.ports import Clock, Log, RunLine
@@ -76,7 +77,7 @@ def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:
     if wanted in known:
         return WorkstreamId(wanted)
     near = get_close_matches(wanted, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known[:20])}"
+    hint = f"did you mean {near[0]}?" if near else f"known: {some_of(known, 20)}"
     raise NotFound(f"there is no workstream {wanted!r} in this run", hint=hint)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.story import Weight, sentence
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import clean, counted, some_of
 
 PAGE = 12_000
 """Characters of one page."""
@@ -140,7 +140,7 @@ def _stream_line(ws: Mapping[str, Any]) -> str:
 
 
 def _clash_line(each: Mapping[str, Any]) -> str:
-    return f"- {each['one']} and {each['other'] or 'the integration branch'} in {', '.join(each['paths'][:5])}"
+    return f"- {each['one']} and {each['other'] or 'the integration branch'} in {some_of(each['paths'], 5)}"
 
 
 def news(records: Sequence[e.Record], *, about: str = "", details: bool = False) -> list[str]:
