@@ -8,6 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,9 @@ from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.journal import Journal
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId
-from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.plan import Budget, Plan, Workstream
 from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.errors import StoreUnreadable
+from wt_orchestrate.errors import Refused, StoreUnreadable
 
 RUN = RunId("r1")
 STARTED = e.RunStarted(
@@ -354,10 +356,41 @@ def test_D6_a_wish_with_a_key_is_put_once_also_after_the_log_was_made_anew(tmp_p
     assert log.ask(RUN, e.ResumeRequested(), now=3.0, key="go on") == first
     assert log.ask(RUN, e.ResumeRequested(), now=4.0) == first + 1
     for _ in range(2):
-        assert [log.known(key) for key in ("the run", "go on", "", "other")] == [(RUN, None), (RUN, first), None, None]
+        told = [log.known(key) for key in ("the run", "go on", "", "other")]
+        assert [said and (said.run, said.number) for said in told] == [(RUN, None), (RUN, first), None, None]
+        assert [said and said.wish for said in told] == [STARTED, e.ResumeRequested(), None, None]
         assert len(log.asked(RUN)) == 2
         log.close()
         for name in ("log.db", "log.db-wal", "log.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)
         log = SqliteLog(str(tmp_path / "log.db"))
+    log.close()
+
+
+def test_a_key_is_held_to_its_wish(tmp_path: Path) -> None:
+    """The same wish again is one, whatever it holds; another wish under its key is refused, and nothing of it is written."""
+    log = SqliteLog(str(tmp_path / "log.db"))
+
+    def begun(event: e.RunStarted) -> RunId:
+        return log.begin(event, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}", key="the run").run
+
+    assert (begun(STARTED), begun(replace(STARTED, seed="another try"))) == (RUN, RUN)
+    limit = e.LimitRequested(budget_usd=5, wall="2h")
+    added = e.AddRequested(workstreams={"b": Workstream(brief="x", scope=("src/**",), limits=Budget(turns=3))})
+    numbers = [log.ask(RUN, limit, now=2.0, key="limit"), log.ask(RUN, added, now=2.0, key="add")]
+    assert numbers == [log.ask(RUN, limit, now=3.0, key="limit"), log.ask(RUN, added, now=3.0, key="add")]
+    others: list[tuple[str, Callable[[], object]]] = [
+        ("'limit' was put to r1", lambda: log.ask(RUN, replace(limit, wall="3h"), now=4.0, key="limit")),
+        ("'limit' was put to r1", lambda: log.ask(RunId("r2"), limit, now=4.0, key="limit")),
+        ("'add' was put to r1", lambda: log.ask(RUN, limit, now=4.0, key="add")),
+        ("r1 was begun", lambda: log.ask(RUN, limit, now=4.0, key="the run")),
+        ("r1 was begun", lambda: begun(replace(STARTED, plan_path="another.yaml"))),
+        ("r1 was begun", lambda: begun(replace(STARTED, land=True))),
+    ]
+    before = (tmp_path / "journal.jsonl").read_bytes()
+    for words, other in others:
+        with pytest.raises(Refused, match=f"names another wish already: with it {words}"):
+            other()
+    assert (tmp_path / "journal.jsonl").read_bytes() == before
+    assert len(log.asked(RUN)) == 2 and log.damage() == ""
     log.close()

@@ -26,7 +26,7 @@ from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.domain.view import render_view
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports import Asked, RunLine
+from wt_orchestrate.ports import Asked, Known, RunLine
 
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 _VERSION = 1
@@ -59,6 +59,9 @@ class SqliteLog:
     ) -> Record:
         """Append the first event of a new run, whose id is chosen here."""
         with self._writing() as connection:
+            said = self.known(key)
+            if said is not None:
+                return self.read(said.begun_again(plan_path=event.plan_path, land=event.land))[0]
             cursor = connection.execute("INSERT INTO runs (started_at, goal) VALUES (?, ?)", (now, event.plan.goal))
             run = RunId(f"r{cursor.lastrowid}")
             record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
@@ -122,19 +125,30 @@ class SqliteLog:
         row = self._connection.execute("SELECT body FROM views WHERE run = ?", (run,)).fetchone()
         return None if row is None else str(row[0])
 
-    def known(self, key: str) -> tuple[RunId, int | None] | None:
+    def known(self, key: str) -> Known | None:
         """What a key was used for: a run that was begun, or a request of one."""
         row = (
             self._connection.execute("SELECT run, request FROM keys WHERE key = ?", (key,)).fetchone() if key else None
         )
-        return None if row is None else (RunId(row[0]), row[1])
+        if row is None:
+            return None
+        run, number = row
+        wish = self._connection.execute(
+            "SELECT type, body FROM events WHERE run = ? ORDER BY number LIMIT 1"
+            if number is None
+            else "SELECT type, body FROM requests WHERE number = ?",
+            (run if number is None else number,),
+        ).fetchone()
+        if wish is None:  # a crash left the line of the run in the journal, and not that of its first event
+            return None
+        return Known(key=key, run=RunId(run), number=number, wish=_decode(*wish))  # type: ignore[arg-type]
 
     def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
         """Put a request; returns its number."""
         with self._writing() as connection:
             said = self.known(key)
-            if said is not None and said[1] is not None:
-                return said[1]
+            if said is not None:
+                return said.again(run, request)
             cursor = connection.execute(
                 "INSERT INTO requests (run, at, type, body) VALUES (?, ?, ?, ?)",
                 (run, now, type(request).__name__, msgspec.json.encode(request)),
@@ -296,4 +310,4 @@ def _decode(kind: str, body: bytes) -> Event:
 
 def _remember(connection: sqlite3.Connection, key: str, run: RunId, request: int | None) -> None:
     if key:
-        connection.execute("INSERT INTO keys (key, run, request) VALUES (?, ?, ?)", (key, run, request))
+        connection.execute("INSERT OR REPLACE INTO keys (key, run, request) VALUES (?, ?, ?)", (key, run, request))
