@@ -118,3 +118,22 @@ def test_claude_code_finds_it_in_the_repository(project: Project) -> None:
         "wt-orchestrate"
     ]
     assert entry["type"] == "stdio" and "mcp" in entry["args"]
+
+
+def test_nothing_is_installed_that_could_not_start(project: Project) -> None:
+    """Without the SDK a client would show a server that fails: refused with the remedy; what is there can be taken out."""
+    path = project.folder / "desktop.json"
+    words = ("--client", "claude-desktop", "--config", str(path))
+    assert project.wto("mcp", "install", *words).code == 0
+    hidden = project.folder / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['mcp'] = None\n", encoding="utf-8")
+    project.environment["PYTHONPATH"] = f"{hidden}:{project.environment['PYTHONPATH']}"
+    before = path.read_bytes()
+    for more in ((), ("--dry-run",)):
+        refused = project.wto("mcp", "install", *words, *more)
+        assert refused.code == 6 and "needs the official SDK" in refused.err
+        assert "-m pip install 'wt-orchestrate[mcp]'" in refused.err
+    assert path.read_bytes() == before
+    assert project.wto("mcp", "uninstall", *words).code == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["mcpServers"] == {}
