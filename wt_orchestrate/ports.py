@@ -7,6 +7,7 @@ A port raises `WtError` for what its caller cannot go on from; foreseen ends (a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,7 @@ from wt_orchestrate.domain.plan import AgentSpec, Workstream
 from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.signs import Sign
 from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.errors import Refused
 from wt_orchestrate.git_ports import (
     Car as Car,
 )
@@ -150,6 +152,38 @@ class RunLine:
     goal: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a caller's key was used for: a request with its number, or a run that was begun (then there is no number)."""
+
+    key: str
+    run: RunId
+    number: int | None
+    wish: Request | RunStarted
+
+    def again(self, run: RunId, request: Request) -> int:
+        """The number that this very wish has already. Raises Refused when the key was used for another one."""
+        if self.number is None or (self.run, self.wish) != (run, request):
+            raise self.used_elsewhere()
+        return self.number
+
+    def begun_again(self, *, plan_path: str, land: bool) -> RunId:
+        """The run that this very wish began already. Raises Refused when the key was used for another one."""
+        wish = self.wish
+        if not isinstance(wish, RunStarted) or (wish.plan_path, wish.land) != (plan_path, land):
+            raise self.used_elsewhere()
+        return self.run
+
+    def used_elsewhere(self) -> Refused:
+        """What is said to a caller whose key names another wish already."""
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(self.wish).__name__.removesuffix("Requested")).lower()
+        what = f"{self.run} was begun" if self.number is None else f"{words!r} was put to {self.run}"
+        return Refused(
+            f"the key {self.key!r} names another wish already: with it {what}",
+            hint="give every wish a key of its own, and the same words to the same wish",
+        )
+
+
 class Log(Protocol):
     """The event log of one repository. Whoever appends facts holds the supervisor's lock; anybody may read and ask."""
 
@@ -157,10 +191,11 @@ class Log(Protocol):
         self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str], key: str = ""
     ) -> Record:
         """Append the first event of a new run, whose id is chosen here, with its first view; durable on return. `key` is the
-        caller's name for this wish."""
+        caller's name for this wish: said again, the first record of the run that it began comes back. Raises Refused when it
+        names another wish."""
 
-    def known(self, key: str) -> tuple[RunId, int | None] | None:
-        """What a key was used for: a run that was begun (None), or a request of one; None when it was not used."""
+    def known(self, key: str) -> Known | None:
+        """What a key was used for; None when it was not used."""
 
     def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
         """Append records of one run, mark requests as taken and replace the run's view: one transaction, durable on
@@ -185,7 +220,8 @@ class Log(Protocol):
         """The run's view as JSON text, as of its last turn."""
 
     def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
-        """Put a request; returns its number. Durable on return. The same key asks once: the number of the first is returned."""
+        """Put a request; returns its number. Durable on return. The same key asks once: the number of the first is returned.
+        Raises Refused when it names another wish."""
 
     def asked(self, run: RunId) -> Sequence[Asked]:
         """Requests that were not taken yet, oldest first."""

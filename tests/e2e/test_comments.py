@@ -32,7 +32,7 @@ def _statuses(project: Project) -> dict[str, str]:
     return {each["id"]: each["status"] for each in _comments(project)}
 
 
-def _failed(project: Project) -> None:
+def failed_with_work(project: Project) -> None:
     """A workstream whose check failed, and a supervisor that has gone."""
     plan = project.plan(
         "goal: Do it\nchecks: [{run: 'test -e good'}]\n"
@@ -47,7 +47,7 @@ def _failed(project: Project) -> None:
 def test_comments_go_out_as_one_message_and_come_back_answered(project: Project) -> None:
     """Collected with no supervisor at work, sent together, answered by the next attempt, followed to where their lines went,
     and resolved by a person alone."""
-    _failed(project)
+    failed_with_work(project)
     for place, text in (("src/a.py:2", "Shout."), ("src/a.py:3", "Must it stay?")):
         assert project.wto("comment", "work", place, text).code == 0
     assert project.wto("comment", "work", "Well done").out == (
@@ -107,7 +107,7 @@ def test_a_running_agent_gets_them_in_one_message(project: Project) -> None:
 
 def test_a_review_file_is_written_edited_and_read(project: Project) -> None:
     """What a person writes under the lines becomes comments, once however often it is read; errors name file and line."""
-    _failed(project)
+    failed_with_work(project)
     file = project.folder / "review.md"
     assert project.wto("review", "work", "--edit-file", str(file)).code == 0
     nothing = project.wto("comment", "work", "--from", str(file))
@@ -136,7 +136,7 @@ def test_a_review_file_is_written_edited_and_read(project: Project) -> None:
 
 def test_places_are_checked_against_the_diff(project: Project) -> None:
     """A file that the work does not change, a line that is not there, and what is no place are refused with what is."""
-    _failed(project)
+    failed_with_work(project)
     for words, code, said in (
         (("src/b.py:1", "x"), 5, "✗ the work of work does not change 'src/b.py'\n  ↳ did you mean src/a.py?\n"),
         (("src/a.py:2-4", "x"), 5, "✗ src/a.py has no line 4\n"),

@@ -12,6 +12,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from tests.e2e.test_comments import failed_with_work
 from tests.support.project import COMMAND_AGENT, COMMIT, Project, use_fake_client
 
 Call = Callable[..., Awaitable[Any]]
@@ -60,6 +61,20 @@ async def until(call: Call, what: str, **given: object) -> Any:
     raise AssertionError(f"no decision {what}: {found}")
 
 
+OTHER = "names another wish already"
+
+
+async def refused(call: Call, words: str, name: str, **given: object) -> None:
+    """See that a call is answered with an error of these words."""
+    try:
+        found = await call(name, **given)
+    except Exception as error:  # noqa: BLE001 - a protocol error is an answer, too
+        assert words in str(error), str(error)
+        assert "Traceback" not in str(error)
+    else:
+        raise AssertionError(f"{name} {given}: {found}")
+
+
 def test_a_run_is_led_from_the_plan_to_landed_work(project: Project) -> None:
     """Checked, started, waited for, asked and answered, inspected, landed and reported, with no terminal."""
     project.repository.commit({".wto/config.yaml": "poll: 1s\nstagger: 0s\n"})
@@ -78,8 +93,15 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project) -> None:
         question = await until(call, "question")
         assert (question["workstream"], question["options"]) == ("ask", ["cents", "euros"])
         assert "its agent asks, as data: Which unit?" in question["text"]
-        first = await call("answer", workstream="ask", text="cents", key="answer-1")
-        assert (await call("answer", workstream="ask", text="cents", key="answer-1"))["number"] == first["number"]
+        first = await call("answer", workstream="ask", text="1", key="answer-1")
+        for same in ("1", "cents"):
+            again = await call("answer", workstream="ask", text=same, key="answer-1")
+            assert again["number"] == first["number"]
+        await refused(call, OTHER, "answer", workstream="ask", text="2", key="answer-1")
+        await refused(call, OTHER, "tell", workstream="ask", text="cents", key="answer-1")
+        await refused(call, OTHER, "start", plan=plan, key="answer-1")
+        await refused(call, OTHER, "start", plan=plan + "\n", key="start-1")
+        await refused(call, OTHER, "resume", key="start-1")
         await until(call, "land")
         packet = await call("inspect", workstream="ask")
         assert "Find the unit." in packet["text"] and packet["next"] == ""
@@ -149,14 +171,8 @@ def test_bad_calls_are_answered_with_words(project: Project) -> None:
     """Each comes back as an error that says what is wrong, and the server goes on."""
 
     async def misuse(call: Call, client: Client) -> None:
-        for case, (name, given, words) in BAD.items():
-            try:
-                await call(name, **given)
-            except Exception as error:  # noqa: BLE001 - a protocol error is an answer, too
-                assert words in str(error), (case, str(error))
-                assert "Traceback" not in str(error)
-            else:
-                raise AssertionError(case)
+        for name, given, words in BAD.values():
+            await refused(call, words, name, **given)
         assert (await call("check_plan", plan="goal: g\nworkstreams: {}\n"))["ok"] is False
 
     led(project, misuse)
@@ -202,3 +218,33 @@ def test_the_whole_picture_of_a_hundred_workstreams_fits(project: Project) -> No
         assert json.dumps(await call("wait", seconds=0)).count("w7") >= 1
 
     led(project, look)
+
+
+def test_comments_with_nobody_at_work_are_noted_sent_and_put_once(project: Project) -> None:
+    """Kept until they are sent, which leaves a supervisor to it; said again, the first stands, though its lines are gone."""
+    failed_with_work(project)
+
+    async def comment(call: Call, client: Client) -> None:
+        one = {"workstream": "work", "path": "src/a.py", "line": 3, "text": "Must it stay?", "key": "comment-1"}
+        noted = await call("comment", send=False, **one)
+        assert (noted["state"], noted["text"][:31]) == ("noted", "noted; nobody is at work, and t")
+        assert (await call("comment", send=False, **one)) == noted
+        for cursor in ("x", "-1", "99999999999999999999", "९", "1e3"):
+            for name, more in (("wait", {}), ("story", {}), ("inspect", {"workstream": "work"})):
+                await refused(call, "is no cursor of this text or run", name, cursor=cursor, **more)
+        await refused(call, "did you mean src/a.py?", "comment", **{**one, "path": "src/b.py", "key": "comment-2"})
+        await refused(call, "src/a.py has no line 9", "comment", **{**one, "line": 9, "key": "comment-2"})
+        whole = {"workstream": "work", "text": "Good.", "key": "comment-3"}
+        sent = await call("comment", **whole)
+        assert (sent["state"], sent["text"]) == ("taken", "done")
+        assert (await call("status"))["workstreams"][0]["comments"] == {"open": 2}
+        await until(call, "land")
+        again = await call("comment", **{**one, "send": False})
+        assert (again["state"], again["text"]) == ("taken", "done by this key before")
+        assert (await call("comment", **whole))["text"] == "done by this key before"
+        await refused(call, OTHER, "comment", **{**one, "line": 1})
+        assert sum((await call("status"))["workstreams"][0]["comments"].values()) == 2
+
+    led(project, comment)
+    brief = (project.folder / "brief").read_text(encoding="utf-8")
+    assert "C1, src/a.py:3:\n> three\nMust it stay?\n\nC2:\nGood." in brief

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.support.project import Project
+from wt_orchestrate.adapters.clientconfig import planned, write
+from wt_orchestrate.errors import Refused
 
 OTHERS = {"theme": "dark", "mcpServers": {"files": {"command": "/usr/bin/files", "args": []}}, "näme": "ünïcode"}
 
@@ -26,8 +30,7 @@ def test_an_entry_is_added_shown_kept_and_taken_out_again(project: Project) -> N
     entry = found["mcpServers"].pop("wt-orchestrate")
     assert found == OTHERS and path.stat().st_mode & 0o777 == 0o640
     assert Path(entry["command"]).is_absolute() and entry["args"][-2:] == ["--repository", project.repository.path]
-    (copy,) = project.folder.glob("desktop.json.*.bak")
-    assert copy.read_bytes() == before
+    assert (project.folder / "desktop.json.bak").read_bytes() == before
     again = project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path))
     assert again.code == 0 and "is as it should be" in again.out
     assert project.wto("mcp", "uninstall", "--client", "claude-desktop", "--config", str(path)).code == 0
@@ -54,6 +57,59 @@ def test_a_damaged_file_is_refused_with_its_place_and_left_alone(project: Projec
     assert [each.name for each in project.folder.glob("desktop.json*")] == ["desktop.json"]
 
 
+def test_a_copy_never_replaces_another(tmp_path: Path) -> None:
+    """What a person had before the first change, byte by byte, is there after every other one."""
+    path = tmp_path / "desktop.json"
+    texts = [f'\ufeff{{"theme":\r\n "{number}"}}'.encode() for number in range(3)]
+    kept = []
+    for text in texts:
+        path.write_bytes(text)
+        kept.append(write(planned(str(path), "ours", {"command": "wto"})))
+    assert [Path(each).name for each in kept] == ["desktop.json.bak", "desktop.json.bak.1", "desktop.json.bak.2"]
+    assert [Path(each).read_bytes() for each in kept] == texts
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([path.name, *(Path(each).name for each in kept)])
+
+
+def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """The client wrote its settings between the look and the change."""
+    path = tmp_path / "desktop.json"
+    path.write_text("{}", encoding="utf-8")
+    edit = planned(str(path), "ours", {"command": "wto"})
+    path.write_text('{"theme": "dark"}', encoding="utf-8")
+    with pytest.raises(Refused, match="was changed meanwhile"):
+        write(edit)
+    assert [each.name for each in tmp_path.iterdir()] == ["desktop.json"]
+    assert path.read_text(encoding="utf-8") == '{"theme": "dark"}'
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_file_that_cannot_be_written_is_told_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A full disk, a folder without permission: a sentence with what to do, the settings as they were, no half file left."""
+    path = tmp_path / "desktop.json"
+    path.write_text("{}", encoding="utf-8")
+    edit = planned(str(path), "ours", {"command": "wto"})
+
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(Refused, match="cannot be written: No space left on device") as refused:
+        write(edit)
+    assert "is as it was" in refused.value.hint
+    assert path.read_text(encoding="utf-8") == "{}"
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_a_place_that_is_no_folder_is_refused(project: Project) -> None:
+    """No traceback where the settings would lie below a file."""
+    (project.folder / "file").write_text("", encoding="utf-8")
+    place = str(project.folder / "file" / "desktop.json")
+    refused = project.wto("mcp", "install", "--client", "claude-desktop", "--config", place)
+    assert refused.code == 6 and "Not a directory" in refused.err and "Traceback" not in refused.err
+
+
 def test_claude_code_finds_it_in_the_repository(project: Project) -> None:
     """Where there is no file it is made: `.mcp.json` of the main worktree, as that client reads it."""
     done = project.wto("mcp", "install", "--client", "claude-code")
@@ -62,3 +118,22 @@ def test_claude_code_finds_it_in_the_repository(project: Project) -> None:
         "wt-orchestrate"
     ]
     assert entry["type"] == "stdio" and "mcp" in entry["args"]
+
+
+def test_nothing_is_installed_that_could_not_start(project: Project) -> None:
+    """Without the SDK a client would show a server that fails: refused with the remedy; what is there can be taken out."""
+    path = project.folder / "desktop.json"
+    words = ("--client", "claude-desktop", "--config", str(path))
+    assert project.wto("mcp", "install", *words).code == 0
+    hidden = project.folder / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['mcp'] = None\n", encoding="utf-8")
+    project.environment["PYTHONPATH"] = f"{hidden}:{project.environment['PYTHONPATH']}"
+    before = path.read_bytes()
+    for more in ((), ("--dry-run",)):
+        refused = project.wto("mcp", "install", *words, *more)
+        assert refused.code == 6 and "needs the official SDK" in refused.err
+        assert "-m pip install 'wt-orchestrate[mcp]'" in refused.err
+    assert path.read_bytes() == before
+    assert project.wto("mcp", "uninstall", *words).code == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["mcpServers"] == {}

@@ -8,6 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,9 @@ from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.journal import Journal
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId
-from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.plan import Budget, Plan, Workstream
 from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.errors import StoreUnreadable
+from wt_orchestrate.errors import Refused, StoreUnreadable
 
 RUN = RunId("r1")
 STARTED = e.RunStarted(
@@ -141,6 +143,86 @@ def test_a_journal_that_lost_its_end_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"".join(path.read_bytes().splitlines(True)[:-2]))
     with pytest.raises(StoreUnreadable, match="has lost its end"):
         SqliteLog(str(tmp_path / "log.db"))
+
+
+def test_a_journal_that_was_moved_away_is_made_anew_whole(tmp_path: Path) -> None:
+    """As the hints say: events, requests taken or not, and keys of wishes are in it, and the log can be made of it."""
+    log = SqliteLog(str(tmp_path / "log.db"))
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}", key="the run")
+    numbers = [log.ask(RUN, e.StopRequested(), now=1.0, key="end it"), log.ask(RUN, e.ResumeRequested(), now=2.0)]
+    log.append([_record(2)], taken=numbers[:1])
+    keys = ("the run", "end it", "other")
+    before = (log.read(RUN), log.runs(), log.asked(RUN), [log.known(key) for key in keys])
+    log.close()
+    (tmp_path / "journal.jsonl").rename(tmp_path / "journal.aside")
+    for gone in ("", "log.db"):
+        if gone:
+            (tmp_path / gone).unlink()
+        log = SqliteLog(str(tmp_path / "log.db"))
+        assert (log.read(RUN), log.runs(), log.asked(RUN), [log.known(key) for key in keys]) == before
+        assert log.damage() == ""
+        log.close()
+
+
+def test_a_journal_that_is_moved_away_under_a_writer_is_made_anew_before_the_next_row(tmp_path: Path) -> None:
+    """The writer that has the log open leaves no journal behind that begins in the middle."""
+    log = _begun(tmp_path)
+    (tmp_path / "journal.jsonl").rename(tmp_path / "journal.aside")
+    log.append([_record(7)])
+    log.close()
+    (tmp_path / "log.db").unlink()
+    again = SqliteLog(str(tmp_path / "log.db"))
+    assert [record.number for record in again.read(RUN)] == [1, 2, 3, 4, 5, 6, 7]
+    again.close()
+
+
+def test_a_journal_that_could_not_be_made_anew_at_once_is_made_at_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, or a crash, while it is made anew: nothing is lost, and nothing has to be moved again."""
+    _begun(tmp_path).close()
+    (tmp_path / "journal.jsonl").rename(tmp_path / "journal.aside")
+
+    def full(descriptor: int, text: bytes, at: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StoreUnreadable, match=r"journal\.jsonl cannot be written"):
+        SqliteLog(str(tmp_path / "log.db"))
+    monkeypatch.undo()
+    SqliteLog(str(tmp_path / "log.db")).close()
+    (tmp_path / "log.db").unlink()
+    again = SqliteLog(str(tmp_path / "log.db"))
+    assert [record.number for record in again.read(RUN)] == [1, 2, 3, 4, 5, 6]
+    again.close()
+
+
+def test_a_row_that_somebody_else_left_in_the_journal_alone_is_taken_over_before_the_next_one(tmp_path: Path) -> None:
+    """A face was killed between journal and database while the supervisor has the log open: its request counts, too."""
+    log = _begun(tmp_path)
+    log.journal.append(
+        [{"kind": "request", "number": 1, "run": "r1", "at": 2.0, "type": "ResumeRequested", "body": {}}]
+    )  # fmt: skip
+    assert log.ask(RUN, e.StopRequested(), now=3.0) == 2
+    log.append([_record(7)])
+    assert [type(asked.request).__name__ for asked in log.asked(RUN)] == ["ResumeRequested", "StopRequested"]
+    log.close()
+
+
+def test_a_damaged_journal_is_told_with_a_remedy_that_works(project: Project) -> None:
+    """`wto doctor` names the line and says what to do; once that is done, nothing is wrong."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    assert project.wto("run", plan).code == 0
+    path = project.state / "journal.jsonl"
+    lines = path.read_bytes().splitlines(True)
+    path.write_bytes(b"".join([lines[0], lines[1].replace(b"e", b"E", 1), *lines[2:]]))
+    told = project.wto("doctor").out
+    assert "journal.jsonl:2" in told and "away: it is then made anew from the database" in told, told
+    path.rename(project.state / "aside.jsonl")
+    assert project.wto("status").code == 0
+    assert project.wto("land").code == 0
+    assert "is damaged" not in project.wto("doctor").out
+    assert len(path.read_bytes().splitlines()) >= len(lines)
 
 
 def test_D7_a_full_disk_at_any_write_leaves_log_and_journal_whole(
@@ -274,10 +356,41 @@ def test_D6_a_wish_with_a_key_is_put_once_also_after_the_log_was_made_anew(tmp_p
     assert log.ask(RUN, e.ResumeRequested(), now=3.0, key="go on") == first
     assert log.ask(RUN, e.ResumeRequested(), now=4.0) == first + 1
     for _ in range(2):
-        assert [log.known(key) for key in ("the run", "go on", "", "other")] == [(RUN, None), (RUN, first), None, None]
+        told = [log.known(key) for key in ("the run", "go on", "", "other")]
+        assert [said and (said.run, said.number) for said in told] == [(RUN, None), (RUN, first), None, None]
+        assert [said and said.wish for said in told] == [STARTED, e.ResumeRequested(), None, None]
         assert len(log.asked(RUN)) == 2
         log.close()
         for name in ("log.db", "log.db-wal", "log.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)
         log = SqliteLog(str(tmp_path / "log.db"))
+    log.close()
+
+
+def test_a_key_is_held_to_its_wish(tmp_path: Path) -> None:
+    """The same wish again is one, whatever it holds; another wish under its key is refused, and nothing of it is written."""
+    log = SqliteLog(str(tmp_path / "log.db"))
+
+    def begun(event: e.RunStarted) -> RunId:
+        return log.begin(event, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}", key="the run").run
+
+    assert (begun(STARTED), begun(replace(STARTED, seed="another try"))) == (RUN, RUN)
+    limit = e.LimitRequested(budget_usd=5, wall="2h")
+    added = e.AddRequested(workstreams={"b": Workstream(brief="x", scope=("src/**",), limits=Budget(turns=3))})
+    numbers = [log.ask(RUN, limit, now=2.0, key="limit"), log.ask(RUN, added, now=2.0, key="add")]
+    assert numbers == [log.ask(RUN, limit, now=3.0, key="limit"), log.ask(RUN, added, now=3.0, key="add")]
+    others: list[tuple[str, Callable[[], object]]] = [
+        ("'limit' was put to r1", lambda: log.ask(RUN, replace(limit, wall="3h"), now=4.0, key="limit")),
+        ("'limit' was put to r1", lambda: log.ask(RunId("r2"), limit, now=4.0, key="limit")),
+        ("'add' was put to r1", lambda: log.ask(RUN, limit, now=4.0, key="add")),
+        ("r1 was begun", lambda: log.ask(RUN, limit, now=4.0, key="the run")),
+        ("r1 was begun", lambda: begun(replace(STARTED, plan_path="another.yaml"))),
+        ("r1 was begun", lambda: begun(replace(STARTED, land=True))),
+    ]
+    before = (tmp_path / "journal.jsonl").read_bytes()
+    for words, other in others:
+        with pytest.raises(Refused, match=f"names another wish already: with it {words}"):
+            other()
+    assert (tmp_path / "journal.jsonl").read_bytes() == before
+    assert len(log.asked(RUN)) == 2 and log.damage() == ""
     log.close()

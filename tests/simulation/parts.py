@@ -12,7 +12,7 @@ from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStart
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, RunLine, Watched
+from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, Known, RunLine, Watched
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -100,7 +100,7 @@ class SimLog:
     def view(self, run: RunId) -> str | None:
         return self.stored_view
 
-    def known(self, key: str) -> tuple[RunId, int | None] | None:
+    def known(self, key: str) -> Known | None:
         return None
 
     def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from wt_orchestrate.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "wt_orchestrate"
@@ -86,3 +90,61 @@ def test_nothing_names_the_machine_it_was_written_on(word: str) -> None:
     """No committed file mentions where it was written."""
     found = [str(path.relative_to(ROOT)) for path in _files(*SOURCES) if word in path.read_text(encoding="utf-8")]
     assert found == []
+
+
+_NAMED = re.compile(r"(?<![\w./-])wto((?: +(?:-C +\S+|[a-z][a-z|\\-]*(?![\w./:=])))+)(?P<rest>[^\n`\"'#;()]*)")
+"""`wto` with the words behind it that may be commands (`a|b` is either), and the rest up to where a phrase may end."""
+_OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
+
+
+def _told(path: Path) -> Iterator[str]:
+    """What of the commands that a text names does not exist."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if path.suffix == ".md":
+            line = re.sub(r'"[^"]*"', "WORDS", line)
+        for named in _NAMED.finditer(line):
+            for missing in _missing(named[1].split(), named["rest"]):
+                yield f"{path.relative_to(ROOT)}:{number}: {missing}"
+
+
+def _missing(words: list[str], rest: str) -> Iterator[str]:
+    commands: list[click.Command] = [app]
+    for word in words[2:] if words[0] == "-C" else words:
+        groups = [command for command in commands if isinstance(command, click.Group)]
+        if not groups:
+            break  # an argument, or prose that goes on
+        found = [_of(group, name) for group in groups for name in re.split(r"\\?\|", word)]
+        if None in found:
+            yield f"wto {' '.join(words)}: there is no {word!r}"
+            return
+        commands = [command for command in found if command is not None]
+    for option in _OPTION.findall(rest.partition(" wto ")[0]):
+        known = {name for command in commands for each in command.params for name in (*each.opts, *each.secondary_opts)}
+        if option not in {*known, "-h", "--help"}:
+            yield f"wto {' '.join(words)}: there is no {option}"
+
+
+def _of(group: click.Group, name: str) -> click.Command | None:
+    return group.get_command(click.Context(group), name)
+
+
+def test_every_command_that_is_named_exists() -> None:
+    """Hints and documents name no command, and no option of one, that there is not."""
+    sources = _files("wt_orchestrate", "templates", "hooks", "docs", "README.md", "CHANGELOG.md", "benchmarks")
+    assert [missing for path in sources for missing in _told(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("run wto logs {name} -f, or wto pr open --run", []),
+        ("`wto train add|run|status`, `wto -C folder land -n`", []),
+        ("run wto log {name}", ["wto log: there is no 'log'"]),
+        ("`wto train add|walk`", ["wto train add|walk: there is no 'add|walk'"]),
+        ("`wto land --allow-all`", ["wto land: there is no --allow-all"]),
+    ],
+)
+def test_a_command_that_is_missing_is_found(text: str, missing: list[str]) -> None:
+    """The search above sees groups, alternatives and options, and stops where the phrase does."""
+    found = [each for named in _NAMED.finditer(text) for each in _missing(named[1].split(), named["rest"])]
+    assert found == missing

@@ -1,16 +1,18 @@
 """Configuration files of MCP clients: one entry put in or taken out, everything else kept as it is.
 
-What is no JSON, or has another shape than a client would read, is refused with its place and left alone. A change is written
-whole or not at all, with a copy of the file as it was beside it.
+What is no JSON, or has another shape than a client would read, is refused with its place and left alone, and so is a file that
+somebody else changed meanwhile. A change is written whole or not at all, with a copy of the file as it was beside it; copies get
+names of their own, and no copy ever replaces another.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from wt_orchestrate.errors import Refused
@@ -20,11 +22,12 @@ _SERVERS = "mcpServers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A change of a file: its text before (None: not there) and after."""
+    """A change of a file: its text before (None: not there) and after. `raw` is what was read, byte by byte."""
 
     path: str
     before: str | None
     after: str
+    raw: bytes | None
 
     @property
     def changes(self) -> bool:
@@ -35,10 +38,8 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
     """The change that puts in a server, or with None takes it out. Raises Refused where the file is not as clients have it."""
     real = os.path.realpath(path)
     try:
-        with open(real, encoding="utf-8-sig") as file:
-            before: str | None = file.read()
-    except FileNotFoundError:
-        before = None
+        raw = _content(real)
+        before = None if raw is None else raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{path} cannot be read: {error}", hint="nothing was changed") from error
     whole = _parsed(path, before)
@@ -46,10 +47,10 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
     if not isinstance(servers, dict):
         raise Refused(f"{path}: {_SERVERS} is no object", hint="mend it first; nothing was changed")
     if servers.get(name) == entry:
-        return Edit(path=real, before=before, after=before or "")
+        return Edit(path=real, before=before, after=before or "", raw=raw)
     kept = {key: value for key, value in servers.items() if key != name or entry is not None}
     changed = {**whole, _SERVERS: {**kept, **({name: dict(entry)} if entry is not None else {})}}
-    return Edit(path=real, before=before, after=json.dumps(changed, indent=2, ensure_ascii=False) + "\n")
+    return Edit(path=real, before=before, after=json.dumps(changed, indent=2, ensure_ascii=False) + "\n", raw=raw)
 
 
 def _parsed(path: str, text: str | None) -> dict[str, Any]:
@@ -66,23 +67,65 @@ def _parsed(path: str, text: str | None) -> dict[str, Any]:
 
 
 def write(edit: Edit) -> str:
-    """Write a change; where the file as it was is kept (empty: there was none)."""
-    kept = ""
-    os.makedirs(os.path.dirname(edit.path), exist_ok=True)
-    mode = 0o600
-    if edit.before is not None:
-        mode = os.stat(edit.path).st_mode & 0o777
-        kept = f"{edit.path}.{time.strftime('%Y%m%d-%H%M%S')}.bak"
-        _whole(kept, edit.before, mode)
-    _whole(edit.path, edit.after, mode)
+    """Write a change; where the file as it was is kept (empty: there was none). Raises Refused, and leaves the file as it is,
+    where it is not as it was read or cannot be written."""
+    try:
+        if _content(edit.path) != edit.raw:
+            raise Refused(
+                f"{edit.path} was changed meanwhile", hint="look at it, then do it again; nothing was changed"
+            )
+        os.makedirs(os.path.dirname(edit.path), exist_ok=True)
+        mode = 0o600 if edit.raw is None else os.stat(edit.path).st_mode & 0o777
+        kept = "" if edit.raw is None else _copy(edit.path, edit.raw, mode)
+        _replace(edit.path, edit.after.encode(), mode)
+    except OSError as error:
+        raise Refused(
+            f"{error.filename or edit.path} cannot be written: {error.strerror}",
+            hint=f"look at the permissions and the free space there; {edit.path} is as it was",
+        ) from error
     return kept
 
 
-def _whole(path: str, text: str, mode: int) -> None:
+def _content(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _copy(path: str, content: bytes, mode: int) -> str:
+    """Keep a file as it was: `.bak`, or the first of `.bak.1`, `.bak.2`... that is free."""
+    for number in count():
+        kept = f"{path}.bak.{number}" if number else f"{path}.bak"
+        try:
+            _make(kept, content, mode)
+        except FileExistsError:
+            continue
+        return kept
+    raise AssertionError("there is always another number")
+
+
+def _replace(path: str, content: bytes, mode: int) -> None:
     beside = f"{path}.{os.getpid()}.new"
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(beside, mode)
-    os.replace(beside, path)
+    _make(beside, content, mode)
+    try:
+        os.replace(beside, path)
+    except OSError:
+        os.unlink(beside)
+        raise
+
+
+def _make(path: str, content: bytes, mode: int) -> None:
+    """Make a file that was not there; nothing of it is left where it cannot be made whole."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.chmod(path, mode)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)
+        raise

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 
@@ -13,17 +11,14 @@ from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.cli.review_command import send, thread_line, thread_place
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.comments import QUOTE_LIMIT
-from wt_orchestrate.domain.ids import CommitId, WorkstreamId
+from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.reviewfile import Written, parse_review_file
-from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.domain.state import RunState, WorkstreamState
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, PlanInvalid, Refused
 
-_LOOK_S = 0.05
-_TAKEN_S = 10.0
 _FILE_LIMIT = 1 << 24
 
 
@@ -65,7 +60,7 @@ def comment(
     for wish in (resolve, reopen):
         if wish:
             kind = e.CommentResolveRequested if wish is resolve else e.CommentReopenRequested
-            _ask(site, state, kind(workstream=name, comment=wish.upper()))
+            wiring.put_request(site, state.id, kind(workstream=name, comment=wish.upper()))
             click.echo(f"{symbol('done')} {wish.upper()} is {'resolved' if wish is resolve else 'open again'}")
     if lists:
         _list(wiring.reviewed(site, state, state.workstreams[name]), as_json=as_json)
@@ -83,8 +78,7 @@ def _typed(site: wiring.Site, state: RunState, name: WorkstreamId, words: Sequen
     if len(words) == 1:
         return e.CommentRequested(workstream=name, text=words[0])
     path, first, last = _place(words[0])
-    found = wiring.reviewed(site, state, state.workstreams[name])
-    return _on_lines(site, found, name, path, first, last, words[1])
+    return wiring.comment_on(site, state, state.workstreams[name], words[1], path=path, first=first, last=last)
 
 
 def _place(text: str) -> tuple[str, int, int]:
@@ -93,34 +87,6 @@ def _place(text: str) -> tuple[str, int, int]:
     if not path or not first.isdecimal() or not (last or first).isdecimal() or not int(first):
         raise click.UsageError(f"{text!r} is no place; write it as FILE:LINE or FILE:LINE-END")
     return path, int(first), max(int(first), int(last or first))
-
-
-def _on_lines(
-    site: wiring.Site, found: wiring.Reviewed, name: WorkstreamId, path: str, first: int, last: int, text: str
-) -> e.CommentRequested:
-    """A comment on lines of a file as the work leaves it. Raises NotFound when the diff has no such file or line."""
-    there = [file.path for file in found.files if file.status != "D"]
-    if path not in there:
-        near = get_close_matches(path, there, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"changed are: {', '.join(there[:10])}"
-        raise NotFound(f"the work of {name} does not change {path!r}", hint=clean(hint))
-    lines = wiring.file_lines(site, commit=found.head, path=path)
-    if lines is None:
-        hint = f'wto comment {name} "{path}: ..."'
-        raise NotFound(f"{path} is no text, or too long to comment on its lines", hint=clean(hint))
-    if last > len(lines):
-        hint = f"it has {counted(len(lines), 'line')} at {found.head[:10]}"
-        raise NotFound(f"{path} has no line {last}", hint=hint)
-    quoted = "\n".join(lines[first - 1 : last]).encode("utf-8", "replace").decode("utf-8")
-    return e.CommentRequested(
-        workstream=name,
-        text=text,
-        path=path,
-        line=first,
-        end=last,
-        commit=CommitId(found.head),
-        quoted=quoted[:QUOTE_LIMIT],
-    )
 
 
 def _read(site: wiring.Site, state: RunState, name: WorkstreamId, file: str) -> Sequence[e.CommentRequested]:
@@ -143,17 +109,16 @@ def _read(site: wiring.Site, state: RunState, name: WorkstreamId, file: str) -> 
         )
     if not parsed.written:
         raise NotFound(f"nothing was written into {file}", hint="write under the quoted lines")
-    return [_of_file(site, found, name, each, file) for each in parsed.written]
+    return [_of_file(site, found, state.workstreams[name], each, file) for each in parsed.written]
 
 
 def _of_file(
-    site: wiring.Site, found: wiring.Reviewed, name: WorkstreamId, said: Written, file: str
+    site: wiring.Site, found: wiring.Reviewed, ws: WorkstreamState, said: Written, file: str
 ) -> e.CommentRequested:
-    if not said.line:
-        head = CommitId(found.head) if said.path else None
-        return e.CommentRequested(workstream=name, text=said.text, path=said.path, commit=head)
+    if not said.path:
+        return e.CommentRequested(workstream=ws.id, text=said.text)
     try:
-        return _on_lines(site, found, name, said.path, said.line, said.line, said.text)
+        return wiring.comment_in(site, found, ws, said.text, path=said.path, first=said.line)
     except NotFound as error:
         raise PlanInvalid([f"{file}:{said.at}: {error.message}"]) from error
 
@@ -168,7 +133,7 @@ def _collect(site: wiring.Site, state: RunState, said: Sequence[e.CommentRequest
         if why_not is None and each not in new:
             new.append(each)
     for each in new:
-        _ask(site, state, each)
+        wiring.put_request(site, state.id, each)
     waiting = [
         each.id
         for each in wiring.reviewed_state(site, state.id).workstreams[said[0].workstream].comments
@@ -179,24 +144,6 @@ def _collect(site: wiring.Site, state: RunState, said: Sequence[e.CommentRequest
         f"{symbol('done')} Collected {counted(len(new), 'comment')}{left_out}; not sent yet: {', '.join(waiting)}"
     )
     click.echo(f"  {symbol('hint')} To send them, run wto comment {said[0].workstream} --send")
-
-
-def _ask(site: wiring.Site, state: RunState, request: e.Request) -> None:
-    """Put a request. A supervisor at work is waited for; without one it counts all the same and is taken up later."""
-    log = wiring.open_log(site)
-    try:
-        now = requests.with_comments(log, requests.load_state(log, state.id))
-        number = requests.ask(log, wiring.clock(), now, request)
-        until = time.monotonic() + _TAKEN_S
-        while wiring.supervised(site) and time.monotonic() < until:
-            became = requests.outcome_of(log, state.id, number, after=state.number)
-            if isinstance(became, e.RequestRefused):
-                raise Refused(became.reason, hint=became.hint)
-            if became is not None:
-                return
-            time.sleep(_LOOK_S)
-    finally:
-        log.close()
 
 
 # ---------------------------------------------------------------- what there is

@@ -12,7 +12,7 @@ import click
 
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
 from wt_orchestrate.ports import Forecast, Foreseen
 from wt_orchestrate.wiring import Foresight
@@ -98,9 +98,8 @@ def _summary(found: Foresight) -> str:
 
 
 def _told(each: Foreseen, onto: str) -> str:
-    left = f" and {len(each.paths) - _PATHS} more" if len(each.paths) > _PATHS else ""
-    where = ", ".join(_one_line(path) for path in each.paths[:_PATHS]) or "what git cannot merge at all"
-    return f"{symbol('error')} {clean(each.one)} and {clean(each.other or onto)}: {where}{left}"
+    where = some_of([_one_line(path) for path in each.paths], _PATHS) or "what git cannot merge at all"
+    return f"{symbol('error')} {clean(each.one)} and {clean(each.other or onto)}: {where}"
 
 
 def _one_line(text: str) -> str:

@@ -28,15 +28,21 @@ def mcp(context: click.Context, folders: tuple[str, ...]) -> None:
     """Serve the Model Context Protocol on standard input and output, for the repositories that are named (else this one)."""
     if context.invoked_subcommand is not None:
         return
-    if find_spec("mcp") is None:
-        raise Refused(
-            "the MCP server needs the official SDK", hint=f"{sys.executable} -m pip install 'wt-orchestrate[mcp]'"
-        )
+    _require_sdk()
     allowed = folders or (context.obj,)
     for folder in allowed:
         wiring.find_site(folder)
     # the SDK takes a second to load, and need not be there
     import_module("wt_orchestrate.mcp_server.server").serve(allowed)
+
+
+def _require_sdk() -> None:
+    """The server runs by this very interpreter: what is not installed for it is not there for the client either."""
+    found = find_spec("mcp")
+    if found is None or found.origin is None:  # a folder of that name is no SDK
+        raise Refused(
+            "the MCP server needs the official SDK", hint=f"{sys.executable} -m pip install 'wt-orchestrate[mcp]'"
+        )
 
 
 def _of_client(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +60,7 @@ def _of_client(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def install(start: str, client: str, config: str | None, dry_run: bool, folders: tuple[str, ...]) -> None:
     """Put the server into a client's settings: shown, then written, with a copy of what was there. Safe to repeat."""
+    _require_sdk()
     for folder in folders:
         wiring.find_site(folder)
     _change(start, client, config, folders=folders, remove=False, dry_run=dry_run)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import wraps
 from string import Template
 from typing import Any
 
@@ -40,8 +41,36 @@ def pr() -> None:
     """Pull requests of workstreams: opened, kept up to date, and what is said there sent on to the agents."""
 
 
-def _with_words(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say what may be pushed, and which forge it is where its name does not tell."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pushing:
+    """What may be pushed, and which forge it is where its name does not tell: a person's words for this time."""
+
+    word: Word
+    kind: str | None
+    api: str | None
+
+    def settings(self, state: RunState) -> ForgeSettings:
+        """As they were when the run began, because agents may have reached the file since; a person's words go before."""
+        known = state.settings.forge
+        return replace(known, kind=ForgeKind(self.kind) if self.kind else known.kind, api=self.api or known.api)
+
+
+def _pushes(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that pushes, given to it as `pushing`."""
+
+    @wraps(function)
+    def command(
+        *args: Any,
+        allow_protected: bool,
+        marks: tuple[str, ...],
+        allow_large: bool,
+        kind: str | None,
+        api: str | None,
+        **given: Any,
+    ) -> None:
+        word = Word(protected=allow_protected, large=allow_large, secrets=marks)
+        function(*args, pushing=_Pushing(word=word, kind=kind, api=api), **given)
+
     options = (
         click.option("--allow-protected", is_flag=True, help="Push changes of protected paths too."),
         click.option(
@@ -52,14 +81,8 @@ def _with_words(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--api", metavar="URL", help="Where the forge is asked, for this time."),
     )
     for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _forge_settings(state: RunState, kind: str | None, api: str | None) -> ForgeSettings:
-    """As they were when the run began, because agents may have reached the file since; a person's words go before."""
-    settings = state.settings.forge
-    return replace(settings, kind=ForgeKind(kind) if kind else settings.kind, api=api or settings.api)
+        command = option(command)
+    return command
 
 
 @pr.command("open")
@@ -70,7 +93,7 @@ def _forge_settings(state: RunState, kind: str | None, api: str | None) -> Forge
 )  # fmt: skip
 @click.option("--draft", is_flag=True, help="As drafts; also of work that is not integrated yet.")
 @click.option("--label", "labels", multiple=True, help="A label, beside those of the settings.")
-@_with_words
+@_pushes
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be opened; change nothing.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
@@ -80,11 +103,7 @@ def open_(
     run_name: str | None,
     draft: bool,
     labels: tuple[str, ...],
-    allow_protected: bool,
-    marks: tuple[str, ...],
-    allow_large: bool,
-    kind: str | None,
-    api: str | None,
+    pushing: _Pushing,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -93,15 +112,14 @@ def open_(
         raise click.UsageError("name WORKSTREAMS, or --run for all of a run")
     site = wiring.find_site(start)
     state = wiring.reviewed_state(site, None if run_name == _ALL else run_name)
-    settings = _forge_settings(state, kind, api)
-    word = Word(protected=allow_protected, large=allow_large, secrets=marks)
+    settings = pushing.settings(state)
     names = _wanted(state, workstreams, draft=draft)
     words = {name: _wording(site, state, state.workstreams[name]) for name in names}
     if dry_run:
         for name in names:
-            _preview(site, state, state.workstreams[name], word, words[name].title)
+            _preview(site, state, state.workstreams[name], pushing.word, words[name].title)
         return
-    desk = wiring.desk(site, state, settings, word=word)
+    desk = wiring.desk(site, state, settings, word=pushing.word)
     try:
         done = open_pull_requests(
             desk, state, names, wording=words, draft=draft or settings.draft, labels=(*settings.labels, *labels)
@@ -113,18 +131,14 @@ def open_(
 
 @pr.command()
 @click.option("--run", "run_name", help="The run; the newest by default.")
-@_with_words
+@_pushes
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; change nothing.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def sync(
     start: str,
     run_name: str | None,
-    allow_protected: bool,
-    marks: tuple[str, ...],
-    allow_large: bool,
-    kind: str | None,
-    api: str | None,
+    pushing: _Pushing,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -133,8 +147,7 @@ def sync(
     state = wiring.reviewed_state(site, run_name)
     if not any(ws.pull_request is not None for ws in state.workstreams.values()):
         raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
-    word = Word(protected=allow_protected, large=allow_large, secrets=marks)
-    desk = wiring.desk(site, state, _forge_settings(state, kind, api), word=word, dry=dry_run)
+    desk = wiring.desk(site, state, pushing.settings(state), word=pushing.word, dry=dry_run)
     if dry_run and not as_json:
         click.echo(f"{symbol('nothing')} Only looking; this is what would be done", err=True)
     try:

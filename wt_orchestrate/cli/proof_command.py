@@ -10,7 +10,7 @@ import click
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.hunk_text import hunk_lines
 from wt_orchestrate.cli.render import symbol
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
 from wt_orchestrate.ports import Explained, ResolvedFile
 
@@ -48,8 +48,7 @@ def _tell(found: Explained) -> None:
         ways.setdefault(how, []).append(path)
     for how, paths in ways.items():
         mark = symbol("error" if how == "not explained" else "done")
-        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-        click.echo(f"{mark} {how}: {clean(', '.join(paths[:_SHOWN]))}{more}")
+        click.echo(f"{mark} {how}: {clean(some_of(paths, _SHOWN))}")
     for patch in found.patches:
         mark = symbol("done" if patch.whole else "error")
         click.echo(

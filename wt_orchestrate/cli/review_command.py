@@ -19,7 +19,7 @@ from wt_orchestrate.domain.packet import packet_text, reviewed_head
 from wt_orchestrate.domain.reviewfile import render_review_file
 from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import at_line, clean, counted, some_of
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, Refused
 
@@ -157,13 +157,13 @@ def _tell(found: dict[str, Any]) -> None:
     _merged(found)
     _reviewed(found["review"])
     for flag in found["flags"][:_FLAGS]:
-        place = f"{flag['path']}:{flag['line']}" if flag["line"] else flag["path"]
+        place = at_line(flag["path"], flag["line"])
         _row("Look at", f"{symbol(_WEIGHTS[flag['weight']])} {place} {flag['text']} ({flag['kind']})")
     if len(found["flags"]) > _FLAGS:
         _row("", f"and {len(found['flags']) - _FLAGS} more; see --json")
     for other in found["overlaps"]:
         foreseen = {"conflict": ", would conflict", "clean": ", merges cleanly"}.get(other["forecast"] or "", "")
-        _row("Beside", f"{other['workstream']} ({other['stage']}{foreseen}) touches {', '.join(other['paths'][:5])}")
+        _row("Beside", f"{other['workstream']} ({other['stage']}{foreseen}) touches {some_of(other['paths'], 5)}")
         _row("", f"to {other['asked']}")
     for text in found["contradictions"]:
         _row("Against", text)
@@ -171,7 +171,7 @@ def _tell(found: dict[str, Any]) -> None:
         _row("Asks you", text)
     _threads(found)
     if found["read_first"]:
-        _row("Read first", ", ".join(found["read_first"][:5]))
+        _row("Read first", some_of(found["read_first"], 5))
     click.echo(f"{symbol('hint')} To see the diff, run wto review {found['workstream']} --diff")
 
 
@@ -197,7 +197,7 @@ def _reviewed(review: dict[str, Any] | None) -> None:
     if not review["findings"]:
         _row("Reviewed", f"{symbol('done')} {review['by']} found nothing to change{older}")
     for remark in review["findings"]:
-        place = f" {remark['path']}{':' + str(remark['line']) if remark['line'] else ''}" if remark["path"] else ""
+        place = f" {at_line(remark['path'], remark['line'])}" if remark["path"] else ""
         mark = symbol("error" if remark["weighs"] == "must" else "hint")
         _row("Reviewed", f"{mark} {remark['weighs']}{place}: {remark['text']} ({review['by']}{older})")
 
@@ -226,10 +226,10 @@ def thread_place(thread: dict[str, Any]) -> str:
         return ""
     if not thread["line"]:
         return f"{thread['path']}: "
-    was = f"{thread['path']}:{thread['line']}"
+    was = at_line(thread["path"], thread["line"])
     if thread["changed"]:
         return f"{was} (changed since): "
-    return f"{thread['now']['path']}:{thread['now']['line']}: " if thread["now"] else f"{was}: "
+    return f"{at_line(thread['now']['path'], thread['now']['line'])}: " if thread["now"] else f"{was}: "
 
 
 def _row(name: str, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from wt_orchestrate.cli.markup import Markup, Part, element
 from wt_orchestrate.cli.review_diff import diffs
 from wt_orchestrate.domain.difftext import FileDiff
-from wt_orchestrate.domain.text import counted
+from wt_orchestrate.domain.text import at_line, counted
 from wt_orchestrate.resources import resource
 
 _MOST_FLAGS = 200
@@ -221,7 +221,7 @@ def _flags(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
 
 
 def _linked(path: str, line: int | None, anchors: dict[str, str]) -> Markup:
-    place = element("code", f"{path}:{line}" if line else path)
+    place = element("code", at_line(path, line))
     anchor = anchors.get(path)
     if anchor is None:
         return place

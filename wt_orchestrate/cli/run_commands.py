@@ -185,9 +185,9 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
     site = wiring.find_site(start)
     log = wiring.open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
-    requests.ask_answer(log, wiring.clock(), state, workstream, text)
     log.close()
-    if wiring.supervised(site):
+    put = wiring.put_request(site, state.id, requests.answered(state, workstream, text))
+    if put.taken or put.supervised:
         click.echo(f"{symbol('done')} The answer is on its way to {workstream}")
         return
     turn_run(site, state.id, as_json=False)

@@ -24,10 +24,9 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan import Workstream, seconds
 from wt_orchestrate.domain.state import ENDED, RunState
 from wt_orchestrate.engine import requests
-from wt_orchestrate.errors import NotFound, Refused, WtError
+from wt_orchestrate.errors import NotFound, WtError
 
 _LOOK_S = 0.1
-_TAKEN_S = 10.0
 _run_option = click.option("--run", "run_name", help="The run; the newest by default.")
 
 
@@ -40,26 +39,18 @@ def _state(site: wiring.Site, run_name: str | None) -> RunState:
 
 
 def put_request(site: wiring.Site, state: RunState, request: e.Request, *, done: str, goes_on: bool) -> bool:
-    """Put a request and say what became of it; whether a supervisor at work took it."""
-    log = wiring.open_log(site)
-    try:
-        number = requests.ask(log, wiring.clock(), state, request)
-        until = time.monotonic() + _TAKEN_S
-        while wiring.supervised(site) and time.monotonic() < until:
-            became = requests.outcome_of(log, state.id, number, after=state.number)
-            if isinstance(became, e.RequestRefused):
-                raise Refused(became.reason, hint=became.hint)
-            if became is not None:
-                click.echo(f"{symbol('done')} {done}")
-                return True
-            time.sleep(_LOOK_S)
-    finally:
-        log.close()
-    if goes_on and not wiring.supervised(site):
-        turn_run(site, state.id, as_json=False)
-    click.echo(f"{symbol('nothing')} Noted; nobody is at work on {state.id}")
-    click.echo(f"  {symbol('hint')} To take it up, run wto resume")
-    return False
+    """Put a request and say what became of it; whether a supervisor took it. Where none is, `goes_on` takes it up here."""
+    put = wiring.put_request(site, state.id, request)
+    if put.taken:
+        click.echo(f"{symbol('done')} {done}")
+    elif put.supervised:
+        click.echo(f"{symbol('nothing')} Noted; the supervisor takes it as soon as it can")
+    else:
+        if goes_on:
+            turn_run(site, state.id, as_json=False)
+        click.echo(f"{symbol('nothing')} Noted; nobody is at work on {state.id}")
+        click.echo(f"  {symbol('hint')} To take it up, run wto resume")
+    return put.taken
 
 
 def _one(state: RunState, workstream: str) -> WorkstreamId:

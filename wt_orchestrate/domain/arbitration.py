@@ -27,6 +27,7 @@ from wt_orchestrate.domain.state import (
     is_arbiter,
     takes_messages,
 )
+from wt_orchestrate.domain.text import some_of
 
 OWNER = "owner"
 
@@ -144,17 +145,17 @@ def resolution_findings(
     found: list[str] = []
     if beyond:
         found.append(
-            f"the merge changes more than the conflict: {', '.join(beyond[:8])}; make these as the plain merge has them"
+            f"the merge changes more than the conflict: {some_of(beyond)}; make these as the plain merge has them"
         )
     if took:
-        found.append(f"it takes one side whole in {', '.join(took[:8])}; keep what both sides meant")
+        found.append(f"it takes one side whole in {some_of(took)}; keep what both sides meant")
     if sided:
         found.append(
-            f"it lets one side go at {', '.join(sided[:8])}; keep what both sides meant, or name the file under "
+            f"it lets one side go at {some_of(sided)}; keep what both sides meant, or name the file under "
             "## Decisions in HANDOFF.md and say why"
         )
     if markers:
-        found.append(f"conflict markers are left in {', '.join(markers[:8])}")
+        found.append(f"conflict markers are left in {some_of(markers)}")
     if modes:
-        found.append(f"neither side gave its mode to {', '.join(modes[:8])}; set it as they have it")
+        found.append(f"neither side gave its mode to {some_of(modes)}; set it as they have it")
     return tuple(found)

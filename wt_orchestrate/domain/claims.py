@@ -11,6 +11,7 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.review import is_given
 from wt_orchestrate.domain.state import WorkstreamState, is_reviewer
+from wt_orchestrate.domain.text import some_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +74,3 @@ def findings(
 def out_of_scope(scope: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
     """The paths that no glob of the scope covers; an empty scope covers everything."""
     return tuple(path for path in paths if not scope_matches(scope, path)) if scope else ()
-
-
-def some_of(paths: Sequence[str], limit: int = 8) -> str:
-    """The first of these paths, and how many there are more."""
-    more = f" and {len(paths) - limit} more" if len(paths) > limit else ""
-    return ", ".join(paths[:limit]) + more

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from wt_orchestrate.domain.difftext import FileDiff, line_after
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import at_line, clean
 
 TEXT_LIMIT = 4_000
 QUOTE_LIMIT = 2_000
@@ -66,8 +66,7 @@ class Comment:
     @property
     def place(self) -> str:
         """Where it is, as people write it; empty for the work as a whole."""
-        lines = f":{self.line}" if self.line else ""
-        return f"{self.path}{lines}{f'-{self.end}' if self.end > self.line else ''}"
+        return at_line(self.path, self.line) + (f"-{self.end}" if self.end > self.line else "")
 
 
 def of_status(comments: Sequence[Comment], status: CommentStatus) -> tuple[Comment, ...]:

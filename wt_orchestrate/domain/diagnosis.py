@@ -24,7 +24,7 @@ class AgentFound:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineFacts:
     """What was gathered. `watch_limits` are files and instances; `free_bytes` has a path and its room for each use;
-    `run` is the newest run in words, and what is wrong with it."""
+    `run` is the newest run in words, what is wrong with it, and what is to be done."""
 
     git_version: tuple[int, int, int]
     repository: str
@@ -39,7 +39,7 @@ class MachineFacts:
     watch_limits: tuple[int, int] | None
     free_bytes: Mapping[str, tuple[str, int]]
     shares_blocks: bool
-    run: tuple[str, str]
+    run: tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +141,7 @@ def _copies(facts: MachineFacts) -> Diagnosis:
 
 
 def _run(facts: MachineFacts) -> Diagnosis:
-    found, problem = facts.run
+    found, problem, remedy = facts.run
     if problem:
-        return Diagnosis(
-            what="runs", weight="warning", found=f"{found}, but {problem}", remedy="wto resume, or wto stop"
-        )
+        return Diagnosis(what="runs", weight="warning", found=f"{found}, but {problem}", remedy=remedy)
     return Diagnosis(what="runs", weight="ok", found=found)

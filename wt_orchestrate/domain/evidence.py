@@ -14,7 +14,7 @@ from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.reviewing import awaits_review, reviewer_at_work
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import Attempt, RunState, Stage, WorkstreamState, last_attempt, live_attempt
-from wt_orchestrate.domain.text import counted, time_of_day
+from wt_orchestrate.domain.text import counted, some_of, time_of_day
 from wt_orchestrate.domain.verdict import how_it_ended
 
 
@@ -95,14 +95,10 @@ def review_words(comments: Sequence[Comment]) -> str:
     }
     found = [(of_status(comments, status), words) for status, words in waits.items()]
     return "; ".join(
-        f"{counted(len(those), 'comment')} {words} ({listed_names([each.id for each in those])})"
+        f"{counted(len(those), 'comment')} {words} ({some_of([each.id for each in those])})"
         for those, words in found
         if those
     )
-
-
-def listed_names(names: Sequence[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _live_evidence(add: Callable[[str, str, float | None], None], ws: WorkstreamState, live: Attempt) -> None:

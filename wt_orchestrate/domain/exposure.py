@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.text import counted
+from wt_orchestrate.domain.text import at_line, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,9 @@ class Exposed:
 
     @property
     def place(self) -> str:
-        return f"{self.path}:{self.line} (commit {self.commit[:10]}): {self.kind} {self.shown}, mark {self.mark}"
+        return (
+            f"{at_line(self.path, self.line)} (commit {self.commit[:10]}): {self.kind} {self.shown}, mark {self.mark}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ def fold_comments(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     """The workstream with its comments after one more record; its handoff and messages are folded already."""
     match record.event:
         case e.CommentRequested() as said:
-            return replace(ws, comments=(*ws.comments, _comment(f"C{len(ws.comments) + 1}", said, record.at)))
+            return replace(ws, comments=(*ws.comments, _comment(len(ws.comments) + 1, said, record.at)))
         case e.ReviewerCalled(reviewer=name):
             return replace(ws, reviewer=name, called_for=ws.claims)
         case e.ReviewGiven() as given if ws.stage is Stage.VERIFYING and given.reviewer == ws.reviewer:
@@ -34,9 +34,9 @@ def fold_comments(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return ws
 
 
-def _comment(name: str, said: e.CommentRequested, at: float) -> Comment:
+def _comment(number: int, said: e.CommentRequested | Remark, at: float, *, sent_as: str = "") -> Comment:
     return Comment(
-        id=name,
+        id=f"C{number}",
         text=said.text,
         at=at,
         path=said.path,
@@ -45,6 +45,7 @@ def _comment(name: str, said: e.CommentRequested, at: float) -> Comment:
         commit=said.commit,
         quoted=said.quoted,
         origin=said.origin,
+        sent_as=sent_as,
     )
 
 
@@ -65,21 +66,8 @@ def _sent(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
 
 def remarked(ws: WorkstreamState, remarks: Sequence[Remark], record: e.Record) -> WorkstreamState:
     """A workstream that begins with what reviewers said on a pull request: its first brief tells it."""
-    said = (
-        Comment(
-            id=f"C{number}",
-            text=each.text,
-            at=record.at,
-            path=each.path,
-            line=each.line,
-            end=each.end or each.line,
-            commit=each.commit,
-            quoted=each.quoted,
-            origin=each.origin,
-            sent_as=f"f{record.number}",
-        )
-        for number, each in enumerate(remarks, 1)
-    )
+    sent_as = f"f{record.number}"
+    said = (_comment(number, each, record.at, sent_as=sent_as) for number, each in enumerate(remarks, 1))
     return replace(ws, comments=tuple(said))
 
 

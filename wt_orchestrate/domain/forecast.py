@@ -15,7 +15,7 @@ from wt_orchestrate.domain.ids import WorkstreamId, integration_branch
 from wt_orchestrate.domain.outlook import Outlook
 from wt_orchestrate.domain.plan import Kind, seconds
 from wt_orchestrate.domain.state import Phase, RunState, Stage, WorkstreamState, live_attempt, takes_messages
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import clean, some_of
 
 ON_THE_WAY = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED})
 """Stages in which a workstream has work that is not integrated and will be."""
@@ -123,9 +123,8 @@ def of(state: RunState, name: WorkstreamId) -> Iterator[tuple[str, Clash]]:
 
 def listed(each: Clash, limit: int = 3) -> str:
     """The paths of a conflict in a few words."""
-    left = each.more + max(0, len(each.paths) - limit)
-    shown = ", ".join(_one_line(path, _PATH) for path in each.paths[:limit]) or "what git cannot merge at all"
-    return f"{shown} and {left} more" if left else shown
+    paths = [_one_line(path, _PATH) for path in each.paths] or ["what git cannot merge at all"]
+    return some_of(paths, limit, more=each.more)
 
 
 def _names(each: Clash) -> tuple[WorkstreamId, ...]:

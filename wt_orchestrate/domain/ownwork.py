@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from wt_orchestrate.domain.exposure import Exposed
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.state import ENDED, Phase, RunState
+from wt_orchestrate.domain.text import at_line
 
 _LISTED = 10
 
@@ -15,11 +16,11 @@ def refused(exposed: Sequence[Exposed], markers: Sequence[tuple[str, int]], allo
     """What must not be committed, one sentence each."""
     for each in [each for each in exposed if each.mark not in allowed][:_LISTED]:
         yield (
-            f"{each.path}:{each.line} looks like a secret ({each.kind} {each.shown}); take it out, or, if it is none, put "
-            f"its mark {each.mark} into allow_secrets: of .wto/config.yaml"
+            f"{at_line(each.path, each.line)} looks like a secret ({each.kind} {each.shown}); take it out, or, if it is none, "
+            f"put its mark {each.mark} into allow_secrets: of .wto/config.yaml"
         )
     for path, line in markers[:_LISTED]:
-        yield f"{path}:{line} is a conflict marker; resolve the conflict first"
+        yield f"{at_line(path, line)} is a conflict marker; resolve the conflict first"
 
 
 def belongs(state: RunState, paths: Sequence[str]) -> Iterator[str]:

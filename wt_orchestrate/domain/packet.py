@@ -18,7 +18,7 @@ from wt_orchestrate.domain.forecast import of as clashes_of
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import DONE, RunState, WorkstreamState
-from wt_orchestrate.domain.text import addressless, clean, counted
+from wt_orchestrate.domain.text import addressless, at_line, clean, counted
 
 SCHEMA = "wto.review/1"
 _QUOTED = 2_000
@@ -270,14 +270,10 @@ def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileD
         yield f"{comment.id} is answered: is it settled?"
     high = [flag for flag in found if flag.weight is Weight.HIGH]
     for flag in high[:5]:
-        yield f"{_place(flag)}: {flag.text}. Is that meant?"
+        yield f"{at_line(flag.path, flag.line)}: {flag.text}. Is that meant?"
     tests = [file for file in files if "test" in file.path]
     if files and not tests:
         yield "No test was added or changed. Does anything show that it works?"
-
-
-def _place(flag: Flag) -> str:
-    return f"{flag.path}:{flag.line}" if flag.line else flag.path
 
 
 def _order(files: Sequence[FileDiff], found: Sequence[Flag]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import at_line, clean
 
 MOST = 50
 """Remarks of one review that count."""
@@ -40,7 +40,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        return f"{self.path}:{self.line}" if self.line else self.path
+        return at_line(self.path, self.line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from wt_orchestrate.domain.plan import Kind, Workstream
 from wt_orchestrate.domain.review import findings_of
 from wt_orchestrate.domain.role import REVIEWER
 from wt_orchestrate.domain.state import ENDED, STUCK, Phase, RunState, Stage, WorkstreamState, is_reviewer
+from wt_orchestrate.domain.text import some_of
 
 
 def reviewer_agent(state: RunState, ws: WorkstreamState) -> str:
@@ -169,5 +170,5 @@ def in_the_end(ws: WorkstreamState) -> str:
     assert ws.review is not None
     open_ones = of_status(ws.comments, CommentStatus.OPEN)
     count = sum(finding.weighs == "must" for finding in ws.review.findings)
-    names = f" ({', '.join(each.id for each in open_ones[:8])})" if open_ones else ""
+    names = f" ({some_of([each.id for each in open_ones])})" if open_ones else ""
     return f"{ws.review.reviewer} still asks for {'a change' if count == 1 else f'{count} changes'}{names}"

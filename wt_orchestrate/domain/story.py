@@ -15,7 +15,7 @@ from wt_orchestrate.domain.forecast import listed
 from wt_orchestrate.domain.forecast_events import Clash
 from wt_orchestrate.domain.review import Weighing
 from wt_orchestrate.domain.signs import TurnOutcome
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import at_line, clean, counted
 
 
 class Weight(StrEnum):
@@ -125,7 +125,7 @@ def _pair(each: Clash) -> str:
 def _review(event: e.Event) -> Told:
     match event:
         case e.CommentRequested(text=text, path=path, line=line):
-            place = f" on {path}{f':{line}' if line else ''}" if path else ""
+            place = f" on {at_line(path, line)}" if path else ""
             return Weight.STEP, f"comment{place}: {text}"
         case e.PullRequestNoted(pull_request=noted):
             where = noted.url or f"branch {noted.branch}"

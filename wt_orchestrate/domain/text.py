@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 _UNSAFE = re.compile(
@@ -29,6 +30,18 @@ def addressless(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun, such as `1 commit` or `3 commits`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def some_of(names: Sequence[str], most: int = 8, *, more: int = 0) -> str:
+    """The first of these names, and how many there are beside them, such as `a, b and 3 more`. `more` are those that the
+    names leave out already."""
+    left = more + max(0, len(names) - most)
+    return ", ".join(names[:most]) + (f" and {left} more" if left else "")
+
+
+def at_line(path: str, line: int | None) -> str:
+    """A place as people write it: `path:line`, or the path where no line is known."""
+    return f"{path}:{line}" if line else path
 
 
 def time_of_day(at: float) -> str:

@@ -14,7 +14,6 @@ from wt_orchestrate.domain.arbitration import arbiter_at_work, call, may_call
 from wt_orchestrate.domain.brief import blame_words, check_message, conflict_message, evidence_message
 from wt_orchestrate.domain.budget import time_is_up, used_up_by
 from wt_orchestrate.domain.candidates import Blame
-from wt_orchestrate.domain.claims import some_of
 from wt_orchestrate.domain.comments import review_message
 from wt_orchestrate.domain.handoff import HandoffStatus
 from wt_orchestrate.domain.ids import integration_branch
@@ -40,6 +39,7 @@ from wt_orchestrate.domain.state import (
     takes_messages,
     undelivered,
 )
+from wt_orchestrate.domain.text import some_of
 
 _LIMITED = frozenset({TurnOutcome.RATE_LIMITED, TurnOutcome.OVERLOADED})
 
@@ -377,7 +377,7 @@ def _judge_review(state: RunState, ws: WorkstreamState) -> e.Event:
 
 def _unreviewed(ws: WorkstreamState, reviewer: WorkstreamState) -> e.Event:
     reason = f"{reviewer.id} could not review it: {reviewer.reason or reviewer.stage}"
-    return _escalated(ws, reason, (f"wto review {ws.id}", f"wto continue {ws.id}", f"wto log {reviewer.id}"))
+    return _escalated(ws, reason, (f"wto review {ws.id}", f"wto continue {ws.id}", f"wto logs {reviewer.id}"))
 
 
 def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:

@@ -12,6 +12,7 @@ from wt_orchestrate.domain.exposure import listed, not_allowed
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.text import some_of
 from wt_orchestrate.ports import Vault
 
 
@@ -45,9 +46,9 @@ def missing_word(
     secrets = not_allowed(vault.scan(base=base, head=head), {*settings.allow_secrets, *word.secrets})
     reasons = []
     if protected and not word.protected:
-        reasons.append(f"protected paths were changed: {', '.join(protected[:10])}")
+        reasons.append(f"protected paths were changed: {some_of(protected, 10)}")
     if large and not word.large:
-        reasons.append(f"files above {settings.largest_mb} MiB would {verb}: {', '.join(large[:10])}")
+        reasons.append(f"files above {settings.largest_mb} MiB would {verb}: {some_of(large, 10)}")
     if secrets:
         reasons.append(f"what looks like a secret would {verb}: {listed(secrets)}")
     if not reasons:

@@ -12,6 +12,7 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref, integration_branch
 from wt_orchestrate.domain.state import RunState, Stage
+from wt_orchestrate.domain.text import some_of
 from wt_orchestrate.engine.exposing import Word, missing_word
 from wt_orchestrate.engine.world import World, pin_ref, short
 from wt_orchestrate.errors import ExitCode, Refused
@@ -62,7 +63,7 @@ def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: C
     if merge.commit is None or merge.tree is None:
         return (
             e.LandRefused(
-                reason=f"{effect.target} moved and now conflicts with the run in {', '.join(merge.conflicts[:10])}",
+                reason=f"{effect.target} moved and now conflicts with the run in {some_of(merge.conflicts, 10)}",
                 code=ExitCode.CONFLICT,
                 commands=by_hand,
                 paths=merge.conflicts,
@@ -73,7 +74,7 @@ def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: C
         return (
             e.ProofFailed(workstream=None, commit=merge.commit, lost=proof.lost),
             e.LandRefused(
-                reason=f"merging {effect.target} with the run would lose {', '.join(proof.lost[:10])}",
+                reason=f"merging {effect.target} with the run would lose {some_of(proof.lost, 10)}",
                 code=ExitCode.CONFLICT,
                 commands=by_hand,
             ),
@@ -111,7 +112,7 @@ def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
 
 
 def _dirty(effect: f.Land, landed: Landed) -> e.LandRefused:
-    paths = ", ".join(landed.paths[:10]) or "affected paths"
+    paths = some_of(landed.paths, 10) or "affected paths"
     return e.LandRefused(
         reason=(
             f"{effect.target} is checked out in {landed.where} with uncommitted changes in {paths}; "

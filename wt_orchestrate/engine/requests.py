@@ -10,9 +10,10 @@ from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
 from wt_orchestrate.domain.state import DONE, RunState
 from wt_orchestrate.domain.steering import refusal
+from wt_orchestrate.domain.text import some_of
 from wt_orchestrate.domain.values import replace
 from wt_orchestrate.errors import NotFound, Refused
-from wt_orchestrate.ports import Clock, Log, RunLine
+from wt_orchestrate.ports import Clock, Known, Log, RunLine
 
 
 def find_run(log: Log, name: str | None) -> RunId:
@@ -76,15 +77,16 @@ def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:
     if wanted in known:
         return WorkstreamId(wanted)
     near = get_close_matches(wanted, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known[:20])}"
+    hint = f"did you mean {near[0]}?" if near else f"known: {some_of(known, 20)}"
     raise NotFound(f"there is no workstream {wanted!r} in this run", hint=hint)
 
 
 def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str = "") -> int:
-    """Put a request; returns its number. Raises Refused when it is not possible as things are. With a `key` it is put once."""
+    """Put a request; returns its number. Raises Refused when it is not possible as things are. With a `key` it is put once:
+    the number of the first comes back, also where it would not be possible any more, and another wish is refused."""
     said = log.known(key)
-    if said is not None and said[1] is not None:
-        return said[1]
+    if said is not None:
+        return said.again(state.id, request)
     now = clock.now()
     why_not = refusal(state, request, now)
     if why_not is not None:
@@ -108,18 +110,29 @@ def ask_continue(log: Log, clock: Clock, state: RunState, workstream: str) -> in
     return ask(log, clock, state, e.ContinueRequested(workstream=name))
 
 
-def ask_answer(log: Log, clock: Clock, state: RunState, workstream: str, text: str) -> int:
-    """Answer what an agent asked; a number picks one of its options."""
+def answered(state: RunState, workstream: str, text: str) -> e.AnswerRequested:
+    """The answer to what an agent asked; a number picks one of its options."""
     name = find_workstream(state.workstreams, workstream)
-    options = [
-        option
-        for attempt in state.workstreams[name].attempts[-1:]
-        for ask in attempt.asks[:1]
-        for option in ask.options
-    ]
-    if text.isdigit() and 1 <= int(text) <= len(options):
-        text = options[int(text) - 1]
-    return ask(log, clock, state, e.AnswerRequested(workstream=name, text=text))
+    asked = [each for attempt in state.workstreams[name].attempts[-1:] for each in attempt.asks if each.question]
+    options = asked[0].options if asked else ()
+    return e.AnswerRequested(workstream=name, text=_picked(options, text) or text)
+
+
+def answered_again(log: Log, said: Known, workstream: str, text: str) -> e.AnswerRequested | None:
+    """The answer that was given under a key before, when this is the same one: a number then means an option of the question
+    that waited at that time. None when it is another wish."""
+    wish = said.wish
+    if not isinstance(wish, e.AnswerRequested) or wish.workstream != workstream:
+        return None
+    asked = (each.event for each in log.read(said.run, workstream=wish.workstream))
+    meant = {text, *(_picked(each.options, text) for each in asked if isinstance(each, e.AttemptAsked))}
+    return wish if wish.text in meant else None
+
+
+def _picked(options: Sequence[str], text: str) -> str:
+    """The option that a number means; empty when it means none."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+    return options[number - 1] if 1 <= number <= len(options) else ""
 
 
 def ask_land(log: Log, clock: Clock, state: RunState, wish: e.LandRequested) -> int:

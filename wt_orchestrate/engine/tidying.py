@@ -12,6 +12,7 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref
 from wt_orchestrate.domain.state import ENDED, RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.text import some_of
 from wt_orchestrate.engine.guarding import guard_worktree, remove_guard
 from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
 from wt_orchestrate.errors import Refused
@@ -38,8 +39,7 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
     removed = world.repository.remove_worktree(path=ws.worktree, trash=trash_path(state, ws, world), force=effect.force)
     match removed.outcome:
         case RemoveOutcome.DIRTY:
-            paths = ", ".join(removed.paths[:8])
-            return (e.WorktreeKept(workstream=ws.id, reason=f"it holds uncommitted work: {paths}"),)
+            return (e.WorktreeKept(workstream=ws.id, reason=f"it holds uncommitted work: {some_of(removed.paths)}"),)
         case RemoveOutcome.UNSAFE:
             return (e.WorktreeKept(workstream=ws.id, reason=f"{ws.worktree} is not the worktree that was made"),)
         case RemoveOutcome.REMOVED | RemoveOutcome.ABSENT:

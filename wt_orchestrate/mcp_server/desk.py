@@ -15,7 +15,6 @@ from typing import Any
 
 from wt_orchestrate import wiring
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.comments import QUOTE_LIMIT
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.packet import packet_text
 from wt_orchestrate.domain.report import report
@@ -23,13 +22,15 @@ from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import Phase, RunState, Stage
 from wt_orchestrate.domain.view import view
 from wt_orchestrate.engine import requests
-from wt_orchestrate.errors import NotFound, PlanInvalid, Refused, WtError
-from wt_orchestrate.mcp_server.pages import Decision, Page, briefing, decisions, is_news, news, page
+from wt_orchestrate.errors import NotFound, PlanInvalid, WtError
+from wt_orchestrate.mcp_server.pages import Decision, Page, briefing, decisions, is_news, news, page, position
+from wt_orchestrate.ports import Known
 
 LONGEST_WAIT_S = 40.0
 _TAKEN_S = 3.0
 _LOOK_S = 0.2
 _PACKET = 200_000
+_NOBODY = "nobody is at work, and the next supervisor takes it: `resume` starts one"
 
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
@@ -105,7 +106,8 @@ class Desk:
         log = wiring.open_log(site)
         try:
             name = requests.find_run(log, run or None)
-            after = int(cursor) if cursor else log.last_number()
+            newest = log.last_number()
+            after = position(cursor, most=newest) if cursor else newest
             until = time.monotonic() + min(max(0.0, seconds), LONGEST_WAIT_S)
             while True:
                 new = log.read(name, after=after)
@@ -219,52 +221,69 @@ class Desk:
     def start(self, repository: str, plan: str, *, land: bool, key: str) -> Wished:
         """Begin a run and leave a supervisor to it. Raises PlanInvalid, Busy, Refused."""
         site = self.site(repository)
-        log = wiring.open_log(site)
-        try:
-            said = log.known(key)
-            if said is None:
-                settings = wiring.load_settings(wiring.repository(site).facts())
-                path = self._kept(site, plan)
-                loaded = wiring.load_plan(path, settings)
+        path = os.path.abspath(self._kept(site, plan))
+        said = wiring.known_wish(site, key)
+        if said is not None:
+            run = said.begun_again(plan_path=path, land=land)
+            words = f"{run} was begun by this key before"
+        else:
+            settings = wiring.load_settings(wiring.repository(site).facts())
+            loaded = wiring.load_plan(path, settings)
+            log = wiring.open_log(site)
+            try:
                 wiring.require_free(site, log)
                 run = wiring.begin_run(site, log, loaded, settings, path=path, land=land, key=key)
-                words = f"{run} began with {len(loaded.plan.workstreams)} workstreams"
-            else:
-                run, words = said[0], f"{said[0]} was begun by this key before"
-        finally:
-            log.close()
+            finally:
+                log.close()
+            words = f"{run} began with {len(loaded.plan.workstreams)} workstreams"
         self._at_work(site, run)
         return Wished(run=run, state="taken", number=0, text=words)
 
     def wish(self, repository: str, run: str, request: e.Request, *, key: str, goes_on: bool = True) -> Wished:
         """Put a request; wait a moment for what becomes of it. Raises Refused when it is not possible as things are."""
         site = self.site(repository)
+        said = wiring.known_wish(site, key)
+        return self._put(site, self._run_of(site, run, said), request, key=key, again=said is not None, goes_on=goes_on)
+
+    def _put(
+        self, site: wiring.Site, run: RunId, request: e.Request, *, key: str, again: bool, goes_on: bool = True
+    ) -> Wished:
+        put = wiring.put_request(site, run, request, key=key, seconds=_TAKEN_S, leave=goes_on)
+        if put.taken:
+            words = "done by this key before" if again else "done"
+        else:
+            words = "noted; " + ("it is taken as soon as the supervisor can" if put.supervised else _NOBODY)
+        return Wished(run=run, state="taken" if put.taken else "noted", number=put.number, text=words)
+
+    def _run_of(self, site: wiring.Site, run: str, said: Known | None) -> RunId:
+        """The run that is named; without a name that of a wish which is said again, else the newest."""
+        if said is not None and not run:
+            return said.run
         log = wiring.open_log(site)
         try:
-            state = requests.load_state(log, requests.find_run(log, run or None))
-            number = requests.ask(log, wiring.clock(), state, request, key=key)
-            if goes_on:
-                self._at_work(site, state.id)
-            until = time.monotonic() + _TAKEN_S
-            while time.monotonic() < until and (goes_on or wiring.supervised(site)):
-                became = requests.outcome_of(log, state.id, number, after=0)
-                if isinstance(became, e.RequestRefused):
-                    raise Refused(became.reason, hint=became.hint)
-                if became is not None:
-                    return Wished(run=state.id, state="taken", number=number, text="done")
-                time.sleep(_LOOK_S)
+            return requests.find_run(log, run or None)
         finally:
             log.close()
-        return Wished(
-            run=state.id, state="noted", number=number, text="noted; it is taken as soon as the supervisor can"
-        )
+
+    def answer(self, repository: str, run: str, workstream: str, text: str, *, key: str) -> Wished:
+        """Answer a question, by the number of an option or in words."""
+        site = self.site(repository)
+        said = wiring.known_wish(site, key)
+        name = self._run_of(site, run, said)
+        log = wiring.open_log(site)
+        try:
+            before = requests.answered_again(log, said, workstream, text) if said is not None else None
+            request = before or requests.answered(requests.load_state(log, name), workstream, text)
+        finally:
+            log.close()
+        return self._put(site, name, request, key=key, again=said is not None)
 
     def resume(self, repository: str, run: str, *, key: str) -> Wished:
         """Go on: ask for it where the run was stopped, else only see to it that somebody is at work."""
         site = self.site(repository)
         state = self._state(site, run)
         stopped = any(ws.stage is Stage.STOPPED for ws in state.workstreams.values())
-        if state.phase is not Phase.RUNNING or stopped:
+        if state.phase is not Phase.RUNNING or stopped or wiring.known_wish(site, key) is not None:
             return self.wish(repository, run, e.ResumeRequested(), key=key)
         self._at_work(site, state.id)
         return Wished(run=state.id, state="taken", number=0, text="a supervisor is at work")
@@ -285,22 +304,38 @@ class Desk:
         return e.AddRequested(workstreams=wiring.load_further(self._kept(site, text), state))
 
     def comment(
-        self, repository: str, run: str, workstream: str, text: str, path: str, line: int
-    ) -> e.CommentRequested:
-        """A comment on a line of the newest work, or on all of it. Raises NotFound where there is no such line."""
+        self,
+        repository: str,
+        run: str,
+        workstream: str,
+        text: str,
+        path: str,
+        line: int,
+        *,
+        key: str,
+        send: bool,
+    ) -> Wished:
+        """Comment on a line of the newest work, on a file or on all of it. Raises NotFound where there is no such line; said
+        again, the first comment stands wherever its line went."""
         site = self.site(repository)
-        state = self._state(site, run)
-        ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
-        if not path:
-            return e.CommentRequested(workstream=ws.id, text=text)
-        found = wiring.reviewed(site, state, ws)
-        lines = wiring.file_lines(site, commit=found.head, path=path)
-        if lines is None or not 0 <= line <= len(lines):
-            raise NotFound(f"{path}:{line} is not in the newest work of {ws.id}", hint="inspect shows its diff")
-        quoted = lines[line - 1][:QUOTE_LIMIT] if line else ""
-        return e.CommentRequested(
-            workstream=ws.id, text=text, path=path, line=line, end=line, commit=found.head, quoted=quoted
-        )
+        said = wiring.known_wish(site, key)
+        name = self._run_of(site, run, said)
+        wish = said.wish if said is not None else None
+        if not isinstance(wish, e.CommentRequested) or (wish.workstream, wish.text, wish.path, wish.line) != (
+            workstream,
+            text,
+            path,
+            line,
+        ):
+            if said is not None:
+                raise said.used_elsewhere()
+            state = self._state(site, name)
+            ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
+            wish = wiring.comment_on(site, state, ws, text, path=path, first=line)
+        done = self._put(site, name, wish, key=key, again=said is not None, goes_on=False)
+        if not send:
+            return done
+        return self.wish(repository, name, e.CommentsSendRequested(workstream=wish.workstream), key=f"{key}#send")
 
 
 def told(error: WtError) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.story import Weight, sentence
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.text import clean, counted, some_of
+from wt_orchestrate.errors import NotFound
 
 PAGE = 12_000
 """Characters of one page."""
@@ -31,15 +32,23 @@ class Page:
 
 
 def page(text: str, cursor: str, *, of: str) -> Page:
-    """The part of a text that begins at a cursor; it ends at a line where it can. Raises ValueError for a bad cursor."""
-    start = int(cursor or "0")
-    if not 0 <= start <= len(text):
-        raise ValueError(f"the cursor {cursor!r} is beyond the end ({len(text)})")
+    """The part of a text that begins at a cursor; it ends at a line where it can. Raises NotFound for a bad cursor."""
+    start = position(cursor, most=len(text)) if cursor else 0
     end = min(len(text), start + PAGE)
     if end < len(text):
         line_end = text.rfind("\n", start + PAGE // 2, end)
         end = line_end + 1 if line_end > 0 else end
     return Page(text=text[start:end], of=of, next=str(end) if end < len(text) else "", total=len(text))
+
+
+def position(cursor: str, *, most: int) -> int:
+    """The number in a cursor that we gave out. Raises NotFound when it is none, or beyond what there is."""
+    if cursor.isascii() and cursor.isdigit() and len(cursor) < 20 and int(cursor) <= most:
+        return int(cursor)
+    raise NotFound(
+        f"{clean(cursor)[:40]!r} is no cursor of this text or run",
+        hint="give the one that the last call returned, or none to begin anew",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +149,7 @@ def _stream_line(ws: Mapping[str, Any]) -> str:
 
 
 def _clash_line(each: Mapping[str, Any]) -> str:
-    return f"- {each['one']} and {each['other'] or 'the integration branch'} in {', '.join(each['paths'][:5])}"
+    return f"- {each['one']} and {each['other'] or 'the integration branch'} in {some_of(each['paths'], 5)}"
 
 
 def news(records: Sequence[e.Record], *, about: str = "", details: bool = False) -> list[str]:

@@ -174,9 +174,8 @@ def _steering(server: MCPServer[Any], desk: Desk) -> None:
     @server.tool(title="Answer a question", annotations=_WISHES)
     @_plainly
     def answer(workstream: Stream, text: str, key: Key, repository: Repository = "", run: Run = "") -> Wished:
-        """Answer what a workstream's agent asked, with one of its options or in your own words."""
-        name = desk.named(repository, run, workstream)
-        return desk.wish(repository, run, e.AnswerRequested(workstream=name, text=text), key=key)
+        """Answer what a workstream's agent asked, with one of its options (or its number) or in your own words."""
+        return desk.answer(repository, run, workstream, text, key=key)
 
     @server.tool(title="Tell an agent", annotations=_WISHES)
     @_plainly
@@ -229,11 +228,7 @@ def _steering(server: MCPServer[Any], desk: Desk) -> None:
         run: Run = "",
     ) -> Wished:
         """Say something of a line, a file or all of a workstream's work; its agent answers in its handoff."""
-        said = desk.comment(repository, run, workstream, text, path, line)
-        done = desk.wish(repository, run, said, key=key, goes_on=False)
-        if not send:
-            return done
-        return desk.wish(repository, run, e.CommentsSendRequested(workstream=said.workstream), key=f"{key}#send")
+        return desk.comment(repository, run, workstream, text, path, line, key=key, send=send)
 
 
 def _ending(server: MCPServer[Any], desk: Desk) -> None:

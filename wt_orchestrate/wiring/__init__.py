@@ -2,11 +2,16 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, roles, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing.
+then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing, and on top asking.
 """
 
 from __future__ import annotations
 
+from wt_orchestrate.wiring.asking import Put as Put
+from wt_orchestrate.wiring.asking import comment_in as comment_in
+from wt_orchestrate.wiring.asking import comment_on as comment_on
+from wt_orchestrate.wiring.asking import known_wish as known_wish
+from wt_orchestrate.wiring.asking import put_request as put_request
 from wt_orchestrate.wiring.beginning import begin_run as begin_run
 from wt_orchestrate.wiring.beginning import planned_effects as planned_effects
 from wt_orchestrate.wiring.beginning import queued_branches as queued_branches

@@ -79,27 +79,29 @@ def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
     )
 
 
-def _run_found(site: Site) -> tuple[str, str]:
-    """The newest run in words, and what is wrong with it (empty when nothing is)."""
+def _run_found(site: Site) -> tuple[str, str, str]:
+    """The newest run in words, what is wrong with it (empty when nothing is), and what is to be done."""
     from wt_orchestrate.domain.machine import quiet
     from wt_orchestrate.engine.requests import load_state
 
     if supervised(site):
-        return "a supervisor is at work", ""
+        return "a supervisor is at work", "", ""
     try:
         log = open_log(site)
     except WtError as error:
-        return "the log cannot be read", f"{error.message} ({error.hint})"
+        return "the log cannot be read", error.message, error.hint
     try:
         runs = log.runs()
         if not runs:
-            return "none yet", ""
+            return "none yet", "", ""
         damage = log.damage()
         if damage:
-            return "the journal is damaged", damage
+            aside = f"move {site.path('journal.jsonl')} away: it is then made anew from the database"
+            return "the journal is damaged", damage, aside
         state = load_state(log, runs[-1].id)
     except WtError as error:
-        return "the log cannot be read", error.message
+        return "the log cannot be read", error.message, error.hint
     finally:
         log.close()
-    return f"{state.id} is {state.phase}", "" if quiet(state) else "it was cut off and has no supervisor"
+    cut_off = "" if quiet(state) else "it was cut off and has no supervisor"
+    return f"{state.id} is {state.phase}", cut_off, "wto resume, or wto stop"

@@ -8,7 +8,6 @@ side's or the other's, or new: that is told, too.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +16,11 @@ from wt_orchestrate.adapters.gitrepo.hunks import Edits, hunks, side_of
 from wt_orchestrate.adapters.gitrepo.objects import contents
 from wt_orchestrate.adapters.gitrepo.proof import NOTHING, Entry, prove
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
-from wt_orchestrate.adapters.gitrepo.threeway import ALGORITHMS, edits_between, lines_of
+from wt_orchestrate.adapters.gitrepo.threeway import ALGORITHMS, MARKER, edits_between, lines_of
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.git_ports import Hunk, Resolution, ResolvedFile
 
 _TEXTS = ("100644", "100755", "120000")
-_MARKER = re.compile(rb"(<{7,}|\|{7,}|>{7,})( |$)")
 _LISTED = 200
 """Lines of a side that are listed for each file; their number is always whole."""
 _SIZE = 1 << 20
@@ -128,7 +126,7 @@ def _markers(result: bytes, *sides: bytes) -> tuple[int, ...]:
     """Lines that are conflict markers and that neither side had, such as a file about conflicts has."""
     known = {line for side in sides for line in side.split(b"\n")}
     numbered = enumerate(result.split(b"\n"), 1)
-    return tuple(number for number, line in numbered if _MARKER.match(line) and line not in known)
+    return tuple(number for number, line in numbered if MARKER.match(line) and line not in known)
 
 
 def _mode_follows(base: str, ours: str, theirs: str, result: str) -> bool:

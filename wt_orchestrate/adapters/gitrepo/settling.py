@@ -17,6 +17,7 @@ from wt_orchestrate.adapters.gitrepo.commands import ran
 from wt_orchestrate.adapters.gitrepo.resolution import conflicts
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
 from wt_orchestrate.adapters.gitrepo.slots import check_out, drop
+from wt_orchestrate.adapters.gitrepo.threeway import MARKER
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.plan import seconds
@@ -25,7 +26,6 @@ from wt_orchestrate.errors import Overran
 from wt_orchestrate.git_ports import Settled
 
 _SETTLED = "refs/heads/settled"
-_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -142,7 +142,7 @@ def _learn(git: Git, own: Git, path: str, resolved: CommitId) -> bool:
     if not entry.startswith((b"100644 ", b"100755 ")):
         return False
     content = git.run("cat-file", "blob", entry.split(None, 3)[2].decode())
-    if any(line.startswith(_MARKERS) for line in content.split(b"\n")):
+    if any(MARKER.match(line) for line in content.split(b"\n")):
         return False
     return _overwrite(own.env["GIT_WORK_TREE"], path, content)
 

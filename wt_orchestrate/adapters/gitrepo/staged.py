@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 
 from wt_orchestrate.adapters.gitrepo.runner import execute, fields, text
 from wt_orchestrate.adapters.gitrepo.scanning import added_lines, exposed_in
+from wt_orchestrate.adapters.gitrepo.threeway import MARKER
 from wt_orchestrate.git_ports import Staged
 
-_MARKER = re.compile(rb"(<{7}|\|{7}|>{7})( |$)")
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 
 
@@ -19,7 +18,7 @@ def staged(cwd: str) -> Staged:
     env: Mapping[str, str] = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
     _, names = execute(("diff", "--cached", "--name-only", "-z", *_PLAIN[:3]), env, cwd=cwd)
     _, diff = execute(("diff", "--cached", "-U0", *_PLAIN), env, cwd=cwd)
-    markers = tuple((at.path, at.line) for at, line in added_lines(diff.split(b"\n")) if _MARKER.match(line))
+    markers = tuple((at.path, at.line) for at, line in added_lines(diff.split(b"\n")) if MARKER.match(line))
     return Staged(paths=tuple(fields(names)), exposed=exposed_in(diff), markers=markers)
 
 

@@ -18,6 +18,8 @@ ALGORITHMS = ("histogram", "myers", "patience", "minimal")
 """Ways to read edits, the one git merges with first."""
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _NAME = re.compile(rb"diff --git a/(\d+) b/\d+\n")
+MARKER = re.compile(rb"(<{7,}|\|{7,}|>{7,})( |$)")
+"""A line that a conflict left: where a side begins or ends, or the base. `=======` is none: texts underline with it."""
 _NO_NEWLINE = b"\\ No newline at end of file\n"
 _BINARY = 8000
 """git takes content for binary when there is a NUL in this many bytes."""

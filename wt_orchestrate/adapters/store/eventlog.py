@@ -18,7 +18,7 @@ import msgspec
 from wt_orchestrate.adapters.store import snapshots
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.adapters.store.rebuilding import catch_up, held, hold
+from wt_orchestrate.adapters.store.rebuilding import catch_up, forget_moved, held, hold
 from wt_orchestrate.adapters.store.views import opened_read_only
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
 from wt_orchestrate.domain.fold import fold_all
@@ -26,7 +26,7 @@ from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.domain.view import render_view
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports import Asked, RunLine
+from wt_orchestrate.ports import Asked, Known, RunLine
 
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 _VERSION = 1
@@ -48,7 +48,9 @@ class SqliteLog:
             self._connection.execute("PRAGMA synchronous = FULL")
             migrate(self._connection, path)
             self._file = os.stat(path).st_ino
-            self._catch_up()
+            if not self._agreed():
+                with self._writing():
+                    pass
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
 
@@ -57,6 +59,9 @@ class SqliteLog:
     ) -> Record:
         """Append the first event of a new run, whose id is chosen here."""
         with self._writing() as connection:
+            said = self.known(key)
+            if said is not None:
+                return self.read(said.begun_again(plan_path=event.plan_path, land=event.land))[0]
             cursor = connection.execute("INSERT INTO runs (started_at, goal) VALUES (?, ?)", (now, event.plan.goal))
             run = RunId(f"r{cursor.lastrowid}")
             record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
@@ -120,19 +125,30 @@ class SqliteLog:
         row = self._connection.execute("SELECT body FROM views WHERE run = ?", (run,)).fetchone()
         return None if row is None else str(row[0])
 
-    def known(self, key: str) -> tuple[RunId, int | None] | None:
+    def known(self, key: str) -> Known | None:
         """What a key was used for: a run that was begun, or a request of one."""
         row = (
             self._connection.execute("SELECT run, request FROM keys WHERE key = ?", (key,)).fetchone() if key else None
         )
-        return None if row is None else (RunId(row[0]), row[1])
+        if row is None:
+            return None
+        run, number = row
+        wish = self._connection.execute(
+            "SELECT type, body FROM events WHERE run = ? ORDER BY number LIMIT 1"
+            if number is None
+            else "SELECT type, body FROM requests WHERE number = ?",
+            (run if number is None else number,),
+        ).fetchone()
+        if wish is None:  # a crash left the line of the run in the journal, and not that of its first event
+            return None
+        return Known(key=key, run=RunId(run), number=number, wish=_decode(*wish))  # type: ignore[arg-type]
 
     def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
         """Put a request; returns its number."""
         with self._writing() as connection:
             said = self.known(key)
-            if said is not None and said[1] is not None:
-                return said[1]
+            if said is not None:
+                return said.again(run, request)
             cursor = connection.execute(
                 "INSERT INTO requests (run, at, type, body) VALUES (?, ?, ?, ?)",
                 (run, now, type(request).__name__, msgspec.json.encode(request)),
@@ -202,12 +218,23 @@ class SqliteLog:
         """First the journal: what it holds has happened, also when we are killed before the rest of this transaction."""
         hold(connection, self.journal.append(rows))
 
-    def _catch_up(self) -> None:
-        """Bring the journal and the database to the same end: after a crash between the two, and for logs that had none."""
-        if held(self._connection) != self.journal.size() or not self.journal.size():
-            with self._writing():
-                if catch_up(self._connection, self.journal):
-                    self._refresh_views()
+    def _agreed(self) -> bool:
+        """Whether journal and database end at the same place. They do not after a crash between the two, for a log that was
+        begun without a journal, and where the journal was moved away."""
+        size = self.journal.size()
+        return size > 0 and held(self._connection) == size
+
+    def _agree(self) -> None:
+        """Bring them to the same end, in transactions of its own: what is taken back later never takes this back."""
+        if forget_moved(self._connection, self.journal):
+            self._begin_anew()
+        if catch_up(self._connection, self.journal):
+            self._refresh_views()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._connection.execute("COMMIT")
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def _refresh_views(self) -> None:
         """Make the view of every run anew: the journal has none."""
@@ -227,14 +254,18 @@ class SqliteLog:
             )
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            before = self.journal.size()
+            before: int | None = None
             try:
+                if not self._agreed():
+                    self._agree()
+                before = self.journal.size()
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
-                self.journal.cut(before)
+                if before is not None:
+                    self.journal.cut(before)
                 raise
         except sqlite3.Error as error:
             raise _unwritable(self._path, error) from error
@@ -279,4 +310,4 @@ def _decode(kind: str, body: bytes) -> Event:
 
 def _remember(connection: sqlite3.Connection, key: str, run: RunId, request: int | None) -> None:
     if key:
-        connection.execute("INSERT INTO keys (key, run, request) VALUES (?, ?, ?)", (key, run, request))
+        connection.execute("INSERT OR REPLACE INTO keys (key, run, request) VALUES (?, ?, ?)", (key, run, request))

@@ -66,6 +66,9 @@ class Journal:
             if descriptor >= 0:
                 os.close(descriptor)
 
+    def exists(self) -> bool:
+        return os.path.exists(self.path)
+
     def size(self) -> int:
         """Its length in bytes; 0 when there is none."""
         try:
@@ -108,7 +111,7 @@ class Journal:
         return None
 
     def _whole_lines(self, after: int = 0) -> Iterator[bytes]:
-        if not os.path.exists(self.path):
+        if not self.exists():
             return
         with open(self.path, "rb") as file:
             file.seek(after)
@@ -133,7 +136,7 @@ def _row(line: bytes, last: str, number: int, path: str) -> tuple[Row, str]:
     if line[32:33] != b" " or _hash(last, body) != told:
         raise StoreUnreadable(
             f"{path}:{number}: the journal was changed here, or a part of it is lost",
-            hint="restore it from a backup; the lines before this one are whole",
+            hint="restore it from a backup, or move it away while the database is whole: it is then made anew from that",
         )
     row: Row = msgspec.json.decode(body)
     return row, told

@@ -1,4 +1,5 @@
-"""The database made from the journal: the rows it lacks after a crash, or all of it when it is damaged or gone."""
+"""The database made from the journal (the rows it lacks after a crash, or all of it when it is damaged or gone), and the
+journal made from the database where that was begun without one, or the journal was moved away."""
 
 from __future__ import annotations
 
@@ -29,6 +30,15 @@ def catch_up(connection: sqlite3.Connection, journal: Journal) -> bool:
     return bool(rows)
 
 
+def forget_moved(connection: sqlite3.Connection, journal: Journal) -> bool:
+    """Where there is no journal although there was one, note that the database has it to write; whether that is so. A crash
+    before the new one is whole then finds what a log that never had a journal is."""
+    if journal.exists() or not held(connection):
+        return False
+    hold(connection, 0)
+    return True
+
+
 def held(connection: sqlite3.Connection) -> int:
     """Up to which byte of the journal the database holds what it says."""
     return int(connection.execute("SELECT until FROM journal").fetchone()[0])
@@ -42,7 +52,7 @@ def hold(connection: sqlite3.Connection, until: int) -> None:
 def set_aside(path: str, journal: Journal) -> str:
     """Move a database out of the way, so that opening it makes it anew from the journal; where it went (empty: there was
     none). Nothing is deleted. Raises StoreUnreadable when the journal could not make it anew."""
-    if not os.path.exists(journal.path):
+    if not journal.exists():
         raise StoreUnreadable(f"there is no journal {journal.path}", hint="nothing was changed")
     damage = journal.damage()
     if damage is not None:
@@ -83,8 +93,13 @@ def _insert(connection: sqlite3.Connection, row: Row) -> None:
 
 def _older(connection: sqlite3.Connection) -> Sequence[Row]:
     """The database's rows, for a journal that has none."""
+    keys = {
+        (run, request): {"key": key} for key, run, request in connection.execute("SELECT key, run, request FROM keys")
+    }
     runs = connection.execute("SELECT number, started_at, goal FROM runs ORDER BY number")
-    rows: list[Row] = [{"kind": "run", "number": n, "at": at, "goal": goal} for n, at, goal in runs]
+    rows: list[Row] = [
+        {"kind": "run", "number": n, "at": at, "goal": goal, **keys.get((f"r{n}", None), {})} for n, at, goal in runs
+    ]
     names = ("number", "run", "at", "actor", "workstream", "cause", "type", "version")
     events = connection.execute(f"SELECT {', '.join(names)}, body FROM events ORDER BY number")
     for *values, body in events:
@@ -93,7 +108,8 @@ def _older(connection: sqlite3.Connection) -> Sequence[Row]:
         "SELECT number, run, at, type, body, taken FROM requests ORDER BY number"
     ).fetchall():
         body = msgspec.json.decode(body)
-        rows.append({"kind": "request", "number": number, "run": run, "at": at, "type": kind, "body": body})
+        row = {"kind": "request", "number": number, "run": run, "at": at, "type": kind, "body": body}
+        rows.append({**row, **keys.get((run, number), {})})
         rows += [{"kind": "taken", "numbers": [number]}] if taken else []
     return rows
 
