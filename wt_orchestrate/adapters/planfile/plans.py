@@ -296,10 +296,8 @@ def _scalar(text: str, *, plain: bool) -> str | None:
 # ---------------------------------------------------------------- checking
 
 
-@lru_cache
-def _adapter(kind: type[Any]) -> pydantic.TypeAdapter[Any]:
-    """The model's checker, which takes longer to make than to use."""
-    return pydantic.TypeAdapter(kind)
+_adapter: Callable[[Any], pydantic.TypeAdapter[Any]] = lru_cache(pydantic.TypeAdapter)
+"""The model's checker, which takes longer to make than to use."""
 
 
 def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
