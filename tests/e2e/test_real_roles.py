@@ -56,7 +56,7 @@ def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(p
     stub = serve(
         {
             "find": [
-                write("f.txt", "mine\n"),
+                write("mine.txt", "mine\n"),
                 bash("echo mine > more.txt"),
                 bash("git commit --allow-empty -m Mine"),
                 bash("rm f.txt"),
@@ -99,7 +99,7 @@ def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(p
         assert "the one file you may write is HANDOFF.md" in denied
     assert "Not allowed" not in history
     worktree = project.worktree("find")
-    assert (worktree / "f.txt").read_text(encoding="utf-8") == "zero\n" and not (worktree / "more.txt").exists()
+    assert (worktree / "f.txt").read_text(encoding="utf-8") == "zero\n" and not list(worktree.glob("m*.txt"))
     assert project.repository.git("show", "main:new.txt") == "new"
 
 

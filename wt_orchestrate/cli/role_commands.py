@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from difflib import get_close_matches
 from typing import Any
 
@@ -104,7 +105,7 @@ def _table(shown: list[Role]) -> list[str]:
         )
         for role in shown
     ]
-    width = shutil.get_terminal_size().columns if click.get_text_stream("stdout").isatty() else None
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     return table(_COLUMNS, rows, width=width)
 
 
