@@ -51,16 +51,19 @@ def _results(body: Any) -> list[str]:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(project: Project, version: str) -> None:
-    """A researcher's edits, redirections and commits are denied by the client, its look at history and its handoff are not; a
-    repository's own role reaches the client with its words, tools and model, and its work lands."""
+    """A researcher's edits, redirections, commits and options of git that write are denied by the client, its look at history
+    and its handoff are not; a repository's own role brings its words, tools and model, and its work lands."""
     stub = serve(
         {
             "find": [
-                write("f.txt", "mine\n"),
+                write("mine.txt", "mine\n"),
                 bash("echo mine > more.txt"),
                 bash("git commit --allow-empty -m Mine"),
                 bash("rm f.txt"),
-                bash("git log --oneline"),
+                bash("git log --output=mine.log"),
+                bash("git grep -Otouch zero"),
+                bash("git log -p --format=%s -- f.txt"),
+                bash("git ls-tree -r HEAD"),
                 write("HANDOFF.md", FOUND),
                 {"text": "It is found."},
             ],
@@ -94,12 +97,12 @@ def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(p
     assert system.index("SMITH-IS-TOLD-THIS") < system.index("REPOSITORY-SAYS")
     assert "You find out how things are" in json.dumps(finder["system"])
     assert "haiku" in builder["model"] and "haiku" not in finder["model"]
-    edit, redirection, commit, removal, history, _ = _results(finder)
-    for denied in (edit, redirection, commit, removal):
-        assert "the one file you may write is HANDOFF.md" in denied
-    assert "Not allowed" not in history
+    *denied, history, tree, _ = _results(finder)
+    assert len(denied) == 6
+    assert all("the one file you may write is HANDOFF.md" in said for said in denied)
+    assert "Not allowed" not in history and "f.txt" in tree
     worktree = project.worktree("find")
-    assert (worktree / "f.txt").read_text(encoding="utf-8") == "zero\n" and not (worktree / "more.txt").exists()
+    assert (worktree / "f.txt").read_text(encoding="utf-8") == "zero\n" and not list(worktree.glob("m*.txt"))
     assert project.repository.git("show", "main:new.txt") == "new"
 
 

@@ -13,7 +13,7 @@ import termios
 import time
 from collections.abc import Iterator
 
-from tests.support.project import COMMAND_AGENT, COMMIT, Project
+from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project
 
 
 def _on_a_terminal(project: Project, *words: str, columns: int, deadline_s: float = 60.0) -> str:
@@ -67,7 +67,7 @@ def test_a_narrow_terminal_drops_whole_columns_and_says_so(project: Project) -> 
     """`status` in 50 columns hides the less important columns, never parts of the important ones."""
     plan = project.plan(
         "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a-rather-long-name: {brief: x, role: builder}}\n",
-        {"a-rather-long-name": COMMIT},
+        {"a-rather-long-name": COMMIT + HANDOFF.replace("## Findings", "## Verification\nNone.\n\n## Findings")},
     )
     assert project.wto("run", plan).code == 0
     shown = _on_a_terminal(project, "status", columns=50)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wt_orchestrate.domain.permissions import allow_rules, decide_permission, deny_rules
+from wt_orchestrate.domain.permissions import allow_rules, decide_permission, deny_rules, reading_rules
 
 
 def test_checks_are_allowed_as_they_are_written() -> None:
@@ -26,3 +26,16 @@ def test_whatever_is_asked_is_denied_with_the_way_on() -> None:
     allowed, reason = decide_permission(tool="Bash", target="curl http://x")
     assert not allowed
     assert reason.startswith("Not allowed: Bash curl http://x.") and "status: blocked" in reason
+
+
+def test_whoever_only_reads_is_granted_the_checks_and_its_handoff() -> None:
+    """No command with options that write is granted as a whole; which of git's only read, the client knows."""
+    assert reading_rules(("make test",)) == (
+        "Bash(git describe)",
+        "Bash(git describe *)",
+        "Bash(git ls-tree)",
+        "Bash(git ls-tree *)",
+        "Bash(make test)",
+        "Bash(make test *)",
+        "Edit(HANDOFF.md)",
+    )

@@ -301,8 +301,9 @@ _adapter: Callable[[Any], pydantic.TypeAdapter[Any]] = lru_cache(pydantic.TypeAd
 
 
 def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
+    model: Any = kind
     try:
-        found: T = _adapter(kind).validate_python(value, strict=False)
+        found: T = _adapter(model).validate_python(value, strict=False)
         return found
     except pydantic.ValidationError as invalid:
         for error in invalid.errors(include_url=False):
@@ -310,7 +311,7 @@ def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
             reading.problems.append((mark_of(reading, place), _problem(kind, place, error)))
             value = _without(value, place, missing=error["type"] == "missing")
     try:
-        again: T = _adapter(kind).validate_python(value)
+        again: T = _adapter(model).validate_python(value)
         return again
     except pydantic.ValidationError:
         return None
