@@ -137,7 +137,13 @@ def test_L8_a_key_in_any_commit_goes_back_to_the_agent(project: Project) -> None
     ended = project.wto("run", "--land", plan)
     assert ended.code == 0, ended.out + ended.err
     assert "a.py:1 (commit " in ended.out + ended.err and "GitHub token ghp_… (40 characters)" in ended.out + ended.err
-    told = [ended.out, ended.err, project.wto("log").out, project.wto("report").out, project.wto("status", "a").out]
+    told = [
+        ended.out,
+        ended.err,
+        project.wto("logs", "a").out,
+        project.wto("report").out,
+        project.wto("status", "a").out,
+    ]
     assert not any(TOKEN in text for text in told)
     assert TOKEN not in project.repository.git("log", "-p", "main")
 
@@ -160,6 +166,15 @@ def test_L8_S11_what_may_be_a_secret_lands_only_with_a_persons_word(project: Pro
     for each in project.state.rglob("*"):
         if each.is_file() and "objects" not in each.parts and "processes" not in each.parts:
             assert b"q8Zr2Xw7Lk5Tn3Vb9Ys1" not in each.read_bytes(), each
+    before = project.repository.head("main")
+    dry = project.wto("land", "-n")
+    assert (dry.code, dry.err) == (8, refused.err.partition("\n")[2].replace("cannot land", "would not land"))
+    assert dry.out == "○ Would land 1 workstream of r1 on main\n  a  1 commit, 2 files +2 -0\n"
+    told = project.wto("land", "-n", "--json")
+    assert (told.code, told.json["would_land"], told.json["refused"]["paths"]) == (8, ["a"], ["a.py"])
+    allowed = project.wto("land", "-n", "--json", "--allow-secret", found[1])
+    assert (allowed.code, allowed.json["refused"]) == (0, None)
+    assert project.repository.head("main") == before
     assert project.wto("land", "--allow-secret", "0" * 12).code == 8
     assert project.wto("land", "--allow-secret", found[1]).code == 0
 

@@ -11,7 +11,9 @@ from wt_orchestrate.cli.following import follow, require_supervised_or_quiet
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.state import DONE, RunState, Stage
+from wt_orchestrate.domain.text import counted
 from wt_orchestrate.engine import requests
+from wt_orchestrate.engine.exposing import Word
 from wt_orchestrate.errors import ExitCode, Refused
 
 
@@ -20,7 +22,7 @@ from wt_orchestrate.errors import ExitCode, Refused
 @click.option("--allow-protected", is_flag=True, help="Land changes of protected paths too.")
 @click.option("--allow-secret", "marks", multiple=True, metavar="MARK", help="What looks like this secret is none.")
 @click.option("--allow-large", is_flag=True, help="Land files above the setting largest_mb too.")
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would land; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would land, and what would be refused; change nothing.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def land(
@@ -37,7 +39,9 @@ def land(
     log = wiring.open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
     if dry_run:
-        _preview(state)
+        log.close()
+        word = Word(protected=allow_protected, large=allow_large, secrets=marks)
+        _preview(state, wiring.word_to_land(site, state, word), as_json=as_json)
         return
     require_supervised_or_quiet(site, state)
     wish = e.LandRequested(allow_protected=allow_protected, allow_secrets=marks, allow_large=allow_large)
@@ -51,11 +55,25 @@ def land(
     _tell_landing(state, ending, as_json=as_json)
 
 
-def _preview(state: RunState) -> None:
+def _preview(state: RunState, refused: e.LandRefused | None, *, as_json: bool) -> None:
+    """What would land, and what would not without a person's word: then with the code that the landing would end with."""
     ready = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]
-    click.echo(f"{symbol('nothing')} Would land {len(ready)} workstreams of {state.id} on {state.target}")
+    if as_json:
+        named = {"schema": "wto.land-preview/1", "run": state.id, "target": state.target}
+        told = {"reason": refused.reason, "paths": refused.paths, "do": refused.commands} if refused else None
+        click.echo(json.dumps({**named, "would_land": [ws.id for ws in ready], "refused": told}, ensure_ascii=False))
+        if refused is not None:
+            raise SystemExit(refused.code)
+        return
+    click.echo(f"{symbol('nothing')} Would land {counted(len(ready), 'workstream')} of {state.id} on {state.target}")
     for ws in ready:
-        click.echo(f"  {ws.id}  {ws.commits} commits, {ws.files} files +{ws.added} -{ws.deleted}")
+        click.echo(f"  {ws.id}  {counted(ws.commits, 'commit')}, {counted(ws.files, 'file')} +{ws.added} -{ws.deleted}")
+    if refused is not None:
+        raise Refused(
+            f"would not land {state.id}: {refused.reason}",
+            hint="; ".join(refused.commands),
+            exit_code=ExitCode(refused.code),
+        )
 
 
 def _ending(records: list[e.Record], number: int) -> e.Landed | e.LandRefused | None:

@@ -27,11 +27,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """What a person has to allow first; `options` are the words that do so, with those that were given already."""
+    """What a person has to allow first; `options` are the words that do so, with those that were given already, and what is to
+    be thought of before."""
 
     reason: str
     options: str
-    secrets: bool
     paths: tuple[str, ...]
 
 
@@ -57,10 +57,10 @@ def missing_word(
         *(("--allow-protected",) if protected else ()),
         *(("--allow-large",) if large else ()),
         *(f"--allow-secret {mark}" for mark in (*word.secrets, *(each.mark for each in secrets))),
+        *(("(only if it is no secret)",) if secrets else ()),
     ]
     return Missing(
         reason="; ".join(reasons),
         options=" ".join(options),
-        secrets=bool(secrets),
         paths=tuple(dict.fromkeys((*protected, *large, *(each.path for each in secrets)))),
     )

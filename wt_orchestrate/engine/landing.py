@@ -10,22 +10,20 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import CommitId, branch_ref, integration_branch
+from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref, integration_branch
 from wt_orchestrate.domain.state import RunState, Stage
 from wt_orchestrate.domain.text import some_of
 from wt_orchestrate.engine.exposing import Word, missing_word
 from wt_orchestrate.engine.world import World, pin_ref, short
 from wt_orchestrate.errors import ExitCode, Refused
-from wt_orchestrate.ports import Landed, LandOutcome
+from wt_orchestrate.ports import Landed, LandOutcome, Vault
 
 
 def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> Sequence[e.Event]:
     """What would land: the integration head where the target has not moved, else both merged."""
-    ref = f"refs/wto/target/{effect.target}"
-    target = world.vault.fetch({branch_ref(effect.target): ref}).get(ref)
-    if target is None:
-        raise Refused(f"the target branch {effect.target} does not exist any more", hint=f"git branch {effect.target}")
-    refused = _needs_a_word(effect, state, target, world)
+    target = _target_head(world.vault, effect.target)
+    word = Word(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
+    refused = _needs_a_word(world.vault, state, word, target=target, head=effect.integration)
     if refused is not None:
         return (refused,)
     if world.vault.is_ancestor(target, effect.integration):
@@ -34,18 +32,35 @@ def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> 
     return _combined(effect, state, world, target)
 
 
-def _needs_a_word(effect: f.PrepareLanding, state: RunState, target: CommitId, world: World) -> e.LandRefused | None:
+def word_to_land(vault: Vault, state: RunState, word: Word) -> e.LandRefused | None:
+    """What a landing would refuse for want of a person's word, told beforehand; None when nothing, or nothing is integrated."""
+    if state.integration is None:
+        return None
+    target = _target_head(vault, state.target)
+    return _needs_a_word(vault, state, word, target=target, head=state.integration)
+
+
+def _target_head(vault: Vault, target: Branch) -> CommitId:
+    """The head of the target now, fetched. Raises Refused when the branch is gone."""
+    ref = f"refs/wto/target/{target}"
+    head = vault.fetch({branch_ref(target): ref}).get(ref)
+    if head is None:
+        raise Refused(f"the target branch {target} does not exist any more", hint=f"git branch {target}")
+    return head
+
+
+def _needs_a_word(
+    vault: Vault, state: RunState, word: Word, *, target: CommitId, head: CommitId
+) -> e.LandRefused | None:
     """What lands only when a person says so."""
-    word = Word(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
-    missing = missing_word(world.vault, state.settings, base=target, head=effect.integration, word=word, verb="land")
+    missing = missing_word(vault, state.settings, base=target, head=head, word=word, verb="land")
     if missing is None:
         return None
     look = f"git diff {target[:12]}...{integration_branch(state.id)}"
-    only = " (only if it is no secret)" if missing.secrets else ""
     return e.LandRefused(
         reason=missing.reason,
         code=ExitCode.NEEDS_PERSON,
-        commands=(look, f"wto land {missing.options}{only}"),
+        commands=(look, f"wto land {missing.options}"),
         paths=missing.paths,
     )
 

@@ -168,8 +168,7 @@ def withheld_words(vault: Vault, state: RunState, ws: WorkstreamState, word: Wor
     missing = missing_word(vault, state.settings, base=base, head=head, word=word, verb="be pushed")
     if missing is None:
         return ""
-    only = " (only if it is no secret)" if missing.secrets else ""
-    return f"not pushed: {missing.reason}; to push it, run wto pr open {ws.id} {missing.options}{only}"
+    return f"not pushed: {missing.reason}; to push it, run wto pr open {ws.id} {missing.options}"
 
 
 def with_workstream(state: RunState, ws: WorkstreamState) -> RunState:

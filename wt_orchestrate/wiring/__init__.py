@@ -38,6 +38,7 @@ from wt_orchestrate.wiring.looking import living_processes as living_processes
 from wt_orchestrate.wiring.looking import passed_on as passed_on
 from wt_orchestrate.wiring.looking import stored_view as stored_view
 from wt_orchestrate.wiring.looking import uncommitted as uncommitted
+from wt_orchestrate.wiring.looking import word_to_land as word_to_land
 from wt_orchestrate.wiring.plans import account_environments as account_environments
 from wt_orchestrate.wiring.plans import checked_plan as checked_plan
 from wt_orchestrate.wiring.plans import edited_workstream as edited_workstream

@@ -9,7 +9,10 @@ from wt_orchestrate.wiring.site import Site, open_log, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.candidates import CheckResult
+    from wt_orchestrate.domain.events import LandRefused
     from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.domain.state import RunState
+    from wt_orchestrate.engine.exposing import Word
     from wt_orchestrate.engine.lines import AttemptLines
     from wt_orchestrate.ports import Explained
 
@@ -75,6 +78,13 @@ def explained(site: Site, name: str) -> Explained:
     source = vault(site)
     source.ensure()
     return source.explain(source.find(name))
+
+
+def word_to_land(site: Site, state: RunState, word: Word) -> LandRefused | None:
+    """What landing a run would refuse for want of a person's word, as the landing itself will; None when nothing."""
+    from wt_orchestrate.engine.landing import word_to_land as would_refuse
+
+    return would_refuse(vault(site), state, word)
 
 
 def passed_on(site: Site, run: str, tree: str) -> tuple[CheckResult, ...]:
