@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from wt_orchestrate.domain.candidates import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
 from wt_orchestrate.domain.comments import Comment
+from wt_orchestrate.domain.gate import GateState
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.outlook import Outlook
@@ -329,6 +330,8 @@ class WorkstreamState:
     integrated_at: float | None = None
     removed: bool = False
     """Its worktree was cleaned away."""
+    added_by: WorkstreamId | None = None
+    """The workstream whose handoff added it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,6 +382,8 @@ class RunState:
     """The commit that each place for checks is set up with."""
     train: Train = field(default_factory=Train)
     suspects: tuple[Suspect, ...] = ()
+    gates: Mapping[str, GateState] = field(default_factory=dict)
+    """What became of the gates behind stages, by stage."""
     rides: tuple[int, int] = (0, 0)
     """How many claims were integrated by the train, and how many it rejected."""
     candidate: Candidate | None = None
@@ -440,8 +445,8 @@ def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...
     return tuple(found)
 
 
-ARBITER, REVIEWER = "arbiter", "reviewer"
-"""The roles of workstreams that serve another one."""
+ARBITER, REVIEWER, SYNTHESISER = "arbiter", "reviewer", "synthesiser"
+"""The roles of workstreams that the tool adds by itself."""
 
 
 def is_arbiter(workstream: WorkstreamState) -> bool:

@@ -44,8 +44,8 @@ def page(text: str, cursor: str, *, of: str) -> Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Something that waits for a person's or the orchestrator's word. `what` is question, escalated, failed, comment, rest or
-    land; `options` are those of a question, `do` the tools that go on from here."""
+    """Something that waits for a person's or the orchestrator's word. `what` is question, gate, escalated, failed, comment, rest
+    or land; `options` are those of a question, `do` the tools that go on from here."""
 
     workstream: str
     what: str
@@ -69,6 +69,15 @@ def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
                 text=text,
                 options=tuple(ask["options"]),
                 do=("answer", "redirect"),
+            )
+    for stage in view["stages"]:
+        if stage["standing"] == "waiting for approval":
+            behind = (
+                f"; behind it wait {', '.join(stage['then'])}" if stage["then"] else "; nothing is planned behind it"
+            )
+            text = f"the stage {stage['name']} is complete (round {stage['round']}) and needs the person's word{behind}"
+            yield Decision(
+                workstream=stage["synthesis"] or "", what="gate", text=text, do=("inspect", "approve", "add", "cancel")
             )
     for ws in view["workstreams"]:
         if ws["stage"] in {"failed", "escalated"}:

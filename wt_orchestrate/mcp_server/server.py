@@ -19,6 +19,7 @@ from pydantic import Field
 from wt_orchestrate import __version__
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.mcp_server.approving import approving
 from wt_orchestrate.mcp_server.desk import LONGEST_WAIT_S, Desk, Waited, Wished, told
 from wt_orchestrate.mcp_server.pages import Page
 
@@ -71,6 +72,7 @@ def build(desk: Desk) -> MCPServer[Any]:
     _planning(server, desk)
     _steering(server, desk)
     _ending(server, desk)
+    approving(server, desk)
     _further(server, desk)
     return server
 
