@@ -20,7 +20,7 @@ def _change(path: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What the agents of one ready plan do. `syntheses`: what each plans; `changes`: the file of each change; `gates` in order."""
+    """What the agents of one ready plan do: what each synthesis plans, the file of each change, the gates in order."""
 
     syntheses: dict[str, str]
     changes: dict[str, str]
@@ -77,7 +77,8 @@ STORIES = {
     "migrate": Story(
         research=("inventory", "differences", "way-back"),
         syntheses={
-            "survey": "beside: {brief: Both, scope: [src/both.py]}\nfirst: {brief: Pilot, scope: [src/first.py], needs: [beside]}",
+            "survey": "beside: {brief: Both, scope: [src/both.py]}\n"
+            "first: {brief: Pilot, scope: [src/first.py], needs: [beside]}",
             "pilot": "second: {brief: The rest, scope: [src/second.py]}\nthird: {brief: The rest, scope: [src/third.py]}",
         },
         changes={
