@@ -22,7 +22,9 @@ def test_every_pipeline_keeps_every_promise_and_comes_to_rest(seed: int) -> None
     """G1 to G4 beside all others: nothing begins behind a gate that nobody passed, a stage is drawn together once and by the
     tool, only what nobody has begun leaves a run, and in the end every gate was asked for and passed."""
     outcome = staged_walk(seed)
-    assert not outcome.breaches, f"{outcome.breaches[0]} (staged walk of seed {seed}, after {outcome.steps} steps)"
+    assert not outcome.breaches, (
+        f"{outcome.breaches[0]} (after {outcome.steps} steps; python -m tests.simulation.replay --staged --seed {seed})"
+    )
 
 
 def _nothing(*args: object, **given: object) -> str:

@@ -460,9 +460,13 @@ STEERING: tuple[Callable[[Walk, WorkstreamId], e.Request], ...] = (
 """What people ask for in walks through stages."""
 
 
+def staged(seed: int) -> Walk:
+    """A walk of that seed through a plan with syntheses and gates."""
+    return Walk(seed, plan=staged_plan(random.Random(f"plan {seed}")))
+
+
 def staged_walk(seed: int, *, wild_steps: int = 150) -> Outcome:
-    """One walk of that seed through a plan with syntheses and gates."""
-    return Walk(seed, plan=staged_plan(random.Random(f"plan {seed}"))).run(wild_steps)
+    return staged(seed).run(wild_steps)
 
 
 def walk(seed: int, *, wild_steps: int = 150) -> Outcome:

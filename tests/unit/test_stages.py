@@ -222,14 +222,21 @@ def test_an_agents_workstreams_belong_behind_its_own_stage() -> None:
     assert "which is over" in next(agents_misfits(state, other, early))
 
 
-@pytest.mark.parametrize("key", ["serves", "continues", "synthesises", "branch"])
+OURS = {
+    "serves": Workstream(brief="x", stage="do", serves="a"),
+    "continues": Workstream(brief="x", stage="do", continues="a"),
+    "synthesises": Workstream(brief="x", stage="do", synthesises="do"),
+    "branch": Workstream(brief="x", stage="do", branch="main"),
+}
+
+
+@pytest.mark.parametrize("key", OURS)
 def test_no_agents_text_makes_a_workstream_of_the_tools_own(key: str) -> None:
     """What only the tool or a person may say is refused, whatever the workstream is called."""
     world = _world(_plan(LOOK, "do", a="look"))
     _claim(world, "a")
     state = _state(world)
-    spec = replace(Workstream(brief="x", stage="do"), **{key: "a"})
-    found = agents_misfits(state, state.workstreams[SYNTHESIS], {"a-synthesis": spec})
+    found = agents_misfits(state, state.workstreams[SYNTHESIS], {"a-synthesis": OURS[key]})
     assert f"a-synthesis has {key}: only a person or the tool may set that; remove it" in list(found)
 
 

@@ -261,7 +261,7 @@ def _next_steps(state: RunState) -> list[str]:
     unshown = state.phase is Phase.STOPPED and state.published != state.integration
     if unshown or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
         steps.append("wto resume")
-    at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None
+    at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None and waits is None
     if at_rest and any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
         steps.append("wto land")
     if not steps and any(

@@ -70,15 +70,13 @@ def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
                 options=tuple(ask["options"]),
                 do=("answer", "redirect"),
             )
-    for stage in view["stages"]:
-        if stage["standing"] == "waiting for approval":
-            behind = (
-                f"; behind it wait {', '.join(stage['then'])}" if stage["then"] else "; nothing is planned behind it"
-            )
-            text = f"the stage {stage['name']} is complete (round {stage['round']}) and needs the person's word{behind}"
-            yield Decision(
-                workstream=stage["synthesis"] or "", what="gate", text=text, do=("inspect", "approve", "add", "cancel")
-            )
+    stage = _gate(view)
+    if stage is not None:
+        behind = f"behind it wait {', '.join(stage['then'])}" if stage["then"] else "nothing is planned behind it"
+        text = f"the stage {stage['name']} is complete (round {stage['round']}) and needs the person's word; {behind}"
+        yield Decision(
+            workstream=stage["synthesis"] or "", what="gate", text=text, do=("inspect", "approve", "add", "cancel")
+        )
     for ws in view["workstreams"]:
         if ws["stage"] in {"failed", "escalated"}:
             yield Decision(
@@ -94,9 +92,14 @@ def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
     yield from _of_the_run(view)
 
 
+def _gate(view: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The stage behind which a person has to decide."""
+    return next((stage for stage in view["stages"] if stage["standing"] == "waiting for approval"), None)
+
+
 def _of_the_run(view: Mapping[str, Any]) -> Iterator[Decision]:
     run = view["run"]
-    if run["phase"] not in {"finished", "stopped"}:
+    if run["phase"] not in {"finished", "stopped"} or _gate(view) is not None:
         return
     ready = [ws["id"] for ws in view["workstreams"] if ws["stage"] == "integrated"]
     reason = f" ({clean(run['reason'])[:300]})" if run["reason"] else ""
