@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.simulation.walk import walk
+from tests.simulation.walk import staged_walk, walk
 from tests.support.torture import Torture
 
 _REAL_SHARE = 0.3
@@ -33,12 +33,17 @@ class Sum:
     violations: tuple[tuple[int, str], ...] = ()
 
 
+def _is_staged(seed: int) -> bool:
+    """Whether the walk of a seed goes through a plan with stages."""
+    return seed % 4 == 3
+
+
 def stretch(first: int, step: int, until: float) -> Sum:
     """Walk every `step`-th seed from one on, until a moment of the monotonic clock."""
     found = Sum(first)
     seed = first
     while time.monotonic() < until:
-        outcome = walk(seed)
+        outcome = staged_walk(seed) if _is_staged(seed) else walk(seed)
         found.walks += 1
         found.steps += outcome.steps
         found.crashes += outcome.crashes
@@ -58,7 +63,8 @@ def simulated(seconds: float, first: int) -> bool:
     _print_sums(sums)
     violations = [each for found in sums for each in found.violations]
     for seed, breach in violations[:5]:
-        print(f"  VIOLATION {breach}\n    python -m tests.simulation.replay --seed {seed}")
+        how = " --staged" if _is_staged(seed) else ""
+        print(f"  VIOLATION {breach}\n    python -m tests.simulation.replay --seed {seed}{how}")
     return not violations
 
 

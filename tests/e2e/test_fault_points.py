@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.test_train import CHECK, make_branches
 from tests.support.project import COMMAND_AGENT, COMMIT, Project, use_fake_client
+from tests.support.stages import drawn_together, found
 from tests.support.waiting import wait_until
 from wt_orchestrate.engine.world import POINTS
 
@@ -190,3 +191,35 @@ def test_L5_a_supervisor_killed_at_any_point_loses_nothing(project: Project, poi
 def test_L5_a_second_kill_during_the_restart_changes_nothing(project: Project, first: str, second: str) -> None:
     """R5: killed again while it takes the run up, at the same point or another."""
     _whole_run(project, first, second)
+
+
+@pytest.mark.parametrize(
+    ("point", "amid"),
+    [
+        ("Verify:done", "run"),
+        ("StartAttempt:done", "run"),
+        ("request:logged", "approve"),
+        ("CreateWorktree:intended", "approve"),
+    ],
+)
+def test_L5_a_pipeline_that_is_cut_off_goes_on_where_it_was(project: Project, point: str, amid: str) -> None:
+    """Killed in the first stage, while the word at the gate is taken, or as the next stage begins: one synthesis, one word, one
+    attempt each, and all of it lands."""
+    streams = "workstreams: {look: {brief: x, stage: research, kind: research}}\n"
+    stages = "stages: [{name: research, gate: approval, synthesis: true}, execution]\n"
+    scripts = {"look": found("Found."), "research-synthesis": drawn_together("pool: {brief: Mend it}"), "pool": COMMIT}
+    plan = project.plan("goal: Do it\n" + stages + COMMAND_AGENT + streams, scripts)
+    if amid == "run":
+        _crash(project, point, "run", "--land", plan)
+        assert project.wto("resume").code == 8
+        assert project.wto("approve", "research").code == 0
+    else:
+        assert project.wto("run", "--land", plan).code == 8
+        _crash(project, point, "approve", "research")
+        resumed = project.wto("resume")
+        assert resumed.code == 0, resumed.out + resumed.err
+    status = project.status()
+    assert {ws["id"]: (ws["stage"], ws["attempts"]) for ws in status["workstreams"]} == dict.fromkeys(
+        ("look", "research-synthesis", "pool"), ("landed", 1)
+    )
+    assert project.processes() == []

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation.git import lost_paths
 from tests.simulation.processes import broken
+from tests.simulation.stage_promises import STAGE_EVENTS, known_needs
 from tests.simulation.world import SimWorld
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold
@@ -247,6 +248,7 @@ EVENTS: Mapping[str, Callable[[Watch, e.Record, RunState | None], Iterator[str]]
     "L2 (its own)": l2_its_own,
     "L9 (blame)": l9_blame,
     "L9 (once)": l9_once,
+    **STAGE_EVENTS,
 }
 
 
@@ -357,6 +359,7 @@ ALWAYS: Mapping[str, Callable[[Watch], Iterator[str]]] = {
     "P2": p2_nobody_left,
     "steering": s_told_once,
     "memory": r_memory,
+    "stages": lambda watch: known_needs(watch.state),
 }
 
 

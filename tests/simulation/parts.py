@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from tests.simulation.faults import Crash, Faults
 from wt_orchestrate.domain.admission import Room
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.plan import Kind, Workstream
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, Known, RunLine, Watched
@@ -200,5 +202,18 @@ class SimMachine:
 
 
 class SimPlans:
+    """Workstreams in handoffs are JSON here; what is none is a problem, as with the real reader."""
+
     def further(self, text: str) -> FurtherRead:
-        return FurtherRead(workstreams={})
+        try:
+            given = json.loads(text)
+        except ValueError:
+            return FurtherRead(workstreams={}, problems=("this is no YAML",))
+        return FurtherRead(
+            workstreams={
+                name: Workstream(
+                    **{**spec, "kind": Kind(spec.get("kind", "change")), "needs": tuple(spec.get("needs", ()))}
+                )
+                for name, spec in given.items()
+            }
+        )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.pipeline import synthesised
 from wt_orchestrate.domain import signs as s
 from wt_orchestrate.domain.ids import CommitId, ProcessId
 from wt_orchestrate.domain.plan import AgentSpec, AgentType
@@ -277,9 +278,16 @@ def _work(world: SimWorld, process: Process) -> None:
         if not world.is_research(name):
             world.mend(process)
     elif process.work == 2:
-        world.hand_off(process, DONE + _remarks(world) if world.is_reviewer(name) else DONE)
+        world.hand_off(process, DONE + _owed(world, name))
     else:
         world.finish(process)
+
+
+def _owed(world: SimWorld, name: str) -> str:
+    """What its handoff holds beside the summary."""
+    if world.is_synthesis(name):
+        return synthesised(world, name)
+    return _remarks(world) if world.is_reviewer(name) else ""
 
 
 def _remarks(world: SimWorld) -> str:

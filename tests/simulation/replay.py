@@ -6,7 +6,7 @@ import argparse
 from contextlib import nullcontext
 
 from tests.simulation.planted import PLANTED
-from tests.simulation.walk import Walk
+from tests.simulation.walk import Walk, staged
 from wt_orchestrate.domain.story import sentence
 
 
@@ -15,8 +15,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--plant", choices=sorted(PLANTED))
     parser.add_argument("--last", type=int, default=60, help="how many of the newest lines to print")
+    parser.add_argument("--staged", action="store_true", help="through a plan with stages, syntheses and gates")
     given = parser.parse_args()
-    walk = Walk(given.seed)
+    walk = staged(given.seed) if given.staged else Walk(given.seed)
     with PLANTED[given.plant]() if given.plant else nullcontext():
         outcome = walk.run()
     print(f"seed {given.seed}: {outcome.steps} steps, {outcome.crashes} crashes, {outcome.checked} checks of promises")

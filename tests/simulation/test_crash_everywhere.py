@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from tests.simulation.walk import Walk
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
+from wt_orchestrate.domain.plan import (
+    AgentSpec,
+    AgentType,
+    Check,
+    Defaults,
+    Gate,
+    Kind,
+    Limits,
+    Plan,
+    StageSpec,
+    SynthesisSpec,
+    Workstream,
+)
 from wt_orchestrate.domain.state import Stage
 
 
@@ -23,6 +36,12 @@ def _plan(*, review: str = "") -> Plan:
         agents={"client": AgentSpec(), "command": AgentSpec(type=AgentType.COMMAND, run="x")},
         defaults=Defaults(agent="command", idle="40s", review=review),
     )
+
+
+def _pipeline() -> Plan:
+    """One stage of research, drawn together, with a gate; what comes next is planned by the synthesis alone."""
+    stages = (StageSpec(name="look", gate=Gate.APPROVAL, synthesis=SynthesisSpec(agent="client")), "do")
+    return replace(_plan(), workstreams={"a": Workstream(brief="x", stage="look", kind=Kind.RESEARCH)}, stages=stages)
 
 
 def _land(walk: Walk) -> None:
@@ -46,12 +65,14 @@ STORIES: dict[str, Callable[[Walk], None]] = {
     "moved target": _moved_target,
     "tell": _tell,
     "review": _land,
+    "stages": _land,
 }
 
 
 def _told(story: str, crashes: tuple[int, ...]) -> Walk:
     """One honest history with its crashes, to its rest."""
-    walk = Walk(1, wild=False, plan=_plan(review="client" if story == "review" else ""))
+    plan = _pipeline() if story == "stages" else _plan(review="client" if story == "review" else "")
+    walk = Walk(1, wild=False, plan=plan)
     walk.chance.seed(1)
     world = walk.world
     world.begin()

@@ -13,15 +13,18 @@ from dataclasses import dataclass, field, replace
 from tests.simulation import processes
 from tests.simulation.faults import Crash
 from tests.simulation.invariants import Watch, at_rest
+from tests.simulation.pipeline import staged_plan
 from tests.simulation.world import RUN, SimWorld
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.admission import Room
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.pipeline import is_pipeline, stage_names
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Budget, Check, Defaults, Kind, Limits, Plan, Workstream
 from wt_orchestrate.domain.recovery import Action, Recovery, Rung
 from wt_orchestrate.domain.report import report
 from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.stages import synthesis_of, waiting_gate
 from wt_orchestrate.domain.state import Phase, live_attempt
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.errors import StoreUnreadable
@@ -114,6 +117,8 @@ class Walk:
         self.world.again = wild
         if crowded:
             self.world.crowd(red=aside.random() < 0.3)
+        self.stages = random.Random(f"stages {seed}")
+        self.staged = is_pipeline(chosen)
         self.crashing = wild and self.chance.random() < 0.8
         self.number = 0
         # every walk has its own tempo: some are full of requests, some of crashes, some of outside moves
@@ -132,6 +137,8 @@ class Walk:
             self._wild_step()
             if self.reviewed and self.reviewer.random() < 0.15:
                 self._review()
+            if self.staged and wild_steps and self.stages.random() < 0.15:
+                self._steer_stages()
         self._calm()
         outcome.crashes, outcome.checked = world.crashes, self.watch.checked
         return outcome
@@ -271,12 +278,25 @@ class Walk:
         self.outcome.history.append(f"request {request}")
         self._ask(request)
 
+    def _steer_stages(self) -> None:
+        """A person says something at a gate, or steers what only a pipeline has: syntheses and what they planned."""
+        state = self.world.known
+        if state is None:
+            return
+        name = self.stages.choice(sorted(state.workstreams))
+        request = self.stages.choice(STEERING)(self, name)
+        self.outcome.history.append(f"request {request}")
+        self._ask(request)
+
     def _ask(self, request: e.Request) -> None:
         world = self.world
         if refusal(world.state, request, world.clock.now()) is None:
             if isinstance(request, e.TellRequested):
                 world.told[request.text] = request.workstream
             world.log.ask(RUN, request, now=world.clock.now())
+
+    def any_stage(self) -> str:
+        return self.stages.choice(stage_names(self.world.plan))
 
     def fresh_word(self) -> str:
         """A text that is told at most once."""
@@ -301,7 +321,11 @@ class Walk:
             if self.outcome.breaches:
                 return
             if quiet(world.state) and not world.workers.waiting and not world.log.asked(RUN):
-                break
+                gate = waiting_gate(world.state)
+                if gate is None or world.state.phase is Phase.STOPPED:
+                    break
+                back = synthesis_of(world.state, gate.name) is not None and self.stages.random() < 0.2
+                self._ask(e.ApproveRequested(stage=gate.name, no=self.fresh_word() if back else ""))
             self._help()
             self._turn()
             for key in sorted(world.workers.waiting):
@@ -411,6 +435,38 @@ COMMENTS: tuple[Callable[[Walk, WorkstreamId], e.Request], ...] = (
     lambda walk, name: e.CommentReopenRequested(workstream=name, comment=f"C{walk.reviewer.randint(1, 2)}"),
 )
 """What reviewers ask for; they come in some walks only, so that the others keep their histories."""
+
+
+STEERING: tuple[Callable[[Walk, WorkstreamId], e.Request], ...] = (
+    lambda walk, name: e.ApproveRequested(stage=walk.any_stage()),
+    lambda walk, name: e.ApproveRequested(stage=walk.any_stage()),
+    lambda walk, name: e.ApproveRequested(stage=walk.any_stage(), no=walk.fresh_word()),
+    lambda walk, name: e.ApproveRequested(stage=walk.any_stage(), round=walk.stages.randint(1, 6)),
+    lambda walk, name: e.CancelRequested(workstream=name),
+    lambda walk, name: e.RetryRequested(workstream=name),
+    lambda walk, name: e.TellRequested(workstream=name, text=walk.fresh_word()),
+    lambda walk, name: e.StopRequested(workstream=name),
+    lambda walk, name: e.ContinueRequested(workstream=name),
+    lambda walk, name: e.HoldRequested(workstream=name),
+    lambda walk, name: e.EditRequested(
+        workstream=name, spec=Workstream(brief="z", agent="command", stage=walk.any_stage())
+    ),
+    lambda walk, name: e.AddRequested(
+        workstreams={
+            f"late{walk.number}": Workstream(brief="x", agent="command", stage=walk.any_stage(), needs=(name,))
+        }
+    ),
+)
+"""What people ask for in walks through stages."""
+
+
+def staged(seed: int) -> Walk:
+    """A walk of that seed through a plan with syntheses and gates."""
+    return Walk(seed, plan=staged_plan(random.Random(f"plan {seed}")))
+
+
+def staged_walk(seed: int, *, wild_steps: int = 150) -> Outcome:
+    return staged(seed).run(wild_steps)
 
 
 def walk(seed: int, *, wild_steps: int = 150) -> Outcome:

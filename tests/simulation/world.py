@@ -178,6 +178,9 @@ class SimWorld:
     def is_research(self, workstream: str) -> bool:
         return self._spec(workstream).kind is Kind.RESEARCH
 
+    def is_synthesis(self, workstream: str) -> bool:
+        return bool(self._spec(workstream).synthesises)
+
     def is_reviewer(self, workstream: str) -> bool:
         return self._spec(workstream).role == "reviewer"
 

@@ -31,6 +31,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "limit": "steer_commands:limit",
         "add": "steer_commands:add",
         "edit": "steer_commands:edit",
+        "approve": "approve_command:approve",
     },
     "Look": {
         "status": "status_command:status",

@@ -23,6 +23,7 @@ from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.schedule import rests
+from wt_orchestrate.domain.stages import waiting_gate
 from wt_orchestrate.domain.state import DONE, Phase, RunState, Stage
 from wt_orchestrate.domain.story import Weight, cause, sentence
 from wt_orchestrate.engine.requests import load_state
@@ -167,6 +168,8 @@ def exit_code_of(state: RunState) -> ExitCode:
     stages = {ws.stage for ws in state.workstreams.values()}
     if state.phase is Phase.STOPPED and state.published != state.integration:
         return ExitCode.FAILED
+    if waiting_gate(state) is not None and state.phase is not Phase.STOPPED:
+        return ExitCode.NEEDS_PERSON
     if stages <= {Stage.INTEGRATED, Stage.LANDED}:
         return ExitCode.OK
     if state.phase is Phase.STOPPED and Stage.FAILED not in stages:

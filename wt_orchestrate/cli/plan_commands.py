@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 
 import click
 
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.plan_forecast import forecast
+from wt_orchestrate.cli.plan_stages import mermaid_lines, stage_lines, stage_values
+from wt_orchestrate.cli.plan_templates import new
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.graph import longest_chain, needs_of, waves
+from wt_orchestrate.domain.pipeline import is_pipeline
 from wt_orchestrate.domain.plan import Plan
-from wt_orchestrate.resources import resource
 
 _FILE = click.Path(dir_okay=False)
 
@@ -23,6 +24,7 @@ def plan() -> None:
 
 
 plan.add_command(forecast)
+plan.add_command(new)
 
 
 @plan.command()
@@ -66,6 +68,7 @@ def _values(shown: Plan, warnings: tuple[str, ...]) -> dict[str, object]:
         "target": shown.target,
         "waves": [list(wave) for wave in waves(shown)],
         "critical_path": list(longest_chain(shown)),
+        "stages": stage_values(shown),
         "workstreams": [
             {
                 "id": name,
@@ -74,6 +77,7 @@ def _values(shown: Plan, warnings: tuple[str, ...]) -> dict[str, object]:
                 "scope": list(stream.scope),
                 "agent": stream.agent or shown.defaults.agent,
                 "kind": stream.kind.value,
+                "stage": stream.stage,
             }
             for name, stream in shown.workstreams.items()
         ],
@@ -82,7 +86,7 @@ def _values(shown: Plan, warnings: tuple[str, ...]) -> dict[str, object]:
 
 
 def _lines(shown: Plan) -> list[str]:
-    lines = [" ".join(shown.goal.split()), ""]
+    lines = [" ".join(shown.goal.split()), "", *stage_lines(shown)]
     for number, wave in enumerate(waves(shown), start=1):
         lines.append(f"wave {number}")
         for name in wave:
@@ -107,6 +111,8 @@ def _mermaid(shown: Plan) -> str:
     for name, stream in shown.workstreams.items():
         title = stream.title.replace('"', "'").replace("\n", " ")
         lines.append(f'  {name}["{name}: {title}"]' if title else f"  {name}")
+    if is_pipeline(shown):
+        return "\n".join([*lines, *mermaid_lines(shown)])
     lines += [f"  {need} --> {name}" for name in shown.workstreams for need in needs_of(shown, name)]
     return "\n".join(lines)
 
@@ -116,20 +122,3 @@ def _mermaid(shown: Plan) -> str:
 def schema(settings: bool) -> None:
     """The JSON Schema of plan.yaml, for editors."""
     click.echo(json.dumps(wiring.settings_schema() if settings else wiring.plan_schema(), indent=2))
-
-
-@plan.command()
-@click.argument("file", required=False, type=_FILE)
-def new(file: str | None) -> None:
-    """A commented example of a plan, printed or written to FILE (never over one that is there)."""
-    with open(resource("templates", "plan.yaml"), encoding="utf-8") as template:
-        text = template.read()
-    if file is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        with open(file, "x", encoding="utf-8") as written:
-            written.write(text)
-    except FileExistsError as error:
-        raise click.UsageError(f"{os.path.basename(file)} exists already; name another file") from error
-    click.echo(f"{symbol('done')} Wrote {file}\n  {symbol('hint')} To check it, run wto plan check {file}")

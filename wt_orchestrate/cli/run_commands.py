@@ -19,6 +19,7 @@ from wt_orchestrate.cli.status_table import status_lines
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.stages import waiting_gate
 from wt_orchestrate.domain.state import ENDED, PROGRESS, Phase, RunState, Stage
 from wt_orchestrate.domain.view import HELD, view
 from wt_orchestrate.engine import requests
@@ -61,7 +62,7 @@ def turn_run(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
     try:
         with display(site, name, as_json=as_json) as show:
             state = follow(site, name, show=show)
-            if state.land_when_done and all(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
+            if state.land_when_done and _is_whole(state):
                 _ask_land(site, state)
                 state = follow(site, name, show=show, until=lambda s: s.landing is None and quiet(s))
     except KeyboardInterrupt:
@@ -74,6 +75,11 @@ def turn_run(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
     if not as_json and not sys.stdout.isatty():  # a terminal has the board, which stays
         _summary(state)
     raise SystemExit(_code(state))
+
+
+def _is_whole(state: RunState) -> bool:
+    """Whether everything is integrated and no gate waits for a person."""
+    return waiting_gate(state) is None and all(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values())
 
 
 def _ask_land(site: wiring.Site, state: RunState) -> None:

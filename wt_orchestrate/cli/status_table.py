@@ -15,6 +15,7 @@ _SYMBOLS = {
     "working": "running",
     "waiting for an answer": "asks",
     "waiting for permission": "working",
+    "waiting for approval": "asks",
     "limited": "held",
     "idle": "asks",
     "stuck": "warning",
@@ -86,12 +87,15 @@ def note(ws: dict[str, Any], now: float) -> str:
         return f"needs {', '.join(ws['held_by'])}"
     if condition(ws, now) == "limited" and ws["resumes_at"]:
         return f"goes on by itself in {age(ws['resumes_at'] - now)}"
+    if ws.get("gate") and ws["stage"] == "queued":
+        return f"waits for wto approve {ws['gate']}"
     if ws["waits_for"]:
         return f"after {', '.join(ws['waits_for'])}"
     if ws["stage"] in {"failed", "escalated", "cancelled"}:
         return _line(ws["reason"])
     order: tuple[str, ...] = (
         "ask",
+        "gate",
         "paused",
         "contradiction",
         "lost",
@@ -128,7 +132,24 @@ def _summary(view: dict[str, Any], now: float) -> list[str]:
     told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     cost = money(run["cost_usd"]) + (f" of {money(run['budget_usd'])}" if run["budget_usd"] else "")
     line = f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · walls: {run['wall']}"
-    return [line, *(f"{symbol('warning')} {_line(text)}" for text in (*_troubles(run, now), _foreseen(view)) if text)]
+    return [
+        line,
+        *(
+            f"{symbol('warning')} {_line(text)}"
+            for text in (*_troubles(run, now), _foreseen(view), _gate(view, now))
+            if text
+        ),
+    ]
+
+
+def _gate(view: dict[str, Any], now: float) -> str:
+    """The gate that waits for a person, in one line."""
+    for stage in view.get("stages", ()):
+        if stage["standing"] == "waiting for approval":
+            since = f" since {age(now - stage['waits_since'])}" if stage["waits_since"] else ""
+            then = f", before {', '.join(stage['then'])}" if stage["then"] else ""
+            return f"the stage {stage['name']} waits for your word{since}{then}"
+    return ""
 
 
 def _foreseen(view: dict[str, Any]) -> str:

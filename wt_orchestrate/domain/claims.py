@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.handoff import Handoff, complete, lacks
 from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.notes import gaps
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.review import is_given
 from wt_orchestrate.domain.state import WorkstreamState, is_reviewer
@@ -68,6 +69,10 @@ def findings(
         found.append(
             "HANDOFF.md holds no review: list what you found in the section '## Review', or write `none` there"
         )
+    if ws.spec.synthesises and evidence.handoff is not None:
+        handoff = evidence.handoff
+        missing = gaps(handoff.decisions, handoff.other, plans=ws.spec.expands)
+        found.extend(f"HANDOFF.md: {text}" for text in missing)
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from wt_orchestrate.domain.accounts import rests_until
 from wt_orchestrate.domain.progress import trouble
 from wt_orchestrate.domain.schedule import held_by, waits_for
+from wt_orchestrate.domain.stages import at_gate
 from wt_orchestrate.domain.state import (
     Account,
     Attempt,
@@ -35,6 +36,8 @@ class Condition(StrEnum):
     WORKING = "working"
     WAITING_FOR_ANSWER = "waiting for an answer"
     WAITING_FOR_PERMISSION = "waiting for permission"
+    WAITING_FOR_APPROVAL = "waiting for approval"
+    """What it drew together is finished; a person has to let the next stage begin."""
     LIMITED = "limited"
     """The model's service or the account's limit keeps it waiting."""
     IDLE = "idle"
@@ -69,6 +72,8 @@ def condition(state: RunState, ws: WorkstreamState, now: float) -> Condition:
         case Stage.WORKING:
             attempt = live_attempt(ws)
             return Condition.ENDING if attempt is None else _working(state, ws, attempt, now)
+        case Stage.VERIFYING if ws.spec.synthesises and at_gate(state, ws):
+            return Condition.WAITING_FOR_APPROVAL
         case Stage.VERIFIED:
             return Condition.INTEGRATING if ws.id in advancing(state) else Condition.VERIFIED
         case _:

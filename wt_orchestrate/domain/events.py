@@ -23,6 +23,9 @@ from wt_orchestrate.domain.requests import (
     AnswerRequested as AnswerRequested,
 )
 from wt_orchestrate.domain.requests import (
+    ApproveRequested as ApproveRequested,
+)
+from wt_orchestrate.domain.requests import (
     CancelRequested as CancelRequested,
 )
 from wt_orchestrate.domain.requests import (
@@ -99,6 +102,15 @@ from wt_orchestrate.domain.review_events import (
 )
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.signs import TurnOutcome
+from wt_orchestrate.domain.stage_events import (
+    GateReached as GateReached,
+)
+from wt_orchestrate.domain.stage_events import (
+    ProposalWithdrawn as ProposalWithdrawn,
+)
+from wt_orchestrate.domain.stage_events import (
+    SynthesisCalled as SynthesisCalled,
+)
 from wt_orchestrate.domain.train_events import (
     ArbiterCalled as ArbiterCalled,
 )
@@ -186,6 +198,8 @@ class RunFinished:
 
     integrated: int
     unfinished: int
+    gate: str = ""
+    """The stage behind which it waits for a person's approval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -809,6 +823,9 @@ Event = (
     | WorktreeRestored
     | RestoreRefused
     | ForecastMade
+    | SynthesisCalled
+    | GateReached
+    | ProposalWithdrawn
 )
 
 

@@ -13,6 +13,7 @@ from wt_orchestrate.domain.handoff import HandoffStatus
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.reviewing import awaits_review, reviewer_at_work
 from wt_orchestrate.domain.signs import TurnOutcome
+from wt_orchestrate.domain.stages import at_gate
 from wt_orchestrate.domain.state import Attempt, RunState, Stage, WorkstreamState, last_attempt, live_attempt
 from wt_orchestrate.domain.text import counted, some_of, time_of_day
 from wt_orchestrate.domain.verdict import how_it_ended
@@ -68,6 +69,8 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
     add("review", review_words(ws.comments), ws.comments[-1].at if ws.comments else None)
     if awaits_review(state, ws) and (reviewer := reviewer_at_work(state, ws)) is not None:
         add("review", f"waits for its review by {reviewer.id} ({reviewer.stage})", ws.since)
+    waits = at_gate(state, ws) if ws.stage is Stage.VERIFYING else ""
+    add("gate", f"waits for a person: wto approve {waits}" if waits else "", ws.since)
     if ws.commits:
         newest = ws.history[-1].subject if ws.history else ""
         add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)

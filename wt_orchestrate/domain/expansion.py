@@ -10,15 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain import pipeline
 from wt_orchestrate.domain.graph import Problem, problems
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.state import DONE, RunState
+from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState
 
 SECTION = "workstreams"
 """The section of a handoff that adds workstreams, as YAML like that of a plan."""
 MOST = 20
 """How many workstreams one handoff may add."""
+_OURS = ("serves", "continues", "synthesises", "branch")
 
 
 def grown(plan: Plan, further: Mapping[str, Workstream]) -> Plan:
@@ -40,8 +42,22 @@ def misfits(state: RunState, further: Mapping[str, Workstream]) -> Sequence[Prob
     return [problem for problem in problems(grown(state.plan, further), state.settings) if not problem.warning]
 
 
-def agents_misfits(state: RunState, further: Mapping[str, Workstream]) -> Iterator[str]:
-    """What keeps an agent's further workstreams from joining the run, one sentence each."""
+def placed(state: RunState, ws: WorkstreamState, further: Mapping[str, Workstream]) -> Mapping[str, Workstream]:
+    """An agent's further workstreams in their stages: where they name none, the next one for a synthesis, else its own."""
+    later = pipeline.behind(state.plan, ws.spec.stage)
+    own = (later[0] if later else "") if ws.spec.synthesises else ws.spec.stage
+    return {name: spec if spec.stage else replace(spec, stage=own) for name, spec in further.items()}
+
+
+def still_to_join(state: RunState, ws: WorkstreamState, further: Mapping[str, Workstream]) -> Mapping[str, Workstream]:
+    """Those that did not join on an earlier look at the same handoff; a person may have edited them since."""
+    known = {name for name, other in state.workstreams.items() if other.added_by == ws.id}
+    return {name: spec for name, spec in further.items() if name not in known}
+
+
+def agents_misfits(state: RunState, ws: WorkstreamState, further: Mapping[str, Workstream]) -> Iterator[str]:
+    """What keeps an agent's further workstreams from joining the run, one sentence each. No text of an agent's is let into a
+    stage that is behind it or over, or made to look like a workstream of the tool's own, or reviewed less than the plan says."""
     if len(further) > MOST:
         yield f"it adds {len(further)} workstreams, more than the {MOST} it may"
     commands = {check.run for check in state.plan.checks}
@@ -52,17 +68,35 @@ def agents_misfits(state: RunState, further: Mapping[str, Workstream]) -> Iterat
             yield f"{name} brings a check of its own ({foreign[0]}); only the plan's own checks may be used"
         if spec.expands:
             yield f"{name} expands; an added workstream may not"
+        for key in _OURS:
+            if getattr(spec, key):
+                yield f"{name} has {key}: only a person or the tool may set that; remove it"
+        if spec.review is not None:
+            yield f"{name} has review: an added workstream is reviewed as the plan says; remove it"
+        yield from _misplaced(state, ws, name, spec)
     for problem in misfits(state, further):
         yield f"{'.'.join(map(str, problem.place))}: {problem.message}; {problem.hint}"
 
 
+def _misplaced(state: RunState, ws: WorkstreamState, name: str, spec: Workstream) -> Iterator[str]:
+    """Where an added workstream may not be: ahead of its own gate, or, for a synthesis, in the stage it draws together."""
+    later = pipeline.behind(state.plan, ws.spec.stage)
+    if ws.spec.synthesises and spec.stage not in later:
+        yield f"{name} is in the stage {spec.stage!r}; a synthesis plans only stages behind its own: {', '.join(later) or 'none'}"
+    elif spec.stage in pipeline.before(state.plan, ws.spec.stage):
+        yield f"{name} is in the stage {spec.stage!r}, which is over; name {ws.spec.stage!r} or a later one"
+
+
 def expansions(state: RunState) -> Iterator[e.Event]:
-    """Workstreams of integrated handoffs that have not joined yet, or why they cannot any more."""
+    """Workstreams of integrated handoffs that have not joined yet, or why they cannot any more. What a synthesis plans joins
+    as soon as its claim holds, so that it can be looked at, edited and cancelled at the gate."""
     for ws in state.workstreams.values():
-        if not ws.further or ws.stage not in DONE:
+        early = bool(ws.spec.synthesises) and ws.stage is Stage.VERIFYING
+        if not ws.further or not (early or ws.stage in DONE):
             continue
-        reasons = tuple(agents_misfits(state, ws.further))
+        further = still_to_join(state, ws, ws.further)
+        reasons = tuple(agents_misfits(state, ws, further))
         if reasons:
             yield e.ExpansionRefused(workstream=ws.id, problems=reasons)
         else:
-            yield e.WorkstreamsAdded(by=ws.id, workstreams=ws.further)
+            yield e.WorkstreamsAdded(by=ws.id, workstreams=further)

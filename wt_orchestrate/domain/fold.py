@@ -14,6 +14,7 @@ from wt_orchestrate.domain.candidates import Landing, Train
 from wt_orchestrate.domain.fold_comments import remarked
 from wt_orchestrate.domain.fold_forecast import fold_forecast
 from wt_orchestrate.domain.fold_messages import fold_messages
+from wt_orchestrate.domain.fold_stages import called_back, fold_stages, tells
 from wt_orchestrate.domain.fold_train import fold_train, left_the_train
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
 from wt_orchestrate.domain.ids import Branch, ProcessId, WorkstreamId, workstream_branch
@@ -39,6 +40,7 @@ _MINOR = (
     e.LimitRequested,
     e.AddRequested,
     e.EditRequested,
+    e.ApproveRequested,
 )
 """Requests that give a finished run something to do, but do not take up one that a person stopped."""
 
@@ -62,7 +64,7 @@ def fold(state: RunState | None, record: e.Record) -> RunState:
         before = folded.workstreams[name]
         after = fold_workstream(before, record)
         if after is not before:
-            folded = left_the_train(_with(folded, _moved(before, after, record)), name)
+            folded = called_back(left_the_train(_with(folded, _moved(before, after, record)), name), after)
     if folded.train is not state.train:
         folded = _verified_no_more(state, folded, record)
     return replace(folded, number=record.number, at=record.at)
@@ -101,11 +103,14 @@ def _run_started(record: e.Record, event: e.RunStarted) -> RunState:
     )
 
 
-def _begun(record: e.Record, specs: Mapping[str, Workstream]) -> dict[WorkstreamId, WorkstreamState]:
-    names = [WorkstreamId(name) for name in specs]
+def _begun(
+    record: e.Record, specs: Mapping[str, Workstream], by: WorkstreamId | None = None
+) -> dict[WorkstreamId, WorkstreamState]:
     return {
-        name: WorkstreamState(id=name, spec=specs[name], since=record.at, branch=_branch(record, name, specs[name]))
-        for name in names
+        name: WorkstreamState(
+            id=name, spec=specs[name], since=record.at, branch=_branch(record, name, specs[name]), added_by=by
+        )
+        for name in map(WorkstreamId, specs)
     }
 
 
@@ -113,10 +118,21 @@ def _branch(record: e.Record, name: WorkstreamId, spec: Workstream) -> Branch:
     return Branch(spec.branch) if spec.branch else workstream_branch(record.run, name)
 
 
-def _added(state: RunState, record: e.Record, specs: Mapping[str, Workstream]) -> RunState:
+def _added(
+    state: RunState, record: e.Record, specs: Mapping[str, Workstream], by: WorkstreamId | None = None
+) -> RunState:
     """Further workstreams, behind those there are; whoever accepted them saw to it that they fit."""
     plan = replace(state.plan, workstreams={**state.plan.workstreams, **specs})
-    return replace(state, plan=plan, workstreams={**state.workstreams, **_begun(record, specs)})
+    return replace(state, plan=plan, workstreams={**state.workstreams, **_begun(record, specs, by)})
+
+
+def _answered(state: RunState, word: e.ApproveRequested, record: e.Record) -> RunState:
+    """A gate's word in the run: a synthesis that is sent back is told why; what a person took to decide is not the run's time."""
+    told = tells(state, word, record)
+    state = state if told is None else _with(state, told)
+    if state.phase is not Phase.FINISHED or state.ended_at is None:
+        return state
+    return replace(state, skipped_s=state.skipped_s + max(0.0, record.at - state.ended_at))
 
 
 def _followed(state: RunState, record: e.Record, wanted: e.FollowUpRequested) -> RunState:
@@ -223,8 +239,15 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return _woken(_added(state, record, specs), record)
         case e.ArbiterCalled(arbiter=name, spec=spec) | e.ReviewerCalled(reviewer=name, spec=spec):
             return _added(state, record, {name: spec})
+        case e.SynthesisCalled(synthesis=name, spec=spec):
+            return _added(state, record, {name: spec})
+        case e.GateReached() | e.ProposalWithdrawn():
+            return fold_stages(state, record)
+        case e.ApproveRequested() as word:
+            return _woken(_answered(fold_stages(state, record), word, record), record)
         case e.WorkstreamsAdded(by=name, workstreams=specs):
-            return _added(_with(state, replace(state.workstreams[name], further={})), record, specs)
+            joined = _with(state, replace(state.workstreams[name], further={}))
+            return _added(joined, record, specs, by=name)
         case e.EditRequested(workstream=name, spec=spec):
             return _woken(_edited(state, name, spec), record)
         case e.LimitRequested() as wanted:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
+from wt_orchestrate.domain import pipeline
 from wt_orchestrate.domain.ids import WorkstreamId, unsafe_id
 from wt_orchestrate.domain.permissions import reads_only
 from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, AgentType, Budget, Kind, Plan, seconds
@@ -19,7 +20,7 @@ from wt_orchestrate.domain.recovery import Cause, ladder
 from wt_orchestrate.domain.settings import Settings, agent_spec, role_of
 
 Place = tuple[str | int, ...]
-_SERVING = re.compile(r"-(arbiter|review|answer)(-\d+)?$")
+_SERVING = re.compile(r"-(arbiter|review|answer|synthesis)(-\d+)?$")
 _UNSAFE_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|^\.|\.$|^/|/$|^-")
 
 
@@ -39,9 +40,9 @@ class Problem:
 def needs_of(plan: Plan, name: str) -> tuple[WorkstreamId, ...]:
     """What a workstream waits for: its `needs`, and everything of earlier stages; each once."""
     stream = plan.workstreams[name]
-    if stream.stage not in plan.stages:
-        return tuple(map(WorkstreamId, stream.needs))
-    before = plan.stages[: plan.stages.index(stream.stage)]
+    before = pipeline.before(plan, stream.stage)
+    if not before:
+        return tuple(dict.fromkeys(map(WorkstreamId, stream.needs)))
     earlier = (other for other, spec in plan.workstreams.items() if spec.stage in before)
     return tuple(dict.fromkeys(map(WorkstreamId, (*stream.needs, *earlier))))
 
@@ -267,9 +268,29 @@ def _plan_problems(plan: Plan) -> Iterator[Problem]:
     for number, command in enumerate(plan.setup):
         if not command.strip():
             yield Problem(place=("setup", number), message="the command is empty", hint="remove it")
-    doubled = {stage for stage in plan.stages if plan.stages.count(stage) > 1}
-    for stage in sorted(doubled):
+    yield from _stage_problems(plan)
+
+
+def _stage_problems(plan: Plan) -> Iterator[Problem]:
+    names = pipeline.stage_names(plan)
+    for stage in sorted({stage for stage in names if names.count(stage) > 1}):
         yield Problem(place=("stages",), message=f"the stage {stage!r} is named twice", hint="name each stage once")
+    used = {stream.stage for stream in plan.workstreams.values()}
+    filled = False
+    for number, spec in enumerate(pipeline.stage_specs(plan)):
+        place: Place = ("stages", number)
+        ends = pipeline.has_synthesis(spec) or pipeline.has_gate(spec)
+        reason = unsafe_id(spec.name) if ends else None
+        if reason is not None:
+            message = (
+                f"the stage {spec.name!r} {reason}, and a stage with a gate or a synthesis is named on the command line"
+            )
+            yield Problem(place=place, message=message, hint="choose another name, such as research")
+        if spec.name not in used and not filled:
+            message = f"no workstream is in the stage {spec.name!r}, and no synthesis before it plans any"
+            hint = "add one, remove the stage, or give the stage before it synthesis: true"
+            yield Problem(place=place, message=message, hint=hint, warning=not pipeline.has_synthesis(spec))
+        filled = filled or pipeline.has_synthesis(spec)
 
 
 def _budget(place: Place, limits: Budget) -> Iterator[Problem]:
@@ -301,6 +322,10 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
     reviewer = plan.defaults.review
     if reviewer and agent_spec(reviewer, plan_agents=plan.agents, settings=settings) is None:
         yield _unknown(("defaults", "review"), "agent", reviewer, known)
+    for number, stage in enumerate(pipeline.stage_specs(plan)):
+        synthesiser = pipeline.synthesis_spec(stage).agent
+        if synthesiser and agent_spec(synthesiser, plan_agents=plan.agents, settings=settings) is None:
+            yield _unknown(("stages", number, "synthesis", "agent"), "agent", synthesiser, known)
     for name, stream in plan.workstreams.items():
         if stream.agent and stream.branch:
             place: Place = ("workstreams", name, "agent")
@@ -337,7 +362,8 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
     reason = unsafe_id(name)
     if reason is not None:
         yield Problem(place=place, message=f"the id {name!r} {reason}", hint="choose another id, such as db-pool")
-    for key, value in (("serves", stream.serves), ("continues", stream.continues)):
+    tools = (("serves", stream.serves), ("continues", stream.continues), ("synthesises", stream.synthesises))
+    for key, value in tools:
         if value and not _SERVING.search(name):
             yield Problem(place=(*place, key), message=f"{key}: is the tool's own", hint="remove it")
     if stream.branch:
@@ -349,8 +375,8 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
             yield _unknown((*place, "needs", number), "workstream", need, list(plan.workstreams))
         elif need in stream.needs[:number]:
             yield Problem(place=(*place, "needs", number), message=f"{need!r} is needed twice", hint="remove one")
-    if stream.stage and stream.stage not in plan.stages:
-        yield _unknown((*place, "stage"), "stage", stream.stage, plan.stages)
+    if stream.stage and stream.stage not in pipeline.stage_names(plan):
+        yield _unknown((*place, "stage"), "stage", stream.stage, pipeline.stage_names(plan))
     yield from _budget((*place, "limits"), stream.limits)
     if stream.retries is not None and stream.retries < 0:
         yield Problem(place=(*place, "retries"), message="retries cannot be negative", hint="write 0 for none")

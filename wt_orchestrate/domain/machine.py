@@ -32,6 +32,7 @@ from wt_orchestrate.domain.landing import landing_conclusions, landing_effects
 from wt_orchestrate.domain.permissions import decide_permission
 from wt_orchestrate.domain.progress import nudges, trouble
 from wt_orchestrate.domain.schedule import held_by, rests, schedule
+from wt_orchestrate.domain.stages import at_gate, waiting_gate
 from wt_orchestrate.domain.state import (
     DONE,
     ENDED,
@@ -49,6 +50,7 @@ from wt_orchestrate.domain.state import (
     may_only_read,
     takes_messages,
 )
+from wt_orchestrate.domain.synthesis import stage_conclusions
 from wt_orchestrate.domain.train import check_effects, is_wanted, train_conclusions, train_effects, waiting
 from wt_orchestrate.domain.verdict import verdict
 from wt_orchestrate.errors import ExitCode
@@ -76,6 +78,7 @@ def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset
         *train_conclusions(state),
         *landing_conclusions(state),
         *expansions(state),
+        *stage_conclusions(state),
     )
     conclusions = _one_each(drawn)
     if not conclusions:
@@ -186,10 +189,14 @@ def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:
         return (e.RunStopped(reason=state.reason or "stopped on request"),)
     if state.phase is not Phase.RUNNING or state.integration is None or state.published != state.integration:
         return ()
-    if any(ws.stage not in ENDED and not held_by(state, ws) and not rests(state, ws) for ws in streams):
+    if any(ws.stage not in ENDED and not _waits_for_a_person(state, ws) for ws in streams):
         return ()
-    done = sum(ws.stage in DONE for ws in streams)
-    return (e.RunFinished(integrated=done, unfinished=len(streams) - done),)
+    done, gate = sum(ws.stage in DONE for ws in streams), waiting_gate(state)
+    return (e.RunFinished(integrated=done, unfinished=len(streams) - done, gate=gate.name if gate is not None else ""),)
+
+
+def _waits_for_a_person(state: RunState, ws: WorkstreamState) -> bool:
+    return bool(held_by(state, ws) or rests(state, ws) or at_gate(state, ws))
 
 
 # ---------------------------------------------------------------- effects

@@ -34,6 +34,13 @@ class AgentType(StrEnum):
     COMMAND = "command"
 
 
+class Gate(StrEnum):
+    """What it takes to pass from a stage to the next."""
+
+    AUTO = "auto"
+    APPROVAL = "approval"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """A command that judges a tree: exit code 0 is a pass."""
@@ -163,8 +170,36 @@ class Workstream:
     """Only set by the tool: the workstream whose conflict an arbiter resolves, or whose claim a reviewer reads."""
     continues: str = ""
     """Only set by the tool: the integrated workstream with whose work it goes on."""
+    synthesises: str = ""
+    """Only set by the tool: the stage whose handoffs a synthesiser draws together."""
     branch: str = ""
     """A branch that holds the work already, made by a person or another tool: no agent and no worktree is given to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisSpec:
+    """How what a stage found is drawn together."""
+
+    __pydantic_config__ = _STRICT
+
+    agent: str | None = None
+    """The agent's name; the default is `defaults.agent`."""
+    brief: str = ""
+    """What it is told beside the handoffs: what to decide, what the next stage has to look like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSpec:
+    """A stage of the plan, and how it ends."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str
+    """What workstreams call it in `stage:`."""
+    gate: Gate = Gate.AUTO
+    """`auto`: the next stage begins by itself. `approval`: it waits for `wto approve NAME`."""
+    synthesis: bool | SynthesisSpec = False
+    """Whether an agent draws all handoffs of the stage together at its end and plans the next one; a mapping says how."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,8 +218,8 @@ class Plan:
     """Commands run on every combined tree before it is integrated."""
     limits: Limits = Limits()
     defaults: Defaults = Defaults()
-    stages: tuple[str, ...] = ()
-    """An order between groups of workstreams."""
+    stages: tuple[str | StageSpec, ...] = ()
+    """Groups of workstreams, one after another: names, or mappings with a gate and a synthesis."""
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
     """Agents that this plan defines, by name."""
     setup: tuple[str, ...] = ()

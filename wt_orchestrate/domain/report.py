@@ -16,6 +16,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.schedule import held_by, rests, waits_for
+from wt_orchestrate.domain.stages import at_gate
 from wt_orchestrate.domain.state import (
     DONE,
     Phase,
@@ -85,6 +86,8 @@ def _wait(state: RunState, waiting: dict[str, dict[str, float]], length: float) 
 
 def _cause(state: RunState, ws: WorkstreamState) -> str:
     live = live_attempt(ws)
+    if at_gate(state, ws):
+        return "person"
     match ws.stage:
         case Stage.QUEUED:
             if held_by(state, ws):
@@ -163,6 +166,8 @@ def _why(state: RunState, ws: WorkstreamState) -> str:
     held = held_by(state, ws)
     if held:
         return f"held: it needs {', '.join(held)}"
+    if at_gate(state, ws):
+        return f"waits for a person: wto approve {at_gate(state, ws)}"
     if ws.stage is Stage.QUEUED and rests(state, ws):
         return "put on hold by a person"
     return ws.reason or state.reason

@@ -16,6 +16,9 @@ from wt_orchestrate.domain.forge_requests import (
 )
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan import Workstream
+from wt_orchestrate.domain.stage_events import (
+    ApproveRequested as ApproveRequested,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,4 +208,5 @@ Request = (
     | PullRequestNoted
     | FollowUpRequested
     | MergedElsewhere
+    | ApproveRequested
 )

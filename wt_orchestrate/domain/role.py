@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-ARBITER, REVIEWER = "arbiter", "reviewer"
-"""The roles of workstreams that serve another one."""
+ARBITER, REVIEWER, SYNTHESISER = "arbiter", "reviewer", "synthesiser"
+"""The roles of workstreams that the tool adds by itself."""
 INHERIT = "inherit"
 MODES = ("default", "acceptEdits", "plan", "dontAsk", "auto")
 """Permission modes that a role may ask for. To leave all rules aside is an agent's to say in plan or settings, not a role's."""

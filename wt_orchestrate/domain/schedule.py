@@ -14,9 +14,10 @@ from wt_orchestrate.domain.accounts import free_account, has_place
 from wt_orchestrate.domain.brief import brief, resumed_brief
 from wt_orchestrate.domain.budget import money_left, time_is_up, turns_left
 from wt_orchestrate.domain.effects import CreateWorktree, Effect, RunSetup, StartAttempt
-from wt_orchestrate.domain.graph import dependents, needs_of
+from wt_orchestrate.domain.graph import dependents
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.plan import Plan, seconds
+from wt_orchestrate.domain.stages import needs, waits_for_stage
 from wt_orchestrate.domain.state import (
     DONE,
     STUCK,
@@ -72,8 +73,7 @@ def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId,
     """What keeps a queued workstream from ever starting: the needs that cannot go on."""
     if workstream.stage is not Stage.QUEUED:
         return ()
-    needs = [state.workstreams[name] for name in needs_of(state.plan, workstream.id)]
-    return tuple(need.id for need in needs if need.stage in STUCK or held_by(state, need))
+    return tuple(need.id for need in needs(state, workstream) if need.stage in STUCK or held_by(state, need))
 
 
 def rests(state: RunState, workstream: WorkstreamState) -> bool:
@@ -82,14 +82,21 @@ def rests(state: RunState, workstream: WorkstreamState) -> bool:
     waiting = {Stage.QUEUED, Stage.PREPARING} if state.on_hold else {Stage.QUEUED, Stage.PREPARING, Stage.VERIFYING}
     if on_hold and workstream.stage in waiting and live_attempt(workstream) is None:
         return True
-    needs = (state.workstreams[name] for name in needs_of(state.plan, workstream.id))
-    return workstream.stage is Stage.QUEUED and any(rests(state, need) for need in needs)
+    return workstream.stage is Stage.QUEUED and any(rests(state, need) for need in needs(state, workstream))
 
 
 def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
     """The needs of a workstream that are not integrated, or not yet shown in the user's repository."""
-    needs = (state.workstreams[name] for name in needs_of(state.plan, workstream.id))
-    return tuple(need.id for need in needs if need.stage not in DONE or need.integrated_order > state.published_order)
+    return tuple(
+        need.id
+        for need in needs(state, workstream)
+        if need.stage not in DONE or need.integrated_order > state.published_order
+    )
+
+
+def may_begin(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether a queued workstream waits for nothing but a place: its needs are there, and the stages before it are over."""
+    return not waits_for(state, workstream) and not waits_for_stage(state, workstream)
 
 
 def _chain(plan: Plan) -> Mapping[str, int]:
@@ -116,7 +123,7 @@ def _next(state: RunState, workstream: WorkstreamState, now: float, *, free: int
         return None
     match workstream.stage:
         case Stage.QUEUED if not workstream.spec.branch:
-            return None if waits_for(state, workstream) else _worktree(state, workstream)
+            return _worktree(state, workstream) if may_begin(state, workstream) else None
         case Stage.PREPARING:
             return _prepare(state, workstream, now)
         case _:

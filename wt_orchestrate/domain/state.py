@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from wt_orchestrate.domain.candidates import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
 from wt_orchestrate.domain.comments import Comment
+from wt_orchestrate.domain.gate import GateState
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.outlook import Outlook
@@ -331,6 +332,8 @@ class WorkstreamState:
     integrated_at: float | None = None
     removed: bool = False
     """Its worktree was cleaned away."""
+    added_by: WorkstreamId | None = None
+    """The workstream whose handoff added it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,6 +384,8 @@ class RunState:
     """The commit that each place for checks is set up with."""
     train: Train = field(default_factory=Train)
     suspects: tuple[Suspect, ...] = ()
+    gates: Mapping[str, GateState] = field(default_factory=dict)
+    """What became of the gates behind stages, by stage."""
     rides: tuple[int, int] = (0, 0)
     """How many claims were integrated by the train, and how many it rejected."""
     candidate: Candidate | None = None

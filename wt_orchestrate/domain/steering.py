@@ -13,7 +13,9 @@ from wt_orchestrate.domain.budget import run_use, workstream_use
 from wt_orchestrate.domain.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
 from wt_orchestrate.domain.expansion import misfits
 from wt_orchestrate.domain.graph import problems
+from wt_orchestrate.domain.pipeline import find_stage, has_gate, stage_specs
 from wt_orchestrate.domain.plan import seconds
+from wt_orchestrate.domain.stages import gate, gate_round, standings, synthesis_of, waiting_gate
 from wt_orchestrate.domain.state import (
     DONE,
     ENDED,
@@ -49,8 +51,34 @@ def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
             return next((no for name in names if (no := _clean(state.workstreams.get(name))) is not None), None)
         case e.LimitRequested():
             return _limit(state, request, now)
+        case e.ApproveRequested():
+            return _approve(state, request)
         case _:
             return None if name is None else _of_one(state, state.workstreams[name], request)
+
+
+def _approve(state: RunState, word: e.ApproveRequested) -> Refusal | None:
+    """A gate is passed only while it waits, and only as the person saw it."""
+    spec = find_stage(state.plan, word.stage)
+    if spec is None or not has_gate(spec):
+        what = f"there is no stage {word.stage!r}" if spec is None else f"the stage {word.stage} has no gate to approve"
+        known = ", ".join(each.name for each in stage_specs(state.plan) if has_gate(each)) or "none"
+        return Refusal(f"{what} in {state.id}", f"stages with a gate: {known}")
+    if gate(state, word.stage).approved:
+        return Refusal(f"the stage {word.stage} was approved already", "wto status")
+    if waiting_gate(state) != spec:
+        return Refusal(f"the stage {word.stage} is {standings(state)[word.stage]}, not at its gate", "wto status")
+    if word.round and word.round != gate_round(state, word.stage):
+        return Refusal(
+            f"the stage {word.stage} has gone on since you looked", f"wto approve {word.stage} -n, and then again"
+        )
+    if word.no and synthesis_of(state, word.stage) is None:
+        hint = f"wto add with stage: {word.stage}, for what is missing; wto edit or wto cancel what comes next"
+        return Refusal(f"the stage {word.stage} has no synthesis that could go on", hint)
+    ws = synthesis_of(state, word.stage)
+    if word.no and ws is not None and ws.id in state.cleaning:
+        return Refusal(f"the worktree of {ws.id} is just being cleaned away", "try again when it is")
+    return None
 
 
 _GOES_ON = (

@@ -80,6 +80,11 @@ def _run(event: e.Event) -> Told:
             return Weight.WARNING, f"the machine slept or its clock was set ({seconds:.0f} s do not count)"
         case e.RunStopped(reason=reason):
             return Weight.WARNING, f"run stopped: {reason}"
+        case e.RunFinished(gate=stage, integrated=done) if stage:
+            return (
+                Weight.ASKS,
+                f"run waits for a person: wto approve {stage} ({counted(done, 'workstream')} integrated so far)",
+            )
         case e.RunFinished(integrated=done, unfinished=0):
             return Weight.GOOD, f"run finished: all {done} workstreams are integrated"
         case e.RunFinished(integrated=done, unfinished=left):
@@ -107,7 +112,26 @@ def _run(event: e.Event) -> Told:
         case e.ForecastMade() as made:
             return _foreseen(made)
         case _:
-            return _steering(event)
+            return _stages(event) or _steering(event)
+
+
+def _stages(event: e.Event) -> Told:
+    match event:
+        case e.SynthesisCalled(stage=stage, synthesis=name):
+            return Weight.STEP, f"the stage {stage} is over; {name} draws it together"
+        case e.GateReached(stage=stage, then=then):
+            waits = f"; {', '.join(then)} wait{'s' if len(then) == 1 else ''}" if then else ""
+            return Weight.ASKS, f"the stage {stage} is complete and needs a person's word: wto approve {stage}{waits}"
+        case e.ApproveRequested(stage=stage, no=""):
+            return Weight.GOOD, f"a person lets the stage {stage} pass"
+        case e.ApproveRequested(stage=stage, no=why):
+            return Weight.WARNING, f"a person sends the synthesis of {stage} back: {why}"
+        case e.ProposalWithdrawn(by=by, workstreams=names):
+            return Weight.WARNING, f"what {by} had planned leaves the run: {', '.join(names)}"
+        case e.WorkstreamsAdded(by=by, workstreams=further) if not further:
+            return Weight.DETAIL, f"{by} added nothing that is not there already"
+        case _:
+            return None
 
 
 def _foreseen(made: e.ForecastMade) -> Told:

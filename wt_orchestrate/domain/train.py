@@ -20,6 +20,7 @@ from wt_orchestrate.domain.judging import checks_of, confirmed, judgement, lost_
 from wt_orchestrate.domain.plan import Check, Kind
 from wt_orchestrate.domain.reviewing import awaits_review, must_answer, reviews
 from wt_orchestrate.domain.section import probes, share_of_rejects
+from wt_orchestrate.domain.stages import awaits_word
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, aboard, advancing, is_reviewer
 from wt_orchestrate.domain.suspects import CERTAIN, next_step
 
@@ -167,7 +168,7 @@ def _about_suspects(state: RunState) -> Iterator[e.Event]:
 def _research(state: RunState) -> Iterator[e.Event]:
     """Findings need no train."""
     for ws in state.workstreams.values():
-        if is_reviewer(ws):
+        if is_reviewer(ws) or awaits_word(state, ws):
             continue
         nothing = ws.spec.kind is Kind.RESEARCH or _only_answers(ws)
         if ws.stage is Stage.VERIFYING and nothing and state.landing is None:

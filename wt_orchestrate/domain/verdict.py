@@ -21,7 +21,7 @@ from wt_orchestrate.domain.plan import AgentType, seconds
 from wt_orchestrate.domain.progress import judge_progress
 from wt_orchestrate.domain.recovery import Action, Cause, Rung, ladder, next_rung
 from wt_orchestrate.domain.reviewing import in_the_end, must_answer, stuck_reviewer
-from wt_orchestrate.domain.schedule import waits_for
+from wt_orchestrate.domain.schedule import may_begin
 from wt_orchestrate.domain.settings import agent_spec
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import (
@@ -111,7 +111,7 @@ def _queued_branch(state: RunState, ws: WorkstreamState) -> e.Event | None:
     if state.phase is not Phase.RUNNING or state.integration is None or state.on_hold or ws.on_hold:
         return None
     moved = ws.looked_at is not None and ws.head not in {None, ws.looked_at}
-    if ws.stage is Stage.QUEUED and not waits_for(state, ws):
+    if ws.stage is Stage.QUEUED and may_begin(state, ws):
         return e.ClaimMade(workstream=ws.id, by=e.Actor.PERSON)
     if ws.stage in {Stage.VERIFYING, Stage.FAILED, Stage.ESCALATED} and moved:
         return e.ClaimMade(workstream=ws.id, by=e.Actor.PERSON)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from wt_orchestrate.domain import pipeline
 from wt_orchestrate.domain.accounts import rests_until
 from wt_orchestrate.domain.budget import Use, run_use, workstream_use
 from wt_orchestrate.domain.comments import CommentStatus, of_status
@@ -18,6 +19,16 @@ from wt_orchestrate.domain.forecast import conflicts
 from wt_orchestrate.domain.ids import integration_branch
 from wt_orchestrate.domain.progress import idle_for, waits_for_others
 from wt_orchestrate.domain.schedule import held_by, waits_for
+from wt_orchestrate.domain.stages import (
+    Standing,
+    at_gate,
+    gate,
+    gate_round,
+    standings,
+    synthesis_of,
+    waiting_gate,
+    waits_for_stage,
+)
 from wt_orchestrate.domain.state import (
     Account,
     Attempt,
@@ -32,6 +43,7 @@ from wt_orchestrate.domain.state import (
     progress_at,
     run_cost_usd,
 )
+from wt_orchestrate.domain.synthesis import next_workstreams
 from wt_orchestrate.domain.train import prefixes
 
 SCHEMA = "wto.status/1"
@@ -52,6 +64,7 @@ def view(state: RunState) -> dict[str, Any]:
         "number": state.number,
         "run": _run(state),
         "forecast": _forecast(state),
+        "stages": _stages(state),
         "workstreams": [_workstream(state, ws) for ws in state.workstreams.values()],
         "next": list(_next_steps(state)),
     }
@@ -83,6 +96,29 @@ def _run(state: RunState) -> dict[str, Any]:
         "wall": "none",
         "train": _train(state),
     }
+
+
+def _stages(state: RunState) -> list[dict[str, Any]]:
+    """The stages of the plan in order, and for a gate that waits since when and what waits behind it."""
+    found = standings(state)
+    shown: list[dict[str, Any]] = []
+    for spec in pipeline.stage_specs(state.plan):
+        synthesis, known = synthesis_of(state, spec.name), gate(state, spec.name)
+        waits = found[spec.name] is Standing.GATE
+        shown.append(
+            {
+                "name": spec.name,
+                "standing": found[spec.name].value,
+                "gate": spec.gate.value,
+                "synthesis": synthesis.id if synthesis is not None else None,
+                "workstreams": [ws.id for ws in state.workstreams.values() if ws.spec.stage == spec.name],
+                "round": gate_round(state, spec.name),
+                "waits_since": known.reached_at or None if waits else None,
+                "approved_at": known.approved_at or None,
+                "then": list(next_workstreams(state, spec.name)) if waits else [],
+            }
+        )
+    return shown
 
 
 def _forecast(state: RunState) -> dict[str, Any]:
@@ -162,6 +198,8 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "needs": list(ws.spec.needs),
         "waits_for": list(waits_for(state, ws)) if ws.stage is Stage.QUEUED else [],
         "held_by": list(held),
+        "waits_for_stage": waits_for_stage(state, ws) or None,
+        "gate": at_gate(state, ws) or None,
         "branch": ws.branch,
         "worktree": None if ws.removed else ws.worktree,
         "base": ws.base,
@@ -207,6 +245,9 @@ def _next_steps(state: RunState) -> list[str]:
         live = live_attempt(ws)
         if live is not None and any(ask.question for ask in live.asks):
             steps.append(f'wto answer {ws.id} "..."')
+    waits = waiting_gate(state)
+    if waits is not None:
+        steps.append(f"wto approve {waits.name}")
     for ws in state.workstreams.values():
         if ws.stage is Stage.ESCALATED:
             steps.append(ws.commands[-1] if ws.commands else f"wto status {ws.id}")
@@ -220,7 +261,7 @@ def _next_steps(state: RunState) -> list[str]:
     unshown = state.phase is Phase.STOPPED and state.published != state.integration
     if unshown or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
         steps.append("wto resume")
-    at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None
+    at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None and waits is None
     if at_rest and any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
         steps.append("wto land")
     if not steps and any(

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.claims import Evidence, findings
-from wt_orchestrate.domain.expansion import SECTION, agents_misfits
+from wt_orchestrate.domain.expansion import SECTION, agents_misfits, placed, still_to_join
 from wt_orchestrate.domain.exposure import Scan, exposure_findings
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, branch_ref, integration_branch, receipt_of
+from wt_orchestrate.domain.notes import says_nothing
 from wt_orchestrate.domain.plan import AgentType, Kind
 from wt_orchestrate.domain.role import owed
 from wt_orchestrate.domain.settings import agent_spec, role_of
@@ -324,12 +325,13 @@ def _dirty(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]
 def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:
     """The workstreams that its handoff adds, where it may, or what is wrong with them."""
     text = ws.handoff.other.get(SECTION, "") if ws.handoff is not None and ws.spec.expands else ""
-    if not text.strip():
+    if not text.strip() or says_nothing(text):
         return FurtherRead(workstreams={})
     read = world.plans.further(text)
-    problems = read.problems or tuple(agents_misfits(state, read.workstreams))
+    further = placed(state, ws, read.workstreams)
+    problems = read.problems or tuple(agents_misfits(state, ws, still_to_join(state, ws, further)))
     told = tuple(f"the workstreams in HANDOFF.md cannot be added: {problem}" for problem in problems)
-    return FurtherRead(workstreams={} if told else read.workstreams, problems=told)
+    return FurtherRead(workstreams={} if told else further, problems=told)
 
 
 def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:

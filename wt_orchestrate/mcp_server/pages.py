@@ -53,8 +53,8 @@ def position(cursor: str, *, most: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Something that waits for a person's or the orchestrator's word. `what` is question, escalated, failed, comment, rest or
-    land; `options` are those of a question, `do` the tools that go on from here."""
+    """Something that waits for a person's or the orchestrator's word. `what` is question, gate, escalated, failed, comment, rest
+    or land; `options` are those of a question, `do` the tools that go on from here."""
 
     workstream: str
     what: str
@@ -79,6 +79,13 @@ def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
                 options=tuple(ask["options"]),
                 do=("answer", "redirect"),
             )
+    stage = _gate(view)
+    if stage is not None:
+        behind = f"behind it wait {', '.join(stage['then'])}" if stage["then"] else "nothing is planned behind it"
+        text = f"the stage {stage['name']} is complete (round {stage['round']}) and needs the person's word; {behind}"
+        yield Decision(
+            workstream=stage["synthesis"] or "", what="gate", text=text, do=("inspect", "approve", "add", "cancel")
+        )
     for ws in view["workstreams"]:
         if ws["stage"] in {"failed", "escalated"}:
             yield Decision(
@@ -94,9 +101,14 @@ def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
     yield from _of_the_run(view)
 
 
+def _gate(view: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The stage behind which a person has to decide."""
+    return next((stage for stage in view["stages"] if stage["standing"] == "waiting for approval"), None)
+
+
 def _of_the_run(view: Mapping[str, Any]) -> Iterator[Decision]:
     run = view["run"]
-    if run["phase"] not in {"finished", "stopped"}:
+    if run["phase"] not in {"finished", "stopped"} or _gate(view) is not None:
         return
     ready = [ws["id"] for ws in view["workstreams"] if ws["stage"] == "integrated"]
     reason = f" ({clean(run['reason'])[:300]})" if run["reason"] else ""

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
@@ -307,7 +308,9 @@ def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
         return found
     except pydantic.ValidationError as invalid:
         for error in invalid.errors(include_url=False):
-            place = tuple(part for part in error["loc"] if part != "[key]")
+            place = _place_of(error, value)
+            if place is None:
+                continue
             reading.problems.append((mark_of(reading, place), _problem(kind, place, error)))
             value = _without(value, place, missing=error["type"] == "missing")
     try:
@@ -315,6 +318,29 @@ def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
         return again
     except pydantic.ValidationError:
         return None
+
+
+def _place_of(error: Any, value: Any) -> Place | None:
+    """The place of one of pydantic's errors. Where a value may have two shapes, pydantic tells of both and names them in the
+    place: what is wrong with the shape that nobody meant is None."""
+    found: list[str | int] = []
+    for part in error["loc"]:
+        if part == "[key]":
+            continue
+        known = (isinstance(value, dict) and part in value) or (isinstance(value, tuple) and isinstance(part, int))
+        last = part == error["loc"][-1] and error["type"] in {"missing", "unexpected_keyword_argument"}
+        if not known and not last and part in _SHAPES:
+            if isinstance(value, dict) != (part in _MAPPINGS):
+                return None
+            continue
+        found.append(part)
+        value = value[part] if known and not (isinstance(part, int) and part >= len(value)) else None
+    return tuple(found)
+
+
+_MAPPINGS = frozenset({"StageSpec", "SynthesisSpec"})
+_SHAPES = _MAPPINGS | {"str", "bool"}
+"""How pydantic names the shapes of `stages:` and `synthesis:`, which may be a word or a mapping."""
 
 
 def _without(value: Any, place: Place, *, missing: bool) -> Any:
@@ -361,8 +387,13 @@ def _known_keys(kind: Any, place: Sequence[str | int]) -> list[str]:
             kind = get_type_hints(kind).get(str(part), str)
         elif get_args(kind):
             kind = get_args(kind)[-1 if get_origin(kind) is not tuple else 0]
+        kind = next((arg for arg in get_args(kind) if is_dataclass(arg)), kind) if _is_union(kind) else kind
         kind = next((arg for arg in get_args(kind) if arg is not type(None)), kind) if _optional(kind) else kind
     return [each.name for each in fields(kind)] if is_dataclass(kind) else []
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in {Union, UnionType}
 
 
 def _optional(kind: Any) -> bool:

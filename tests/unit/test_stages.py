@@ -1,0 +1,251 @@
+"""The rules of stages: what ends one, what waits behind it, and what a synthesis may say."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from tests.support.story import RUN, World
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.expansion import agents_misfits, placed
+from wt_orchestrate.domain.graph import needs_of, problems
+from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
+from wt_orchestrate.domain.machine import decide
+from wt_orchestrate.domain.notes import SECTIONS, gaps, says_nothing
+from wt_orchestrate.domain.plan import Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
+from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.stages import Standing, standings, waiting_gate
+from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.domain.steering import refusal
+
+BASE = CommitId("0" * 39 + "1")
+LOOK = StageSpec(name="look", gate=Gate.APPROVAL, synthesis=True)
+SYNTHESIS = WorkstreamId("look-synthesis")
+
+
+def _plan(*stages: str | StageSpec, **of: str) -> Plan:
+    streams = {name: Workstream(brief="x", stage=stage, kind=Kind.RESEARCH) for name, stage in of.items()}
+    return Plan(goal="g", workstreams=streams, stages=stages)
+
+
+def _world(plan: Plan) -> World:
+    world = World(chance=random.Random(1), plan=plan)
+    world.begin()
+    world.note(e.BaseVaulted(base=BASE))
+    return world
+
+
+def _state(world: World) -> RunState:
+    assert world.state is not None
+    return world.state
+
+
+def _conclude(world: World) -> None:
+    """Draw every conclusion there is."""
+    while conclusions := decide(_state(world), world.now).conclusions:
+        for event in conclusions:
+            world.note(event)
+
+
+def _claim(world: World, name: str, further: dict[str, Workstream] | None = None) -> None:
+    """A workstream's agent did its work and its claim holds."""
+    ws = WorkstreamId(name)
+    world.note(e.EffectIntended(key=f"worktree:{name}", effect="CreateWorktree"))
+    world.note(e.EffectConcluded(key=f"worktree:{name}"))
+    world._started(_attempt(name), name)
+    world.note(e.AttemptEnded(workstream=ws, attempt=_attempt(name), exit_code=0, cause="exit", ended_at=world.now))
+    world.note(e.ClaimMade(workstream=ws, by=e.Actor.AGENT))
+    world.note(
+        e.ClaimAccepted(workstream=ws, head=BASE, files=0, added=0, deleted=0, paths=(), further=further or {}, round=1)
+    )
+    _conclude(world)
+
+
+def _attempt(name: str) -> AttemptId:
+    return AttemptId(f"{RUN}.{name}.1")
+
+
+def _told(world: World, stage: str) -> Standing:
+    return standings(_state(world))[stage]
+
+
+# ---------------------------------------------------------------- plans
+
+
+def test_names_and_mappings_are_one_order() -> None:
+    """A stage written as a mapping orders workstreams as a name does; a plan of names alone is stored as it ever was."""
+    plan = _plan("look", StageSpec(name="do"), a="look", b="do")
+    assert needs_of(plan, "b") == ("a",)
+    old = msgspec.json.decode(b'{"goal": "g", "workstreams": {}, "stages": ["look", "do"]}', type=Plan)
+    assert old.stages == ("look", "do")
+    spec = StageSpec(name="x", synthesis=SynthesisSpec(agent="a"))
+    stored = msgspec.json.encode(replace(plan, stages=("look", spec, LOOK)))
+    assert msgspec.json.decode(stored, type=Plan).stages == ("look", spec, LOOK)
+
+
+@pytest.mark.parametrize(
+    ("stages", "of", "found"),
+    [
+        (("look", "look"), {"a": "look"}, ["the stage 'look' is named twice"]),
+        ((LOOK, "do"), {"a": "look"}, []),
+        (("look", "do"), {"a": "look"}, ["no workstream is in the stage 'do', and no synthesis before it plans any"]),
+        (
+            (StageSpec(name="Look at", gate=Gate.APPROVAL),),
+            {"a": "Look at"},
+            ["the stage 'Look at' may hold only a-z, 0-9 and '-', starts with a letter or digit and has at most 41 characters, "
+             "and a stage with a gate or a synthesis is named on the command line"],
+        ),
+        ((StageSpec(name="look", synthesis=SynthesisSpec(agent="nobody")),), {"a": "look"}, ["there is no agent 'nobody'"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_stages_is_told(
+    stages: tuple[str | StageSpec, ...], of: dict[str, str], found: list[str]
+) -> None:
+    """A doubled or unspeakable name, an agent that nobody knows, and (as a warning) a stage that nothing fills."""
+    assert [problem.message for problem in problems(_plan(*stages, **of), Settings())] == found
+
+
+# ---------------------------------------------------------------- a stage from end to end
+
+
+def test_a_stage_is_drawn_together_once_all_of_it_is_over() -> None:
+    """Not before the last one is; then the tool adds one read-only workstream that builds on all, and calls no second one."""
+    world = _world(_plan(LOOK, "do", a="look", b="look"))
+    _claim(world, "a")
+    assert SYNTHESIS not in _state(world).workstreams and _told(world, "look") is Standing.UNDER_WAY
+    _claim(world, "b")
+    spec = _state(world).workstreams[SYNTHESIS].spec
+    assert (spec.role, spec.kind, spec.needs, spec.expands) == ("synthesiser", Kind.RESEARCH, ("a", "b"), True)
+    assert spec.synthesises == "look" and _told(world, "look") is Standing.SYNTHESIS
+    _conclude(world)
+    assert list(_state(world).workstreams) == ["a", "b", SYNTHESIS]
+
+
+def test_what_a_synthesis_planned_waits_at_the_gate_and_leaves_when_it_is_sent_back() -> None:
+    """It joins the run before the gate, begins only behind it, and what was approved is not what comes after a new turn."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(
+        world, SYNTHESIS, {"p": Workstream(brief="x", stage="do"), "q": Workstream(brief="x", stage="do", needs=("p",))}
+    )
+    state = _state(world)
+    assert waiting_gate(state) == LOOK and state.workstreams[WorkstreamId("p")].added_by == SYNTHESIS
+    assert any(isinstance(record.event, e.GateReached) for record in world.records)
+    assert not [effect for effect in decide(state, world.now).effects if getattr(effect, "workstream", "") == "p"]
+    world.note(e.AddRequested(workstreams={"mine": Workstream(brief="x", stage="do", needs=("p",))}))
+    world.note(e.ApproveRequested(stage="look", no="Smaller"))
+    _conclude(world)
+    kept = list(_state(world).workstreams)
+    assert kept == ["a", SYNTHESIS, "p", "mine"], "what a person's workstream needs stays"
+    assert _state(world).workstreams[SYNTHESIS].messages[-1].text.endswith("Smaller")
+    assert _told(world, "look") is Standing.SYNTHESIS
+
+
+def test_an_approval_is_lost_when_the_synthesis_goes_on_before_it_is_integrated() -> None:
+    """Approved and, in the same breath, told something: what comes of that has to be approved again."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS)
+    world.note(e.ApproveRequested(stage="look"))
+    world.note(e.TellRequested(workstream=SYNTHESIS, text="One more thing"))
+    _conclude(world)
+    assert not _state(world).gates["look"].approved and _told(world, "look") is Standing.SYNTHESIS
+
+
+def test_a_stage_ends_with_what_there_is_once_a_person_gave_the_failed_one_up() -> None:
+    """What failed holds it; cancelled, it is over, and the synthesis is told what is missing."""
+    world = _world(_plan(LOOK, "do", a="look", b="look"))
+    _claim(world, "a")
+    world.note(e.WorkstreamFailed(workstream=WorkstreamId("b"), reason="no"))
+    _conclude(world)
+    assert SYNTHESIS not in _state(world).workstreams
+    world.note(e.CancelRequested(workstream=WorkstreamId("b")))
+    _conclude(world)
+    spec = _state(world).workstreams[SYNTHESIS].spec
+    assert spec.needs == ("a",) and "given up" in spec.brief and "`b`" in spec.brief
+
+
+def test_what_a_person_took_to_decide_is_not_the_runs_time() -> None:
+    """A night at the gate does not use up `limits.wall`."""
+    world = _world(_plan(StageSpec(name="look", gate=Gate.APPROVAL), a="look"))
+    _claim(world, "a")
+    ended = world.records[-1].event
+    assert isinstance(ended, e.RunFinished) and ended.gate == "look"
+    world.now += 36_000.0
+    world.note(e.ApproveRequested(stage="look"))
+    assert _state(world).skipped_s == 36_000.0
+
+
+# ---------------------------------------------------------------- words at the gate
+
+
+def test_only_what_waits_as_it_was_seen_can_be_approved() -> None:
+    """An unknown stage, one without a gate, one that is not there yet, an old round and a second word are refused."""
+    world = _world(_plan(LOOK, "do", a="look"))
+
+    def why(word: e.ApproveRequested) -> str:
+        found = refusal(_state(world), word, world.now)
+        return found.reason if found is not None else ""
+
+    assert why(e.ApproveRequested(stage="loop")) == "there is no stage 'loop' in r1"
+    assert why(e.ApproveRequested(stage="do")) == "the stage do has no gate to approve in r1"
+    assert why(e.ApproveRequested(stage="look")) == "the stage look is under way, not at its gate"
+    _claim(world, "a")
+    _claim(world, SYNTHESIS)
+    assert why(e.ApproveRequested(stage="look", round=1)) == "the stage look has gone on since you looked"
+    assert why(e.ApproveRequested(stage="look", round=4)) == "" == why(e.ApproveRequested(stage="look", no="why"))
+    world.note(e.ApproveRequested(stage="look"))
+    _conclude(world)
+    assert why(e.ApproveRequested(stage="look")) == "the stage look was approved already"
+
+
+# ---------------------------------------------------------------- what agents may plan
+
+
+def test_an_agents_workstreams_belong_behind_its_own_stage() -> None:
+    """A synthesis plans the next stage and later ones; any other agent that expands adds to its own stage or later ones."""
+    world = _world(_plan("early", LOOK, "do", "ship", a="look", z="early"))
+    _claim(world, "z")
+    _claim(world, "a")
+    state = _state(world)
+    synthesis, other = state.workstreams[SYNTHESIS], state.workstreams[WorkstreamId("a")]
+    further = {"p": Workstream(brief="x"), "q": Workstream(brief="x", stage="ship")}
+    assert {name: spec.stage for name, spec in placed(state, synthesis, further).items()} == {"p": "do", "q": "ship"}
+    assert {name: spec.stage for name, spec in placed(state, other, further).items()} == {"p": "look", "q": "ship"}
+    own = {"p": Workstream(brief="x", stage="look")}
+    assert "a synthesis plans only stages behind its own: do, ship" in next(agents_misfits(state, synthesis, own))
+    assert list(agents_misfits(state, other, own)) == []
+    early = {"p": Workstream(brief="x", stage="early")}
+    assert "which is over" in next(agents_misfits(state, other, early))
+
+
+OURS = {
+    "serves": Workstream(brief="x", stage="do", serves="a"),
+    "continues": Workstream(brief="x", stage="do", continues="a"),
+    "synthesises": Workstream(brief="x", stage="do", synthesises="do"),
+    "branch": Workstream(brief="x", stage="do", branch="main"),
+}
+
+
+@pytest.mark.parametrize("key", OURS)
+def test_no_agents_text_makes_a_workstream_of_the_tools_own(key: str) -> None:
+    """What only the tool or a person may say is refused, whatever the workstream is called."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    state = _state(world)
+    found = agents_misfits(state, state.workstreams[SYNTHESIS], {"a-synthesis": OURS[key]})
+    assert f"a-synthesis has {key}: only a person or the tool may set that; remove it" in list(found)
+
+
+def test_strategic_notes_are_whole_or_say_that_there_is_nothing() -> None:
+    """Each section is there or says `none`; a synthesis that plans must plan, or say that nothing is left."""
+    whole = {name.lower(): "none" for name in SECTIONS if name != "Decisions"}
+    assert list(gaps("x", whole, plans=False)) == []
+    assert [text.partition("'")[2].partition("'")[0] for text in gaps("", {}, plans=True)] == [
+        *(f"## {name}" for name in SECTIONS),
+        "## Workstreams",
+    ]
+    assert says_nothing("- `None`.") and not says_nothing("none of it")

@@ -1,0 +1,146 @@
+"""`wto approve`: a person's word at a gate between stages. Without a stage it shows what waits, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from wt_orchestrate import wiring
+from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.cli.run_commands import turn_run
+from wt_orchestrate.cli.steer_commands import put_request
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.stages import gate_round, members, synthesis_of, waiting_gate
+from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.steering import refusal
+from wt_orchestrate.domain.synthesis import next_workstreams
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.engine import requests
+from wt_orchestrate.errors import ExitCode, NotFound, Refused
+
+SCHEMA = "wto.gate/1"
+_SHOWN = ("decisions", "contradictions", "risks", "follow-ups", "learned")
+
+
+@click.command()
+@click.argument("stage", required=False)
+@click.option("--no", "why", default="", metavar="WHY", help="Send its synthesis back with these words instead.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would begin; change nothing.")
+@click.option("--round", "number", type=int, default=0, help="Only if nothing changed since this round was shown.")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def approve(
+    start: str, stage: str | None, why: str, dry_run: bool, number: int, run_name: str | None, as_json: bool
+) -> None:
+    """Let the stages behind STAGE begin, whose gate waits for a person; without STAGE, show what waits."""
+    site = wiring.find_site(start)
+    log = wiring.open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    log.close()
+    if stage is None or dry_run:
+        _show(state, stage, as_json=as_json)
+        return
+    if why and not why.strip():
+        raise click.UsageError("--no needs words that its agent can act on")
+    word = e.ApproveRequested(stage=stage, no=why.strip(), round=number)
+    if as_json:
+        _put_quietly(site, state, word)
+        return
+    done = f"The synthesis of {stage} goes on with your words" if why else f"The stage {stage} is approved"
+    put_request(site, state, word, done=done, goes_on=True)
+
+
+def _put_quietly(site: wiring.Site, state: RunState, word: e.ApproveRequested) -> None:
+    """Put the word; with nobody at work, turn the run and tell its events, one JSON object each."""
+    log = wiring.open_log(site)
+    try:
+        asked = requests.ask(log, wiring.clock(), state, word)
+    finally:
+        log.close()
+    values = {
+        "schema": "wto.approve/1",
+        "run": state.id,
+        "stage": word.stage,
+        "approved": not word.no,
+        "request": asked,
+    }
+    click.echo(json.dumps(values, ensure_ascii=False))
+    if not wiring.supervised(site):
+        turn_run(site, state.id, as_json=True)
+
+
+def _show(state: RunState, stage: str | None, *, as_json: bool) -> None:
+    waiting = waiting_gate(state)
+    if stage is not None:
+        no = refusal(state, e.ApproveRequested(stage=stage), state.at)
+        if no is not None:
+            raise Refused(no.reason, hint=no.hint)
+    if as_json:
+        shown = _values(state, waiting.name) if waiting is not None else None
+        click.echo(json.dumps({"schema": SCHEMA, "run": state.id, "gate": shown}, indent=2, ensure_ascii=False))
+    elif waiting is None:
+        raise NotFound(f"no gate of {state.id} waits for anybody", hint="wto status")
+    else:
+        click.echo("\n".join(_lines(state, waiting.name)))
+    if waiting is not None and stage is None:
+        raise SystemExit(ExitCode.NEEDS_PERSON)
+
+
+def _values(state: RunState, stage: str) -> dict[str, Any]:
+    synthesis = synthesis_of(state, stage)
+    return {
+        "stage": stage,
+        "round": gate_round(state, stage),
+        "workstreams": [{"id": ws.id, "stage": ws.stage.value} for ws in members(state, stage)],
+        "synthesis": synthesis.id if synthesis is not None else None,
+        "notes": _notes(synthesis),
+        "then": [_planned(state.workstreams[name]) for name in next_workstreams(state, stage)],
+    }
+
+
+def _notes(synthesis: WorkstreamState | None) -> dict[str, str]:
+    """The synthesiser's words, by section."""
+    handoff = synthesis.handoff if synthesis is not None else None
+    if handoff is None:
+        return {}
+    found = {"summary": handoff.summary, "decisions": handoff.decisions, **handoff.other}
+    return {name: found[name] for name in ("summary", *_SHOWN) if found.get(name)}
+
+
+def _planned(ws: WorkstreamState) -> dict[str, Any]:
+    spec = ws.spec
+    return {
+        "id": ws.id,
+        "title": spec.title,
+        "stage": spec.stage,
+        "kind": spec.kind.value,
+        "brief": spec.brief,
+        "scope": list(spec.scope),
+        "needs": list(spec.needs),
+        "added_by": ws.added_by,
+    }
+
+
+def _lines(state: RunState, stage: str) -> list[str]:
+    gone = [ws.id for ws in members(state, stage) if ws.stage is Stage.CANCELLED]
+    synthesis = synthesis_of(state, stage)
+    lines = [f"The stage {stage} of {state.id} is complete and waits for your word (round {gate_round(state, stage)})."]
+    if gone:
+        lines.append(f"{symbol('warning')} given up: {', '.join(gone)}")
+    for name, text in _notes(synthesis).items():
+        lines += ["", f"{name.capitalize()}, as {synthesis.id if synthesis is not None else ''} has it:"]
+        lines += [f"  > {clean(line)}" for line in text.splitlines()]
+    planned = [state.workstreams[name] for name in next_workstreams(state, stage)]
+    lines += ["", "Then begin:" if planned else "Nothing is planned behind it."]
+    for ws in planned:
+        scope = f"  [{', '.join(map(clean, ws.spec.scope))}]" if ws.spec.scope else ""
+        needs = f"  after {', '.join(ws.spec.needs)}" if ws.spec.needs else ""
+        lines.append(f"  {ws.id:<16} {clean(ws.spec.title)}  ({ws.spec.stage}){needs}{scope}")
+        lines += [f"    | {clean(line)}" for line in ws.spec.brief.strip().splitlines()[:12]]
+    back = f'; to send it back, wto approve {stage} --no "..."' if synthesis is not None else ""
+    lines += ["", f"{symbol('hint')} To let it pass, run wto approve {stage}{back}"]
+    lines.append(f"{symbol('hint')} Before that: wto edit WS, wto cancel WS, wto add FILE change what comes next")
+    return lines
