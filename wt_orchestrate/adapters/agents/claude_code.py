@@ -18,7 +18,7 @@ from typing import Any
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
-from wt_orchestrate.domain.permissions import allow_rules, deny_rules, reading_rules
+from wt_orchestrate.domain.permissions import SERVER, allow_rules, deny_rules, own_rules, reading_rules
 from wt_orchestrate.domain.plan import AgentSpec
 from wt_orchestrate.errors import AgentUnavailable
 from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
@@ -180,11 +180,13 @@ def _mode(start: AgentStart) -> str:
 
 def _write_files(start: AgentStart) -> dict[str, str]:
     """Settings, MCP configuration and the repository's instructions, as files; their paths."""
+    allowed = reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
     settings = {
         "permissions": {
-            "allow": list(
-                reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
-            ),
+            "allow": [
+                *allowed,
+                *own_rules(needs=os.path.realpath(start.needs) if start.needs else "", tools=bool(start.tools)),
+            ],
             "deny": list(deny_rules(start.spec.deny)),
         },
         "includeCoAuthoredBy": False,
@@ -193,7 +195,7 @@ def _write_files(start: AgentStart) -> dict[str, str]:
     paths["instructions"] = f"{start.folder}/instructions.md"
     for name, text in (
         ("settings", json.dumps(settings, indent=1)),
-        ("mcp", json.dumps({"mcpServers": {}})),
+        ("mcp", json.dumps({"mcpServers": _servers(start)}, indent=1)),
         ("instructions", f"The repository's own standing instructions (CLAUDE.md):\n\n{start.instructions}"),
     ):
         with open(paths[name], "w", encoding="utf-8") as file:
@@ -201,6 +203,14 @@ def _write_files(start: AgentStart) -> dict[str, str]:
     with open(f"{start.folder}/brief.md", "w", encoding="utf-8") as file:
         file.write(start.prompt)
     return paths
+
+
+def _servers(start: AgentStart) -> dict[str, Any]:
+    """Our tools, there from the first turn (without `alwaysLoad` the client hides them behind a search, or does not wait)."""
+    if not start.tools:
+        return {}
+    command, *words = start.tools
+    return {SERVER: {"type": "stdio", "command": command, "args": words, "env": {}, "alwaysLoad": True}}
 
 
 def _user_line(uuid: str, text: str) -> str:
