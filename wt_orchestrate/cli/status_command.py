@@ -97,6 +97,8 @@ def _dated(view: dict[str, Any]) -> dict[str, Any]:
             ws[key] = _rfc3339(ws[key])
         for message in ws["messages"]:
             message["at"], message["delivered_at"] = _rfc3339(message["at"]), _rfc3339(message["delivered_at"])
+        for said in (*ws.get("shared", ()), *([ws["told"]] if ws.get("told") else ())):
+            said["at"] = _rfc3339(said["at"])
     if "forecast" in view:
         view["forecast"]["at"] = _rfc3339(view["forecast"]["at"])
     for key in ("started_at", "ended_at", "landed_at"):

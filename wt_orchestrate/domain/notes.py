@@ -30,6 +30,7 @@ _ASKED = "note-"
 _ID = re.compile(r"[0-9a-f]{8,32}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _PATH = re.compile(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f\\]{1,300}")
+_LONGEST_PATH = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ def _finding(given: Mapping[str, Any]) -> Note | None:
         return None
     kind, line = given.get("kind"), given.get("line")
     numbered = isinstance(line, int) and not isinstance(line, bool) and 0 < line < 10_000_000
-    path = safe_path(_text(given, "path", 300))
+    path = safe_path(_text(given, "path", _LONGEST_PATH + 1))  # one that would have to be cut is none
     return FindingNote(
         kind=kind if kind in FINDING_KINDS else "fact",
         text=text,

@@ -7,11 +7,12 @@ calls nobody back to work.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.notes import SharedFinding
-from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, takes_messages
+from wt_orchestrate.domain.state import NotesHeard, RunState, Stage, WorkstreamState, takes_messages
 
 REMEMBERED = 1_000
 """How many of a run's newest findings stay in the state; the log keeps all."""
@@ -49,6 +50,34 @@ def findings_for(state: RunState, ws: WorkstreamState) -> tuple[SharedFinding, .
 def findings_of(state: RunState, name: WorkstreamId) -> tuple[SharedFinding, ...]:
     """What a workstream's agents shared, oldest first."""
     return tuple(each for each in state.shared if each.workstream == name)
+
+
+def told_progress(ws: WorkstreamState) -> NotesHeard | None:
+    """The agent's newest own word on how far it is, with its time; None where it gave none."""
+    told = [attempt.notes for attempt in ws.attempts if attempt.notes.told_at is not None]
+    return told[-1] if told else None
+
+
+def progress_words(percent: int | None, note: str) -> str:
+    """How far an agent says it is."""
+    return ": ".join(part for part in (f"at {percent} %" if percent is not None else "", note) if part)
+
+
+def shared_values(found: Sequence[SharedFinding]) -> list[dict[str, Any]]:
+    """Findings as plain values."""
+    return [
+        {
+            "id": each.id,
+            "workstream": each.workstream,
+            "kind": each.kind,
+            "text": each.text,
+            "path": each.path,
+            "line": each.line,
+            "for": list(each.to),
+            "at": each.at,
+        }
+        for each in found
+    ]
 
 
 def place_of(finding: SharedFinding) -> str:
