@@ -27,7 +27,7 @@ from wt_orchestrate.domain.notes import (
 )
 from wt_orchestrate.domain.observation import observe
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Plan, Workstream
-from wt_orchestrate.domain.recalling import recalled
+from wt_orchestrate.domain.searching import found_in_run
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.state import MessageKind, RunState, live_attempt, to_carry, undelivered
 from wt_orchestrate.domain.story import sentence
@@ -304,10 +304,10 @@ def test_what_the_run_knows_is_recalled_by_words() -> None:
     run.say(A, _finding("the pool of the database closes late", path="src/a/pool.py"))
     run.say(A, _finding("colours are blue"))
     run.note(e.HandoffSeen(workstream=B, text="---\nstatus: done\n---\n## Summary\nMended the database pool\n"))
-    found = recalled(run.now, "database POOL", besides="c", most=5)
+    found = found_in_run(run.now, "database POOL", besides="c", most=5)
     assert len(found) == 2
     assert all(line.startswith("> ") for each in found for line in each.splitlines())
     assert "of `a`" in "".join(found)
     assert "of `b`" in "".join(found)
-    assert len(recalled(run.now, "database pool", besides="a", most=5)) == 1
-    assert recalled(run.now, "zebra", besides="c", most=5) == []
+    assert len(found_in_run(run.now, "database pool", besides="a", most=5)) == 1
+    assert found_in_run(run.now, "zebra", besides="c", most=5) == []

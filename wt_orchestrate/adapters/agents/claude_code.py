@@ -43,6 +43,8 @@ _FIXED = {
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
     "CLAUDE_CODE_MAX_RETRIES": "3",
 }
+_WAITS_FOR_TOOLS = {"MCP_CONNECTION_NONBLOCKING": "0", "MCP_CONNECT_TIMEOUT_MS": "60000", "MCP_TIMEOUT": "60000"}
+"""On a busy machine our server takes longer to start than the client would wait (2.1.197: some seconds, `alwaysLoad` or not)."""
 _STOP_GRACE_S = 4.0
 _INSTALL = "npm install -g @anthropic-ai/claude-code"
 
@@ -107,6 +109,7 @@ class ClaudeCode:
         return {
             **guarded(kept),
             **_FIXED,
+            **(_WAITS_FOR_TOOLS if start.tools else {}),
             "TMPDIR": tmpdir,
             "CLAUDE_CODE_TMPDIR": tmpdir,
             "WTO_HANDOFF": f"{start.worktree}/HANDOFF.md",

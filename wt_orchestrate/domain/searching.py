@@ -25,7 +25,7 @@ class _Entry:
     words: Counter[str]
 
 
-def recalled(state: RunState, query: str, *, besides: str, most: int) -> Sequence[str]:
+def found_in_run(state: RunState, query: str, *, besides: str, most: int) -> Sequence[str]:
     """At most so many entries that share a word with the query; none of the workstream that asks."""
     wanted = set(_words(query))
     entries = list(_entries(state, besides))
