@@ -52,9 +52,9 @@ def _stream(project: Project, name: str) -> Any:
     return next((ws for ws in streams if ws["id"] == name), {"stage": "", "told": None, "asks": [], "shared": []})
 
 
-def _begin(project: Project, scripts: Mapping[str, str], streams: str, *, more: str = "") -> None:
+def _begin(project: Project, scripts: Mapping[str, str], streams: str) -> None:
     """A run whose agents do what their scripts say; they work until the test opens the gate."""
-    project.repository.commit({".wto/config.yaml": f"poll: 1s\nstagger: 0s\nradar: 0s\n{more}"})
+    project.repository.commit({".wto/config.yaml": "poll: 1s\nstagger: 0s\nradar: 0s\nadmission: {load: 1000}\n"})
     project.plan("", scripts)
     plan = project.plan(f"goal: Do it\n{use_fake_client(project)}workstreams:\n{streams}")
     project.start("run", plan)

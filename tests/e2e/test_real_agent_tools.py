@@ -34,7 +34,7 @@ def _start(
 ) -> None:
     use_client(project, stub)
     stub.scripts = scripts
-    project.repository.commit({".wto/config.yaml": "poll: 1s\n"})
+    project.repository.commit({".wto/config.yaml": "poll: 1s\nadmission: {load: 1000}\n"})
     agent = f"{{binary: {json.dumps(client(version))}, allow: ['Bash(python3 *)']}}"
     plan = project.plan(f"goal: Do it\nagents: {{claude-code: {agent}}}\nworkstreams:\n{streams}")
     project.start("run", plan)
@@ -44,7 +44,7 @@ def _stream(project: Project, name: str) -> Any:
     """What is shown of a workstream; nothing before the run has begun."""
     ended = project.wto("status", "--json")
     streams = ended.json["workstreams"] if ended.code == 0 else ()
-    return next((ws for ws in streams if ws["id"] == name), {"asks": [], "messages": []})
+    return next((ws for ws in streams if ws["id"] == name), {"stage": "", "asks": [], "messages": []})
 
 
 def _heard_by_model(stub: StubModel, *words: str) -> bool:
@@ -57,9 +57,10 @@ def _heard_by_model(stub: StubModel, *words: str) -> bool:
 def test_an_agent_tells_shares_and_asks(project: Project, stub: StubModel, version: str) -> None:
     """Progress is shown as the agent's word, another running agent reads the finding as data, and a person's answer is the
     result of the call that asked."""
-    gate = project.folder / "open"
+    begin, gate = project.folder / "begin", project.folder / "open"
     scripts = {
         "finder": [
+            wait_for(str(begin)),
             _call("progress", percent=40, note="looked at the pool"),
             _call("share_finding", kind="risk", text="The pool closes late", path="b.py", line=7),
             _call("ask", question="Which host?", options=["db1", "db2"]),
@@ -75,6 +76,9 @@ def test_an_agent_tells_shares_and_asks(project: Project, stub: StubModel, versi
         "  finder: {brief: 'Find. [[script:finder]]', scope: [a.py]}\n"
         "  hearer: {brief: 'Hear. [[script:hearer]]', scope: [b.py]}\n",
     )
+    for name in ("finder", "hearer"):
+        wait_until(lambda name=name: _stream(project, name)["stage"] == "working", timeout_s=120, what="both at work")
+    begin.touch()
     wait_until(lambda: bool(_stream(project, "finder")["asks"]), timeout_s=120, what="the question being shown")
     finder = _stream(project, "finder")
     assert [(ask["text"], ask["options"]) for ask in finder["asks"]] == [("Which host?", ["db1", "db2"])]
