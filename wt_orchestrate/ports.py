@@ -372,6 +372,10 @@ class AgentStart:
     """Whether it may write nothing but its handoff, whatever its agent allows elsewhere."""
     role: Role | None = None
     """What it is asked to be."""
+    needs: str = ""
+    """The folder with the whole handoffs of what it builds on, which it may read."""
+    tools: tuple[str, ...] = ()
+    """The command that serves it our tools over MCP; empty where it gets none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -455,6 +459,23 @@ class FurtherRead:
 class Plans(Protocol):
     def further(self, text: str) -> FurtherRead:
         """Read the section of a handoff that adds workstreams; never raises."""
+
+
+class Notes(Protocol):
+    """What running agents say by their tools, in a drop file of the attempt's own folder, and the answers they wait for. All
+    of it may be written by the agent itself: no link is followed, and only so much is read."""
+
+    def prepare(self, folder: str, texts: Mapping[str, str]) -> str:
+        """Lay texts by name into the attempt's folder before it starts; returns the path of the place. Safe twice."""
+
+    def drop_file(self, folder: str) -> str:
+        """The path of the file that changes when something was said."""
+
+    def read(self, folder: str, *, offset: int, limit: int) -> Lines:
+        """Whole lines from a byte offset; none where there is no proper file. Never raises."""
+
+    def answer(self, folder: str, *, ask: str, text: str) -> bool:
+        """Give the answer to the call that asked, once; False when it does not wait any more. Safe twice."""
 
 
 # ---------------------------------------------------------------- work beside the turn

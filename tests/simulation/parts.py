@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tests.simulation.faults import Crash, Faults
 from wt_orchestrate.domain.admission import Room
 from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
-from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan import Kind, Workstream
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, Known, RunLine, Watched
+from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, Known, Lines, RunLine, Watched
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -189,6 +189,32 @@ class SimHandoffs:
     def read(self, worktree: str) -> HandoffFile:
         found = self._world.site.worktrees.get(worktree)
         return HandoffFile(text=found.handoff if found is not None and found.files is not None else None)
+
+
+class SimNotes:
+    """What simulated agents say by their tools, and the answers to those that still wait."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+
+    def prepare(self, folder: str, texts: Mapping[str, str]) -> str:
+        return f"{folder}/said"
+
+    def drop_file(self, folder: str) -> str:
+        return f"{folder}/said/notes.jsonl"
+
+    def read(self, folder: str, *, offset: int, limit: int) -> Lines:
+        kept = self._world.executor.processes.get(ProcessId(folder.rpartition("/")[2]))
+        text = bytes(kept.notes[offset : offset + limit]) if kept is not None else b""
+        end = text.rfind(b"\n") + 1
+        return Lines(tuple(text[: end - 1].split(b"\n")), offset + end) if end else Lines((), offset)
+
+    def answer(self, folder: str, *, ask: str, text: str) -> bool:
+        kept = self._world.executor.processes[ProcessId(folder.rpartition("/")[2])]
+        with self._world.faults.around(f"answer {ask}"):
+            if ask in kept.waiting:
+                kept.answered[ask] = text
+        return ask in kept.waiting
 
 
 class SimMachine:

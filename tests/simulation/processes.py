@@ -51,6 +51,11 @@ class Process:
     stop_wished: bool = False
     begun: bool = False
     hung: bool = False
+    notes: bytearray = field(default_factory=bytearray)
+    """What it said by its tools."""
+    waiting: set[str] = field(default_factory=set)
+    """Questions whose call waits."""
+    answered: dict[str, str] = field(default_factory=dict)
     idle: bool = False
     ask: str = ""
     begun_at: float = 0.0

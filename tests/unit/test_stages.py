@@ -14,12 +14,12 @@ from wt_orchestrate.domain.expansion import agents_misfits, placed
 from wt_orchestrate.domain.graph import needs_of, problems
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.notes import SECTIONS, gaps, says_nothing
 from wt_orchestrate.domain.plan import Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.stages import Standing, standings, waiting_gate
 from wt_orchestrate.domain.state import RunState
 from wt_orchestrate.domain.steering import refusal
+from wt_orchestrate.domain.strategy import SECTIONS, gaps, says_nothing
 
 BASE = CommitId("0" * 39 + "1")
 LOOK = StageSpec(name="look", gate=Gate.APPROVAL, synthesis=True)

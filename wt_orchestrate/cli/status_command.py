@@ -97,6 +97,8 @@ def _dated(view: dict[str, Any]) -> dict[str, Any]:
             ws[key] = _rfc3339(ws[key])
         for message in ws["messages"]:
             message["at"], message["delivered_at"] = _rfc3339(message["at"]), _rfc3339(message["delivered_at"])
+        for said in (*ws.get("shared", ()), *([ws["told"]] if ws.get("told") else ())):
+            said["at"] = _rfc3339(said["at"])
     for stage in view.get("stages", ()):
         stage["waits_since"], stage["approved_at"] = _rfc3339(stage["waits_since"]), _rfc3339(stage["approved_at"])
     if "forecast" in view:

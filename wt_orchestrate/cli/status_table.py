@@ -66,7 +66,7 @@ def condition(ws: dict[str, Any], now: float) -> str:
 
 def _row(ws: dict[str, Any], now: float) -> tuple[str, ...]:
     newest = max((e["at"] for e in ws["evidence"] if e["at"]), default=ws["since"])
-    progress = ws["progress"]
+    progress = _progress(ws)
     return (
         symbol(_SYMBOLS.get(condition(ws, now), "warning")),
         ws["id"],
@@ -79,6 +79,16 @@ def _row(ws: dict[str, Any], now: float) -> tuple[str, ...]:
         age(now - newest) if ws["stage"] != "queued" else "",
         note(ws, now),
     )
+
+
+def _progress(ws: dict[str, Any]) -> int | None:
+    """How far its agent says it is: what it told last, or else wrote into its handoff."""
+    told = ws.get("told")
+    written: int | None = ws["progress"]
+    at = max((each["at"] or 0.0 for each in ws["evidence"] if each["kind"] == "handoff"), default=0.0)
+    if told is None or told["percent"] is None or (written is not None and at >= told["at"]):
+        return written
+    return int(told["percent"])
 
 
 def note(ws: dict[str, Any], now: float) -> str:
@@ -107,6 +117,7 @@ def note(ws: dict[str, Any], now: float) -> str:
         "retry",
         "failing",
         "message",
+        "told",
         "tool",
         "finding",
         "check",

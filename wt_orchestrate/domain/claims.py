@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.handoff import Handoff, complete, lacks
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.notes import gaps
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.review import is_given
 from wt_orchestrate.domain.state import WorkstreamState, is_reviewer
+from wt_orchestrate.domain.strategy import gaps
 from wt_orchestrate.domain.text import some_of
 
 

@@ -14,6 +14,18 @@ from wt_orchestrate.domain.forecast_events import (
     ForecastMade as ForecastMade,
 )
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.note_events import (
+    AnswerRead as AnswerRead,
+)
+from wt_orchestrate.domain.note_events import (
+    FindingShared as FindingShared,
+)
+from wt_orchestrate.domain.note_events import (
+    NotesRead as NotesRead,
+)
+from wt_orchestrate.domain.note_events import (
+    ProgressTold as ProgressTold,
+)
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.requests import (
@@ -408,6 +420,8 @@ class AttemptAnswered:
     ask: str
     allowed: bool
     text: str
+    by: str = ""
+    """How a question of a tool is answered: `call` by its own result, `message` where nobody waits there any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -779,6 +793,10 @@ Event = (
     | AttemptAsked
     | AttemptAnswered
     | AttemptStopping
+    | NotesRead
+    | ProgressTold
+    | FindingShared
+    | AnswerRead
     | AttemptEnded
     | CommitsSeen
     | HandoffSeen

@@ -12,11 +12,23 @@ from wt_orchestrate.domain.forecast import of as clashes_of
 from wt_orchestrate.domain.handoff import HandoffStatus
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.reviewing import awaits_review, reviewer_at_work
+from wt_orchestrate.domain.sharing import findings_of, place_of, progress_words, told_progress
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.stages import at_gate
-from wt_orchestrate.domain.state import Attempt, RunState, Stage, WorkstreamState, last_attempt, live_attempt
+from wt_orchestrate.domain.state import (
+    Attempt,
+    MessageKind,
+    RunState,
+    Stage,
+    WorkstreamState,
+    last_attempt,
+    live_attempt,
+)
 from wt_orchestrate.domain.text import counted, some_of, time_of_day
 from wt_orchestrate.domain.verdict import how_it_ended
+
+_SHARED = 8
+"""How many of the newest findings stand in the evidence; the story has all."""
 
 
 def contradictions(ws: WorkstreamState) -> Iterator[str]:
@@ -63,8 +75,14 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
         add("process", f"attempt {last.epoch} {how_it_ended(last)}", last.ended_at)
     if ws.stage is Stage.PREPARING and ws.retry is not None:
         add("retry", _retry(state, ws), ws.since)
+    told = told_progress(ws)
+    if told is not None:
+        add("told", f"says it is {progress_words(told.percent, told.note)}", told.told_at)
+    for shared in findings_of(state, ws.id)[-_SHARED:]:
+        place = f" at {place_of(shared)}" if shared.path else ""
+        add("shared", f"{shared.kind} {shared.id}{place}: {shared.text}", shared.at)
     for message in ws.messages:
-        if message.delivered_at is None and message.text:
+        if message.delivered_at is None and message.text and (live or message.kind is not MessageKind.SHARED):
             add("message", f"not delivered yet: {message.text}", message.at)
     add("review", review_words(ws.comments), ws.comments[-1].at if ws.comments else None)
     if awaits_review(state, ws) and (reviewer := reviewer_at_work(state, ws)) is not None:

@@ -14,6 +14,7 @@ from wt_orchestrate.domain.candidates import Landing, Train
 from wt_orchestrate.domain.fold_comments import remarked
 from wt_orchestrate.domain.fold_forecast import fold_forecast
 from wt_orchestrate.domain.fold_messages import fold_messages
+from wt_orchestrate.domain.fold_notes import fold_shared
 from wt_orchestrate.domain.fold_stages import called_back, fold_stages, tells
 from wt_orchestrate.domain.fold_train import fold_train, left_the_train
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
@@ -192,6 +193,8 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
             return replace(state, published=commit, published_order=order)
         case e.RunStopped() | e.RunFinished() | e.StopRequested() | e.ResumeRequested() | e.ContinueRequested():
             return _phase(state, record)
+        case e.FindingShared() as shared:
+            return fold_shared(state, record, shared)
         case e.AttemptObserved(workstream=name, attempt=attempt_id) as seen:
             attempt = next(each for each in state.workstreams[name].attempts if each.id == attempt_id)
             return fold_account(state, record, attempt, seen)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import AttemptId
+from wt_orchestrate.domain.notes import BY_CALL
 from wt_orchestrate.domain.recovery import Cause
-from wt_orchestrate.domain.state import Ask, Attempt, Stage, WorkstreamState
+from wt_orchestrate.domain.state import Ask, Attempt, NotesHeard, Stage, WorkstreamState
 from wt_orchestrate.domain.values import replace
 
 
@@ -49,12 +50,25 @@ def fold_attempt(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             if any(known.id == ask.id for known in attempt.asks):
                 return ws
             return _change(ws, name, replace(attempt, asks=(*attempt.asks, ask)))
-        case e.AttemptAnswered(attempt=name, ask=answered):
+        case e.AttemptAnswered(attempt=name, ask=answered, text=text, by=by):
             attempt = _attempt(ws, name)
             left = tuple(ask for ask in attempt.asks if ask.id != answered)
             question = any(ask.id == answered and ask.question for ask in attempt.asks)
-            after = _change(ws, name, replace(attempt, asks=left, seen_at=record.at))
+            given = ((answered, text),) if by == BY_CALL else ()
+            changed = replace(attempt, asks=left, seen_at=record.at, answers=(*attempt.answers, *given))
+            after = _change(ws, name, changed)
             return replace(after, answer=None) if question else after
+        case e.NotesRead(attempt=name) as read:
+            attempt = _attempt(ws, name)
+            return _change(ws, name, replace(attempt, notes=_heard(attempt.notes, read)))
+        case e.ProgressTold(attempt=name, percent=percent, note=note):
+            attempt = _attempt(ws, name)
+            notes = replace(attempt.notes, percent=percent, note=note, told_at=record.at)
+            return _change(ws, name, replace(attempt, notes=notes))
+        case e.AnswerRead(attempt=name, ask=ask_read):
+            attempt = _attempt(ws, name)
+            waiting = tuple(each for each in attempt.answers if each[0] != ask_read)
+            return _change(ws, name, replace(attempt, answers=waiting))
         case e.AttemptNudged(attempt=name, cause=cause):
             nudged = replace(_attempt(ws, name), nudged_at=record.at, failing="", failing_times=0)
             return _change(counted(ws, cause), name, nudged)
@@ -80,6 +94,18 @@ def _attempt(ws: WorkstreamState, name: AttemptId) -> Attempt:
 
 def _change(ws: WorkstreamState, name: AttemptId, changed: Attempt) -> WorkstreamState:
     return replace(ws, attempts=tuple(changed if attempt.id == name else attempt for attempt in ws.attempts))
+
+
+def _heard(notes: NotesHeard, read: e.NotesRead) -> NotesHeard:
+    return replace(
+        notes,
+        offset=read.offset,
+        lines=notes.lines + read.lines,
+        dropped=notes.dropped + read.dropped,
+        findings=notes.findings + read.findings,
+        questions=notes.questions + read.questions,
+        progress=notes.progress + read.progress,
+    )
 
 
 def _observed(attempt: Attempt, seen: e.AttemptObserved, at: float) -> Attempt:

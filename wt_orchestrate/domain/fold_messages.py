@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import AttemptId, receipt_of
+from wt_orchestrate.domain.notes import BY_MESSAGE
 from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.state import Attempt, Message, MessageKind, WorkstreamState, live_attempt
 from wt_orchestrate.domain.values import replace
 
+_LASTING = frozenset({MessageKind.PERSON, MessageKind.SHARED})
+"""What waits for the next attempt when one ends."""
 _KEPT = 50
 """How many delivered messages stay in the state; the log keeps all."""
 
@@ -37,8 +40,10 @@ def fold_messages(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return _changed(ws, started.carries, sent_to=started.attempt, delivered_at=at)
         case e.AttemptObserved() as seen:
             return _observed(ws, seen, record.at)
+        case e.AttemptAnswered(by=by, text=text) if by == BY_MESSAGE:
+            return put(ws, record, MessageKind.PERSON, answer_message(text), interrupts=False)
         case e.AttemptEnded(attempt=name):
-            return _ended(ws, name)
+            return _unread(_ended(ws, name), name, record)
         case _:
             return ws
 
@@ -65,6 +70,20 @@ def wrap_up(what: str) -> str:
         f"The budget for this work is used up ({what}). End now: commit what holds, write HANDOFF.md (`status: done` only "
         "if it is finished, else `status: working` with what is left under ## Next), and end your turn."
     )
+
+
+def answer_message(text: str) -> str:
+    """The answer to a question whose call did not wait for it any more."""
+    return f"The answer to what you asked:\n\n{text.strip()}"
+
+
+def _unread(ws: WorkstreamState, name: AttemptId, record: e.Record) -> WorkstreamState:
+    """An answer that was given to a call which is not known to have returned is told to the next attempt."""
+    attempt = next(each for each in ws.attempts if each.id == name)
+    if not attempt.answers:
+        return ws
+    text = answer_message("\n\n".join(text for _, text in attempt.answers))
+    return put(ws, record, MessageKind.PERSON, text, interrupts=False)
 
 
 def put(ws: WorkstreamState, record: e.Record, kind: MessageKind, text: str, *, interrupts: bool) -> WorkstreamState:
@@ -132,6 +151,6 @@ def _ended(ws: WorkstreamState, name: AttemptId) -> WorkstreamState:
         messages=tuple(
             replace(each, sent_to=None) if each.delivered_at is None else each
             for each in ws.messages
-            if each.delivered_at is not None or (each.kind is MessageKind.PERSON and each.text)
+            if each.delivered_at is not None or (each.kind in _LASTING and each.text)
         ),
     )

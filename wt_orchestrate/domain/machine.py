@@ -221,9 +221,15 @@ def _attempts(state: RunState, now: float) -> tuple[Effect, ...]:
         if reason and not attempt.stopping:
             effects.append(StopAttempt(workstream=ws.id, attempt=attempt.id, reason=reason))
         if not reason and not attempt.stopping:
-            effects += [_answer(state, ws, attempt, ask) for ask in attempt.asks if not ask.question or ws.answer]
+            effects += [_answer(state, ws, attempt, ask) for ask in _answerable(ws, attempt)]
             effects += _messages(state, ws, attempt)
     return tuple(effects)
+
+
+def _answerable(ws: WorkstreamState, attempt: Attempt) -> list[Ask]:
+    """Every wish for leave, and with an answer at hand the question that waits longest: one answer is for one question."""
+    questions = [ask for ask in attempt.asks if ask.question]
+    return [*(ask for ask in attempt.asks if not ask.question), *(questions[:1] if ws.answer else ())]
 
 
 def _messages(state: RunState, ws: WorkstreamState, attempt: Attempt) -> list[Effect]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import signs as s
+from wt_orchestrate.domain.hearing import NotesIn, heard
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.plan import Check
 from wt_orchestrate.domain.state import Attempt, Command, RunState, WorkstreamState, live_attempt
@@ -81,7 +82,7 @@ class Taken:
     what: str
 
 
-Reading = ProcessEnd | StreamRead | BranchRead | HandoffRead | Taken
+Reading = ProcessEnd | StreamRead | BranchRead | HandoffRead | NotesIn | Taken
 
 
 def observe(state: RunState, reading: Reading, *, last_handoff: str | None = None) -> Sequence[e.Event]:
@@ -91,6 +92,8 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
             return _process_ended(state, reading)
         case StreamRead():
             return _stream_read(state, reading)
+        case NotesIn():
+            return heard(state, reading)
         case BranchRead(workstream=name, head=head):
             if state.workstreams[name].head == head:
                 return ()

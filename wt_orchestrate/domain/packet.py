@@ -17,6 +17,7 @@ from wt_orchestrate.domain.flags import Flag, Weight, flags
 from wt_orchestrate.domain.forecast import of as clashes_of
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.secrets import without_secrets
+from wt_orchestrate.domain.sharing import findings_of, shared_values
 from wt_orchestrate.domain.state import DONE, RunState, WorkstreamState
 from wt_orchestrate.domain.text import addressless, at_line, clean, counted
 
@@ -92,6 +93,7 @@ def _packet(
                 {"kind": each.kind, "text": each.text, "path": each.path, "line": each.line}
                 for each in (handoff.findings if handoff is not None else ())
             ],
+            "shared": shared_values(findings_of(state, ws.id)),
         },
         "does": _does(files),
         "checks": _checks(state, ws),
@@ -296,6 +298,7 @@ def packet_text(packet: dict[str, Any], limit: int) -> str:
         *_section("To look at", [_flag_line(flag) for flag in packet["flags"]], "nothing was found"),
         "## What its agent says (its own words)\n\n" + (_quoted(says["summary"]) or "nothing"),
         *(f"### {name.capitalize()}\n\n{_quoted(says[name])}" for name in ("decisions", "verification") if says[name]),
+        *_section("What it told other agents (its own words)", [_shared_line(each) for each in says["shared"]]),
         *_section("What does not agree", [_plain(each) for each in packet["contradictions"]]),
         *_section("What the diff does", [_area_line(area) for area in does["areas"]], "nothing"),
         *_section("Checks", [_check_line(check) for check in packet["checks"]], "none has run"),
@@ -308,6 +311,11 @@ def packet_text(packet: dict[str, Any], limit: int) -> str:
     text = "\n\n".join(parts) + "\n"
     cut = "\n\n(cut; the whole packet: wto review --json)\n"
     return text if len(text) <= limit else text[: max(0, limit - len(cut))] + cut[:limit]
+
+
+def _shared_line(each: dict[str, Any]) -> str:
+    place = f" at {_code(each['path'])}" if each["path"] else ""
+    return f"{_plain(each['kind'])}{place}: {_plain(each['text'])}"
 
 
 def _section(name: str, lines: Sequence[str], nothing: str = "") -> Iterator[str]:

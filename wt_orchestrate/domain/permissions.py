@@ -69,6 +69,8 @@ _GIT_READS = (
     "show",
     "status",
 )
+SERVER = "wto"
+"""The name of our tools for agents, as their client knows it."""
 _PLAIN = re.compile(r"[\w./=:@+-]+(?: [\w./=:@+-]+)*")
 
 
@@ -84,6 +86,12 @@ def reading_rules(checks: Sequence[str]) -> tuple[str, ...]:
     such as `Bash(git log *)` would also grant `--output=FILE`, or a program by `git grep -O`. It does not know these two."""
     git = [f"Bash(git {words}{suffix})" for words in ("describe", "ls-tree") for suffix in ("", " *")]
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), "Edit(HANDOFF.md)"]))
+
+
+def own_rules(*, needs: str, tools: bool) -> tuple[str, ...]:
+    """Rules for what we give every agent: the whole handoffs of what it builds on, to read, and our tools."""
+    read = (f"Read(/{needs}/**)",) if needs.startswith("/") else ()
+    return (*read, *((f"mcp__{SERVER}__*",) if tools else ()))
 
 
 def _check_rules(check: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.schedule import held_by, rests, waits_for
+from wt_orchestrate.domain.sharing import shared_values
 from wt_orchestrate.domain.stages import at_gate
 from wt_orchestrate.domain.state import (
     DONE,
@@ -159,6 +160,7 @@ def _report(
             {"id": ws.id, "stage": ws.stage.value, "why": _why(state, ws)} for ws in streams if ws.stage not in DONE
         ],
         "workstreams": [_workstream(ws, waiting[ws.id], now, happened[ws.id]) for ws in streams],
+        "shared": shared_values(state.shared),
     }
 
 
@@ -254,9 +256,18 @@ def report_markdown(values: dict[str, Any]) -> str:
             f"- `{each['id']}` ({each['stage']}): {each['why'] or 'no reason known'}"
             for each in values["not_integrated"]
         ]
+    if values["shared"]:
+        lines += ["", "## What agents told one another", ""]
+        lines += [f"- {_shared_line(each)}" for each in values["shared"]]
     for ws in values["workstreams"]:
         lines += _workstream_markdown(ws)
     return "\n".join(lines) + "\n"
+
+
+def _shared_line(each: dict[str, Any]) -> str:
+    line = f":{each['line']}" if each["line"] else ""
+    place = f" at {each['path']}{line}" if each["path"] else ""
+    return " ".join(clean(f"{each['kind']} {each['id']} of {each['workstream']}{place}: {each['text']}").split())
 
 
 def _workstream_markdown(ws: dict[str, Any]) -> list[str]:

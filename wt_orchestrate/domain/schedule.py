@@ -31,7 +31,7 @@ from wt_orchestrate.domain.state import (
     live_attempt,
     newest_of,
     takes_messages,
-    undelivered,
+    to_carry,
 )
 
 
@@ -175,7 +175,7 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
     account, resume = place
     last, retry = last_attempt(workstream), workstream.retry
     pinned = state.pins.get(f"start:{name}", {}).get("carries")
-    told = tuple(each for each in undelivered(workstream) if pinned is None or each.id in pinned.split())
+    told = tuple(each for each in to_carry(workstream) if pinned is None or each.id in pinned.split())
     if resume and last is not None:
         session, prompt = last.session, resumed_brief(retry.message if retry else "", told)
     else:

@@ -57,6 +57,13 @@ class Hooks(StrEnum):
     FULL = "full"
 
 
+class AgentTools(StrEnum):
+    """Whether agents get tools of ours while they work."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeDriver:
     """A program that merges certain files, in git's own terms."""
@@ -184,6 +191,9 @@ class Settings:
     hooks: Hooks = Hooks.LIGHT
     """Git hooks in agents' worktrees: `light` guards scope and pushes, `full` also writes trailers into commits and guards
     other people's refs (these run inside of commits: a `git gc --prune=now` has longer to hit one), `off` is none."""
+    agent_tools: AgentTools = AgentTools.AUTO
+    """Tools for Claude Code agents (progress, share_finding, ask, recall, handoff, others), scoped to their own workstream:
+    `auto` where the extra `mcp` is installed, or `off`. Each costs about a second of start and 65 MB."""
     merge: Merging = Merging()
     """How conflicts are settled."""
     forge: ForgeSettings = ForgeSettings()

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.comments import Comment
 from wt_orchestrate.domain.gate import GateState
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.notes import SharedFinding
 from wt_orchestrate.domain.outlook import Outlook
 from wt_orchestrate.domain.permissions import reads_only
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
@@ -108,6 +109,8 @@ class MessageKind(StrEnum):
     NUDGE = "nudge"
     WRAP_UP = "wrap up"
     RADAR = "radar"
+    SHARED = "shared"
+    """What another agent found; it waits for the next attempt, but is no reason for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,22 @@ class Account:
     paused_until: float = 0.0
     refusal: str = ""
     """Why nobody can log in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotesHeard:
+    """How far an attempt's drop file is read, and how much came of it."""
+
+    offset: int = 0
+    lines: int = 0
+    dropped: int = 0
+    findings: int = 0
+    questions: int = 0
+    progress: int = 0
+    percent: int | None = None
+    note: str = ""
+    told_at: float | None = None
+    """When it last told its progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +209,10 @@ class Attempt:
     detail: str = ""
     judged: bool = False
     """A conclusion was drawn from its end."""
+    notes: NotesHeard = NotesHeard()
+    """What it said by its tools."""
+    answers: tuple[tuple[str, str], ...] = ()
+    """Answers given as the result of a call (question, answer) that is not known to have returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,6 +436,8 @@ class RunState:
     """When that last happened: silence counts from there."""
     forecast: Outlook = field(default_factory=Outlook)
     """What the radar foresees."""
+    shared: tuple[SharedFinding, ...] = ()
+    """What agents found for others, oldest first."""
     number: int = 0
     """The last event folded in."""
     at: float = 0.0
@@ -512,3 +537,9 @@ def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:
         for message in workstream.messages
         if message.delivered_at is None and message.kind is MessageKind.PERSON and message.text
     )
+
+
+def to_carry(workstream: WorkstreamState) -> tuple[Message, ...]:
+    """What its next attempt is told beside its brief, oldest first: what people said, and what other agents found."""
+    kinds = {MessageKind.PERSON, MessageKind.SHARED}
+    return tuple(each for each in workstream.messages if each.delivered_at is None and each.kind in kinds and each.text)

@@ -14,6 +14,7 @@ from wt_orchestrate.domain.brief import blame_words
 from wt_orchestrate.domain.forecast import listed
 from wt_orchestrate.domain.forecast_events import Clash
 from wt_orchestrate.domain.review import Weighing
+from wt_orchestrate.domain.sharing import progress_words
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.text import at_line, clean, counted
 
@@ -239,6 +240,8 @@ def _work(event: e.Event) -> Told:
         case e.AttemptAsked(question=True, text=text, options=options):
             choice = f" ({' | '.join(options)})" if options else ""
             return Weight.ASKS, f"asks: {text}{choice}"
+        case e.ProgressTold() | e.FindingShared() | e.NotesRead():
+            return _said(event)
         case e.AttemptAsked(tool=tool, text=text):
             return Weight.DETAIL, f"wants leave for {tool} {text}"
         case e.AttemptAnswered(allowed=allowed, text=text):
@@ -258,6 +261,21 @@ def _work(event: e.Event) -> Told:
             return Weight.WARNING, f"handoff unreadable: {problem}"
         case e.HandoffSeen():
             return Weight.DETAIL, "handoff written"
+        case _:
+            return None
+
+
+def _said(event: e.Event) -> Told:
+    """What an agent said by its tools."""
+    match event:
+        case e.ProgressTold(percent=percent, note=note):
+            return Weight.DETAIL, f"says it is {progress_words(percent, note)}"
+        case e.FindingShared(kind=kind, text=text, path=path, line=line, to=to):
+            place = f" at {path}{f':{line}' if line else ''}" if path else ""
+            whom = f" for {', '.join(to)}" if to else ""
+            return Weight.STEP, f"shares a {kind}{place}{whom}: {text}"
+        case e.NotesRead(dropped=dropped) if dropped:
+            return Weight.DETAIL, f"{counted(dropped, 'note')} of its agent not taken up"
         case _:
             return None
 

@@ -15,7 +15,6 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import pipeline
 from wt_orchestrate.domain.brief import intent
 from wt_orchestrate.domain.ids import WorkstreamId, derived_id
-from wt_orchestrate.domain.notes import NOTHING, SECTIONS
 from wt_orchestrate.domain.plan import Kind, StageSpec, Workstream
 from wt_orchestrate.domain.role import SYNTHESISER
 from wt_orchestrate.domain.stages import (
@@ -29,6 +28,7 @@ from wt_orchestrate.domain.stages import (
     waiting_gate,
 )
 from wt_orchestrate.domain.state import DONE, Phase, RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.strategy import NOTHING, SECTIONS
 
 _ENDING = "synthesis"
 _GIVEN_UP = 20

@@ -19,6 +19,7 @@ from wt_orchestrate.domain.forecast import conflicts
 from wt_orchestrate.domain.ids import integration_branch
 from wt_orchestrate.domain.progress import idle_for, waits_for_others
 from wt_orchestrate.domain.schedule import held_by, waits_for
+from wt_orchestrate.domain.sharing import findings_of, shared_values, told_progress
 from wt_orchestrate.domain.stages import (
     Standing,
     at_gate,
@@ -47,6 +48,8 @@ from wt_orchestrate.domain.synthesis import next_workstreams
 from wt_orchestrate.domain.train import prefixes
 
 SCHEMA = "wto.status/1"
+_SHARED = 40
+"""How many of a workstream's newest findings are shown."""
 HELD = "held"
 """Shown in place of `queued` while something a workstream needs cannot go on."""
 
@@ -193,6 +196,8 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "comments": {status.value: count for status in CommentStatus if (count := len(of_status(ws.comments, status)))},
         "used": [_use(use) for use in workstream_use(state, ws, state.at)],
         "progress": ws.handoff.progress if ws.handoff is not None else None,
+        "told": _told(ws),
+        "shared": shared_values(findings_of(state, ws.id)[-_SHARED:]),
         "summary": ws.handoff.summary if ws.handoff is not None else "",
         "cost_usd": round(cost_usd(ws), 6),
         "needs": list(ws.spec.needs),
@@ -225,6 +230,12 @@ def _stuck_at(state: RunState, ws: WorkstreamState, live: Attempt | None) -> flo
     if live is None or idle is None or waits_for_others(live) or live.idle or live.stopping:
         return None
     return max(progress_at(ws, live), state.woke_at, live.waits_until) + idle
+
+
+def _told(ws: WorkstreamState) -> dict[str, Any] | None:
+    """What its agent last said by itself of how far it is: its own word."""
+    told = told_progress(ws)
+    return None if told is None else {"percent": told.percent, "note": told.note, "at": told.told_at}
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from wt_orchestrate.domain.expansion import SECTION, agents_misfits, placed, sti
 from wt_orchestrate.domain.exposure import Scan, exposure_findings
 from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, branch_ref, integration_branch, receipt_of
-from wt_orchestrate.domain.notes import says_nothing
+from wt_orchestrate.domain.notes import BY_CALL, BY_MESSAGE, asked_by_tool
 from wt_orchestrate.domain.plan import AgentType, Kind
 from wt_orchestrate.domain.role import owed
 from wt_orchestrate.domain.settings import agent_spec, role_of
 from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, is_reviewer, last_attempt, may_only_read
+from wt_orchestrate.domain.strategy import says_nothing
+from wt_orchestrate.engine.equipping import equip, telling_where, tools_of
 from wt_orchestrate.engine.guarding import guard_worktree, refresh_guard
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.launching import shell
@@ -143,18 +145,28 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
             world.repository.unlock_worktree(path=ws.worktree, branch=ws.branch)
     refresh_guard(state, ws.id, ws.worktree, world)
     process = ProcessId(effect.attempt)
+    folder = world.executor.folder(process)
+    needs, place = equip(effect, state, ws, folder, world)
     start = AgentStart(
         process=process,
         session=effect.session,
         resume=effect.resume,
         spec=spec,
-        prompt=effect.prompt,
+        prompt=telling_where(effect.prompt, needs),
         receipt=receipt_of(effect.attempt),
         instructions=_instructions(ws, world) if spec.type is AgentType.CLAUDE_CODE else "",
         worktree=ws.worktree,
-        folder=world.executor.folder(process),
+        folder=folder,
         checks=tuple(dict.fromkeys(check.run for check in (*state.plan.checks, *ws.spec.checks))),
-        variables={"WTO_RUN": state.id, "WTO_WORKSTREAM": ws.id, "WTO_ATTEMPT": str(effect.epoch)},
+        variables={
+            "WTO_RUN": state.id,
+            "WTO_WORKSTREAM": ws.id,
+            "WTO_ATTEMPT": str(effect.epoch),
+            "WTO_NEEDS": needs,
+            "WTO_NOTES": place,
+        },
+        needs=needs,
+        tools=tools_of(spec, state, place, world),
         budget_usd=effect.budget_usd,
         turns=effect.turns,
         account=effect.account,
@@ -188,6 +200,9 @@ def _instructions(ws: WorkstreamState, world: World) -> str:
 def _answer_ask(effect: f.AnswerAsk, state: RunState, world: World) -> Sequence[e.Event]:
     attempt = next(a for a in state.workstreams[effect.workstream].attempts if a.id == effect.attempt)
     agent = world.agents[attempt.agent_type]
+    by_tool = asked_by_tool(effect.ask)
+    if by_tool:
+        return _answer_tool(effect, by_tool, world)
     if effect.question:
         line = agent.answer(ask=effect.ask, payload=effect.payload, text=effect.text)
     else:
@@ -200,6 +215,22 @@ def _answer_ask(effect: f.AnswerAsk, state: RunState, world: World) -> Sequence[
             ask=effect.ask,
             allowed=effect.allow,
             text=effect.text,
+        ),
+    )
+
+
+def _answer_tool(effect: f.AnswerAsk, ask: str, world: World) -> Sequence[e.Event]:
+    """By the result of the call, if that still waits; else the answer is a message like any other."""
+    folder = world.executor.folder(ProcessId(effect.attempt))
+    waits = world.notes.answer(folder, ask=ask, text=effect.text)
+    return (
+        e.AttemptAnswered(
+            workstream=effect.workstream,
+            attempt=effect.attempt,
+            ask=effect.ask,
+            allowed=True,
+            text=effect.text,
+            by=BY_CALL if waits else BY_MESSAGE,
         ),
     )
 

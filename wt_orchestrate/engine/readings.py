@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain.events import CommitLine
+from wt_orchestrate.domain.hearing import NotesIn
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId, branch_ref
+from wt_orchestrate.domain.notes import MOST_BYTES, MOST_LINES
 from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, ProcessEnd, StreamRead, Taken
 from wt_orchestrate.domain.settings import Hooks
 from wt_orchestrate.domain.state import (
@@ -43,6 +45,10 @@ def watched(state: RunState, world: World) -> frozenset[Watched]:
         wanted.add(Watched(key=f"stream:{process}", path=world.executor.output(process)))
         wanted.add(Watched(key=f"exit:{process}", path=f"{world.executor.folder(process)}/exit.json"))
     for ws in state.workstreams.values():
+        live = live_attempt(ws)
+        if live is not None:
+            place = world.notes.drop_file(world.executor.folder(ProcessId(live.id)))
+            wanted.add(Watched(key=f"notes:{ws.id}", path=place))
         if ws.worktree is not None and ws.branch is not None and not ws.removed and ws.stage in _WATCHED_STAGES:
             wanted.add(Watched(key=f"handoff:{ws.id}", path=f"{ws.worktree}/HANDOFF.md"))
             wanted.add(Watched(key="branches", path=f"{world.common_dir}/logs/{branch_ref(ws.branch)}"))
@@ -143,6 +149,19 @@ def read_stream(ws: WorkstreamState, attempt: Attempt, reader: SignReader, world
         return None
     signs = tuple(sign for line in read.lines for sign in reader.read(line))
     return StreamRead(workstream=ws.id, attempt=AttemptId(attempt.id), offset=read.offset, signs=signs)
+
+
+def read_notes(ws: WorkstreamState, attempt: Attempt, world: World) -> NotesIn | None:
+    """What an attempt said by its tools since it was last read, as far as it is listened to; None when nothing."""
+    heard = attempt.notes
+    left = MOST_BYTES - heard.offset
+    if left <= 0 or heard.lines >= MOST_LINES:
+        return None
+    folder = world.executor.folder(ProcessId(attempt.id))
+    read = world.notes.read(folder, offset=heard.offset, limit=left)
+    if read.offset <= heard.offset:
+        return None
+    return NotesIn(workstream=ws.id, attempt=attempt.id, offset=read.offset, lines=read.lines)
 
 
 def primed(reader: SignReader, attempt: Attempt, world: World) -> SignReader:

@@ -29,6 +29,7 @@ from wt_orchestrate.engine.readings import (
     read_branches,
     read_end,
     read_handoff,
+    read_notes,
     read_stream,
     read_worktrees,
     watched,
@@ -161,6 +162,7 @@ class Supervisor:
         if everything or "branches" in hints:
             self._branches()
         self._streams(everything=everything, hints=hints)
+        self._notes(everything=everything, hints=hints)
         for process in ended:
             self._end(process)
 
@@ -234,6 +236,19 @@ class Supervisor:
         self._observe((reading,), actor=e.Actor.AGENT)
         return True
 
+    def _notes(self, *, everything: bool, hints: frozenset[str]) -> None:
+        for name in list(self._state.workstreams):
+            if everything or f"notes:{name}" in hints:
+                self._note_file(name)
+
+    def _note_file(self, name: WorkstreamId) -> None:
+        """Read what the live attempt of a workstream said by its tools; no other one is listened to."""
+        workstream = self._state.workstreams[name]
+        attempt = live_attempt(workstream)
+        reading = read_notes(workstream, attempt, self._world) if attempt is not None else None
+        if reading is not None:
+            self._observe((reading,), actor=e.Actor.AGENT)
+
     def _end(self, process: ProcessId) -> None:
         """Note a process's end, after everything it left has been read."""
         reading = read_end(process, self._world)
@@ -243,6 +258,7 @@ class Supervisor:
         if owner is not None:
             while self._stream(owner.id):
                 pass
+            self._note_file(owner.id)
             self._handoff(owner)
             self._branches()
             self._readers.pop(process, None)

@@ -9,7 +9,20 @@ from typing import get_args
 from wt_orchestrate.domain.effects import Effect
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentType
-from wt_orchestrate.ports import Agent, Clock, Executor, Feed, Handoffs, Log, Machine, Plans, Repository, Vault, Workers
+from wt_orchestrate.ports import (
+    Agent,
+    Clock,
+    Executor,
+    Feed,
+    Handoffs,
+    Log,
+    Machine,
+    Notes,
+    Plans,
+    Repository,
+    Vault,
+    Workers,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +37,7 @@ class World:
     executor: Executor
     agents: Mapping[AgentType, Agent]
     handoffs: Handoffs
+    notes: Notes
     plans: Plans
     feed: Feed
     workers: Workers
@@ -34,6 +48,10 @@ class World:
     hooks: str
     """A folder for the hooks of agents' worktrees."""
     version: str
+    tools: tuple[str, ...]
+    """The command that serves a running agent its tools, without the attempt's folder; empty where that cannot be."""
+    site: Mapping[str, str]
+    """Where this repository and its state are found again by the tools of an agent."""
     pid: int
     boot: str
     reached: Callable[[str], None]

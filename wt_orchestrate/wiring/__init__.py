@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, roles, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing, and on top asking.
+then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, telling, diagnosing, and on top asking.
 """
 
 from __future__ import annotations
@@ -75,3 +75,5 @@ from wt_orchestrate.wiring.site import state_root as state_root
 from wt_orchestrate.wiring.site import supervised as supervised
 from wt_orchestrate.wiring.site import supervisor_pid as supervisor_pid
 from wt_orchestrate.wiring.site import vault as vault
+from wt_orchestrate.wiring.telling import AgentDesk as AgentDesk
+from wt_orchestrate.wiring.telling import agent_desk as agent_desk

@@ -73,6 +73,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
     from wt_orchestrate.adapters.feed import WatchdogFeed
     from wt_orchestrate.adapters.handoffs import HandoffFiles
     from wt_orchestrate.adapters.machine import SystemMachine
+    from wt_orchestrate.adapters.notes import NoteFiles
     from wt_orchestrate.adapters.planfile import PlanTexts
     from wt_orchestrate.adapters.workers import ThreadWorkers
     from wt_orchestrate.domain.plan import seconds
@@ -96,6 +97,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         executor=LocalExecutor(site.path("processes")),
         agents=agents(dict(os.environ), passed=settings.pass_env, accounts=account_environments()),
         handoffs=HandoffFiles(),
+        notes=NoteFiles(),
         plans=PlanTexts(),
         feed=feed,
         workers=ThreadWorkers(feed.wake),
@@ -104,11 +106,27 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         indexes=site.path("indexes"),
         hooks=site.path("hooks"),
         version=__version__,
+        tools=agent_tools_command(),
+        site={
+            "start": os.path.abspath(site.start),
+            "common_dir": site.common_dir,
+            "state_dir": site.state_dir,
+        },
         pid=os.getpid(),
         boot=clock().boot(),
         reached=_end_at(os.environ.get("WTO_CRASH_AT", "")),
     )
     return world, feed
+
+
+def agent_tools_command() -> tuple[str, ...]:
+    """The command that serves agents their tools; empty where the official SDK is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("mcp") is None:
+        return ()
+    # -P: nothing is imported from the folder it is started in, which is the agent's worktree
+    return (sys.executable, "-P", "-m", "wt_orchestrate", "agent-tools")
 
 
 def _end_at(point: str) -> Callable[[str], None]:

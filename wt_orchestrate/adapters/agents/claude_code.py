@@ -20,10 +20,12 @@ from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
 from wt_orchestrate.domain.permissions import (
+    SERVER,
     allow_rules,
     deny_rules,
     granted_rules,
     offered_tools,
+    own_rules,
     reading_rules,
     refused_rules,
 )
@@ -52,6 +54,8 @@ _FIXED = {
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
     "CLAUDE_CODE_MAX_RETRIES": "3",
 }
+_WAITS_FOR_TOOLS = {"MCP_CONNECTION_NONBLOCKING": "0", "MCP_CONNECT_TIMEOUT_MS": "60000", "MCP_TIMEOUT": "60000"}
+"""On a busy machine our server takes longer to start than the client would wait (2.1.197: some seconds, `alwaysLoad` or not)."""
 _STOP_GRACE_S = 4.0
 _INSTALL = "npm install -g @anthropic-ai/claude-code"
 
@@ -113,6 +117,7 @@ class ClaudeCode:
         return {
             **guarded(kept),
             **_FIXED,
+            **(_WAITS_FOR_TOOLS if start.tools else {}),
             "TMPDIR": tmpdir,
             "CLAUDE_CODE_TMPDIR": tmpdir,
             "WTO_HANDOFF": f"{start.worktree}/HANDOFF.md",
@@ -217,9 +222,10 @@ def _write_files(start: AgentStart) -> dict[str, str]:
     """Settings, MCP configuration and the repository's instructions, as files; their paths."""
     role, read_only = start.role, start.read_only
     allowed = reading_rules(start.checks) if read_only else allow_rules(start.checks, start.spec.allow)
+    own = own_rules(needs=os.path.realpath(start.needs) if start.needs else "", tools=bool(start.tools))
     settings = {
         "permissions": {
-            "allow": list(dict.fromkeys((*allowed, *granted_rules(role, read_only=read_only)))),
+            "allow": list(dict.fromkeys((*allowed, *granted_rules(role, read_only=read_only), *own))),
             "deny": list(deny_rules((*start.spec.deny, *refused_rules(role, read_only=read_only)))),
         },
         "includeCoAuthoredBy": False,
@@ -228,7 +234,7 @@ def _write_files(start: AgentStart) -> dict[str, str]:
     paths["instructions"] = f"{start.folder}/instructions.md"
     for name, text in (
         ("settings", json.dumps(settings, indent=1)),
-        ("mcp", json.dumps({"mcpServers": {}})),
+        ("mcp", json.dumps({"mcpServers": _servers(start)}, indent=1)),
         ("instructions", _standing(start)),
     ):
         with open(paths[name], "w", encoding="utf-8") as file:
@@ -236,6 +242,14 @@ def _write_files(start: AgentStart) -> dict[str, str]:
     with open(f"{start.folder}/brief.md", "w", encoding="utf-8") as file:
         file.write(start.prompt)
     return paths
+
+
+def _servers(start: AgentStart) -> dict[str, Any]:
+    """Our tools, there from the first turn (without `alwaysLoad` the client hides them behind a search, or does not wait)."""
+    if not start.tools:
+        return {}
+    command, *words = start.tools
+    return {SERVER: {"type": "stdio", "command": command, "args": words, "env": {}, "alwaysLoad": True}}
 
 
 def _user_line(uuid: str, text: str) -> str:

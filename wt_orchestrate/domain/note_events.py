@@ -1,0 +1,54 @@
+"""Facts about what agents said by their tools while they worked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.ids import AttemptId, WorkstreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotesRead:
+    """The drop file of a running attempt was read up to a byte offset. Counts are of this stretch alone; `dropped` are lines
+    that were no notes, said it twice, or went beyond a bound."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    offset: int
+    lines: int = 0
+    dropped: int = 0
+    findings: int = 0
+    questions: int = 0
+    progress: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressTold:
+    """The agent's own word on how far it is."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    percent: int | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingShared:
+    """The agent found something that others should know: those it names in `to`, or whose scope covers `path`."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    kind: str
+    text: str
+    path: str = ""
+    line: int = 0
+    to: tuple[WorkstreamId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRead:
+    """The tool call that asked has returned with the answer."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    ask: str
