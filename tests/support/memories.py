@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,11 +12,13 @@ from wt_orchestrate.domain.memory import (
     Layer,
     MemoryId,
     Note,
+    Source,
     coverage,
     entry_of,
     merged,
     nearness,
     normal,
+    note,
     paths_of,
     retold,
 )
@@ -129,3 +132,15 @@ class FakeMemories:
 def aged_entry(entry: Entry, days: float) -> Entry:
     """The entry as if it were so many days older."""
     return replace(entry, seen_at=entry.seen_at - days * 86_400)
+
+
+def sim_memories(chance: random.Random) -> FakeMemories:
+    """A memory with a few entries, or one that is broken: neither may make a difference to what is done."""
+    memories = FakeMemories()
+    for number in range(chance.randint(0, 3)):
+        said = note(
+            f"convention {number}: write a file", layer=Layer.SHARED, kind="convention", sources=(Source(run="r1"),)
+        )
+        memories.add([said], now=0.0)
+    memories.broken = chance.random() < 0.2
+    return memories

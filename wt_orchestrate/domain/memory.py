@@ -130,14 +130,15 @@ def note(
         raise ValueError("there is nothing to remember in an empty text")
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is no kind of memory; there are {', '.join(KINDS)}")
+    told = tuple(_source(each) for each in sources[:MOST_SOURCES])
     kept = whole if len(whole) <= MOST_TEXT and len(text) <= 4 * MOST_TEXT else f"{whole[:MOST_TEXT].rstrip()} …"
     return Note(
         layer=layer,
         kind=kind,
         text="\n".join(line.rstrip() for line in kept.splitlines()),
-        sources=tuple(_source(each) for each in sources[:MOST_SOURCES]),
+        sources=told,
         topic=topic,
-        flags=flags(whole),
+        flags=flags("\n".join((whole, *(path for each in told for path in each.paths)))),
         vouched=vouched,
     )
 
@@ -237,6 +238,26 @@ def told_at(entry: Entry) -> Source | None:
     """The newest source that says at which commit its files were read."""
     found = [source for source in entry.sources if source.commit and source.paths]
     return max(found, key=lambda source: source.at, default=None)
+
+
+_SAID = {
+    PERSON: "said by a person",
+    ORCHESTRATOR: "said by the orchestrator",
+    AGENT: "said by an agent",
+    MEASURED: "measured",
+}
+
+
+def source_words(entry: Entry) -> str:
+    """Where an entry is known from, in a few words: its newest source, and how many others there are."""
+    if not entry.sources:
+        return "of unknown origin"
+    newest = max(entry.sources, key=lambda source: source.at)
+    where = f" in {newest.run}" if newest.run else ""
+    where += f"/{newest.workstream}" if newest.workstream else ""
+    at = f" at {newest.commit[:10]}" if newest.commit else ""
+    more = len(entry.sources) - 1
+    return f"{_SAID[newest.who]}{where}{at}" + (f" and {more} more" if more else "")
 
 
 def fixed_part(path: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from wt_orchestrate.domain import effects as f
+from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.memory import (
     Entry,
@@ -17,11 +19,16 @@ from wt_orchestrate.domain.memory import (
     bounded,
     fixed_part,
     is_relevant,
+    paths_of,
     relevance,
     score,
+    source_words,
     told_at,
     withheld,
 )
+from wt_orchestrate.domain.memory_events import RecalledEntry
+from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.engine.world import World
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports import Memories, Vault
 
@@ -29,6 +36,39 @@ BRIEF_ENTRIES, BRIEF_CHARACTERS = 12, 4_000
 """How much of the memory goes into one brief."""
 _LOOKED_AT = 4
 """For how many times as many entries as are wanted git is asked."""
+
+
+def recall_for_brief(effect: f.Recall, state: RunState, world: World) -> Sequence[e.Event]:
+    """What the memory says to a brief. A memory that cannot be asked is told and holds up nothing."""
+    try:
+        found = recall(
+            world.memories,
+            world.vault,
+            terms=effect.terms,
+            paths=effect.paths,
+            head=state.integration,
+            now=world.clock.now(),
+            limit=BRIEF_ENTRIES,
+            characters=BRIEF_CHARACTERS,
+            briefing=True,
+        )
+    except WtError as error:
+        return (e.MemoryRecalled(workstream=effect.workstream, problem=error.message),)
+    return (e.MemoryRecalled(workstream=effect.workstream, entries=tuple(_told(each) for each in found)),)
+
+
+def _told(each: Recalled) -> RecalledEntry:
+    entry = each.entry
+    return RecalledEntry(
+        id=entry.id,
+        layer=entry.layer.value,
+        kind=entry.kind,
+        text=entry.text,
+        source=source_words(entry),
+        paths=paths_of(entry)[:5],
+        stale=each.stale,
+        unknown=each.unknown,
+    )
 
 
 def recall(
