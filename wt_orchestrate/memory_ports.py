@@ -18,6 +18,14 @@ class Kept:
     changed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """Up to which event a run was learned from, and how many entries it touched."""
+
+    until: int = 0
+    entries: int = 0
+
+
 class Memories(Protocol):
     """One repository's memory. Any thread and any process may read and write at any time; a write is durable on return and whole
     or not at all. Raises StoreUnreadable where it cannot be read or written."""
@@ -26,7 +34,8 @@ class Memories(Protocol):
         self, notes: Sequence[Note], *, now: float, key: str = "", mark: tuple[str, int] | None = None
     ) -> Sequence[Kept]:
         """Remember these. What is known already gains a source, what has a known topic replaces it. A `key` that was used before
-        brings back what it made then. `mark` notes that a run was learned from up to an event, in the same step."""
+        brings back what it made then. `mark` notes that a run was learned from up to an event, in the same step; what was
+        forgotten by somebody's wish is not learned again."""
 
     def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:
         """What `add` would do; nothing is written, and new entries have no lasting id."""
@@ -55,7 +64,7 @@ class Memories(Protocol):
     def uses(self, name: MemoryId) -> Sequence[tuple[str, str]]:
         """The runs and workstreams whose briefs it went into, oldest first."""
 
-    def learned(self, run: str) -> int:
+    def learned(self, run: str) -> Learned:
         """Up to which event a run was learned from; 0 when it was not."""
 
     def damage(self) -> str:

@@ -28,7 +28,7 @@ def test_an_empty_memory_answers_everything_with_nothing(memories: Memories) -> 
     """Nothing has to be made before it can be asked."""
     assert memories.entries() == [] and memories.count() == 0 and memories.names() == []
     assert memories.search(["pool"], paths=["src/**"]) == []
-    assert memories.find(MemoryId("m1")) is None and memories.learned("r1") == 0
+    assert memories.find(MemoryId("m1")) is None and memories.learned("r1").until == 0
     assert memories.damage() == "" and memories.forget([MemoryId("m1")]) == []
 
 
@@ -82,7 +82,18 @@ def test_a_mark_is_kept_with_what_was_learned(memories: Memories) -> None:
     """Up to where a run was learned from is known afterwards, also where there was nothing to learn."""
     memories.add([said("The pool leaks")], now=NOW, mark=("r1", 40))
     memories.add([], now=NOW, mark=("r2", 7))
-    assert (memories.learned("r1"), memories.learned("r2")) == (40, 7)
+    first, second = memories.learned("r1"), memories.learned("r2")
+    assert (first.until, first.entries, second.until, second.entries) == (40, 1, 7, 0)
+
+
+def test_what_was_forgotten_is_not_learned_again(memories: Memories) -> None:
+    """A run that is learned from once more brings nothing back that somebody wished away; a wish of its own does."""
+    memories.add([said("The pool leaks"), said("r1 took 3 s", topic="r1:course")], now=NOW, mark=("r1", 40))
+    memories.forget([MemoryId("m1"), MemoryId("m2")])
+    again = memories.add([said("the pool leaks"), said("r1 took 9 s", topic="r1:course")], now=NOW, mark=("r1", 50))
+    assert again == [] and memories.count() == 0
+    memories.add([said("the pool leaks")], now=NOW)
+    assert memories.count() == 1
 
 
 def test_what_is_forgotten_is_gone_and_its_id_is_not_given_again(memories: Memories) -> None:

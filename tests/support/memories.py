@@ -23,6 +23,7 @@ from wt_orchestrate.domain.memory import (
     retold,
 )
 from wt_orchestrate.errors import StoreUnreadable
+from wt_orchestrate.memory_ports import Learned
 from wt_orchestrate.ports import Kept
 
 
@@ -34,7 +35,8 @@ class FakeMemories:
         self._entries: dict[MemoryId, Entry] = {}
         self._next = 1
         self._keys: dict[str, list[MemoryId]] = {}
-        self._marks: dict[str, int] = {}
+        self._marks: dict[str, Learned] = {}
+        self._forgotten: set[str] = set()
         self._uses: dict[MemoryId, dict[tuple[str, str], None]] = {}
 
     def _ready(self) -> None:
@@ -48,11 +50,12 @@ class FakeMemories:
         if key and key in self._keys:
             known = [self._entries[name] for name in self._keys[key] if name in self._entries]
             return [Kept(entry=entry, new=False, changed=False) for entry in known]
-        kept = [self._keep(each, now) for each in notes]
+        wanted = [n for n in notes if mark is None or not {normal(n.text), n.topic} & self._forgotten]
+        kept = [self._keep(each, now) for each in wanted]
         if key:
             self._keys[key] = [each.entry.id for each in kept]
         if mark is not None:
-            self._marks[mark[0]] = mark[1]
+            self._marks[mark[0]] = Learned(until=mark[1], entries=len({each.entry.id for each in kept}))
         return kept
 
     def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:
@@ -108,8 +111,10 @@ class FakeMemories:
         return sorted(self._entries, key=lambda name: int(name[1:]))
 
     def forget(self, names: Sequence[MemoryId]) -> Sequence[MemoryId]:
-        gone = [name for name in dict.fromkeys(names) if self._entries.pop(name, None) is not None]
+        gone = [name for name in dict.fromkeys(names) if name in self._entries]
         for name in gone:
+            entry = self._entries.pop(name)
+            self._forgotten |= {normal(entry.text), entry.topic} - {""}
             self._uses.pop(name, None)
         return gone
 
@@ -122,8 +127,8 @@ class FakeMemories:
     def uses(self, name: MemoryId) -> Sequence[tuple[str, str]]:
         return list(self._uses.get(name, {}))
 
-    def learned(self, run: str) -> int:
-        return self._marks.get(run, 0)
+    def learned(self, run: str) -> Learned:
+        return self._marks.get(run, Learned())
 
     def damage(self) -> str:
         return "the memory is broken" if self.broken else ""

@@ -173,7 +173,7 @@ class World:
             case f.RunCheck():
                 return [self._check_started(effect)]
             case f.Recall(workstream=name):
-                return (e.MemoryRecalled(workstream=name),)
+                return [e.MemoryRecalled(workstream=name)]
             case f.Publish(commit=commit, order=order):
                 return [e.IntegrationPublished(commit=commit, order=order)]
             case f.Advance():

@@ -324,13 +324,13 @@ _HALF_LIFE_S = 30 * 86_400.0
 _LAYERS = {Layer.STRATEGIC: 1.0, Layer.SHARED: 0.95, Layer.EXECUTION: 0.85}
 
 
-def relevance(hit: Hit, *, terms: Sequence[str], paths: Sequence[str]) -> float:
-    """How much an entry has to do with what is looked for, from 0 to a little above 1. A convention that names no place holds
-    everywhere."""
+def relevance(hit: Hit, *, terms: Sequence[str], paths: Sequence[str], general: bool = True) -> float:
+    """How much an entry has to do with what is looked for, from 0 to a little above 1. With `general`, a convention that names
+    no place has something to do with everything."""
     words = hit.words * coverage(terms, f"{hit.entry.text} {' '.join(paths_of(hit.entry))}") if hit.words else 0.0
     place = nearness(paths, paths_of(hit.entry))
-    general = _GENERAL if hit.entry.kind == "convention" and not paths_of(hit.entry) else 0.0
-    return _WORDS * words + _PLACE * place + general
+    everywhere = _GENERAL if general and hit.entry.kind == "convention" and not paths_of(hit.entry) else 0.0
+    return _WORDS * words + _PLACE * place + everywhere
 
 
 def nearness(wanted: Sequence[str], paths: Sequence[str]) -> float:

@@ -13,7 +13,6 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.memory import (
     Entry,
-    Hit,
     MemoryId,
     Recalled,
     bounded,
@@ -83,21 +82,17 @@ def recall(
     characters: int = 20_000,
     briefing: bool = False,
 ) -> tuple[Recalled, ...]:
-    """The entries that matter most, best first. With `briefing`, for an agent: what is flagged is left out."""
+    """The entries that matter most, best first. With `briefing`, for an agent: what is flagged is left out, and
+    conventions that hold everywhere belong to it."""
     hits = [hit for hit in memories.search(terms, paths=paths) if not (briefing and withheld(hit.entry))]
-    worth = [(relevance(hit, terms=terms, paths=paths), hit.entry) for hit in hits]
-    found = [pair for pair in worth if is_relevant(pair[0]) or (not briefing and _matches(pair[1], hits))]
+    worth = [(relevance(hit, terms=terms, paths=paths, general=briefing), hit) for hit in hits]
+    found = [(value, hit.entry) for value, hit in worth if is_relevant(value) or (not briefing and hit.words > 0)]
     found.sort(key=lambda pair: -score(pair[0], pair[1], now=now))
     found = found[: _LOOKED_AT * limit]
     aged = ages(vault, [entry for _, entry in found], head=head)
     recalled = [_recalled(relevant, entry, aged[entry.id], now) for relevant, entry in found]
     recalled.sort(key=lambda each: -each.score)
     return bounded(recalled, limit=limit, characters=characters)
-
-
-def _matches(entry: Entry, hits: Sequence[Hit]) -> bool:
-    """Whether somebody who searches would want to see it, however little there is of what was looked for."""
-    return any(hit.entry.id == entry.id and hit.words > 0 for hit in hits)
 
 
 def _recalled(relevant: float, entry: Entry, age: tuple[tuple[str, ...], bool], now: float) -> Recalled:

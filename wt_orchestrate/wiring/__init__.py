@@ -46,8 +46,13 @@ from wt_orchestrate.wiring.plans import settings_schema as settings_schema
 from wt_orchestrate.wiring.plans import user_settings as user_settings
 from wt_orchestrate.wiring.plans import workstream_text as workstream_text
 from wt_orchestrate.wiring.remembering import aged as aged
+from wt_orchestrate.wiring.remembering import export_memory as export_memory
+from wt_orchestrate.wiring.remembering import import_memory as import_memory
+from wt_orchestrate.wiring.remembering import learn as learn
 from wt_orchestrate.wiring.remembering import looked_from as looked_from
 from wt_orchestrate.wiring.remembering import memories as memories
+from wt_orchestrate.wiring.remembering import memory_path as memory_path
+from wt_orchestrate.wiring.remembering import mend_memory as mend_memory
 from wt_orchestrate.wiring.remembering import named_entry as named_entry
 from wt_orchestrate.wiring.remembering import recall as recall
 from wt_orchestrate.wiring.remembering import remember as remember

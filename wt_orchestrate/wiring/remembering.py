@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wt_orchestrate.errors import NotFound, WtError
-from wt_orchestrate.wiring.site import Site, clock, repository, vault
+from wt_orchestrate.errors import NotFound, Refused, WtError
+from wt_orchestrate.wiring.site import Site, clock, open_log, repository, vault
 
 if TYPE_CHECKING:
-    from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.domain.ids import CommitId, RunId
     from wt_orchestrate.domain.memory import Entry, MemoryId, Note, Recalled
+    from wt_orchestrate.domain.memoryfile import Problem
+    from wt_orchestrate.memory_ports import Learned
     from wt_orchestrate.ports import Kept, Memories
 
 
@@ -107,6 +109,83 @@ def looked_from(site: Site) -> CommitId | None:
         return kept.fetch({branch_ref(facts.branch): ref}).get(ref)
     except WtError:
         return None
+
+
+def learn(site: Site, run: RunId, *, again: bool = False) -> Learned:
+    """Learn from a run that is at rest what its end or landing has made known since it was last learned from (`again`: in any
+    case); the same run can be learned from any number of times. What is known of it now. Raises StoreUnreadable."""
+    from wt_orchestrate.domain import events as e
+    from wt_orchestrate.domain.fold import fold_all
+    from wt_orchestrate.domain.machine import quiet
+    from wt_orchestrate.domain.memory import MemoryId
+    from wt_orchestrate.domain.retrospective import lessons
+
+    store = memories(site)
+    before = store.learned(run)
+    log = open_log(site)
+    try:
+        news = log.read(run, after=before.until)
+        ends = e.RunFinished | e.RunStopped | e.Landed | e.MergedElsewhere
+        if not again and not any(isinstance(record.event, ends) for record in news):
+            return before
+        records = news if not before.until else log.read(run)
+    finally:
+        log.close()
+    state = fold_all(records)
+    if state is None or not quiet(state):
+        return before
+    store.add(lessons(records), now=clock().now(), mark=(run, state.number))
+    for record in records:
+        if isinstance(record.event, e.MemoryRecalled):
+            names = [MemoryId(each.id) for each in record.event.entries]
+            store.note_use(names, run=run, workstream=record.event.workstream)
+    return store.learned(run)
+
+
+def export_memory(site: Site, path: str, *, everything: bool, dry: bool = False) -> tuple[str, int]:
+    """Write the memory as markdown (execution and flagged entries only with `everything`); the text, and how many entries it has.
+    An empty path only makes the text."""
+    from wt_orchestrate.adapters.memoryfile import write_text
+    from wt_orchestrate.domain.memory import Layer, withheld
+    from wt_orchestrate.domain.memoryfile import render_memory
+
+    entries = memories(site).entries()
+    if not everything:
+        entries = [each for each in entries if each.layer is not Layer.EXECUTION and not withheld(each)]
+    text = render_memory(entries)
+    if path and not dry:
+        write_text(path, text)
+    return text, len(entries)
+
+
+def import_memory(site: Site, path: str, *, dry: bool = False) -> tuple[tuple[Kept, ...], tuple[Problem, ...]]:
+    """Take in what a file holds; what became of each entry, and what could not be read. Raises NotFound, Refused."""
+    from wt_orchestrate.adapters.memoryfile import read_text
+    from wt_orchestrate.domain.memoryfile import parse_memory
+
+    text = read_text(path)
+    if text is None:
+        raise NotFound(f"there is no file {path}", hint="wto memory export writes one")
+    found = parse_memory(text)
+    store, now = memories(site), clock().now()
+    kept = store.preview(found.notes, now=now) if dry else store.add(found.notes, now=now)
+    return tuple(kept), found.problems
+
+
+def memory_path(site: Site) -> str:
+    """Where the repository keeps its memory as a file. Raises Refused where it has no main worktree."""
+    facts = repository(site).facts()
+    if facts.main_worktree is None:
+        raise Refused("a bare repository has no place for .wto/memory.md", hint="name a file")
+    return f"{facts.main_worktree}/.wto/memory.md"
+
+
+def mend_memory(site: Site) -> tuple[str, ...]:
+    """Make the memory whole again; where damaged files were put (nothing is deleted). Nothing happens where it is whole."""
+    from wt_orchestrate.adapters.store.memories import SqliteMemories
+
+    store = SqliteMemories(site.path("memory.db"))
+    return tuple(store.mend()) if store.damage() else ()
 
 
 def named_entry(site: Site, name: str) -> Entry:

@@ -22,7 +22,7 @@ from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
 from wt_orchestrate.domain.memory import Entry, Hit, Layer, MemoryId, Note, entry_of, merged, normal, retold
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.memory_ports import Kept
+from wt_orchestrate.memory_ports import Kept, Learned
 
 _WAIT_S = 10.0
 _REMEDY = "wto doctor --rebuild makes it anew from what is whole"
@@ -50,12 +50,14 @@ class SqliteMemories:
             known = _of_key(connection, key)
             if known is not None:
                 return [Kept(entry=entry, new=False, changed=False) for entry in known]
-            kept = [_keep(connection, each, now) for each in notes]
+            wanted = [each for each in notes if mark is None or not _was_forgotten(connection, each)]
+            kept = [_keep(connection, each, now) for each in wanted]
             changed = {each.entry.id: each.entry for each in kept if each.new or each.changed}
             rows: list[Row] = [{"kind": "entry", "body": msgspec.to_builtins(each)} for each in changed.values()]
             numbers = [tables.number_of(each.entry.id) for each in kept]
             rows += [{"kind": "key", "key": key, "numbers": numbers}] if key else []
-            rows += [{"kind": "learned", "run": mark[0], "until": mark[1]}] if mark is not None else []
+            if mark is not None:
+                rows.append({"kind": "learned", "run": mark[0], "until": mark[1], "entries": len(set(numbers))})
             self._write(connection, rows)
             return kept
 
@@ -73,7 +75,11 @@ class SqliteMemories:
     def forget(self, names: Sequence[MemoryId]) -> Sequence[MemoryId]:
         """Forget these, and write the journal anew without them."""
         with self._writing() as connection:
-            gone = [name for name in dict.fromkeys(names) if tables.drop(connection, tables.number_of(name))]
+            numbers = [tables.number_of(name) for name in dict.fromkeys(names)]
+            there = tables.with_numbers(connection, numbers)
+            gone = [entry.id for entry in there.values()]
+            marks = [mark for entry in there.values() for mark in tables.marks_of(entry.text, entry.topic)]
+            tables.play(connection, {"kind": "forgotten", "numbers": list(there), "marks": marks})
             if gone:
                 self._rewrite(connection)
         if gone:
@@ -144,10 +150,11 @@ class SqliteMemories:
             )
             return [(str(run), str(workstream)) for run, workstream in rows]
 
-    def learned(self, run: str) -> int:
+    def learned(self, run: str) -> Learned:
         with self._reading() as connection:
-            row = connection.execute("SELECT until FROM marks WHERE run = ?", (run,)).fetchone() if connection else None
-            return 0 if row is None else int(row[0])
+            asked = "SELECT until, entries FROM marks WHERE run = ?"
+            row = connection.execute(asked, (run,)).fetchone() if connection else None
+            return Learned() if row is None else Learned(until=int(row[0]), entries=int(row[1]))
 
     def damage(self) -> str:
         """What is wrong with the database or its journal."""
@@ -356,6 +363,10 @@ def _keep(connection: sqlite3.Connection, made: Note, now: float) -> Kept:
     if after is not before:
         tables.put(connection, after)
     return Kept(entry=after, new=False, changed=after is not before)
+
+
+def _was_forgotten(connection: sqlite3.Connection, made: Note) -> bool:
+    return tables.is_forgotten(connection, made.text, made.topic)
 
 
 def _one(connection: sqlite3.Connection, where: str, value: str) -> Entry | None:

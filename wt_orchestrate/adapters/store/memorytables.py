@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -25,13 +26,14 @@ _TABLES = (
     "CREATE VIRTUAL TABLE words USING fts5 (text, paths, tokenize = 'porter unicode61')",
     "CREATE TABLE uses (number INTEGER NOT NULL, run TEXT NOT NULL, workstream TEXT NOT NULL,"
     " PRIMARY KEY (number, run, workstream))",
-    "CREATE TABLE marks (run TEXT PRIMARY KEY, until INTEGER NOT NULL)",
+    "CREATE TABLE marks (run TEXT PRIMARY KEY, until INTEGER NOT NULL, entries INTEGER NOT NULL)",
+    "CREATE TABLE forgotten (mark TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE keys (key TEXT PRIMARY KEY, numbers TEXT NOT NULL)",
     "CREATE TABLE kept (only INTEGER PRIMARY KEY CHECK (only = 1), next INTEGER NOT NULL, first TEXT NOT NULL,"
     " until INTEGER NOT NULL)",
     "INSERT INTO kept VALUES (1, 1, '', 0)",
 )
-CONTENT = ("entries", "places", "words", "uses", "marks", "keys")
+CONTENT = ("entries", "places", "words", "uses", "marks", "forgotten", "keys")
 
 
 def _first(connection: sqlite3.Connection) -> None:
@@ -59,11 +61,13 @@ def play(connection: sqlite3.Connection, row: Row) -> None:
         case "forgotten":
             for number in row["numbers"]:
                 drop(connection, int(number))
+            connection.executemany("INSERT OR IGNORE INTO forgotten VALUES (?)", [(mark,) for mark in row["marks"]])
         case "used":
             rows = [(number, row["run"], row["workstream"]) for number in row["numbers"]]
             connection.executemany("INSERT OR IGNORE INTO uses (number, run, workstream) VALUES (?, ?, ?)", rows)
         case "learned":
-            connection.execute("INSERT OR REPLACE INTO marks (run, until) VALUES (?, ?)", (row["run"], row["until"]))
+            mark = (row["run"], row["until"], row["entries"])
+            connection.execute("INSERT OR REPLACE INTO marks (run, until, entries) VALUES (?, ?, ?)", mark)
         case "key":
             numbers = " ".join(map(str, row["numbers"]))
             connection.execute("INSERT OR REPLACE INTO keys (key, numbers) VALUES (?, ?)", (row["key"], numbers))
@@ -102,6 +106,21 @@ def drop(connection: sqlite3.Connection, number: int, *, uses: bool = True) -> b
     return bool(found)
 
 
+def marks_of(text: str, topic: str) -> tuple[str, ...]:
+    """What tells that a text, or a word on a topic, was forgotten, without telling it."""
+    return tuple(
+        sha256(part.encode("utf-8", "surrogateescape")).hexdigest()[:32] for part in (normal(text), topic) if part
+    )
+
+
+def is_forgotten(connection: sqlite3.Connection, text: str, topic: str) -> bool:
+    """Whether it was forgotten by somebody's wish."""
+    found = (
+        connection.execute("SELECT 1 FROM forgotten WHERE mark = ?", (m,)).fetchone() for m in marks_of(text, topic)
+    )
+    return any(row is not None for row in found)
+
+
 def _reserve(connection: sqlite3.Connection, following: int) -> None:
     connection.execute("UPDATE kept SET next = max(next, ?)", (following,))
 
@@ -118,8 +137,10 @@ def rows_of(connection: sqlite3.Connection, generation: str) -> Iterator[Row]:
         yield {"kind": "entry", "body": msgspec.json.decode(body)}
     for number, run, workstream in connection.execute("SELECT number, run, workstream FROM uses ORDER BY 1, 2, 3"):
         yield {"kind": "used", "numbers": [number], "run": run, "workstream": workstream}
-    for run, until in connection.execute("SELECT run, until FROM marks ORDER BY run"):
-        yield {"kind": "learned", "run": run, "until": until}
+    for run, until, entries in connection.execute("SELECT run, until, entries FROM marks ORDER BY run"):
+        yield {"kind": "learned", "run": run, "until": until, "entries": entries}
+    marks = [str(row[0]) for row in connection.execute("SELECT mark FROM forgotten ORDER BY mark")]
+    yield {"kind": "forgotten", "numbers": [], "marks": marks}
     for key, numbers in connection.execute("SELECT key, numbers FROM keys ORDER BY key"):
         yield {"kind": "key", "key": key, "numbers": [int(number) for number in numbers.split()]}
 
