@@ -335,7 +335,7 @@ def relevance(hit: Hit, *, terms: Sequence[str], paths: Sequence[str], general: 
 
 def nearness(wanted: Sequence[str], paths: Sequence[str]) -> float:
     """How near two sets of paths (or globs) are: 1 where one covers the other, less in the same folder, 0 apart."""
-    wanted = [path for path in wanted if fixed_part(path)]  # what means everything says nothing
+    wanted = [path for path in wanted if any(char.isalnum() for char in path)]  # what means everything says nothing
     if any(globs_overlap(one, other) for one in wanted for other in paths):
         return 1.0
     folders = {path.rpartition("/")[0] for path in paths if "/" in path}

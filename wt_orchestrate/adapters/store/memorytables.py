@@ -195,8 +195,10 @@ def _quoted(term: str) -> str:
 def by_places(connection: sqlite3.Connection, paths: Sequence[str], limit: int) -> list[int]:
     """Entries about these paths, about something below them, or about a folder around them; newest first."""
     found: dict[int, None] = {}
-    for path in dict.fromkeys(fixed_part(each) for each in paths):
+    for glob in dict.fromkeys(paths):
+        path = fixed_part(glob)
         if not path:
+            found.update(dict.fromkeys(_globbed(connection, glob, limit)))
             continue
         around = [path.rsplit("/", depth)[0] for depth in range(path.count("/") + 1)]
         folder = path.rpartition("/")[0]
@@ -209,6 +211,17 @@ def by_places(connection: sqlite3.Connection, paths: Sequence[str], limit: int) 
         )
         found.update(dict.fromkeys(int(row[0]) for row in rows))
     return list(found)[: 2 * limit]
+
+
+def _globbed(connection: sqlite3.Connection, glob: str, limit: int) -> list[int]:
+    """Entries about what a glob that begins with a wildcard covers, and maybe more; none for one that covers everything."""
+    if not any(char.isalnum() for char in glob):
+        return []
+    wide = glob.replace("**/", "*").replace("**", "*").replace("[", "[[]")
+    rows = connection.execute(
+        "SELECT DISTINCT number FROM places WHERE path GLOB ? ORDER BY number DESC LIMIT ?", (wide, limit)
+    )
+    return [int(row[0]) for row in rows]
 
 
 def general(connection: sqlite3.Connection, limit: int) -> list[int]:
