@@ -17,6 +17,7 @@ A turn is an object; every key is optional:
   garbage     true: lines in the middle of the answer that are no events
   times       N: sleep, stall, error and drop only for the first N requests with this very conversation
   first       N: the same, for the first N requests of this turn whatever the conversation
+  if_told     {"word", "turn"}: another turn in its place where some text of the conversation has the word
 In texts and tool inputs `{{cwd}}` is the client's working directory, `{{last_result}}` the newest tool result.
 """
 
@@ -69,7 +70,14 @@ def pick(messages: Sequence[Message], scripts: Mapping[str, Sequence[Turn]]) -> 
         m for m in messages[since:] if m["role"] == "assistant" and flat(blocks(m)).strip() != "No response requested."
     ]
     index = min(start + len(said), len(turns) - 1)
-    return name, index, dict(turns[index])
+    return name, index, _heard(dict(turns[index]), messages)
+
+
+def _heard(turn: Turn, messages: Sequence[Message]) -> Turn:
+    """The turn, or the one that is for those who were told something."""
+    other = turn.pop("if_told", None)
+    texts = (block.get("text", "") for m in messages if m["role"] != "assistant" for block in blocks(m))
+    return dict(other["turn"]) if other and any(other["word"] in text for text in texts) else turn
 
 
 def filled(value: Any, facts: Mapping[str, str]) -> Any:

@@ -14,6 +14,9 @@ from wt_orchestrate.domain.forecast_events import (
     ForecastMade as ForecastMade,
 )
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.memory_events import (
+    MemoryRecalled as MemoryRecalled,
+)
 from wt_orchestrate.domain.note_events import (
     AnswerRead as AnswerRead,
 )
@@ -844,6 +847,7 @@ Event = (
     | SynthesisCalled
     | GateReached
     | ProposalWithdrawn
+    | MemoryRecalled
 )
 
 

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.comments import Comment
 from wt_orchestrate.domain.gate import GateState
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.memory_events import MemoryRecalled
 from wt_orchestrate.domain.notes import SharedFinding
 from wt_orchestrate.domain.outlook import Outlook
 from wt_orchestrate.domain.permissions import reads_only
@@ -357,6 +358,8 @@ class WorkstreamState:
     """Its worktree was cleaned away."""
     added_by: WorkstreamId | None = None
     """The workstream whose handoff added it."""
+    recalled: MemoryRecalled | None = None
+    """What the memory said to its brief; None until it was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,95 @@
+"""The memory as a markdown file: the same there and back, merged by hand, read however broken."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wt_orchestrate.domain.memory import KINDS, WHO, Entry, Layer, Source, entry_of, normal, note
+from wt_orchestrate.domain.memoryfile import parse_memory, render_memory
+
+_TEXT = st.text(alphabet=st.sampled_from("ab \n-*#`:\\>éx\t[]<=|"), min_size=1, max_size=80).filter(
+    lambda text: bool(text.strip())
+)
+_PATH = st.sampled_from(["src/a.py", "b c.txt", "src/**", "é.md"])
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> list[Entry]:
+    """Entries that do not say the same."""
+    found: dict[str, Entry] = {}
+    for number, text in enumerate(draw(st.lists(_TEXT, max_size=6)), start=1):
+        sources = tuple(
+            Source(
+                who=draw(st.sampled_from(WHO)),
+                run=f"r{place + 1}",
+                workstream=draw(st.sampled_from(["", "pool"])),
+                commit=draw(st.sampled_from(["", "a" * 40])),
+                paths=tuple(draw(st.lists(_PATH, max_size=3, unique=True))),
+                at=float(1_700_000_000 + place),
+            )
+            for place in range(draw(st.integers(1, 3)))
+        )
+        kind, layer = draw(st.sampled_from(KINDS)), draw(st.sampled_from(list(Layer)))
+        made = entry_of(note(text, layer=layer, kind=kind, sources=sources), number, 1_700_000_000.0)
+        found.setdefault(normal(made.text), made)
+    return list(found.values())
+
+
+@given(entries())
+def test_what_is_written_is_read_as_it_was(known: list[Entry]) -> None:
+    """Nothing is lost, nothing is told as a problem, and what is read is written the same again."""
+    text = render_memory(known)
+    read = parse_memory(text)
+    assert read.problems == ()
+    again = [entry_of(made, number, 0.0) for number, made in enumerate(read.notes, start=1)]
+    assert render_memory(again) == text
+    assert {(e.layer, e.kind, e.text, e.sources) for e in again} == {
+        (e.layer, e.kind, e.text, e.sources) for e in known
+    }
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_read(text: str) -> None:
+    """A file that is no memory raises nothing, and every problem has a line of it."""
+    read = parse_memory(text)
+    assert all(1 <= each.line <= text.count("\n") + 1 for each in read.problems)
+
+
+def test_a_file_that_people_edited_is_read() -> None:
+    """Kinds, sources and layers may be missing; what is wrong is told by its line and the rest is taken."""
+    text = """# Ours
+
+## strategic
+
+* Use tabs
+- convention: Tests are
+  small
+
+  and quick
+  - source: person on 2026-01-31
+  - source: somebody at noon
+
+## wisdom
+
+- decision: Ports are odd
+<<<<<<< ours
+lost
+"""
+    read = parse_memory(text)
+    assert [(made.layer, made.kind, made.text) for made in read.notes] == [
+        (Layer.STRATEGIC, "note", "Use tabs"),
+        (Layer.STRATEGIC, "convention", "Tests are\nsmall\n\nand quick"),
+        (Layer.SHARED, "decision", "Ports are odd"),
+    ]
+    assert [each.line for each in read.problems] == [11, 13, 16, 17]
+    assert not any(made.vouched for made in read.notes)
+
+
+def test_two_exports_merge_line_by_line() -> None:
+    """An entry more leaves every other line as it was."""
+    one = [entry_of(note(f"fact number {n}", layer=Layer.SHARED, kind="fact"), n, 0.0) for n in (1, 3)]
+    two = [*one, entry_of(note("fact number 2", layer=Layer.SHARED, kind="fact"), 2, 0.0)]
+    before, after = render_memory(one).splitlines(), render_memory(two).splitlines()
+    assert [line for line in after if line not in before] == ["- fact: fact number 2"]
+    assert len(after) == len(before) + 1
