@@ -125,10 +125,11 @@ class UsageLimited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnded:
-    """One turn ended; `text` is the agent's last word, cut to 2,000 characters."""
+    """One turn ended; `text` is the agent's last word, cut to 2,000 characters, `seconds` how long it took by its own clock."""
 
     outcome: TurnOutcome
     text: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing.
+then beginning, running, looking, counting, foreseeing, reviewing, guarding, forging, installing, diagnosing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from wt_orchestrate.wiring.beginning import begin_run as begin_run
 from wt_orchestrate.wiring.beginning import planned_effects as planned_effects
 from wt_orchestrate.wiring.beginning import queued_branches as queued_branches
 from wt_orchestrate.wiring.beginning import require_free as require_free
+from wt_orchestrate.wiring.counting import all_stats as all_stats
 from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
 from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
 from wt_orchestrate.wiring.foreseeing import Foresight as Foresight
