@@ -138,7 +138,7 @@ def test_risks_follow_ups_and_what_was_learned() -> None:
 
 def test_a_synthesiser_is_quoted_apart() -> None:
     """What a synthesiser makes of it is its word, in sections of its own, and no contradiction of ours."""
-    log = Handmade(plan("a", sum=Workstream(brief="x", role="synthesiser")))
+    log = Handmade(plan("a", further={"sum": Workstream(brief="x", role="synthesiser")}))
     for name, text in (
         ("a", _handoff(Summary="x", Decisions="- pool.size = 20")),
         (
