@@ -55,6 +55,29 @@ def test_the_plain_course_is_split_into_what_it_was() -> None:
     assert (found.wall_s, found.agents_s, found.rest_s, found.unwatched_s) == (25.0, 13.0, 0.0, 0.0)
 
 
+def test_what_goes_by_before_the_model_is_asked_is_the_start() -> None:
+    """A client that tells when it asked its model first: until then it was starting, also where it had answered before."""
+    log = Handmade(plan("a"))
+    log.prepare(0, "a")
+    attempt = log.start(0, "a")
+    log.sees(3, attempt, answered=True)
+    log.sees(24, attempt, outcome=TurnOutcome.COMPLETED, turn_s=22.0, lead_s=2.0)
+    log.sees(24.5, attempt, idle=True)
+    log.end(25, attempt)
+    assert _at(log, "a", 25) == {"starting": 4.0, "work": 20.0, "ending": 1.0}
+
+
+def test_a_turn_that_is_read_at_once_counts_as_long_as_it_took() -> None:
+    """Short turns, each read in one stretch: their length is what the client told."""
+    log = Handmade(plan("a"))
+    log.prepare(0, "a")
+    attempt = log.start(0, "a")
+    log.sees(5, attempt, answered=True, outcome=TurnOutcome.COMPLETED, turn_s=3.0, idle=True)
+    log.sees(9, attempt, outcome=TurnOutcome.COMPLETED, turn_s=2.0, idle=True)
+    log.end(10, attempt)
+    assert _at(log, "a", 10) == {"starting": 2.0, "work": 5.0, "ending": 3.0}
+
+
 def test_waiting_for_an_answer_is_a_persons() -> None:
     """The stretch from a question to its answer is no agent's work."""
     log = Handmade(plan("a"))

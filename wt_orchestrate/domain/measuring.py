@@ -153,6 +153,10 @@ class _Seen:
     sign: float = 0.0
     """The last sign of it."""
     unsure: list[Hole] | None = None
+    turn: int | None = None
+    """Which of its marks began the turn that it is in."""
+    turned: float | None = None
+    """When its last turn ended, while nothing came behind that."""
     missed: Hole | None = None
     """The stretch that nobody looked in, until what happened there has been read."""
 
@@ -249,22 +253,46 @@ class _Recorder:
             seen.marks.pop()  # a pause that was to last longer
         if what != seen.marks[-1][1]:
             self._now_at(seen, event, what, at)
+        if isinstance(event, e.AttemptObserved):
+            self._turned(seen, event, at)
         if until is not None:
             seen.marks.append((self.time.reaches(until), WORK))
 
     def _now_at(self, seen: _Seen, event: e.Event, what: str, at: float) -> None:
         """It is at something else now; when that began is known, unless nobody looked."""
+        if what == WORK and seen.marks[-1][1] in {STARTING, ENDING}:
+            seen.turn = len(seen.marks)
         if seen.missed is None:
-            seen.marks.append((at, what))
+            ended = seen.turned if what == ENDING and seen.turned is not None else at
+            seen.marks.append((max(ended, seen.marks[-1][0]), what))
             return
         low, high = seen.missed
         began = seen.marks[-1][0]
-        turn_s = event.turn_s if isinstance(event, e.AttemptObserved) else 0.0
-        if what == ENDING and turn_s:
-            seen.marks.append((min(max(low, began + turn_s), high), ENDING))
+        told = event.turn_s - event.lead_s if isinstance(event, e.AttemptObserved) else 0.0
+        if what == ENDING and told > 0:
+            seen.marks.append((min(max(low, began + told), high), ENDING))
+            seen.turn = None
             return
         seen.unsure = [*(seen.unsure or ()), (low, high)]
         seen.marks.append((at, what))
+
+    def _turned(self, seen: _Seen, event: e.AttemptObserved, at: float) -> None:
+        """A turn ended: where its program tells how long it asked its model and worked, it began so long before."""
+        if event.outcome is None:
+            seen.turned = None if event.tool or event.said else seen.turned
+            return
+        seen.turned = at
+        began = at - (event.turn_s - event.lead_s)
+        if began >= at or seen.missed is not None:
+            return
+        if seen.turn is not None:
+            high = seen.marks[seen.turn + 1][0] if seen.turn + 1 < len(seen.marks) else at
+            seen.marks[seen.turn] = (max(seen.marks[seen.turn - 1][0], min(high, began)), WORK)
+        elif seen.marks[-1] == (at, ENDING) or (seen.marks[-1][1] == ENDING and event.idle):
+            if seen.marks[-1][0] == at:
+                seen.marks.pop()  # its whole turn was read at once
+            seen.marks += [(max(seen.marks[-1][0], began), WORK), (at, ENDING)]
+        seen.turn = None
 
     def _check(self, event: e.Event, at: float) -> None:
         match event:
