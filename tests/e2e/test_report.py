@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from typing import Any
 
 import pytest
 
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
+from tests.support.waiting import wait_until
 
 HANDOFF = """cat > "$WTO_HANDOFF" <<'H'
 ---
@@ -92,6 +94,31 @@ def test_metrics_and_a_trace_are_written_where_asked(project: Project) -> None:
     assert {"work", "preparation", "checks"} <= {each["name"] for each in boxes}
     ended = project.wto("report", "--otel", str(project.folder / "no" / "where.json"))
     assert ended.code == 6 and "cannot be written" in ended.err
+
+
+def test_an_absent_supervisor_is_told_and_agents_work_counts_as_long_as_it_was(project: Project) -> None:
+    """The supervisor is killed; its agent works on, ends, and for a while nobody notices: its keeper's word counts as its end,
+    the rest is waiting for a supervisor, and how long nobody looked is told as an upper bound."""
+    plan = project.plan(
+        f"goal: g\n{COMMAND_AGENT}workstreams: {{a: {{brief: x}}}}\n", {"a": "touch ../begun\nsleep 2\n" + COMMIT}
+    )
+    child = project.start("run", plan)
+    begun = project.worktree("a").parent / "begun"
+    wait_until(begun.exists, timeout_s=60, what="the agent being at work")
+    child.kill()
+    child.wait()
+    ended = project.state / "processes" / "r1.a.1" / "exit.json"
+    wait_until(ended.exists, timeout_s=60, what="the agent having ended")
+    end = json.loads(ended.read_text())
+    wait_until(lambda: time.time() > end["ended_at"] + 4, what="nobody having noticed for a while")
+    lonely = project.wto("report", "--json").json["gain"]
+    assert lonely["unwatched_s"] > 3 and lonely["speedup"]["how"] == "between"
+    assert project.wto("resume").code == 0
+    found = project.wto("report", "--json").json
+    assert found["active_s"] == pytest.approx(end["ended_at"] - end["started_at"], abs=0.3)
+    assert (found["gain"]["unsure_s"], found["gain"]["speedup"]["how"]) == (0, "computed")
+    assert found["waiting_s"]["supervisor"] > 3.5
+    assert "- No supervisor was at work for " in project.wto("report").out
 
 
 def test_stats_tell_every_run_and_survive_a_damaged_one(project: Project) -> None:

@@ -59,6 +59,7 @@ def report(
     if trace_file is not None:
         _write(trace(measured(records, now=now, watched=watched)), trace_file)
     values = report_values(records, now=now, watched=watched)
+    wiring.keep_summary(site, values, number=records[-1].number)
     if otel is not None:
         _write(metrics(values, version=__version__, now=now), otel)
     if otel is not None or trace_file is not None:

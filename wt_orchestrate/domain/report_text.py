@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.domain.text import clean, counted
-from wt_orchestrate.domain.waiting import CAUSES
 
 _SHOWN = 15
 """How many entries of a list are told; JSON has them all."""
@@ -98,7 +97,6 @@ def _gain(values: Mapping[str, Any]) -> Iterator[str]:
     waiting = sorted(values["waiting_s"].items(), key=lambda each: -each[1])
     if waiting:
         yield "- Waiting, over all workstreams: " + ", ".join(f"{cause} {duration(s)}" for cause, s in waiting)
-        yield f"  (waiting for {'; '.join(f'{cause}: {CAUSES[cause]}' for cause, _ in waiting[:3])})"
     yield from _spent(values)
 
 

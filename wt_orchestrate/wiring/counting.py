@@ -30,6 +30,7 @@ UNREADABLE = (
     ArithmeticError,
 )
 """What rules may stumble over in a log that was damaged, or written by another release."""
+_AT_REST = frozenset({"finished", "stopped"})
 
 
 def all_stats(site: Site, *, now: float) -> dict[str, Any]:
@@ -51,13 +52,23 @@ def all_stats(site: Site, *, now: float) -> dict[str, Any]:
                 unreadable.append((line.id, str(error) or type(error).__name__))
                 continue
             summaries.append(summary)
-            if summary["phase"] in {"finished", "stopped"}:
+            if summary["phase"] in _AT_REST:
                 fresh[line.id] = {"number": number, "summary": summary}
-    finally:
+    finally:  # also when a person grows tired of waiting: what was counted is kept
         log.close()
-    if fresh != known:
-        _keep(site, fresh)
+        if fresh != known:
+            _keep(site, {**known, **fresh})
     return stats(summaries, unreadable)
+
+
+def keep_summary(site: Site, report: Mapping[str, Any], *, number: int) -> None:
+    """Keep what a run's report comes to, up to this event of it, so that it need not be counted again."""
+    from wt_orchestrate.domain.stats import summary
+
+    if report["phase"] in _AT_REST:
+        known, run = _kept(site), {"number": number, "summary": summary(report)}
+        if known.get(report["run"]) != run:
+            _keep(site, {**known, report["run"]: run})
 
 
 def _summary(
