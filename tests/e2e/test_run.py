@@ -46,13 +46,13 @@ def test_three_workstreams_and_one_that_needs_two_of_them_are_landed(project: Pr
     assert report["cost_usd"] == 0
     assert report["critical_path"][-1] == "d"
     assert report["wall_s"] >= report["critical_path_s"] > 0
-    assert report["speedup"] == pytest.approx(report["active_s"] / report["wall_s"], abs=0.01)
+    assert report["speedup"] == pytest.approx(report["gain"]["serial_s"] / report["wall_s"], abs=0.01)
     by_id = {ws["id"]: ws for ws in report["workstreams"]}
     assert by_id["a"]["summary"] == "It is done."
     assert by_id["a"]["findings"] == [{"kind": "risk", "text": "src/a.py:3 is slow", "path": "src/a.py", "line": 3}]
     assert by_id["b"]["summary"] == "Add b"
     assert [check["outcome"] for check in by_id["d"]["evidence"]] == ["passed"]
-    assert "Measured speed-up" in project.wto("report").out
+    assert "- Speed-up: " in project.wto("report").out
 
 
 def test_workstreams_run_at_once_up_to_the_limit(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""Commands that only look: watch, logs, diff, report. (`status` has a module of its own, because it must start fast.)"""
+"""Commands that only look: watch, logs, diff. (`status` has a module of its own, because it must start fast.)"""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from wt_orchestrate import wiring
 from wt_orchestrate.cli.following import display, exit_code_of, follow
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.machine import quiet
-from wt_orchestrate.domain.report import report as report_values
-from wt_orchestrate.domain.report import report_markdown
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import ExitCode, NotFound
 
@@ -95,20 +93,3 @@ def diff(start: str, workstream: str, stat: bool, run_name: str | None, as_json:
         return
     for change in changes:
         click.echo(f"{change.status} {change.path}  +{change.added} -{change.deleted}")
-
-
-@click.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--format", "form", type=click.Choice(["md", "json"]), default="md", show_default=True)
-@click.pass_obj
-def report(start: str, run_name: str | None, form: str) -> None:
-    """What the run did, what it learned, what it cost and what it really saved."""
-    site = wiring.find_site(start)
-    log = wiring.open_log(site)
-    name = requests.find_run(log, run_name)
-    values = report_values(log.read(name), now=time.time())
-    log.close()
-    click.echo(
-        json.dumps(values, indent=2, ensure_ascii=False) if form == "json" else report_markdown(values),
-        nl=form == "json",
-    )

@@ -380,6 +380,10 @@ class AttemptObserved:
     """The tool call that failed last, with its error."""
     failing_times: int = 0
     """How often in a row, with nothing edited between."""
+    turn_s: float = 0.0
+    """How long the turns took that ended here, by the clock of the agent's program."""
+    lead_s: float = 0.0
+    """How much of that was before the model was asked, as far as it tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

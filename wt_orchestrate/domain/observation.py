@@ -260,7 +260,8 @@ def _with_sign(seen: e.AttemptObserved, sign: s.Sign) -> e.AttemptObserved:
         case s.UsageLimited(resets_at=resets_at):
             return replace(seen, waits="usage limit", resets_at=resets_at)
         case s.TurnEnded(outcome=outcome, text=text):
-            return replace(seen, outcome=outcome, text=text, waits="")
+            turn_s, lead_s = seen.turn_s + sign.seconds, seen.lead_s + sign.lead_s
+            return replace(seen, outcome=outcome, text=text, waits="", turn_s=turn_s, lead_s=lead_s)
         case s.Idle():
             return replace(seen, idle=True)
         case s.PermissionAsked() | s.QuestionAsked():

@@ -1,53 +1,71 @@
-"""What a run did and what it really saved, measured from the log.
+"""What a run did and what it really saved, as plain values: the synthesis of its work, and its measured gain.
 
-Wall time runs from the start to the run's rest; what a person waits before landing is not the run's. Active time is the
-sum of the agents' own time; the critical path is the longest chain of needs by that time; the speed-up
-is active time over wall time. Waiting is counted by cause, from the stages each workstream went through. Nothing here is
-estimated.
+Times come from `measuring.py`, what is computed from them from `gain.py`; each number says which it is (`how`): measured,
+computed from what was measured, or estimated. The one estimate is what more agents could have done. Texts of agents are
+quoted, bounded and attributed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold
-from wt_orchestrate.domain.graph import needs_of
-from wt_orchestrate.domain.schedule import held_by, rests, waits_for
+from wt_orchestrate.domain.digest import contribution, digest
+from wt_orchestrate.domain.gain import Gain, again, gain, rework, serial_work
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
+from wt_orchestrate.domain.measuring import ACTIVE, CheckTime, Measured, StreamTime, measured
+from wt_orchestrate.domain.plan import AgentType
+from wt_orchestrate.domain.schedule import held_by, rests
+from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.sharing import shared_values
 from wt_orchestrate.domain.stages import at_gate
 from wt_orchestrate.domain.state import (
     DONE,
+    Attempt,
     Phase,
     RunState,
     Stage,
     WorkstreamState,
     cost_usd,
-    live_attempt,
     run_cost_usd,
 )
-from wt_orchestrate.domain.text import clean, counted
+from wt_orchestrate.domain.stretches import lengths
 
 SCHEMA = "wto.report/1"
+HOW = {
+    "wall_s": "measured",
+    "active_s": "measured",
+    "waiting_s": "measured",
+    "agents_s": "measured",
+    "rest_s": "measured",
+    "skipped_s": "measured",
+    "unwatched_s": "at most",
+    "unsure_s": "at most",
+    "cost_usd": "measured",
+    "tokens": "measured",
+    "rework": "measured",
+    "checks": "measured",
+    "serial_s": "computed",
+    "speedup": "computed",
+    "critical_path_s": "computed",
+    "best": "estimated",
+}
+"""How each number came about; `measured` costs and tokens are what the agents' programs told."""
 
 
-def report(records: Sequence[e.Record], *, now: float) -> dict[str, Any]:
-    """The report of a run as plain values; all durations in seconds. `now` ends what is still going on."""
-    state: RunState | None = None
+def report(records: Sequence[e.Record], *, now: float, watched: bool = True) -> dict[str, Any]:
+    """The report of a run; all durations in seconds. `now` ends what is still going on, `watched` is whether a supervisor is at
+    work on it."""
     happened: dict[str, list[str]] = defaultdict(list)
-    waiting: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for record in records:
-        if state is not None:
-            _wait(state, waiting, record.at - state.at)
-        state = fold(state, record)
         name = e.workstream_of(record.event)
         trouble = _trouble(record.event)
         if name is not None and trouble:
             happened[name].append(trouble)
-    assert state is not None
-    return _report(state, waiting, now, happened)
+    found = measured(records, now=now, watched=watched)
+    return _report(found, gain(found), happened, _rewritten(records))
 
 
 def _trouble(event: e.Event) -> str:
@@ -75,93 +93,68 @@ def _trouble(event: e.Event) -> str:
             return ""
 
 
-def _wait(state: RunState, waiting: dict[str, dict[str, float]], length: float) -> None:
-    """Add a stretch of time to the cause each workstream spent it on."""
-    if length <= 0:
-        return
-    for ws in state.workstreams.values():
-        cause = _cause(state, ws)
-        if cause:
-            waiting[ws.id][cause] += length
-
-
-def _cause(state: RunState, ws: WorkstreamState) -> str:
-    live = live_attempt(ws)
-    if at_gate(state, ws):
-        return "person"
-    match ws.stage:
-        case Stage.QUEUED:
-            if held_by(state, ws):
-                return ""
-            return "needs" if waits_for(state, ws) else "place"
-        case Stage.PREPARING:
-            return "limit" if ws.retry is not None and ws.retry.reason in {"limit", "overload"} else "preparation"
-        case Stage.WORKING:
-            return "person" if live is not None and any(ask.question for ask in live.asks) else ""
-        case Stage.CLAIMED | Stage.VERIFYING | Stage.VERIFIED:
-            return "checks"
-        case Stage.ESCALATED:
-            return "person" if state.phase.value == "running" else ""
-        case _:
-            return ""
-
-
-def active_s(ws: WorkstreamState, now: float) -> float:
-    """The time a workstream's agents were at work."""
-    return sum((attempt.ended_at or now) - attempt.started_at for attempt in ws.attempts)
-
-
-def critical_path(state: RunState, now: float) -> tuple[float, tuple[str, ...]]:
-    """The longest chain of needs by active time, and its workstreams in order."""
-    longest: dict[str, tuple[float, tuple[str, ...]]] = {}
-
-    def chain(name: str) -> tuple[float, tuple[str, ...]]:
-        if name not in longest:
-            ws = next(ws for ws in state.workstreams.values() if ws.id == name)
-            before = max((chain(need) for need in needs_of(state.plan, name)), default=(0.0, ()))
-            longest[name] = (before[0] + active_s(ws, now), (*before[1], name))
-        return longest[name]
-
-    return max((chain(name) for name in state.workstreams), default=(0.0, ()))
+def _rewritten(records: Iterable[e.Record]) -> dict[WorkstreamId, int]:
+    """How many commits of each workstream were seen once and are not in its history any more: amended, rebased or reset."""
+    seen: dict[WorkstreamId, set[CommitId]] = defaultdict(set)
+    kept: dict[WorkstreamId, set[CommitId]] = defaultdict(set)
+    for record in records:
+        if isinstance(record.event, e.CommitsSeen):
+            event = record.event
+            new = {line.id for line in event.commits}
+            seen[event.workstream] |= new
+            kept[event.workstream] = new if event.rewritten else kept[event.workstream] | new
+    return {name: len(commits - kept[name]) for name, commits in seen.items()}
 
 
 def _report(
-    state: RunState, waiting: dict[str, dict[str, float]], now: float, happened: dict[str, list[str]]
+    found: Measured, gained: Gain, happened: Mapping[str, list[str]], rewritten: Mapping[WorkstreamId, int]
 ) -> dict[str, Any]:
+    state = found.state
     streams = state.workstreams.values()
-    at_work = state.phase in {Phase.RUNNING, Phase.STOPPING} or any(live_attempt(ws) for ws in streams)
-    end = now if at_work or state.ended_at is None else state.ended_at
-    wall = max(0.0, end - state.started_at)
-    active = sum(active_s(ws, now) for ws in streams)
-    path_s, path = critical_path(state, now)
-    totals: dict[str, float] = defaultdict(float)
-    for causes in waiting.values():
-        for cause, length in causes.items():
-            totals[cause] += length
+    waiting: dict[str, float] = defaultdict(float)
+    for times in found.streams.values():
+        for cause, length in times.waiting.items():
+            waiting[cause] += length
     return {
         "schema": SCHEMA,
         "run": state.id,
         "goal": state.plan.goal,
         "phase": state.phase.value,
+        "started_at": state.started_at,
+        "ended_at": state.ended_at if state.phase in {Phase.FINISHED, Phase.STOPPED} else None,
         "target": state.target,
         "base": state.base,
         "integration": state.integration,
         "landed": state.landed,
-        "wall_s": round(wall, 3),
-        "active_s": round(active, 3),
-        "critical_path_s": round(path_s, 3),
-        "critical_path": list(path),
-        "speedup": round(active / wall, 3) if wall > 0 else None,
-        "waiting_s": {cause: round(length, 3) for cause, length in sorted(totals.items())},
+        "wall_s": round(found.wall_s, 3),
+        "active_s": round(sum(times.active_s for times in found.streams.values()), 3),
+        "critical_path_s": round(gained.critical_s, 3),
+        "critical_path": list(gained.critical),
+        "speedup": _ratio(gained.serial_s, found.wall_s),
+        "waiting_s": _rounded(waiting),
         "cost_usd": round(run_cost_usd(state), 6),
-        "tokens": _tokens(streams),
+        "tokens": _tokens(attempt for ws in streams for attempt in ws.attempts),
         "integrated": [ws.id for ws in streams if ws.stage in DONE],
         "not_integrated": [
             {"id": ws.id, "stage": ws.stage.value, "why": _why(state, ws)} for ws in streams if ws.stage not in DONE
         ],
-        "workstreams": [_workstream(ws, waiting[ws.id], now, happened[ws.id]) for ws in streams],
+        "gain": _gain(found, gained),
+        "rework": {**rework(found), "commits_rewritten": sum(rewritten.values())},
+        "spent": _spent(state),
+        "checks": _checks(found.checks),
+        "synthesis": digest(state, _flaky(found.checks)),
+        "how": HOW,
+        "workstreams": [_workstream(found, ws, happened.get(ws.id, []), rewritten.get(ws.id, 0)) for ws in streams],
         "shared": shared_values(state.shared),
     }
+
+
+def _ratio(one: float, other: float) -> float | None:
+    return round(one / other, 3) if other > 0 else None
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(length, 3) for name, length in sorted(values.items()) if round(length, 3) > 0}
 
 
 def _why(state: RunState, ws: WorkstreamState) -> str:
@@ -175,26 +168,117 @@ def _why(state: RunState, ws: WorkstreamState) -> str:
     return ws.reason or state.reason
 
 
-def _tokens(streams: Any) -> dict[str, int]:
-    attempts = [attempt for ws in streams for attempt in ws.attempts]
+def _tokens(attempts: Iterable[Attempt]) -> dict[str, int]:
+    each = tuple(attempts)
     return {
-        "input": sum(attempt.input_tokens for attempt in attempts),
-        "output": sum(attempt.output_tokens for attempt in attempts),
-        "cache": sum(attempt.cache_tokens for attempt in attempts),
+        "input": sum(attempt.input_tokens for attempt in each),
+        "output": sum(attempt.output_tokens for attempt in each),
+        "cache": sum(attempt.cache_tokens for attempt in each),
     }
 
 
-def _workstream(ws: WorkstreamState, waiting: dict[str, float], now: float, happened: list[str]) -> dict[str, Any]:
-    handoff = ws.handoff
+def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
+    """The measured gain, with what each number is made of."""
+    sure = gained.unsure_s <= 0
+    best = [
+        {"agents": agents, "wall_s": round(took, 3), "speedup": _ratio(gained.serial_s, took)}
+        for agents, took in gained.best
+    ]
+    return {
+        "wall_s": round(found.wall_s, 3),
+        "rest_s": round(found.rest_s, 3),
+        "skipped_s": round(found.skipped_s, 3),
+        "unwatched_s": round(found.unwatched_s, 3),
+        "agents_s": round(found.agents_s, 3),
+        "serial_s": round(gained.serial_s, 3),
+        "serial_parts": {"work_s": round(gained.work_s, 3), "start_s": round(gained.start_s, 3)},
+        "unsure_s": round(gained.unsure_s, 3),
+        "speedup": {
+            "value": _ratio(gained.serial_s, found.wall_s),
+            "least": _ratio(gained.serial_s if sure else gained.least_s, found.wall_s),
+            "how": "computed" if sure else "between",
+        },
+        "overhead_s": _overhead(found),
+        "best": {"how": "estimated", "of": "agents' work alone, without any waiting", "with": best},
+    }
+
+
+def _overhead(found: Measured) -> dict[str, float]:
+    """What parallel work cost of agents' time that the serial equivalent does not have: starts, endings, conflicts."""
+    all_: dict[str, float] = defaultdict(float)
+    for name, times in found.streams.items():
+        for what, length in lengths(times.stretches).items():
+            if what in ACTIVE:
+                all_[what] += length
+        all_["conflict"] += sum(each.work_s for each in times.attempts) - serial_work(found, name)
+    return {
+        "starting": round(all_["starting"], 3),
+        "ending": round(all_["ending"], 3),
+        "conflict": round(all_["conflict"], 3),
+    }
+
+
+def _spent(state: RunState) -> list[dict[str, Any]]:
+    """Cost and tokens by agent and model, as the agents' programs told them."""
+    by: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
+    for ws in state.workstreams.values():
+        for attempt in ws.attempts:
+            by[attempt.agent, attempt.model].append(attempt)
+    return [
+        {
+            "agent": agent,
+            "model": model,
+            "attempts": len(attempts),
+            "turns": sum(attempt.turns for attempt in attempts),
+            "cost_usd": round(sum(attempt.cost_usd for attempt in attempts), 6),
+            "tokens": _tokens(attempts),
+        }
+        for (agent, model), attempts in sorted(by.items())
+    ]
+
+
+def _checks(checks: Sequence[CheckTime]) -> list[dict[str, Any]]:
+    """How often each check ran, how long in all, and what came of it."""
+    by: dict[str, list[CheckTime]] = defaultdict(list)
+    for each in checks:
+        by[each.command].append(each)
+    return [
+        {
+            "check": command,
+            "runs": len(runs),
+            "seconds": round(sum(run.end - run.start for run in runs), 3),
+            "outcomes": {
+                outcome.value: count
+                for outcome in e.CheckOutcome
+                if (count := sum(run.outcome is outcome for run in runs))
+            },
+        }
+        for command, runs in by.items()
+    ]
+
+
+def _flaky(checks: Sequence[CheckTime]) -> tuple[tuple[str, str], ...]:
+    """Checks that failed and passed on one tree."""
+    words: dict[tuple[str, str], set[bool]] = defaultdict(set)
+    for each in checks:
+        if each.outcome is not e.CheckOutcome.LOST:
+            words[each.command, each.tree].add(each.outcome is e.CheckOutcome.PASSED)
+    return tuple(key for key, said in words.items() if len(said) > 1)
+
+
+def _workstream(found: Measured, ws: WorkstreamState, happened: list[str], rewritten: int) -> dict[str, Any]:
+    handoff, times = ws.handoff, found.streams[ws.id]
     findings = handoff.findings if handoff is not None else ()
     return {
         "id": ws.id,
         "title": ws.spec.title,
+        "role": ws.spec.role,
         "stage": ws.stage.value,
-        "summary": handoff.summary if handoff is not None else "; ".join(c.subject for c in ws.history[-5:]),
-        "decisions": handoff.decisions if handoff is not None else "",
-        "findings": [{"kind": f.kind, "text": f.text, "path": f.path, "line": f.line} for f in findings],
-        "verification": handoff.verification if handoff is not None else "",
+        "contribution": contribution(ws),
+        "summary": _told(handoff.summary if handoff is not None else "; ".join(c.subject for c in ws.history[-5:])),
+        "decisions": _told(handoff.decisions) if handoff is not None else "",
+        "findings": [{"kind": f.kind, "text": _told(f.text), "path": f.path, "line": f.line} for f in findings],
+        "verification": _told(handoff.verification) if handoff is not None else "",
         "evidence": [
             {
                 "check": check.command,
@@ -207,86 +291,50 @@ def _workstream(ws: WorkstreamState, waiting: dict[str, float], now: float, happ
             for check in ws.checks
         ],
         "commits": [{"id": c.id, "author": c.author, "subject": c.subject} for c in ws.history],
+        "commits_rewritten": rewritten,
         "integrated_as": ws.integrated_as,
         "files": {"changed": ws.files, "added": ws.added, "deleted": ws.deleted},
         "cost_usd": round(cost_usd(ws), 6),
-        "active_s": round(active_s(ws, now), 3),
-        "waiting_s": {cause: round(length, 3) for cause, length in sorted(waiting.items())},
-        "attempts": [
-            {
-                "id": attempt.id,
-                "reason": attempt.reason,
-                "resumed": attempt.resumed,
-                "exit_code": attempt.exit_code,
-                "cause": attempt.cause,
-                "seconds": round((attempt.ended_at or now) - attempt.started_at, 3),
-                "cost_usd": round(attempt.cost_usd, 6),
-                "input_tokens": attempt.input_tokens,
-                "output_tokens": attempt.output_tokens,
-                "cache_tokens": attempt.cache_tokens,
-                "turns": attempt.turns,
-                "denied": list(attempt.denied),
-            }
-            for attempt in ws.attempts
-        ],
+        "tokens": _tokens(ws.attempts),
+        "active_s": round(times.active_s, 3),
+        "serial_s": round(serial_work(found, ws.id), 3),
+        "waiting_s": _rounded(times.waiting),
+        "attempts": _attempts(ws, times),
         "happened": happened[-30:],
         "reason": ws.reason,
         "tried": list(ws.what_was_tried),
     }
 
 
-def report_markdown(values: dict[str, Any]) -> str:
-    """The report for people."""
-    speedup = f"{values['speedup']:.2f}" if values["speedup"] is not None else "unknown"
-    lines = [
-        f"# Run {values['run']}: {' '.join(values['goal'].split())}",
-        "",
-        f"- Landed: {values['landed'] or 'not yet'} on {values['target']}",
-        f"- Integrated: {len(values['integrated'])} of {len(values['workstreams'])} workstreams",
-        f"- Wall-clock time {values['wall_s']:.1f} s, agents' active time {values['active_s']:.1f} s, "
-        f"critical path {values['critical_path_s']:.1f} s ({' > '.join(values['critical_path'])})",
-        f"- Measured speed-up against one agent after another: {speedup}",
-        f"- Cost ${values['cost_usd']:.2f}; tokens: " + ", ".join(f"{n} {k}" for k, n in values["tokens"].items()),
-        "- Waiting by cause: "
-        + (", ".join(f"{cause} {length:.1f} s" for cause, length in values["waiting_s"].items()) or "none"),
+def _told(text: str) -> str:
+    """What an agent wrote, with what looks like a secret masked."""
+    return without_secrets(text) if text else ""
+
+
+def _attempts(ws: WorkstreamState, times: StreamTime) -> list[dict[str, Any]]:
+    known = {attempt.id: attempt for attempt in ws.attempts}
+    return [
+        {
+            "id": each.id,
+            "reason": known[each.id].reason,
+            "agent": known[each.id].agent,
+            "model": known[each.id].model,
+            "provider": "anthropic" if known[each.id].agent_type is AgentType.CLAUDE_CODE else "",
+            "resumed": known[each.id].resumed,
+            "exit_code": known[each.id].exit_code,
+            "cause": known[each.id].cause,
+            "began_s": round(each.start, 3),
+            "seconds": round(each.end - each.start, 3),
+            "spent_s": _rounded(each.at),
+            "unsure_s": round(each.unsure_s, 3),
+            "rework": again(ws, each, first=number == 0),
+            "cost_usd": round(known[each.id].cost_usd, 6),
+            "input_tokens": known[each.id].input_tokens,
+            "output_tokens": known[each.id].output_tokens,
+            "cache_tokens": known[each.id].cache_tokens,
+            "turns": known[each.id].turns,
+            "denied": list(known[each.id].denied),
+        }
+        for number, each in enumerate(times.attempts)
+        if each.id in known
     ]
-    if values["not_integrated"]:
-        lines += ["", "## What did not get integrated, and why", ""]
-        lines += [
-            f"- `{each['id']}` ({each['stage']}): {each['why'] or 'no reason known'}"
-            for each in values["not_integrated"]
-        ]
-    if values["shared"]:
-        lines += ["", "## What agents told one another", ""]
-        lines += [f"- {_shared_line(each)}" for each in values["shared"]]
-    for ws in values["workstreams"]:
-        lines += _workstream_markdown(ws)
-    return "\n".join(lines) + "\n"
-
-
-def _shared_line(each: dict[str, Any]) -> str:
-    line = f":{each['line']}" if each["line"] else ""
-    place = f" at {each['path']}{line}" if each["path"] else ""
-    return " ".join(clean(f"{each['kind']} {each['id']} of {each['workstream']}{place}: {each['text']}").split())
-
-
-def _workstream_markdown(ws: dict[str, Any]) -> list[str]:
-    lines = ["", f"## {ws['id']}: {ws['title'] or ws['stage']}", ""]
-    lines.append(
-        f"Stage {ws['stage']}, {counted(len(ws['attempts']), 'attempt')}, {counted(len(ws['commits']), 'commit')}, "
-        f"{counted(ws['files']['changed'], 'file')} (+{ws['files']['added']} -{ws['files']['deleted']}), "
-        f"{ws['active_s']:.1f} s of agent time, ${ws['cost_usd']:.2f}"
-    )
-    for name in ("summary", "decisions", "verification"):
-        if ws[name]:
-            lines += ["", f"{name.capitalize()}:", "", *(f"> {line}" for line in ws[name].splitlines())]
-    if ws["happened"]:
-        lines += ["", "What happened on the way:", ""]
-        lines += [f"- {clean(text)}" for text in ws["happened"]]
-    if ws["findings"]:
-        lines += ["", "Findings:", ""]
-        lines += [f"- {f['kind']}: {f['text']}" for f in ws["findings"]]
-    if ws["evidence"]:
-        lines += ["", "Checks on the combined tree:", ""]
-        lines += [f"- `{c['check']}` {c['outcome']} in {c['duration_s']:.1f} s" for c in ws["evidence"]]
-    return lines

@@ -125,10 +125,13 @@ class UsageLimited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnded:
-    """One turn ended; `text` is the agent's last word, cut to 2,000 characters."""
+    """One turn ended; `text` is the agent's last word, cut to 2,000 characters. By the clock of the agent's program it took
+    `seconds`, of which `lead_s` went by before it asked its model for the first time."""
 
     outcome: TurnOutcome
     text: str = ""
+    seconds: float = 0.0
+    lead_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

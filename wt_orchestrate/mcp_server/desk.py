@@ -181,7 +181,7 @@ class Desk:
         """What was done and what it took."""
         site = self.site(repository)
         state = self._state(site, run)
-        return report(self._records(site, state.id), now=wiring.clock().now())
+        return report(self._records(site, state.id), now=wiring.clock().now(), watched=wiring.supervised(site))
 
     def check_plan(self, repository: str, plan: str, *, forecast: bool) -> dict[str, Any]:
         """Every problem of a plan, and with `forecast` which workstreams will likely meet."""

@@ -2,8 +2,8 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, roles, plans,
-remembering, then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, telling, diagnosing, and on
-top asking.
+remembering, then beginning, running, looking, counting, foreseeing, reviewing, guarding, forging, installing, telling,
+diagnosing, and on top asking.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from wt_orchestrate.wiring.beginning import begin_run as begin_run
 from wt_orchestrate.wiring.beginning import planned_effects as planned_effects
 from wt_orchestrate.wiring.beginning import queued_branches as queued_branches
 from wt_orchestrate.wiring.beginning import require_free as require_free
+from wt_orchestrate.wiring.counting import all_stats as all_stats
+from wt_orchestrate.wiring.counting import keep_summary as keep_summary
 from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
 from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
 from wt_orchestrate.wiring.foreseeing import Foresight as Foresight

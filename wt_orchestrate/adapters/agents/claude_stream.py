@@ -18,6 +18,7 @@ _TARGET_KEYS = ("command", "file_path", "path", "pattern", "url", "query", "desc
 _LOGIN = frozenset({"authentication_failed", "billing_error"})
 _PASSING = frozenset({"server_error", "overloaded"})
 _TOO_LONG = "Prompt is too long"
+_LONGEST_TURN_S = 1e7
 _JSON = Mapping[str, Any]
 
 
@@ -114,7 +115,8 @@ class ClaudeStream:
             yield s.Denied(count=len(names), tools=names)
         errors = value.get("errors")
         text = _text(value.get("result")) or "; ".join(map(str, errors if isinstance(errors, list) else ()))
-        yield s.TurnEnded(outcome=self._outcome(value), text=text[:2000])
+        length, lead = _seconds(value.get("duration_ms")), _seconds(value.get("time_to_request_ms"))
+        yield s.TurnEnded(outcome=self._outcome(value), text=text[:2000], seconds=length, lead_s=min(length, lead))
         self._error, self._rejected = "", False
 
     def _outcome(self, value: _JSON) -> s.TurnOutcome:
@@ -204,6 +206,11 @@ def _dict(value: object) -> _JSON:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _seconds(value: object) -> float:
+    """Milliseconds as seconds, within what a turn can take."""
+    return min(max(0.0, _number(value) / 1000), _LONGEST_TURN_S)
 
 
 def _number(value: object) -> float:

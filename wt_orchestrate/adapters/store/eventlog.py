@@ -101,10 +101,13 @@ class SqliteLog:
             f" WHERE run = ? AND number > ?{about} ORDER BY number",
             (run, after) if workstream is None else (run, after, workstream),
         )
-        return [
-            Record(number=number, at=at, actor=Actor(actor), run=run, cause=cause, event=_decode(kind, body))
-            for number, at, actor, cause, kind, body in rows
-        ]
+        try:
+            return [
+                Record(number=number, at=at, actor=Actor(actor), run=run, cause=cause, event=_decode(kind, body))
+                for number, at, actor, cause, kind, body in rows
+            ]
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self._path, error) from error
 
     def keep(self, state: RunState) -> None:
         """Keep the state of a run, so that the next start need not fold everything."""
@@ -305,7 +308,11 @@ def _decode(kind: str, body: bytes) -> Event:
     known = _TYPES.get(kind)
     if known is None:
         raise StoreUnreadable(f"the log holds an event of the unknown type {kind}", hint="install the newer release")
-    return msgspec.json.decode(body, type=known)
+    try:
+        return msgspec.json.decode(body, type=known)
+    except msgspec.MsgspecError as error:
+        hint = "wto doctor --rebuild makes the log anew from the journal"
+        raise StoreUnreadable(f"an event of the type {kind} cannot be read: {error}", hint=hint) from error
 
 
 def _remember(connection: sqlite3.Connection, key: str, run: RunId, request: int | None) -> None:

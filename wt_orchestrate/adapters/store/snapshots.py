@@ -23,14 +23,14 @@ def keep(connection: sqlite3.Connection, state: RunState) -> None:
     connection.execute(
         "INSERT INTO snapshots (run, number, made_by, body) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE"
         " SET number = excluded.number, made_by = excluded.made_by, body = excluded.body",
-        (state.id, state.number, _made_by(), msgspec.json.encode(state)),
+        (state.id, state.number, made_by(), msgspec.json.encode(state)),
     )
 
 
 def kept(connection: sqlite3.Connection, run: RunId, *, newest: int) -> RunState | None:
     """The state that was kept; None when there is none, or other code made it, or the log does not reach it."""
     row = connection.execute(
-        "SELECT body FROM snapshots WHERE run = ? AND made_by = ? AND number <= ?", (run, _made_by(), newest)
+        "SELECT body FROM snapshots WHERE run = ? AND made_by = ? AND number <= ?", (run, made_by(), newest)
     ).fetchone()
     if row is None:
         return None
@@ -41,7 +41,7 @@ def kept(connection: sqlite3.Connection, run: RunId, *, newest: int) -> RunState
 
 
 @lru_cache(maxsize=1)
-def _made_by() -> str:
+def made_by() -> str:
     """The domain's source as a hash: any change of a rule, a value or a name makes another one."""
     folder = os.path.dirname(domain.__file__ or "")
     found = blake2b(digest_size=16)

@@ -1,0 +1,51 @@
+"""The run's own time: seconds since its start in which the machine was awake, on a clock that never goes back.
+
+Records tell wall time, and wall time jumps: a machine sleeps, a clock is set. `TimeSkipped` says how far it jumped between two
+turns; that stretch counts as nothing here. What others wrote down themselves (a keeper when its agent ended) is wall time of
+the same machine and is placed by `place`. A wall time that happened twice, because the clock was set back, is taken for the
+later one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wt_orchestrate.domain import events as e
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """From this wall time on, the run's time is wall time less `offset`; it was `begins` there."""
+
+    wall: float
+    offset: float
+    begins: float
+
+
+class RunTime:
+    """Turns wall times of one run into its own time; records are given to it in order."""
+
+    def __init__(self, started_at: float) -> None:
+        self._pieces = [_Piece(started_at, started_at, 0.0)]
+        self.now = 0.0
+
+    def passed(self, record: e.Record) -> float:
+        """The time of a record, the next one in the log."""
+        if isinstance(record.event, e.TimeSkipped):
+            offset = self._pieces[-1].offset + record.event.seconds
+            self._pieces.append(_Piece(record.at, offset, self.now))
+        self.now = max(self.now, record.at - self._pieces[-1].offset)
+        return self.now
+
+    def reaches(self, wall: float) -> float:
+        """The time at a wall time behind the last record."""
+        return max(self.now, wall - self._pieces[-1].offset)
+
+    def place(self, wall: float) -> float:
+        """The time at a wall time that somebody told; never later than now."""
+        bound = self.now
+        for piece in reversed(self._pieces):
+            if wall >= piece.wall:
+                return max(piece.begins, min(bound, wall - piece.offset))
+            bound = min(bound, piece.begins)
+        return 0.0
