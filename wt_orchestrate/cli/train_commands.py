@@ -76,8 +76,7 @@ def add(
 
 def _unfinished(log: Log) -> RunState | None:
     """The newest run, if branches can be added to it."""
-    runs = log.runs()
-    state = requests.load_state(log, runs[-1].id) if runs else None
+    state = requests.newest_state(log)
     return None if state is None or quiet(state) else state
 
 

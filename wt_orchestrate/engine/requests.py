@@ -41,6 +41,12 @@ def load_state(log: Log, run: RunId) -> RunState:
     return state
 
 
+def newest_state(log: Log) -> RunState | None:
+    """The present of the newest run; None when there is none yet."""
+    runs = log.runs()
+    return load_state(log, runs[-1].id) if runs else None
+
+
 _COMMENTING = (
     e.CommentRequested,
     e.CommentResolveRequested,

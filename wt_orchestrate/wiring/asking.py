@@ -46,12 +46,14 @@ def put_request(
         state = requests.with_comments(log, requests.load_state(log, run))
         again = log.known(key) is not None
         number = requests.ask(log, clock(), state, request, key=key)
-        if leave and not supervised(site):
+        after = 0 if again else state.number
+        waits = requests.outcome_of(log, run, number, after=after) is None
+        if waits and leave and not supervised(site):
             leave_supervisor(site, run)
         until = time.monotonic() + seconds
         while True:
             at_work = supervised(site)  # asked first: what it took before it ended is in the log then
-            became = requests.outcome_of(log, run, number, after=0 if again else state.number)
+            became = requests.outcome_of(log, run, number, after=after)
             if isinstance(became, RequestRefused):
                 raise Refused(became.reason, hint=became.hint)
             if became is not None or not at_work or time.monotonic() >= until:

@@ -68,16 +68,14 @@ def begin_run(
 def require_free(site: Site, log: Log) -> None:
     """One run at a time: a second one would take the first one's places and integration order. Raises Busy."""
     from wt_orchestrate.domain.machine import quiet
-    from wt_orchestrate.engine.requests import load_state
+    from wt_orchestrate.engine.requests import newest_state
     from wt_orchestrate.errors import Busy
 
     if supervised(site):
         raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
-    runs = log.runs()
-    if runs:
-        state = load_state(log, runs[-1].id)
-        if not quiet(state):
-            raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
+    state = newest_state(log)
+    if state is not None and not quiet(state):
+        raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
 
 
 def _merging(facts: RepositoryFacts, settings: Settings, base: CommitId) -> Merging:

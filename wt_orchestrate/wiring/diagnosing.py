@@ -94,7 +94,7 @@ def _memory_found(site: Site) -> tuple[str, str]:
 def _run_found(site: Site) -> tuple[str, str, str]:
     """The newest run in words, what is wrong with it (empty when nothing is), and what is to be done."""
     from wt_orchestrate.domain.machine import quiet
-    from wt_orchestrate.engine.requests import load_state
+    from wt_orchestrate.engine.requests import newest_state
 
     if supervised(site):
         return "a supervisor is at work", "", ""
@@ -103,17 +103,16 @@ def _run_found(site: Site) -> tuple[str, str, str]:
     except WtError as error:
         return "the log cannot be read", error.message, error.hint
     try:
-        runs = log.runs()
-        if not runs:
-            return "none yet", "", ""
         damage = log.damage()
         if damage:
             aside = f"move {site.path('journal.jsonl')} away: it is then made anew from the database"
             return "the journal is damaged", damage, aside
-        state = load_state(log, runs[-1].id)
+        state = newest_state(log)
     except WtError as error:
         return "the log cannot be read", error.message, error.hint
     finally:
         log.close()
+    if state is None:
+        return "none yet", "", ""
     cut_off = "" if quiet(state) else "it was cut off and has no supervisor"
     return f"{state.id} is {state.phase}", cut_off, "wto resume, or wto stop"

@@ -52,11 +52,10 @@ def staged_work(start: str) -> Staged | None:
 
 def newest_run(site: Site) -> RunState | None:
     """The newest run, if there is any."""
-    from wt_orchestrate.engine.requests import load_state
+    from wt_orchestrate.engine.requests import newest_state
 
     log = open_log(site)
     try:
-        runs = log.runs()
-        return load_state(log, runs[-1].id) if runs else None
+        return newest_state(log)
     finally:
         log.close()

@@ -17,6 +17,7 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
+from wt_orchestrate.adapters.gitrepo.nofollow import FILE
 from wt_orchestrate.adapters.gitrepo.objects import contents
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, NOTHING, Git, added_configuration, fields
 from wt_orchestrate.adapters.gitrepo.worktrees import named_by
@@ -159,7 +160,7 @@ def _stored_elsewhere(own: Git, worktree: str, head: CommitId, names: set[str]) 
 
 def _sha256(path: str) -> str:
     with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, FILE)
         with open(descriptor, "rb") as file:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return hashlib.file_digest(file, "sha256").hexdigest()

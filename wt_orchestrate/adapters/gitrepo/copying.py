@@ -14,8 +14,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
+from wt_orchestrate.adapters.gitrepo.nofollow import FILE, FOLDER
+
 _FICLONE = 0x40049409
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 30
 
 
@@ -62,8 +63,7 @@ def _copy_folder(name: str, here: int, there: int, *, path: str, left_out: froze
 
 def _copy_file(name: str, here: int, there: int) -> int:
     beside = f".{name[:200]}.wto"
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with closing(_Descriptor(os.open(name, flags, dir_fd=here))) as source:
+    with closing(_Descriptor(os.open(name, FILE, dir_fd=here))) as source:
         was = os.fstat(source.number)
         with suppress(FileNotFoundError):
             os.unlink(beside, dir_fd=there)
@@ -109,7 +109,7 @@ def _exists(name: str, there: int) -> bool:
 
 @contextmanager
 def _folder(path: str) -> Iterator[int]:
-    with closing(_Descriptor(os.open(path, _FOLDER))) as opened:
+    with closing(_Descriptor(os.open(path, FOLDER))) as opened:
         yield opened.number
 
 
@@ -132,7 +132,7 @@ def _below(folder: int, path: str, *, make: bool = False) -> Iterator[int]:
 
 def _entered(part: str, above: int) -> int:
     try:
-        return os.open(part, _FOLDER, dir_fd=above)
+        return os.open(part, FOLDER, dir_fd=above)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise NotADirectoryError(error.errno, "a link is in the way", part) from error

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from wt_orchestrate.adapters.gitrepo.nofollow import FOLDER
+
 YOUNG_S = 5.0
 """A lock file of git's that is younger than this may be somebody's who is at work."""
 
@@ -57,5 +59,5 @@ def _taken(descriptor: int) -> bool:
 
 def _opened(path: str) -> int:
     if os.path.isdir(path):
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.open(path, FOLDER)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 
 from wt_orchestrate.adapters.gitrepo import fetching
 from wt_orchestrate.adapters.gitrepo.commands import ran
+from wt_orchestrate.adapters.gitrepo.nofollow import FOLDER, WRITTEN_OVER
 from wt_orchestrate.adapters.gitrepo.resolution import conflicts
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
 from wt_orchestrate.adapters.gitrepo.slots import check_out, drop
@@ -26,7 +27,6 @@ from wt_orchestrate.errors import Overran
 from wt_orchestrate.git_ports import Settled
 
 _SETTLED = "refs/heads/settled"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def settle(
@@ -152,12 +152,10 @@ def _overwrite(tree: str, path: str, content: bytes) -> bool:
     *folders, name = path.split("/")
     with ExitStack() as opened:
         try:
-            at = _opened(opened, tree, _FOLDER, None)
+            at = _opened(opened, tree, FOLDER, None)
             for folder in folders:
-                at = _opened(opened, folder, _FOLDER, at)
-            descriptor = os.open(
-                name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at
-            )
+                at = _opened(opened, folder, FOLDER, at)
+            descriptor = os.open(name, WRITTEN_OVER, dir_fd=at)
         except OSError:
             return False
         with open(descriptor, "wb") as file:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo import comparing
 from wt_orchestrate.adapters.gitrepo.chainstream import quoted
+from wt_orchestrate.adapters.gitrepo.nofollow import FILE, FOLDER
 from wt_orchestrate.adapters.gitrepo.quarantine import Draft, drafted
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
@@ -30,8 +31,6 @@ MOST_BYTES = 16 << 20
 """What is looked at of one worktree. Work that is larger is told by its commits alone."""
 PATIENCE_S = 60.0
 """How long git may take to say what differs in one worktree."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def _read(worktree: str, paths: Sequence[str]) -> Mapping[str, Entry]:
         raise FileNotFoundError(2, "the worktree is gone", worktree)
     found: dict[str, Entry] = {}
     left = MOST_BYTES
-    root = os.open(worktree, _FOLDER)
+    root = os.open(worktree, FOLDER)
     try:
         for path in paths:
             if path.endswith("/"):
@@ -114,7 +113,7 @@ def _entry(root: int, path: str, *, limit: int) -> Entry | None:
     folder = os.dup(root)
     try:
         for part in above:
-            below = os.open(part, _FOLDER, dir_fd=folder)
+            below = os.open(part, FOLDER, dir_fd=folder)
             os.close(folder)
             folder = below
         return _at(folder, name, limit=limit)
@@ -136,7 +135,7 @@ def _at(folder: int, name: str, *, limit: int) -> Entry | None:
         return None  # a submodule, or what lies in it is told by paths of its own
     if not stat.S_ISREG(facts.st_mode):
         return Entry()
-    with os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb") as file:
+    with os.fdopen(os.open(name, FILE, dir_fd=folder), "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
             return Entry()
