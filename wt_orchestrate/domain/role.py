@@ -8,7 +8,7 @@ of a file, by whomever, never changes a running one. What a role may do follows 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 ARBITER, REVIEWER = "arbiter", "reviewer"
@@ -77,8 +77,3 @@ def misfits(role: Role) -> Iterator[tuple[str, str, str]]:
             yield key, f"{key} is empty", "write it out, or inherit" if key == "model" else "say what it is for"
     if not role.prompt.strip():
         yield "", "there is no text under the front matter", "say there what the agent is to be and how it works"
-
-
-def owed(role: Role | None) -> Sequence[str]:
-    """The sections that a handoff must hold; none where nobody knows the role."""
-    return role.handoff if role is not None else ()
