@@ -131,7 +131,7 @@ def test_what_is_wrong_with_a_role_is_said_by_key() -> None:
         description=" ",
         prompt=" ",
         tools=("Read me", "Bash("),
-        model="",
+        model="--dangerously-skip-permissions",
         permission_mode="bypassPermissions",
         max_turns=0,
         handoff=("## Findings",),

@@ -21,6 +21,7 @@ CLIENT_ONLY = (
 )  # fmt: skip
 """Keys that the client knows in an agent's file and that do nothing here."""
 _RULE = re.compile(r"[A-Za-z_][\w-]*(?:\*|\([^()\n]+\))?")
+_MODEL = re.compile(r"[A-Za-z0-9][\w.:/@\[\]-]{0,200}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +73,9 @@ def misfits(role: Role) -> Iterator[tuple[str, str, str]]:
     for section in role.handoff:
         if not re.fullmatch(r"[A-Za-z][\w /-]{0,60}", section):
             yield "handoff", f"{section!r} is no title of a section", "write it as in HANDOFF.md, such as Findings"
-    for key, text in (("description", role.description), ("model", role.model)):
-        if not text.strip():
-            yield key, f"{key} is empty", "write it out, or inherit" if key == "model" else "say what it is for"
+    if not role.description.strip():
+        yield "description", "description is empty", "say what it is for"
+    if not _MODEL.fullmatch(role.model):
+        yield "model", f"{role.model!r} is no name of a model", "write inherit, an alias such as haiku, or a full name"
     if not role.prompt.strip():
         yield "", "there is no text under the front matter", "say there what the agent is to be and how it works"
