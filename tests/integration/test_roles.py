@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from wt_orchestrate.adapters.store.eventlog import SqliteLog
+from wt_orchestrate.domain.events import Actor, RunStarted
+from wt_orchestrate.domain.ids import Branch, CommitId, RunId
 from wt_orchestrate.domain.permissions import reads_only
+from wt_orchestrate.domain.plan import Plan, Workstream
 from wt_orchestrate.domain.role import Role
+from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.errors import PlanInvalid
 from wt_orchestrate.wiring import built_in_text, read_roles
 
@@ -172,3 +179,29 @@ def test_an_arbiter_must_be_able_to_write(tmp_path: Path) -> None:
     assert _problems(tmp_path) == [
         "arbiter.md:4:1: an arbiter resolves conflicts, and this one only reads; give it Edit, Write and Bash"
     ]
+
+
+def test_roles_are_kept_with_the_run_and_older_logs_have_none(tmp_path: Path) -> None:
+    """What was in force comes back as it was written; a start written before roles were files is read, and knows none."""
+    roles = read_roles(None)[0]
+    started = RunStarted(
+        plan=Plan(goal="g", workstreams={"w": Workstream(brief="b", role="wizard")}),
+        settings=Settings(roles=roles),
+        plan_path="p",
+        target=Branch("main"),
+        base=CommitId("0" * 40),
+        seed="s",
+        repository="/r",
+    )
+    log = SqliteLog(str(tmp_path / "log.db"))
+    log.begin(started, actor=Actor.PERSON, now=1.0, view=lambda record: "{}")
+    assert log.read(RunId("r1"))[0].event == started
+    log.close()
+    with sqlite3.connect(tmp_path / "log.db") as connection:
+        (body,) = connection.execute("SELECT body FROM events").fetchone()
+        old = json.loads(body)
+        del old["settings"]["roles"]
+        connection.execute("UPDATE events SET body = ?", (json.dumps(old),))
+    connection.close()
+    (record,) = SqliteLog(str(tmp_path / "log.db")).read(RunId("r1"))
+    assert isinstance(record.event, RunStarted) and record.event.settings == Settings()

@@ -23,7 +23,7 @@ from wt_orchestrate.domain.permissions import (
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Kind, Plan, Workstream
 from wt_orchestrate.domain.role import Role, listed, misfits
 from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.state import RunState, may_only_read
+from wt_orchestrate.domain.state import RunState, may_only_read, owes
 
 BUILDER = Role(name="builder", description="Builds.", prompt="You build.", handoff=("Verification",))
 READER = Role(name="reader", description="Reads.", prompt="You read.", tools=("Read", "Bash(git log *)"))
@@ -131,7 +131,7 @@ def test_what_is_wrong_with_a_role_is_said_by_key() -> None:
         description=" ",
         prompt=" ",
         tools=("Read me", "Bash("),
-        model="",
+        model="--dangerously-skip-permissions",
         permission_mode="bypassPermissions",
         max_turns=0,
         handoff=("## Findings",),
@@ -212,5 +212,7 @@ def test_a_reviewer_only_reads_whatever_its_role_says() -> None:
     own = replace(BUILDER, name="reviewer")
     review = _state(Workstream(brief="b", role="reviewer", serves="x", kind=Kind.RESEARCH), own)
     assert may_only_read(review, review.workstreams[W])
+    assert owes(review, review.workstreams[W]) == ()
     plain = _state(Workstream(brief="b", role="reviewer"), own)
     assert not may_only_read(plain, plain.workstreams[W])
+    assert owes(plain, plain.workstreams[W]) == ("Verification",)

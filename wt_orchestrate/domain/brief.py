@@ -17,9 +17,8 @@ from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan import Kind
 from wt_orchestrate.domain.recalling import recalled_section
 from wt_orchestrate.domain.recovery import Cause
-from wt_orchestrate.domain.role import owed
 from wt_orchestrate.domain.settings import role_of
-from wt_orchestrate.domain.state import Message, RunState, WorkstreamState, takes_messages
+from wt_orchestrate.domain.state import Message, RunState, WorkstreamState, owes, takes_messages
 
 _QUOTED = 4_000
 """Characters of one handoff that reach another agent."""
@@ -89,8 +88,8 @@ def _role(state: RunState, ws: WorkstreamState) -> str:
     said = [f"Your role: {ws.spec.role}."]
     if role is not None and not takes_messages(state, ws):
         said.append(role.prompt.strip())
-    if owed(role):
-        titles = ", ".join(f"`## {title}`" for title in owed(role))
+    if owes(state, ws):
+        titles = ", ".join(f"`## {title}`" for title in owes(state, ws))
         said.append(
             f"In this role your handoff must hold, beside its summary: {titles}. Write `none` where that is true."
         )

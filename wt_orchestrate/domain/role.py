@@ -8,7 +8,7 @@ of a file, by whomever, never changes a running one. What a role may do follows 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 ARBITER, REVIEWER, SYNTHESISER = "arbiter", "reviewer", "synthesiser"
@@ -21,6 +21,7 @@ CLIENT_ONLY = (
 )  # fmt: skip
 """Keys that the client knows in an agent's file and that do nothing here."""
 _RULE = re.compile(r"[A-Za-z_][\w-]*(?:\*|\([^()\n]+\))?")
+_MODEL = re.compile(r"[A-Za-z0-9][\w.:/@\[\]-]{0,200}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +73,9 @@ def misfits(role: Role) -> Iterator[tuple[str, str, str]]:
     for section in role.handoff:
         if not re.fullmatch(r"[A-Za-z][\w /-]{0,60}", section):
             yield "handoff", f"{section!r} is no title of a section", "write it as in HANDOFF.md, such as Findings"
-    for key, text in (("description", role.description), ("model", role.model)):
-        if not text.strip():
-            yield key, f"{key} is empty", "write it out, or inherit" if key == "model" else "say what it is for"
+    if not role.description.strip():
+        yield "description", "description is empty", "say what it is for"
+    if not _MODEL.fullmatch(role.model):
+        yield "model", f"{role.model!r} is no name of a model", "write inherit, an alias such as haiku, or a full name"
     if not role.prompt.strip():
         yield "", "there is no text under the front matter", "say there what the agent is to be and how it works"
-
-
-def owed(role: Role | None) -> Sequence[str]:
-    """The sections that a handoff must hold; none where nobody knows the role."""
-    return role.handoff if role is not None else ()

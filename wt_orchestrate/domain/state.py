@@ -6,7 +6,7 @@ cannot go on, and that is worked out, never stored. What cannot be known is None
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -488,6 +488,12 @@ def is_reviewer(workstream: WorkstreamState) -> bool:
 def may_only_read(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether its agent may write nothing but its handoff: it reviews, or its role only reads."""
     return is_reviewer(workstream) or reads_only(role_of(workstream.spec.role, settings=state.settings))
+
+
+def owes(state: RunState, workstream: WorkstreamState) -> Sequence[str]:
+    """The sections of its handoff that its role owes; a review is asked for in words of its own."""
+    role = role_of(workstream.spec.role, settings=state.settings)
+    return role.handoff if role is not None and not is_reviewer(workstream) else ()
 
 
 def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:

@@ -17,9 +17,16 @@ from wt_orchestrate.domain.graph import scope_matches
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.notes import BY_CALL, BY_MESSAGE, asked_by_tool
 from wt_orchestrate.domain.plan import AgentType, Kind
-from wt_orchestrate.domain.role import owed
 from wt_orchestrate.domain.settings import agent_spec, role_of
-from wt_orchestrate.domain.state import RunState, WorkstreamState, agent_name, is_reviewer, last_attempt, may_only_read
+from wt_orchestrate.domain.state import (
+    RunState,
+    WorkstreamState,
+    agent_name,
+    is_reviewer,
+    last_attempt,
+    may_only_read,
+    owes,
+)
 from wt_orchestrate.domain.strategy import says_nothing
 from wt_orchestrate.engine.equipping import equip, telling_where, tools_of
 from wt_orchestrate.engine.guarding import guard_worktree, refresh_guard
@@ -306,11 +313,8 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
 
 
 def _owed(state: RunState, ws: WorkstreamState, needs_handoff: bool) -> Sequence[str]:
-    """The sections its role owes. A person's own claim owes none, nor does a command that arbitrates; a review is asked for
-    in words of its own."""
-    if ws.by_person or is_reviewer(ws) or (ws.spec.serves and not needs_handoff):
-        return ()
-    return owed(role_of(ws.spec.role, settings=state.settings))
+    """The sections its role owes. A person's own claim owes none, nor does a command that arbitrates."""
+    return () if ws.by_person or (ws.spec.serves and not needs_handoff) else owes(state, ws)
 
 
 def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
