@@ -10,7 +10,7 @@ import click
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.cli.run_commands import turn_run
-from wt_orchestrate.cli.steer_commands import put_request
+from wt_orchestrate.cli.steer_commands import ask_and_wait, put_request
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.graph import problems
 from wt_orchestrate.domain.secrets import without_secrets
@@ -56,10 +56,10 @@ def approve(
 
 
 def _put_quietly(site: wiring.Site, state: RunState, word: e.ApproveRequested) -> None:
-    """Put the word; with nobody at work, turn the run and tell its events, one JSON object each."""
+    """Put the word and tell what became of it; with nobody at work, turn the run and tell its events, a JSON object each."""
     log = wiring.open_log(site)
     try:
-        asked = requests.ask(log, wiring.clock(), state, word)
+        asked, taken = ask_and_wait(site, log, state, word)
     finally:
         log.close()
     values = {
@@ -68,9 +68,10 @@ def _put_quietly(site: wiring.Site, state: RunState, word: e.ApproveRequested) -
         "stage": word.stage,
         "approved": not word.no,
         "request": asked,
+        "taken": taken,
     }
     click.echo(json.dumps(values, ensure_ascii=False))
-    if not wiring.supervised(site):
+    if not taken and not wiring.supervised(site):
         turn_run(site, state.id, as_json=True)
 
 

@@ -25,6 +25,7 @@ from wt_orchestrate.domain.plan import Workstream, seconds
 from wt_orchestrate.domain.state import ENDED, RunState
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, Refused, WtError
+from wt_orchestrate.ports import Log
 
 _LOOK_S = 0.1
 _TAKEN_S = 10.0
@@ -43,16 +44,9 @@ def put_request(site: wiring.Site, state: RunState, request: e.Request, *, done:
     """Put a request and say what became of it; whether a supervisor at work took it."""
     log = wiring.open_log(site)
     try:
-        number = requests.ask(log, wiring.clock(), state, request)
-        until = time.monotonic() + _TAKEN_S
-        while wiring.supervised(site) and time.monotonic() < until:
-            became = requests.outcome_of(log, state.id, number, after=state.number)
-            if isinstance(became, e.RequestRefused):
-                raise Refused(became.reason, hint=became.hint)
-            if became is not None:
-                click.echo(f"{symbol('done')} {done}")
-                return True
-            time.sleep(_LOOK_S)
+        if ask_and_wait(site, log, state, request)[1]:
+            click.echo(f"{symbol('done')} {done}")
+            return True
     finally:
         log.close()
     if goes_on and not wiring.supervised(site):
@@ -60,6 +54,20 @@ def put_request(site: wiring.Site, state: RunState, request: e.Request, *, done:
     click.echo(f"{symbol('nothing')} Noted; nobody is at work on {state.id}")
     click.echo(f"  {symbol('hint')} To take it up, run wto resume")
     return False
+
+
+def ask_and_wait(site: wiring.Site, log: Log, state: RunState, request: e.Request) -> tuple[int, bool]:
+    """Put a request; its number, and whether a supervisor at work took it. Raises Refused when it was not possible."""
+    number = requests.ask(log, wiring.clock(), state, request)
+    until = time.monotonic() + _TAKEN_S
+    while wiring.supervised(site) and time.monotonic() < until:
+        became = requests.outcome_of(log, state.id, number, after=state.number)
+        if isinstance(became, e.RequestRefused):
+            raise Refused(became.reason, hint=became.hint)
+        if became is not None:
+            return number, True
+        time.sleep(_LOOK_S)
+    return number, False
 
 
 def _one(state: RunState, workstream: str) -> WorkstreamId:
