@@ -19,6 +19,7 @@ STREAMS = """workstreams:
   config: {brief: Look at the configuration, stage: research, kind: research}
 """
 PLANNED = "pool: {title: Mend the pool, brief: Mend it, scope: [pool.txt]}\nport: {brief: One port, needs: [pool]}"
+MEETING = "pool: {brief: Mend it, scope: ['src/**']}\nport: {brief: One port, scope: [src/port.py]}"
 SCRIPTS = {"database": found("Found the pool."), "config": found("Found the port."), "pool": COMMIT, "port": COMMIT}
 
 
@@ -78,13 +79,15 @@ def test_a_synthesis_that_is_sent_back_goes_on_with_the_persons_words(project: P
     plan = _plan(
         project,
         {
-            "research-synthesis.1": drawn_together(PLANNED),
+            "research-synthesis.1": drawn_together(MEETING),
             "research-synthesis.2": 'grep -q "Leave the pool alone" "$WTO_BRIEF"\n'
             + drawn_together("port: {brief: One port}"),
         },
     )
     assert project.wto("run", plan).code == 8
     before = _gate(project)["round"]
+    doubt = "'pool' and 'port' may run at the same time and both may write 'src/port.py'"
+    assert _gate(project)["warnings"] == [doubt] and doubt in project.wto("approve").out
     sent = project.wto("approve", "research", "--no", "Leave the pool alone")
     assert sent.code == 8, sent.out + sent.err
     assert "what research-synthesis had planned leaves the run: pool, port" in sent.out
@@ -164,6 +167,8 @@ def test_a_gate_without_a_synthesis_holds_and_cannot_be_sent_back(project: Proje
     ended = project.wto("run", "--land", plan)
     assert ended.code == 8 and project.stages() == {"a": "integrated", "b": "queued"}
     assert "wto approve build" in project.wto("status").out
+    waited = project.wto("wait", "b")
+    assert waited.code == 8 and "the stage build waits for a person's word" in waited.err
     back = project.wto("approve", "build", "--no", "why")
     assert back.code == 6 and "has no synthesis that could go on" in back.err
     early = project.wto("approve", "ship")

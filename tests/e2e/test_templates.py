@@ -8,14 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.project import COMMAND_AGENT, Project
-from tests.support.stages import drawn_together, found
+from tests.support.stages import built, drawn_together, found
 
 NAMES = ("audit", "debug", "feature", "migrate", "refactor")
-
-
-def _change(path: str) -> str:
-    """An agent that commits one file."""
-    return f'mkdir -p $(dirname {path})\necho $WTO_WORKSTREAM > {path}\ngit add -A\ngit commit -qm "$WTO_WORKSTREAM"\n'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +104,7 @@ def test_a_ready_plan_is_led_to_landed_work(project: Project, name: str) -> None
     )
     agents = COMMAND_AGENT.replace("defaults: {agent: scripted}\n", "")
     scripts = {each: found(f"{each} found something.") for each in story.research}
-    scripts |= {each: _change(path) for each, path in story.changes.items()}
+    scripts |= {each: built(path) for each, path in story.changes.items()}
     scripts |= {f"{stage}-synthesis": drawn_together(planned) for stage, planned in story.syntheses.items()}
     ended = project.wto("run", "--land", project.plan(text + agents, scripts), timeout=300)
     for gate in story.gates:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.walk import staged_walk
-from wt_orchestrate.domain import fold, schedule, train
+from wt_orchestrate.domain import schedule, train
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -31,14 +31,9 @@ def _nothing(*args: object, **given: object) -> str:
     return ""
 
 
-def _same(state: Any, *args: object) -> Any:
-    return state
-
-
 PLANTED: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "begin behind the gate": lambda: patch.object(schedule, "waits_for_stage", _nothing),
     "integrate unapproved": lambda: patch.object(train, "awaits_word", _nothing),
-    "an approval holds for whatever comes": lambda: patch.object(fold, "called_back", _same),
 }
 
 

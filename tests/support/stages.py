@@ -19,6 +19,9 @@ The tests need a running server.
 """
 
 
+VERIFIED = "## Verification\n`true` ended with 0\n"
+
+
 def handed_over(sections: str, summary: str = "Found.") -> str:
     """A shell script that writes a handoff that claims done."""
     body = f"---\nstatus: done\nprogress: 100\n---\n## Summary\n{summary}\n\n{sections}\n"
@@ -27,7 +30,15 @@ def handed_over(sections: str, summary: str = "Found.") -> str:
 
 def found(summary: str) -> str:
     """An agent of a research stage."""
-    return handed_over("## Findings\n- fact: src/pool.py:3 opens one connection a query\n", summary)
+    return handed_over(f"## Findings\n- fact: src/pool.py:3 opens one connection a query\n\n{VERIFIED}", summary)
+
+
+def built(path: str) -> str:
+    """An agent that commits one file and hands it over."""
+    commit = (
+        f'mkdir -p $(dirname {path})\necho $WTO_WORKSTREAM > {path}\ngit add -A\ngit commit -qm "$WTO_WORKSTREAM"\n'
+    )
+    return commit + found("Built it.")
 
 
 def drawn_together(streams: str = "none", notes: str = NOTES) -> str:

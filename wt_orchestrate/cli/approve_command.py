@@ -12,6 +12,8 @@ from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.cli.run_commands import turn_run
 from wt_orchestrate.cli.steer_commands import put_request
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.graph import problems
+from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.stages import gate_round, members, synthesis_of, waiting_gate
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.steering import refusal
@@ -54,21 +56,18 @@ def approve(
 
 
 def _put_quietly(site: wiring.Site, state: RunState, word: e.ApproveRequested) -> None:
-    """Put the word; with nobody at work, turn the run and tell its events, one JSON object each."""
-    log = wiring.open_log(site)
-    try:
-        asked = requests.ask(log, wiring.clock(), state, word)
-    finally:
-        log.close()
+    """Put the word and tell what became of it; with nobody at work, turn the run and tell its events, a JSON object each."""
+    put = wiring.put_request(site, state.id, word)
     values = {
         "schema": "wto.approve/1",
         "run": state.id,
         "stage": word.stage,
         "approved": not word.no,
-        "request": asked,
+        "request": put.number,
+        "taken": put.taken,
     }
     click.echo(json.dumps(values, ensure_ascii=False))
-    if not wiring.supervised(site):
+    if not put.taken and not put.supervised:
         turn_run(site, state.id, as_json=True)
 
 
@@ -98,7 +97,17 @@ def _values(state: RunState, stage: str) -> dict[str, Any]:
         "synthesis": synthesis.id if synthesis is not None else None,
         "notes": _notes(synthesis),
         "then": [_planned(state.workstreams[name]) for name in next_workstreams(state, stage)],
+        "warnings": _doubts(state, stage),
     }
+
+
+def _doubts(state: RunState, stage: str) -> list[str]:
+    """What is doubtful in what comes next, such as scopes that meet."""
+    planned = set(next_workstreams(state, stage))
+    found = problems(state.plan, state.settings)
+    return [
+        problem.message for problem in found if problem.warning and problem.place[1:2] and problem.place[1] in planned
+    ]
 
 
 def _notes(synthesis: WorkstreamState | None) -> dict[str, str]:
@@ -107,7 +116,7 @@ def _notes(synthesis: WorkstreamState | None) -> dict[str, str]:
     if handoff is None:
         return {}
     found = {"summary": handoff.summary, "decisions": handoff.decisions, **handoff.other}
-    return {name: found[name] for name in ("summary", *_SHOWN) if found.get(name)}
+    return {name: without_secrets(found[name]) for name in ("summary", *_SHOWN) if found.get(name)}
 
 
 def _planned(ws: WorkstreamState) -> dict[str, Any]:
@@ -117,7 +126,7 @@ def _planned(ws: WorkstreamState) -> dict[str, Any]:
         "title": spec.title,
         "stage": spec.stage,
         "kind": spec.kind.value,
-        "brief": spec.brief,
+        "brief": without_secrets(spec.brief),
         "scope": list(spec.scope),
         "needs": list(spec.needs),
         "added_by": ws.added_by,
@@ -139,7 +148,8 @@ def _lines(state: RunState, stage: str) -> list[str]:
         scope = f"  [{', '.join(map(clean, ws.spec.scope))}]" if ws.spec.scope else ""
         needs = f"  after {', '.join(ws.spec.needs)}" if ws.spec.needs else ""
         lines.append(f"  {ws.id:<16} {clean(ws.spec.title)}  ({ws.spec.stage}){needs}{scope}")
-        lines += [f"    | {clean(line)}" for line in ws.spec.brief.strip().splitlines()[:12]]
+        lines += [f"    | {clean(line)}" for line in without_secrets(ws.spec.brief).strip().splitlines()[:12]]
+    lines += [f"{symbol('warning')} {clean(text)}" for text in _doubts(state, stage)]
     back = f'; to send it back, wto approve {stage} --no "..."' if synthesis is not None else ""
     lines += ["", f"{symbol('hint')} To let it pass, run wto approve {stage}{back}"]
     lines.append(f"{symbol('hint')} Before that: wto edit WS, wto cancel WS, wto add FILE change what comes next")

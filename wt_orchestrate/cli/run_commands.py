@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -20,12 +21,12 @@ from wt_orchestrate.cli.status_table import status_lines
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
-from wt_orchestrate.domain.stages import waiting_gate
+from wt_orchestrate.domain.stages import Standing, waiting_gate
 from wt_orchestrate.domain.state import ENDED, PROGRESS, Phase, RunState, Stage
 from wt_orchestrate.domain.text import counted
 from wt_orchestrate.domain.view import HELD, view
 from wt_orchestrate.engine import requests
-from wt_orchestrate.errors import ExitCode, WtError
+from wt_orchestrate.errors import ExitCode, NeedsPerson, WtError
 
 _LOOK_S = 0.1
 _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, Stage.CANCELLED.value, HELD})
@@ -223,7 +224,8 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
 def wait(
     start: str, workstreams: tuple[str, ...], stage: str, timeout: float | None, run_name: str | None, as_json: bool
 ) -> None:
-    """Wait until workstreams (all by default) reach a stage: exit 0 reached, 1 they cannot, 124 time ran out."""
+    """Wait until workstreams (all by default) reach a stage: exit 0 reached, 1 they cannot, 8 a gate waits for a person,
+    124 time ran out."""
     site = wiring.find_site(start)
     log = wiring.open_log(site)
     name = requests.find_run(log, run_name)
@@ -231,8 +233,11 @@ def wait(
     while True:
         supervised = wiring.supervised(site)
         text = log.view(name)
-        stages = _stages(json.loads(text) if text else {"workstreams": []}, workstreams)
+        seen = json.loads(text) if text else {"workstreams": []}
+        stages = _stages(seen, workstreams)
         code = _waited(stages, stage, supervised=supervised)
+        gate = _gate(seen) if code is ExitCode.FAILED and not supervised else ""
+        code = ExitCode.NEEDS_PERSON if gate else code
         if code is None and deadline is not None and time.monotonic() >= deadline:
             code = ExitCode.TIMED_OUT
         if code is not None:
@@ -241,11 +246,11 @@ def wait(
     if as_json:
         click.echo(json.dumps({"schema": "wto.wait/1", "run": name, "reached": code is ExitCode.OK, "stages": stages}))
     elif code is not ExitCode.OK:
-        _explain(code, stages, stage, supervised=supervised)
+        _explain(code, stages, stage, supervised=supervised, gate=gate)
     raise SystemExit(code)
 
 
-def _stages(seen: dict[str, list[dict[str, str]]], wanted: tuple[str, ...]) -> dict[str, str]:
+def _stages(seen: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, str]:
     stages = {ws["id"]: ws["stage"] for ws in seen["workstreams"]}
     if not stages:
         return {}
@@ -271,7 +276,15 @@ def _reached(stage: str, wanted: str) -> bool:
     return stage == wanted
 
 
-def _explain(code: ExitCode, stages: dict[str, str], wanted: str, *, supervised: bool) -> None:
+def _gate(seen: dict[str, Any]) -> str:
+    """The stage behind which a person has to decide."""
+    waits = (stage["name"] for stage in seen.get("stages", ()) if stage["standing"] == Standing.GATE)
+    return str(next(waits, ""))
+
+
+def _explain(code: ExitCode, stages: dict[str, str], wanted: str, *, supervised: bool, gate: str) -> None:
+    if gate:
+        raise NeedsPerson(f"the stage {gate} waits for a person's word", hint=f"wto approve {gate}")
     behind = ", ".join(f"{name} is {stage}" for name, stage in stages.items() if not _reached(stage, wanted))
     if code is ExitCode.TIMED_OUT:
         raise WtError(f"time ran out: {behind}", hint="wto status", exit_code=code)

@@ -15,11 +15,13 @@ from wt_orchestrate.domain.graph import Problem, problems
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan import Plan, Workstream
 from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.text import clean
 
 SECTION = "workstreams"
 """The section of a handoff that adds workstreams, as YAML like that of a plan."""
 MOST = 20
 """How many workstreams one handoff may add."""
+_TITLE = 120
 _OURS = ("serves", "continues", "synthesises", "branch")
 
 
@@ -43,10 +45,14 @@ def misfits(state: RunState, further: Mapping[str, Workstream]) -> Sequence[Prob
 
 
 def placed(state: RunState, ws: WorkstreamState, further: Mapping[str, Workstream]) -> Mapping[str, Workstream]:
-    """An agent's further workstreams in their stages: where they name none, the next one for a synthesis, else its own."""
+    """An agent's further workstreams in their stages: where they name none, the next one for a synthesis, else its own. Their
+    titles are lines, because other agents and people read them in lists."""
     later = pipeline.behind(state.plan, ws.spec.stage)
     own = (later[0] if later else "") if ws.spec.synthesises else ws.spec.stage
-    return {name: spec if spec.stage else replace(spec, stage=own) for name, spec in further.items()}
+    return {
+        name: replace(spec, stage=spec.stage or own, title=" ".join(clean(spec.title).split())[:_TITLE])
+        for name, spec in further.items()
+    }
 
 
 def still_to_join(state: RunState, ws: WorkstreamState, further: Mapping[str, Workstream]) -> Mapping[str, Workstream]:

@@ -7,7 +7,8 @@ attempt has ended; a workstream that waits for its retry takes none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from wt_orchestrate.domain.accounts import free_account, has_place
@@ -16,6 +17,7 @@ from wt_orchestrate.domain.budget import money_left, time_is_up, turns_left
 from wt_orchestrate.domain.effects import CreateWorktree, Effect, RunSetup, StartAttempt
 from wt_orchestrate.domain.graph import dependents
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, attempt_id
+from wt_orchestrate.domain.pipeline import behind, stage_names
 from wt_orchestrate.domain.plan import Plan, seconds
 from wt_orchestrate.domain.recalling import may_start
 from wt_orchestrate.domain.stages import needs, waits_for_stage
@@ -72,13 +74,61 @@ def takes_place(state: RunState, workstream: WorkstreamState) -> bool:
 
 def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
     """What keeps a queued workstream from ever starting: the needs that cannot go on."""
-    if workstream.stage is not Stage.QUEUED:
+    if workstream.stage is not Stage.QUEUED or not any(ws.stage in STUCK for ws in state.workstreams.values()):
         return ()
-    return tuple(need.id for need in needs(state, workstream) if need.stage in STUCK or held_by(state, need))
+    held = _held(_Same(state))
+    return tuple(need.id for need in needs(state, workstream) if need.stage in STUCK or need.id in held)
+
+
+class _Same:
+    """A state as the key of what was worked out from it: states are never changed, so the same one has the same answer. The
+    view asks for every workstream, and the answer for one is the answer for all."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+
+    def __hash__(self) -> int:
+        return id(self.state.workstreams)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Same):
+            return NotImplemented
+        return self.state.workstreams is other.state.workstreams and self.state.plan is other.state.plan
+
+
+@lru_cache(maxsize=2)
+def _held(same: _Same) -> Set[WorkstreamId]:
+    """Every queued workstream that can never start as things are. A stage is asked as a whole, because each workstream of a
+    stage needs all of the stages before it: link by link, three stages of a hundred would be a million questions."""
+    state = same.state
+    known: dict[WorkstreamId, bool] = {}
+    blocked: list[str] = []
+
+    def cannot(ws: WorkstreamState, *, given_up: bool) -> bool:
+        if ws.stage is not Stage.QUEUED:
+            return ws.stage in STUCK and (given_up or ws.stage is not Stage.CANCELLED)
+        if ws.id not in known:
+            late = bool(ws.spec.stage) and ws.spec.stage in blocked
+            named = (state.workstreams[WorkstreamId(name)] for name in ws.spec.needs)
+            known[ws.id] = late or any(cannot(need, given_up=True) for need in named)
+        return known[ws.id]
+
+    for stage in stage_names(state.plan):
+        own = [ws for ws in state.workstreams.values() if ws.spec.stage == stage]
+        if not blocked and any(cannot(ws, given_up=False) for ws in own):
+            blocked += behind(state.plan, stage)
+            known.update({ws.id: True for ws in state.workstreams.values() if ws.spec.stage in blocked})
+    for ws in state.workstreams.values():
+        cannot(ws, given_up=False)
+    return {name for name, stuck in known.items() if stuck}
 
 
 def rests(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether a person put it on hold and nothing of it is under way any more."""
+    if not state.on_hold and not any(ws.on_hold for ws in state.workstreams.values()):
+        return False
     on_hold = (state.on_hold or workstream.on_hold) and not aboard(state, workstream.id)
     waiting = {Stage.QUEUED, Stage.PREPARING} if state.on_hold else {Stage.QUEUED, Stage.PREPARING, Stage.VERIFYING}
     if on_hold and workstream.stage in waiting and live_attempt(workstream) is None:

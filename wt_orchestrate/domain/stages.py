@@ -77,15 +77,8 @@ def first_open(state: RunState) -> tuple[StageSpec, Standing] | None:
     """The first stage that is not over; None when all are, or the plan's stages are an order and nothing more."""
     if not pipeline.is_pipeline(state.plan):
         return None
-    found = standings(state)
-    return next(
-        (
-            (spec, found[spec.name])
-            for spec in pipeline.stage_specs(state.plan)
-            if found[spec.name] is not Standing.PASSED
-        ),
-        None,
-    )
+    found = ((spec, _standing(state, spec)) for spec in pipeline.stage_specs(state.plan))
+    return next((each for each in found if each[1] is not Standing.PASSED), None)
 
 
 # ---------------------------------------------------------------- gates
@@ -117,6 +110,8 @@ def awaits_word(state: RunState, ws: WorkstreamState) -> bool:
 
 def at_gate(state: RunState, ws: WorkstreamState) -> str:
     """The stage whose gate keeps a workstream from going on, itself or through what it needs; empty when none does."""
+    if ws.stage not in {Stage.QUEUED, Stage.VERIFYING}:
+        return ""
     found = waiting_gate(state)
     return found.name if found is not None and _is_at(state, ws, found.name, set()) else ""
 
