@@ -27,6 +27,7 @@ from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
 from planning import planning  # noqa: E402
+from remembering import remembering  # noqa: E402
 from sections import sections  # noqa: E402
 
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository  # noqa: E402
@@ -409,6 +410,12 @@ def plans() -> Iterator[Row]:
         yield from planning(folder, _env(folder))
 
 
+def recalls() -> Iterator[Row]:
+    """What is remembered found again."""
+    with scratch() as folder:
+        yield from remembering(folder, _env(folder))
+
+
 ALL = {
     each.__name__: each
     for each in (
@@ -425,6 +432,7 @@ ALL = {
         hooks,
         forecasts,
         plans,
+        recalls,
     )
 }
 
