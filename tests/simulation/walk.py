@@ -14,6 +14,7 @@ from tests.simulation import processes
 from tests.simulation.faults import Crash
 from tests.simulation.invariants import Watch, at_rest
 from tests.simulation.pipeline import staged_plan
+from tests.simulation.timekeeping import misfits
 from tests.simulation.world import RUN, SimWorld
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.admission import Room
@@ -22,7 +23,6 @@ from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.pipeline import is_pipeline, stage_names
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Budget, Check, Defaults, Kind, Limits, Plan, Workstream
 from wt_orchestrate.domain.recovery import Action, Recovery, Rung
-from wt_orchestrate.domain.report import report
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.stages import synthesis_of, waiting_gate
 from wt_orchestrate.domain.state import Phase, live_attempt
@@ -342,7 +342,7 @@ class Walk:
         if self.aside.random() < 0.3:
             self._clean_up()
         self.outcome.breaches += [f"at rest: {text}" for text in at_rest(self.watch)]
-        report(world.log.records, now=world.clock.now())
+        self.outcome.breaches += [f"time: {text}" for text in misfits(world.log.records, now=world.clock.now())]
 
     def _clean_up(self) -> None:
         """Somebody asks for the worktrees of what has ended, landed or not, and not one commit goes with them."""
