@@ -220,7 +220,7 @@ def test_only_the_live_attempt_is_listened_to() -> None:
     run.begin(A, 2)
     assert run.say(A, _finding(), epoch=1, offset=10_000) == []
     assert run.say(A, _finding(), epoch=7, offset=10_000) == []
-    assert run.now.shared == ()
+    assert not run.now.shared
     assert len(run.say(A, _finding(), epoch=2)) == 2
     assert run.now.shared[0].attempt == "r1.a.2"
 

@@ -51,6 +51,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "clean": "land_commands:clean",
         "restore": "land_commands:restore",
     },
+    "Remember": {"memory": "memory_commands:memory"},
     "Set up": {"doctor": "setup_commands:doctor", "hook": "hook_commands:hook", "mcp": "mcp_commands:mcp"},
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 
 import click
 
@@ -20,6 +21,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.state import ENDED, PROGRESS, Phase, RunState, Stage
+from wt_orchestrate.domain.text import counted
 from wt_orchestrate.domain.view import HELD, view
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import ExitCode, WtError
@@ -73,7 +75,17 @@ def turn_run(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
         raise SystemExit(ExitCode.INTERRUPTED) from None
     if not as_json and not sys.stdout.isatty():  # a terminal has the board, which stays
         _summary(state)
+    if not as_json:
+        _learned(site, name)
     raise SystemExit(_code(state))
+
+
+def _learned(site: wiring.Site, name: RunId) -> None:
+    """How much later runs will know from this one; a memory that cannot be read was told where it was written."""
+    with suppress(WtError):
+        entries = wiring.memories(site).learned(name).entries
+        if entries:
+            click.echo(f"{symbol('done')} {counted(entries, 'thing')} learned from {name}: wto memory list")
 
 
 def _ask_land(site: wiring.Site, state: RunState) -> None:

@@ -56,7 +56,10 @@ def _write_config(path: str) -> bool:
 def doctor(start: str, as_json: bool, rebuild: bool) -> None:
     """Look at everything a run needs, each with its remedy; exit 1 if something must be mended."""
     if rebuild:
-        aside = wiring.rebuild_log(wiring.find_site(start))
+        site = wiring.find_site(start)
+        for moved in wiring.mend_memory(site):
+            click.echo(f"{symbol('done')} Made the memory whole again; the damaged file is {moved}", err=as_json)
+        aside = wiring.rebuild_log(site)
         click.echo(f"{symbol('done')} Made the event log anew from its journal", err=as_json)
         if aside:
             click.echo(f"  {symbol('hint')} The old one is {aside}", err=as_json)

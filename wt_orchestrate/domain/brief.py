@@ -15,6 +15,7 @@ from wt_orchestrate.domain.events import RiderBlamed
 from wt_orchestrate.domain.handoff import HANDOFF_CONTRACT, Handoff
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan import Kind
+from wt_orchestrate.domain.recalling import recalled_section
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.state import Message, RunState, WorkstreamState
 
@@ -56,7 +57,7 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
         parts.append(f"Your role: {ws.spec.role}.")
     parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_said_already(ws)]))
     parts += [_told(told), _rules(state, ws), composed_needs(state, ws), composed_findings(state, ws)]
-    parts += [_others(state, ws), HANDOFF_CONTRACT]
+    parts += [recalled_section(ws), _others(state, ws), HANDOFF_CONTRACT]
     if ws.spec.expands:
         parts.append(_EXPANDS)
     return "\n\n".join(part for part in parts if part) + "\n"

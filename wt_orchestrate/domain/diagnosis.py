@@ -40,6 +40,8 @@ class MachineFacts:
     free_bytes: Mapping[str, tuple[str, int]]
     shares_blocks: bool
     run: tuple[str, str]
+    memory: tuple[str, str] = ("empty", "")
+    """What it holds in words, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ def diagnose(facts: MachineFacts) -> tuple[Diagnosis, ...]:
         *_room(facts),
         _copies(facts),
         _run(facts),
+        _memory(facts),
     )
 
 
@@ -147,3 +150,10 @@ def _run(facts: MachineFacts) -> Diagnosis:
             what="runs", weight="warning", found=f"{found}, but {problem}", remedy="wto resume, or wto stop"
         )
     return Diagnosis(what="runs", weight="ok", found=found)
+
+
+def _memory(facts: MachineFacts) -> Diagnosis:
+    found, problem = facts.memory
+    if problem:
+        return Diagnosis(what="memory", weight="warning", found=problem, remedy="wto doctor --rebuild")
+    return Diagnosis(what="memory", weight="ok", found=found)

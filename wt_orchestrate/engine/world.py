@@ -17,6 +17,7 @@ from wt_orchestrate.ports import (
     Handoffs,
     Log,
     Machine,
+    Memories,
     Notes,
     Plans,
     Repository,
@@ -39,6 +40,7 @@ class World:
     handoffs: Handoffs
     notes: Notes
     plans: Plans
+    memories: Memories
     feed: Feed
     workers: Workers
     command_env: Mapping[str, str]

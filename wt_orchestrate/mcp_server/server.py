@@ -21,6 +21,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.mcp_server.desk import LONGEST_WAIT_S, Desk, Waited, Wished, told
 from wt_orchestrate.mcp_server.pages import Page
+from wt_orchestrate.mcp_server.remembering import add_memory_tools
 
 INSTRUCTIONS = """\
 wt-orchestrate leads several coding agents at once, each on its own branch and worktree of a git repository.
@@ -72,6 +73,7 @@ def build(desk: Desk) -> MCPServer[Any]:
     _steering(server, desk)
     _ending(server, desk)
     _further(server, desk)
+    add_memory_tools(server, desk, plainly=_plainly, reads=_READS, wishes=_WISHES)
     return server
 
 

@@ -2,7 +2,8 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, telling, diagnosing.
+remembering, then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, telling,
+diagnosing.
 """
 
 from __future__ import annotations
@@ -45,6 +46,18 @@ from wt_orchestrate.wiring.plans import settings_path as settings_path
 from wt_orchestrate.wiring.plans import settings_schema as settings_schema
 from wt_orchestrate.wiring.plans import user_settings as user_settings
 from wt_orchestrate.wiring.plans import workstream_text as workstream_text
+from wt_orchestrate.wiring.remembering import aged as aged
+from wt_orchestrate.wiring.remembering import export_memory as export_memory
+from wt_orchestrate.wiring.remembering import import_memory as import_memory
+from wt_orchestrate.wiring.remembering import learn as learn
+from wt_orchestrate.wiring.remembering import looked_from as looked_from
+from wt_orchestrate.wiring.remembering import memories as memories
+from wt_orchestrate.wiring.remembering import memory_path as memory_path
+from wt_orchestrate.wiring.remembering import mend_memory as mend_memory
+from wt_orchestrate.wiring.remembering import named_entry as named_entry
+from wt_orchestrate.wiring.remembering import recall as recall
+from wt_orchestrate.wiring.remembering import remember as remember
+from wt_orchestrate.wiring.remembering import share_finding as share_finding
 from wt_orchestrate.wiring.reviewing import Reviewed as Reviewed
 from wt_orchestrate.wiring.reviewing import file_diffs as file_diffs
 from wt_orchestrate.wiring.reviewing import file_lines as file_lines

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from wt_orchestrate.errors import Refused
+from wt_orchestrate.errors import Refused, WtError
 from wt_orchestrate.wiring.plans import user_settings
+from wt_orchestrate.wiring.remembering import learn
 from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
 
 if TYPE_CHECKING:
@@ -54,6 +56,10 @@ def begin_run(
         accounts={name: account.agents for name, account in user_settings().accounts.items()},
         remotes={name: without_credentials(url) for name, url in remotes(site.common_dir).items()},
     )
+    runs = log.runs()
+    if runs:  # its end may have been cut off before anybody learned from it
+        with suppress(WtError):
+            learn(site, runs[-1].id)
     return log.begin(
         started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record)), key=key
     ).run

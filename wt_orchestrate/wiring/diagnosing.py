@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.wiring.plans import default_settings, load_settings, settings_path
+from wt_orchestrate.wiring.remembering import memories
 from wt_orchestrate.wiring.site import Site, find_site, open_log, repository, supervised
 
 if TYPE_CHECKING:
@@ -76,7 +77,18 @@ def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
         free_bytes={"worktrees": (above, free_bytes(above)), "state": (site.state_dir, free_bytes(site.state_dir))},
         shares_blocks=shares_blocks(above),
         run=_run_found(site),
+        memory=_memory_found(site),
     )
+
+
+def _memory_found(site: Site) -> tuple[str, str]:
+    """How much the memory holds, and what is wrong with it."""
+    store = memories(site)
+    damage = store.damage()
+    if damage:
+        return "", damage
+    count = store.count()
+    return f"{count} entries" if count else "empty", ""
 
 
 def _run_found(site: Site) -> tuple[str, str]:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wt_orchestrate import __version__
-from wt_orchestrate.errors import Busy
+from wt_orchestrate.errors import Busy, WtError
 from wt_orchestrate.wiring.plans import account_environments
+from wt_orchestrate.wiring.remembering import learn, memories
 from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ def supervise(
             supervisor.close()
             feed.close()
             world.log.close()
+        _learn(site, run, warn)
+
+
+def _learn(site: Site, run: RunId, warn: Callable[[str], None]) -> None:
+    """Learn from a run that has come to rest; that nothing can be learned now is only told."""
+    try:
+        learn(site, run)
+    except WtError as error:
+        warn(f"nothing was learned from {run}: {error.message}")
 
 
 def _world(site: Site, run: RunId) -> tuple[World, Feed]:
@@ -99,6 +109,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         handoffs=HandoffFiles(),
         notes=NoteFiles(),
         plans=PlanTexts(),
+        memories=memories(site),
         feed=feed,
         workers=ThreadWorkers(feed.wake),
         command_env=command_environment(os.environ, passed=settings.pass_env),

@@ -1,0 +1,48 @@
+"""The memory's markdown file on disk: read without following links and bounded, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+from wt_orchestrate.errors import Refused
+
+LIMIT = 1 << 23
+
+
+def read_text(path: str) -> str | None:
+    """The text of a regular file; None where there is none. Raises Refused for what is none, or too long."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put the file itself there") from error
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise Refused(f"{path} is no regular file", hint="put the file itself there")
+        if facts.st_size > LIMIT:
+            raise Refused(f"{path} is longer than {LIMIT >> 20} MiB", hint="split it and import the parts")
+        return file.read(LIMIT).decode("utf-8", "replace")
+
+
+def write_text(path: str, text: str) -> None:
+    """Put the text there in one step. Raises Refused where something else than a regular file is, or nothing can be written."""
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+            raise Refused(f"{path} is no regular file", hint="move it away, or name another file")
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise Refused(
+            f"{path} cannot be written: {error.strerror}", hint="look at space and permissions there"
+        ) from error
