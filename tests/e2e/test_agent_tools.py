@@ -253,6 +253,32 @@ def test_hostile_calls_do_no_harm(project: Project) -> None:
     assert "after the bound" not in project.wto("report", "--format", "json").out
 
 
+def test_a_command_says_it_by_the_command_line(project: Project) -> None:
+    """`wto note` knows whose it is from its environment; an answer comes out of it; without an attempt it refuses."""
+    project.repository.commit({".wto/config.yaml": "poll: 1s\nadmission: {load: 1000}\n"})
+    wto = f"PYTHONPATH={project.environment['PYTHONPATH']} {sys.executable} -P -m wt_orchestrate note"
+    script = (
+        f"{wto} progress 40 half\n{wto} finding risk 'It closes late' --path b/x --line 3\n"
+        f"{wto} ask 'Which host?' --option db1 --wait 60 > host.txt\ngit add -A\ngit commit -qm A\n"
+    )
+    path = project.folder / "say.sh"
+    path.write_text(f"set -e\n{script}", encoding="utf-8")
+    plan = project.plan(
+        f"goal: Do it\nagents: {{cmd: {{type: command, run: 'sh {path}'}}}}\nworkstreams:\n  a: {{brief: A., agent: cmd}}\n"
+    )
+    project.start("run", plan)
+    wait_until(lambda: bool(_stream(project, "a")["asks"]), timeout_s=60, what="the question")
+    shown = _stream(project, "a")
+    assert (shown["told"]["percent"], shown["told"]["note"]) == (40, "half")
+    assert (shown["shared"][0]["path"], shown["shared"][0]["line"]) == ("b/x", 3)
+    assert project.wto("answer", "a", "db1").code == 0
+    project.wait_for("a", "integrated", deadline_s=60)
+    assert project.repository.git("show", "wto/r1/a:host.txt") == "db1"
+    refused = project.wto("note", "progress", "40")
+    assert refused.code != 0
+    assert "there is no attempt here to speak for" in refused.err
+
+
 def test_agents_without_tools_go_on_as_before(project: Project) -> None:
     """With `agent_tools: off` no server is given to a client; a command never gets one."""
     streams = "  a: {brief: A.}\n  c: {brief: C., agent: cmd}\n"
