@@ -295,6 +295,17 @@ def test_an_answer_whose_call_did_not_return_is_told_to_the_next_attempt() -> No
     assert to_carry(read.now.workstreams[A]) == ()
 
 
+def test_a_question_without_an_answer_is_told_to_the_next_attempt() -> None:
+    """It was told not to ask again, and nobody can answer an attempt that ended; that alone begins no attempt."""
+    run = Run()
+    run.say(A, {"say": "question", "ask": ASK, "text": "Which?"})
+    run.end(A)
+    assert [each.text for each in to_carry(run.now.workstreams[A])] == [
+        "What you asked had no answer when your last attempt ended. Ask again if it still matters."
+    ]
+    assert undelivered(run.now.workstreams[A]) == ()
+
+
 # ---------------------------------------------------------------- recall
 
 
