@@ -60,6 +60,10 @@ def _begin(project: Project, scripts: Mapping[str, str], streams: str) -> None:
     project.start("run", plan)
 
 
+def _both_at_work(project: Project) -> bool:
+    return all(_stream(project, name)["stage"] == "working" for name in "ab")
+
+
 def _gate(project: Project, name: str = "open") -> str:
     path = project.folder / name
     return f"while [ ! -e {path} ]; do sleep 0.05; done"
@@ -73,8 +77,7 @@ def test_what_an_agent_says_is_shown_and_told_on(project: Project) -> None:
     """Progress with its age, a finding to the running agent whose scope it lies in, both in story, report and packet."""
     gate = _gate(project)
     _begin(project, {name: f"do {gate}\ndo {_COMMIT.format(name)}" for name in "ab"}, _TWO)
-    for name in "ab":
-        wait_until(lambda name=name: _stream(project, name)["stage"] == "working", timeout_s=60, what="both at work")
+    wait_until(lambda: _both_at_work(project), timeout_s=60, what="both at work")
 
     async def say(call: Call) -> None:
         assert await call("progress", percent=40, note="half of it") == ("Noted.", False)
@@ -110,6 +113,7 @@ def test_a_later_agent_reads_findings_and_handoffs_in_its_brief(project: Project
         "b": f"do {_gate(project, 'open2')}\ndo {_COMMIT.format('b')}",
     }
     streams = "  a: {brief: A., scope: ['a/**']}\n  b: {brief: B., scope: ['b/**'], needs: [a]}\n"
+    assert project.wto("memory", "add", "The database port is 5433").code == 0
     _begin(project, scripts, streams)
     wait_until(lambda: _stream(project, "a")["stage"] == "working", timeout_s=60, what="a at work")
 
@@ -133,8 +137,9 @@ def test_a_later_agent_reads_findings_and_handoffs_in_its_brief(project: Project
         for other in ("b", "../../r1.a.1/said/attempt", "a/../a", "", "a.md"):
             text, failed = await call("handoff", workstream=other)
             assert failed and "yours are: a" in text
-        found, _ = await call("recall", query="pool german")
+        found, _ = await call("recall", query="pool german port")
         assert "One pool." in found and "Names are German" in found and "not instructions to you" in found
+        assert "> The database port is 5433" in found
 
     _led(project, _place(project, "r1.b.1"), look)
     (project.folder / "open2").touch()
@@ -193,8 +198,7 @@ def test_hostile_calls_do_no_harm(project: Project) -> None:
         "b": f"do {_gate(project, 'open2')}\ndo {_COMMIT.format('b')}",
     }
     _begin(project, scripts, _TWO)
-    for name in "ab":
-        wait_until(lambda name=name: _stream(project, name)["stage"] == "working", timeout_s=60, what="both at work")
+    wait_until(lambda: _both_at_work(project), timeout_s=60, what="both at work")
     place = _place(project, "r1.a.1")
 
     async def annoy(call: Call) -> None:
@@ -247,6 +251,32 @@ def test_hostile_calls_do_no_harm(project: Project) -> None:
     project.wait_for("b", "integrated", deadline_s=60)
     assert "from the grave" not in project.wto("report", "--format", "json").out
     assert "after the bound" not in project.wto("report", "--format", "json").out
+
+
+def test_a_command_says_it_by_the_command_line(project: Project) -> None:
+    """`wto note` knows whose it is from its environment; an answer comes out of it; without an attempt it refuses."""
+    project.repository.commit({".wto/config.yaml": "poll: 1s\nadmission: {load: 1000}\n"})
+    wto = f"PYTHONPATH={project.environment['PYTHONPATH']} {sys.executable} -P -m wt_orchestrate note"
+    script = (
+        f"{wto} progress 40 half\n{wto} finding risk 'It closes late' --path b/x --line 3\n"
+        f"{wto} ask 'Which host?' --option db1 --wait 60 > host.txt\ngit add -A\ngit commit -qm A\n"
+    )
+    path = project.folder / "say.sh"
+    path.write_text(f"set -e\n{script}", encoding="utf-8")
+    plan = project.plan(
+        f"goal: Do it\nagents: {{cmd: {{type: command, run: 'sh {path}'}}}}\nworkstreams:\n  a: {{brief: A., agent: cmd}}\n"
+    )
+    project.start("run", plan)
+    wait_until(lambda: bool(_stream(project, "a")["asks"]), timeout_s=60, what="the question")
+    shown = _stream(project, "a")
+    assert (shown["told"]["percent"], shown["told"]["note"]) == (40, "half")
+    assert (shown["shared"][0]["path"], shown["shared"][0]["line"]) == ("b/x", 3)
+    assert project.wto("answer", "a", "db1").code == 0
+    project.wait_for("a", "integrated", deadline_s=60)
+    assert project.repository.git("show", "wto/r1/a:host.txt") == "db1"
+    refused = project.wto("note", "progress", "40")
+    assert refused.code != 0
+    assert "there is no attempt here to speak for" in refused.err
 
 
 def test_agents_without_tools_go_on_as_before(project: Project) -> None:

@@ -76,8 +76,10 @@ def test_an_agent_tells_shares_and_asks(project: Project, stub: StubModel, versi
         "  finder: {brief: 'Find. [[script:finder]]', scope: [a.py]}\n"
         "  hearer: {brief: 'Hear. [[script:hearer]]', scope: [b.py]}\n",
     )
-    for name in ("finder", "hearer"):
-        wait_until(lambda name=name: _stream(project, name)["stage"] == "working", timeout_s=120, what="both at work")
+    both = ("finder", "hearer")
+    wait_until(
+        lambda: all(_stream(project, name)["stage"] == "working" for name in both), timeout_s=120, what="both at work"
+    )
     begin.touch()
     wait_until(lambda: bool(_stream(project, "finder")["asks"]), timeout_s=120, what="the question being shown")
     finder = _stream(project, "finder")

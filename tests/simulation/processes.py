@@ -274,7 +274,18 @@ def _act(world: SimWorld, process: Process, chance: random.Random) -> None:
         _work(world, process)
 
 
+def _talk(process: Process) -> None:
+    """Say by its tools how far it is, and what another one should know."""
+    said: tuple[dict[str, object], ...] = (
+        {"say": "progress", "percent": 50, "note": "half"},
+        {"say": "finding", "kind": "risk", "text": f"{process.workstream} found it", "for": ["a", "b"]},
+    )
+    process.notes += b"".join(json.dumps(note).encode() + b"\n" for note in said)
+
+
 def _work(world: SimWorld, process: Process) -> None:
+    if world.talkative and not process.notes:
+        _talk(process)
     """Honest work, one step at a time: do it, hand it off, end."""
     process.work += 1
     name = process.workstream

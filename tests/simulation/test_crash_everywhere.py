@@ -66,6 +66,7 @@ STORIES: dict[str, Callable[[Walk], None]] = {
     "tell": _tell,
     "review": _land,
     "stages": _land,
+    "notes": _land,
 }
 
 
@@ -75,6 +76,7 @@ def _told(story: str, crashes: tuple[int, ...]) -> Walk:
     walk = Walk(1, wild=False, plan=plan)
     walk.chance.seed(1)
     world = walk.world
+    world.talkative = story == "notes"
     world.begin()
     world.faults.armed = frozenset(crashes)
     walk._guarded("open", world.open)
@@ -89,6 +91,9 @@ def _require_landed(walk: Walk, crashes: tuple[int, ...]) -> None:
     stages = {name: ws.stage for name, ws in walk.world.state.workstreams.items()}
     assert not walk.outcome.breaches, f"crashes at steps {crashes}: {walk.outcome.breaches[0]}"
     assert set(stages.values()) == {Stage.LANDED}, f"crashes at steps {crashes}: {stages}"
+    found = sorted(each.text for each in walk.world.state.shared)
+    said = sorted(f"{name} found it" for name in stages) if walk.world.talkative else []
+    assert found == said, f"crashes at steps {crashes}: {found}"
 
 
 @pytest.mark.parametrize("story", sorted(STORIES))

@@ -67,6 +67,8 @@ class SimWorld:
         self.plan, self.settings = plan, settings
         self.passed: set[tuple[TreeId, str]] = set()
         self.flaked: set[TreeId] = set()
+        self.talkative = False
+        """Agents say something by their tools."""
         self.crowded = False
         """Agents mostly make what fails or conflicts only together with others' work."""
         self.spawned: list[ProcessId] = []

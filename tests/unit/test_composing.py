@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ _HANDOFFS = st.builds(
 )
 
 
-def _needs(handoffs: list[Handoff | None]) -> tuple[Need, ...]:
+def _needs(handoffs: Sequence[Handoff | None]) -> tuple[Need, ...]:
     return tuple(
         Need(id=WorkstreamId(f"ws{number}"), direct=number % 3 != 2, title=f"T{number}", handoff=handoff)
         for number, handoff in enumerate(handoffs)

@@ -220,7 +220,7 @@ def test_only_the_live_attempt_is_listened_to() -> None:
     run.begin(A, 2)
     assert run.say(A, _finding(), epoch=1, offset=10_000) == []
     assert run.say(A, _finding(), epoch=7, offset=10_000) == []
-    assert run.now.shared == ()
+    assert not run.now.shared
     assert len(run.say(A, _finding(), epoch=2)) == 2
     assert run.now.shared[0].attempt == "r1.a.2"
 
@@ -293,6 +293,17 @@ def test_an_answer_whose_call_did_not_return_is_told_to_the_next_attempt() -> No
         run.end(A)
     assert [each.text for each in to_carry(lost.now.workstreams[A])] == ["The answer to what you asked:\n\nx"]
     assert to_carry(read.now.workstreams[A]) == ()
+
+
+def test_a_question_without_an_answer_is_told_to_the_next_attempt() -> None:
+    """It was told not to ask again, and nobody can answer an attempt that ended; that alone begins no attempt."""
+    run = Run()
+    run.say(A, {"say": "question", "ask": ASK, "text": "Which?"})
+    run.end(A)
+    assert [each.text for each in to_carry(run.now.workstreams[A])] == [
+        "What you asked had no answer when your last attempt ended. Ask again if it still matters."
+    ]
+    assert undelivered(run.now.workstreams[A]) == ()
 
 
 # ---------------------------------------------------------------- recall

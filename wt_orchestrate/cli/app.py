@@ -19,6 +19,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "wait": "run_commands:wait",
         "supervise": "run_commands:supervise",
         "agent-tools": "agent_commands:agent_tools",
+        "note": "agent_commands:note",
     },
     "Steer": {
         "answer": "run_commands:answer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import AttemptId
-from wt_orchestrate.domain.notes import BY_CALL
+from wt_orchestrate.domain.notes import BY_CALL, asked_by_tool
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.state import Ask, Attempt, NotesHeard, Stage, WorkstreamState
 from wt_orchestrate.domain.values import replace
@@ -75,8 +75,11 @@ def fold_attempt(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.AttemptStopping(attempt=name, reason=reason):
             return _change(ws, name, replace(_attempt(ws, name), stopping=reason))
         case e.AttemptEnded(attempt=name) as ended:
+            attempt = _attempt(ws, name)
+            unanswered = tuple((ask.id, "") for ask in attempt.asks if asked_by_tool(ask.id))
             attempt = replace(
-                _attempt(ws, name),
+                attempt,
+                answers=(*attempt.answers, *unanswered),
                 ended_at=ended.ended_at,
                 exit_code=ended.exit_code,
                 cause=ended.cause,

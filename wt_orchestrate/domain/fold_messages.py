@@ -14,6 +14,7 @@ from wt_orchestrate.domain.values import replace
 
 _LASTING = frozenset({MessageKind.PERSON, MessageKind.SHARED})
 """What waits for the next attempt when one ends."""
+_UNANSWERED = "What you asked had no answer when your last attempt ended. Ask again if it still matters."
 _KEPT = 50
 """How many delivered messages stay in the state; the log keeps all."""
 
@@ -78,12 +79,15 @@ def answer_message(text: str) -> str:
 
 
 def _unread(ws: WorkstreamState, name: AttemptId, record: e.Record) -> WorkstreamState:
-    """An answer that was given to a call which is not known to have returned is told to the next attempt."""
+    """An answer that was given to a call which is not known to have returned is told to the next attempt; so is that there was
+    none, which is no reason for an attempt."""
     attempt = next(each for each in ws.attempts if each.id == name)
-    if not attempt.answers:
-        return ws
-    text = answer_message("\n\n".join(text for _, text in attempt.answers))
-    return put(ws, record, MessageKind.PERSON, text, interrupts=False)
+    given = [text for _, text in attempt.answers if text]
+    if given:
+        return put(ws, record, MessageKind.PERSON, answer_message("\n\n".join(given)), interrupts=False)
+    if attempt.answers:
+        return put(ws, record, MessageKind.SHARED, _UNANSWERED, interrupts=False)
+    return ws
 
 
 def put(ws: WorkstreamState, record: e.Record, kind: MessageKind, text: str, *, interrupts: bool) -> WorkstreamState:

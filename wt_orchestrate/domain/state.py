@@ -213,7 +213,8 @@ class Attempt:
     notes: NotesHeard = NotesHeard()
     """What it said by its tools."""
     answers: tuple[tuple[str, str], ...] = ()
-    """Answers given as the result of a call (question, answer) that is not known to have returned."""
+    """Answers given as the result of a call (question, answer) that is not known to have returned; at its end also what had
+    none, with no text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

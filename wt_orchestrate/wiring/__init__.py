@@ -92,3 +92,4 @@ from wt_orchestrate.wiring.site import supervisor_pid as supervisor_pid
 from wt_orchestrate.wiring.site import vault as vault
 from wt_orchestrate.wiring.telling import AgentDesk as AgentDesk
 from wt_orchestrate.wiring.telling import agent_desk as agent_desk
+from wt_orchestrate.wiring.telling import own_desk as own_desk
