@@ -7,8 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.story import BASE, RUN, World
-from tests.unit.test_machine import random_plan
+from tests.support.story import BASE, RUN, World, random_plan
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.brief import brief
 from wt_orchestrate.domain.effects import Recall, StartAttempt
@@ -98,14 +97,14 @@ def _failed(name: WorkstreamId) -> e.Event:
     )  # fmt: skip
 
 
-def _plan(**more: Limits) -> Plan:
+def _plan(limits: Limits | None = None) -> Plan:
     return Plan(
         goal="Restore the database",
         workstreams={
             "pool": Workstream(title="Mend the pool", brief="x"),
             "api": Workstream(brief="y", needs=("pool",)),
         },
-        **more,
+        limits=limits or Limits(),
     )
 
 
@@ -127,7 +126,9 @@ def test_a_run_teaches_what_was_decided_found_and_measured() -> None:
         "The check `make test` failed at first on the work of `pool`: E  port 5432 is closed; it passed"
     )
     (course,) = _texts(notes, "remedy")
-    assert "`pool` (Mend the pool): integrated after 2 attempts, 40 s of agent time" in course and "evidence (1)" in course
+    assert (
+        "`pool` (Mend the pool): integrated after 2 attempts, 40 s of agent time" in course and "evidence (1)" in course
+    )
     (wait,) = _texts(notes, "estimate")
     assert wait.startswith("`api` waited for `pool` (40 s of work), and they changed no file in common")
     decision = next(note for note in notes if note.kind == "decision")
