@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wt_orchestrate.domain import memory as m
 from wt_orchestrate.domain.memory import Entry, Hit, Layer, MemoryId, Recalled, Source, entry_of, merged, note
 from wt_orchestrate.domain.poison import flags
+from wt_orchestrate.domain.text import clean
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -36,7 +37,7 @@ def test_whatever_is_remembered_is_bounded_clean_and_can_be_said_again(text: str
     except ValueError:
         return
     assert 0 < len(made.text) <= m.MOST_TEXT + 2
-    assert m.clean(made.text) == made.text
+    assert clean(made.text) == made.text
     if not made.text.endswith("…"):
         assert note(made.text, layer=Layer.SHARED).text == made.text
 

@@ -7,8 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.story import BASE, RUN, World
-from tests.unit.test_machine import random_plan
+from tests.support.story import BASE, RUN, World, random_plan
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.brief import brief
 from wt_orchestrate.domain.effects import Recall, StartAttempt
@@ -98,14 +97,14 @@ def _failed(name: WorkstreamId) -> e.Event:
     )  # fmt: skip
 
 
-def _plan(**more: Limits) -> Plan:
+def _plan(limits: Limits | None = None) -> Plan:
     return Plan(
         goal="Restore the database",
         workstreams={
             "pool": Workstream(title="Mend the pool", brief="x"),
             "api": Workstream(brief="y", needs=("pool",)),
         },
-        **more,
+        limits=limits or Limits(),
     )
 
 

@@ -49,6 +49,13 @@ def _write_config(path: str) -> bool:
     return True
 
 
+def _rebuild(site: wiring.Site, *, as_json: bool) -> None:
+    aside = wiring.rebuild_log(site)
+    click.echo(f"{symbol('done')} Made the event log anew from its journal", err=as_json)
+    if aside:
+        click.echo(f"  {symbol('hint')} The old one is {aside}", err=as_json)
+
+
 @click.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--rebuild", is_flag=True, help="Make the event log anew from its journal; the old one is kept aside.")
@@ -57,12 +64,11 @@ def doctor(start: str, as_json: bool, rebuild: bool) -> None:
     """Look at everything a run needs, each with its remedy; exit 1 if something must be mended."""
     if rebuild:
         site = wiring.find_site(start)
-        for moved in wiring.mend_memory(site):
+        mended = wiring.mend_memory(site)
+        for moved in mended:
             click.echo(f"{symbol('done')} Made the memory whole again; the damaged file is {moved}", err=as_json)
-        aside = wiring.rebuild_log(site)
-        click.echo(f"{symbol('done')} Made the event log anew from its journal", err=as_json)
-        if aside:
-            click.echo(f"  {symbol('hint')} The old one is {aside}", err=as_json)
+        if not mended or os.path.exists(site.path("journal.jsonl")):
+            _rebuild(site, as_json=as_json)
     findings = wiring.diagnosis(start)
     bad = any(finding.weight == "error" for finding in findings)
     if as_json:
