@@ -45,8 +45,9 @@ class Guarded:
         await self._app(scope, receive, send)
 
 
-def application(server: MCPServer[Any], *, host: str, port: int, token: str) -> ASGIApp:
-    """What is served: exact about Host and Origin, behind the token."""
+def application(server: MCPServer[Any], opened: socket.socket, *, token: str) -> ASGIApp:
+    """What is served on a socket: exact about Host and Origin, behind the token."""
+    host, port = opened.getsockname()[:2]
     names = {f"[{host}]" if ":" in host else host, "localhost"}
     hosts = sorted(f"{name}:{port}" for name in names)
     security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{each}" for each in hosts])
@@ -75,10 +76,9 @@ def bound(host: str, port: int) -> socket.socket:
     return opened
 
 
-def serve(server: MCPServer[Any], opened: socket.socket, *, token: str, tell: Callable[[str], None]) -> None:
+def serve(app: ASGIApp, opened: socket.socket, *, tell: Callable[[str], None]) -> None:
     """Serve on a socket until a signal ends it; `tell` gets the address when it is there to be called."""
     host, port = opened.getsockname()[:2]
-    app = application(server, host=host, port=port, token=token)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -74,9 +74,11 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
 
 
 def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
-    """How one of the listed ones is read."""
+    """How one of the listed ones is read; where there is no run yet, it says so."""
 
     def read() -> str:
+        if not _read(lambda: desk.runs(name)):
+            return {"briefing": "There is no run in this repository yet.", "report": "{}"}.get(kind, "# no run yet\n")
         match kind:
             case "briefing":
                 return _read(lambda: desk.briefing(name, "", size=12_000))

@@ -54,7 +54,8 @@ def serve(folders: Sequence[str]) -> None:
 
 def serve_http(folders: Sequence[str], *, host: str, port: int, token: str, tell: Callable[[str], None]) -> None:
     """Serve over HTTP on this machine alone until a signal ends it. Raises Refused where it cannot listen there."""
-    loopback.serve(build(Desk(folders)), loopback.bound(host, port), token=token, tell=tell)
+    opened = loopback.bound(host, port)
+    loopback.serve(loopback.application(build(Desk(folders)), opened, token=token), opened, tell=tell)
 
 
 def _looking(server: MCPServer[Any], desk: Desk) -> None:
