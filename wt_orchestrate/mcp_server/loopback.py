@@ -8,6 +8,7 @@ is in no log, line or argument. SIGTERM and ctrl-C end it: open calls are cut of
 from __future__ import annotations
 
 import hmac
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -89,9 +90,15 @@ def serve(app: ASGIApp, opened: socket.socket, *, tell: Callable[[str], None]) -
         lifespan="on",
     )
     running = uvicorn.Server(config)
-    # uvicorn gives a signal back to whoever had it before: for us it was the wish to end, and is fulfilled
+    # what is cut off by the end is no error
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not running.should_exit)
+
+    def end(*_: object) -> None:
+        running.should_exit = True
+
+    # before uvicorn has handlers of its own; and when it ends, it gives the signal back to whoever had it before
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, end)
     opened.listen(128)
     tell(f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}")
     running.run(sockets=[opened])

@@ -24,9 +24,11 @@ from wt_orchestrate.wiring.guarding import newest_run as newest_run
 from wt_orchestrate.wiring.guarding import own_hooks as own_hooks
 from wt_orchestrate.wiring.guarding import staged_work as staged_work
 from wt_orchestrate.wiring.guarding import uninstall_hooks as uninstall_hooks
+from wt_orchestrate.wiring.installing import TOKEN_VARIABLE as TOKEN_VARIABLE
 from wt_orchestrate.wiring.installing import access_token as access_token
 from wt_orchestrate.wiring.installing import apply_edit as apply_edit
 from wt_orchestrate.wiring.installing import client_edit as client_edit
+from wt_orchestrate.wiring.installing import look_first as look_first
 from wt_orchestrate.wiring.installing import token_path as token_path
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
