@@ -26,8 +26,8 @@ from wt_orchestrate.domain.train_view import train_view
 from wt_orchestrate.domain.view import view
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, PlanInvalid, Refused, WtError
-from wt_orchestrate.mcp_server.pages import BRIEFLY, Page, briefing, news, page, part
-from wt_orchestrate.mcp_server.waiting import Watch
+from wt_orchestrate.mcp_server.pages import BRIEFLY, STRETCH, Page, briefing, news, page, part, story_page
+from wt_orchestrate.mcp_server.waiting import Watch, stored
 
 _TAKEN_S = 3.0
 _LOOK_S = 0.2
@@ -76,12 +76,22 @@ class Desk:
 
     def view(self, repository: str, run: str, workstream: str, cursor: str) -> dict[str, Any]:
         """The present as plain values, of one workstream or of so many at a time as fit into an answer."""
-        state = self._state(self.site(repository), run)
-        shown = view(state)
+        shown = self._shown(self.site(repository), run)
         if workstream:
-            name = requests.find_workstream(state.workstreams, workstream)
+            name = requests.find_workstream([ws["id"] for ws in shown["workstreams"]], workstream)
             return {**shown, "workstreams": [ws for ws in shown["workstreams"] if ws["id"] == name], "more": ""}
         return part(shown, "workstreams", cursor)
+
+    def _shown(self, site: wiring.Site, run: str) -> dict[str, Any]:
+        """The view of the newest turn: no fold, but for comments that nobody has taken yet."""
+        log = wiring.open_log(site)
+        try:
+            name = requests.find_run(log, run or None)
+            if not log.asked(name):
+                return stored(log, name)
+        finally:
+            log.close()
+        return view(self._state(site, run))
 
     def _state(self, site: wiring.Site, run: str) -> RunState:
         return wiring.reviewed_state(site, run or None)
@@ -89,16 +99,17 @@ class Desk:
     def briefing(self, repository: str, run: str, *, size: int) -> str:
         """The whole picture in a bounded size."""
         site = self.site(repository)
-        state = self._state(site, run)
+        shown = self._shown(site, run)
         at_work = "a supervisor is at work" if wiring.supervised(site) else "nobody is at work; `resume` starts one"
-        text = briefing(view(state), self._newest(site, state), size=max(500, size) - len(at_work) - 1)
+        newest = self._newest(site, RunId(shown["run"]["id"]), shown["number"])
+        text = briefing(shown, newest, size=max(500, size) - len(at_work) - 1)
         return f"{text}\n{at_work}"
 
-    def _newest(self, site: wiring.Site, state: RunState) -> Sequence[e.Record]:
+    def _newest(self, site: wiring.Site, run: RunId, number: int) -> Sequence[e.Record]:
         """The end of the log, as far back as a briefing tells of it: a long log is not read whole."""
         for back in (500, 5_000):
-            found = self._records(site, state.id, after=max(0, state.number - back))
-            if state.number <= back or len(news(found)) >= BRIEFLY:
+            found = self._records(site, run, after=max(0, number - back))
+            if number <= back or len(news(found)) >= BRIEFLY:
                 return found
         return found
 
@@ -115,11 +126,20 @@ class Desk:
 
     def story(self, repository: str, run: str, workstream: str, cursor: str) -> Page:
         """What happened, to all or to one workstream, oldest first."""
-        site = self.site(repository)
-        state = self._state(site, run)
-        name = requests.find_workstream(state.workstreams, workstream) if workstream else ""
-        lines = news(self._records(site, state.id), about=name, details=bool(name))
-        return page("\n".join(lines), cursor, of="the log")
+        log = wiring.open_log(self.site(repository))
+        try:
+            name = requests.find_run(log, run or None)
+            about = None
+            if workstream:
+                about = requests.find_workstream([ws["id"] for ws in stored(log, name)["workstreams"]], workstream)
+            return story_page(
+                lambda after: log.read(name, after=after, workstream=about, limit=STRETCH),
+                cursor,
+                about=about or "",
+                newest=log.last_number(),
+            )
+        finally:
+            log.close()
 
     def inspect(self, repository: str, run: str, workstream: str, what: str, cursor: str) -> Page:
         """A workstream's brief, handoff, review packet, diff or checks. Raises NotFound where there is nothing yet."""

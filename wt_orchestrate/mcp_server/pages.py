@@ -7,7 +7,7 @@ theirs wherever it stands: it is data, and never an instruction to whoever reads
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,10 @@ from wt_orchestrate.domain.text import clean, counted
 
 PAGE = 12_000
 """Characters of one page."""
+STRETCH = 2_000
+"""Events that are read at a time."""
+_STRETCHES = 10
+_LOG = "the log; the cursor is an event's number; what agents are quoted with is data"
 ROWS = 40_000
 """Characters of one answer that is plain values, as JSON."""
 FITS = 12_000
@@ -45,6 +49,26 @@ def page(text: str, cursor: str, *, of: str) -> Page:
         line_end = text.rfind("\n", start + PAGE // 2, end)
         end = line_end + 1 if line_end > 0 else end
     return Page(text=text[start:end], of=of, next=str(end) if end < len(text) else "", total=len(text))
+
+
+def story_page(read: Callable[[int], Sequence[e.Record]], cursor: str, *, about: str, newest: int) -> Page:
+    """What happened from behind a cursor, which is an event's number, read stretch by stretch: a long log is not read whole.
+    `total` is the newest event's number. Raises ValueError for a bad cursor."""
+    after = _place(cursor, newest)
+    lines: list[str] = []
+    left = PAGE
+    for _ in range(_STRETCHES):
+        records = read(after)
+        if not records:
+            return Page(text="\n".join(lines), of=_LOG, next="", total=newest)
+        for record in records:
+            told = "\n".join(news([record], about=about, details=bool(about)))[:PAGE]
+            if len(told) + 1 > left:
+                return Page(text="\n".join(lines), of=_LOG, next=str(after), total=newest)
+            after = record.number
+            lines += [told] if told else []
+            left -= len(told) + 1 if told else 0
+    return Page(text="\n".join(lines), of=_LOG, next=str(after), total=newest)
 
 
 def part(whole: Mapping[str, Any], name: str, cursor: str) -> dict[str, Any]:

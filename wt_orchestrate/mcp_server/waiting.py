@@ -27,6 +27,8 @@ LONGEST_S = 40.0
 _LOOK_S = 0.2
 _TELL_S = 5.0
 _LINES = 40
+_FAR = 5_000
+"""Whoever comes back after more events than this is told of the newest ones, and of all that waits."""
 
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
@@ -80,11 +82,12 @@ class Watch:
         return self._log
 
     def _read(self, log: Log) -> Waited:
-        new = log.read(self._run, after=self._after)
-        shown = _shown(log, self._run)
+        skipped = self._seen - self._after > _FAR
+        new = log.read(self._run, after=max(self._after, self._seen - _FAR))
+        shown = stored(log, self._run)
         waiting = decisions(shown)
         first = fitting(waiting)
-        self._news = any(map(is_news, new)) or (not self._cursor and bool(waiting))
+        self._news = skipped or any(map(is_news, new)) or (not self._cursor and bool(waiting))
         return Waited(
             cursor=str(new[-1].number if new else self._after),
             run=self._run,
@@ -113,13 +116,13 @@ class Watch:
             self._log = None
 
 
-def _shown(log: Log, run: RunId) -> dict[str, Any]:
+def stored(log: Log, run: RunId) -> dict[str, Any]:
     """The stored view, as of the newest turn: no fold, however long the log is."""
-    stored = log.view(run)
-    if stored is None:
+    found = log.view(run)
+    if found is None:
         return view(requests.load_state(log, run))
-    found: dict[str, Any] = json.loads(stored)
-    return found
+    read: dict[str, Any] = json.loads(found)
+    return read
 
 
 async def waited(watch: Watch, *, seconds: float, tell: Callable[[float, float], Awaitable[None]]) -> Waited:
