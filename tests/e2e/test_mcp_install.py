@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import ROOT, Project
 from wt_orchestrate.adapters.clientconfig import planned, write
 from wt_orchestrate.errors import Refused
 
@@ -152,3 +152,18 @@ def test_claude_code_finds_it_in_the_repository(project: Project) -> None:
         "wt-orchestrate"
     ]
     assert entry["type"] == "stdio" and "mcp" in entry["args"]
+
+
+def test_the_commands_of_the_guide_work(project: Project) -> None:
+    """Every `wto mcp` line of the page for Claude Desktop runs as it stands there, in an empty home."""
+    page = (ROOT / "docs" / "guide" / "claude-desktop.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    wto mcp")]
+    assert len(lines) == 5
+    for line in lines:
+        words = line.split()[1:]
+        done = project.wto(*words, "--help") if words[:2] == ["mcp", "--http"] else project.wto(*words)
+        assert done.code == 0, (line, done.err)
+    desktop = Path(project.repository.home) / ".config" / "Claude" / "claude_desktop_config.json"
+    assert json.loads(desktop.read_text(encoding="utf-8")) == {"mcpServers": {}}
+    entry = json.loads((Path(project.repository.path) / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]
+    assert entry["wt-orchestrate"]["type"] == "http"
