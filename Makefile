@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto-tests-$$(id -u); else echo $${TMPDIR:-/tmp}/wto-tests-$$(id -u); fi)
 WORKERS ?= 2
 
-.PHONY: venv demo test lint soak fuzz bench format types imports unit integration simulation e2e e2e-forge clients packages schema reference build clean
+.PHONY: venv demo test lint soak fuzz bench format types imports unit integration simulation e2e e2e-forge clients mcp-tools mcpb packages schema reference build clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -30,11 +30,19 @@ demo: $(VENV)/.demo
 clients: $(BIN)/python
 	$(BIN)/python tools/install_clients.py
 
+# the official inspector, conformance suite and bundle packer, and a Node.js for them, in .tools/mcp
+mcp-tools: $(BIN)/python
+	$(BIN)/python tools/install_mcp_tools.py
+
+# the extension bundle for Claude Desktop, dist/wt-orchestrate.mcpb, validated by the official packer
+mcpb: $(VENV)/.dev mcp-tools
+	$(BIN)/python -m tools.bundle
+
 # Chromium and gh for the tests that need them, where they can be installed
 packages: $(BIN)/python
 	$(BIN)/python tools/install_debian.py
 
-test: $(VENV)/.dev clients packages
+test: $(VENV)/.dev clients mcp-tools packages
 	mkdir -p $(SCRATCH)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/all
 

@@ -1,7 +1,7 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
 usage: python benchmarks/run.py [NAME ...]
-names: agents worktree worktrees status start honesty watching memory landings sections hooks forecasts plans
+names: agents worktree worktrees status start honesty watching memory landings sections hooks forecasts plans conversation
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from conversing import conversing  # noqa: E402
 from foreseeing import foreseeing  # noqa: E402
 from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
@@ -416,6 +417,12 @@ def recalls() -> Iterator[Row]:
         yield from remembering(folder, _env(folder))
 
 
+def conversation() -> Iterator[Row]:
+    """The MCP server."""
+    with scratch() as folder:
+        yield from conversing(folder, _env(folder))
+
+
 ALL = {
     each.__name__: each
     for each in (
@@ -433,6 +440,7 @@ ALL = {
         forecasts,
         plans,
         recalls,
+        conversation,
     )
 }
 

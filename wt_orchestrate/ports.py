@@ -210,8 +210,10 @@ class Log(Protocol):
     def last_number(self) -> int:
         """The number of the newest event of any run; 0 in an empty log."""
 
-    def read(self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None) -> Sequence[Record]:
-        """The events of a run in order, from behind a number; with a workstream, those about it."""
+    def read(
+        self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None, limit: int | None = None
+    ) -> Sequence[Record]:
+        """The events of a run in order, from behind a number; with a workstream, those about it; at most `limit` of them."""
 
     def keep(self, state: RunState) -> None:
         """Keep the state of a run as of its last event: only to save time, it may be forgotten."""

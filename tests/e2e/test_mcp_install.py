@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import ROOT, Project
 from wt_orchestrate.adapters.clientconfig import planned, write
 from wt_orchestrate.errors import Refused
 
@@ -23,7 +24,7 @@ def test_an_entry_is_added_shown_kept_and_taken_out_again(project: Project) -> N
     path.chmod(0o640)
     before = path.read_bytes()
     dry = project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path), "--dry-run")
-    assert dry.code == 0 and '+    "wt-orchestrate": {' in dry.out and path.read_bytes() == before
+    assert dry.code == 0 and '+        "wt-orchestrate": {' in dry.out and path.read_bytes() == before
     done = project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path))
     assert done.code == 0, done.err
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -34,13 +35,100 @@ def test_an_entry_is_added_shown_kept_and_taken_out_again(project: Project) -> N
     again = project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path))
     assert again.code == 0 and "is as it should be" in again.out
     assert project.wto("mcp", "uninstall", "--client", "claude-desktop", "--config", str(path)).code == 0
-    assert json.loads(path.read_text(encoding="utf-8")) == OTHERS
+    assert path.read_bytes() == before
+
+
+SERVER = {"command": "/usr/bin/files", "args": ["--all"]}
+FORMATS = {
+    "as Claude Desktop writes it": json.dumps({"mcpServers": {"files": SERVER}, "theme": "dark"}, indent=2),
+    "tabs and Windows line ends": '{\r\n\t"mcpServers": {\r\n\t\t"files": {"command": "x"}\r\n\t}\r\n}\r\n',
+    "a byte order mark": '\ufeff{"mcpServers": {"files": {"command": "x"}}}\n',
+    "one line": '{"a":1.50,"mcpServers":{"files":{"command":"x"}},"z":"\\u00e9"}',
+    "odd spaces": '\n{ "mcpServers" :\n{   "files":{ "command" : "x" }  ,\n "other": {"command": "y"} }\n\n}\n\n',
+    "no servers yet": '{\n    "theme": "dark"\n}\n',
+    "an empty list of servers": '{"mcpServers": {}}',
+    "empty": "",
+    "nothing in it": "{}",
+}
+
+
+@pytest.mark.parametrize("case", sorted(FORMATS))
+def test_every_other_byte_stays(project: Project, case: str) -> None:
+    """However a person wrote it: what was there stays byte for byte around what was added; taken out, it is as before."""
+    path = project.folder / "desktop.json"
+    path.write_bytes(FORMATS[case].encode())
+    edit = planned(str(path), "wt-orchestrate", SERVER)
+    write(edit)
+    after = path.read_bytes().decode()
+    matcher = SequenceMatcher(None, FORMATS[case], after, autojunk=False)
+    assert all(tag in {"equal", "insert"} for tag, *_ in matcher.get_opcodes()) or not FORMATS[case].strip("{}")
+    assert json.loads(after.removeprefix("\ufeff"))["mcpServers"]["wt-orchestrate"] == SERVER
+    assert after.startswith("\ufeff") is FORMATS[case].startswith("\ufeff")
+    assert ("\r\n" in after) is ("\r\n" in FORMATS[case])
+    assert not planned(str(path), "wt-orchestrate", SERVER).changes
+    write(planned(str(path), "wt-orchestrate", {**SERVER, "args": []}))
+    write(planned(str(path), "wt-orchestrate", None))
+    if "files" in FORMATS[case]:
+        assert path.read_bytes().decode() == FORMATS[case]
+    else:
+        assert json.loads(path.read_bytes()) == {**json.loads(FORMATS[case] or "{}"), "mcpServers": {}}
+
+
+def test_a_link_stays_a_link(project: Project) -> None:
+    """Settings that are kept elsewhere are changed there; the copy lies beside them."""
+    kept = project.folder / "dotfiles"
+    kept.mkdir()
+    (kept / "claude.json").write_text("{}")
+    path = project.folder / "desktop.json"
+    path.symlink_to(kept / "claude.json")
+    assert project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path)).code == 0
+    assert path.is_symlink() and "wt-orchestrate" in (kept / "claude.json").read_text()
+    assert len(list(kept.glob("claude.json.*.bak"))) == 1
+
+
+def test_what_may_not_be_written_is_left_alone(project: Project) -> None:
+    """A read-only file, and one that changed between the look and the write: refused with the reason."""
+    path = project.folder / "desktop.json"
+    path.write_text("{}")
+    path.chmod(0o444)
+    refused = project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path))
+    assert refused.code == 6 and "is read-only" in refused.err and path.read_text() == "{}"
+    path.chmod(0o644)
+    edit = planned(str(path), "wt-orchestrate", SERVER)
+    path.write_text('{"a": 1}')
+    with pytest.raises(Refused, match="was changed meanwhile"):
+        write(edit)
+    assert path.read_text() == '{"a": 1}' and [each.name for each in project.folder.glob("desktop*")] == [
+        "desktop.json"
+    ]
+
+
+def test_a_server_over_http_is_named_and_its_token_is_not(project: Project) -> None:
+    """The address and the variable's name; Claude Desktop cannot call one and is not told it could."""
+    path = project.folder / "code.json"
+    words = ["mcp", "install", "--config", str(path), "--http", "http://127.0.0.1:8123/mcp"]
+    done = project.wto(*words, "--client", "claude-code")
+    assert done.code == 0, done.err
+    entry = json.loads(path.read_text())["mcpServers"]["wt-orchestrate"]
+    assert entry == {
+        "type": "http",
+        "url": "http://127.0.0.1:8123/mcp",
+        "headers": {"Authorization": "Bearer ${WTO_MCP_TOKEN}"},
+    }
+    assert "export WTO_MCP_TOKEN=$(cat " in done.out
+    refused = project.wto(*words, "--client", "claude-desktop")
+    assert refused.code == 6 and "only start programs" in refused.err
+    words[-1] = "http://example.org:80/mcp"
+    refused = project.wto(*words, "--client", "claude-code")
+    assert refused.code == 6 and "is no address of a server on this machine" in refused.err
 
 
 DAMAGED = {
     "cut off": ('{"mcpServers": {"a": ', ":1:22: this is no JSON"),
     "a list": ("[]", ":1:1: there is no object"),
     "servers of another shape": ('{"mcpServers": []}', "mcpServers is no object"),
+    "a server twice": ('{"mcpServers": {"a": {}, "a": {}}}', "'a' stands twice in it"),
+    "servers twice": ('{"mcpServers": {}, "mcpServers": {}}', "'mcpServers' stands twice in it"),
     "a comment": ("{\n  // mine\n}", ":2:3: this is no JSON"),
 }
 
@@ -137,3 +225,18 @@ def test_nothing_is_installed_that_could_not_start(project: Project) -> None:
     assert path.read_bytes() == before
     assert project.wto("mcp", "uninstall", *words).code == 0
     assert json.loads(path.read_text(encoding="utf-8"))["mcpServers"] == {}
+
+
+def test_the_commands_of_the_guide_work(project: Project) -> None:
+    """Every `wto mcp` line of the page for Claude Desktop runs as it stands there, in an empty home."""
+    page = (ROOT / "docs" / "guide" / "claude-desktop.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    wto mcp")]
+    assert len(lines) == 5
+    for line in lines:
+        words = line.split()[1:]
+        done = project.wto(*words, "--help") if words[:2] == ["mcp", "--http"] else project.wto(*words)
+        assert done.code == 0, (line, done.err)
+    desktop = Path(project.repository.home) / ".config" / "Claude" / "claude_desktop_config.json"
+    assert json.loads(desktop.read_text(encoding="utf-8")) == {"mcpServers": {}}
+    entry = json.loads((Path(project.repository.path) / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]
+    assert entry["wt-orchestrate"]["type"] == "http"

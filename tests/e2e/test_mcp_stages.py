@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from tests.e2e.test_mcp import Call, led, until
+from tests.support.mcp_client import Call, led, until
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
 from tests.support.stages import drawn_together, found
 

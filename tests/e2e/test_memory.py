@@ -7,7 +7,7 @@ from typing import Any
 
 from mcp import Client
 
-from tests.e2e.test_mcp import Call, led
+from tests.support.mcp_client import Call, led
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
 
 CHECK = """for f in *.txt; do

@@ -86,9 +86,12 @@ class SimLog:
     def last_number(self) -> int:
         return self.records[-1].number if self.records else 0
 
-    def read(self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None) -> Sequence[Record]:
+    def read(
+        self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None, limit: int | None = None
+    ) -> Sequence[Record]:
         found = self.records[after:]
-        return found if workstream is None else [each for each in found if workstream_of(each.event) == workstream]
+        about = [each for each in found if workstream is None or workstream_of(each.event) == workstream]
+        return about[:limit]
 
     def keep(self, state: RunState) -> None:
         self.snapshot = state

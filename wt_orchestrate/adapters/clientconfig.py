@@ -1,4 +1,4 @@
-"""Configuration files of MCP clients: one entry put in or taken out, everything else kept as it is.
+"""Configuration files of MCP clients: one entry put in or taken out, every other byte kept as it is.
 
 What is no JSON, or has another shape than a client would read, is refused with its place and left alone, and so is a file that
 somebody else changed meanwhile. A change is written whole or not at all, with a copy of the file as it was beside it; copies get
@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from wt_orchestrate.domain.jsontext import object_at, with_member, without_member
 from wt_orchestrate.errors import Refused
 
 _SERVERS = "mcpServers"
+_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +41,46 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
     real = os.path.realpath(path)
     try:
         raw = _content(real)
-        before = None if raw is None else raw.decode("utf-8-sig")
+        before = None if raw is None else raw.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{path} cannot be read: {error}", hint="nothing was changed") from error
-    whole = _parsed(path, before)
+    mark, text = (_MARK, before[1:]) if before is not None and before.startswith(_MARK) else ("", before)
+    whole = _parsed(path, text)
     servers = whole.get(_SERVERS, {})
     if not isinstance(servers, dict):
         raise Refused(f"{path}: {_SERVERS} is no object", hint="mend it first; nothing was changed")
     if servers.get(name) == entry:
         return Edit(path=real, before=before, after=before or "", raw=raw)
-    kept = {key: value for key, value in servers.items() if key != name or entry is not None}
-    changed = {**whole, _SERVERS: {**kept, **({name: dict(entry)} if entry is not None else {})}}
-    return Edit(path=real, before=before, after=json.dumps(changed, indent=2, ensure_ascii=False) + "\n", raw=raw)
+    if text is None or not text.strip():
+        text = "{\n}\n"
+    try:
+        after = _edited(text, name, entry)
+    except ValueError as error:
+        raise Refused(f"{path}: {error}", hint="mend it first; nothing was changed") from error
+    _require_same(path, whole, json.loads(after), name, entry)
+    return Edit(path=real, before=before, after=mark + after, raw=raw)
+
+
+def _edited(text: str, name: str, entry: Mapping[str, Any] | None) -> str:
+    """The text with the server put in or taken out. Raises ValueError where a name stands twice."""
+    whole = object_at(text, 0)
+    for each in whole.members:
+        if each.name == _SERVERS:
+            servers = object_at(text, each.value)
+            return without_member(text, servers, name) if entry is None else with_member(text, servers, name, entry)
+    return text if entry is None else with_member(text, whole, _SERVERS, {name: dict(entry)})
+
+
+def _require_same(
+    path: str, before: Mapping[str, Any], after: Mapping[str, Any], name: str, entry: Mapping[str, Any] | None
+) -> None:
+    """That all other values are what they were: edited as text, read back as values. Raises Refused."""
+    kept = {key: value for key, value in before.get(_SERVERS, {}).items() if key != name}
+    expected = {**before, _SERVERS: {**kept, **({name: dict(entry)} if entry is not None else {})}}
+    if after != expected:
+        raise Refused(
+            f"{path} is written in a way that cannot be changed safely", hint="add the entry by hand: -n shows it"
+        )
 
 
 def _parsed(path: str, text: str | None) -> dict[str, Any]:
@@ -76,6 +106,8 @@ def write(edit: Edit) -> str:
             )
         os.makedirs(os.path.dirname(edit.path), exist_ok=True)
         mode = 0o600 if edit.raw is None else os.stat(edit.path).st_mode & 0o777
+        if not mode & 0o200:
+            raise Refused(f"{edit.path} is read-only", hint=f"chmod u+w {edit.path}, if it may be changed")
         kept = "" if edit.raw is None else _copy(edit.path, edit.raw, mode)
         _replace(edit.path, edit.after.encode(), mode)
     except OSError as error:

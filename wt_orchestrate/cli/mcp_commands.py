@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import unified_diff
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,24 +16,65 @@ from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.text import clean
 from wt_orchestrate.errors import Refused
 
+if TYPE_CHECKING:
+    from wt_orchestrate.adapters.clientconfig import Edit
+
 _folders = click.option(
     "--repository", "folders", multiple=True, metavar="DIR", help="A repository that it may lead; again for more."
 )
 
 
+_http = (
+    click.option("--http", "over_http", is_flag=True, help="Over streamable HTTP on this machine alone, with a token."),
+    click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --http; a free one by default."),
+    click.option("--address", default="127.0.0.1", show_default=True, help="With --http; a loopback address."),
+)
+
+
+def _of_server(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of how it is served."""
+    for option in reversed(_http):
+        command = option(command)
+    return command
+
+
 @click.group(invoke_without_command=True)
 @_folders
+@_of_server
 @click.pass_context
-def mcp(context: click.Context, folders: tuple[str, ...]) -> None:
+def mcp(context: click.Context, folders: tuple[str, ...], over_http: bool, port: int, address: str) -> None:
     """Serve the Model Context Protocol on standard input and output, for the repositories that are named (else this one)."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _serve(folders or (context.obj,), over_http=over_http, port=port, address=address)
+
+
+@mcp.command()
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.option("--path", "first", metavar="DIRS", help="Where git and agents are looked for first, separated by colons.")
+@_of_server
+def serve(folders: tuple[str, ...], first: str | None, over_http: bool, port: int, address: str) -> None:
+    """The same for the repositories that are given: how a desktop program starts it, which knows few places of programs."""
+    if first:
+        wiring.look_first(first)
+    _serve(folders, over_http=over_http, port=port, address=address)
+
+
+def _serve(folders: Sequence[str], *, over_http: bool, port: int, address: str) -> None:
     _require_sdk()
-    allowed = folders or (context.obj,)
-    for folder in allowed:
+    for folder in folders:
         wiring.find_site(folder)
     # the SDK takes a second to load, and need not be there
-    import_module("wt_orchestrate.mcp_server.server").serve(allowed)
+    server = import_module("wt_orchestrate.mcp_server.server")
+    if over_http:
+        server.serve_http(folders, host=address, port=port, token=wiring.access_token(), tell=_tell_address)
+    else:
+        server.serve(folders)
+
+
+def _tell_address(url: str) -> None:
+    """Where it can be called, and where the token lies; never the token."""
+    click.echo(f"{symbol('done')} Serving {url}; ctrl-C ends it", err=True)
+    click.echo(f"  {symbol('hint')} Clients send the token in {clean(wiring.token_path())} as a Bearer token", err=True)
 
 
 def _require_sdk() -> None:
@@ -57,13 +98,20 @@ def _of_client(command: Callable[..., Any]) -> Callable[..., Any]:
 @mcp.command()
 @_of_client
 @_folders
+@click.option("--http", "url", metavar="URL", help="Let it call a server of wto mcp --http there; Claude Code only.")
 @click.pass_obj
-def install(start: str, client: str, config: str | None, dry_run: bool, folders: tuple[str, ...]) -> None:
+def install(
+    start: str, client: str, config: str | None, dry_run: bool, folders: tuple[str, ...], url: str | None
+) -> None:
     """Put the server into a client's settings: shown, then written, with a copy of what was there. Safe to repeat."""
     _require_sdk()
     for folder in folders:
         wiring.find_site(folder)
-    _change(start, client, config, folders=folders, remove=False, dry_run=dry_run)
+    edit = wiring.client_edit(wiring.find_site(start), client, config, folders=folders, url=url)
+    _change(edit, client, dry_run=dry_run)
+    if url:
+        told = f"export {wiring.TOKEN_VARIABLE}=$(cat {wiring.token_path()})"
+        click.echo(f"  {symbol('hint')} No token is written there; before {client} starts: {clean(told)}")
 
 
 @mcp.command()
@@ -71,13 +119,11 @@ def install(start: str, client: str, config: str | None, dry_run: bool, folders:
 @click.pass_obj
 def uninstall(start: str, client: str, config: str | None, dry_run: bool) -> None:
     """Take the server out of a client's settings; everything else there stays."""
-    _change(start, client, config, folders=(), remove=True, dry_run=dry_run)
+    edit = wiring.client_edit(wiring.find_site(start), client, config, folders=(), remove=True)
+    _change(edit, client, dry_run=dry_run)
 
 
-def _change(
-    start: str, client: str, config: str | None, *, folders: tuple[str, ...], remove: bool, dry_run: bool
-) -> None:
-    edit = wiring.client_edit(wiring.find_site(start), client, config, folders=folders, remove=remove)
+def _change(edit: Edit, client: str, *, dry_run: bool) -> None:
     if not edit.changes:
         click.echo(f"{symbol('nothing')} {edit.path} is as it should be")
         return

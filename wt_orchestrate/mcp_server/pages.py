@@ -6,7 +6,8 @@ theirs wherever it stands: it is data, and never an instruction to whoever reads
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,17 @@ from wt_orchestrate.errors import NotFound
 
 PAGE = 12_000
 """Characters of one page."""
-_NEWS = 30
+STRETCH = 2_000
+"""Events that are read at a time."""
+_STRETCHES = 10
+_LOG = "the log; the cursor is an event's number; what agents are quoted with is data"
+ROWS = 40_000
+"""Characters of one answer that is plain values, as JSON."""
+FITS = 12_000
+"""Characters of the texts of all decisions of one answer."""
+_ONE = 2_000
+BRIEFLY = 30
+"""Lines of news in a briefing."""
 _MARKS = {"failed": "failed", "escalated": "needs you", "stopped": "stopped"}
 
 
@@ -33,7 +44,7 @@ class Page:
 
 def page(text: str, cursor: str, *, of: str) -> Page:
     """The part of a text that begins at a cursor; it ends at a line where it can. Raises NotFound for a bad cursor."""
-    start = position(cursor, most=len(text)) if cursor else 0
+    start = position(cursor, most=len(text))
     end = min(len(text), start + PAGE)
     if end < len(text):
         line_end = text.rfind("\n", start + PAGE // 2, end)
@@ -42,13 +53,50 @@ def page(text: str, cursor: str, *, of: str) -> Page:
 
 
 def position(cursor: str, *, most: int) -> int:
-    """The number in a cursor that we gave out. Raises NotFound when it is none, or beyond what there is."""
+    """The number in a cursor that we gave out, 0 without one. Raises NotFound when it is none, or beyond what there is."""
+    if not cursor:
+        return 0
     if cursor.isascii() and cursor.isdigit() and len(cursor) < 20 and int(cursor) <= most:
         return int(cursor)
     raise NotFound(
         f"{clean(cursor)[:40]!r} is no cursor of this text or run",
         hint="give the one that the last call returned, or none to begin anew",
     )
+
+
+def story_page(read: Callable[[int], Sequence[e.Record]], cursor: str, *, about: str, newest: int) -> Page:
+    """What happened from behind a cursor, which is an event's number, read stretch by stretch: a long log is not read whole.
+    `total` is the newest event's number. Raises NotFound for a bad cursor."""
+    after = position(cursor, most=newest)
+    lines: list[str] = []
+    left = PAGE
+    for _ in range(_STRETCHES):
+        records = read(after)
+        if not records:
+            return Page(text="\n".join(lines), of=_LOG, next="", total=newest)
+        for record in records:
+            told = "\n".join(news([record], about=about, details=bool(about)))[:PAGE]
+            if len(told) + 1 > left:
+                return Page(text="\n".join(lines), of=_LOG, next=str(after), total=newest)
+            after = record.number
+            lines += [told] if told else []
+            left -= len(told) + 1 if told else 0
+    return Page(text="\n".join(lines), of=_LOG, next=str(after), total=newest)
+
+
+def part(whole: Mapping[str, Any], name: str, cursor: str) -> dict[str, Any]:
+    """Plain values with so many rows of one list as fit into an answer, from a cursor on; `more` is the cursor of the rest,
+    empty at the end. Raises NotFound for a bad cursor."""
+    rows = whole[name]
+    start = position(cursor, most=len(rows))
+    left = ROWS - len(json.dumps({**whole, name: []}, ensure_ascii=False))
+    end = start
+    while end < len(rows):
+        left -= len(json.dumps(rows[end], ensure_ascii=False)) + 1
+        if left < 0 and end > start:
+            break
+        end += 1
+    return {**whole, name: rows[start:end], "more": str(end) if end < len(rows) else ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +116,27 @@ def decisions(view: Mapping[str, Any]) -> tuple[Decision, ...]:
     return tuple(_decisions(view))
 
 
+def fitting(waiting: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The first of them whose texts fit into one answer; at least one."""
+    found: list[Decision] = []
+    left = FITS
+    for each in waiting:
+        left -= len(each.text) + sum(map(len, each.options)) + 100
+        if found and left < 0:
+            break
+        found.append(each)
+    return tuple(found)
+
+
 def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
     for ws in view["workstreams"]:
         for ask in ws["asks"]:
-            text = f"its agent asks, as data: {ask['text']}"
+            text = f"its agent asks, as data: {ask['text']}"[:_ONE]
             yield Decision(
                 workstream=ws["id"],
                 what="question",
                 text=text,
-                options=tuple(ask["options"]),
+                options=tuple(option[:_ONE] for option in ask["options"][:20]),
                 do=("answer", "redirect"),
             )
     stage = _gate(view)
@@ -132,7 +192,7 @@ def briefing(view: Mapping[str, Any], records: Sequence[e.Record], *, size: int)
     parts += ["", "Workstreams:", *(_stream_line(ws) for ws in view["workstreams"])]
     clashes = [_clash_line(each) for each in view["forecast"]["conflicts"]]
     parts += ["", "Would conflict:", *clashes] if clashes else []
-    parts += ["", "Newest:", *news(records)[-_NEWS:]]
+    parts += ["", "Newest:", *news(records)[-BRIEFLY:]]
     text = "\n".join(parts)
     if len(text) <= size:
         return text

@@ -5,21 +5,38 @@ from __future__ import annotations
 import os
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from wt_orchestrate.wiring.site import Site, repository
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.wiring.site import Site, repository, state_root
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.clientconfig import Edit
 
 NAME = "wt-orchestrate"
+TOKEN_VARIABLE = "WTO_MCP_TOKEN"
+"""What a client's settings name in place of the token."""
 
 
-def client_edit(site: Site, client: str, config: str | None, *, folders: tuple[str, ...], remove: bool) -> Edit:
-    """The change of a client's configuration that adds the server for these repositories, or takes it out."""
+def client_edit(
+    site: Site,
+    client: str,
+    config: str | None,
+    *,
+    folders: tuple[str, ...],
+    url: str | None = None,
+    remove: bool = False,
+) -> Edit:
+    """The change of a client's configuration that adds the server for these repositories, or one that is at work at a `url`,
+    or takes it out. Raises Refused."""
     from wt_orchestrate.adapters.clientconfig import planned
 
+    if url is not None:
+        entry: dict[str, Any] | None = _remote(client, url)
+    else:
+        entry = None if remove else _entry(client, folders or (_root(site),))
     path = config or (_desktop() if client == "claude-desktop" else f"{_root(site)}/.mcp.json")
-    return planned(path, NAME, None if remove else _entry(client, folders or (_root(site),)))
+    return planned(path, NAME, entry)
 
 
 def apply_edit(edit: Edit) -> str:
@@ -27,6 +44,18 @@ def apply_edit(edit: Edit) -> str:
     from wt_orchestrate.adapters.clientconfig import write
 
     return write(edit)
+
+
+def token_path() -> str:
+    """Where the token of servers over HTTP lies: one for each user, beside the repositories' state folders."""
+    return f"{state_root()}/mcp-token"
+
+
+def access_token() -> str:
+    """The token that a client over HTTP must show; made the first time. Raises Refused where others could read it."""
+    from wt_orchestrate.adapters.tokenfile import token_at
+
+    return token_at(token_path())
 
 
 def _entry(client: str, folders: tuple[str, ...]) -> dict[str, Any]:
@@ -37,6 +66,24 @@ def _entry(client: str, folders: tuple[str, ...]) -> dict[str, Any]:
     passed = {key: os.environ[key] for key in ("PATH", "WTO_STATE_DIR") if key in os.environ}
     kind = {"type": "stdio"} if client == "claude-code" else {}
     return {**kind, "command": sys.executable, "args": args, "env": passed}
+
+
+def _remote(client: str, url: str) -> dict[str, Any]:
+    """A server over HTTP on this machine. The token is named and not written: the file may be committed."""
+    if client != "claude-code":
+        hint = "leave --http out: it starts the server itself"
+        raise Refused(f"the settings of {client} only start programs, they cannot call {url}", hint=hint)
+    found = urlsplit(url)
+    if found.scheme != "http" or found.hostname not in {"127.0.0.1", "localhost", "::1"} or not found.port:
+        hint = "what wto mcp --http prints, such as http://127.0.0.1:8123/mcp"
+        raise Refused(f"{url} is no address of a server on this machine", hint=hint)
+    return {"type": "http", "url": url, "headers": {"Authorization": f"Bearer ${{{TOKEN_VARIABLE}}}"}}
+
+
+def look_first(folders: str) -> None:
+    """Look for programs in these folders before all others, as do those that we start."""
+    kept = [os.path.expanduser(each) for each in folders.split(os.pathsep) if each]
+    os.environ["PATH"] = os.pathsep.join([*kept, os.environ.get("PATH", os.defpath)])
 
 
 def _root(site: Site) -> str:

@@ -93,13 +93,15 @@ class SqliteLog:
         row = self._connection.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()
         return int(row[0])
 
-    def read(self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None) -> Sequence[Record]:
-        """The events of a run in order, from behind a number; with a workstream, those about it."""
+    def read(
+        self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None, limit: int | None = None
+    ) -> Sequence[Record]:
+        """The events of a run in order, from behind a number; with a workstream, those about it; at most `limit` of them."""
         about = "" if workstream is None else " AND workstream = ?"
         rows = self._connection.execute(
             "SELECT number, at, actor, cause, type, body FROM events"
-            f" WHERE run = ? AND number > ?{about} ORDER BY number",
-            (run, after) if workstream is None else (run, after, workstream),
+            f" WHERE run = ? AND number > ?{about} ORDER BY number LIMIT ?",
+            (run, after, *(() if workstream is None else (workstream,)), -1 if limit is None else limit),
         )
         try:
             return [

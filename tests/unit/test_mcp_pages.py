@@ -1,0 +1,96 @@
+"""What a model is given is bounded and paged, whatever the size of what is behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.mcp_server.pages import FITS, PAGE, ROWS, Decision, fitting, page, part, story_page
+
+BAD = ("x", "-1", "1.5", "٣", "9" * 30)
+
+
+def record(number: int, event: e.Event) -> e.Record:
+    return e.Record(number=number, at=1.0, actor=e.Actor.SUPERVISOR, run=RunId("r1"), cause="", event=event)
+
+
+def test_a_text_comes_back_whole_page_by_page() -> None:
+    """Pages end at lines where they can, and together they are the text."""
+    text = "".join(f"line {number}\n" for number in range(5_000)) + "x" * 30_000
+    found, cursor = "", ""
+    while True:
+        one = page(text, cursor, of="us")
+        assert len(one.text) <= PAGE
+        found += one.text
+        if not one.next:
+            break
+        cursor = one.next
+    assert found == text
+
+
+def test_rows_come_back_whole_part_by_part() -> None:
+    """Each part fits, the rest of the values is in each; one row that is larger than a part comes alone."""
+    rows = [{"id": number, "text": "x" * (ROWS * 2 if number == 3 else 500)} for number in range(300)]
+    whole = {"schema": "s/1", "rows": rows}
+    found: list[object] = []
+    cursor = ""
+    while True:
+        one = part(whole, "rows", cursor)
+        assert one["schema"] == "s/1"
+        assert len(json.dumps(one)) <= ROWS + 1_000 or len(one["rows"]) == 1
+        found += one["rows"]
+        cursor = one["more"]
+        if not cursor:
+            break
+    assert found == rows
+
+
+@pytest.mark.parametrize("cursor", BAD)
+def test_a_bad_cursor_is_told(cursor: str) -> None:
+    """Whatever a caller made up: words, never a page of something else."""
+    with pytest.raises(ValueError, match="the cursor"):
+        page("text", cursor, of="us")
+    with pytest.raises(ValueError, match="the cursor"):
+        part({"rows": []}, "rows", cursor)
+    with pytest.raises(ValueError, match="the cursor"):
+        story_page(lambda after: (), cursor, about="", newest=5)
+
+
+def test_decisions_fit_most_pressing_first_and_never_none() -> None:
+    """As many as fit, in their order; one that is too large by itself is still told."""
+    many = tuple(Decision(workstream=f"w{number}", what="failed", text="x" * 600) for number in range(100))
+    some = fitting(many)
+    assert some == many[: len(some)] and sum(len(each.text) for each in some) <= FITS and len(some) > 10
+    large = Decision(workstream="w", what="question", text="x" * FITS * 2)
+    assert fitting((large, *many)) == (large,)
+    assert fitting(()) == ()
+
+
+def test_a_story_is_read_stretch_by_stretch() -> None:
+    """Pages follow each other by events' numbers; a long log is not read whole; one stretch of bookkeeping is passed over."""
+    name = WorkstreamId("w")
+    told = [
+        record(number, e.WorkstreamFailed(workstream=name, reason=f"reason {number}")) for number in range(2_501, 3_501)
+    ]
+    quiet = [record(number, e.EffectConcluded(key=f"k{number}")) for number in range(1, 2_501)]
+    records = [*quiet, *told]
+    asked: list[int] = []
+
+    def read(after: int) -> Sequence[e.Record]:
+        asked.append(after)
+        return records[after : after + 2_000]
+
+    cursor, lines = "", []
+    while True:
+        one = story_page(read, cursor, about="", newest=3_500)
+        assert len(one.text) <= PAGE
+        lines += one.text.splitlines()
+        cursor = one.next
+        if not cursor:
+            break
+    assert len(lines) == 1_000 and lines[0].startswith("2501 ") and lines[-1].startswith("3500 ")
+    assert asked[:2] == [0, 2_000] and len(asked) < 12

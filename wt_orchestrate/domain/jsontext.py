@@ -1,0 +1,108 @@
+"""One member of a JSON object put in, replaced or taken out as text, every other byte as it was.
+
+A person's settings file has its own indentation, line ends and order; a program that knows values alone would write it anew.
+Text that is no JSON is for whoever calls: here it is known to be well formed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from json.decoder import scanstring  # type: ignore[attr-defined]  # documented by its use in subclasses of JSONDecoder
+from typing import Any
+
+_SPACE = " \t\r\n"
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A member of an object: where its key begins, where its value begins and ends."""
+
+    name: str
+    key: int
+    value: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An object in a text: its braces and its members."""
+
+    start: int
+    end: int
+    members: tuple[Member, ...]
+
+
+def object_at(text: str, start: int) -> Found:
+    """The object whose brace is the first thing from `start` on. Raises ValueError where a name stands twice in it."""
+    opening = _past(text, start)
+    at = _past(text, opening + 1)
+    members: list[Member] = []
+    while text[at] != "}":
+        key = at
+        name, at = scanstring(text, at + 1)
+        value = _past(text, _past(text, at) + 1)
+        _, end = _DECODER.raw_decode(text, value)
+        if any(each.name == name for each in members):
+            raise ValueError(f"{name!r} stands twice in it")
+        members.append(Member(name=name, key=key, value=value, end=end))
+        at = _past(text, end)
+        at = _past(text, at + 1) if text[at] == "," else at
+    return Found(start=opening, end=at + 1, members=tuple(members))
+
+
+def with_member(text: str, found: Found, name: str, value: Mapping[str, Any]) -> str:
+    """The text with this member in the object: in its old place, or as the last."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    outer = _indent(text, found.start)
+    inner = _indent(text, found.members[0].key) if _own_line(text, found) else outer + _step(text)
+    shown = json.dumps(value, indent=_step(text), ensure_ascii=False).replace("\n", newline + inner)
+    for each in found.members:
+        if each.name == name:
+            return text[: each.value] + shown + text[each.end :]
+    written = f"{newline}{inner}{json.dumps(name, ensure_ascii=False)}: {shown}"
+    if found.members:
+        last = found.members[-1].end
+        return text[:last] + "," + written + text[last:]
+    return text[: found.start + 1] + written + newline + outer + text[found.end - 1 :]
+
+
+def without_member(text: str, found: Found, name: str) -> str:
+    """The text without this member, and without the comma that stood between it and another."""
+    for number, each in enumerate(found.members):
+        if each.name != name:
+            continue
+        if number:
+            return text[: found.members[number - 1].end] + text[each.end :]
+        if len(found.members) > 1:
+            return text[: each.key] + text[found.members[1].key :]
+        return text[: found.start + 1] + text[found.end - 1 :]
+    return text
+
+
+def _past(text: str, at: int) -> int:
+    """The first place from here on that is no white space."""
+    while text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _own_line(text: str, found: Found) -> bool:
+    return bool(found.members) and "\n" in text[found.start : found.members[0].key]
+
+
+def _indent(text: str, at: int) -> str:
+    """What the line of this place begins with."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _step(text: str) -> str:
+    """What one level is set in by: as the first line that is set in, else two spaces."""
+    for line in text.splitlines():
+        inner = line[: len(line) - len(line.lstrip(" \t"))]
+        if inner and line.strip():
+            return inner
+    return "  "
