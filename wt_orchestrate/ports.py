@@ -333,6 +333,8 @@ class AgentStart:
     """Whose environment it gets; empty for the user's own."""
     read_only: bool = False
     """Whether it may write nothing but its handoff, whatever its agent allows elsewhere."""
+    schema: str = ""
+    """The JSON Schema of a value that it is to return; it then owes no handoff and may write nothing at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

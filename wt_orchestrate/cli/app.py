@@ -18,6 +18,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "continue": "run_commands:continue_",
         "wait": "run_commands:wait",
         "supervise": "run_commands:supervise",
+        "drafting": "draft_command:drafting",
     },
     "Steer": {
         "answer": "run_commands:answer",
@@ -53,7 +54,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
     "Set up": {"doctor": "setup_commands:doctor", "hook": "hook_commands:hook", "mcp": "mcp_commands:mcp"},
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
-_HIDDEN = frozenset({"supervise"})
+_HIDDEN = frozenset({"supervise", "drafting"})
 
 
 class LazyGroup(click.Group):

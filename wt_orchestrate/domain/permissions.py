@@ -76,11 +76,12 @@ def allow_rules(checks: Sequence[str], extra: Sequence[str] = ()) -> tuple[str, 
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), *extra]))
 
 
-def reading_rules(checks: Sequence[str]) -> tuple[str, ...]:
-    """Rules for an agent that may only read: git's reading commands, the checks, and its own handoff. What a user allows an
-    agent elsewhere does not count here."""
+def reading_rules(checks: Sequence[str], *, handoff: bool = True) -> tuple[str, ...]:
+    """Rules for an agent that may only read: git's reading commands, the checks, and its own handoff where it owes one. What
+    a user allows an agent elsewhere does not count here."""
     git = [f"Bash(git {words}{suffix})" for words in _GIT_READS for suffix in ("", " *")]
-    return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), "Edit(HANDOFF.md)"]))
+    own = ("Edit(HANDOFF.md)",) if handoff else ()
+    return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), *own]))
 
 
 def _check_rules(check: str) -> tuple[str, ...]:
@@ -88,6 +89,10 @@ def _check_rules(check: str) -> tuple[str, ...]:
     if "\n" in check or "(" in check or ")" in check:
         return ()
     return (f"Bash({check})", f"Bash({check} *)") if _PLAIN.fullmatch(check) else (f"Bash({check})",)
+
+
+WRITING = ("Edit", "Write", "NotebookEdit", "Edit(//**)")
+"""Rules that forbid every write, also those by redirection, whatever a user's own settings allow."""
 
 
 def deny_rules(extra: Sequence[str] = ()) -> tuple[str, ...]:

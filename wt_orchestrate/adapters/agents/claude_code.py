@@ -18,7 +18,7 @@ from typing import Any
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
-from wt_orchestrate.domain.permissions import allow_rules, deny_rules, reading_rules
+from wt_orchestrate.domain.permissions import WRITING, allow_rules, deny_rules, reading_rules
 from wt_orchestrate.domain.plan import AgentSpec
 from wt_orchestrate.errors import AgentUnavailable
 from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
@@ -82,6 +82,8 @@ class ClaudeCode:
             argv += ["--max-budget-usd", f"{start.budget_usd:.4f}"]
         if start.turns is not None:
             argv += ["--max-turns", str(start.turns)]
+        if start.schema:
+            argv += ["--json-schema", start.schema]
         if start.spec.model:
             argv += ["--model", start.spec.model]
         return Launch(
@@ -183,9 +185,11 @@ def _write_files(start: AgentStart) -> dict[str, str]:
     settings = {
         "permissions": {
             "allow": list(
-                reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
+                reading_rules(start.checks, handoff=not start.schema)
+                if start.read_only
+                else allow_rules(start.checks, start.spec.allow)
             ),
-            "deny": list(deny_rules(start.spec.deny)),
+            "deny": list(deny_rules((*start.spec.deny, *(WRITING if start.schema else ())))),
         },
         "includeCoAuthoredBy": False,
     }
