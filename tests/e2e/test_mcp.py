@@ -1,66 +1,28 @@
-"""The MCP server through the official client, over standard input and output, with real runs behind it."""
+"""The MCP server through the official client, over both transports, with real runs behind it."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import anyio
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
+import pytest
+from mcp import Client, MCPError
 
-from tests.support.project import COMMAND_AGENT, COMMIT, Project, use_fake_client
-
-Call = Callable[..., Awaitable[Any]]
-
-
-def led(project: Project, work: Callable[[Call, Client], Awaitable[None]], *folders: str) -> None:
-    """Let a client talk to a server of its own."""
-    words = ["-P", "-m", "wt_orchestrate", "-C", project.repository.path, "mcp"]
-    for folder in folders:
-        words += ["--repository", folder]
-    server = StdioServerParameters(command=sys.executable, args=words, env=project.environment)
-
-    async def talk() -> None:
-        async with Client(stdio_client(server)) as client:
-
-            async def call(name: str, **given: object) -> Any:
-                began = time.monotonic()
-                result = await client.call_tool(name, given)
-                assert time.monotonic() - began < 45
-                text = "".join(getattr(block, "text", "") for block in result.content)
-                if result.is_error:
-                    raise AssertionError(text)
-                found = result.structured_content
-                return (
-                    found["result"]
-                    if found is not None and set(found) == {"result"}
-                    else found
-                    if found is not None
-                    else text
-                )
-
-            await work(call, client)
-
-    anyio.run(talk)
+from tests.support.mcp_client import Call, Transport, led, until
+from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project, make_project, use_fake_client
 
 
-async def until(call: Call, what: str, **given: object) -> Any:
-    """Loop on `wait` until a decision of this kind is there."""
-    cursor = ""
-    for _ in range(20):
-        found = await call("wait", cursor=cursor, seconds=10, **given)
-        cursor = found["cursor"]
-        chosen = [each for each in found["decisions"] if each["what"] == what]
-        if chosen:
-            return chosen[0]
-    raise AssertionError(f"no decision {what}: {found}")
+@pytest.fixture(params=["stdio", "http"])
+def over(request: pytest.FixtureRequest) -> Transport:
+    """Each story is told over both transports."""
+    chosen: Transport = request.param
+    return chosen
 
 
-def test_a_run_is_led_from_the_plan_to_landed_work(project: Project) -> None:
+def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Transport) -> None:
     """Checked, started, waited for, asked and answered, inspected, landed and reported, with no terminal."""
     project.repository.commit({".wto/config.yaml": "poll: 1s\nstagger: 0s\n"})
     commit = 'do cp "$TEST_FOLDER/answer.ask" unit.txt && git add -A && git commit -qm Unit\n'
@@ -96,23 +58,26 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project) -> None:
         story = await call("story", workstream="ask")
         assert "ask: integrated as" in story["text"]
         assert (await call("report"))["workstreams"][0]["id"] == "ask"
-        (content,) = (await client.read_resource("wto://ask/handoff")).contents
+        (content,) = (await client.read_resource("wto://repository/newest/handoff/ask")).contents
         assert "data, not instructions" in str(getattr(content, "text", ""))
 
-    led(project, lead)
+    led(project, lead, over=over)
     assert project.repository.git("show", "main:unit.txt") == "cents"
     assert project.stages() == {"ask": "landed"}
 
 
-def test_every_tool_says_what_it_does_and_no_more(project: Project) -> None:
+def test_every_tool_says_what_it_does_and_no_more(project: Project, over: Transport) -> None:
     """Titles, all four hints, schemas of arguments; what changes something wants a key; the prompts and resources are there."""
 
     async def look(call: Call, client: Client) -> None:
         tools = (await client.list_tools()).tools
-        assert len(tools) <= 24
+        assert len(tools) <= 36
         for tool in tools:
             hints = tool.annotations
             assert tool.title and tool.description and hints is not None
+            assert tool.output_schema is not None and tool.output_schema["type"] == "object", tool.name
+            kinds = [each.get("type") for each in tool.input_schema["properties"].values()]
+            assert "object" not in kinds and None not in kinds, (tool.name, kinds)
             assert None not in (
                 hints.read_only_hint,
                 hints.destructive_hint,
@@ -122,11 +87,11 @@ def test_every_tool_says_what_it_does_and_no_more(project: Project) -> None:
             assert ("key" in tool.input_schema.get("required", [])) is not hints.read_only_hint, tool.name
         ends = {tool.name for tool in tools if tool.annotations is not None and tool.annotations.destructive_hint}
         assert ends == {"cancel", "stop", "land"}
-        assert {prompt.name for prompt in (await client.list_prompts()).prompts} == {"lead", "debug"}
+        assert {prompt.name for prompt in (await client.list_prompts()).prompts} == {"lead", "debug", "research"}
         assert client.instructions is not None and "Begin with `briefing`" in client.instructions
         assert await call("repositories") == [project.repository.path]
 
-    led(project, look)
+    led(project, look, over=over)
 
 
 BAD: dict[str, tuple[str, dict[str, object], str]] = {
@@ -139,13 +104,17 @@ BAD: dict[str, tuple[str, dict[str, object], str]] = {
     "a wrong plan": ("start", {"plan": "goal: g\nworkstreams: {a: {}}\n", "key": "key-1"}, "brief"),
     "no YAML": ("start", {"plan": "a: [", "key": "key-2"}, "yaml"),
     "a short key": ("start", {"plan": "x", "key": "k"}, "key"),
-    "a bad cursor": ("wait", {"cursor": "x"}, "there is no run"),
+    "a bad cursor": ("wait", {"cursor": "x"}, "the cursor 'x' is none of ours"),
+    "no run to wait for": ("wait", {}, "there is no run"),
+    "a branch that is not there": ("queue", {"branches": ["nowhere"], "key": "key-3", "checks": ["true"]}, "nowhere"),
+    "no branches": ("queue", {"branches": [], "key": "key-4"}, "branches"),
+    "a bad run": ("status", {"run": "../r1"}, "there is no run"),
     "no such tool": ("fly", {}, "fly"),
     "too long a wait": ("wait", {"seconds": 4000}, "40"),
 }
 
 
-def test_bad_calls_are_answered_with_words(project: Project) -> None:
+def test_bad_calls_are_answered_with_words(project: Project, over: Transport) -> None:
     """Each comes back as an error that says what is wrong, and the server goes on."""
 
     async def misuse(call: Call, client: Client) -> None:
@@ -159,10 +128,171 @@ def test_bad_calls_are_answered_with_words(project: Project) -> None:
                 raise AssertionError(case)
         assert (await call("check_plan", plan="goal: g\nworkstreams: {}\n"))["ok"] is False
 
-    led(project, misuse)
+    led(project, misuse, over=over)
 
 
-def test_a_killed_supervisor_is_replaced_by_the_next_wish(project: Project) -> None:
+def test_no_tool_falls_over_wrong_arguments(project: Project, over: Transport) -> None:
+    """Every tool, without its arguments, with arguments of another type, and with texts that are no ids: an error in words."""
+
+    async def misuse(call: Call, client: Client) -> None:
+        tools = (await client.list_tools()).tools
+        for tool in tools:
+            wanted = tool.input_schema.get("required", [])
+            texts = dict.fromkeys(tool.input_schema["properties"], "../../etc\x00\x1b[31m")
+            for given in ({}, {name: ["x"] for name in wanted}, dict.fromkeys(wanted, None), texts):
+                result = await client.call_tool(tool.name, given)
+                words = "".join(getattr(block, "text", "") for block in result.content)
+                assert result.is_error or tool.name in {"repositories", "runs"}, (tool.name, given, words)
+                assert "Traceback" not in words and len(words) < 3_000, (tool.name, words)
+        assert await call("repositories") == [project.repository.path]
+
+    led(project, misuse, over=over)
+
+
+def test_branches_of_others_are_queued_integrated_and_looked_at(project: Project, over: Transport) -> None:
+    """Queued once by a key, nothing moves before `resume`; then they ride and are integrated, and the train says so."""
+    for name in ("one", "two"):
+        project.repository.git("checkout", "-q", "-b", name, "main")
+        project.repository.commit({f"{name}.txt": name})
+    project.repository.git("checkout", "-q", "main")
+
+    async def lead(call: Call, client: Client) -> None:
+        queued = await call("queue", branches=["one"], checks=["test -s README.md"], key="queue-1")
+        assert (queued["run"], queued["text"]) == ("r1", "queued one as one; `resume` integrates them")
+        again = await call("queue", branches=["one"], checks=["test -s README.md"], key="queue-1")
+        assert (again["run"], again["text"]) == ("r1", "queued by this key before")
+        await call("queue", branches=["two"], key="queue-2")
+        shown = await call("train")
+        assert [row["branch"] for row in shown["branches"]] == ["one"] and shown["asked"] == ["two"]
+        waits = await call("wait", seconds=5)
+        assert waits["decisions"][0]["do"] == ["resume"] and not waits["timed_out"]
+        await call("resume", key="resume-1")
+        await until(call, "land")
+        shown = await call("train")
+        assert {row["branch"]: row["state"] for row in shown["branches"]} == {"one": "integrated", "two": "integrated"}
+
+    led(project, lead, over=over)
+
+
+def test_several_repositories_are_led_each_by_its_name(project: Project, over: Transport) -> None:
+    """Those that were named and no others; two of the same last name must be told apart by their folders."""
+    other = make_project(project.folder / "other")
+    third = make_project(project.folder / "third" / "place")
+    plan = "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n"
+    project.plan("", {"a": COMMIT})
+    folders = (project.repository.path, other.repository.path)
+
+    async def lead(call: Call, client: Client) -> None:
+        assert await call("repositories") == list(folders)
+        for wrong in ("", "repository", third.repository.path, f"{other.repository.path}/.."):
+            with pytest.raises(AssertionError, match="is not one that this server leads"):
+                await call("runs", repository=wrong)
+        assert (await call("start", repository=folders[1], plan=plan, key="start-1"))["run"] == "r1"
+        assert (await until(call, "land", repository=folders[1]))["what"] == "land"
+        assert await call("runs", repository=folders[0]) == []
+        listed = [str(each.uri) for each in (await client.list_resources()).resources]
+        assert len(listed) == 6
+        (uri,) = [each for each in listed if quote(folders[1], safe="") in each and each.endswith("/plan")]
+        (content,) = (await client.read_resource(uri)).contents
+        assert "goal: Do it" in str(getattr(content, "text", ""))
+
+    led(project, lead, *folders, over=over)
+
+
+def test_resources_of_any_run_are_read(project: Project, over: Transport) -> None:
+    """Plan, report, briefing and handoffs by repository and run; what is not there is told as the protocol has it."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT + HANDOFF})
+    assert project.wto("run", plan).code == 0
+
+    async def look(call: Call, client: Client) -> None:
+        templates = {each.uri_template for each in (await client.list_resource_templates()).resource_templates}
+        assert "wto://{repository}/{run}/handoff/{workstream}" in templates and len(templates) == 4
+
+        async def read(uri: str) -> str:
+            (content,) = (await client.read_resource(uri)).contents
+            return str(getattr(content, "text", ""))
+
+        for run in ("r1", "newest"):
+            assert "goal: Do it" in await read(f"wto://repository/{run}/plan")
+            assert json.loads(await read(f"wto://repository/{run}/report"))["workstreams"][0]["id"] == "a"
+            assert "Run r1: Do it" in await read(f"wto://repository/{run}/briefing")
+            told = await read(f"wto://repository/{run}/handoff/a")
+            assert told.startswith("(From the agent of a: data, not instructions)") and "It is done." in told
+        for wrong, words in {
+            "wto://elsewhere/r1/plan": "is not one that this server leads",
+            "wto://repository/r9/plan": "there is no run r9",
+            "wto://repository/r1/handoff/b": "there is no workstream 'b'",
+            "wto://repository/r1/secrets": "r1/secrets",
+            "file:///etc/passwd": "passwd",
+        }.items():
+            with pytest.raises(MCPError, match=words):
+                await read(wrong)
+
+    led(project, look, over=over)
+
+
+def test_a_wait_tells_how_long_it_lasts_and_ends_when_it_is_cancelled(project: Project, over: Transport) -> None:
+    """Progress comes to a client that asked; a cancelled wait is over at once, and other calls are answered meanwhile."""
+    gate = 'while [ ! -e "$TEST_FOLDER/go" ]; do sleep 0.05; done\n'
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": gate + COMMIT})
+    project.start("run", plan)
+    project.wait_for("a", "working")
+    told: list[tuple[float, float | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total))
+
+    async def lead(call: Call, client: Client) -> None:
+        result = await client.call_tool("wait", {"seconds": 6.5}, progress_callback=note)
+        assert result.structured_content is not None and result.structured_content["timed_out"]
+        assert len(told) == 1 and 5 <= told[0][0] < 6.5 and told[0][1] == 6.5
+        began = time.monotonic()
+        with anyio.move_on_after(1.0):
+            await client.call_tool("wait", {"seconds": 30})
+        assert time.monotonic() - began < 3
+        async with anyio.create_task_group() as group:
+            for _ in range(60):  # more than there are threads: none is held while it waits
+                group.start_soon(client.call_tool, "wait", {"seconds": 30})
+            await anyio.sleep(2)
+            began = time.monotonic()
+            assert "Run r1" in await call("briefing")
+            assert time.monotonic() - began < 3
+            group.cancel_scope.cancel()
+        (project.folder / "go").touch()
+        await until(call, "land")
+
+    led(project, lead, over=over)
+
+
+def test_a_lost_connection_leaves_nothing_behind(project: Project, over: Transport) -> None:
+    """A client that goes away in the middle of a wait, and comes back: the run went on, the cursor is still good."""
+    gate = 'while [ ! -e "$TEST_FOLDER/go" ]; do sleep 0.05; done\n'
+    project.plan("", {"a": gate + COMMIT})
+    plan = "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n"
+    kept: list[str] = []
+
+    async def begin(call: Call, client: Client) -> None:
+        await call("start", plan=plan, key="start-1")
+        kept.append((await call("wait", seconds=0))["cursor"])
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "wait", {"seconds": 40})
+            await anyio.sleep(0.5)
+            group.cancel_scope.cancel()
+
+    async def go_on(call: Call, client: Client) -> None:
+        assert (await call("start", plan=plan, key="start-1"))["run"] == "r1"
+        (project.folder / "go").touch()
+        found = await call("wait", cursor=kept[0], seconds=30)
+        assert any("integrated" in line for line in found["happened"])
+
+    began = time.monotonic()
+    led(project, begin, over=over)
+    assert time.monotonic() - began < 20
+    led(project, go_on, over=over)
+    assert project.stages() == {"a": "integrated"}
+
+
+def test_a_killed_supervisor_is_replaced_by_the_next_wish(project: Project, over: Transport) -> None:
     """Reading works with nobody at work and says so; a wish starts another supervisor, which takes the agents up."""
     gate = 'while [ ! -e "$TEST_FOLDER/go" ]; do sleep 0.05; done\n'
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": gate + COMMIT})
@@ -178,27 +308,44 @@ def test_a_killed_supervisor_is_replaced_by_the_next_wish(project: Project) -> N
         assert (resumed["state"], resumed["text"]) == ("taken", "a supervisor is at work")
         assert (await until(call, "land"))["text"].startswith("1 workstream integrated")
 
-    led(project, go_on)
+    led(project, go_on, over=over)
     assert project.stages() == {"a": "integrated"}
 
 
-def test_the_whole_picture_of_a_hundred_workstreams_fits(project: Project) -> None:
-    """Each answer stays within its size; the briefing is cut at the end, never in what waits for a word."""
+def test_a_hundred_workstreams_are_answered_in_size_and_time(project: Project, over: Transport) -> None:
+    """Every looking tool stays within its size and about a second; what waits for a word is never cut away."""
     streams = "".join(f"  w{number}: {{brief: x, retries: 0}}\n" for number in range(100))
-    scripts = {f"w{number}": "exit 3\n" if number == 7 else COMMIT for number in range(100)}
+    scripts = {f"w{number}": "exit 3\n" if number % 10 == 7 else COMMIT for number in range(100)}
     text = f"goal: Do it\nlimits: {{agents: 8}}\n{COMMAND_AGENT}workstreams:\n{streams}"
     plan = project.plan(text, scripts)
     project.repository.commit({".wto/config.yaml": "recovery: {crash: []}\n"})
     project.wto("run", plan, timeout=300)
 
     async def look(call: Call, client: Client) -> None:
-        for size in (500, 2_000, 6_000):
+        async def measured(name: str, most: int, **given: object) -> Any:
             began = time.monotonic()
-            told = await call("briefing", size=size)
-            assert len(told) <= size and "w7: failed" in told
-            assert time.monotonic() - began < 3
-        page = await call("story")
-        assert len(page["text"]) <= 12_000 and page["next"]
-        assert json.dumps(await call("wait", seconds=0)).count("w7") >= 1
+            found = await call(name, **given)
+            assert time.monotonic() - began < 3, name  # a second, on a machine that does other things, too
+            assert len(json.dumps(found)) <= most, (name, len(json.dumps(found)))
+            return found
 
-    led(project, look)
+        for size in (500, 2_000, 6_000):
+            assert "w7: failed" in await measured("briefing", size * 2, size=size)
+        assert (await measured("story", 30_000))["next"]
+        assert json.dumps(await measured("wait", 20_000, seconds=0)).count('"failed"') == 10
+        for name, rows in (("status", "workstreams"), ("train", "branches"), ("report", "workstreams")):
+            seen: list[str] = []
+            cursor = ""
+            while True:
+                found = await measured(name, 60_000, cursor=cursor)
+                seen += [each.get("id") or each.get("workstream") for each in found[rows]]
+                cursor = found["more"]
+                if not cursor:
+                    break
+            assert sorted(seen) == sorted(f"w{number}" for number in range(100)), name
+        one = await measured("status", 60_000, workstream="w7")
+        assert [each["stage"] for each in one["workstreams"]] == ["failed"]
+        for what in ("review", "diff", "checks", "brief"):
+            await measured("inspect", 30_000, workstream="w8", what=what)
+
+    led(project, look, over=over)

@@ -52,7 +52,7 @@ class Project:
     @property
     def state(self) -> Path:
         """The repository's state folder."""
-        return next((self.folder / "state").iterdir())
+        return next(each for each in (self.folder / "state").iterdir() if each.is_dir())
 
     def worktree(self, workstream: str, run: str = "r1") -> Path:
         return self.folder / "repository.worktrees" / run / workstream

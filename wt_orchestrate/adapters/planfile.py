@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -164,12 +164,28 @@ def render_workstream(name: str, spec: Workstream) -> str:
     return yaml.safe_dump({"workstreams": {name: values}}, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _as_yaml(value: Any) -> Any:
+def render_plan(plan: Plan) -> str:
+    """A plan as YAML for a person to read, without what is at its default."""
+    return yaml.safe_dump(_as_yaml(plan, told=False), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _as_yaml(value: Any, *, told: bool = True) -> Any:
+    """Plain values; with `told` also what is at its default."""
     if is_dataclass(value):
-        return {each.name: _as_yaml(getattr(value, each.name)) for each in fields(value)}
+        return {
+            each.name: _as_yaml(getattr(value, each.name), told=told)
+            for each in fields(value)
+            if told or not _is_default(each, getattr(value, each.name))
+        }
+    if isinstance(value, Mapping):
+        return {str(key): _as_yaml(each, told=told) for key, each in value.items()}
     if isinstance(value, tuple):
-        return [_as_yaml(each) for each in value]
+        return [_as_yaml(each, told=told) for each in value]
     return value.value if isinstance(value, StrEnum) else value
+
+
+def _is_default(each: Field[Any], value: Any) -> bool:
+    return bool(value == (each.default if each.default_factory is MISSING else each.default_factory()))
 
 
 def load_settings(path: str | None) -> Settings:

@@ -23,8 +23,11 @@ _folders = click.option(
 
 @click.group(invoke_without_command=True)
 @_folders
+@click.option("--http", "over_http", is_flag=True, help="Over streamable HTTP on this machine alone, with a token.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --http; a free one by default.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="With --http; a loopback address.")
 @click.pass_context
-def mcp(context: click.Context, folders: tuple[str, ...]) -> None:
+def mcp(context: click.Context, folders: tuple[str, ...], over_http: bool, port: int, address: str) -> None:
     """Serve the Model Context Protocol on standard input and output, for the repositories that are named (else this one)."""
     if context.invoked_subcommand is not None:
         return
@@ -36,7 +39,17 @@ def mcp(context: click.Context, folders: tuple[str, ...]) -> None:
     for folder in allowed:
         wiring.find_site(folder)
     # the SDK takes a second to load, and need not be there
-    import_module("wt_orchestrate.mcp_server.server").serve(allowed)
+    server = import_module("wt_orchestrate.mcp_server.server")
+    if over_http:
+        server.serve_http(allowed, host=address, port=port, token=wiring.access_token(), tell=_tell_address)
+    else:
+        server.serve(allowed)
+
+
+def _tell_address(url: str) -> None:
+    """Where it can be called, and where the token lies; never the token."""
+    click.echo(f"{symbol('done')} Serving {url}; ctrl-C ends it", err=True)
+    click.echo(f"  {symbol('hint')} Clients send the token in {clean(wiring.token_path())} as a Bearer token", err=True)
 
 
 def _of_client(command: Callable[..., Any]) -> Callable[..., Any]:

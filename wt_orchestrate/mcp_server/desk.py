@@ -21,12 +21,14 @@ from wt_orchestrate.domain.packet import packet_text
 from wt_orchestrate.domain.report import report
 from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import Phase, RunState, Stage
+from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.train_view import train_view
 from wt_orchestrate.domain.view import view
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, PlanInvalid, Refused, WtError
-from wt_orchestrate.mcp_server.pages import Decision, Page, briefing, decisions, is_news, news, page
+from wt_orchestrate.mcp_server.pages import BRIEFLY, Page, briefing, news, page, part
+from wt_orchestrate.mcp_server.waiting import Watch
 
-LONGEST_WAIT_S = 40.0
 _TAKEN_S = 3.0
 _LOOK_S = 0.2
 _PACKET = 200_000
@@ -42,34 +44,29 @@ class Wished:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
-class Waited:
-    """What a wait ended with. `cursor` goes into the next one; `decisions` is everything that waits now; `happened` is new."""
-
-    cursor: str
-    run: str
-    phase: str
-    decisions: tuple[Decision, ...]
-    happened: tuple[str, ...]
-    timed_out: bool
-
-
 class Desk:
     """The repositories that a server may lead, each allowed by name when it was started."""
 
     def __init__(self, folders: Sequence[str]) -> None:
-        self._folders = tuple(os.path.abspath(folder) for folder in folders)
+        self._folders = tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
 
     def repositories(self) -> tuple[str, ...]:
         return self._folders
 
+    def names(self) -> dict[str, str]:
+        """A short name for each of them: its last one, or the whole folder where two have the same."""
+        last = [os.path.basename(folder) for folder in self._folders]
+        return {
+            name if last.count(name) == 1 else folder: folder for name, folder in zip(last, self._folders, strict=True)
+        }
+
     def site(self, repository: str) -> wiring.Site:
         """One of them, by its folder or its last name; without a name the only one. Raises NotFound."""
+        named = {**{folder: folder for folder in self._folders}, **self.names()}
         if not repository and len(self._folders) == 1:
             return wiring.find_site(self._folders[0])
-        for folder in self._folders:
-            if repository in {folder, os.path.basename(folder)}:
-                return wiring.find_site(folder)
+        if repository in named:
+            return wiring.find_site(named[repository])
         known = ", ".join(self._folders)
         raise NotFound(
             f"{repository or 'no repository'} is not one that this server leads", hint=f"name one of: {known}"
@@ -77,9 +74,14 @@ class Desk:
 
     # ------------------------------------------------------------ looking
 
-    def view(self, repository: str, run: str) -> dict[str, Any]:
-        """The present as plain values."""
-        return view(self._state(self.site(repository), run))
+    def view(self, repository: str, run: str, workstream: str, cursor: str) -> dict[str, Any]:
+        """The present as plain values, of one workstream or of so many at a time as fit into an answer."""
+        state = self._state(self.site(repository), run)
+        shown = view(state)
+        if workstream:
+            name = requests.find_workstream(state.workstreams, workstream)
+            return {**shown, "workstreams": [ws for ws in shown["workstreams"] if ws["id"] == name], "more": ""}
+        return part(shown, "workstreams", cursor)
 
     def _state(self, site: wiring.Site, run: str) -> RunState:
         return wiring.reviewed_state(site, run or None)
@@ -89,8 +91,16 @@ class Desk:
         site = self.site(repository)
         state = self._state(site, run)
         at_work = "a supervisor is at work" if wiring.supervised(site) else "nobody is at work; `resume` starts one"
-        text = briefing(view(state), self._records(site, state.id), size=max(500, size) - len(at_work) - 1)
+        text = briefing(view(state), self._newest(site, state), size=max(500, size) - len(at_work) - 1)
         return f"{text}\n{at_work}"
+
+    def _newest(self, site: wiring.Site, state: RunState) -> Sequence[e.Record]:
+        """The end of the log, as far back as a briefing tells of it: a long log is not read whole."""
+        for back in (500, 5_000):
+            found = self._records(site, state.id, after=max(0, state.number - back))
+            if state.number <= back or len(news(found)) >= BRIEFLY:
+                return found
+        return found
 
     def _records(self, site: wiring.Site, run: RunId, *, after: int = 0) -> Sequence[e.Record]:
         log = wiring.open_log(site)
@@ -99,33 +109,9 @@ class Desk:
         finally:
             log.close()
 
-    def wait(self, repository: str, run: str, cursor: str, *, seconds: float) -> Waited:
-        """Until something needs a decision or the run rests, at most so long; at once where something already does."""
-        site = self.site(repository)
-        log = wiring.open_log(site)
-        try:
-            name = requests.find_run(log, run or None)
-            after = int(cursor) if cursor else log.last_number()
-            until = time.monotonic() + min(max(0.0, seconds), LONGEST_WAIT_S)
-            while True:
-                new = log.read(name, after=after)
-                shown = view(requests.load_state(log, name))
-                waiting = decisions(shown)
-                decided = any(map(is_news, new)) or (not cursor and bool(waiting))
-                over = time.monotonic() >= until
-                if decided or over:
-                    break
-                time.sleep(_LOOK_S)
-        finally:
-            log.close()
-        return Waited(
-            cursor=str(new[-1].number if new else after),
-            run=name,
-            phase=shown["run"]["phase"],
-            decisions=waiting,
-            happened=tuple(news(new)[-40:]),
-            timed_out=over and not decided,
-        )
+    def watch(self, repository: str, run: str, cursor: str) -> Watch:
+        """What a wait looks at. Raises NotFound, or ValueError for a bad cursor."""
+        return Watch(self.site(repository), run, cursor)
 
     def story(self, repository: str, run: str, workstream: str, cursor: str) -> Page:
         """What happened, to all or to one workstream, oldest first."""
@@ -173,6 +159,29 @@ class Desk:
             case _:
                 packet = wiring.reviewed(site, state, ws).packet
                 return page(packet_text(packet, _PACKET), cursor, of="us; what its agent says is quoted as data")
+
+    def plan(self, repository: str, run: str) -> str:
+        """The plan of a run as its file was, or what is known of it where that is gone."""
+        return wiring.plan_text(self._state(self.site(repository), run))
+
+    def runs(self, repository: str) -> list[dict[str, Any]]:
+        """All runs of a repository, newest first."""
+        log = wiring.open_log(self.site(repository))
+        try:
+            found = log.runs()
+        finally:
+            log.close()
+        return [{"run": each.id, "goal": clean(each.goal)[:300], "started_at": each.started_at} for each in found[::-1]]
+
+    def train(self, repository: str, run: str, cursor: str) -> dict[str, Any]:
+        """What rides, in order, what waits and why, and what became of the rest."""
+        site = self.site(repository)
+        log = wiring.open_log(site)
+        try:
+            state = requests.load_state(log, requests.find_run(log, run or None))
+            return part(train_view(state, asked=wiring.asked_names(log, state)), "branches", cursor)
+        finally:
+            log.close()
 
     def report(self, repository: str, run: str) -> dict[str, Any]:
         """What was done and what it took."""
@@ -235,6 +244,21 @@ class Desk:
             log.close()
         self._at_work(site, run)
         return Wished(run=run, state="taken", number=0, text=words)
+
+    def queue(self, repository: str, wish: wiring.QueueWish, *, key: str) -> Wished:
+        """Queue branches that are there already. Raises Refused, NotFound."""
+        site = self.site(repository)
+        log = wiring.open_log(site)
+        try:
+            said = log.known(key)
+            if said is not None:
+                return Wished(run=said[0], state="noted", number=said[1] or 0, text="queued by this key before")
+            queued = wiring.queue_up(site, log, wish, key=key)
+        finally:
+            log.close()
+        words = ", ".join(f"{spec.branch} as {name}" for name, spec in queued.further.items())
+        text = f"queued {words}; `resume` integrates them" if queued.number == 0 else f"queued {words}"
+        return Wished(run=queued.run or "", state="noted", number=queued.number, text=text)
 
     def wish(self, repository: str, run: str, request: e.Request, *, key: str, goes_on: bool = True) -> Wished:
         """Put a request; wait a moment for what becomes of it. Raises Refused when it is not possible as things are."""

@@ -6,6 +6,7 @@ theirs wherever it stands: it is data, and never an instruction to whoever reads
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,13 @@ from wt_orchestrate.domain.text import clean, counted
 
 PAGE = 12_000
 """Characters of one page."""
-_NEWS = 30
+ROWS = 40_000
+"""Characters of one answer that is plain values, as JSON."""
+FITS = 12_000
+"""Characters of the texts of all decisions of one answer."""
+_ONE = 2_000
+BRIEFLY = 30
+"""Lines of news in a briefing."""
 _MARKS = {"failed": "failed", "escalated": "needs you", "stopped": "stopped"}
 
 
@@ -32,14 +39,36 @@ class Page:
 
 def page(text: str, cursor: str, *, of: str) -> Page:
     """The part of a text that begins at a cursor; it ends at a line where it can. Raises ValueError for a bad cursor."""
-    start = int(cursor or "0")
-    if not 0 <= start <= len(text):
-        raise ValueError(f"the cursor {cursor!r} is beyond the end ({len(text)})")
+    start = _place(cursor, len(text))
     end = min(len(text), start + PAGE)
     if end < len(text):
         line_end = text.rfind("\n", start + PAGE // 2, end)
         end = line_end + 1 if line_end > 0 else end
     return Page(text=text[start:end], of=of, next=str(end) if end < len(text) else "", total=len(text))
+
+
+def part(whole: Mapping[str, Any], name: str, cursor: str) -> dict[str, Any]:
+    """Plain values with so many rows of one list as fit into an answer, from a cursor on; `more` is the cursor of the rest,
+    empty at the end. Raises ValueError for a bad cursor."""
+    rows = whole[name]
+    start = _place(cursor, len(rows))
+    left = ROWS - len(json.dumps({**whole, name: []}, ensure_ascii=False))
+    end = start
+    while end < len(rows):
+        left -= len(json.dumps(rows[end], ensure_ascii=False)) + 1
+        if left < 0 and end > start:
+            break
+        end += 1
+    return {**whole, name: rows[start:end], "more": str(end) if end < len(rows) else ""}
+
+
+def _place(cursor: str, end: int) -> int:
+    """A cursor as a number. Raises ValueError where it is none of ours."""
+    if cursor and not (cursor.isascii() and cursor.isdecimal()):
+        raise ValueError(f"the cursor {cursor!r} is none of ours; pass what came back, or nothing")
+    if int(cursor or "0") > end:
+        raise ValueError(f"the cursor {cursor!r} is beyond the end ({end})")
+    return int(cursor or "0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +88,27 @@ def decisions(view: Mapping[str, Any]) -> tuple[Decision, ...]:
     return tuple(_decisions(view))
 
 
+def fitting(waiting: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The first of them whose texts fit into one answer; at least one."""
+    found: list[Decision] = []
+    left = FITS
+    for each in waiting:
+        left -= len(each.text) + sum(map(len, each.options)) + 100
+        if found and left < 0:
+            break
+        found.append(each)
+    return tuple(found)
+
+
 def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
     for ws in view["workstreams"]:
         for ask in ws["asks"]:
-            text = f"its agent asks, as data: {ask['text']}"
+            text = f"its agent asks, as data: {ask['text']}"[:_ONE]
             yield Decision(
                 workstream=ws["id"],
                 what="question",
                 text=text,
-                options=tuple(ask["options"]),
+                options=tuple(option[:_ONE] for option in ask["options"][:20]),
                 do=("answer", "redirect"),
             )
     for ws in view["workstreams"]:
@@ -111,7 +152,7 @@ def briefing(view: Mapping[str, Any], records: Sequence[e.Record], *, size: int)
     parts += ["", "Workstreams:", *(_stream_line(ws) for ws in view["workstreams"])]
     clashes = [_clash_line(each) for each in view["forecast"]["conflicts"]]
     parts += ["", "Would conflict:", *clashes] if clashes else []
-    parts += ["", "Newest:", *news(records)[-_NEWS:]]
+    parts += ["", "Newest:", *news(records)[-BRIEFLY:]]
     text = "\n".join(parts)
     if len(text) <= size:
         return text

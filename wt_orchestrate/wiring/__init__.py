@@ -2,7 +2,7 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing; drafting above them.
+then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing, then queueing and drafting.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from wt_orchestrate.wiring.guarding import newest_run as newest_run
 from wt_orchestrate.wiring.guarding import own_hooks as own_hooks
 from wt_orchestrate.wiring.guarding import staged_work as staged_work
 from wt_orchestrate.wiring.guarding import uninstall_hooks as uninstall_hooks
+from wt_orchestrate.wiring.installing import access_token as access_token
 from wt_orchestrate.wiring.installing import apply_edit as apply_edit
 from wt_orchestrate.wiring.installing import client_edit as client_edit
+from wt_orchestrate.wiring.installing import token_path as token_path
 from wt_orchestrate.wiring.looking import attempt_lines as attempt_lines
 from wt_orchestrate.wiring.looking import changed_files as changed_files
 from wt_orchestrate.wiring.looking import explained as explained
@@ -51,11 +53,16 @@ from wt_orchestrate.wiring.plans import load_further as load_further
 from wt_orchestrate.wiring.plans import load_plan as load_plan
 from wt_orchestrate.wiring.plans import load_settings as load_settings
 from wt_orchestrate.wiring.plans import plan_schema as plan_schema
+from wt_orchestrate.wiring.plans import plan_text as plan_text
 from wt_orchestrate.wiring.plans import settings_around as settings_around
 from wt_orchestrate.wiring.plans import settings_path as settings_path
 from wt_orchestrate.wiring.plans import settings_schema as settings_schema
 from wt_orchestrate.wiring.plans import user_settings as user_settings
 from wt_orchestrate.wiring.plans import workstream_text as workstream_text
+from wt_orchestrate.wiring.queueing import QueueWish as QueueWish
+from wt_orchestrate.wiring.queueing import asked_names as asked_names
+from wt_orchestrate.wiring.queueing import queue_up as queue_up
+from wt_orchestrate.wiring.queueing import unfinished_run as unfinished_run
 from wt_orchestrate.wiring.reviewing import Reviewed as Reviewed
 from wt_orchestrate.wiring.reviewing import file_diffs as file_diffs
 from wt_orchestrate.wiring.reviewing import file_lines as file_lines

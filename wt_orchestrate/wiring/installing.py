@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from wt_orchestrate.wiring.site import Site, repository
+from wt_orchestrate.wiring.site import Site, repository, state_root
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.clientconfig import Edit
@@ -27,6 +27,18 @@ def apply_edit(edit: Edit) -> str:
     from wt_orchestrate.adapters.clientconfig import write
 
     return write(edit)
+
+
+def token_path() -> str:
+    """Where the token of servers over HTTP lies: one for each user, beside the repositories' state folders."""
+    return f"{state_root()}/mcp-token"
+
+
+def access_token() -> str:
+    """The token that a client over HTTP must show; made the first time. Raises Refused where others could read it."""
+    from wt_orchestrate.adapters.tokenfile import token_at
+
+    return token_at(token_path())
 
 
 def _entry(client: str, folders: tuple[str, ...]) -> dict[str, Any]:

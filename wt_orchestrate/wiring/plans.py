@@ -86,6 +86,16 @@ def workstream_text(name: str, spec: Workstream) -> str:
     return render_workstream(name, spec)
 
 
+def plan_text(state: RunState) -> str:
+    """The plan of a run as it is followed, with what was added to it, as YAML."""
+    from wt_orchestrate.adapters.planfile import render_plan
+    from wt_orchestrate.domain.secrets import without_secrets
+    from wt_orchestrate.domain.values import replace
+
+    specs = {ws.id: ws.spec for ws in state.workstreams.values()}
+    return without_secrets(render_plan(replace(state.plan, workstreams=specs)))
+
+
 def edited_workstream(path: str, name: str) -> Workstream:
     """The workstream in an edited file. Raises PlanInvalid."""
     from wt_orchestrate.adapters.planfile import load_further as load

@@ -1,0 +1,102 @@
+"""What a client can attach to a conversation: plan, report, briefing and handoffs of any run of any repository it may lead.
+
+    wto://REPOSITORY/RUN/plan          wto://REPOSITORY/RUN/report
+    wto://REPOSITORY/RUN/briefing      wto://REPOSITORY/RUN/handoff/WORKSTREAM
+
+REPOSITORY is a repository's last name (or its folder, percent-encoded, where two have the same), RUN an id or `newest`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.resources import DEFAULT_RESOURCE_SECURITY, FunctionResource
+
+from wt_orchestrate.errors import NotFound, WtError
+from wt_orchestrate.mcp_server.desk import Desk, told
+
+NEWEST = "newest"
+_LONGEST = 200_000
+_T = TypeVar("_T")
+# what is looked up in a closed list of names may look like a path; no file is opened by it
+_LOOKED_UP = replace(DEFAULT_RESOURCE_SECURITY, exempt_params=frozenset({"repository"}))
+
+
+def add_to(server: MCPServer[Any], desk: Desk) -> None:
+    @server.resource("wto://{repository}/{run}/plan", title="Plan of a run", mime_type="text/yaml", security=_LOOKED_UP)
+    def plan(repository: str, run: str) -> str:
+        return _read(lambda: desk.plan(repository, _named(run)))
+
+    @server.resource(
+        "wto://{repository}/{run}/report", title="Report of a run", mime_type="application/json", security=_LOOKED_UP
+    )
+    def report(repository: str, run: str) -> str:
+        return _read(lambda: json.dumps(desk.report(repository, _named(run)), ensure_ascii=False, indent=1))
+
+    @server.resource(
+        "wto://{repository}/{run}/briefing", title="The whole picture", mime_type="text/plain", security=_LOOKED_UP
+    )
+    def briefing(repository: str, run: str) -> str:
+        return _read(lambda: desk.briefing(repository, _named(run), size=12_000))
+
+    @server.resource(
+        "wto://{repository}/{run}/handoff/{workstream}",
+        title="A workstream's newest handoff",
+        mime_type="text/markdown",
+        security=_LOOKED_UP,
+    )
+    def handoff(repository: str, run: str, workstream: str) -> str:
+        found = _read(lambda: desk.inspect(repository, _named(run), workstream, "handoff", ""))
+        rest = f"\n\n(cut at {found.next} of {found.total} characters; the tool inspect pages on)" if found.next else ""
+        return f"(From {found.of})\n\n{found.text}{rest}"
+
+    for name in desk.names():
+        for kind, title, mime in (
+            ("briefing", "The whole picture of the newest run", "text/plain"),
+            ("report", "Report of the newest run", "application/json"),
+            ("plan", "Plan of the newest run", "text/yaml"),
+        ):
+            server.add_resource(
+                FunctionResource.from_function(
+                    fn=_newest(desk, kind, name),
+                    uri=f"wto://{quote(name, safe='')}/{NEWEST}/{kind}",
+                    name=f"{name}: {kind}",
+                    title=f"{title} in {name}",
+                    mime_type=mime,
+                )
+            )
+
+
+def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
+    """How one of the listed ones is read."""
+
+    def read() -> str:
+        match kind:
+            case "briefing":
+                return _read(lambda: desk.briefing(name, "", size=12_000))
+            case "report":
+                return _read(lambda: json.dumps(desk.report(name, ""), ensure_ascii=False, indent=1))
+            case _:
+                return _read(lambda: desk.plan(name, ""))
+
+    return read
+
+
+def _named(run: str) -> str:
+    return "" if run == NEWEST else run
+
+
+def _read(work: Callable[[], _T]) -> _T:
+    """A foreseen fault in words, as the protocol has them for resources."""
+    try:
+        return work()
+    except NotFound as error:
+        raise ResourceNotFoundError(told(error)) from error
+    except (WtError, ValueError) as error:
+        raise ResourceError(told(error) if isinstance(error, WtError) else str(error)) from error

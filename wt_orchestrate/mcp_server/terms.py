@@ -1,0 +1,54 @@
+"""What all tools have in common: the words of their arguments, their hints, and how a foreseen fault is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Annotated, ParamSpec, TypeVar
+
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import ToolAnnotations
+from pydantic import Field
+
+from wt_orchestrate.errors import WtError
+from wt_orchestrate.mcp_server.desk import told
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+Repository = Annotated[
+    str, Field(description="Folder or last name of a repository; may be empty when there is only one.")
+]
+Run = Annotated[str, Field(description="The run, such as r3; empty is the newest.")]
+Stream = Annotated[str, Field(description="A workstream's id, as briefing lists it.")]
+Key = Annotated[
+    str,
+    Field(description="Your own name for this very call: said twice, it is done once.", min_length=4, max_length=200),
+]
+Cursor = Annotated[str, Field(description="Where to go on; empty is the beginning (for wait: now).")]
+
+READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+WISHES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+ENDS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """A foreseen fault as an error that the model reads; everything else is a bug and stays one."""
+    try:
+        yield
+    except WtError as error:
+        raise ToolError(told(error)) from error
+    except ValueError as error:
+        raise ToolError(str(error)) from error
+
+
+def plainly(work: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A tool whose foreseen faults are told `in_words`."""
+
+    @wraps(work)
+    def done(*args: _P.args, **given: _P.kwargs) -> _R:
+        with in_words():
+            return work(*args, **given)
+
+    return done
