@@ -443,6 +443,10 @@ class Vault(Protocol):
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
         """The start of a regular file at a commit; None when it is not there or is no regular file."""
 
+    def objects_at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
+        """The object (file or folder) at each path of a commit, all in one go; empty where there is none. The path "" is the
+        commit's whole tree, so that it tells whether the commit is there."""
+
     def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
         """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored.
         Uses only the vault's configuration and the index file `index` of ours; runs nothing of the worktree."""

@@ -105,6 +105,12 @@ from wt_orchestrate.git_ports import (
 from wt_orchestrate.git_ports import (
     WorktreeFacts as WorktreeFacts,
 )
+from wt_orchestrate.memory_ports import (
+    Kept as Kept,
+)
+from wt_orchestrate.memory_ports import (
+    Memories as Memories,
+)
 
 # ---------------------------------------------------------------- time
 

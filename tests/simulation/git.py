@@ -305,6 +305,16 @@ class SimVault:
         content = self._objects.tree(commit).get(path)
         return None if content is None else content.encode()
 
+    def objects_at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
+        return [self._object_at(commit, path) for commit, path in places]
+
+    def _object_at(self, commit: CommitId, path: str) -> str:
+        if commit not in self._site.held:
+            return ""
+        tree = self._objects.tree(commit)
+        below = {name: content for name, content in tree.items() if f"{name}/".startswith(f"{path}/") or not path}
+        return repr(sorted(below.items())) if below or not path else ""
+
     def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
         found = self._site.worktrees.get(worktree)
         if found is None or found.files is None:

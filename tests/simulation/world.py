@@ -21,6 +21,7 @@ from tests.simulation.parts import (
     SimWorkers,
 )
 from tests.simulation.processes import Process, SimAgent, SimExecutor
+from tests.support.memories import sim_memories
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId, integration_branch
@@ -60,6 +61,7 @@ class SimWorld:
         self.machine = SimMachine()
         self.repository, self.vault = SimRepository(self.site), SimVault(self.site)
         self.workers = SimWorkers()
+        self.memories = sim_memories(random.Random(repr(plan)))
         self.supervisor: Supervisor | None = None
         self.plan, self.settings = plan, settings
         self.passed: set[tuple[TreeId, str]] = set()
@@ -126,6 +128,7 @@ class SimWorld:
             agents={kind: SimAgent(kind) for kind in AgentType},
             handoffs=SimHandoffs(self),
             plans=SimPlans(),
+            memories=self.memories,
             feed=SimFeed(self.clock, self.chance),
             workers=self.workers,
             command_env={},

@@ -172,6 +172,8 @@ class World:
                 return [e.TrialMade(workstream=name, onto=onto, commit=commit, tree=TreeId(commit))]
             case f.RunCheck():
                 return [self._check_started(effect)]
+            case f.Recall(workstream=name):
+                return (e.MemoryRecalled(workstream=name),)
             case f.Publish(commit=commit, order=order):
                 return [e.IntegrationPublished(commit=commit, order=order)]
             case f.Advance():

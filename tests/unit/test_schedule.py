@@ -25,6 +25,7 @@ def _prepared(count: int) -> World:
             e.WorktreeCreated(workstream=WorkstreamId(name), path=f"/w/{name}", branch=Branch(f"b/{name}"), base=base)
         )
         world.note(e.EffectConcluded(key=f"worktree:{name}"))
+        world.note(e.MemoryRecalled(workstream=WorkstreamId(name)))
     return world
 
 

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.handoff import HANDOFF_CONTRACT, Handoff
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan import Kind
+from wt_orchestrate.domain.recalling import recalled_section
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.state import Message, RunState, WorkstreamState
 
@@ -55,7 +56,14 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
     if ws.spec.role:
         parts.append(f"Your role: {ws.spec.role}.")
     parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_said_already(ws)]))
-    parts += [_told(told), _rules(state, ws), *_needs(state, ws), _others(state, ws), HANDOFF_CONTRACT]
+    parts += [
+        _told(told),
+        _rules(state, ws),
+        *_needs(state, ws),
+        recalled_section(ws),
+        _others(state, ws),
+        HANDOFF_CONTRACT,
+    ]
     if ws.spec.expands:
         parts.append(_EXPANDS)
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -219,6 +219,15 @@ class Forecast:
     sides: tuple[Glance, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """Find what the memory says to a workstream: by words, and by the paths it may write."""
+
+    workstream: WorkstreamId
+    terms: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
 FORECAST = "forecast:"
 """The key of every forecast: one at a time, whatever it is made of."""
 
@@ -244,6 +253,7 @@ Effect = (
     | CleanWorktree
     | RestoreWorktree
     | Forecast
+    | Recall
 )
 
 
@@ -286,6 +296,8 @@ def effect_key(effect: Effect) -> str:
             return f"restore:{workstream}"
         case Forecast():
             return FORECAST
+        case Recall(workstream=workstream):
+            return f"recall:{workstream}"
 
 
 def _digest(riders: tuple[tuple[WorkstreamId, CommitId], ...]) -> str:

@@ -14,6 +14,9 @@ from wt_orchestrate.domain.forecast_events import (
     ForecastMade as ForecastMade,
 )
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.memory_events import (
+    MemoryRecalled as MemoryRecalled,
+)
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
 from wt_orchestrate.domain.recovery import Cause
 from wt_orchestrate.domain.requests import (
@@ -809,6 +812,7 @@ Event = (
     | WorktreeRestored
     | RestoreRefused
     | ForecastMade
+    | MemoryRecalled
 )
 
 

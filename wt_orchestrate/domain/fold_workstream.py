@@ -41,6 +41,8 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             )
         case e.SetupFinished() as setup:
             return _set_up(ws, setup)
+        case e.MemoryRecalled() as recalled:
+            return replace(ws, recalled=recalled)
         case e.CommitsSeen() as seen:
             lines = tuple(
                 CommitSeen(id=line.id, author=line.author, at=line.at, subject=line.subject, paths=line.paths)

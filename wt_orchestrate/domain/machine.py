@@ -31,6 +31,7 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.landing import landing_conclusions, landing_effects
 from wt_orchestrate.domain.permissions import decide_permission
 from wt_orchestrate.domain.progress import nudges, trouble
+from wt_orchestrate.domain.recalling import recall_effects
 from wt_orchestrate.domain.schedule import held_by, rests, schedule
 from wt_orchestrate.domain.state import (
     DONE,
@@ -83,7 +84,7 @@ def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset
         return Decision(conclusions=conclusions, effects=())
     effects: tuple[Effect, ...] = (*_base(state), *_attempts(state, now), *_commands(state), *_claims(state))
     effects = (*effects, *_train(state), *_after(state))
-    effects = (*effects, *schedule(state, now), *forecast_effects(state, now))
+    effects = (*effects, *recall_effects(state), *schedule(state, now), *forecast_effects(state, now))
     wanted = {effect_key(effect): effect for effect in effects}
     return Decision(
         conclusions=(),
@@ -136,9 +137,9 @@ def _refusals(state: RunState) -> tuple[e.Event, ...]:
 
 
 def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...]:
-    if key == FORECAST:
-        return ()
     kind, _, rest = key.partition(":")
+    if key == FORECAST or kind == "recall":
+        return ()
     if kind == "vault" and state.phase is not Phase.STOPPED:
         return (e.RunStopped(reason=failure.reason),)
     if kind == "publish" and state.phase is not Phase.STOPPED:

@@ -17,6 +17,7 @@ from wt_orchestrate.domain.effects import CreateWorktree, Effect, RunSetup, Star
 from wt_orchestrate.domain.graph import dependents, needs_of
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.plan import Plan, seconds
+from wt_orchestrate.domain.recalling import may_start
 from wt_orchestrate.domain.state import (
     DONE,
     STUCK,
@@ -140,7 +141,7 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         return None
     if workstream.retry is not None and state.published != state.integration:
         return None  # it may be told to merge the integration branch: it must find the one that is meant
-    return _attempt(state, workstream, now)
+    return _attempt(state, workstream, now) if may_start(state, workstream) else None
 
 
 def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:

@@ -14,6 +14,7 @@ from wt_orchestrate.domain.candidates import Blame, Candidate, CheckResult, Judg
 from wt_orchestrate.domain.comments import Comment
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.memory_events import MemoryRecalled
 from wt_orchestrate.domain.outlook import Outlook
 from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
 from wt_orchestrate.domain.pull_requests import PullRequest
@@ -329,6 +330,8 @@ class WorkstreamState:
     integrated_at: float | None = None
     removed: bool = False
     """Its worktree was cleaned away."""
+    recalled: MemoryRecalled | None = None
+    """What the memory said to its brief; None until it was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

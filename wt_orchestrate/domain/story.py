@@ -5,6 +5,7 @@ Text that agents wrote passes through `clean`, so that nothing in it can act on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,8 @@ from wt_orchestrate.domain import signs as s
 from wt_orchestrate.domain.brief import blame_words
 from wt_orchestrate.domain.forecast import listed
 from wt_orchestrate.domain.forecast_events import Clash
+from wt_orchestrate.domain.memory_events import RecalledEntry
+from wt_orchestrate.domain.recalling import doubt
 from wt_orchestrate.domain.review import Weighing
 from wt_orchestrate.domain.signs import TurnOutcome
 from wt_orchestrate.domain.text import clean, counted
@@ -106,8 +109,19 @@ def _run(event: e.Event) -> Told:
             return Weight.BAD, f"the bound on {what} is used up; agents are asked to end"
         case e.ForecastMade() as made:
             return _foreseen(made)
+        case e.MemoryRecalled(entries=entries, problem=problem):
+            return _recalled(entries, problem)
         case _:
             return _steering(event)
+
+
+def _recalled(entries: Sequence[RecalledEntry], problem: str) -> Told:
+    if problem:
+        return Weight.WARNING, f"nothing could be recalled: {problem}"
+    if not entries:
+        return Weight.DETAIL, "the memory has nothing to it"
+    told = "; ".join(f"{each.id} ({each.kind}, {each.source}{doubt(each)}) {_line(each.text, 120)}" for each in entries)
+    return Weight.STEP, f"{len(entries)} of the memory recalled into its brief: {told}"
 
 
 def _foreseen(made: e.ForecastMade) -> Told:

@@ -159,6 +159,7 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "progress": ws.handoff.progress if ws.handoff is not None else None,
         "summary": ws.handoff.summary if ws.handoff is not None else "",
         "cost_usd": round(cost_usd(ws), 6),
+        "recalled": [each.id for each in ws.recalled.entries] if ws.recalled is not None else [],
         "needs": list(ws.spec.needs),
         "waits_for": list(waits_for(state, ws)) if ws.stage is Stage.QUEUED else [],
         "held_by": list(held),

@@ -22,6 +22,7 @@ from wt_orchestrate.engine.guarding import guard_worktree, refresh_guard
 from wt_orchestrate.engine.landing import land, prepare_landing
 from wt_orchestrate.engine.launching import shell
 from wt_orchestrate.engine.radar import forecast
+from wt_orchestrate.engine.remembering import recall_for_brief
 from wt_orchestrate.engine.settling import judged_resolution, remember_resolution, settle
 from wt_orchestrate.engine.tidying import clean_worktree, restore_worktree
 from wt_orchestrate.engine.train import advance, assemble, make_trial, publish, run_check
@@ -78,6 +79,8 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
             return restore_worktree(effect, state, world)
         case f.Forecast():
             return forecast(effect, state, world)
+        case f.Recall():
+            return recall_for_brief(effect, state, world)
 
 
 # ---------------------------------------------------------------- worktrees and commands

@@ -9,7 +9,20 @@ from typing import get_args
 from wt_orchestrate.domain.effects import Effect
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan import AgentType
-from wt_orchestrate.ports import Agent, Clock, Executor, Feed, Handoffs, Log, Machine, Plans, Repository, Vault, Workers
+from wt_orchestrate.ports import (
+    Agent,
+    Clock,
+    Executor,
+    Feed,
+    Handoffs,
+    Log,
+    Machine,
+    Memories,
+    Plans,
+    Repository,
+    Vault,
+    Workers,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +38,7 @@ class World:
     agents: Mapping[AgentType, Agent]
     handoffs: Handoffs
     plans: Plans
+    memories: Memories
     feed: Feed
     workers: Workers
     command_env: Mapping[str, str]

@@ -2,7 +2,8 @@
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
 docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, plans,
-then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing, then queueing and drafting.
+remembering, then beginning, running, looking, foreseeing, reviewing, guarding, forging, installing, diagnosing, then queueing
+and drafting.
 """
 
 from __future__ import annotations
@@ -63,6 +64,13 @@ from wt_orchestrate.wiring.queueing import QueueWish as QueueWish
 from wt_orchestrate.wiring.queueing import asked_names as asked_names
 from wt_orchestrate.wiring.queueing import queue_up as queue_up
 from wt_orchestrate.wiring.queueing import unfinished_run as unfinished_run
+from wt_orchestrate.wiring.remembering import aged as aged
+from wt_orchestrate.wiring.remembering import looked_from as looked_from
+from wt_orchestrate.wiring.remembering import memories as memories
+from wt_orchestrate.wiring.remembering import named_entry as named_entry
+from wt_orchestrate.wiring.remembering import recall as recall
+from wt_orchestrate.wiring.remembering import remember as remember
+from wt_orchestrate.wiring.remembering import share_finding as share_finding
 from wt_orchestrate.wiring.reviewing import Reviewed as Reviewed
 from wt_orchestrate.wiring.reviewing import file_diffs as file_diffs
 from wt_orchestrate.wiring.reviewing import file_lines as file_lines

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wt_orchestrate import __version__
 from wt_orchestrate.errors import Busy
 from wt_orchestrate.wiring.plans import account_environments
+from wt_orchestrate.wiring.remembering import memories
 from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         agents=agents(dict(os.environ), passed=settings.pass_env, accounts=account_environments()),
         handoffs=HandoffFiles(),
         plans=PlanTexts(),
+        memories=memories(site),
         feed=feed,
         workers=ThreadWorkers(feed.wake),
         command_env=command_environment(os.environ, passed=settings.pass_env),

@@ -47,3 +47,13 @@ def commits_among(git: Git, ids: Sequence[str]) -> frozenset[CommitId]:
 def present(git: Git, commit: str) -> bool:
     """Whether there is such a commit."""
     return git.outcome("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))[0] == 0
+
+
+def at_paths(git: Git, places: Sequence[tuple[CommitId, str]]) -> list[str]:
+    """The object at each path of a commit; empty where there is none."""
+    if not places:
+        return []
+    asked = [f"{commit}:{path}" for commit, path in places]
+    output = git.run("cat-file", "--batch-check=%(objectname)", "--buffer", stdin=input_lines(asked))
+    found = output.decode("utf-8", "surrogateescape").split("\n")[: len(places)]
+    return ["" if line.endswith((" missing", " ambiguous")) else line for line in found]

@@ -203,6 +203,10 @@ class GitVault:
         """Make the index that `dirty` compares with warm, right after a worktree was made, before anybody is in it."""
         comparing.seed(worktree=worktree, index=index)
 
+    def objects_at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
+        """The object at each path of a commit; empty where there is none."""
+        return objects.at_paths(self._git, places)
+
     def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
         """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored."""
         return comparing.differing(self._git, worktree=worktree, head=head, index=index, settings=self._reading)

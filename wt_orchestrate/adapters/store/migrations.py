@@ -6,7 +6,7 @@ A newer log than this release knows is refused and left untouched.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wt_orchestrate.errors import StoreUnreadable
 
@@ -46,24 +46,25 @@ def _keys(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, run TEXT NOT NULL, request INTEGER)")
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _journal, _snapshots, _keys)
+Step = Callable[[sqlite3.Connection], None]
+_STEPS: tuple[Step, ...] = (_first, _journal, _snapshots, _keys)
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Step] = _STEPS) -> None:
     """Bring the tables up to this release. Raises StoreUnreadable for a newer log."""
     version = _version(connection)
-    if version > len(_STEPS):
+    if version > len(steps):
         raise StoreUnreadable(
-            f"{path} was written by a newer wt-orchestrate (format {version}, this one knows {len(_STEPS)})",
-            hint="install the newer release; the log was left untouched",
+            f"{path} was written by a newer wt-orchestrate (format {version}, this one knows {len(steps)})",
+            hint="install the newer release; it was left untouched",
         )
-    if version == len(_STEPS):
+    if version == len(steps):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in _STEPS[_version(connection) :]:
+        for step in steps[_version(connection) :]:
             step(connection)
-        connection.execute(f"PRAGMA user_version = {len(_STEPS)}")
+        connection.execute(f"PRAGMA user_version = {len(steps)}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

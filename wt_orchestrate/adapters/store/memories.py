@@ -1,0 +1,412 @@
+"""One repository's memory in SQLite with full-text search, and beside it a journal it can be made anew from.
+
+Every call opens the database for itself, so that any thread and any process may come at any time. A write is one
+`BEGIN IMMEDIATE` transaction and in the journal before (`journal.py`): what the journal holds has happened, and a database
+that lacks it is given it when it is opened next. A journal is known by its first line; another one is played from its
+beginning. Forgetting writes a new journal without what is forgotten, so that no copy of ours keeps it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from secrets import token_hex
+
+import msgspec
+
+from wt_orchestrate.adapters.store import memorytables as tables
+from wt_orchestrate.adapters.store.journal import Journal, Row
+from wt_orchestrate.adapters.store.migrations import migrate
+from wt_orchestrate.domain.memory import Entry, Hit, Layer, MemoryId, Note, entry_of, merged, normal, retold
+from wt_orchestrate.errors import StoreUnreadable
+from wt_orchestrate.memory_ports import Kept
+
+_WAIT_S = 10.0
+_REMEDY = "wto doctor --rebuild makes it anew from what is whole"
+_GENERAL = 50
+_SLACK = 1 << 22
+"""Bytes of old rows that the journal may carry."""
+
+
+class SqliteMemories:
+    """The memory at a path; nothing is made before the first write."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._journal = Journal(f"{path.removesuffix('.db')}.jsonl")
+
+    # ------------------------------------------------------------ writing
+
+    def add(
+        self, notes: Sequence[Note], *, now: float, key: str = "", mark: tuple[str, int] | None = None
+    ) -> Sequence[Kept]:
+        """Remember these, or find them remembered."""
+        if not notes and mark is None:
+            return ()
+        with self._writing() as connection:
+            known = _of_key(connection, key)
+            if known is not None:
+                return [Kept(entry=entry, new=False, changed=False) for entry in known]
+            kept = [_keep(connection, each, now) for each in notes]
+            changed = {each.entry.id: each.entry for each in kept if each.new or each.changed}
+            rows: list[Row] = [{"kind": "entry", "body": msgspec.to_builtins(each)} for each in changed.values()]
+            numbers = [tables.number_of(each.entry.id) for each in kept]
+            rows += [{"kind": "key", "key": key, "numbers": numbers}] if key else []
+            rows += [{"kind": "learned", "run": mark[0], "until": mark[1]}] if mark is not None else []
+            self._write(connection, rows)
+            return kept
+
+    def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:
+        """What `add` would do; nothing of it stays."""
+        with self._reading() as connection:
+            if connection is None:
+                return [Kept(entry=entry_of(each, 1 + n, now), new=True, changed=True) for n, each in enumerate(notes)]
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                return [_keep(connection, each, now) for each in notes]
+            finally:
+                connection.execute("ROLLBACK")
+
+    def forget(self, names: Sequence[MemoryId]) -> Sequence[MemoryId]:
+        """Forget these, and write the journal anew without them."""
+        with self._writing() as connection:
+            gone = [name for name in dict.fromkeys(names) if tables.drop(connection, tables.number_of(name))]
+            if gone:
+                self._rewrite(connection)
+        if gone:
+            self._scrub()
+        return gone
+
+    def note_use(self, names: Sequence[MemoryId], *, run: str, workstream: str) -> None:
+        """Note what went into a brief."""
+        if not names:
+            return
+        with self._writing() as connection:
+            numbers = [tables.number_of(name) for name in names]
+            there = tables.with_numbers(connection, numbers)
+            noted = connection.execute("SELECT number FROM uses WHERE run = ? AND workstream = ?", (run, workstream))
+            known = {int(row[0]) for row in noted}
+            fresh = [number for number in numbers if number in there and number not in known]
+            if fresh:
+                self._write(connection, [{"kind": "used", "numbers": fresh, "run": run, "workstream": workstream}])
+
+    # ------------------------------------------------------------ reading
+
+    def find(self, name: MemoryId) -> Entry | None:
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            number = tables.number_of(name)
+            return tables.with_numbers(connection, [number]).get(number)
+
+    def entries(self, *, layer: Layer | None = None, kind: str = "", limit: int | None = None) -> Sequence[Entry]:
+        """The entries, newest first."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            rows = connection.execute(
+                "SELECT body FROM entries WHERE (? = '' OR layer = ?) AND (? = '' OR kind = ?)"
+                " ORDER BY seen_at DESC, number DESC LIMIT ?",
+                (layer or "", layer or "", kind, kind, -1 if limit is None else limit),
+            )
+            return [tables.decoded(body) for (body,) in rows]
+
+    def search(self, terms: Sequence[str], *, paths: Sequence[str] = (), limit: int = 200) -> Sequence[Hit]:
+        """What has some of the terms, then what is about the paths, then what holds everywhere."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            fits = dict(tables.by_words(connection, terms, limit))
+            numbers = dict.fromkeys((*fits, *tables.by_places(connection, paths, limit)))
+            numbers.update(dict.fromkeys(tables.general(connection, _GENERAL)))
+            found = tables.with_numbers(connection, list(numbers))
+            return [Hit(entry=found[each], words=fits.get(each, 0.0)) for each in numbers if each in found]
+
+    def count(self) -> int:
+        with self._reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0]) if connection else 0
+
+    def names(self) -> Sequence[MemoryId]:
+        with self._reading() as connection:
+            rows = connection.execute("SELECT number FROM entries ORDER BY number") if connection else ()
+            return [MemoryId(f"m{row[0]}") for row in rows]
+
+    def uses(self, name: MemoryId) -> Sequence[tuple[str, str]]:
+        """The runs and workstreams whose briefs it went into, oldest first."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            rows = connection.execute(
+                "SELECT run, workstream FROM uses WHERE number = ? ORDER BY rowid", (tables.number_of(name),)
+            )
+            return [(str(run), str(workstream)) for run, workstream in rows]
+
+    def learned(self, run: str) -> int:
+        with self._reading() as connection:
+            row = connection.execute("SELECT until FROM marks WHERE run = ?", (run,)).fetchone() if connection else None
+            return 0 if row is None else int(row[0])
+
+    def damage(self) -> str:
+        """What is wrong with the database or its journal."""
+        try:
+            with self._reading() as connection:
+                if connection is not None:
+                    said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+                    if said != "ok":
+                        return f"{self._path} is damaged: {said}"
+        except StoreUnreadable as error:
+            return error.message
+        except sqlite3.Error as error:
+            return f"{self._path} is damaged: {error}"
+        found = self._journal.damage()
+        return found.reason if found is not None else ""
+
+    # ------------------------------------------------------------ mending
+
+    def mend(self) -> Sequence[str]:
+        """Make it whole: the database from the journal where that is whole, else the journal from the database, else a new one of
+        what the journal still holds. Nothing is deleted; where the damaged files went."""
+        aside: list[str] = []
+        journal_whole = self._begins_well()
+        if not self._database_whole():
+            if not journal_whole:
+                aside += self._salvage()
+            aside += _set_aside(self._path)
+        elif not journal_whole or self._lost_end():
+            if os.path.exists(self._journal.path):
+                aside += _set_aside(self._journal.path)
+            if os.path.exists(self._path):
+                with closing(self._connected()) as connection, self._transaction(connection):
+                    self._rewrite(connection)
+        with self._reading():
+            return aside
+
+    def _database_whole(self) -> bool:
+        """Whether the database can be read; one that is not there is not."""
+        if not os.path.exists(self._path):
+            return False
+        try:
+            with closing(self._connected()) as connection:
+                return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+        except sqlite3.Error:
+            return False
+
+    def _lost_end(self) -> bool:
+        with closing(self._connected()) as connection:
+            first, until = _held(connection)
+        return first == _first_hash(self._journal.path) and self._journal.size() < until
+
+    def _salvage(self) -> list[str]:
+        """A journal of those first lines that are whole."""
+        if not os.path.exists(self._journal.path):
+            return []
+        rows: list[Row] = []
+        with suppress(StoreUnreadable):
+            rows.extend(self._journal.rows())
+        aside = _set_aside(self._journal.path)
+        self._journal.append(rows or [{"kind": "begin", "generation": token_hex(8), "next": 1}])
+        return aside
+
+    # ------------------------------------------------------------ connections
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """The database, up to date with its journal; None while there is neither."""
+        if not os.path.exists(self._path) and not os.path.exists(self._journal.path):
+            yield None
+            return
+        try:
+            with closing(self._connected()) as connection:
+                self._catch_up(connection)
+                yield connection
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(self._connected()) as connection:
+                self._catch_up(connection)
+                with self._transaction(connection):
+                    yield connection
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        connection.execute("BEGIN IMMEDIATE")
+        before = self._journal.size()
+        first = _first_hash(self._journal.path)
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            if _first_hash(self._journal.path) == first:
+                self._journal.cut(before)
+            raise
+
+    def _connected(self) -> sqlite3.Connection:
+        folder = os.path.dirname(self._path)
+        if os.path.exists(self._path) and not os.access(folder, os.W_OK):
+            quoted = self._path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+            return sqlite3.connect(f"file:{quoted}?immutable=1", uri=True, isolation_level=None)
+        new = not os.path.exists(self._path)
+        connection = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None)
+        try:
+            if new:
+                os.chmod(self._path, 0o600)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")
+            migrate(connection, self._path, tables.STEPS)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _catch_up(self, connection: sqlite3.Connection) -> None:
+        """Give the database what only the journal has. Raises StoreUnreadable where the journal lost its end."""
+        if _held(connection) == (_first_hash(self._journal.path), self._journal.size()):
+            return
+        if not os.access(os.path.dirname(self._path), os.W_OK):
+            return
+        with self._transaction(connection):
+            first, until = _held(connection)
+            there, size = _first_hash(self._journal.path), self._journal.size()
+            if not size:
+                self._rewrite(connection)
+            elif first != there and self._begins_well():
+                tables.clear(connection)
+                self._play(connection, after=0)
+            elif first != there:
+                raise StoreUnreadable(f"{self._journal.path} is damaged: it is no journal of a memory", hint=_REMEDY)
+            elif size < until:
+                message = f"{self._journal.path} has lost its end ({size} of {until} bytes are there)"
+                raise StoreUnreadable(message, hint=_REMEDY)
+            elif size > until:
+                self._play(connection, after=until)
+
+    def _begins_well(self) -> bool:
+        """Whether the journal is one of a memory, from its first line to its last."""
+        if self._journal.damage() is not None:
+            return False
+        return next((row.get("kind") for row in self._journal.rows()), "") == "begin"
+
+    def _play(self, connection: sqlite3.Connection, *, after: int) -> None:
+        for row in self._journal.rows(after=after):
+            tables.play(connection, row)
+        _hold(connection, _first_hash(self._journal.path), self._journal.append(()))
+
+    def _write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """First the journal, then the database: what the journal holds has happened."""
+        if not rows:
+            return
+        if not self._journal.size():
+            begin: Row = {"kind": "begin", "generation": token_hex(8), "next": 1}
+            rows = [begin, *rows]
+        end = self._journal.append(rows)
+        for row in rows:
+            if row["kind"] != "entry":  # those were put in when they were made
+                tables.play(connection, row)
+        _hold(connection, _first_hash(self._journal.path), end)
+        if end > _SLACK and end > 4 * _weight(connection):
+            self._rewrite(connection)
+
+    def _rewrite(self, connection: sqlite3.Connection) -> None:
+        """A new journal of what the database holds, put in the old one's place in one step."""
+        beside = Journal(f"{self._journal.path}.new")
+        with suppress(FileNotFoundError):
+            os.unlink(beside.path)
+        end = beside.append(list(tables.rows_of(connection, token_hex(8))))
+        os.replace(beside.path, self._journal.path)
+        _settle_folder(self._path)
+        _hold(connection, _first_hash(self._journal.path), end)
+
+    def _scrub(self) -> None:
+        """See to it that no page of the write-ahead log still holds what was forgotten."""
+        with suppress(sqlite3.Error), closing(self._connected()) as connection:
+            connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _failed(self, error: sqlite3.Error) -> StoreUnreadable:
+        if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+            hint = "look at free space and permissions there, or wait for whoever holds it, then wto doctor"
+            return StoreUnreadable(f"{self._path} cannot be used: {error}", hint=hint, passing=True)
+        return StoreUnreadable(f"{self._path} is damaged: {error}", hint=_REMEDY)
+
+
+def _keep(connection: sqlite3.Connection, made: Note, now: float) -> Kept:
+    """A note put in: over its topic, into what says the same, or as a new entry."""
+    topic = _one(connection, "topic = ?", made.topic) if made.topic else None
+    same = _one(connection, "normal = ?", normal(made.text))
+    if topic is not None and (same is None or same.id == topic.id):
+        after = retold(topic, made, now)
+        before = topic
+    elif same is not None:
+        after, before = merged(same, made, now), same
+    else:
+        entry = entry_of(made, tables.following(connection), now)
+        tables.put(connection, entry)
+        return Kept(entry=entry, new=True, changed=True)
+    if after is not before:
+        tables.put(connection, after)
+    return Kept(entry=after, new=False, changed=after is not before)
+
+
+def _one(connection: sqlite3.Connection, where: str, value: str) -> Entry | None:
+    row = connection.execute(f"SELECT body FROM entries WHERE {where}", (value,)).fetchone()
+    return None if row is None else tables.decoded(row[0])
+
+
+def _of_key(connection: sqlite3.Connection, key: str) -> list[Entry] | None:
+    row = connection.execute("SELECT numbers FROM keys WHERE key = ?", (key,)).fetchone() if key else None
+    if row is None:
+        return None
+    numbers = [int(number) for number in str(row[0]).split()]
+    found = tables.with_numbers(connection, numbers)
+    return [found[number] for number in numbers if number in found]
+
+
+def _held(connection: sqlite3.Connection) -> tuple[str, int]:
+    """Which journal the database holds, and up to which byte."""
+    first, until = connection.execute("SELECT first, until FROM kept").fetchone()
+    return str(first), int(until)
+
+
+def _hold(connection: sqlite3.Connection, first: str, until: int) -> None:
+    connection.execute("UPDATE kept SET first = ?, until = ?", (first, until))
+
+
+def _weight(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT coalesce(sum(length(body)), 0) FROM entries").fetchone()[0])
+
+
+def _first_hash(path: str) -> str:
+    """What a journal is known by: the hash of its first line; empty when there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(32).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _settle_folder(path: str) -> None:
+    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _set_aside(path: str) -> list[str]:
+    """Move a file and what belongs to it out of the way; where it went."""
+    aside = f"{path}.damaged-{int(time.time())}"
+    moved = [end for end in ("-wal", "-shm", "") if os.path.exists(f"{path}{end}")]
+    for end in moved:
+        os.replace(f"{path}{end}", f"{aside}{end}")
+    return [aside] if "" in moved else []
