@@ -30,18 +30,12 @@ from wt_orchestrate.errors import ExitCode, WtError
 _PROBLEMS = 12
 
 
-class _Length(click.ParamType):
-    """A length of time such as 20m."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        found = seconds(str(value))
-        if not found:
-            self.fail(f"{value!r} is no duration; write it as 45s, 10m or 1h30m", param, ctx)
-        return found
+def _length(context: click.Context, param: click.Parameter, value: str) -> float:
+    """A length of time such as 20m, in seconds."""
+    found = seconds(value)
+    if not found:
+        raise click.BadParameter(f"{value!r} is no duration; write it as 45s, 10m or 1h30m", context, param)
+    return found
 
 
 @click.command()
@@ -52,7 +46,9 @@ class _Length(click.ParamType):
 @click.option(
     "--rounds", type=click.IntRange(1, 10), default=4, show_default=True, help="Plans that are judged at most."
 )
-@click.option("--timeout", type=_Length(), default="20m", show_default=True, help="How long it may take in all.")
+@click.option(
+    "--timeout", callback=_length, metavar="TIME", default="20m", show_default=True, help="How long it may take in all."
+)
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="What it may cost in US dollars.")
 @click.option("--resume", is_flag=True, help="Go on with the newest drafting that was cut off or did not get ready.")
 @click.option("--yes", is_flag=True, help="Run the plan at once, unless commands in it wait for your approval.")

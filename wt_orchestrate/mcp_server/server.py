@@ -14,7 +14,7 @@ from pydantic import Field
 
 from wt_orchestrate import __version__
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.mcp_server import loopback, prompts, resources, riding
+from wt_orchestrate.mcp_server import drafting, loopback, prompts, resources, riding
 from wt_orchestrate.mcp_server.desk import Desk, Wished
 from wt_orchestrate.mcp_server.pages import Page, part
 from wt_orchestrate.mcp_server.terms import ENDS as _ENDS
@@ -42,6 +42,7 @@ def build(desk: Desk) -> MCPServer[Any]:
     _steering(server, desk)
     _ending(server, desk)
     riding.add_to(server, desk)
+    drafting.add_to(server, desk)
     resources.add_to(server, desk)
     prompts.add_to(server)
     return server

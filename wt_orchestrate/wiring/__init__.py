@@ -20,6 +20,7 @@ from wt_orchestrate.wiring.drafting import cancel_draft as cancel_draft
 from wt_orchestrate.wiring.drafting import draft_id as draft_id
 from wt_orchestrate.wiring.drafting import draft_on as draft_on
 from wt_orchestrate.wiring.drafting import draft_result as draft_result
+from wt_orchestrate.wiring.drafting import draft_state as draft_state
 from wt_orchestrate.wiring.drafting import draft_words as draft_words
 from wt_orchestrate.wiring.drafting import leave_draft as leave_draft
 from wt_orchestrate.wiring.drafting import newest_draft as newest_draft

@@ -19,6 +19,7 @@ from wt_orchestrate.wiring.beginning import target_of
 from wt_orchestrate.wiring.foreseeing import advise_plan, foresee_plan, measured_here
 from wt_orchestrate.wiring.leftovers import clean_up
 from wt_orchestrate.wiring.plans import account_environments, load_settings
+from wt_orchestrate.wiring.remembering import recall
 from wt_orchestrate.wiring.site import Site, clock, repository, vault
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.cochange import PlanForecast
     from wt_orchestrate.domain.drafting import Proposed
     from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
+    from wt_orchestrate.domain.ids import CommitId
     from wt_orchestrate.domain.plan import AgentSpec, Plan
     from wt_orchestrate.domain.planner import Ground
     from wt_orchestrate.domain.settings import Settings
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _PLAN_LIMIT = 1 << 20
 _LOOK_S = 0.1
+_REMEMBERED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +202,17 @@ def newest_draft(site: Site) -> str:
     return folder.name
 
 
+def draft_state(site: Site, name: str) -> DraftResult:
+    """How far a drafting is, without its plan: cheap. Raises NotFound."""
+    from wt_orchestrate.domain.drafts import DraftPhase
+
+    folder, wish = _known(site, name)
+    held = _held(folder)
+    progress = folder.progress()
+    phase = DraftPhase.CUT_OFF if progress.phase is DraftPhase.DRAFTING and not held else progress.phase
+    return DraftResult(wish=wish, progress=progress, phase=phase)
+
+
 def draft_result(site: Site, name: str) -> DraftResult:
     """How far a drafting is, and its plan with forecast and advice when it is ready. Raises NotFound."""
     from wt_orchestrate.adapters.planfile import read_draft
@@ -206,15 +220,13 @@ def draft_result(site: Site, name: str) -> DraftResult:
     from wt_orchestrate.domain.drafting import finished, remarks, sound, without_commands
     from wt_orchestrate.domain.drafts import DraftPhase
 
-    folder, wish = _known(site, name)
-    held = _held(folder)
-    progress = folder.progress()
-    phase = DraftPhase.CUT_OFF if progress.phase is DraftPhase.DRAFTING and not held else progress.phase
+    found = draft_state(site, name)
+    wish, progress, phase = found.wish, found.progress, found.phase
     if phase is not DraftPhase.READY:
-        text = ""
-        if progress.text and not held:
-            text = render_invalid(progress.text, problems=progress.problems, lines=_origin(wish, progress))
-        return DraftResult(wish=wish, progress=progress, phase=phase, text=text)
+        if not progress.text or phase is DraftPhase.DRAFTING:
+            return found
+        text = render_invalid(progress.text, problems=progress.problems, lines=_origin(wish, progress))
+        return replace(found, text=text)
     settings = load_settings(repository(site).facts())
     read = read_draft(progress.text)
     if read.plan is None:  # the rules of an earlier release let it pass
@@ -379,7 +391,23 @@ def _ground(site: Site, kept: Vault, *, goal: str, target: str, commit: str) -> 
         target=target,
         commit=commit,
         files=files,
+        memory=_remembered(site, goal, commit=CommitId(commit)),
         measured=measured_words(seen) if seen.streams else "",
+    )
+
+
+def _remembered(site: Site, goal: str, *, commit: CommitId) -> str:
+    """What earlier runs left that is about this goal, one entry a line with its source; empty where there is nothing."""
+    from wt_orchestrate.domain.memory import source_words
+
+    try:
+        found = recall(site, query=goal, limit=_REMEMBERED, characters=8_000, head=commit, briefing=True)
+    except WtError:
+        return ""  # a memory that cannot be read keeps nobody from planning
+    return "\n".join(
+        f"- {each.entry.kind} ({source_words(each.entry)}{'; its files changed since' if each.stale else ''}): "
+        + " ".join(each.entry.text.split())
+        for each in found
     )
 
 
