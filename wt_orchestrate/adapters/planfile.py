@@ -7,9 +7,11 @@ dataclasses, and the rules across fields (`domain/graph.py`) are asked, so that 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
@@ -133,6 +135,8 @@ def read_draft(text: str) -> DraftRead:
         return DraftRead(
             plan=None, problems=(Problem(place=(), message="it is over 1 MiB", hint="shorten the briefs"),)
         )
+    with suppress(ValueError, RecursionError):  # escapes of JSON for characters beyond the first plane are none of YAML
+        body = json.dumps(json.loads(body), ensure_ascii=False)
     drafted, reading = _read(body, _Drafted)
     if drafted is None or reading.problems:
         return DraftRead(plan=None, problems=tuple(_placed(mark, problem) for mark, problem in reading.problems))

@@ -191,7 +191,7 @@ def _plausible(
         return
     first, last = fixed.split("/")[0], fixed.rpartition("/")[2]
     alike = [each for each in folders if each.startswith(first[:2]) or each.endswith(last)]
-    near = get_close_matches(fixed, sorted(alike, key=len)[:_CANDIDATES], n=1, cutoff=0.75)
+    near = get_close_matches(fixed, sorted(alike, key=len)[:_CANDIDATES], n=1, cutoff=0.6)
     said = f"did you mean {near[0]}? " if near else ""
     message = f"nothing is there that {glob[:_SHOWN]!r} could be about"
     yield Problem(place=place, message=message, hint=f"{said}if {fixed[:_SHOWN]} is to be made, the brief must say so")

@@ -24,8 +24,8 @@ _MOST_BEFORE = 30_000
 _MOST_PROBLEMS = 40
 
 PLANNER = f"""You are the planner. Several coding agents will work at the same time on one git repository, each alone in a
-worktree and on a branch of its own; their work is merged and checked together afterwards. You split a goal into workstreams for them.
-You read the repository (files and git's history) and return a plan; you change nothing and run nothing but what reads.
+worktree and on a branch of its own; their work is merged and checked together afterwards. You split a goal into workstreams for
+them. You read the repository (files and git's history) and return a plan; you change nothing and run nothing but what reads.
 
 What makes a good plan:
 - Read first: where the code that matters lies, how it is tested, what changes together. Name real paths.

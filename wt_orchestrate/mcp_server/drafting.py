@@ -82,7 +82,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         target: Annotated[str, Field(description="The branch it is for; empty is the one that is checked out.")] = "",
         rounds: Annotated[int, Field(ge=1, le=10, description="Plans that are judged at most.")] = 4,
         minutes: Annotated[float, Field(gt=0, le=240, description="How long it may take in all.")] = 20.0,
-        budget_usd: Annotated[float | None, Field(gt=0, description="What it may cost.")] = None,
+        budget_usd: Annotated[float, Field(ge=0, description="What it may cost; 0 is no bound.")] = 0.0,
         seconds: Annotated[float, Field(ge=0, le=LONGEST_S, description="How long to wait for news.")] = 3.0,
         go_on: Annotated[bool, Field(description="Take up one that ended without a plan.")] = False,
         cancel: Annotated[bool, Field(description="End it; what it returned is kept.")] = False,
@@ -100,12 +100,14 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
                 target=target or None,
                 rounds=rounds,
                 timeout_s=minutes * 60,
-                budget_usd=budget_usd,
+                budget_usd=budget_usd or None,
             )
             if cancel:
                 wiring.cancel_draft(site, wish.id)
             elif go_on:
-                wiring.take_up_draft(site, wish.id, rounds=rounds, timeout_s=minutes * 60, budget_usd=budget_usd)
+                wiring.take_up_draft(
+                    site, wish.id, rounds=rounds, timeout_s=minutes * 60, budget_usd=budget_usd or None
+                )
             if not cancel:
                 _at_work(site, wish.id, go_on=go_on)
             return site, wish.id
