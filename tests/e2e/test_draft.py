@@ -259,6 +259,11 @@ def test_yes_runs_what_is_valid_and_brings_no_commands(project: Project) -> None
     drafted = draft(project, "--yes")
     assert drafted.code == 0, drafted.err
     assert project.stages() == {"api": "integrated"}
+    again = project.wto("plan", "forecast", out(project))
+    assert "↳ one agent would be as fast: " in again.out and "there is one workstream" in again.out
+    assert "↳ measured in earlier runs (1 workstream, medians): set-up " in again.out
+    told = project.wto("plan", "draft", "Go on", "--agent", "planner", "--dry-run").out
+    assert "- What agents' work costs besides, measured in earlier runs (1 workstream" in told
 
 
 def test_ctrl_c_ends_the_planner_and_resume_goes_on(project: Project) -> None:

@@ -151,7 +151,7 @@ def _repository(ground: Ground, settings: Settings) -> Iterator[str]:
     names = sorted({AgentType.CLAUDE_CODE.value, *settings.agents})
     yield f"- Agents: {', '.join(names)}"
     if ground.measured:
-        yield f"- Measured in earlier runs here: {ground.measured}"
+        yield f"- What agents' work costs besides, {ground.measured}"
 
 
 def _folders(files: Sequence[str]) -> list[str]:
