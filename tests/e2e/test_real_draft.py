@@ -64,7 +64,11 @@ def test_a_plan_comes_as_structured_output_and_is_sent_back(project: Project, st
         bash("git log --oneline"),
         write("planted.txt", "x"),
         bash("git log > planted-too.txt"),
-        bash("touch planted-as-well.txt; ls"),
+        bash("git log --output=planted-by-option.txt"),
+        bash("git grep -Otouch x"),
+        bash("git diff HEAD~1 HEAD --output planted-by-word.txt"),
+        bash("touch planted-as-well.txt"),
+        bash("ls -a"),
         {"tools": [{"name": "StructuredOutput", "input": shapeless}]},
         returns(shared),
         returns(plan_of("api", "db")),
@@ -82,8 +86,9 @@ def test_a_plan_comes_as_structured_output_and_is_sent_back(project: Project, st
     assert "MARK-OF-THE-REPOSITORY" in json.dumps([entry["body"].get("system") for entry in stub.requests])
     tools = {tool["name"] for entry in stub.requests for tool in entry["body"].get("tools", [])}
     assert "StructuredOutput" in tools and not tools & {"Write", "Edit", "NotebookEdit"}
-    listing = [block for block in _results(stub) if "planted" in block and "api" in block]
-    assert listing == [], "no file was made"
+    (listing,) = [block for block in _results(stub) if "README.md" in block and "CLAUDE.md" in block]
+    assert "planted" not in listing, "no file was made"
+    assert found["tokens"] and json.loads(said)
     assert project.wto("plan", "check", out(project)).code == 0
     nothing_left(project)
 

@@ -87,6 +87,8 @@ def draft(
     _follow(site, wish)
     result = wiring.draft_result(site, wish.id)
     if result.phase is not DraftPhase.READY:
+        if as_json:
+            click.echo(json.dumps(draft_values(result), ensure_ascii=False, indent=2))
         _fail(result, output)
     _write(output, result.text)
     refused = yes and bool(result.proposed)

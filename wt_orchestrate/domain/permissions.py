@@ -76,12 +76,11 @@ def allow_rules(checks: Sequence[str], extra: Sequence[str] = ()) -> tuple[str, 
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), *extra]))
 
 
-def reading_rules(checks: Sequence[str], *, handoff: bool = True) -> tuple[str, ...]:
-    """Rules for an agent that may only read: git's reading commands, the checks, and its own handoff where it owes one. What
-    a user allows an agent elsewhere does not count here."""
+def reading_rules(checks: Sequence[str]) -> tuple[str, ...]:
+    """Rules for an agent that may only read: git's reading commands, the checks, and its own handoff. What a user allows an
+    agent elsewhere does not count here."""
     git = [f"Bash(git {words}{suffix})" for words in _GIT_READS for suffix in ("", " *")]
-    own = ("Edit(HANDOFF.md)",) if handoff else ()
-    return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), *own]))
+    return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), "Edit(HANDOFF.md)"]))
 
 
 def _check_rules(check: str) -> tuple[str, ...]:
@@ -92,7 +91,9 @@ def _check_rules(check: str) -> tuple[str, ...]:
 
 
 WRITING = ("Edit", "Write", "NotebookEdit", "Edit(//**)")
-"""Rules that forbid every write, also those by redirection, whatever a user's own settings allow."""
+"""Rules that forbid every write, also those by redirection, whatever a user's own settings allow. Who is held by them gets no
+rule that grants a command either: `git log --output=FILE` begins like a command that reads. The client itself lets commands run
+that it knows to read only, by their options, too."""
 
 
 def deny_rules(extra: Sequence[str] = ()) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def sweep_drafts(state_dir: str) -> tuple[str, ...]:
             continue
         try:
             lock = FileLock(folder.lock_path)
-            if lock.take_soon():
+            if not lock.held() and lock.take_soon():
                 with lock:
                     clean_up(folder)
         except (WtError, OSError):

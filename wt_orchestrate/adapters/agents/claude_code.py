@@ -180,15 +180,17 @@ def _mode(start: AgentStart) -> str:
     return "default" if start.read_only else start.spec.permission_mode
 
 
+def _granted(start: AgentStart) -> tuple[str, ...]:
+    if start.schema:
+        return ()
+    return reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
+
+
 def _write_files(start: AgentStart) -> dict[str, str]:
     """Settings, MCP configuration and the repository's instructions, as files; their paths."""
     settings = {
         "permissions": {
-            "allow": list(
-                reading_rules(start.checks, handoff=not start.schema)
-                if start.read_only
-                else allow_rules(start.checks, start.spec.allow)
-            ),
+            "allow": list(_granted(start)),
             "deny": list(deny_rules((*start.spec.deny, *(WRITING if start.schema else ())))),
         },
         "includeCoAuthoredBy": False,
