@@ -14,7 +14,7 @@ from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.domain.plan import AgentSpec
 from wt_orchestrate.engine.drafting import Drafting, draft
-from wt_orchestrate.ports import AgentStart, Launch, ProcessState
+from wt_orchestrate.ports import AgentStart, Launch, ProcessReport, ProcessState
 
 INIT = '{"type":"system","subtype":"init","session_id":"s"}'
 IDLE = '{"type":"system","subtype":"session_state_changed","state":"idle"}'
@@ -63,7 +63,7 @@ class Scripted(FakeExecutor):
         super().__init__(root, clock)
         self._rounds = list(rounds)
 
-    def start(self, launch: Launch) -> object:  # type: ignore[override]
+    def start(self, launch: Launch) -> ProcessReport:
         report = super().start(launch)
         lines = self._rounds.pop(0) if self._rounds else ()
         if lines is None:
@@ -95,7 +95,8 @@ def told(
 ) -> Story:
     """Draft with a client that says this; plans whose goal is in `bad` have a problem."""
     clock = FakeClock()
-    executor, client, noted = Scripted(str(tmp_path), clock, rounds), Client(), []
+    executor, client = Scripted(str(tmp_path), clock, rounds), Client()
+    noted: list[DraftProgress] = []
     sessions = iter(f"session-{number}" for number in range(1, 9))
     world = Drafting(
         clock=clock,
