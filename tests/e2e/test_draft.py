@@ -183,7 +183,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     ),
     "characters that hide": (plan_of("api", notes="x", goal="good\u202egoal"), "control characters or such that hide"),
     "control characters": (plan_of("api", stages=["a\x1b[2Jb"]), "control characters or such that hide"),
-    "no characters at all": (plan_of("api", goal="\ud800"), "this is no YAML"),
+    "no characters at all": (plan_of("api", goal="\ud800"), "it holds half a character"),
     "a bomb of aliases": (
         "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nworkstreams: *c\n",
         "anchors and aliases are not allowed",

@@ -83,5 +83,16 @@ def test_a_draft_is_read_from_prose_json_and_yaml() -> None:
     assert read_draft("Here:\n\n```yaml\ngoal: g\nworkstreams: {a: {brief: x}}\n```\nDone.").plan is not None
     found = read_draft('{"goal": "\\ud83d\\ude00", "notes": "n", "workstreams": {"a": {"brief": "x"}}}')
     assert found.plan is not None and found.plan.goal == "\U0001f600" and found.notes == "n"
-    for text in ("", "[]", "x", "{" * 5_000, "goal: &a x\nworkstreams: *a", "\x00", "goal: g", "workstreams: []"):
+    for text in (
+        "",
+        "[]",
+        "x",
+        "{" * 5_000,
+        "goal: &a x\nworkstreams: *a",
+        "\x00",
+        "\ud800",
+        '{"goal": "\\ud800"}',
+        "goal: g",
+        "workstreams: []",
+    ):
         assert read_draft(text).plan is None and read_draft(text).problems

@@ -137,6 +137,10 @@ def read_draft(text: str) -> DraftRead:
         )
     with suppress(ValueError, RecursionError):  # escapes of JSON for characters beyond the first plane are none of YAML
         body = json.dumps(json.loads(body), ensure_ascii=False)
+    if re.search("[\ud800-\udfff]", body):
+        return DraftRead(
+            plan=None, problems=(Problem(place=(), message="it holds half a character", hint="write text"),)
+        )
     drafted, reading = _read(body, _Drafted)
     if drafted is None or reading.problems:
         return DraftRead(plan=None, problems=tuple(_placed(mark, problem) for mark, problem in reading.problems))
