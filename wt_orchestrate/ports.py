@@ -384,6 +384,8 @@ class AgentStart:
     """The folder with the whole handoffs of what it builds on, which it may read."""
     tools: tuple[str, ...] = ()
     """The command that serves it our tools over MCP; empty where it gets none."""
+    schema: str = ""
+    """The JSON Schema of a value that it is to return; it then owes no handoff and may write nothing at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

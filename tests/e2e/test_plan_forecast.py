@@ -40,6 +40,9 @@ def test_what_always_changed_together_is_better_done_one_after_another(project: 
         "↳ db is better begun after api: add needs: [api] to it",
         "↳ The longest chain stays at 2 workstreams: api > db",
         "↳ An estimate from 16 commits of main, 1 of more than 30 files left out; git may merge what meets",
+        "↳ at best 2.0 times as fast as one agent, if all workstreams take equally long; "
+        "write estimate: into the plan to know more",
+        "↳ overlap: 1 pair that may run at the same time will likely meet in the same files",
     ]
     assert project.wto("plan", "forecast", "--check", project.plan(PLAN)).code == 6
     serial = PLAN.replace("scope: [db/**]", "scope: [db/**], needs: [api]")

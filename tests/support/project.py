@@ -81,6 +81,17 @@ class Project:
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
+    def python(self, code: str) -> str:
+        """Run code with the program's modules in its environment; what it prints."""
+        return subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            cwd=self.repository.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start the program and go on; it is killed at the test's end if it still runs."""
         with open(self.folder / f"out-{len(self.started)}.txt", "w", encoding="utf-8") as output:

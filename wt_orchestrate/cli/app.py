@@ -20,6 +20,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "supervise": "run_commands:supervise",
         "agent-tools": "agent_commands:agent_tools",
         "note": "agent_commands:note",
+        "drafting": "draft_command:drafting",
     },
     "Steer": {
         "answer": "run_commands:answer",
@@ -58,7 +59,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
     "Set up": {"doctor": "setup_commands:doctor", "hook": "hook_commands:hook", "mcp": "mcp_commands:mcp"},
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
-_HIDDEN = frozenset({"supervise", "agent-tools"})
+_HIDDEN = frozenset({"supervise", "agent-tools", "drafting"})
 
 
 class LazyGroup(click.Group):

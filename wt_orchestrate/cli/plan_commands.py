@@ -18,9 +18,23 @@ from wt_orchestrate.domain.plan import Plan
 _FILE = click.Path(dir_okay=False)
 
 
-@click.group()
+class _Plans(click.Group):
+    """Commands on plans; `draft` is imported when it is asked for, because it brings what a run needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "draft"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "draft":
+            from wt_orchestrate.cli.draft_command import draft
+
+            return draft
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Plans)
 def plan() -> None:
-    """Check, show and begin plans."""
+    """Draft, check, show and begin plans."""
 
 
 plan.add_command(forecast)

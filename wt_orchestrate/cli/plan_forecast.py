@@ -11,6 +11,7 @@ import click
 
 from wt_orchestrate import wiring
 from wt_orchestrate.cli.render import symbol
+from wt_orchestrate.domain.advice import advice_lines
 from wt_orchestrate.domain.cochange import ENOUGH, LARGE, Level, PairForecast, PlanForecast
 from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.errors import ExitCode
@@ -28,14 +29,15 @@ _MARKS = {Level.HIGH: "error", Level.MEDIUM: "warning", Level.LOW: "nothing", Le
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def forecast(start: str, file: str, commits: int, check: bool, as_json: bool) -> None:
-    """Which workstreams will likely meet in the same files, by their scopes and by what changed together before."""
+    """Which workstreams will likely meet in the same files, and whether it pays to work on them at the same time."""
     site = wiring.find_site(start)
     loaded = wiring.load_plan(file, wiring.settings_around(start))
     target, found = wiring.foresee_plan(site, loaded.plan, commits=commits)
+    advice = wiring.advise_plan(site, loaded.plan, found)
     if as_json:
-        click.echo(json.dumps(_values(target, found), ensure_ascii=False, indent=2))
+        click.echo(json.dumps({**_values(target, found), "advice": asdict(advice)}, ensure_ascii=False, indent=2))
     else:
-        for line in _lines(target, found):
+        for line in (*forecast_lines(target, found), *(f"{symbol('hint')} {each}" for each in advice_lines(advice))):
             click.echo(clean(line))
     if check and any(pair.level is Level.HIGH for pair in found.pairs):
         raise SystemExit(ExitCode.CONFLICT)
@@ -45,7 +47,8 @@ def _values(target: str, found: PlanForecast) -> dict[str, Any]:
     return {"schema": "wto.plan-forecast/1", "target": target, **asdict(found)}
 
 
-def _lines(target: str, found: PlanForecast) -> Iterator[str]:
+def forecast_lines(target: str, found: PlanForecast) -> Iterator[str]:
+    """The forecast for people."""
     if not found.pairs:
         yield f"{symbol('done')} no two workstreams may run at the same time"
     told = [pair for pair in found.pairs if pair.level is not Level.NONE]

@@ -380,8 +380,9 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
     yield from _budget((*place, "limits"), stream.limits)
     if stream.retries is not None and stream.retries < 0:
         yield Problem(place=(*place, "retries"), message="retries cannot be negative", hint="write 0 for none")
-    if stream.idle is not None:
-        yield from _duration((*place, "idle"), stream.idle)
+    for key, length in (("idle", stream.idle), ("estimate", stream.estimate)):
+        if length is not None:
+            yield from _duration((*place, key), length)
     for number, glob in enumerate(stream.scope):
         yield from _glob((*place, "scope", number), glob)
     for number, check in enumerate(stream.checks):

@@ -264,5 +264,5 @@ def _with_sign(seen: e.AttemptObserved, sign: s.Sign) -> e.AttemptObserved:
             return replace(seen, outcome=outcome, text=text, waits="", turn_s=turn_s, lead_s=lead_s)
         case s.Idle():
             return replace(seen, idle=True)
-        case s.PermissionAsked() | s.QuestionAsked():
+        case s.PermissionAsked() | s.QuestionAsked() | s.Returned():
             return seen

@@ -101,6 +101,12 @@ def _check_rules(check: str) -> tuple[str, ...]:
     return (f"Bash({check})", f"Bash({check} *)") if _PLAIN.fullmatch(check) else (f"Bash({check})",)
 
 
+WRITING = ("Edit", "Write", "NotebookEdit", "Edit(//**)")
+"""Rules that forbid every write, also those by redirection, whatever a user's own settings allow. Who is held by them gets no
+rule that grants a command either: `git log --output=FILE` begins like a command that reads. The client itself lets commands run
+that it knows to read only, by their options, too."""
+
+
 def deny_rules(extra: Sequence[str] = ()) -> tuple[str, ...]:
     """Rules that forbid, whatever else allows: what is shared between worktrees, and the agent's own settings."""
     git = [f"Bash(git {words}{suffix})" for words in _GIT_DENIED for suffix in ("", " *")]

@@ -162,6 +162,8 @@ class Workstream:
     """How often failed evidence goes back to the agent."""
     idle: str | None = None
     """How long the agent may show no sign of progress."""
+    estimate: str | None = None
+    """How long its agent will likely be at work, such as 40m: a guess, used for advice before a run and for nothing else."""
     limits: Budget = Budget()
     """What it may use; what is not given here comes from `defaults.limits`."""
     expands: bool = False

@@ -135,6 +135,13 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The agent returned a value in the shape it was given, as JSON text."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
     """The agent has finished everything it had and waits for a message."""
 
@@ -152,5 +159,6 @@ Sign = (
     | RetryWaited
     | UsageLimited
     | TurnEnded
+    | Returned
     | Idle
 )

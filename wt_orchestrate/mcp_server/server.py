@@ -14,7 +14,7 @@ from pydantic import Field
 
 from wt_orchestrate import __version__
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.mcp_server import approving, loopback, prompts, remembering, resources, riding
+from wt_orchestrate.mcp_server import approving, drafting, loopback, prompts, remembering, resources, riding
 from wt_orchestrate.mcp_server.desk import Desk, Wished
 from wt_orchestrate.mcp_server.pages import Page, part
 from wt_orchestrate.mcp_server.terms import ENDS as _ENDS
@@ -44,6 +44,7 @@ def build(desk: Desk) -> MCPServer[Any]:
     approving.add_to(server, desk)
     remembering.add_to(server, desk)
     riding.add_to(server, desk)
+    drafting.add_to(server, desk)
     resources.add_to(server, desk)
     prompts.add_to(server)
     return server

@@ -1,9 +1,9 @@
 """The only place that picks adapters and hands them to the engine, and the only reader of the process's environment.
 
 Imports of adapters stand inside the functions here, and only here: a command pays at start only for what it uses (see
-docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: site, roles, plans,
-remembering, then beginning, running, looking, counting, foreseeing, reviewing, guarding, forging, installing, telling,
-diagnosing, and on top asking and queueing.
+docs/decisions/0005-lazy-imports-in-wiring.md). Faces import this package alone; its rooms, from the bottom: leftovers, site,
+roles, plans, remembering, then beginning, running, looking, counting, foreseeing, reviewing, guarding, forging, installing,
+telling, diagnosing, and on top asking, queueing and drafting.
 """
 
 from __future__ import annotations
@@ -21,7 +21,19 @@ from wt_orchestrate.wiring.counting import all_stats as all_stats
 from wt_orchestrate.wiring.counting import keep_summary as keep_summary
 from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
 from wt_orchestrate.wiring.diagnosing import diagnosis as diagnosis
+from wt_orchestrate.wiring.drafting import DraftResult as DraftResult
+from wt_orchestrate.wiring.drafting import begin_draft as begin_draft
+from wt_orchestrate.wiring.drafting import cancel_draft as cancel_draft
+from wt_orchestrate.wiring.drafting import draft_id as draft_id
+from wt_orchestrate.wiring.drafting import draft_on as draft_on
+from wt_orchestrate.wiring.drafting import draft_result as draft_result
+from wt_orchestrate.wiring.drafting import draft_state as draft_state
+from wt_orchestrate.wiring.drafting import draft_words as draft_words
+from wt_orchestrate.wiring.drafting import leave_draft as leave_draft
+from wt_orchestrate.wiring.drafting import newest_draft as newest_draft
+from wt_orchestrate.wiring.drafting import take_up_draft as take_up_draft
 from wt_orchestrate.wiring.foreseeing import Foresight as Foresight
+from wt_orchestrate.wiring.foreseeing import advise_plan as advise_plan
 from wt_orchestrate.wiring.foreseeing import foresee_branches as foresee_branches
 from wt_orchestrate.wiring.foreseeing import foresee_plan as foresee_plan
 from wt_orchestrate.wiring.foreseeing import foresee_run as foresee_run

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.wiring.leftovers import sweep_drafts
 from wt_orchestrate.wiring.plans import default_settings, load_settings, settings_path
 from wt_orchestrate.wiring.remembering import memories
 from wt_orchestrate.wiring.site import Site, find_site, open_log, repository, supervised
@@ -39,7 +41,20 @@ def diagnosis(start: str) -> tuple[Diagnosis, ...]:
         facts = repository(site).facts()
     except WtError as error:
         return (Diagnosis(what="git", weight="error", found=error.message, remedy=error.hint),)
-    return diagnose(_machine_facts(site, facts))
+    return (*diagnose(_machine_facts(site, facts)), *_drafts_left(site))
+
+
+def _drafts_left(site: Site) -> Iterator[Diagnosis]:
+    """Draftings that were killed and could not be cleaned up; nothing where there are none."""
+    from wt_orchestrate.domain.diagnosis import Diagnosis
+
+    for name in sweep_drafts(site.state_dir):
+        yield Diagnosis(
+            what="drafting",
+            weight="warning",
+            found=f"what the killed drafting {name} left could not be cleaned up",
+            remedy=f"end its processes by hand, then remove {site.path('drafts')}/{name}",
+        )
 
 
 def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 from wt_orchestrate.wiring.site import Site, open_log, repository, vault
 
+_RUNS = 5
+"""So many runs back is measured."""
+
 if TYPE_CHECKING:
+    from wt_orchestrate.domain.advice import Advice, Measured
     from wt_orchestrate.domain.cochange import PlanForecast
     from wt_orchestrate.domain.ids import Branch, CommitId
     from wt_orchestrate.domain.plan import Plan
@@ -61,6 +65,32 @@ def foresee_plan(site: Site, plan: Plan, *, commits: int) -> tuple[Branch, PlanF
     ref = f"refs/wto/target/{target}"
     head = kept.fetch({branch_ref(target): ref})[ref]
     return target, plan_forecast(plan, kept.past(head=head, commits=commits))
+
+
+def advise_plan(site: Site, plan: Plan, forecast: PlanForecast | None) -> Advice:
+    """Whether it pays to work on a plan at the same time, with what earlier runs of this repository took."""
+    from wt_orchestrate.domain.advice import advise
+
+    return advise(plan, forecast, measured_here(site))
+
+
+def measured_here(site: Site) -> Measured:
+    """What the newest runs of this repository took; nothing where there are none that can be read."""
+    from wt_orchestrate.domain.advice import Measured, measured
+    from wt_orchestrate.domain.report import report
+    from wt_orchestrate.errors import WtError
+
+    try:
+        log = open_log(site)
+    except WtError:
+        return Measured()
+    try:
+        records = [log.read(each.id) for each in log.runs()[-_RUNS:]]
+    except WtError:
+        return Measured()
+    finally:
+        log.close()
+    return measured([report(each, now=each[-1].at) for each in records if each])
 
 
 def foresee_branches(site: Site, names: Sequence[str], target: str | None) -> Foresight:

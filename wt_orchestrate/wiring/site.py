@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wt_orchestrate.wiring.leftovers import sweep_drafts
+
 if TYPE_CHECKING:
     from wt_orchestrate.ports import (
         Clock,
@@ -35,6 +37,8 @@ def find_site(start: str) -> Site:
     common_dir = find_common_dir(start)
     state_dir = f"{state_root()}/{_folder_name(common_dir)}"
     os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    if os.path.isdir(f"{state_dir}/drafting"):
+        sweep_drafts(state_dir)
     return Site(start=start, common_dir=common_dir, state_dir=state_dir)
 
 

@@ -21,6 +21,7 @@ from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
 from wt_orchestrate.domain.permissions import (
     SERVER,
+    WRITING,
     allow_rules,
     deny_rules,
     granted_rules,
@@ -93,6 +94,8 @@ class ClaudeCode:
             argv += ["--append-system-prompt-file", files["instructions"]]
         if start.budget_usd is not None:
             argv += ["--max-budget-usd", f"{start.budget_usd:.4f}"]
+        if start.schema:
+            argv += ["--json-schema", start.schema]
         argv += _of_role(start)
         return Launch(
             id=start.process,
@@ -218,15 +221,27 @@ def _mode(start: AgentStart) -> str:
     return asked if asked and start.spec.permission_mode == AgentSpec().permission_mode else start.spec.permission_mode
 
 
+def _granted(start: AgentStart) -> tuple[str, ...]:
+    """What it may do without asking; who is to return a value gets no rule that grants a command."""
+    if start.schema:
+        return ()
+    rules = reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
+    own = own_rules(needs=os.path.realpath(start.needs) if start.needs else "", tools=bool(start.tools))
+    return (*rules, *granted_rules(start.role, read_only=start.read_only), *own)
+
+
+def _refused(start: AgentStart) -> tuple[str, ...]:
+    """What it may not do, whatever else allows it."""
+    refused = refused_rules(start.role, read_only=start.read_only)
+    return (*start.spec.deny, *(WRITING if start.schema else ()), *refused)
+
+
 def _write_files(start: AgentStart) -> dict[str, str]:
     """Settings, MCP configuration and the repository's instructions, as files; their paths."""
-    role, read_only = start.role, start.read_only
-    allowed = reading_rules(start.checks) if read_only else allow_rules(start.checks, start.spec.allow)
-    own = own_rules(needs=os.path.realpath(start.needs) if start.needs else "", tools=bool(start.tools))
     settings = {
         "permissions": {
-            "allow": list(dict.fromkeys((*allowed, *granted_rules(role, read_only=read_only), *own))),
-            "deny": list(deny_rules((*start.spec.deny, *refused_rules(role, read_only=read_only)))),
+            "allow": list(dict.fromkeys(_granted(start))),
+            "deny": list(deny_rules(_refused(start))),
         },
         "includeCoAuthoredBy": False,
     }

@@ -113,6 +113,8 @@ class ClaudeStream:
         names = tuple(_text(_dict(each).get("tool_name")) for each in denials) if isinstance(denials, list) else ()
         if names:
             yield s.Denied(count=len(names), tools=names)
+        if "structured_output" in value:  # a model that was asked for one and never gave it leaves the key out
+            yield s.Returned(value=json.dumps(value["structured_output"], ensure_ascii=False))
         errors = value.get("errors")
         text = _text(value.get("result")) or "; ".join(map(str, errors if isinstance(errors, list) else ()))
         length, lead = _seconds(value.get("duration_ms")), _seconds(value.get("time_to_request_ms"))

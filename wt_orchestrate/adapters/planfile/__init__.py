@@ -1,6 +1,7 @@
 """Files that people write, as checked values: plans, settings and roles. The one door of YAML and pydantic."""
 
 from wt_orchestrate.adapters.planfile.plans import MAX_BYTES as MAX_BYTES
+from wt_orchestrate.adapters.planfile.plans import DraftRead as DraftRead
 from wt_orchestrate.adapters.planfile.plans import LoadedPlan as LoadedPlan
 from wt_orchestrate.adapters.planfile.plans import PlanTexts as PlanTexts
 from wt_orchestrate.adapters.planfile.plans import load_further as load_further
@@ -8,6 +9,7 @@ from wt_orchestrate.adapters.planfile.plans import load_plan as load_plan
 from wt_orchestrate.adapters.planfile.plans import load_settings as load_settings
 from wt_orchestrate.adapters.planfile.plans import load_user_settings as load_user_settings
 from wt_orchestrate.adapters.planfile.plans import plan_schema as plan_schema
+from wt_orchestrate.adapters.planfile.plans import read_draft as read_draft
 from wt_orchestrate.adapters.planfile.plans import render_plan as render_plan
 from wt_orchestrate.adapters.planfile.plans import render_workstream as render_workstream
 from wt_orchestrate.adapters.planfile.plans import settings_schema as settings_schema

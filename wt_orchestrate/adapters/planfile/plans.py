@@ -7,10 +7,12 @@ dataclasses, and the rules across fields (`domain/graph.py`) are asked, so that 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from contextlib import suppress
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
@@ -108,6 +110,52 @@ class PlanTexts:
         if further is None or reading.problems:
             return FurtherRead(workstreams={}, problems=tuple(rendered("HANDOFF.md ## Workstreams", reading)))
         return FurtherRead(workstreams=further.workstreams)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRead:
+    """A plan in the text of an agent, with what the agent says of it; `problems` when its shape is wrong."""
+
+    plan: Plan | None
+    notes: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drafted(Plan):
+    """The shape of a drafted plan: a plan, and notes for the person."""
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a dataclass takes no annotated class variable here
+
+    notes: str = ""
+
+
+def read_draft(text: str) -> DraftRead:
+    """The plan in an agent's text, YAML or JSON, which may stand in a code fence; never raises for what it holds."""
+    body = text if re.match(r"\s*(\{|#|---|(goal|notes|stages|checks|workstreams)\s*:)", text) else _unfenced(text)
+    if len(body) > MAX_BYTES:
+        return DraftRead(
+            plan=None, problems=(Problem(place=(), message="it is over 1 MiB", hint="shorten the briefs"),)
+        )
+    with suppress(ValueError, RecursionError):  # escapes of JSON for characters beyond the first plane are none of YAML
+        body = json.dumps(json.loads(body), ensure_ascii=False)
+    if re.search("[\ud800-\udfff]", body):
+        return DraftRead(
+            plan=None, problems=(Problem(place=(), message="it holds half a character", hint="write text"),)
+        )
+    drafted, reading = read_value(body, _Drafted)
+    if drafted is None or reading.problems:
+        return DraftRead(plan=None, problems=tuple(_placed(mark, problem) for mark, problem in reading.problems))
+    return DraftRead(
+        plan=Plan(**{each.name: getattr(drafted, each.name) for each in fields(Plan)}), notes=drafted.notes
+    )
+
+
+def _placed(mark: yaml.Mark | None, problem: Problem) -> Problem:
+    """A problem of the text itself with its line, because it has no other place."""
+    if problem.place or mark is None:
+        return problem
+    return replace(problem, message=f"line {mark.line + 1}, column {mark.column + 1}: {problem.message}")
 
 
 def _unfenced(text: str) -> str:

@@ -1,0 +1,156 @@
+"""Draftings as folders in the state folder: what was wished, how far it is, and who is at it.
+
+`drafts/<id>` holds `wish.json`, `progress.json` (replaced whole), `draft.lock` (held by whoever drafts), `cancel` (a durable
+wish), `processes/` and, while it goes on, `tree`: the checkout that the agent reads. `drafting/<id>` is an empty file from
+before the checkout is made until after it is gone, so that looking for what a killed drafting left is one look into a folder
+that is mostly not there. Files that cannot be read are as good as not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields
+from typing import Any
+
+from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
+from wt_orchestrate.errors import WtError
+
+_KEPT_S = 30 * 86_400.0
+_LIMIT = 4 << 20
+
+
+class DraftFolder:
+    """One drafting's folder."""
+
+    def __init__(self, state_dir: str, name: str) -> None:
+        self.name = name
+        self.path = f"{state_dir}/drafts/{name}"
+        self._state_dir = state_dir
+
+    @property
+    def lock_path(self) -> str:
+        return f"{self.path}/draft.lock"
+
+    def begin(self, wish: DraftWish) -> DraftWish:
+        """Write the wish down unless there is one; the one that stands."""
+        _plainly(lambda: os.makedirs(self.path, mode=0o700, exist_ok=True))
+        known = self.wish()
+        if known is None:
+            _replace(f"{self.path}/wish.json", json.dumps(asdict(wish)))
+        return known or wish
+
+    def rewish(self, wish: DraftWish) -> None:
+        """Replace the wish; only while nobody is at it."""
+        _replace(f"{self.path}/wish.json", json.dumps(asdict(wish)))
+
+    def wish(self) -> DraftWish | None:
+        values = _load(f"{self.path}/wish.json")
+        return DraftWish(**_known(DraftWish, values)) if values is not None else None
+
+    def progress(self) -> DraftProgress:
+        """How far it is; at its beginning when nothing is written yet."""
+        values = _load(f"{self.path}/progress.json")
+        if values is None:
+            return DraftProgress()
+        known = _known(DraftProgress, values)
+        known["phase"] = DraftPhase(known.get("phase", DraftPhase.DRAFTING))
+        known["problems"] = tuple(known.get("problems", ()))
+        known["sent_back"] = tuple(tuple(each) for each in known.get("sent_back", ()))
+        return DraftProgress(**known)
+
+    def note(self, progress: DraftProgress) -> None:
+        _replace(f"{self.path}/progress.json", json.dumps(asdict(progress)))
+
+    def cancel(self) -> None:
+        """Wish that it ends; durable."""
+        _plainly(lambda: os.close(os.open(f"{self.path}/cancel", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)))
+
+    def cancelled(self) -> bool:
+        return os.path.exists(f"{self.path}/cancel")
+
+    def go_on(self) -> None:
+        """Take an earlier wish to end back."""
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self.path}/cancel")
+
+    def mark(self) -> None:
+        """Say that there is something to clean up from now on."""
+
+        def made() -> None:
+            os.makedirs(f"{self._state_dir}/drafting", mode=0o700, exist_ok=True)
+            os.close(os.open(f"{self._state_dir}/drafting/{self.name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+        _plainly(made)
+
+    def unmark(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._state_dir}/drafting/{self.name}")
+        with suppress(OSError):
+            os.rmdir(f"{self._state_dir}/drafting")
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def marked(state_dir: str) -> Iterator[DraftFolder]:
+    """Draftings that may have left something."""
+    with suppress(OSError):
+        for name in sorted(os.listdir(f"{state_dir}/drafting")):
+            yield DraftFolder(state_dir, name)
+
+
+def old(state_dir: str, *, now: float) -> Iterator[DraftFolder]:
+    """Draftings that nobody touched for a month."""
+    with suppress(OSError):
+        for name in sorted(os.listdir(f"{state_dir}/drafts")):
+            folder = DraftFolder(state_dir, name)
+            with suppress(OSError):
+                if now - os.stat(folder.path).st_mtime > _KEPT_S:
+                    yield folder
+
+
+def newest(state_dir: str) -> DraftFolder | None:
+    """The drafting that was begun last."""
+    found: list[tuple[float, str]] = []
+    with suppress(OSError):
+        for name in os.listdir(f"{state_dir}/drafts"):
+            wish = DraftFolder(state_dir, name).wish()
+            if wish is not None:
+                found.append((wish.begun_at, name))
+    return DraftFolder(state_dir, max(found)[1]) if found else None
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that this release knows; a later one's further ones are left out."""
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _load(path: str) -> dict[str, Any] | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            loaded = json.loads(file.read(_LIMIT))
+    except (OSError, ValueError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _replace(path: str, text: str) -> None:
+    def written() -> None:
+        beside = f"{path}.{os.getpid()}.new"
+        with open(beside, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        os.replace(beside, path)
+
+    _plainly(written)
+
+
+def _plainly(work: Any) -> None:
+    try:
+        work()
+    except OSError as error:
+        raise WtError(f"the drafting cannot be written down: {error.strerror}", hint="wto doctor") from error

@@ -1,0 +1,180 @@
+"""The tool that drafts a plan: it begins a drafting, tells how far one is, waits a moment for news, and ends one.
+
+The drafting itself goes on in a process of its own, also when the client or this server ends; the caller's key names it, so that
+the same call is the same drafting. What comes back of the agent is data: a plan to read, edit and pass to `start`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+from mcp.server.mcpserver import Context, MCPServer
+from pydantic import Field
+
+from wt_orchestrate import wiring
+from wt_orchestrate.domain.advice import advice_lines
+from wt_orchestrate.domain.cochange import Level
+from wt_orchestrate.domain.drafts import OVER, DraftPhase
+from wt_orchestrate.domain.text import counted
+from wt_orchestrate.mcp_server.desk import Desk
+from wt_orchestrate.mcp_server.terms import WISHES, Key, Repository, in_words
+
+LONGEST_S = 40.0
+_LOOK_S = 0.3
+_TELL_S = 3.0
+_LISTED = 20
+_INVALID = 20_000
+_NEXT = {
+    DraftPhase.DRAFTING: "ask again with the same key; seconds waits for news",
+    DraftPhase.READY: "read the plan with the person, edit it, then pass its text to start",
+    DraftPhase.INVALID: "mend the text yourself and pass it to check_plan, or ask again with go_on",
+    DraftPhase.TIMED_OUT: "ask again with go_on for as much time again",
+    DraftPhase.FAILED: "mend what the reason says, then ask again with go_on",
+    DraftPhase.CANCELLED: "ask again with go_on to take it up",
+    DraftPhase.CUT_OFF: "ask again with go_on to take it up",
+}
+
+
+@dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
+class Draft:
+    """How far a drafting is. `plan` is plan.yaml when `state` is ready, else what was returned with its problems; its words, and
+    `notes`, are an agent's. `to_approve` are commands that the agent proposes: they stand in the plan as comments."""
+
+    handle: str
+    state: str
+    next: str
+    round: int
+    rounds: int
+    activity: str
+    problems: tuple[str, ...]
+    sent_back: tuple[str, ...]
+    reason: str
+    seconds: float
+    cost_usd: float
+    plan: str
+    notes: str
+    to_approve: tuple[str, ...]
+    remarks: tuple[str, ...]
+    forecast: tuple[str, ...]
+    serialise: dict[str, list[str]]
+    advice: tuple[str, ...]
+
+
+def add_to(server: MCPServer[Any], desk: Desk) -> None:
+    @server.tool(title="Draft a plan", annotations=WISHES)
+    async def draft_plan(
+        context: Context,
+        key: Key,
+        goal: Annotated[
+            str,
+            Field(
+                description="What is to be reached, in the person's words; may be empty when asking again.",
+                max_length=20_000,
+            ),
+        ] = "",
+        repository: Repository = "",
+        agent: Annotated[str, Field(description="Who drafts: an agent of the settings; empty is claude-code.")] = "",
+        target: Annotated[str, Field(description="The branch it is for; empty is the one that is checked out.")] = "",
+        rounds: Annotated[int, Field(ge=1, le=10, description="Plans that are judged at most.")] = 4,
+        minutes: Annotated[float, Field(gt=0, le=240, description="How long it may take in all.")] = 20.0,
+        budget_usd: Annotated[float, Field(ge=0, description="What it may cost; 0 is no bound.")] = 0.0,
+        seconds: Annotated[float, Field(ge=0, le=LONGEST_S, description="How long to wait for news.")] = 3.0,
+        go_on: Annotated[bool, Field(description="Take up one that ended without a plan.")] = False,
+        cancel: Annotated[bool, Field(description="End it; what it returned is kept.")] = False,
+    ) -> Draft:
+        """Let an agent read the repository and draft a plan for a goal; it is checked and sent back until it can be used. Returns
+        at once or with news; ask again with the same key for the state, the plan, its forecast and the advice."""
+
+        def begun() -> tuple[wiring.Site, str]:
+            site = desk.site(repository)
+            wish = wiring.begin_draft(
+                site,
+                goal,
+                key=key,
+                agent=agent,
+                target=target or None,
+                rounds=rounds,
+                timeout_s=minutes * 60,
+                budget_usd=budget_usd or None,
+            )
+            if cancel:
+                wiring.cancel_draft(site, wish.id)
+            elif go_on:
+                wiring.take_up_draft(
+                    site, wish.id, rounds=rounds, timeout_s=minutes * 60, budget_usd=budget_usd or None
+                )
+            if not cancel:
+                _at_work(site, wish.id, go_on=go_on)
+            return site, wish.id
+
+        async def tell(gone: float, text: str) -> None:
+            await context.report_progress(gone, seconds, text)
+
+        with in_words():
+            site, name = await anyio.to_thread.run_sync(begun)
+            return await _news(site, name, seconds=0.0 if cancel else seconds, tell=tell)
+
+
+def _at_work(site: wiring.Site, name: str, *, go_on: bool) -> None:
+    """See to it that somebody drafts, where there is something to draft."""
+    found = wiring.draft_state(site, name)
+    begun = found.progress.tries > 0
+    if found.phase is DraftPhase.CUT_OFF and (go_on or not begun):
+        wiring.leave_draft(site, name)
+
+
+async def _news(
+    site: wiring.Site, name: str, *, seconds: float, tell: Callable[[float, str], Awaitable[None]]
+) -> Draft:
+    """Until another plan was judged or it is over, at most so long."""
+    state = partial(wiring.draft_state, site, name)
+    first = (await anyio.to_thread.run_sync(state)).progress.round
+    began = told_at = anyio.current_time()
+    while True:
+        found = await anyio.to_thread.run_sync(state)
+        gone = anyio.current_time() - began
+        if found.phase is not DraftPhase.DRAFTING or found.progress.round != first or gone >= seconds:
+            return _draft(await anyio.to_thread.run_sync(partial(wiring.draft_result, site, name)))
+        if anyio.current_time() - told_at >= _TELL_S:
+            told_at = anyio.current_time()
+            await tell(gone, f"round {found.progress.round + 1}: {found.progress.activity}")
+        await anyio.sleep(min(_LOOK_S, seconds - gone))
+
+
+def _draft(found: wiring.DraftResult) -> Draft:
+    progress, forecast = found.progress, found.forecast
+    over = found.phase in OVER
+    return Draft(
+        handle=found.wish.id,
+        state=found.phase.value,
+        next=_NEXT[found.phase],
+        round=progress.round,
+        rounds=found.wish.rounds,
+        activity="" if over else progress.activity,
+        problems=progress.problems[:_LISTED],
+        sent_back=tuple(
+            f"round {number}: {counted(len(each), 'problem')}" for number, each in enumerate(progress.sent_back, 1)
+        ),
+        reason=progress.reason,
+        seconds=round(progress.spent_s, 1),
+        cost_usd=progress.cost_usd,
+        plan=found.text if found.phase is DraftPhase.READY else found.text[:_INVALID],
+        notes=found.notes[:4_000],
+        to_approve=tuple(
+            f"{each.key}{f' of {each.of}' if each.of else ''}: {' '.join(each.command.split())[:500]}"
+            for each in found.proposed
+        ),
+        remarks=found.remarks,
+        forecast=tuple(
+            f"{pair.one} and {pair.other}: {pair.level.value}"
+            for pair in (forecast.pairs if forecast is not None else ())
+            if pair.level is not Level.NONE
+        )[:_LISTED],
+        serialise={name: list(needs) for name, needs in forecast.serialise.items()} if forecast is not None else {},
+        advice=advice_lines(found.advice) if found.advice is not None else (),
+    )
