@@ -55,6 +55,8 @@ def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert (first.run, other.run, other.number) == ("r1", "r2", 4)
     assert log.read(RunId("r1")) == [first, *records]
     assert log.read(RunId("r1"), after=2) == records[1:]
+    assert log.read(RunId("r1"), limit=2) == [first, records[0]]
+    assert log.read(RunId("r1"), workstream=WorkstreamId("w"), limit=5) == records[:1]
     assert [line.id for line in log.runs()] == ["r1", "r2"]
     assert read_view(str(tmp_path / "log.db"), "r1") == ("r1", "{}")
     assert read_view(str(tmp_path / "log.db"), None) == ("r2", "2")
