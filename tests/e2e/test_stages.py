@@ -189,9 +189,7 @@ def test_a_supervisor_at_work_takes_the_word_at_once(project: Project) -> None:
     text = "goal: Do it\nlimits: {agents: 3}\nstages: [{name: build, gate: approval}, ship]\n"
     streams = "workstreams:\n  a: {brief: x, stage: build}\n  b: {brief: x, stage: ship}\n  aside: {brief: x}\n"
     wait = 'while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.05; done\n'
-    plan = _plan(
-        project, {"a": COMMIT, "b": 'touch "$TEST_FOLDER/open"\n' + COMMIT, "aside": wait + COMMIT}, text, streams
-    )
+    plan = _plan(project, {"a": COMMIT, "b": COMMIT, "aside": wait + COMMIT}, text, streams)
     child = project.start("run", "--land", plan)
     wait_until(
         lambda: bool(project.stages()) and project.status()["next"] == ["wto approve build"],
@@ -201,5 +199,6 @@ def test_a_supervisor_at_work_takes_the_word_at_once(project: Project) -> None:
     assert project.stages()["aside"] == "working"
     said = project.wto("approve", "build")
     assert said.code == 0 and "The stage build is approved" in said.out
-    assert child.wait(timeout=60) == 0
+    (project.folder / "open").touch()
+    assert child.wait(timeout=120) == 0
     assert set(project.stages().values()) == {"landed"}

@@ -36,7 +36,7 @@ def staged_plan(chance: random.Random) -> Plan:
     for number in range(chance.randint(1, 3)):
         kind = Kind.RESEARCH if chance.random() < 0.6 else Kind.CHANGE
         streams[f"w{number}"] = Workstream(brief="x", stage="look", kind=kind, agent=_agent(chance))
-    for number in range(chance.randint(0, 2)):
+    for number in range(chance.randint(0, 3)):
         streams[f"x{number}"] = Workstream(brief="x", stage=chance.choice(names[1:]), agent=_agent(chance))
     if chance.random() < 0.4:
         needs = (chance.choice(list(streams)),) if chance.random() < 0.5 else ()
@@ -58,7 +58,7 @@ def _agent(chance: random.Random) -> str:
 
 def _stage(name: str, chance: random.Random) -> StageSpec | str:
     gate = Gate.APPROVAL if chance.random() < 0.6 else Gate.AUTO
-    synthesis = chance.choice((False, True, True, SynthesisSpec(agent="command")))
+    synthesis = chance.choice((False, False, True, SynthesisSpec(agent="command")))
     return name if gate is Gate.AUTO and synthesis is False else StageSpec(name=name, gate=gate, synthesis=synthesis)
 
 
