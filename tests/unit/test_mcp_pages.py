@@ -9,6 +9,7 @@ import pytest
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.errors import NotFound
 from wt_orchestrate.mcp_server.pages import FITS, PAGE, ROWS, Decision, fitting, page, part, story_page
 
 BAD = ("x", "-1", "1.5", "٣", "9" * 30)
@@ -52,11 +53,11 @@ def test_rows_come_back_whole_part_by_part() -> None:
 @pytest.mark.parametrize("cursor", BAD)
 def test_a_bad_cursor_is_told(cursor: str) -> None:
     """Whatever a caller made up: words, never a page of something else."""
-    with pytest.raises(ValueError, match="the cursor"):
+    with pytest.raises(NotFound, match="is no cursor"):
         page("text", cursor, of="us")
-    with pytest.raises(ValueError, match="the cursor"):
+    with pytest.raises(NotFound, match="is no cursor"):
         part({"rows": []}, "rows", cursor)
-    with pytest.raises(ValueError, match="the cursor"):
+    with pytest.raises(NotFound, match="is no cursor"):
         story_page(lambda after: (), cursor, about="", newest=5)
 
 
