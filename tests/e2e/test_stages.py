@@ -171,6 +171,10 @@ def test_a_gate_without_a_synthesis_holds_and_cannot_be_sent_back(project: Proje
     assert waited.code == 8 and "the stage build waits for a person's word" in waited.err
     back = project.wto("approve", "build", "--no", "why")
     assert back.code == 6 and "has no synthesis that could go on" in back.err
+    for nothing in ("", " "):  # an empty variable of a script is no yes
+        blank = project.wto("approve", "build", "--no", nothing)
+        assert blank.code == 2 and "--no needs words" in blank.err
+    assert project.stages()["b"] == "queued"
     early = project.wto("approve", "ship")
     assert early.code == 6 and "is ahead, not at its gate" in early.err
     nowhere = project.wto("approve", "shop")

@@ -197,6 +197,7 @@ def test_only_what_waits_as_it_was_seen_can_be_approved() -> None:
     _claim(world, SYNTHESIS)
     assert why(e.ApproveRequested(stage="look", round=1)) == "the stage look has gone on since you looked"
     assert why(e.ApproveRequested(stage="look", round=4)) == "" == why(e.ApproveRequested(stage="look", no="why"))
+    assert why(e.ApproveRequested(stage="look", no=" \n")).startswith("words that say nothing approve nothing")
     world.note(e.ApproveRequested(stage="look"))
     _conclude(world)
     assert why(e.ApproveRequested(stage="look")) == "the stage look was approved already"

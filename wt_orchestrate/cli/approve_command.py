@@ -28,16 +28,18 @@ _SHOWN = ("decisions", "contradictions", "risks", "follow-ups", "learned")
 
 @click.command()
 @click.argument("stage", required=False)
-@click.option("--no", "why", default="", metavar="WHY", help="Send its synthesis back with these words instead.")
+@click.option("--no", "why", metavar="WHY", help="Send its synthesis back with these words instead.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would begin; change nothing.")
 @click.option("--round", "number", type=int, default=0, help="Only if nothing changed since this round was shown.")
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def approve(
-    start: str, stage: str | None, why: str, dry_run: bool, number: int, run_name: str | None, as_json: bool
+    start: str, stage: str | None, why: str | None, dry_run: bool, number: int, run_name: str | None, as_json: bool
 ) -> None:
     """Let the stages behind STAGE begin, whose gate waits for a person; without STAGE, show what waits."""
+    if why is not None and not why.strip():  # an empty variable of a script must not turn a no into a yes
+        raise click.UsageError("--no needs words that its agent can act on")
     site = wiring.find_site(start)
     log = wiring.open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -45,9 +47,7 @@ def approve(
     if stage is None or dry_run:
         _show(state, stage, as_json=as_json)
         return
-    if why and not why.strip():
-        raise click.UsageError("--no needs words that its agent can act on")
-    word = e.ApproveRequested(stage=stage, no=why.strip(), round=number)
+    word = e.ApproveRequested(stage=stage, no=(why or "").strip(), round=number)
     if as_json:
         _put_quietly(site, state, word)
         return
