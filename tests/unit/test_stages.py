@@ -15,9 +15,10 @@ from wt_orchestrate.domain.graph import needs_of, problems
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.plan import Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
+from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.stages import Standing, standings, waiting_gate
-from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.domain.state import RunState, may_only_read
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.strategy import SECTIONS, gaps, says_nothing
 
@@ -142,6 +143,20 @@ def test_what_a_synthesis_planned_waits_at_the_gate_and_leaves_when_it_is_sent_b
     assert kept == ["a", SYNTHESIS, "p", "mine"], "what a person's workstream needs stays"
     assert _state(world).workstreams[SYNTHESIS].messages[-1].text.endswith("Smaller")
     assert _told(world, "look") is Standing.SYNTHESIS
+
+
+def test_a_synthesis_only_reads_whatever_its_role_may_elsewhere() -> None:
+    """A repository's own `synthesiser` that edits and runs commands gives the tool's own synthesis no leave to do so."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    own = Role(
+        name="synthesiser", description="d", prompt="p", tools=("Edit", "Bash"), source=".wto/roles/synthesiser.md"
+    )
+    state = replace(_state(world), settings=Settings(roles={"synthesiser": own}))
+    assert may_only_read(state, state.workstreams[SYNTHESIS])
+    assert not may_only_read(
+        state, replace(state.workstreams[WorkstreamId("a")], spec=Workstream(brief="x", role=own.name))
+    )
 
 
 def test_an_approval_is_lost_when_the_synthesis_goes_on_before_it_is_integrated() -> None:
