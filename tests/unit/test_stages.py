@@ -14,7 +14,7 @@ from wt_orchestrate.domain.expansion import agents_misfits, placed
 from wt_orchestrate.domain.graph import needs_of, problems
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.plan import Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
+from wt_orchestrate.domain.plan import AgentSpec, Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
 from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.stages import Standing, standings, waiting_gate
@@ -254,6 +254,37 @@ def test_no_agents_text_makes_a_workstream_of_the_tools_own(key: str) -> None:
     state = _state(world)
     found = agents_misfits(state, state.workstreams[SYNTHESIS], {"a-synthesis": OURS[key]})
     assert f"a-synthesis has {key}: only a person or the tool may set that; remove it" in list(found)
+
+
+@pytest.mark.parametrize("role", ["deployer", "surfer", "driver"])
+def test_no_agents_text_takes_a_role_or_an_agent_that_may_more(role: str) -> None:
+    """Commands, the net, a mode without questions, and agents of the settings: only where a person's words use them already."""
+    roles = {
+        "deployer": Role(name="deployer", description="d", prompt="p", tools=("Edit", "Bash(kubectl *)")),
+        "surfer": Role(name="surfer", description="d", prompt="p", tools=("Read", "WebFetch")),
+        "driver": Role(name="driver", description="d", prompt="p", permission_mode="auto"),
+        "reader": Role(name="reader", description="d", prompt="p", tools=("Read", "Bash(git log *)")),
+        "builder": Role(name="builder", description="d", prompt="p", tools=("Edit", "Bash")),
+        "synthesiser": Role(name="synthesiser", description="d", prompt="p", tools=("Read",)),
+    }
+    settings = Settings(roles=roles, agents={"wide": AgentSpec(allow=("Bash",))})
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    state = replace(_state(world), settings=settings)
+    synthesis = state.workstreams[SYNTHESIS]
+
+    def found(state: RunState, **words: str) -> list[str]:
+        spec = Workstream(brief="x", stage="do", kind=Kind.RESEARCH, **words)  # type: ignore[arg-type]
+        return list(agents_misfits(state, synthesis, {"p": spec}))
+
+    assert found(state, role="reader") == [] == found(state, role="builder")
+    assert found(state, agent="claude-code") == []
+    assert found(state, agent="wide") == ["p has the agent 'wide', which the plan does not use; remove agent:"]
+    assert "may do more than the plan's own workstreams" in "".join(found(state, role=role))
+    mine = {name: replace(ws, spec=replace(ws.spec, role=role, agent="wide")) for name, ws in state.workstreams.items()}
+    assert found(replace(state, workstreams=mine), role=role, agent="wide") == [], "a person named both"
+    theirs = {name: replace(ws, added_by=SYNTHESIS) for name, ws in mine.items()}
+    assert len(found(replace(state, workstreams=theirs), role=role, agent="wide")) == 2, "an agent named them"
 
 
 def test_strategic_notes_are_whole_or_say_that_there_is_nothing() -> None:

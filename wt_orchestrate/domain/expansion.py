@@ -1,7 +1,8 @@
 """Workstreams that join a run that goes on: a person's `wto add`, or an agent's handoff where its workstream `expands`.
 
 They are held to the rules of a plan, together with what runs already. An agent's are held to more: they run no command that
-the plan does not run already, and they do not expand further, because what an agent writes must not widen what agents may.
+the plan does not run already, by no agent and in no role that is allowed more, and they do not expand further, because what an
+agent writes must not widen what agents may.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import pipeline
 from wt_orchestrate.domain.graph import Problem, problems
 from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.permissions import widens
 from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.settings import role_of
+from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState, agent_name
 from wt_orchestrate.domain.text import clean
 
 SECTION = "workstreams"
@@ -79,9 +82,22 @@ def agents_misfits(state: RunState, ws: WorkstreamState, further: Mapping[str, W
                 yield f"{name} has {key}: only a person or the tool may set that; remove it"
         if spec.review is not None:
             yield f"{name} has review: an added workstream is reviewed as the plan says; remove it"
+        yield from _too_wide(state, name, spec)
         yield from _misplaced(state, ws, name, spec)
     for problem in misfits(state, further):
         yield f"{'.'.join(map(str, problem.place))}: {problem.message}; {problem.hint}"
+
+
+def _too_wide(state: RunState, name: str, spec: Workstream) -> Iterator[str]:
+    """An agent or a role that may do more than what a person's words put into the run."""
+    by_people = [other for other in state.workstreams.values() if other.added_by is None]
+    agents = {state.plan.defaults.agent, *state.plan.agents, *(agent_name(state, other) for other in by_people)}
+    if spec.agent and spec.agent not in agents:
+        yield f"{name} has the agent {spec.agent!r}, which the plan does not use; remove agent:"
+    if spec.role not in {other.spec.role for other in by_people} and widens(
+        role_of(spec.role, settings=state.settings)
+    ):
+        yield f"{name} has the role {spec.role!r}, which may do more than the plan's own workstreams; name another one"
 
 
 def _misplaced(state: RunState, ws: WorkstreamState, name: str, spec: Workstream) -> Iterator[str]:

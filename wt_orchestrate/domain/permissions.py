@@ -164,6 +164,14 @@ def refused_rules(role: Role | None, *, read_only: bool) -> tuple[str, ...]:
     return tuple(rule for rule in rules if not (read_only and rule in {"Edit", "Write"}))
 
 
+def widens(role: Role | None) -> bool:
+    """Whether an agent of this role may do more unasked than one without a role."""
+    if role is None:
+        return False
+    read_only = reads_only(role)
+    return bool(granted_rules(role, read_only=read_only)) or (role.permission_mode == "auto" and not read_only)
+
+
 def decide_permission(*, tool: str, target: str, read_only: bool = False) -> tuple[bool, str]:
     """The answer to a permission question: whatever no rule granted is denied, with the way on for the agent."""
     what = f"{tool} {target}".strip()[:200]
