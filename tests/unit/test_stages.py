@@ -17,7 +17,7 @@ from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.plan import AgentSpec, Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
 from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.stages import Standing, standings, waiting_gate
+from wt_orchestrate.domain.stages import Standing, gate_round, standings, waiting_gate
 from wt_orchestrate.domain.state import RunState, may_only_read
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.strategy import SECTIONS, gaps, says_nothing
@@ -236,6 +236,29 @@ def test_an_agents_workstreams_belong_behind_its_own_stage() -> None:
     assert list(agents_misfits(state, other, own)) == []
     early = {"p": Workstream(brief="x", stage="early")}
     assert "which is over" in next(agents_misfits(state, other, early))
+
+
+def test_what_an_agent_beside_the_stages_adds_is_approved_only_once_it_was_seen() -> None:
+    """It makes another round of the gate that holds it, told anew; a stage that is over takes nothing more of it."""
+    world = _world(_plan(LOOK, "do", a="look", aside=""))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS, {"p": Workstream(brief="x", stage="do")})
+    state = _state(world)
+    seen, aside = gate_round(state, "look"), state.workstreams[WorkstreamId("aside")]
+    assert list(agents_misfits(state, aside, {"q": Workstream(brief="x", stage="look")})) == []
+    _claim(world, "aside", {"q": Workstream(brief="x", stage="do")})
+    no = refusal(_state(world), e.ApproveRequested(stage="look", round=seen), world.now)
+    assert no is not None and "has gone on since you looked" in no.reason
+    told = [record.event for record in world.records if isinstance(record.event, e.GateReached)]
+    assert [each.then for each in told] == [("p",), ("p", "q")] and told[-1].round == gate_round(_state(world), "look")
+    world.note(e.AddRequested(workstreams={"mine": Workstream(brief="x", stage="do")}))
+    assert told[-1].round == gate_round(_state(world), "look"), "what a person adds, the person has seen"
+    world.note(e.ApproveRequested(stage="look"))
+    _conclude(world)
+    late = {"r": Workstream(brief="x", stage="look")}
+    assert list(agents_misfits(_state(world), aside, late)) == [
+        "r is in the stage 'look', which is over; name a later one, or none"
+    ]
 
 
 OURS = {

@@ -17,6 +17,7 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.permissions import widens
 from wt_orchestrate.domain.plan import Plan, Workstream
 from wt_orchestrate.domain.settings import role_of
+from wt_orchestrate.domain.stages import Standing, members, standings
 from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState, agent_name
 from wt_orchestrate.domain.text import clean
 
@@ -101,12 +102,21 @@ def _too_wide(state: RunState, name: str, spec: Workstream) -> Iterator[str]:
 
 
 def _misplaced(state: RunState, ws: WorkstreamState, name: str, spec: Workstream) -> Iterator[str]:
-    """Where an added workstream may not be: ahead of its own gate, or, for a synthesis, in the stage it draws together."""
+    """Where an added workstream may not be: ahead of its own gate, in a stage that was drawn together and passed already, or, for
+    a synthesis, in the stage it draws together."""
     later = pipeline.behind(state.plan, ws.spec.stage)
     if ws.spec.synthesises and spec.stage not in later:
         yield f"{name} is in the stage {spec.stage!r}; a synthesis plans only stages behind its own: {', '.join(later) or 'none'}"
     elif spec.stage in pipeline.before(state.plan, ws.spec.stage):
         yield f"{name} is in the stage {spec.stage!r}, which is over; name {ws.spec.stage!r} or a later one"
+    elif not ws.spec.stage and spec.stage and _is_over(state, spec.stage):
+        yield f"{name} is in the stage {spec.stage!r}, which is over; name a later one, or none"
+
+
+def _is_over(state: RunState, stage: str) -> bool:
+    """Whether a stage of a pipeline had work and is passed."""
+    over = pipeline.is_pipeline(state.plan) and standings(state).get(stage) is Standing.PASSED
+    return over and bool(members(state, stage))
 
 
 def expansions(state: RunState) -> Iterator[e.Event]:

@@ -89,9 +89,14 @@ def gate(state: RunState, stage: str) -> GateState:
 
 
 def gate_round(state: RunState, stage: str) -> int:
-    """Which ending of the stage this is: whatever is claimed or added in it makes another one."""
-    streams = [*members(state, stage), synthesis_of(state, stage)]
-    return sum(1 + ws.claims for ws in streams if ws is not None)
+    """Which ending of the stage this is: whatever is claimed or added in it makes another one, and so does what another agent
+    than its synthesis puts behind it, because that would begin with the same word."""
+    synthesis = synthesis_of(state, stage)
+    streams = [*members(state, stage), synthesis]
+    known = {None, synthesis.id if synthesis is not None else None}
+    later = pipeline.behind(state.plan, stage)
+    foreign = sum(ws.spec.stage in later and ws.added_by not in known for ws in state.workstreams.values())
+    return foreign + sum(1 + ws.claims for ws in streams if ws is not None)
 
 
 def waiting_gate(state: RunState) -> StageSpec | None:
