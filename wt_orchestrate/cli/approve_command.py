@@ -18,11 +18,13 @@ from wt_orchestrate.domain.stages import gate_round, members, synthesis_of, wait
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.synthesis import next_workstreams
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import ExitCode, NotFound, Refused
 
 SCHEMA = "wto.gate/1"
+_BRIEF = 12
+"""Lines of a brief that are shown."""
 _SHOWN = ("decisions", "contradictions", "risks", "follow-ups", "learned")
 
 
@@ -126,6 +128,8 @@ def _planned(ws: WorkstreamState) -> dict[str, Any]:
         "title": spec.title,
         "stage": spec.stage,
         "kind": spec.kind.value,
+        "role": spec.role,
+        "agent": spec.agent,
         "brief": without_secrets(spec.brief),
         "scope": list(spec.scope),
         "needs": list(spec.needs),
@@ -145,12 +149,25 @@ def _lines(state: RunState, stage: str) -> list[str]:
     planned = [state.workstreams[name] for name in next_workstreams(state, stage)]
     lines += ["", "Then begin:" if planned else "Nothing is planned behind it."]
     for ws in planned:
-        scope = f"  [{', '.join(map(clean, ws.spec.scope))}]" if ws.spec.scope else ""
-        needs = f"  after {', '.join(ws.spec.needs)}" if ws.spec.needs else ""
-        lines.append(f"  {ws.id:<16} {clean(ws.spec.title)}  ({ws.spec.stage}){needs}{scope}")
-        lines += [f"    | {clean(line)}" for line in without_secrets(ws.spec.brief).strip().splitlines()[:12]]
+        lines += _planned_lines(ws)
     lines += [f"{symbol('warning')} {clean(text)}" for text in _doubts(state, stage)]
     back = f'; to send it back, wto approve {stage} --no "..."' if synthesis is not None else ""
     lines += ["", f"{symbol('hint')} To let it pass, run wto approve {stage}{back}"]
     lines.append(f"{symbol('hint')} Before that: wto edit WS, wto cancel WS, wto add FILE change what comes next")
+    return lines
+
+
+def _planned_lines(ws: WorkstreamState) -> list[str]:
+    """What would begin: who does it, where, and what they are told; a brief that is cut says so."""
+    spec = ws.spec
+    who = ", ".join(
+        clean(word) for word in (spec.stage, spec.role, f"agent {spec.agent}" if spec.agent else "") if word
+    )
+    scope = f"  [{', '.join(map(clean, spec.scope))}]" if spec.scope else ""
+    needs = f"  after {', '.join(spec.needs)}" if spec.needs else ""
+    brief = without_secrets(spec.brief).strip().splitlines()
+    lines = [f"  {ws.id:<16} {clean(spec.title)}  ({who}){needs}{scope}"]
+    lines += [f"    | {clean(line)}" for line in brief[:_BRIEF]]
+    if len(brief) > _BRIEF:
+        lines.append(f"    {symbol('hint')} {counted(len(brief) - _BRIEF, 'more line')}: wto approve --json")
     return lines
