@@ -18,7 +18,18 @@ from wt_orchestrate.domain.drafting import (
     without_commands,
 )
 from wt_orchestrate.domain.graph import Problem
-from wt_orchestrate.domain.plan import AgentType, Check, Defaults, Kind, Limits, Plan, Workstream
+from wt_orchestrate.domain.plan import (
+    AgentType,
+    Budget,
+    Check,
+    Defaults,
+    Kind,
+    Limits,
+    Plan,
+    StageSpec,
+    SynthesisSpec,
+    Workstream,
+)
 from wt_orchestrate.domain.planner import Ground, first_words, schema_keys, sent_back
 from wt_orchestrate.domain.settings import Settings
 
@@ -113,6 +124,10 @@ def test_what_is_the_persons_is_not_the_planners() -> None:
         "workstreams.a.branch",
         "workstreams.b.serves",
     ]
+    bounds = {"retries": 100_000, "idle": "900h", "limits": Budget(tokens=10**12)}
+    assert problems(plan_of(a=stream("src/db/**", **bounds))) == tuple(
+        f"workstreams.a.{key}: bounds are the person's to set; remove {key}:" for key in ("limits", "retries", "idle")
+    )
     assert (
         problems(replace(plan_of(a=stream("src/db/**")), defaults=Defaults(agent="x", review="y"), target="main")) == ()
     )
@@ -124,6 +139,9 @@ def test_no_text_of_a_plan_hides_anything(text: str) -> None:
     for field in ("title", "role", "brief"):
         (found,) = problems(plan_of(db=stream("src/db/**", **{field: BRIEF + text})))
         assert found.startswith(f"workstreams.db.{field}: it holds control characters")
+    looked = StageSpec(name="look", synthesis=SynthesisSpec(brief=BRIEF + text))
+    (found,) = problems(replace(plan_of(db=stream("src/db/**")), stages=(looked,)))
+    assert found.startswith("stages.0.synthesis.brief: it holds control characters")
     assert sound(text) != text
     sound(text).encode()
 
@@ -133,6 +151,8 @@ def test_too_much_is_told_before_anything_is_judged() -> None:
     many = plan_of(**{f"s{number}": stream("docs/**") for number in range(MOST_STREAMS + 1)})
     assert told(too_much(many))[0].startswith(f"workstreams: {MOST_STREAMS + 1} workstreams are more")
     assert "characters are more" in told(too_much(plan_of(db=stream(brief="x" * 100_001))))[0]
+    looked = StageSpec(name="look", synthesis=SynthesisSpec(brief="x" * 100_001))
+    assert "characters are more" in told(too_much(replace(plan_of(db=stream()), stages=(looked,))))[0]
     assert "globs are more" in told(too_much(plan_of(db=stream(*(f"docs/{n}" for n in range(301))))))[0]
     for glob in ("**/**/**/x", "a*b*c*d", "x" * 201):
         assert "too many wildcards" in told(too_much(plan_of(db=stream(glob))))[0]
