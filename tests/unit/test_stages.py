@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.story import RUN, World
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.composing import needs_in_order
 from wt_orchestrate.domain.expansion import agents_misfits, placed
 from wt_orchestrate.domain.graph import needs_of, problems
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
@@ -141,7 +142,8 @@ def test_what_a_synthesis_planned_waits_at_the_gate_and_leaves_when_it_is_sent_b
     _conclude(world)
     kept = list(_state(world).workstreams)
     assert kept == ["a", SYNTHESIS, "p", "mine"], "what a person's workstream needs stays"
-    assert _state(world).workstreams[SYNTHESIS].messages[-1].text.endswith("Smaller")
+    told = _state(world).workstreams[SYNTHESIS].messages[-1].text
+    assert told.endswith("Smaller") and "joined the stage" not in told
     assert _told(world, "look") is Standing.SYNTHESIS
 
 
@@ -157,6 +159,33 @@ def test_a_synthesis_only_reads_whatever_its_role_may_elsewhere() -> None:
     assert not may_only_read(
         state, replace(state.workstreams[WorkstreamId("a")], spec=Workstream(brief="x", role=own.name))
     )
+
+
+def test_a_synthesis_that_is_sent_back_knows_of_what_joined_its_stage_meanwhile() -> None:
+    """What a person added at the gate is told with their words and handed over like the rest; what was given up is not."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS)
+    added = {name: Workstream(brief="x", stage="look", kind=Kind.RESEARCH) for name in ("host", "gone")}
+    world.note(e.AddRequested(workstreams=added))
+    world.note(e.CancelRequested(workstream=WorkstreamId("gone")))
+    _conclude(world)
+    _claim(world, "host")
+    assert _told(world, "look") is Standing.GATE
+    world.note(e.ApproveRequested(stage="look", no="Take the host in"))
+    synthesis = _state(world).workstreams[SYNTHESIS]
+    assert "`host` joined the stage" in synthesis.messages[-1].text
+    assert [need.id for need in needs_in_order(_state(world), synthesis)] == ["a", "host"]
+
+
+def test_what_was_given_up_is_nothing_to_build_on() -> None:
+    """A later stage is told what its earlier ones handed over, but not the words of what a person cancelled."""
+    world = _world(_plan("look", "do", a="look", b="look", p="do"))
+    _claim(world, "a")
+    world.note(e.CancelRequested(workstream=WorkstreamId("b")))
+    _conclude(world)
+    state = _state(world)
+    assert [need.id for need in needs_in_order(state, state.workstreams[WorkstreamId("p")])] == ["a"]
 
 
 def test_an_approval_is_lost_when_the_synthesis_goes_on_before_it_is_integrated() -> None:

@@ -14,7 +14,7 @@ from wt_orchestrate.cli.steer_commands import put_request
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.graph import problems
 from wt_orchestrate.domain.secrets import without_secrets
-from wt_orchestrate.domain.stages import gate_round, members, synthesis_of, waiting_gate
+from wt_orchestrate.domain.stages import gate_round, joined_late, members, synthesis_of, waiting_gate
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.synthesis import next_workstreams
@@ -143,6 +143,10 @@ def _lines(state: RunState, stage: str) -> list[str]:
     lines = [f"The stage {stage} of {state.id} is complete and waits for your word (round {gate_round(state, stage)})."]
     if gone:
         lines.append(f"{symbol('warning')} given up: {', '.join(gone)}")
+    late = joined_late(state, synthesis) if synthesis is not None else ()
+    if late:
+        names = ", ".join(ws.id for ws in late)
+        lines.append(f"{symbol('warning')} joined after the synthesis, which does not know of it: {names}")
     for name, text in _notes(synthesis).items():
         lines += ["", f"{name.capitalize()}, as {synthesis.id if synthesis is not None else ''} has it:"]
         lines += [f"  > {clean(line)}" for line in text.splitlines()]

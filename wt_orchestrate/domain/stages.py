@@ -42,6 +42,14 @@ def synthesis_of(state: RunState, stage: str) -> WorkstreamState | None:
     return next((ws for ws in state.workstreams.values() if ws.spec.synthesises == stage), None)
 
 
+def joined_late(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamState, ...]:
+    """What is integrated of the stage that a synthesis draws together and was not when it was called."""
+    if not ws.spec.synthesises:
+        return ()
+    own = members(state, ws.spec.synthesises)
+    return tuple(each for each in own if each.stage in DONE and each.id not in ws.spec.needs)
+
+
 def delivered(ws: WorkstreamState) -> bool:
     """Whether a synthesis is finished as far as it depends on its agent, and what it planned has joined the run."""
     held = ws.stage is Stage.VERIFYING and not (ws.findings or ws.stopping or ws.cancelling)
