@@ -15,12 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any
+from uuid import uuid4
 
 from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.errors import WtError
 
 _KEPT_S = 30 * 86_400.0
-_LIMIT = 4 << 20
+_LIMIT = 32 << 20
+"""Characters of one file: a returned text of a mebi of characters is twelve times as long once JSON has escaped it."""
 
 
 class DraftFolder:
@@ -141,7 +143,7 @@ def _load(path: str) -> dict[str, Any] | None:
 
 def _replace(path: str, text: str) -> None:
     def written() -> None:
-        beside = f"{path}.{os.getpid()}.new"
+        beside = f"{path}.{uuid4().hex}.new"  # a server's threads may write the same one
         with open(beside, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         os.replace(beside, path)
