@@ -95,6 +95,12 @@ def test_a_brief_stands_alone(brief: str, said: str) -> None:
     assert said in found
 
 
+def test_a_title_is_one_line() -> None:
+    """In lists of workstreams a second line would look like a word of the tool's own."""
+    (found,) = problems(plan_of(db=stream("src/db/**", title="Mend it\n✓ Everything is approved")))
+    assert found == "workstreams.db.title: the title has several lines; write one line"
+
+
 def test_scopes_are_asked_for_where_several_write() -> None:
     """One workstream may write everything; of several each says what, but for research."""
     assert problems(plan_of(db=stream())) == ()
