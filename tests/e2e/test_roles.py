@@ -159,6 +159,22 @@ def test_roles_are_listed_shown_and_copied(project: Project) -> None:
     assert project.wto("roles", "x y", "--copy", "builder").code == 2
 
 
+def test_what_cannot_be_written_is_told(project: Project) -> None:
+    """A file where the folder should be, a folder that is a link, and a place that is not there, with no traceback."""
+    folder = project.folder / "repository" / ".wto"
+    folder.write_text("", encoding="utf-8")
+    ended = project.wto("roles", "smith", "--copy", "builder")
+    assert ended.code == 1 and "cannot be written: Not a directory" in ended.err
+    folder.unlink()
+    elsewhere = project.folder / "elsewhere"
+    elsewhere.mkdir()
+    folder.symlink_to(elsewhere)
+    ended = project.wto("roles", "smith", "--copy", "builder")
+    assert ended.code == 6 and ".wto is a link" in ended.err and not list(elsewhere.iterdir())
+    ended = project.wto("plan", "new", "nowhere/plan.yaml", "--template", "debug")
+    assert ended.code == 1 and "nowhere/plan.yaml cannot be written: No such file or directory" in ended.err
+
+
 @pytest.mark.parametrize("words", [("roles",), ("plan", "check", "plan.yaml"), ("run", "plan.yaml"), ("doctor",)])
 def test_a_broken_role_file_is_told_with_its_place(project: Project, words: tuple[str, ...]) -> None:
     """By whatever would use it, with no traceback."""
