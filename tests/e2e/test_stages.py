@@ -107,6 +107,10 @@ def test_nothing_of_what_would_begin_is_hidden_at_the_gate(project: Project) -> 
     assert "Mend it  (execution, debugger, agent scripted)" in shown
     assert "| step 12" in shown and "| step 13" not in shown and "8 more lines: wto approve --json" in shown
     (pool,) = _gate(project)["then"]
+    assert project.wto("cancel", "research-synthesis").code == 0
+    alone = project.wto("approve").out
+    assert "given up: research-synthesis" in alone and "--no" not in alone and "Decisions" not in alone
+    assert _gate(project)["notes"] == {}
     assert (pool["role"], pool["agent"]) == ("debugger", "scripted") and pool["brief"].endswith("step 20")
 
 

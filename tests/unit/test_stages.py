@@ -178,6 +178,19 @@ def test_a_synthesis_that_is_sent_back_knows_of_what_joined_its_stage_meanwhile(
     assert [need.id for need in needs_in_order(_state(world), synthesis)] == ["a", "host"]
 
 
+def test_a_synthesis_that_was_given_up_cannot_be_sent_back() -> None:
+    """Nobody would hear why; the way on is named, and the gate can be passed without it."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS)
+    world.note(e.CancelRequested(workstream=SYNTHESIS))
+    _conclude(world)
+    assert waiting_gate(_state(world)) == LOOK
+    no = refusal(_state(world), e.ApproveRequested(stage="look", no="Smaller"), world.now)
+    assert no is not None and "nobody would hear why" in no.reason and f"wto retry {SYNTHESIS}" in no.hint
+    assert refusal(_state(world), e.ApproveRequested(stage="look"), world.now) is None
+
+
 def test_what_was_given_up_is_nothing_to_build_on() -> None:
     """A later stage is told what its earlier ones handed over, but not the words of what a person cancelled."""
     world = _world(_plan("look", "do", a="look", b="look", p="do"))

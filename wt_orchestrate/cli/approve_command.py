@@ -113,9 +113,9 @@ def _doubts(state: RunState, stage: str) -> list[str]:
 
 
 def _notes(synthesis: WorkstreamState | None) -> dict[str, str]:
-    """The synthesiser's words, by section."""
+    """The synthesiser's words, by section; none of one that was given up."""
     handoff = synthesis.handoff if synthesis is not None else None
-    if handoff is None:
+    if synthesis is None or handoff is None or synthesis.stage is Stage.CANCELLED:
         return {}
     found = {"summary": handoff.summary, "decisions": handoff.decisions, **handoff.other}
     return {name: without_secrets(found[name]) for name in ("summary", *_SHOWN) if found.get(name)}
@@ -138,8 +138,9 @@ def _planned(ws: WorkstreamState) -> dict[str, Any]:
 
 
 def _lines(state: RunState, stage: str) -> list[str]:
-    gone = [ws.id for ws in members(state, stage) if ws.stage is Stage.CANCELLED]
     synthesis = synthesis_of(state, stage)
+    streams = (*members(state, stage), *([synthesis] if synthesis is not None else []))
+    gone = [ws.id for ws in streams if ws.stage is Stage.CANCELLED]
     lines = [f"The stage {stage} of {state.id} is complete and waits for your word (round {gate_round(state, stage)})."]
     if gone:
         lines.append(f"{symbol('warning')} given up: {', '.join(gone)}")
@@ -155,7 +156,8 @@ def _lines(state: RunState, stage: str) -> list[str]:
     for ws in planned:
         lines += _planned_lines(ws)
     lines += [f"{symbol('warning')} {clean(text)}" for text in _doubts(state, stage)]
-    back = f'; to send it back, wto approve {stage} --no "..."' if synthesis is not None else ""
+    heard = synthesis is not None and synthesis.stage is not Stage.CANCELLED
+    back = f'; to send it back, wto approve {stage} --no "..."' if heard else ""
     lines += ["", f"{symbol('hint')} To let it pass, run wto approve {stage}{back}"]
     lines.append(f"{symbol('hint')} Before that: wto edit WS, wto cancel WS, wto add FILE change what comes next")
     return lines
