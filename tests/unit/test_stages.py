@@ -19,7 +19,7 @@ from wt_orchestrate.domain.plan import AgentSpec, Gate, Kind, Plan, StageSpec, S
 from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.stages import Standing, gate_round, standings, waiting_gate
-from wt_orchestrate.domain.state import RunState, may_only_read
+from wt_orchestrate.domain.state import RunState, Stage, may_only_read
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.strategy import SECTIONS, gaps, says_nothing
 
@@ -176,6 +176,23 @@ def test_a_synthesis_that_is_sent_back_knows_of_what_joined_its_stage_meanwhile(
     synthesis = _state(world).workstreams[SYNTHESIS]
     assert "`host` joined the stage" in synthesis.messages[-1].text
     assert [need.id for need in needs_in_order(_state(world), synthesis)] == ["a", "host"]
+
+
+def test_what_was_planned_leaves_also_when_the_run_was_stopped_before_its_synthesis_goes_on() -> None:
+    """Stopped with the run, it has not begun either; what stayed would stand in the way of a new plan of the same names."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS, {"p": Workstream(brief="x", stage="do")})
+    world.note(e.ResumeRequested())
+    world.note(e.StopRequested())
+    _conclude(world)
+    assert {_state(world).workstreams[WorkstreamId(name)].stage for name in ("p", SYNTHESIS)} == {Stage.STOPPED}
+    stopped = _state(world)
+    made = replace(stopped.workstreams[SYNTHESIS], worktree="/w")
+    world.state = replace(stopped, workstreams={**stopped.workstreams, SYNTHESIS: made})
+    world.note(e.RetryRequested(workstream=SYNTHESIS, fresh=True))
+    _conclude(world)
+    assert list(_state(world).workstreams) == ["a", SYNTHESIS]
 
 
 def test_a_synthesis_that_was_given_up_cannot_be_sent_back() -> None:
