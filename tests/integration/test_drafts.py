@@ -5,7 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from wt_orchestrate.adapters.drafts import DraftFolder
+import pytest
+
+from wt_orchestrate.adapters.drafts import DraftFolder, newest
 from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress
 
 
@@ -27,3 +29,16 @@ def test_threads_that_note_at_once_do_not_hinder_each_other(tmp_path: Path) -> N
         list(threads.map(lambda number: folder.note(DraftProgress(round=number, text="x" * 4_000)), rounds))
     assert folder.progress().round in rounds
     assert [each.name for each in Path(folder.path).iterdir()] == ["progress.json"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"id": "d0", "phase": "asleep"}', '{"phase": "ready", "sent_back": 3}']
+)
+def test_a_file_that_cannot_be_read_is_as_good_as_not_there(tmp_path: Path, text: str) -> None:
+    """Cut short, of another release or foreign: it keeps nobody from drafting, and other draftings are found."""
+    folder = DraftFolder(str(tmp_path), "d0")
+    Path(folder.path).mkdir(parents=True)
+    for name in ("wish.json", "progress.json"):
+        (Path(folder.path) / name).write_text(text, encoding="utf-8")
+    assert folder.wish() is None and newest(str(tmp_path)) is None
+    assert folder.progress() == DraftProgress()

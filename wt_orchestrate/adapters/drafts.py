@@ -51,7 +51,9 @@ class DraftFolder:
 
     def wish(self) -> DraftWish | None:
         values = _load(f"{self.path}/wish.json")
-        return DraftWish(**_known(DraftWish, values)) if values is not None else None
+        with suppress(TypeError):  # something of it is not there
+            return DraftWish(**_known(DraftWish, values)) if values is not None else None
+        return None
 
     def progress(self) -> DraftProgress:
         """How far it is; at its beginning when nothing is written yet."""
@@ -59,10 +61,12 @@ class DraftFolder:
         if values is None:
             return DraftProgress()
         known = _known(DraftProgress, values)
-        known["phase"] = DraftPhase(known.get("phase", DraftPhase.DRAFTING))
-        known["problems"] = tuple(known.get("problems", ()))
-        known["sent_back"] = tuple(tuple(each) for each in known.get("sent_back", ()))
-        return DraftProgress(**known)
+        with suppress(TypeError, ValueError):  # a later release's words
+            known["phase"] = DraftPhase(known.get("phase", DraftPhase.DRAFTING))
+            known["problems"] = tuple(known.get("problems", ()))
+            known["sent_back"] = tuple(tuple(each) for each in known.get("sent_back", ()))
+            return DraftProgress(**known)
+        return DraftProgress()
 
     def note(self, progress: DraftProgress) -> None:
         _replace(f"{self.path}/progress.json", json.dumps(asdict(progress)))
