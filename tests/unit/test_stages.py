@@ -15,7 +15,7 @@ from wt_orchestrate.domain.expansion import agents_misfits, placed
 from wt_orchestrate.domain.graph import needs_of, problems
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.plan import AgentSpec, Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
+from wt_orchestrate.domain.plan import AgentSpec, Budget, Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
 from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.stages import Standing, gate_round, standings, waiting_gate
@@ -336,6 +336,17 @@ def test_no_agents_text_makes_a_workstream_of_the_tools_own(key: str) -> None:
     state = _state(world)
     found = agents_misfits(state, state.workstreams[SYNTHESIS], {"a-synthesis": OURS[key]})
     assert f"a-synthesis has {key}: only a person or the tool may set that; remove it" in list(found)
+
+
+def test_no_agents_text_sets_bounds() -> None:
+    """What one workstream may cost, how often it is tried and how long it may be silent is what the plan says."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    state = _state(world)
+    wide = Workstream(brief="x", stage="do", limits=Budget(budget_usd=1e9), retries=10**9, idle="900h")
+    assert list(agents_misfits(state, state.workstreams[SYNTHESIS], {"p": wide})) == [
+        f"p has {key}: bounds are the plan's to set; remove it" for key in ("limits", "retries", "idle")
+    ]
 
 
 @pytest.mark.parametrize("role", ["deployer", "surfer", "driver"])

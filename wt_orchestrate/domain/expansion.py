@@ -27,6 +27,8 @@ MOST = 20
 """How many workstreams one handoff may add."""
 _TITLE = 120
 _OURS = ("serves", "continues", "synthesises", "branch")
+_BOUNDS = ("limits", "retries", "idle")
+_BARE = Workstream(brief="")
 
 
 def grown(plan: Plan, further: Mapping[str, Workstream]) -> Plan:
@@ -81,6 +83,9 @@ def agents_misfits(state: RunState, ws: WorkstreamState, further: Mapping[str, W
         for key in _OURS:
             if getattr(spec, key):
                 yield f"{name} has {key}: only a person or the tool may set that; remove it"
+        for key in _BOUNDS:
+            if getattr(spec, key) != getattr(_BARE, key):
+                yield f"{name} has {key}: bounds are the plan's to set; remove it"
         if spec.review is not None:
             yield f"{name} has review: an added workstream is reviewed as the plan says; remove it"
         yield from _too_wide(state, name, spec)
