@@ -78,6 +78,19 @@ def test_whoever_only_reads_lands_nothing(project: Project) -> None:
     assert project.repository.git("show", "main:f.txt") == "zero"
 
 
+def test_what_a_check_leaves_behind_is_not_held_against_whoever_only_reads(project: Project) -> None:
+    """It may run the checks and take nothing away: what they leave beside the work neither refuses its claim nor lands."""
+    found = SAYS.format(more="## Findings\\n- fact: f.txt:1 says zero\\n")
+    plan = project.plan(
+        f"goal: g\n{COMMAND_AGENT}workstreams: {{w: {{brief: b, role: researcher, kind: research}}}}\n",
+        {"w": "mkdir out\necho compiled > out/a.o\n" + found},
+    )
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
+    assert streams(project)["w"]["attempts"] == 1, project.wto("status", "w").out
+    assert "out/a.o" not in project.repository.git("ls-tree", "-r", "--name-only", "main")
+
+
 def test_a_plan_with_a_wrong_role_begins_nothing(project: Project) -> None:
     """Unknown roles and those that cannot do it are told with their places, also for workstreams that join later."""
     plan = project.plan(
