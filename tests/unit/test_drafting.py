@@ -31,6 +31,7 @@ from wt_orchestrate.domain.plan import (
     Workstream,
 )
 from wt_orchestrate.domain.planner import Ground, first_words, schema_keys, sent_back
+from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
 
 FILES = ("README.md", "src/db/pool.py", "src/api/app.py", "docs/a.md")
@@ -213,6 +214,17 @@ def test_the_schema_asks_for_fields_that_plans_have() -> None:
     assert keys["plan"] - {each.name for each in fields(Plan)} == {"notes"}
     assert keys["workstream"] <= {each.name for each in fields(Workstream)}
     assert not keys["plan"] & {"agents", "limits", "setup", "target", "defaults"}
+
+
+def test_the_planner_knows_the_roles_there_are() -> None:
+    """Also a repository's own, and which of them cannot end with commits: else it learns that by being sent back."""
+    roles = {
+        name: Role(name=name, description="d", prompt="p", tools=tools)
+        for name, tools in {"smith": ("Edit", "Bash"), "looker": ("Read",)}.items()
+    }
+    ground = Ground(goal="g", target="main", commit="a" * 40, files=FILES)
+    text = first_words(ground, Settings(roles=roles), agent=AgentType.CLAUDE_CODE)
+    assert "- Roles: looker, smith; for kind research alone, as they only read: looker\n" in text
 
 
 def test_what_others_wrote_is_quoted_to_the_planner() -> None:
