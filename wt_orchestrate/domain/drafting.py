@@ -147,7 +147,7 @@ def _texts(plan: Plan) -> Iterator[tuple[Place, str]]:
 def _stream(plan: Plan, name: str, stream: Workstream) -> Iterator[Problem]:
     place: Place = ("workstreams", name)
     brief = stream.brief.strip()
-    if len(stream.title.splitlines()) > 1:  # it stands in lists, where a second line would look like the tool's own
+    if "\n" in stream.title:  # it stands in lists, where a second line would look like the tool's own
         yield Problem(place=(*place, "title"), message="the title has several lines", hint="write one line")
     if brief and len(brief) < SHORTEST_BRIEF:
         message = "the brief is too short to stand alone: its agent sees nothing else of this plan"
