@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_what_is_the_persons_is_not_the_planners() -> None:
         "workstreams.a.branch",
         "workstreams.b.serves",
     ]
-    bounds = {"retries": 100_000, "idle": "900h", "limits": Budget(tokens=10**12)}
+    bounds: dict[str, Any] = {"retries": 100_000, "idle": "900h", "limits": Budget(tokens=10**12)}
     assert problems(plan_of(a=stream("src/db/**", **bounds))) == tuple(
         f"workstreams.a.{key}: bounds are the person's to set; remove {key}:" for key in ("limits", "retries", "idle")
     )
