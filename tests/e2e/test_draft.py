@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -284,6 +286,39 @@ def test_ctrl_c_ends_the_planner_and_resume_goes_on(project: Project) -> None:
     (project.folder / "scripts" / "draft.1").write_text(good)
     resumed = project.wto("plan", "draft", "--resume", "-o", out(project))
     assert resumed.code == 0, resumed.err
+
+
+def test_under_nohup_a_drafting_outlives_its_terminal(project: Project) -> None:
+    """A hang-up that whoever started it has ignored ends nothing."""
+    wait = 'touch "$TEST_FOLDER/begun"\nwhile [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.05; done\n'
+    prepared(project, plan_of("api"), script=wait)
+    child = subprocess.Popen(
+        [
+            "nohup",
+            sys.executable,
+            "-P",
+            "-m",
+            "wt_orchestrate",
+            "plan",
+            "draft",
+            "Go",
+            "--agent",
+            "planner",
+            "-o",
+            out(project),
+        ],
+        cwd=project.repository.path,
+        env=project.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    project.started.append(child)
+    wait_until(lambda: (project.folder / "begun").exists(), what="the planner", timeout_s=60)
+    child.send_signal(signal.SIGHUP)
+    (project.folder / "open").touch()
+    assert child.wait(timeout=60) == 0 and Path(out(project)).exists()
+    nothing_left(project)
 
 
 @pytest.mark.parametrize("after", [("status",), ("doctor",), ("plan", "draft", "--resume")])

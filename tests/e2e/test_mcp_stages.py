@@ -43,6 +43,8 @@ def test_a_gate_is_a_decision_that_the_person_takes_through_the_client(project: 
         first = (await call("status"))["stages"][0]["round"]
         with pytest.raises(AssertionError, match="there is no stage 'reserch'"):
             await call("approve", stage="reserch", key="approve-0")
+        with pytest.raises(AssertionError, match="words that say nothing approve nothing"):
+            await call("approve", stage="research", no=" ", key="approve-blank")
         await call("approve", stage="research", no="One port only", key="approve-1")
         await _planned(call, "port")
         with pytest.raises(AssertionError, match="has gone on since you looked"):

@@ -78,6 +78,19 @@ def test_whoever_only_reads_lands_nothing(project: Project) -> None:
     assert project.repository.git("show", "main:f.txt") == "zero"
 
 
+def test_what_a_check_leaves_behind_is_not_held_against_whoever_only_reads(project: Project) -> None:
+    """It may run the checks and take nothing away: what they leave beside the work neither refuses its claim nor lands."""
+    found = SAYS.format(more="## Findings\\n- fact: f.txt:1 says zero\\n")
+    plan = project.plan(
+        f"goal: g\n{COMMAND_AGENT}workstreams: {{w: {{brief: b, role: researcher, kind: research}}}}\n",
+        {"w": "mkdir out\necho compiled > out/a.o\n" + found},
+    )
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
+    assert streams(project)["w"]["attempts"] == 1, project.wto("status", "w").out
+    assert "out/a.o" not in project.repository.git("ls-tree", "-r", "--name-only", "main")
+
+
 def test_a_plan_with_a_wrong_role_begins_nothing(project: Project) -> None:
     """Unknown roles and those that cannot do it are told with their places, also for workstreams that join later."""
     plan = project.plan(
@@ -157,6 +170,22 @@ def test_roles_are_listed_shown_and_copied(project: Project) -> None:
     assert project.wto("roles", "smith", "--copy", "debugger").code == 6
     assert project.wto("roles", "smith", "--json").json["roles"][0]["from"] == ".wto/roles/smith.md"
     assert project.wto("roles", "x y", "--copy", "builder").code == 2
+
+
+def test_what_cannot_be_written_is_told(project: Project) -> None:
+    """A file where the folder should be, a folder that is a link, and a place that is not there, with no traceback."""
+    folder = project.folder / "repository" / ".wto"
+    folder.write_text("", encoding="utf-8")
+    ended = project.wto("roles", "smith", "--copy", "builder")
+    assert ended.code == 1 and "cannot be written: Not a directory" in ended.err
+    folder.unlink()
+    elsewhere = project.folder / "elsewhere"
+    elsewhere.mkdir()
+    folder.symlink_to(elsewhere)
+    ended = project.wto("roles", "smith", "--copy", "builder")
+    assert ended.code == 6 and ".wto is a link" in ended.err and not list(elsewhere.iterdir())
+    ended = project.wto("plan", "new", "nowhere/plan.yaml", "--template", "debug")
+    assert ended.code == 1 and "nowhere/plan.yaml cannot be written: No such file or directory" in ended.err
 
 
 @pytest.mark.parametrize("words", [("roles",), ("plan", "check", "plan.yaml"), ("run", "plan.yaml"), ("doctor",)])

@@ -98,6 +98,22 @@ def test_a_synthesis_that_is_sent_back_goes_on_with_the_persons_words(project: P
     assert project.stages()["port"] == "integrated"
 
 
+def test_nothing_of_what_would_begin_is_hidden_at_the_gate(project: Project) -> None:
+    """Who does it and in which role is shown, and a brief that is cut says by how much and where all of it is."""
+    brief = "\\n".join(f"step {number}" for number in range(1, 21))
+    planned = f'pool: {{title: Mend it, role: debugger, agent: scripted, brief: "{brief}"}}'
+    assert project.wto("run", _plan(project, {"research-synthesis": drawn_together(planned)})).code == 8
+    shown = project.wto("approve").out
+    assert "Mend it  (execution, debugger, agent scripted)" in shown
+    assert "| step 12" in shown and "| step 13" not in shown and "8 more lines: wto approve --json" in shown
+    (pool,) = _gate(project)["then"]
+    assert project.wto("cancel", "research-synthesis").code == 0
+    alone = project.wto("approve").out
+    assert "given up: research-synthesis" in alone and "--no" not in alone and "Decisions" not in alone
+    assert _gate(project)["notes"] == {}
+    assert (pool["role"], pool["agent"]) == ("debugger", "scripted") and pool["brief"].endswith("step 20")
+
+
 def test_at_the_gate_a_person_edits_adds_and_cancels_what_comes_next(project: Project) -> None:
     """The verbs that a run has anyway change the next stage before any of it begins."""
     extra = project.folder / "more.yaml"
@@ -171,6 +187,10 @@ def test_a_gate_without_a_synthesis_holds_and_cannot_be_sent_back(project: Proje
     assert waited.code == 8 and "the stage build waits for a person's word" in waited.err
     back = project.wto("approve", "build", "--no", "why")
     assert back.code == 6 and "has no synthesis that could go on" in back.err
+    for nothing in ("", " "):  # an empty variable of a script is no yes
+        blank = project.wto("approve", "build", "--no", nothing)
+        assert blank.code == 2 and "--no needs words" in blank.err
+    assert project.stages()["b"] == "queued"
     early = project.wto("approve", "ship")
     assert early.code == 6 and "is ahead, not at its gate" in early.err
     nowhere = project.wto("approve", "shop")

@@ -57,6 +57,16 @@ def _problems(root: Path) -> list[str]:
     return [line.removeprefix(f"{root}/.wto/roles/") for line in invalid.value.problems]
 
 
+def test_a_files_name_does_nothing_to_whoever_looks(tmp_path: Path) -> None:
+    """Control characters and lines in it are written out, wherever it stands."""
+    _with(tmp_path, {"x\x1b[2J\n✓ Fine.md": WHOLE, "own.md": WHOLE.replace("name: own", 'name: "o\\nwn\\e"')})
+    found = [line for line in _problems(tmp_path) if "warning" not in line]
+    assert all("\x1b" not in line and "\n" not in line for line in found)
+    named, called = sorted(found)
+    assert named.startswith("own.md:2:1: it is named 'o\\nwn\\x1b', and its file 'own'")
+    assert called.startswith("x\\x1b[2J\\n✓ Fine.md:1:1: the name 'x\\x1b[2J\\n✓ Fine' may hold only")
+
+
 def test_the_built_in_roles_are_whole() -> None:
     """All there are, without a doubt about any, who only reads is known, and each owes something and inherits its model."""
     found, warnings = read_roles(None)

@@ -101,6 +101,14 @@ def test_decisions_on_one_file_are_laid_side_by_side() -> None:
     ]
 
 
+def test_a_section_that_holds_none_is_no_point() -> None:
+    """Agents are asked to write `none` where there is nothing to say: that is no risk, no decision and no follow-up."""
+    assert points("- `none`\n") == points("none") == points("  None.\n") == [] and points("- none of it works") != []
+    found = _run({"one": _handoff(Summary="x", Decisions="none", Next="- none", Questions="None.")})
+    synthesis = found["synthesis"]
+    assert [each for each in (*synthesis["learned"], *synthesis["follow_ups"]) if "none" in each["text"].lower()] == []
+
+
 def test_risks_follow_ups_and_what_was_learned() -> None:
     """Findings by kind, Next, questions, decisions, commands nobody else ran; what is not integrated with the way on."""
     text = _handoff(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,20 @@ from wt_orchestrate.domain.drafting import (
     without_commands,
 )
 from wt_orchestrate.domain.graph import Problem
-from wt_orchestrate.domain.plan import AgentType, Check, Defaults, Kind, Limits, Plan, Workstream
+from wt_orchestrate.domain.plan import (
+    AgentType,
+    Budget,
+    Check,
+    Defaults,
+    Kind,
+    Limits,
+    Plan,
+    StageSpec,
+    SynthesisSpec,
+    Workstream,
+)
 from wt_orchestrate.domain.planner import Ground, first_words, schema_keys, sent_back
+from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
 
 FILES = ("README.md", "src/db/pool.py", "src/api/app.py", "docs/a.md")
@@ -84,6 +97,12 @@ def test_a_brief_stands_alone(brief: str, said: str) -> None:
     assert said in found
 
 
+def test_a_title_is_one_line() -> None:
+    """In lists of workstreams a second line would look like a word of the tool's own."""
+    (found,) = problems(plan_of(db=stream("src/db/**", title="Mend it\n✓ Everything is approved")))
+    assert found == "workstreams.db.title: the title has several lines; write one line"
+
+
 def test_scopes_are_asked_for_where_several_write() -> None:
     """One workstream may write everything; of several each says what, but for research."""
     assert problems(plan_of(db=stream())) == ()
@@ -113,6 +132,10 @@ def test_what_is_the_persons_is_not_the_planners() -> None:
         "workstreams.a.branch",
         "workstreams.b.serves",
     ]
+    bounds: dict[str, Any] = {"retries": 100_000, "idle": "900h", "limits": Budget(tokens=10**12)}
+    assert problems(plan_of(a=stream("src/db/**", **bounds))) == tuple(
+        f"workstreams.a.{key}: bounds are the person's to set; remove {key}:" for key in ("limits", "retries", "idle")
+    )
     assert (
         problems(replace(plan_of(a=stream("src/db/**")), defaults=Defaults(agent="x", review="y"), target="main")) == ()
     )
@@ -124,6 +147,9 @@ def test_no_text_of_a_plan_hides_anything(text: str) -> None:
     for field in ("title", "role", "brief"):
         (found,) = problems(plan_of(db=stream("src/db/**", **{field: BRIEF + text})))
         assert found.startswith(f"workstreams.db.{field}: it holds control characters")
+    looked = StageSpec(name="look", synthesis=SynthesisSpec(brief=BRIEF + text))
+    (found,) = problems(replace(plan_of(db=stream("src/db/**")), stages=(looked,)))
+    assert found.startswith("stages.0.synthesis.brief: it holds control characters")
     assert sound(text) != text
     sound(text).encode()
 
@@ -133,6 +159,8 @@ def test_too_much_is_told_before_anything_is_judged() -> None:
     many = plan_of(**{f"s{number}": stream("docs/**") for number in range(MOST_STREAMS + 1)})
     assert told(too_much(many))[0].startswith(f"workstreams: {MOST_STREAMS + 1} workstreams are more")
     assert "characters are more" in told(too_much(plan_of(db=stream(brief="x" * 100_001))))[0]
+    looked = StageSpec(name="look", synthesis=SynthesisSpec(brief="x" * 100_001))
+    assert "characters are more" in told(too_much(replace(plan_of(db=stream()), stages=(looked,))))[0]
     assert "globs are more" in told(too_much(plan_of(db=stream(*(f"docs/{n}" for n in range(301))))))[0]
     for glob in ("**/**/**/x", "a*b*c*d", "x" * 201):
         assert "too many wildcards" in told(too_much(plan_of(db=stream(glob))))[0]
@@ -187,6 +215,17 @@ def test_the_schema_asks_for_fields_that_plans_have() -> None:
     assert keys["plan"] - {each.name for each in fields(Plan)} == {"notes"}
     assert keys["workstream"] <= {each.name for each in fields(Workstream)}
     assert not keys["plan"] & {"agents", "limits", "setup", "target", "defaults"}
+
+
+def test_the_planner_knows_the_roles_there_are() -> None:
+    """Also a repository's own, and which of them cannot end with commits: else it learns that by being sent back."""
+    roles = {
+        name: Role(name=name, description="d", prompt="p", tools=tools)
+        for name, tools in {"smith": ("Edit", "Bash"), "looker": ("Read",)}.items()
+    }
+    ground = Ground(goal="g", target="main", commit="a" * 40, files=FILES)
+    text = first_words(ground, Settings(roles=roles), agent=AgentType.CLAUDE_CODE)
+    assert "- Roles: looker, smith; for kind research alone, as they only read: looker\n" in text
 
 
 def test_what_others_wrote_is_quoted_to_the_planner() -> None:

@@ -10,14 +10,16 @@ import pytest
 
 from tests.support.story import RUN, World
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.composing import needs_in_order
 from wt_orchestrate.domain.expansion import agents_misfits, placed
 from wt_orchestrate.domain.graph import needs_of, problems
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.plan import Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
+from wt_orchestrate.domain.plan import AgentSpec, Budget, Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
+from wt_orchestrate.domain.role import Role
 from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.stages import Standing, standings, waiting_gate
-from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.domain.stages import Standing, gate_round, standings, waiting_gate
+from wt_orchestrate.domain.state import RunState, Stage, may_only_read
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.strategy import SECTIONS, gaps, says_nothing
 
@@ -140,8 +142,80 @@ def test_what_a_synthesis_planned_waits_at_the_gate_and_leaves_when_it_is_sent_b
     _conclude(world)
     kept = list(_state(world).workstreams)
     assert kept == ["a", SYNTHESIS, "p", "mine"], "what a person's workstream needs stays"
-    assert _state(world).workstreams[SYNTHESIS].messages[-1].text.endswith("Smaller")
+    told = _state(world).workstreams[SYNTHESIS].messages[-1].text
+    assert told.endswith("Smaller") and "joined the stage" not in told
     assert _told(world, "look") is Standing.SYNTHESIS
+
+
+def test_a_synthesis_only_reads_whatever_its_role_may_elsewhere() -> None:
+    """A repository's own `synthesiser` that edits and runs commands gives the tool's own synthesis no leave to do so."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    own = Role(
+        name="synthesiser", description="d", prompt="p", tools=("Edit", "Bash"), source=".wto/roles/synthesiser.md"
+    )
+    state = replace(_state(world), settings=Settings(roles={"synthesiser": own}))
+    assert may_only_read(state, state.workstreams[SYNTHESIS])
+    assert not may_only_read(
+        state, replace(state.workstreams[WorkstreamId("a")], spec=Workstream(brief="x", role=own.name))
+    )
+
+
+def test_a_synthesis_that_is_sent_back_knows_of_what_joined_its_stage_meanwhile() -> None:
+    """What a person added at the gate is told with their words and handed over like the rest; what was given up is not."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS)
+    added = {name: Workstream(brief="x", stage="look", kind=Kind.RESEARCH) for name in ("host", "gone")}
+    world.note(e.AddRequested(workstreams=added))
+    world.note(e.CancelRequested(workstream=WorkstreamId("gone")))
+    _conclude(world)
+    _claim(world, "host")
+    assert _told(world, "look") is Standing.GATE
+    world.note(e.ApproveRequested(stage="look", no="Take the host in"))
+    synthesis = _state(world).workstreams[SYNTHESIS]
+    assert "`host` joined the stage" in synthesis.messages[-1].text
+    assert [need.id for need in needs_in_order(_state(world), synthesis)] == ["a", "host"]
+
+
+def test_what_was_planned_leaves_also_when_the_run_was_stopped_before_its_synthesis_goes_on() -> None:
+    """Stopped with the run, it has not begun either; what stayed would stand in the way of a new plan of the same names."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS, {"p": Workstream(brief="x", stage="do")})
+    world.note(e.ResumeRequested())
+    world.note(e.StopRequested())
+    _conclude(world)
+    assert {_state(world).workstreams[WorkstreamId(name)].stage for name in ("p", SYNTHESIS)} == {Stage.STOPPED}
+    stopped = _state(world)
+    made = replace(stopped.workstreams[SYNTHESIS], worktree="/w")
+    world.state = replace(stopped, workstreams={**stopped.workstreams, SYNTHESIS: made})
+    world.note(e.RetryRequested(workstream=SYNTHESIS, fresh=True))
+    _conclude(world)
+    assert list(_state(world).workstreams) == ["a", SYNTHESIS]
+
+
+def test_a_synthesis_that_was_given_up_cannot_be_sent_back() -> None:
+    """Nobody would hear why; the way on is named, and the gate can be passed without it."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS)
+    world.note(e.CancelRequested(workstream=SYNTHESIS))
+    _conclude(world)
+    assert waiting_gate(_state(world)) == LOOK
+    no = refusal(_state(world), e.ApproveRequested(stage="look", no="Smaller"), world.now)
+    assert no is not None and "nobody would hear why" in no.reason and f"wto retry {SYNTHESIS}" in no.hint
+    assert refusal(_state(world), e.ApproveRequested(stage="look"), world.now) is None
+
+
+def test_what_was_given_up_is_nothing_to_build_on() -> None:
+    """A later stage is told what its earlier ones handed over, but not the words of what a person cancelled."""
+    world = _world(_plan("look", "do", a="look", b="look", p="do"))
+    _claim(world, "a")
+    world.note(e.CancelRequested(workstream=WorkstreamId("b")))
+    _conclude(world)
+    state = _state(world)
+    assert [need.id for need in needs_in_order(state, state.workstreams[WorkstreamId("p")])] == ["a"]
 
 
 def test_an_approval_is_lost_when_the_synthesis_goes_on_before_it_is_integrated() -> None:
@@ -197,6 +271,7 @@ def test_only_what_waits_as_it_was_seen_can_be_approved() -> None:
     _claim(world, SYNTHESIS)
     assert why(e.ApproveRequested(stage="look", round=1)) == "the stage look has gone on since you looked"
     assert why(e.ApproveRequested(stage="look", round=4)) == "" == why(e.ApproveRequested(stage="look", no="why"))
+    assert why(e.ApproveRequested(stage="look", no=" \n")).startswith("words that say nothing approve nothing")
     world.note(e.ApproveRequested(stage="look"))
     _conclude(world)
     assert why(e.ApproveRequested(stage="look")) == "the stage look was approved already"
@@ -222,6 +297,29 @@ def test_an_agents_workstreams_belong_behind_its_own_stage() -> None:
     assert "which is over" in next(agents_misfits(state, other, early))
 
 
+def test_what_an_agent_beside_the_stages_adds_is_approved_only_once_it_was_seen() -> None:
+    """It makes another round of the gate that holds it, told anew; a stage that is over takes nothing more of it."""
+    world = _world(_plan(LOOK, "do", a="look", aside=""))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS, {"p": Workstream(brief="x", stage="do")})
+    state = _state(world)
+    seen, aside = gate_round(state, "look"), state.workstreams[WorkstreamId("aside")]
+    assert list(agents_misfits(state, aside, {"q": Workstream(brief="x", stage="look")})) == []
+    _claim(world, "aside", {"q": Workstream(brief="x", stage="do")})
+    no = refusal(_state(world), e.ApproveRequested(stage="look", round=seen), world.now)
+    assert no is not None and "has gone on since you looked" in no.reason
+    told = [record.event for record in world.records if isinstance(record.event, e.GateReached)]
+    assert [each.then for each in told] == [("p",), ("p", "q")] and told[-1].round == gate_round(_state(world), "look")
+    world.note(e.AddRequested(workstreams={"mine": Workstream(brief="x", stage="do")}))
+    assert told[-1].round == gate_round(_state(world), "look"), "what a person adds, the person has seen"
+    world.note(e.ApproveRequested(stage="look"))
+    _conclude(world)
+    late = {"r": Workstream(brief="x", stage="look")}
+    assert list(agents_misfits(_state(world), aside, late)) == [
+        "r is in the stage 'look', which is over; name a later one, or none"
+    ]
+
+
 OURS = {
     "serves": Workstream(brief="x", stage="do", serves="a"),
     "continues": Workstream(brief="x", stage="do", continues="a"),
@@ -238,6 +336,48 @@ def test_no_agents_text_makes_a_workstream_of_the_tools_own(key: str) -> None:
     state = _state(world)
     found = agents_misfits(state, state.workstreams[SYNTHESIS], {"a-synthesis": OURS[key]})
     assert f"a-synthesis has {key}: only a person or the tool may set that; remove it" in list(found)
+
+
+def test_no_agents_text_sets_bounds() -> None:
+    """What one workstream may cost, how often it is tried and how long it may be silent is what the plan says."""
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    state = _state(world)
+    wide = Workstream(brief="x", stage="do", limits=Budget(budget_usd=1e9), retries=10**9, idle="900h")
+    assert list(agents_misfits(state, state.workstreams[SYNTHESIS], {"p": wide})) == [
+        f"p has {key}: bounds are the plan's to set; remove it" for key in ("limits", "retries", "idle")
+    ]
+
+
+@pytest.mark.parametrize("role", ["deployer", "surfer", "driver"])
+def test_no_agents_text_takes_a_role_or_an_agent_that_may_more(role: str) -> None:
+    """Commands, the net, a mode without questions, and agents of the settings: only where a person's words use them already."""
+    roles = {
+        "deployer": Role(name="deployer", description="d", prompt="p", tools=("Edit", "Bash(kubectl *)")),
+        "surfer": Role(name="surfer", description="d", prompt="p", tools=("Read", "WebFetch")),
+        "driver": Role(name="driver", description="d", prompt="p", permission_mode="auto"),
+        "reader": Role(name="reader", description="d", prompt="p", tools=("Read", "Bash(git log *)")),
+        "builder": Role(name="builder", description="d", prompt="p", tools=("Edit", "Bash")),
+        "synthesiser": Role(name="synthesiser", description="d", prompt="p", tools=("Read",)),
+    }
+    settings = Settings(roles=roles, agents={"wide": AgentSpec(allow=("Bash",))})
+    world = _world(_plan(LOOK, "do", a="look"))
+    _claim(world, "a")
+    state = replace(_state(world), settings=settings)
+    synthesis = state.workstreams[SYNTHESIS]
+
+    def found(state: RunState, **words: str) -> list[str]:
+        spec = Workstream(brief="x", stage="do", kind=Kind.RESEARCH, **words)  # type: ignore[arg-type]
+        return list(agents_misfits(state, synthesis, {"p": spec}))
+
+    assert found(state, role="reader") == [] == found(state, role="builder")
+    assert found(state, agent="claude-code") == []
+    assert found(state, agent="wide") == ["p has the agent 'wide', which the plan does not use; remove agent:"]
+    assert "may do more than the plan's own workstreams" in "".join(found(state, role=role))
+    mine = {name: replace(ws, spec=replace(ws.spec, role=role, agent="wide")) for name, ws in state.workstreams.items()}
+    assert found(replace(state, workstreams=mine), role=role, agent="wide") == [], "a person named both"
+    theirs = {name: replace(ws, added_by=SYNTHESIS) for name, ws in mine.items()}
+    assert len(found(replace(state, workstreams=theirs), role=role, agent="wide")) == 2, "an agent named them"
 
 
 def test_strategic_notes_are_whole_or_say_that_there_is_nothing() -> None:

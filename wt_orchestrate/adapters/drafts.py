@@ -15,12 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any
+from uuid import uuid4
 
 from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.errors import WtError
 
 _KEPT_S = 30 * 86_400.0
-_LIMIT = 4 << 20
+_LIMIT = 32 << 20
+"""Characters of one file: a returned text of a mebi of characters is twelve times as long once JSON has escaped it."""
 
 
 class DraftFolder:
@@ -49,7 +51,9 @@ class DraftFolder:
 
     def wish(self) -> DraftWish | None:
         values = _load(f"{self.path}/wish.json")
-        return DraftWish(**_known(DraftWish, values)) if values is not None else None
+        with suppress(TypeError):  # something of it is not there
+            return DraftWish(**_known(DraftWish, values)) if values is not None else None
+        return None
 
     def progress(self) -> DraftProgress:
         """How far it is; at its beginning when nothing is written yet."""
@@ -57,10 +61,12 @@ class DraftFolder:
         if values is None:
             return DraftProgress()
         known = _known(DraftProgress, values)
-        known["phase"] = DraftPhase(known.get("phase", DraftPhase.DRAFTING))
-        known["problems"] = tuple(known.get("problems", ()))
-        known["sent_back"] = tuple(tuple(each) for each in known.get("sent_back", ()))
-        return DraftProgress(**known)
+        with suppress(TypeError, ValueError):  # a later release's words
+            known["phase"] = DraftPhase(known.get("phase", DraftPhase.DRAFTING))
+            known["problems"] = tuple(known.get("problems", ()))
+            known["sent_back"] = tuple(tuple(each) for each in known.get("sent_back", ()))
+            return DraftProgress(**known)
+        return DraftProgress()
 
     def note(self, progress: DraftProgress) -> None:
         _replace(f"{self.path}/progress.json", json.dumps(asdict(progress)))
@@ -141,7 +147,7 @@ def _load(path: str) -> dict[str, Any] | None:
 
 def _replace(path: str, text: str) -> None:
     def written() -> None:
-        beside = f"{path}.{os.getpid()}.new"
+        beside = f"{path}.{uuid4().hex}.new"  # a server's threads may write the same one
         with open(beside, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         os.replace(beside, path)

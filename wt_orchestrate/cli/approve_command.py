@@ -14,30 +14,34 @@ from wt_orchestrate.cli.steer_commands import put_request
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.graph import problems
 from wt_orchestrate.domain.secrets import without_secrets
-from wt_orchestrate.domain.stages import gate_round, members, synthesis_of, waiting_gate
+from wt_orchestrate.domain.stages import gate_round, joined_late, members, synthesis_of, waiting_gate
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.synthesis import next_workstreams
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import ExitCode, NotFound, Refused
 
 SCHEMA = "wto.gate/1"
+_BRIEF = 12
+"""Lines of a brief that are shown."""
 _SHOWN = ("decisions", "contradictions", "risks", "follow-ups", "learned")
 
 
 @click.command()
 @click.argument("stage", required=False)
-@click.option("--no", "why", default="", metavar="WHY", help="Send its synthesis back with these words instead.")
+@click.option("--no", "why", metavar="WHY", help="Send its synthesis back with these words instead.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would begin; change nothing.")
 @click.option("--round", "number", type=int, default=0, help="Only if nothing changed since this round was shown.")
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def approve(
-    start: str, stage: str | None, why: str, dry_run: bool, number: int, run_name: str | None, as_json: bool
+    start: str, stage: str | None, why: str | None, dry_run: bool, number: int, run_name: str | None, as_json: bool
 ) -> None:
     """Let the stages behind STAGE begin, whose gate waits for a person; without STAGE, show what waits."""
+    if why is not None and not why.strip():  # an empty variable of a script must not turn a no into a yes
+        raise click.UsageError("--no needs words that its agent can act on")
     site = wiring.find_site(start)
     log = wiring.open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -45,9 +49,7 @@ def approve(
     if stage is None or dry_run:
         _show(state, stage, as_json=as_json)
         return
-    if why and not why.strip():
-        raise click.UsageError("--no needs words that its agent can act on")
-    word = e.ApproveRequested(stage=stage, no=why.strip(), round=number)
+    word = e.ApproveRequested(stage=stage, no=(why or "").strip(), round=number)
     if as_json:
         _put_quietly(site, state, word)
         return
@@ -111,9 +113,9 @@ def _doubts(state: RunState, stage: str) -> list[str]:
 
 
 def _notes(synthesis: WorkstreamState | None) -> dict[str, str]:
-    """The synthesiser's words, by section."""
+    """The synthesiser's words, by section; none of one that was given up."""
     handoff = synthesis.handoff if synthesis is not None else None
-    if handoff is None:
+    if synthesis is None or handoff is None or synthesis.stage is Stage.CANCELLED:
         return {}
     found = {"summary": handoff.summary, "decisions": handoff.decisions, **handoff.other}
     return {name: without_secrets(found[name]) for name in ("summary", *_SHOWN) if found.get(name)}
@@ -126,6 +128,8 @@ def _planned(ws: WorkstreamState) -> dict[str, Any]:
         "title": spec.title,
         "stage": spec.stage,
         "kind": spec.kind.value,
+        "role": spec.role,
+        "agent": spec.agent,
         "brief": without_secrets(spec.brief),
         "scope": list(spec.scope),
         "needs": list(spec.needs),
@@ -134,23 +138,42 @@ def _planned(ws: WorkstreamState) -> dict[str, Any]:
 
 
 def _lines(state: RunState, stage: str) -> list[str]:
-    gone = [ws.id for ws in members(state, stage) if ws.stage is Stage.CANCELLED]
     synthesis = synthesis_of(state, stage)
+    streams = (*members(state, stage), *([synthesis] if synthesis is not None else []))
+    gone = [ws.id for ws in streams if ws.stage is Stage.CANCELLED]
     lines = [f"The stage {stage} of {state.id} is complete and waits for your word (round {gate_round(state, stage)})."]
     if gone:
         lines.append(f"{symbol('warning')} given up: {', '.join(gone)}")
+    late = joined_late(state, synthesis) if synthesis is not None else ()
+    if late:
+        names = ", ".join(ws.id for ws in late)
+        lines.append(f"{symbol('warning')} joined after the synthesis, which does not know of it: {names}")
     for name, text in _notes(synthesis).items():
         lines += ["", f"{name.capitalize()}, as {synthesis.id if synthesis is not None else ''} has it:"]
         lines += [f"  > {clean(line)}" for line in text.splitlines()]
     planned = [state.workstreams[name] for name in next_workstreams(state, stage)]
     lines += ["", "Then begin:" if planned else "Nothing is planned behind it."]
     for ws in planned:
-        scope = f"  [{', '.join(map(clean, ws.spec.scope))}]" if ws.spec.scope else ""
-        needs = f"  after {', '.join(ws.spec.needs)}" if ws.spec.needs else ""
-        lines.append(f"  {ws.id:<16} {clean(ws.spec.title)}  ({ws.spec.stage}){needs}{scope}")
-        lines += [f"    | {clean(line)}" for line in without_secrets(ws.spec.brief).strip().splitlines()[:12]]
+        lines += _planned_lines(ws)
     lines += [f"{symbol('warning')} {clean(text)}" for text in _doubts(state, stage)]
-    back = f'; to send it back, wto approve {stage} --no "..."' if synthesis is not None else ""
+    heard = synthesis is not None and synthesis.stage is not Stage.CANCELLED
+    back = f'; to send it back, wto approve {stage} --no "..."' if heard else ""
     lines += ["", f"{symbol('hint')} To let it pass, run wto approve {stage}{back}"]
     lines.append(f"{symbol('hint')} Before that: wto edit WS, wto cancel WS, wto add FILE change what comes next")
+    return lines
+
+
+def _planned_lines(ws: WorkstreamState) -> list[str]:
+    """What would begin: who does it, where, and what they are told; a brief that is cut says so."""
+    spec = ws.spec
+    who = ", ".join(
+        clean(word) for word in (spec.stage, spec.role, f"agent {spec.agent}" if spec.agent else "") if word
+    )
+    scope = f"  [{', '.join(map(clean, spec.scope))}]" if spec.scope else ""
+    needs = f"  after {', '.join(spec.needs)}" if spec.needs else ""
+    brief = without_secrets(spec.brief).strip().splitlines()
+    lines = [f"  {ws.id:<16} {clean(spec.title)}  ({who}){needs}{scope}"]
+    lines += [f"    | {clean(line)}" for line in brief[:_BRIEF]]
+    if len(brief) > _BRIEF:
+        lines.append(f"    {symbol('hint')} {counted(len(brief) - _BRIEF, 'more line')}: wto approve --json")
     return lines

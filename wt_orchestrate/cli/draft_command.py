@@ -163,12 +163,14 @@ def _teller(wish: DraftWish) -> Callable[[DraftProgress], None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM and a lost terminal end the drafting as Ctrl-C does: with its agent."""
+    """SIGTERM and a lost terminal end the drafting as Ctrl-C does: with its agent; under nohup it outlives the terminal."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = (signal.SIGTERM,) if outlives else (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in heard}
     try:
         yield
     finally:

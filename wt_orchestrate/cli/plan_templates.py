@@ -11,6 +11,7 @@ import click
 
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain.text import clean
+from wt_orchestrate.errors import WtError
 from wt_orchestrate.resources import resource
 
 SCHEMA = "wto.plan-templates/1"
@@ -69,6 +70,8 @@ def new(file: str | None, name: str | None, goal: str, listed: bool, as_json: bo
             written.write(text)
     except FileExistsError as error:
         raise click.UsageError(f"{os.path.basename(file)} exists already; name another file") from error
+    except OSError as error:
+        raise WtError(f"{file} cannot be written: {error.strerror}", hint="name another file") from error
     click.echo(f"{symbol('done')} Wrote {file}")
     left = text.count("FILL IN") - (1 if name else 0)
     if left > 0:

@@ -18,7 +18,7 @@ from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.permissions import reads_only
 from wt_orchestrate.domain.role import INHERIT, Role
 from wt_orchestrate.domain.text import clean
-from wt_orchestrate.errors import NotFound, Refused
+from wt_orchestrate.errors import NotFound, Refused, WtError
 
 _COLUMNS = (
     Column("ROLE"),
@@ -138,12 +138,17 @@ def _copy(root: str | None, name: str, origin: str, *, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"{symbol('nothing')} Would write {path}, a copy of the built-in {origin}")
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.lexists(path):
+        raise Refused(f"{path} is there already", hint="edit it, or take it away first")
+    for folder in (f"{root}/.wto", f"{root}/.wto/roles"):
+        if os.path.islink(folder):  # roles are read through no link
+            raise Refused(f"{folder} is a link", hint="make it a folder of the repository's own")
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "x", encoding="utf-8") as file:
             file.write(re.sub(r"(?m)^name: .*$", f"name: {name}", text, count=1))
-    except FileExistsError as error:
-        raise Refused(f"{path} is there already", hint="edit it, or take it away first") from error
+    except OSError as error:
+        raise WtError(f"{path} cannot be written: {error.strerror}", hint="look at what is there") from error
     click.echo(
         f"{symbol('done')} Wrote {path}\n  {symbol('hint')} Edit it, see it with wto roles {name}, and commit it"
     )

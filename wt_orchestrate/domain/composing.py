@@ -19,7 +19,8 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.notes import SharedFinding
 from wt_orchestrate.domain.plan import Plan
 from wt_orchestrate.domain.sharing import finding_lines, findings_for, findings_of
-from wt_orchestrate.domain.state import RunState, WorkstreamState
+from wt_orchestrate.domain.stages import joined_late
+from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.text import counted
 
 BUDGET = 24_000
@@ -67,12 +68,17 @@ class _Room:
 
 
 def needs_in_order(state: RunState, ws: WorkstreamState) -> tuple[Need, ...]:
-    """Everything a workstream builds on: its needs in their order, then what is below them, longest chains first."""
-    direct = needs_of(state.plan, ws.id)
+    """Everything a workstream builds on: its needs in their order, then what is below them, longest chains first. What a
+    person gave up is not among it; what joined a stage after its synthesis was called is."""
+    direct = (*needs_of(state.plan, ws.id), *(each.id for each in joined_late(state, ws)))
     below = _below(state.plan, direct)
-    chains = _chains(state.plan, ws.id, (*direct, *below))
+    chains = _chains(state.plan, ws.id, direct, below)
     further = sorted(below, key=lambda name: -chains[name])
-    return tuple(_need(state, name, direct=name in direct) for name in (*direct, *further) if name in state.workstreams)
+    return tuple(_need(state, name, direct=name in direct) for name in (*direct, *further) if _holds(state, name))
+
+
+def _holds(state: RunState, name: WorkstreamId) -> bool:
+    return name in state.workstreams and state.workstreams[name].stage is not Stage.CANCELLED
 
 
 def _need(state: RunState, name: WorkstreamId, *, direct: bool) -> Need:
@@ -98,9 +104,12 @@ def _below(plan: Plan, direct: Sequence[WorkstreamId]) -> tuple[WorkstreamId, ..
     return tuple(name for name in met if name not in direct)
 
 
-def _chains(plan: Plan, end: WorkstreamId, names: Sequence[WorkstreamId]) -> Mapping[WorkstreamId, int]:
+def _chains(
+    plan: Plan, end: WorkstreamId, direct: Sequence[WorkstreamId], below: Sequence[WorkstreamId]
+) -> Mapping[WorkstreamId, int]:
     """The length of the longest chain to `end` on which each lies."""
-    needs = {name: needs_of(plan, name) for name in (end, *names)}
+    names = (*direct, *below)
+    needs = {**{name: needs_of(plan, name) for name in names}, end: tuple(direct)}
     above: dict[WorkstreamId, int] = {}
     order: list[WorkstreamId] = []
     stack = [(end, iter(needs[end]))]
@@ -111,7 +120,7 @@ def _chains(plan: Plan, end: WorkstreamId, names: Sequence[WorkstreamId]) -> Map
         if following is None:
             stack.pop()
             order.append(name)
-            above[name] = 1 + max((above[each] for each in needs[name]), default=0)
+            above[name] = 1 + max((above.get(each, 0) for each in needs[name]), default=0)
         else:
             seen.add(following)
             stack.append((following, iter(needs[following])))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 
 from wt_orchestrate.domain.graph import Place, Problem, scope_matches
-from wt_orchestrate.domain.pipeline import stage_names
+from wt_orchestrate.domain.pipeline import stage_specs, synthesis_spec
 from wt_orchestrate.domain.plan import Check, Defaults, Kind, Limits, Plan, Workstream
 from wt_orchestrate.domain.settings import Settings
 from wt_orchestrate.domain.text import clean
@@ -34,6 +34,7 @@ _LEANS = re.compile(
     r"same as (?:above|before|the (?:other|previous|first))|the (?:previous|other) (?:brief|task|workstream)s?)\b",
     re.IGNORECASE,
 )
+_BARE = Workstream(brief="")
 _NO_TEXT = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _WILD = re.compile(r"[*?]")
 
@@ -110,6 +111,10 @@ def _not_its_own(plan: Plan, target: str) -> Iterator[Problem]:
             if getattr(stream, key):
                 place: Place = ("workstreams", name, key)
                 yield Problem(place=place, message=f"a drafted workstream has no {key}:", hint="remove it")
+        for key in ("limits", "retries", "idle"):
+            if getattr(stream, key) != getattr(_BARE, key):
+                place = ("workstreams", name, key)
+                yield Problem(place=place, message="bounds are the person's to set", hint=f"remove {key}:")
 
 
 def _hidden(plan: Plan) -> Iterator[Problem]:
@@ -122,7 +127,9 @@ def _hidden(plan: Plan) -> Iterator[Problem]:
 def _texts(plan: Plan) -> Iterator[tuple[Place, str]]:
     """Every text of a plan that an agent wrote."""
     yield ("goal",), plan.goal
-    yield from ((("stages", number), stage) for number, stage in enumerate(stage_names(plan)))
+    for number, stage in enumerate(stage_specs(plan)):
+        yield ("stages", number), stage.name
+        yield ("stages", number, "synthesis", "brief"), synthesis_spec(stage).brief
     yield from ((("setup", number), command) for number, command in enumerate(plan.setup))
     yield from ((("checks", number, "run"), check.run) for number, check in enumerate(plan.checks))
     for name, stream in plan.workstreams.items():
@@ -140,6 +147,8 @@ def _texts(plan: Plan) -> Iterator[tuple[Place, str]]:
 def _stream(plan: Plan, name: str, stream: Workstream) -> Iterator[Problem]:
     place: Place = ("workstreams", name)
     brief = stream.brief.strip()
+    if "\n" in stream.title:  # it stands in lists, where a second line would look like the tool's own
+        yield Problem(place=(*place, "title"), message="the title has several lines", hint="write one line")
     if brief and len(brief) < SHORTEST_BRIEF:
         message = "the brief is too short to stand alone: its agent sees nothing else of this plan"
         hint = "say what to do, where to look, and when it is done"

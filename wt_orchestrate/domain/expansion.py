@@ -1,7 +1,8 @@
 """Workstreams that join a run that goes on: a person's `wto add`, or an agent's handoff where its workstream `expands`.
 
 They are held to the rules of a plan, together with what runs already. An agent's are held to more: they run no command that
-the plan does not run already, and they do not expand further, because what an agent writes must not widen what agents may.
+the plan does not run already, by no agent and in no role that is allowed more, and they do not expand further, because what an
+agent writes must not widen what agents may.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import pipeline
 from wt_orchestrate.domain.graph import Problem, problems
 from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.permissions import widens
 from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.settings import role_of
+from wt_orchestrate.domain.stages import Standing, members, standings
+from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState, agent_name
 from wt_orchestrate.domain.text import clean
 
 SECTION = "workstreams"
@@ -23,6 +27,8 @@ MOST = 20
 """How many workstreams one handoff may add."""
 _TITLE = 120
 _OURS = ("serves", "continues", "synthesises", "branch")
+_BOUNDS = ("limits", "retries", "idle")
+_BARE = Workstream(brief="")
 
 
 def grown(plan: Plan, further: Mapping[str, Workstream]) -> Plan:
@@ -77,20 +83,45 @@ def agents_misfits(state: RunState, ws: WorkstreamState, further: Mapping[str, W
         for key in _OURS:
             if getattr(spec, key):
                 yield f"{name} has {key}: only a person or the tool may set that; remove it"
+        for key in _BOUNDS:
+            if getattr(spec, key) != getattr(_BARE, key):
+                yield f"{name} has {key}: bounds are the plan's to set; remove it"
         if spec.review is not None:
             yield f"{name} has review: an added workstream is reviewed as the plan says; remove it"
+        yield from _too_wide(state, name, spec)
         yield from _misplaced(state, ws, name, spec)
     for problem in misfits(state, further):
         yield f"{'.'.join(map(str, problem.place))}: {problem.message}; {problem.hint}"
 
 
+def _too_wide(state: RunState, name: str, spec: Workstream) -> Iterator[str]:
+    """An agent or a role that may do more than what a person's words put into the run."""
+    by_people = [other for other in state.workstreams.values() if other.added_by is None]
+    agents = {state.plan.defaults.agent, *state.plan.agents, *(agent_name(state, other) for other in by_people)}
+    if spec.agent and spec.agent not in agents:
+        yield f"{name} has the agent {spec.agent!r}, which the plan does not use; remove agent:"
+    if spec.role not in {other.spec.role for other in by_people} and widens(
+        role_of(spec.role, settings=state.settings)
+    ):
+        yield f"{name} has the role {spec.role!r}, which may do more than the plan's own workstreams; name another one"
+
+
 def _misplaced(state: RunState, ws: WorkstreamState, name: str, spec: Workstream) -> Iterator[str]:
-    """Where an added workstream may not be: ahead of its own gate, or, for a synthesis, in the stage it draws together."""
+    """Where an added workstream may not be: ahead of its own gate, in a stage that was drawn together and passed already, or, for
+    a synthesis, in the stage it draws together."""
     later = pipeline.behind(state.plan, ws.spec.stage)
     if ws.spec.synthesises and spec.stage not in later:
         yield f"{name} is in the stage {spec.stage!r}; a synthesis plans only stages behind its own: {', '.join(later) or 'none'}"
     elif spec.stage in pipeline.before(state.plan, ws.spec.stage):
         yield f"{name} is in the stage {spec.stage!r}, which is over; name {ws.spec.stage!r} or a later one"
+    elif not ws.spec.stage and spec.stage and _is_over(state, spec.stage):
+        yield f"{name} is in the stage {spec.stage!r}, which is over; name a later one, or none"
+
+
+def _is_over(state: RunState, stage: str) -> bool:
+    """Whether a stage of a pipeline had work and is passed."""
+    over = pipeline.is_pipeline(state.plan) and standings(state).get(stage) is Standing.PASSED
+    return over and bool(members(state, stage))
 
 
 def expansions(state: RunState) -> Iterator[e.Event]:

@@ -24,8 +24,6 @@ def fold_messages(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     match record.event:
         case e.TellRequested(text=text):
             return put(ws, record, MessageKind.PERSON, text, interrupts=False)
-        case e.ApproveRequested(no=why):
-            return put(ws, record, MessageKind.PERSON, sent_back(why), interrupts=False)
         case e.InterruptRequested() if live_attempt(ws) is not None:
             return put(ws, record, MessageKind.PERSON, "", interrupts=True)
         case e.RedirectRequested(brief=brief) if ws.redirected:
@@ -54,14 +52,6 @@ def redirection(brief: str) -> str:
     return (
         "Your brief has changed. What follows replaces what you were asked to do; what you did so far is in this "
         f"worktree, and the rules of your first brief still hold.\n\n{brief.strip()}"
-    )
-
-
-def sent_back(why: str) -> str:
-    """What a synthesiser is told whose plan a person does not approve."""
-    return (
-        "A person read your synthesis and does not approve it yet. What you planned was taken out of the run again; look at "
-        f"their words, go on, and hand over the whole of it anew in HANDOFF.md with `status: done`. They say:\n\n{why.strip()}"
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold_messages import fold_messages
+from wt_orchestrate.domain.fold_messages import put
 from wt_orchestrate.domain.gate import GateState
-from wt_orchestrate.domain.stages import gate, synthesis_of
-from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.stages import gate, joined_late, synthesis_of
+from wt_orchestrate.domain.state import MessageKind, RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.values import replace
 
 
@@ -28,7 +30,22 @@ def fold_stages(state: RunState, record: e.Record) -> RunState:
 def tells(state: RunState, word: e.ApproveRequested, record: e.Record) -> WorkstreamState | None:
     """The synthesis that is sent back, with the person's word among what it is told; None where it is let pass."""
     found = synthesis_of(state, word.stage) if word.no else None
-    return None if found is None else fold_messages(found, record)
+    if found is None:
+        return None
+    return put(found, record, MessageKind.PERSON, _sent_back(word.no, joined_late(state, found)), interrupts=False)
+
+
+def _sent_back(why: str, late: Sequence[WorkstreamState]) -> str:
+    """What a synthesiser is told whose plan a person does not approve."""
+    names = ", ".join(f"`{ws.id}`" for ws in late)
+    further = (
+        f"\n\nSince you began, {names} joined the stage. What it handed over is in the folder $WTO_NEEDS, as data."
+    )
+    return (
+        "A person read your synthesis and does not approve it yet. What you planned was taken out of the run again; look at "
+        f"their words, go on, and hand over the whole of it anew in HANDOFF.md with `status: done`. They say:\n\n{why.strip()}"
+        + (further if late else "")
+    )
 
 
 def called_back(state: RunState, ws: WorkstreamState) -> RunState:

@@ -81,9 +81,10 @@ def allow_rules(checks: Sequence[str], extra: Sequence[str] = ()) -> tuple[str, 
 
 
 def reading_rules(checks: Sequence[str]) -> tuple[str, ...]:
-    """Rules for an agent that may only read: the checks and its own handoff. What a user allows an agent elsewhere does not
-    count here. Of git's reading commands the client itself knows which options only read, and grants those unasked; a rule
-    such as `Bash(git log *)` would also grant `--output=FILE`, or a program by `git grep -O`. It does not know these two."""
+    """Rules for an agent that may only read: the checks and its own handoff. What plan and settings allow an agent elsewhere does
+    not count here; what a user allows the client everywhere, in its own settings, does. Of git's reading commands the client
+    itself knows which options only read, and grants those unasked; a rule such as `Bash(git log *)` would also grant
+    `--output=FILE`, or a program by `git grep -O`. It does not know these two."""
     git = [f"Bash(git {words}{suffix})" for words in ("describe", "ls-tree") for suffix in ("", " *")]
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), "Edit(HANDOFF.md)"]))
 
@@ -162,6 +163,14 @@ def refused_rules(role: Role | None, *, read_only: bool) -> tuple[str, ...]:
     """What a role takes away, whatever else allows; but for the tools by which a handoff is written."""
     rules = role.disallowed_tools if role is not None else ()
     return tuple(rule for rule in rules if not (read_only and rule in {"Edit", "Write"}))
+
+
+def widens(role: Role | None) -> bool:
+    """Whether an agent of this role may do more unasked than one without a role."""
+    if role is None:
+        return False
+    read_only = reads_only(role)
+    return bool(granted_rules(role, read_only=read_only)) or (role.permission_mode == "auto" and not read_only)
 
 
 def decide_permission(*, tool: str, target: str, read_only: bool = False) -> tuple[bool, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wt_orchestrate.domain.drafting import MOST_STREAMS
+from wt_orchestrate.domain.permissions import reads_only
 from wt_orchestrate.domain.plan import AgentType, Kind
 from wt_orchestrate.domain.settings import Settings, role_of
 from wt_orchestrate.domain.text import clean, counted
@@ -154,6 +155,9 @@ def _repository(ground: Ground, settings: Settings) -> Iterator[str]:
         yield f"- Run in each new worktree before its agent: {'; '.join(f'`{clean(run)}`' for run in settings.setup)}"
     names = sorted({AgentType.CLAUDE_CODE.value, *settings.agents})
     yield f"- Agents: {', '.join(names)}"
+    if settings.roles:
+        reading = sorted(name for name, role in settings.roles.items() if reads_only(role))
+        yield f"- Roles: {', '.join(sorted(settings.roles))}; for kind research alone, as they only read: {', '.join(reading)}"
     if ground.measured:
         yield f"- What agents' work costs besides, {ground.measured}"
 

@@ -42,6 +42,14 @@ def synthesis_of(state: RunState, stage: str) -> WorkstreamState | None:
     return next((ws for ws in state.workstreams.values() if ws.spec.synthesises == stage), None)
 
 
+def joined_late(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamState, ...]:
+    """What is integrated of the stage that a synthesis draws together and was not when it was called."""
+    if not ws.spec.synthesises:
+        return ()
+    own = members(state, ws.spec.synthesises)
+    return tuple(each for each in own if each.stage in DONE and each.id not in ws.spec.needs)
+
+
 def delivered(ws: WorkstreamState) -> bool:
     """Whether a synthesis is finished as far as it depends on its agent, and what it planned has joined the run."""
     held = ws.stage is Stage.VERIFYING and not (ws.findings or ws.stopping or ws.cancelling)
@@ -89,9 +97,14 @@ def gate(state: RunState, stage: str) -> GateState:
 
 
 def gate_round(state: RunState, stage: str) -> int:
-    """Which ending of the stage this is: whatever is claimed or added in it makes another one."""
-    streams = [*members(state, stage), synthesis_of(state, stage)]
-    return sum(1 + ws.claims for ws in streams if ws is not None)
+    """Which ending of the stage this is: whatever is claimed or added in it makes another one, and so does what another agent
+    than its synthesis puts behind it, because that would begin with the same word."""
+    synthesis = synthesis_of(state, stage)
+    streams = [*members(state, stage), synthesis]
+    known = {None, synthesis.id if synthesis is not None else None}
+    later = pipeline.behind(state.plan, stage)
+    foreign = sum(ws.spec.stage in later and ws.added_by not in known for ws in state.workstreams.values())
+    return foreign + sum(1 + ws.claims for ws in streams if ws is not None)
 
 
 def waiting_gate(state: RunState) -> StageSpec | None:

@@ -365,8 +365,9 @@ def is_reviewer(workstream: WorkstreamState) -> bool:
 
 
 def may_only_read(state: RunState, workstream: WorkstreamState) -> bool:
-    """Whether its agent may write nothing but its handoff: it reviews, or its role only reads."""
-    return is_reviewer(workstream) or reads_only(role_of(workstream.spec.role, settings=state.settings))
+    """Whether its agent may write nothing but its handoff: it reviews, draws a stage together, or its role only reads."""
+    by_trade = is_reviewer(workstream) or bool(workstream.spec.synthesises)
+    return by_trade or reads_only(role_of(workstream.spec.role, settings=state.settings))
 
 
 def owes(state: RunState, workstream: WorkstreamState) -> Sequence[str]:

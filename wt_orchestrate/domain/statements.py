@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from wt_orchestrate.domain.handoff import Handoff
 from wt_orchestrate.domain.secrets import without_secrets
+from wt_orchestrate.domain.strategy import says_nothing
 
 _POINTS = 200
 _LENGTH = 400
@@ -94,8 +95,11 @@ def plain(text: str, limit: int = _LENGTH) -> str:
 
 
 def points(text: str) -> list[str]:
-    """The bullets of a section, or its paragraphs where there are none; each in one line."""
+    """The bullets of a section, or its paragraphs where there are none; each in one line. A section that says that there is
+    nothing to say has none."""
     text = text[:_TEXT]
+    if says_nothing(text):
+        return []
     bullets = [match.group(1) for line in text.splitlines() if (match := _BULLET.match(line))]
     found = bullets or text.split("\n\n")
     return [told for each in found[:_POINTS] if (told := plain(each))]

@@ -64,6 +64,10 @@ def _approve(state: RunState, word: e.ApproveRequested) -> Refusal | None:
         what = f"there is no stage {word.stage!r}" if spec is None else f"the stage {word.stage} has no gate to approve"
         known = ", ".join(each.name for each in stage_specs(state.plan) if has_gate(each)) or "none"
         return Refusal(f"{what} in {state.id}", f"stages with a gate: {known}")
+    if word.no and not word.no.strip():
+        return Refusal(
+            "words that say nothing approve nothing and send nothing back", "say what is wrong, or leave no out"
+        )
     if gate(state, word.stage).approved:
         return Refusal(f"the stage {word.stage} was approved already", "wto status")
     if waiting_gate(state) != spec:
@@ -76,6 +80,8 @@ def _approve(state: RunState, word: e.ApproveRequested) -> Refusal | None:
         hint = f"wto add with stage: {word.stage}, for what is missing; wto edit or wto cancel what comes next"
         return Refusal(f"the stage {word.stage} has no synthesis that could go on", hint)
     ws = synthesis_of(state, word.stage)
+    if word.no and ws is not None and ws.stage is Stage.CANCELLED:
+        return _not_so(ws, "nobody would hear why", hint=f'wto retry {ws.id}, then wto tell {ws.id} "..."')
     if word.no and ws is not None and ws.id in state.cleaning:
         return Refusal(f"the worktree of {ws.id} is just being cleaned away", "try again when it is")
     return None

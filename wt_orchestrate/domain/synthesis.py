@@ -33,6 +33,7 @@ from wt_orchestrate.domain.strategy import NOTHING, SECTIONS
 _ENDING = "synthesis"
 _GIVEN_UP = 20
 """How many workstreams that were given up a synthesiser is told of."""
+_NOT_BEGUN = frozenset({Stage.QUEUED, Stage.CANCELLED, Stage.STOPPED})
 _GOES_ON = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CANCELLED})
 
 
@@ -79,7 +80,7 @@ def _not_begun(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamId, ...]
     free = {
         other.id
         for other in proposed_by(state, ws.id)
-        if other.stage in {Stage.QUEUED, Stage.CANCELLED} and other.worktree is None and not other.attempts
+        if other.stage in _NOT_BEGUN and other.worktree is None and not other.attempts
     }
     needed: set[str] = set()
     while True:

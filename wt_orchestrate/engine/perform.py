@@ -271,7 +271,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     onto = ws.base if is_reviewer(ws) and ws.base is not None else state.integration  # it begins with another's work
     changes = world.vault.changes(base=onto, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
-    dirty = _dirty(ws, head, world) if head else ()
+    dirty = _dirty(state, ws, head, world) if head else ()
     evidence = Evidence(
         base=ws.base,
         head=head,
@@ -350,12 +350,13 @@ def _own_trailers(state: RunState, ws: WorkstreamState) -> frozenset[tuple[str, 
     return frozenset({("Wto-Run", str(state.id)), *named, *counted})
 
 
-def _dirty(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """Uncommitted paths; a branch that was queued has no worktree of ours."""
+def _dirty(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
+    """Uncommitted paths; a branch that was queued has no worktree of ours. Whoever only reads runs the checks, and may take away
+    nothing of what they leave beside the work: that says nothing of it, as changes of the work would."""
     if ws.worktree is None:
         return ()
     found = world.vault.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
-    if is_reviewer(ws):  # what its checks left beside the work says nothing; changes of the work it is to judge would
+    if may_only_read(state, ws):
         return tuple(path for path in found[:_LOOKED_AT] if world.vault.blob(head, path, limit=1) is not None)
     return found
 

@@ -39,4 +39,4 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         run: Run = "",
     ) -> Wished:
         """Only when the person said so: let the next stage begin, or with `no` send the synthesis back. Inspect it first."""
-        return desk.wish(repository, run, e.ApproveRequested(stage=stage, no=no.strip(), round=round), key=key)
+        return desk.wish(repository, run, e.ApproveRequested(stage=stage, no=no, round=round), key=key)

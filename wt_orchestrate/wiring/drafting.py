@@ -175,7 +175,8 @@ def leave_draft(site: Site, name: str) -> None:
     if _held(folder):
         return
     argv = (sys.executable, "-P", "-m", "wt_orchestrate", "-C", site.start, "drafting", folder.name)
-    start_detached(argv, log=f"{folder.path}/drafting.log", ready=lambda: _held(folder))
+    log = f"{folder.path}/drafting.log"
+    start_detached(argv, log=log, ready=lambda: _held(folder), what="the drafting")
 
 
 def cancel_draft(site: Site, name: str, *, wait_s: float = 5.0) -> None:

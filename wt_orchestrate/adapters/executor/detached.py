@@ -1,4 +1,4 @@
-"""Starting a process of our own that outlives us: the supervisor that `--detach` leaves behind."""
+"""Starting a process of our own that outlives us: the supervisor that `--detach` leaves behind, or a drafting."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wt_orchestrate.errors import WtError
 _DEADLINE_S = 20.0
 
 
-def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool]) -> None:
-    """Start it in a session of its own, its output in `log`; returns when `ready` holds.
+def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool], what: str = "the supervisor") -> None:
+    """Start it in a session of its own, its output in `log`; returns when `ready` holds. `what` it is called when it fails.
 
     Raises WtError with the end of its output when it ends before, or is not ready in time.
     """
@@ -26,9 +26,9 @@ def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool]) 
         if child.poll() is not None:
             if child.returncode == 0:
                 return
-            raise WtError(f"the supervisor ended at once: {_tail(log)}", hint=f"its output is in {log}")
+            raise WtError(f"{what} ended at once: {_tail(log)}", hint=f"its output is in {log}")
         if time.monotonic() > deadline:
-            raise WtError(f"the supervisor did not begin within {_DEADLINE_S:.0f} s", hint=f"its output is in {log}")
+            raise WtError(f"{what} did not begin within {_DEADLINE_S:.0f} s", hint=f"its output is in {log}")
         time.sleep(0.02)
 
 
@@ -46,4 +46,5 @@ def said(argv: Sequence[str], env: Mapping[str, str], *, timeout_s: float = 30.0
 def _tail(path: str) -> str:
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - 1_000))
-        return file.read().decode(errors="replace").strip().splitlines()[-1:][0] if os.path.getsize(path) else ""
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

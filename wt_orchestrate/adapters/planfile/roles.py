@@ -71,7 +71,7 @@ def load_roles(texts: Sequence[RoleText]) -> tuple[Mapping[str, Role], tuple[str
     wrong = False
     for each in texts:
         role, reading = _load(each)
-        lines += rendered(each.path, reading)
+        lines += rendered(_plain(each.path), reading)
         wrong = wrong or role is None or any(not problem.warning for _, problem in reading.problems)
         if role is not None:
             found[role.name] = role
@@ -111,6 +111,11 @@ def _load(each: RoleText) -> tuple[Role | None, Reading]:
     return role, reading
 
 
+def _plain(name: str) -> str:
+    """A name that anything may stand in, as one line that does nothing."""
+    return clean(name).replace("\n", "\\n")
+
+
 def _of_role(problem: Problem) -> Problem:
     """The reader's hint at what is right, for a role."""
     return replace(problem, hint="see wto roles builder") if problem.hint == "see wto plan schema" else problem
@@ -142,10 +147,10 @@ def _shaped(value: Any) -> Any:
 def _problems(each: RoleText, front: _Front, role: Role) -> Iterator[Problem]:
     reason = unsafe_id(each.name)
     if reason is not None:
-        yield Problem(place=(), message=f"the name {clean(each.name)!r} {reason}", hint="name the file otherwise")
-    if front.name != each.name:
-        message = f"it is named {clean(front.name)!r}, and its file {clean(each.name)!r}"
-        yield Problem(place=("name",), message=message, hint=f"write name: {clean(each.name)}, or rename the file")
+        yield Problem(place=(), message=f"the name '{_plain(each.name)}' {reason}", hint="name the file otherwise")
+    elif front.name != each.name:
+        message = f"it is named '{_plain(front.name)}', and its file '{each.name}'"
+        yield Problem(place=("name",), message=message, hint=f"write name: {each.name}, or rename the file")
     for key, message, hint in misfits(role):
         yield Problem(place=(key,) if key else (), message=clean(message), hint=hint)
     if role.name == ARBITER and reads_only(role):
