@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,3 +95,10 @@ def test_two_exports_merge_line_by_line() -> None:
     before, after = render_memory(one).splitlines(), render_memory(two).splitlines()
     assert [line for line in after if line not in before] == ["- fact: fact number 2"]
     assert len(after) == len(before) + 1
+
+
+def test_no_heading_of_a_file_holds_anybody_up() -> None:
+    """A heading of spaces is read at once, however long."""
+    began = time.process_time()
+    parse_memory("# a" + " " * 7_000 + "b\n")
+    assert time.process_time() - began < 2.0

@@ -20,7 +20,7 @@ _TOP = """\
 Kept by `wto memory export` and `wto memory import`. One bullet an entry: its kind, a colon, its text; below it where it is known
 from. Edit it as you like; what cannot be read is told and left out.
 """
-_HEADING = re.compile(r"#{1,6}\s+(.+?)\s*#*\s*$")
+_HEADING = re.compile(r"#{1,6}\s+(.+)")
 _BULLET = re.compile(r"[-*+]\s+(.*)$")
 _SOURCE = re.compile(r"\s{1,8}[-*+] source: (.*)$")
 _KIND = re.compile(r"([a-z]+):\s+(.*)$", re.DOTALL)
@@ -121,7 +121,7 @@ def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
         elif heading:
             if current is not None:
                 yield current
-            current, layer = None, _layer(heading[1], number, layer, problems)
+            current, layer = None, _layer(heading[1].strip().rstrip("#"), number, layer, problems)
         elif source and current is not None:
             found = _source(source[1])
             if found is None:
