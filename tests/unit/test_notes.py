@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+import msgspec
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wt_orchestrate.domain import events as e
@@ -125,10 +126,13 @@ _PLAIN = st.none() | st.booleans() | st.floats() | st.integers() | st.text()
 _VALUES = st.recursive(_PLAIN, lambda x: st.lists(x) | st.dictionaries(_KEYS, x | _SAYS), max_leaves=20)
 
 
+@example(b'{"say": "finding", "kind": "fact", "text": "\\ud83d"}')
+@example(b'{"say": "question", "ask": "0123456789abcdef", "text": "\\ude00", "options": ["\\ud800"]}')
 @given(st.binary(max_size=300) | _VALUES.map(lambda value: json.dumps(value).encode()))
 def test_nothing_that_lies_in_a_drop_file_raises(line: bytes) -> None:
     """Whatever an agent writes is a note within its bounds, or none."""
     note = parse_note(line)
+    msgspec.json.encode(note)  # and can be written down
     if isinstance(note, FindingNote):
         assert 0 < len(note.text) <= 2_000
         assert note.path == safe_path(note.path)
