@@ -2,7 +2,7 @@
 
 One bullet an entry, in the order of its words and without ids, so that two people's exports merge line by line. It is read
 tolerantly: what cannot be read is told with its line, everything else is taken. It is a file of the repository, which agents can
-write: what comes out of it is as untrusted as any text, whoever it says that it is from.
+write: what comes out of it is as untrusted as any text, whoever it says that it is from; whose word it is stays a claim.
 """
 
 from __future__ import annotations
@@ -171,6 +171,7 @@ def _source(text: str) -> Source | None:
         commit=found["commit"] or "",
         paths=tuple(re.findall(r"`([^`]+)`", found["files"] or "")),
         at=at,
+        claimed=True,
     )
 
 

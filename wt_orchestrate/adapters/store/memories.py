@@ -20,7 +20,7 @@ import msgspec
 from wt_orchestrate.adapters.store import memorytables as tables
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.domain.memory import Entry, Hit, Layer, MemoryId, Note, entry_of, merged, normal, retold
+from wt_orchestrate.domain.memory import Entry, Hit, Layer, MemoryId, Note, entry_of, known_as, normal
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.memory_ports import Kept, Learned
 
@@ -351,15 +351,12 @@ def _keep(connection: sqlite3.Connection, made: Note, now: float) -> Kept:
     """A note put in: over its topic, into what says the same, or as a new entry."""
     topic = _one(connection, "topic = ?", made.topic) if made.topic else None
     same = _one(connection, "normal = ?", normal(made.text))
-    if topic is not None and (same is None or same.id == topic.id):
-        after = retold(topic, made, now)
-        before = topic
-    elif same is not None:
-        after, before = merged(same, made, now), same
-    else:
+    known = known_as(topic, same, made, now)
+    if known is None:
         entry = entry_of(made, tables.following(connection), now)
         tables.put(connection, entry)
         return Kept(entry=entry, new=True, changed=True)
+    before, after = known
     if after is not before:
         tables.put(connection, after)
     return Kept(entry=after, new=False, changed=after is not before)
