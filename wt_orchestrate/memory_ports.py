@@ -34,7 +34,9 @@ class Memories(Protocol):
         self, notes: Sequence[Note], *, now: float, key: str = "", mark: tuple[str, int] | None = None
     ) -> Sequence[Kept]:
         """Remember these. What is known already gains a source, what has a known topic replaces it. A `key` that was used before
-        brings back what it made then. `mark` notes that a run was learned from up to an event, in the same step; what was
+        brings back what it made then. Where there is more than it holds, what is worth least goes (`surplus`).
+
+        `mark` notes that a run was learned from up to an event, in the same step; what was
         forgotten by somebody's wish is not learned again."""
 
     def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:

@@ -126,3 +126,10 @@ def test_a_file_only_claims_whose_word_it_is() -> None:
         seen,
     )
     assert entry_of(made, 1, 5.0).seen_at == 5.0
+
+
+def test_a_file_of_very_many_entries_is_read_up_to_a_bound() -> None:
+    """The rest is told with its line."""
+    read = parse_memory("## shared\n" + "".join(f"- fact: number {n}\n" for n in range(20_005)))
+    assert len(read.notes) == 20_000
+    assert [(each.line, each.message[:24]) for each in read.problems] == [(20_002, "20000 entries are read; ")]

@@ -41,6 +41,8 @@ KINDS = ("goal", "decision", "convention", "estimate", "failure", "remedy", "fac
 PERSON, ORCHESTRATOR, AGENT, MEASURED = "person", "orchestrator", "agent", "measured"
 WHO = (PERSON, ORCHESTRATOR, AGENT, MEASURED)
 
+MOST_ENTRIES = 20_000
+"""How many entries one repository's memory holds."""
 MOST_TEXT = 2_000
 MOST_PATHS = 20
 MOST_SOURCES = 12
@@ -379,6 +381,21 @@ def score(relevant: float, entry: Entry, *, now: float, stale: float = 0.0) -> f
     recency = 0.6 + 0.4 * exp2(-age / _HALF_LIFE_S)
     doubt = 0.5 if withheld(entry) else 1.0
     return relevant * recency * _LAYERS[entry.layer] * (1.0 - 0.6 * min(1.0, max(0.0, stale))) * doubt
+
+
+def surplus(entries: Sequence[Entry], *, most: int, now: float) -> tuple[MemoryId, ...]:
+    """What is let go of where there are more than `most`: what is worth least by its age, layer and flags, and a twentieth more
+    so that this is rare; never what a person or the orchestrator said here."""
+    over = len(entries) - most
+    if over <= 0:
+        return ()
+    loose = [entry for entry in entries if not entry.vouched and not any(map(_is_ours, entry.sources))]
+    loose.sort(key=lambda entry: (score(1.0, entry, now=now), int(entry.id[1:])))
+    return tuple(entry.id for entry in loose[: over + most // 20])
+
+
+def _is_ours(source: Source) -> bool:
+    return source.who in (PERSON, ORCHESTRATOR) and not source.claimed
 
 
 def is_relevant(relevant: float) -> bool:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 
-from wt_orchestrate.domain.memory import AGENT, KINDS, WHO, Entry, Layer, Note, Source, normal, note
+from wt_orchestrate.domain.memory import AGENT, KINDS, MOST_ENTRIES, WHO, Entry, Layer, Note, Source, normal, note
 
 _TOP = """\
 # What is known about this repository
@@ -101,7 +102,14 @@ def _source_words(source: Source) -> str:
 def parse_memory(text: str) -> MemoryFile:
     """What a file holds, however broken it is."""
     problems: list[Problem] = []
-    begun = list(_begun(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), problems))
+    begun = list(
+        islice(_begun(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), problems), MOST_ENTRIES + 1)
+    )
+    if len(begun) > MOST_ENTRIES:
+        over = begun.pop()
+        problems.append(
+            Problem(line=over.line, message=f"{MOST_ENTRIES} entries are read; this and what follows is not")
+        )
     notes = [made for each in begun if (made := _note(each, problems)) is not None]
     return MemoryFile(notes=tuple(notes), problems=tuple(sorted(problems, key=lambda each: each.line)))
 
