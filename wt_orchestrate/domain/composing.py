@@ -212,9 +212,7 @@ def _direct_parts(need: Need) -> Iterator[_Ranked]:
     yield 7, "questions", handoff.questions
     yield 7, "next", handoff.next
     yield 8, "verification", handoff.verification
-    for name, text in handoff.other.items():
-        if name not in _NOT_TOLD:
-            yield 9, f"section {name[:40]}", text
+    yield 9, "other sections", _others(handoff)
 
 
 def _further_parts(need: Need) -> Iterator[_Ranked]:
@@ -222,6 +220,11 @@ def _further_parts(need: Need) -> Iterator[_Ranked]:
     yield 3, "decisions", handoff.decisions
     yield 4, "risks and conventions", _remarks(handoff, need.findings, weighty=True)
     yield 6, "summary", handoff.summary[:_SHORT]
+
+
+def _others(handoff: Handoff) -> str:
+    """Sections of other names as one part: however many there are, and whatever they are called."""
+    return "\n\n".join(f"{name}:\n{text.strip()}" for name, text in handoff.other.items() if name not in _NOT_TOLD)
 
 
 _WEIGHTY = frozenset({"risk", "convention", "decision"})
@@ -321,9 +324,13 @@ def whole_handoff(need: Need) -> str:
             "Verification": handoff.verification,
             "Questions": handoff.questions,
             "Next": handoff.next,
-            **{name.capitalize(): text for name, text in handoff.other.items()},
+            "Other sections": "\n\n".join(f"{name}:\n{text.strip()}" for name, text in handoff.other.items()),
         }
-        parts += [f"## {name}\n\n{text.strip()}" for name, text in sections.items() if text.strip()]
+        quoted = {
+            name: "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+            for name, text in sections.items()
+        }
+        parts += [f"## {name}\n\n{text}" for name, text in quoted.items() if text]
     if need.findings:
         parts.append(
             "## Shared while it worked\n\n" + "\n".join(line for each in need.findings for line in finding_lines(each))

@@ -13,7 +13,17 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import Field
 
 from wt_orchestrate import wiring
-from wt_orchestrate.domain.memory import ORCHESTRATOR, Layer, Recalled, Source, note, paths_of, source_words, withheld
+from wt_orchestrate.domain.memory import (
+    ORCHESTRATOR,
+    Layer,
+    Recalled,
+    Source,
+    bounded,
+    note,
+    paths_of,
+    source_words,
+    withheld,
+)
 from wt_orchestrate.domain.text import clean, time_of_day
 from wt_orchestrate.mcp_server.desk import Desk
 from wt_orchestrate.mcp_server.terms import READS, WISHES, Key, Repository, plainly
@@ -102,7 +112,7 @@ def recalled(site: wiring.Site, query: str, paths: tuple[str, ...], limit: int) 
     if query.strip() or paths:
         found = wiring.recall(site, query=query, paths=paths, limit=limit, characters=_PAGE)
     else:
-        found = wiring.aged(site, store.entries(limit=limit))
+        found = bounded(wiring.aged(site, store.entries(limit=limit)), limit=limit, characters=_PAGE)
     return Recall(of=_OF, entries=tuple(_known(each) for each in found), total=store.count())
 
 
