@@ -58,7 +58,7 @@ class Memories(Protocol):
         """All ids, oldest first."""
 
     def forget(self, names: Sequence[MemoryId]) -> Sequence[MemoryId]:
-        """Forget these for good, also in every copy of ours; those that were there. Their ids are not given again."""
+        """Forget these for good, in the memory and its journal; those that were there. Their ids are not given again."""
 
     def note_use(self, names: Sequence[MemoryId], *, run: str, workstream: str) -> None:
         """Note that these went into the brief of a workstream; safe twice."""

@@ -78,7 +78,7 @@ class AgentDesk:
             raise Refused(f"there is no workstream {unknown[0][:50]!r}", hint=f"known: {known}"[:2_000])
         note = {"say": "finding", "kind": kind, "text": text, "path": path, "line": line, "for": list(to)}
         self._say(note, of=n.FindingNote, most=n.MOST_FINDINGS)
-        return "Shared: whoever it concerns reads it as data from you. Put it into HANDOFF.md, too, if it should last."
+        return "Shared: whoever it concerns reads it as data from you. Later runs may be told it, too."
 
     def ask(self, question: str, options: Sequence[str] = ()) -> str:
         """Ask the orchestrator; the answer if it comes within the call, else what becomes of it."""
