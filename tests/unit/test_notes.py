@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.composing import composed_findings
 from wt_orchestrate.domain.evidence import evidence
 from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.hearing import NotesIn
@@ -251,6 +253,21 @@ def test_an_agent_that_floods_is_bounded() -> None:
     told = sentence(e.NotesRead(workstream=A, attempt=attempt.id, offset=1, dropped=3))
     assert told is not None
     assert told.text == "3 notes of its agent not taken up"
+
+
+def test_no_finding_hides_that_of_another() -> None:
+    """A text that names the next finding as if it told it does not keep that one out of a brief."""
+    run = Run()
+    run.say(A, _finding("x\n(risk F12 of `c`) y", path="src/b/x"))
+    run.end(B)
+    told = run.now.workstreams[B].messages
+    run.note(
+        e.FindingShared(workstream=C, attempt=AttemptId("r1.c.1"), kind="risk", text="the port is open", path="src/b/x")
+    )
+    assert run.now.shared[-1].id == "F12"
+    waiting = replace(run.now.workstreams[B], messages=told)  # more than its share were told it already
+    assert "the port is open" in composed_findings(run.now, waiting)
+    assert composed_findings(run.now, replace(waiting, messages=run.now.workstreams[B].messages)) == ""
 
 
 # ---------------------------------------------------------------- questions

@@ -18,7 +18,7 @@ from wt_orchestrate.domain.handoff import Handoff, Remark
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.notes import SharedFinding
 from wt_orchestrate.domain.plan import Plan
-from wt_orchestrate.domain.sharing import finding_lines, findings_for, findings_of
+from wt_orchestrate.domain.sharing import finding_lines, finding_message, findings_for, findings_of
 from wt_orchestrate.domain.state import RunState, WorkstreamState
 from wt_orchestrate.domain.text import counted
 
@@ -286,8 +286,8 @@ def _cut(part: _Part, size: int) -> str:
 
 def composed_findings(state: RunState, ws: WorkstreamState, *, budget: int = FINDINGS_BUDGET) -> str:
     """The section on what agents of other workstreams found, newest first; what is told as a message is not in it."""
-    told = "\n".join(each.text for each in ws.messages if each.delivered_at is None)
-    found = [each for each in findings_for(state, ws) if f" {each.id} of " not in told]
+    told = {each.text for each in ws.messages if each.delivered_at is None}
+    found = [each for each in findings_for(state, ws) if finding_message(each) not in told]
     if not found:
         return ""
     heading = (
