@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from wt_orchestrate.domain.notes import (
     MOST_QUESTIONS,
     FindingNote,
     ProgressNote,
+    SharedFinding,
     ask_name,
     asked_by_tool,
     parse_note,
@@ -32,6 +34,7 @@ from wt_orchestrate.domain.observation import observe
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Plan, Workstream
 from wt_orchestrate.domain.searching import found_in_run
 from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.sharing import hearers
 from wt_orchestrate.domain.state import MessageKind, RunState, live_attempt, to_carry, undelivered
 from wt_orchestrate.domain.story import sentence
 from wt_orchestrate.domain.view import view
@@ -268,6 +271,20 @@ def test_no_finding_hides_that_of_another() -> None:
     waiting = replace(run.now.workstreams[B], messages=told)  # more than its share were told it already
     assert "the port is open" in composed_findings(run.now, waiting)
     assert composed_findings(run.now, replace(waiting, messages=run.now.workstreams[B].messages)) == ""
+
+
+def test_who_is_to_be_told_is_known_soon_in_a_large_run() -> None:
+    """A hundred agents whose scopes all cover a file, and a thousand findings about it: each further one is a matter of moments."""
+    run = Run()
+    spec = Workstream(brief="b", scope=("docs/**",))
+    names = [WorkstreamId(f"w{number}") for number in range(100)]
+    many = {name: replace(run.now.workstreams[B], id=name, spec=spec) for name in names}
+    finding = SharedFinding(id="F1", workstream="a", attempt="r1.a.1", at=1.0, kind="risk", text="x", path="docs/x")
+    state = replace(run.now, workstreams={**run.now.workstreams, **many}, shared=(finding,) * 1_000)
+    began = time.process_time()
+    for _ in range(20):
+        assert hearers(state, finding) == ()
+    assert time.process_time() - began < 2.0
 
 
 # ---------------------------------------------------------------- questions

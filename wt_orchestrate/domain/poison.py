@@ -36,6 +36,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     ),
     "tells to run what is downloaded": (
         r"\b(curl|wget)\b.{0,120}\|\s{0,4}(sudo\s{1,4})?(ba|z|da)?sh\b",
+        r"\b(run|execute|install|source)\b.{0,60}\bhttps?://(?!localhost\b|127\.)",
         r"\bbase64\b.{0,40}\b(eval|sh|bash|exec)\b|\b(eval|exec)\b.{0,40}\bbase64\b",
     ),
     "tells to go around a guard": (
