@@ -264,3 +264,24 @@ def test_a_memory_of_many_uses_is_not_written_anew_each_time(tmp_path: Path, mon
         store.add([said(f"another {number}")], now=50.0)
         files.add((tmp_path / "memory.jsonl").stat().st_ino)
     assert len(files) == 1
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_what_was_refused_has_not_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    """A write that fails after the journal had it leaves no trace, also where it was the first one."""
+    store = _store(tmp_path)
+    for number in range(before):
+        store.add([said(f"fact number {number}")], now=1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr("wt_orchestrate.adapters.store.memories._hold", _full)
+        with pytest.raises(StoreUnreadable):
+            store.add([said("refused")], now=2.0)
+    assert store.count() == before
+    store.add([said("taken")], now=3.0)
+    _without_database(tmp_path)
+    assert _store(tmp_path).entries()[0].text == "taken"
+    assert _store(tmp_path).count() == before + 1
+
+
+def _full(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")

@@ -274,7 +274,7 @@ def test_no_finding_hides_that_of_another() -> None:
 
 
 def test_who_is_to_be_told_is_known_soon_in_a_large_run() -> None:
-    """A hundred agents whose scopes all cover a file, and a thousand findings about it: each further one is a matter of moments."""
+    """A hundred agents whose scopes all cover a file, and a thousand findings about it: a further one is told at once."""
     run = Run()
     spec = Workstream(brief="b", scope=("docs/**",))
     names = [WorkstreamId(f"w{number}") for number in range(100)]

@@ -282,7 +282,10 @@ class SqliteMemories:
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            if _first_hash(self._journal.path) == first:
+            if first in (
+                "",
+                _first_hash(self._journal.path),
+            ):  # one that was only begun holds nothing that has happened
                 self._journal.cut(before)
             raise
 
