@@ -282,10 +282,8 @@ class SqliteMemories:
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            if first in (
-                "",
-                _first_hash(self._journal.path),
-            ):  # one that was only begun holds nothing that has happened
+            begun = not first  # by this very write: nothing in it has happened
+            if begun or _first_hash(self._journal.path) == first:
                 self._journal.cut(before)
             raise
 
