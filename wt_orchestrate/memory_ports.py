@@ -34,7 +34,9 @@ class Memories(Protocol):
         self, notes: Sequence[Note], *, now: float, key: str = "", mark: tuple[str, int] | None = None
     ) -> Sequence[Kept]:
         """Remember these. What is known already gains a source, what has a known topic replaces it. A `key` that was used before
-        brings back what it made then. `mark` notes that a run was learned from up to an event, in the same step; what was
+        brings back what it made then. Where there is more than it holds, what is worth least goes (`surplus`).
+
+        `mark` notes that a run was learned from up to an event, in the same step; what was
         forgotten by somebody's wish is not learned again."""
 
     def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:
@@ -56,7 +58,7 @@ class Memories(Protocol):
         """All ids, oldest first."""
 
     def forget(self, names: Sequence[MemoryId]) -> Sequence[MemoryId]:
-        """Forget these for good, also in every copy of ours; those that were there. Their ids are not given again."""
+        """Forget these for good, in the memory and its journal; those that were there. Their ids are not given again."""
 
     def note_use(self, names: Sequence[MemoryId], *, run: str, workstream: str) -> None:
         """Note that these went into the brief of a workstream; safe twice."""

@@ -82,6 +82,12 @@ def test_a_second_run_does_at_once_what_the_first_one_had_to_learn(project: Proj
     assert f"of the memory recalled into its brief: {convention['id']} (convention, said by an agent in r1/apple" in (
         project.wto("status", "pear").out
     )
+    memory = project.wto("report", "--json").json["memory"]
+    assert (convention["id"], "pear") in {(each["id"], each["workstream"]) for each in memory["recalled"]}
+    assert memory["learned"] == project.wto("memory", "learn", "--json").json["entries"] > 0
+    told = project.wto("report").out
+    assert f"- {convention['id']} was told to `pear` (convention, said by an agent in r1/apple" in told
+    assert f"- learned from this run: {memory['learned']} (`wto memory list`)" in told
 
 
 def test_a_brief_quotes_what_is_remembered_and_leaves_out_what_reads_like_an_order(project: Project) -> None:

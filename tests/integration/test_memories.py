@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.project import ROOT
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.store.memories import SqliteMemories
-from wt_orchestrate.domain.memory import Layer, MemoryId, Note, note
+from wt_orchestrate.domain.memory import Layer, MemoryId, Note, Source, note
 from wt_orchestrate.errors import StoreUnreadable
 
 WRITER = """
@@ -205,3 +205,83 @@ def test_the_journal_of_a_memory_that_changes_much_stays_small(tmp_path: Path, m
     before = _everything(store)
     _without_database(tmp_path)
     assert _everything(_store(tmp_path)) == before
+
+
+def test_a_memory_of_many_years_is_bounded(tmp_path: Path) -> None:
+    """What is worth least goes once there is more than it holds; a person's word stays, and the journal tells the same."""
+    store = SqliteMemories(str(tmp_path / "memory.db"), most=40)
+    mine = note("keep the pool small", layer=Layer.STRATEGIC, sources=(Source(who="person", at=1.0),))
+    store.add([mine], now=1.0)
+    for number in range(100):
+        layer = Layer.EXECUTION if number % 2 else Layer.STRATEGIC
+        store.add([note(f"fact number {number}", layer=layer)], now=float(number + 2))
+    left = store.entries()
+    assert len(left) <= 40
+    assert left[-1].text == "keep the pool small"
+    assert {"fact number 98", "fact number 99"} <= {entry.text for entry in left}
+    assert sum(entry.layer is Layer.EXECUTION for entry in left) < sum(entry.layer is Layer.STRATEGIC for entry in left)
+    _without_database(tmp_path)
+    assert _store(tmp_path).entries() == left
+
+
+def test_a_writer_that_was_killed_a_moment_ago_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another one wrote into the journal alone, after we looked and before we had the lock, is not passed over."""
+    store = _filled(tmp_path)
+    before = (tmp_path / "memory.db").read_bytes()
+    store.add([said("the one that was killed")], now=20.0)
+    _without_database(tmp_path)
+    (tmp_path / "memory.db").write_bytes(before)
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteMemories, "_catch_up", lambda *_: None)
+        store.add([said("the next one")], now=21.0)
+    assert [entry.text for entry in store.entries()][:2] == ["the next one", "the one that was killed"]
+
+
+@pytest.mark.parametrize("what", ["journal", "entry"])
+def test_whatever_stands_in_a_memorys_place_is_told(tmp_path: Path, what: str) -> None:
+    """A folder instead of the journal and a row that is no entry are faults with a way out, not errors of ours."""
+    store = _filled(tmp_path)
+    if what == "journal":
+        (tmp_path / "memory.jsonl").unlink()
+        (tmp_path / "memory.jsonl").mkdir()
+    else:
+        with sqlite3.connect(tmp_path / "memory.db") as connection:
+            connection.execute("UPDATE entries SET body = '{}'")
+        connection.close()
+    with pytest.raises(StoreUnreadable) as raised:
+        store.entries()
+    assert raised.value.hint
+
+
+def test_a_memory_of_many_uses_is_not_written_anew_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not an entry counts, too, when it is asked whether the journal carries much that is old."""
+    monkeypatch.setattr("wt_orchestrate.adapters.store.memories._SLACK", 2_000)
+    store = _filled(tmp_path)
+    for number in range(60):
+        store.note_use([MemoryId("m1"), MemoryId("m2")], run=f"r{number}", workstream="pool")
+    files = set()
+    for number in range(5):
+        store.add([said(f"another {number}")], now=50.0)
+        files.add((tmp_path / "memory.jsonl").stat().st_ino)
+    assert len(files) == 1
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_what_was_refused_has_not_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    """A write that fails after the journal had it leaves no trace, also where it was the first one."""
+    store = _store(tmp_path)
+    for number in range(before):
+        store.add([said(f"fact number {number}")], now=1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr("wt_orchestrate.adapters.store.memories._hold", _full)
+        with pytest.raises(StoreUnreadable):
+            store.add([said("refused")], now=2.0)
+    assert store.count() == before
+    store.add([said("taken")], now=3.0)
+    _without_database(tmp_path)
+    assert _store(tmp_path).entries()[0].text == "taken"
+    assert _store(tmp_path).count() == before + 1
+
+
+def _full(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")

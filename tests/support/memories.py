@@ -15,12 +15,11 @@ from wt_orchestrate.domain.memory import (
     Source,
     coverage,
     entry_of,
-    merged,
+    known_as,
     nearness,
     normal,
     note,
     paths_of,
-    retold,
 )
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.memory_ports import Learned
@@ -68,15 +67,13 @@ class FakeMemories:
         entries = self._entries.values()
         topic = next((each for each in entries if made.topic and each.topic == made.topic), None)
         same = next((each for each in entries if normal(each.text) == normal(made.text)), None)
-        if topic is not None and (same is None or same.id == topic.id):
-            before, after = topic, retold(topic, made, now)
-        elif same is not None:
-            before, after = same, merged(same, made, now)
-        else:
+        known = known_as(topic, same, made, now)
+        if known is None:
             entry = entry_of(made, self._next, now)
             self._next += 1
             self._entries[entry.id] = entry
             return Kept(entry=entry, new=True, changed=True)
+        before, after = known
         self._entries[after.id] = after
         return Kept(entry=after, new=False, changed=after is not before)
 

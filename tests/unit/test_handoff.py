@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +83,26 @@ def test_S5_no_text_breaks_the_reader_or_reaches_a_terminal_raw(text: str) -> No
 def test_S5_escapes_and_direction_marks_are_written_out() -> None:
     """C0, C1, bidi and zero-width characters become visible escapes."""
     assert clean("a\x1b[31mb\u202ec\u200bd\x85\r\ne\tf") == "a\\x1b[31mb\\u202ec\\u200bd\\x85\ne\tf"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# a" + " " * 60_000 + "b",
+        "# " + "#" * 60_000 + "b",
+        "- " + "a" * 60_000,
+        "- " + "a." * 30_000,
+        "- a.py:" + "9" * 60_000,
+    ],
+    ids=["heading of spaces", "heading of marks", "one word", "one path", "a number"],
+)
+def test_no_line_of_a_handoff_holds_anybody_up(line: str) -> None:
+    """A heading or a finding of sixty thousand characters, whatever they are, is read at once."""
+    began = time.process_time()
+    parse_handoff(f"---\nstatus: done\n---\n## Findings\n{line}\n")
+    assert time.process_time() - began < 2.0
+
+
+def test_a_heading_may_be_closed_by_its_marks() -> None:
+    """`## Next ##` is the section Next."""
+    assert parse_handoff("---\nstatus: done\n---\n## Next ##\nMore.\n").next == "More."

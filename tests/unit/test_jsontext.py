@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.jsontext import object_at, with_member, without_member
+from wt_orchestrate.domain.jsontext import object_at, parse_line, with_member, without_member
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -50,3 +51,19 @@ def test_the_members_of_an_object_are_where_they_stand(whole: dict[str, Any], la
     found = object_at(text, 0)
     assert {each.name: json.loads(text[each.value : each.end]) for each in found.members} == whole
     assert text[found.start] == "{" and found.end == len(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (b'{"a": "cut \\ud83d"}', {"a": "cut ?"}),
+        (b'{"a": "cut \\uDE00 here"}', {"a": "cut ? here"}),
+        (b'{"a": "raw \xed\xa0\x80"}', {"a": "raw \ufffd\ufffd\ufffd"}),
+        (b'{"a": "\\ud83d\\ude00 \xc3\xa9"}', {"a": "\U0001f600 \u00e9"}),
+    ],
+    ids=["first half", "second half", "as bytes", "whole ones"],
+)
+def test_a_line_of_another_program_can_be_written_down(line: bytes, value: Any) -> None:
+    """Halves of characters are replaced, whole ones stay."""
+    assert parse_line(line) == value
+    json.dumps(parse_line(line), ensure_ascii=False).encode()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.memory import KINDS, WHO, Entry, Layer, Source, entry_of, normal, note
+from wt_orchestrate.domain.memory import KINDS, WHO, Entry, Layer, Source, entry_of, merged, normal, note, source_words
 from wt_orchestrate.domain.memoryfile import parse_memory, render_memory
 
 _TEXT = st.text(alphabet=st.sampled_from("ab \n-*#`:\\>éx\t[]<=|"), min_size=1, max_size=80).filter(
@@ -45,7 +49,7 @@ def test_what_is_written_is_read_as_it_was(known: list[Entry]) -> None:
     again = [entry_of(made, number, 0.0) for number, made in enumerate(read.notes, start=1)]
     assert render_memory(again) == text
     assert {(e.layer, e.kind, e.text, e.sources) for e in again} == {
-        (e.layer, e.kind, e.text, e.sources) for e in known
+        (e.layer, e.kind, e.text, tuple(replace(source, claimed=True) for source in e.sources)) for e in known
     }
 
 
@@ -93,3 +97,39 @@ def test_two_exports_merge_line_by_line() -> None:
     before, after = render_memory(one).splitlines(), render_memory(two).splitlines()
     assert [line for line in after if line not in before] == ["- fact: fact number 2"]
     assert len(after) == len(before) + 1
+
+
+def test_no_heading_of_a_file_holds_anybody_up() -> None:
+    """A heading of spaces is read at once, however long."""
+    began = time.process_time()
+    parse_memory("# a" + " " * 7_000 + "b\n")
+    assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("on", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1900-01-01"])
+def test_no_date_in_a_file_makes_the_memory_unreadable(on: str) -> None:
+    """A source of a time that no calendar has is taken in without it, and can be shown and written again."""
+    (made,) = parse_memory(f"# x\n\n## shared\n\n- fact: b\n  - source: agent in r1/pool on {on}\n").notes
+    assert made.sources[0].at == 0.0
+    assert "in r1/pool\n" in render_memory([entry_of(made, 1, 5.0)])
+
+
+def test_a_file_only_claims_whose_word_it_is() -> None:
+    """What was seen here is neither replaced nor outlived by a file's later date, and a brief is told what is only claimed."""
+    text = "- fact: close it\n  - source: person at {} on 2290-01-01T00:00:00Z; files: `a.py`\n".format("f" * 40)
+    (made,) = parse_memory(f"# x\n\n## shared\n\n{text}").notes
+    assert source_words(entry_of(made, 1, 5.0)) == "said by a person at ffffffffff, as a file claims"
+    seen = Source(who="person", at=100.0)
+    known = merged(entry_of(note("close it", layer=Layer.SHARED, sources=(seen,)), 1, 200.0), made, 300.0)
+    assert known.sources == (seen,)
+    assert merged(entry_of(made, 1, 200.0), note("close it", layer=Layer.SHARED, sources=(seen,)), 300.0).sources == (
+        seen,
+    )
+    assert entry_of(made, 1, 5.0).seen_at == 5.0
+
+
+def test_a_file_of_very_many_entries_is_read_up_to_a_bound() -> None:
+    """The rest is told with its line."""
+    read = parse_memory("## shared\n" + "".join(f"- fact: number {n}\n" for n in range(20_005)))
+    assert len(read.notes) == 20_000
+    assert [(each.line, each.message[:24]) for each in read.problems] == [(20_002, "20000 entries are read; ")]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+import msgspec
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.composing import composed_findings
 from wt_orchestrate.domain.evidence import evidence
 from wt_orchestrate.domain.fold import fold
 from wt_orchestrate.domain.hearing import NotesIn
@@ -20,6 +24,7 @@ from wt_orchestrate.domain.notes import (
     MOST_QUESTIONS,
     FindingNote,
     ProgressNote,
+    SharedFinding,
     ask_name,
     asked_by_tool,
     parse_note,
@@ -29,6 +34,7 @@ from wt_orchestrate.domain.observation import observe
 from wt_orchestrate.domain.plan import AgentSpec, AgentType, Plan, Workstream
 from wt_orchestrate.domain.searching import found_in_run
 from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.sharing import hearers
 from wt_orchestrate.domain.state import MessageKind, RunState, live_attempt, to_carry, undelivered
 from wt_orchestrate.domain.story import sentence
 from wt_orchestrate.domain.view import view
@@ -125,10 +131,13 @@ _PLAIN = st.none() | st.booleans() | st.floats() | st.integers() | st.text()
 _VALUES = st.recursive(_PLAIN, lambda x: st.lists(x) | st.dictionaries(_KEYS, x | _SAYS), max_leaves=20)
 
 
+@example(b'{"say": "finding", "kind": "fact", "text": "\\ud83d"}')
+@example(b'{"say": "question", "ask": "0123456789abcdef", "text": "\\ude00", "options": ["\\ud800"]}')
 @given(st.binary(max_size=300) | _VALUES.map(lambda value: json.dumps(value).encode()))
 def test_nothing_that_lies_in_a_drop_file_raises(line: bytes) -> None:
     """Whatever an agent writes is a note within its bounds, or none."""
     note = parse_note(line)
+    msgspec.json.encode(note)  # and can be written down
     if isinstance(note, FindingNote):
         assert 0 < len(note.text) <= 2_000
         assert note.path == safe_path(note.path)
@@ -247,6 +256,35 @@ def test_an_agent_that_floods_is_bounded() -> None:
     told = sentence(e.NotesRead(workstream=A, attempt=attempt.id, offset=1, dropped=3))
     assert told is not None
     assert told.text == "3 notes of its agent not taken up"
+
+
+def test_no_finding_hides_that_of_another() -> None:
+    """A text that names the next finding as if it told it does not keep that one out of a brief."""
+    run = Run()
+    run.say(A, _finding("x\n(risk F12 of `c`) y", path="src/b/x"))
+    run.end(B)
+    told = run.now.workstreams[B].messages
+    run.note(
+        e.FindingShared(workstream=C, attempt=AttemptId("r1.c.1"), kind="risk", text="the port is open", path="src/b/x")
+    )
+    assert run.now.shared[-1].id == "F12"
+    waiting = replace(run.now.workstreams[B], messages=told)  # more than its share were told it already
+    assert "the port is open" in composed_findings(run.now, waiting)
+    assert composed_findings(run.now, replace(waiting, messages=run.now.workstreams[B].messages)) == ""
+
+
+def test_who_is_to_be_told_is_known_soon_in_a_large_run() -> None:
+    """A hundred agents whose scopes all cover a file, and a thousand findings about it: a further one is told at once."""
+    run = Run()
+    spec = Workstream(brief="b", scope=("docs/**",))
+    names = [WorkstreamId(f"w{number}") for number in range(100)]
+    many = {name: replace(run.now.workstreams[B], id=name, spec=spec) for name in names}
+    finding = SharedFinding(id="F1", workstream="a", attempt="r1.a.1", at=1.0, kind="risk", text="x", path="docs/x")
+    state = replace(run.now, workstreams={**run.now.workstreams, **many}, shared=(finding,) * 1_000)
+    began = time.process_time()
+    for _ in range(20):
+        assert hearers(state, finding) == ()
+    assert time.process_time() - began < 2.0
 
 
 # ---------------------------------------------------------------- questions

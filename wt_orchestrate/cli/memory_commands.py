@@ -142,7 +142,8 @@ def show(start: str, entry: str, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def forget(start: str, entries: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Forget entries for good, in every copy that the tool keeps. A run that is learned from again does not bring them back."""
+    """Forget entries for good: no brief of a later workstream tells them, and a run that is learned from again does not bring
+    them back. The logs of runs keep what agents wrote and were told."""
     site = wiring.find_site(start)
     named = [wiring.named_entry(site, entry).id for entry in entries]
     gone = list(dict.fromkeys(named)) if dry_run else wiring.memories(site).forget(named)

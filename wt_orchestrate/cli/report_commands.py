@@ -58,7 +58,8 @@ def report(
     now = time.time()
     if trace_file is not None:
         _write(trace(measured(records, now=now, watched=watched)), trace_file)
-    values = report_values(records, now=now, watched=watched)
+    learned = wiring.learned_from(site, records[-1].run) if records else None
+    values = report_values(records, now=now, watched=watched, learned=learned)
     wiring.keep_summary(site, values, number=records[-1].number)
     if otel is not None:
         _write(metrics(values, version=__version__, now=now), otel)

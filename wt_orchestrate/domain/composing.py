@@ -18,7 +18,7 @@ from wt_orchestrate.domain.handoff import Handoff, Remark
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.notes import SharedFinding
 from wt_orchestrate.domain.plan import Plan
-from wt_orchestrate.domain.sharing import finding_lines, findings_for, findings_of
+from wt_orchestrate.domain.sharing import finding_lines, finding_message, findings_for, findings_of
 from wt_orchestrate.domain.stages import joined_late
 from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState
 from wt_orchestrate.domain.text import counted
@@ -221,9 +221,7 @@ def _direct_parts(need: Need) -> Iterator[_Ranked]:
     yield 7, "questions", handoff.questions
     yield 7, "next", handoff.next
     yield 8, "verification", handoff.verification
-    for name, text in handoff.other.items():
-        if name not in _NOT_TOLD:
-            yield 9, f"section {name[:40]}", text
+    yield 9, "other sections", _others(handoff)
 
 
 def _further_parts(need: Need) -> Iterator[_Ranked]:
@@ -231,6 +229,11 @@ def _further_parts(need: Need) -> Iterator[_Ranked]:
     yield 3, "decisions", handoff.decisions
     yield 4, "risks and conventions", _remarks(handoff, need.findings, weighty=True)
     yield 6, "summary", handoff.summary[:_SHORT]
+
+
+def _others(handoff: Handoff) -> str:
+    """Sections of other names as one part: however many there are, and whatever they are called."""
+    return "\n\n".join(f"{name}:\n{text.strip()}" for name, text in handoff.other.items() if name not in _NOT_TOLD)
 
 
 _WEIGHTY = frozenset({"risk", "convention", "decision"})
@@ -292,8 +295,8 @@ def _cut(part: _Part, size: int) -> str:
 
 def composed_findings(state: RunState, ws: WorkstreamState, *, budget: int = FINDINGS_BUDGET) -> str:
     """The section on what agents of other workstreams found, newest first; what is told as a message is not in it."""
-    told = "\n".join(each.text for each in ws.messages if each.delivered_at is None)
-    found = [each for each in findings_for(state, ws) if f" {each.id} of " not in told]
+    told = {each.text for each in ws.messages if each.delivered_at is None}
+    found = [each for each in findings_for(state, ws) if finding_message(each) not in told]
     if not found:
         return ""
     heading = (
@@ -330,9 +333,13 @@ def whole_handoff(need: Need) -> str:
             "Verification": handoff.verification,
             "Questions": handoff.questions,
             "Next": handoff.next,
-            **{name.capitalize(): text for name, text in handoff.other.items()},
+            "Other sections": "\n\n".join(f"{name}:\n{text.strip()}" for name, text in handoff.other.items()),
         }
-        parts += [f"## {name}\n\n{text.strip()}" for name, text in sections.items() if text.strip()]
+        quoted = {
+            name: "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+            for name, text in sections.items()
+        }
+        parts += [f"## {name}\n\n{text}" for name, text in quoted.items() if text]
     if need.findings:
         parts.append(
             "## Shared while it worked\n\n" + "\n".join(line for each in need.findings for line in finding_lines(each))

@@ -30,13 +30,14 @@ from wt_orchestrate.domain.text import counted
 
 _MOST = 200
 """How many entries of one list are kept; how many there are is told."""
-_SECTIONS = {
+SECTIONS = {
     "decisions": ("decisions",),
     "contradictions": ("contradictions", "conflicts"),
     "risks": ("risks",),
     "follow_ups": ("follow-ups", "follow ups", "followups", "next"),
     "learned": ("learned", "what was learned", "lessons"),
 }
+"""What a synthesis may have beside the sections of every handoff, and how each may be called."""
 
 Entry = dict[str, Any]
 
@@ -224,7 +225,7 @@ def _said(ws: WorkstreamState) -> Entry | None:
         return None
     known: Mapping[str, str] = {"decisions": ws.handoff.decisions, "next": ws.handoff.next, **ws.handoff.other}
     sections = {
-        name: [text for title in titles for text in points(known.get(title, ""))] for name, titles in _SECTIONS.items()
+        name: [text for title in titles for text in points(known.get(title, ""))] for name, titles in SECTIONS.items()
     }
     sections["risks"] += [plain(each.text) for each in ws.handoff.findings if each.kind == "risk"]
     return {

@@ -15,10 +15,11 @@ from enum import StrEnum
 from wt_orchestrate.domain.text import clean
 
 LIMIT = 1 << 18
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _BULLET = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.*)")
-_PLACE = re.compile(r"`?([\w./-]+\.\w+):(\d+)`?")
+_PLACE = re.compile(r"(?<![\w./-])([\w./-]{1,4096}\.\w+):(\d{1,9})")
+"""Tried once where a word begins: whoever writes a line of a hundred thousand letters stops nobody."""
 _KIND = re.compile(r"\(?(fact|risk|convention|todo)\)?\s*[:-]\s*", re.IGNORECASE)
 
 HANDOFF_CONTRACT = """## Your handoff
@@ -166,9 +167,15 @@ def _sections(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
             continue
         if name:
             yield name, "\n".join(body).strip()
-        name, body = heading.group(1).strip().lower(), []
+        name, body = _title(heading.group(1)).lower(), []
     if name:
         yield name, "\n".join(body).strip()
+
+
+def _title(text: str) -> str:
+    """A heading's own words, without the marks that may close it."""
+    text = text.strip()
+    return text.rstrip("#").rstrip() or text
 
 
 def _status(front: Mapping[str, str], problems: list[str]) -> HandoffStatus:

@@ -1,7 +1,8 @@
 """One member of a JSON object put in, replaced or taken out as text, every other byte as it was.
 
 A person's settings file has its own indentation, line ends and order; a program that knows values alone would write it anew.
-Text that is no JSON is for whoever calls: here it is known to be well formed.
+Text that is no JSON is for whoever calls: here it is known to be well formed. Beside it the reading of one line that another
+program wrote.
 """
 
 from __future__ import annotations
@@ -33,6 +34,16 @@ class Found:
     start: int
     end: int
     members: tuple[Member, ...]
+
+
+def parse_line(line: bytes) -> Any:
+    """The value in a line that another program wrote. A half of a character (a text cut in the middle of one leaves it behind)
+    becomes `?`, because no log could hold it. Raises ValueError, RecursionError."""
+    text = line.decode("utf-8", "replace")
+    value = json.loads(text)
+    if "\\ud" in text.lower():
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
 
 
 def object_at(text: str, start: int) -> Found:

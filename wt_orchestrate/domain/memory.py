@@ -41,10 +41,14 @@ KINDS = ("goal", "decision", "convention", "estimate", "failure", "remedy", "fac
 PERSON, ORCHESTRATOR, AGENT, MEASURED = "person", "orchestrator", "agent", "measured"
 WHO = (PERSON, ORCHESTRATOR, AGENT, MEASURED)
 
+MOST_ENTRIES = 20_000
+"""How many entries one repository's memory holds."""
 MOST_TEXT = 2_000
 MOST_PATHS = 20
 MOST_SOURCES = 12
 _LONGEST_PATH = 300
+_LATEST = 250_000_000_000.0
+"""A time behind it has no date."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _RUN = re.compile(r"r[1-9][0-9]{0,8}")
@@ -52,7 +56,8 @@ _RUN = re.compile(r"r[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where something is known from. `commit` is what its `paths` were read at; what is not known is empty."""
+    """Where something is known from. `commit` is what its `paths` were read at; what is not known is empty. `claimed` is whether
+    only a file says so: nobody here saw who said it."""
 
     who: str = AGENT
     run: str = ""
@@ -60,6 +65,7 @@ class Source:
     commit: str = ""
     paths: tuple[str, ...] = ()
     at: float = 0.0
+    claimed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +131,7 @@ def note(
 ) -> Note:
     """Something to remember: cleaned, bounded, without secrets, flagged where it reads like an instruction. Raises ValueError
     when there is no text, or no such kind."""
+    text = text.strip()
     whole = without_secrets(clean(text[: 4 * MOST_TEXT]).strip())
     if not whole:
         raise ValueError("there is nothing to remember in an empty text")
@@ -151,7 +158,8 @@ def _source(source: Source) -> Source:
         workstream=source.workstream if _NAME.fullmatch(source.workstream) else "",
         commit=source.commit if _COMMIT.fullmatch(source.commit) else "",
         paths=tuple(dict.fromkeys(path for path in map(_path, source.paths) if path))[:MOST_PATHS],
-        at=source.at,
+        at=source.at if 0.0 <= source.at < _LATEST else 0.0,
+        claimed=source.claimed,
     )
 
 
@@ -179,7 +187,7 @@ def normal(text: str) -> str:
 
 def entry_of(made: Note, number: int, now: float) -> Entry:
     """A note as a new entry."""
-    at = max((source.at for source in made.sources), default=0.0) or now
+    at = _said_at(made, now)
     return Entry(
         id=MemoryId(f"m{number}"),
         layer=made.layer,
@@ -194,19 +202,37 @@ def entry_of(made: Note, number: int, now: float) -> Entry:
     )
 
 
+def _said_at(made: Note, now: float) -> float:
+    """When it was said last; never later than now, whatever a file says."""
+    return min(max((source.at for source in made.sources), default=0.0) or now, now)
+
+
+def known_as(entry: Entry | None, same: Entry | None, made: Note, now: float) -> tuple[Entry, Entry] | None:
+    """What a note makes of the entry of its topic, or of that which says the same in other marks: before and after; None where
+    it is new."""
+    if same is not None:
+        return same, merged(same, made, now)
+    return (entry, retold(entry, made, now)) if entry is not None else None
+
+
 def merged(entry: Entry, made: Note, now: float) -> Entry:
     """The entry after a note that says the same: sources add up, one of the same origin is replaced by the newer. Where nothing
-    is new the entry itself comes back."""
+    is new the entry itself comes back. A person's own words stand as they said them, and belong to no topic; what reads like an
+    instruction by its marks alone gives way to the same words without."""
     known = {_origin(source): source for source in entry.sources}
     more = len({_origin(source) for source in made.sources} - known.keys())
     for source in made.sources:
         before = known.get(_origin(source))
-        known[_origin(source)] = source if before is None or source.at >= before.at else before
-    sources = sorted(known.values(), key=lambda source: source.at)
+        known[_origin(source)] = source if before is None or _weight(source) >= _weight(before) else before
+    sources = sorted(known.values(), key=_weight)
     kept = sources if len(sources) <= MOST_SOURCES else [sources[0], *sources[1 - MOST_SOURCES :]]
     stronger = _STRENGTH[made.layer] < _STRENGTH[entry.layer]
+    better = not entry.vouched and (made.vouched or (bool(entry.flags) and not made.flags))
     after = replace(
         entry,
+        text=made.text if better else entry.text,
+        flags=made.flags if better else entry.flags,
+        topic="" if entry.vouched or made.vouched else entry.topic,
         layer=made.layer if stronger else entry.layer,
         kind=made.kind if (stronger or entry.kind == "note") else entry.kind,
         sources=tuple(kept) if set(kept) != set(entry.sources) else entry.sources,
@@ -215,8 +241,7 @@ def merged(entry: Entry, made: Note, now: float) -> Entry:
     )
     if after == entry:
         return entry
-    newest = max((source.at for source in made.sources), default=0.0) or now
-    return replace(after, seen_at=max(entry.seen_at, newest))
+    return replace(after, seen_at=max(entry.seen_at, _said_at(made, now)))
 
 
 def retold(entry: Entry, made: Note, now: float) -> Entry:
@@ -229,6 +254,11 @@ def _origin(source: Source) -> tuple[str, str, str]:
     return (source.who, source.run, source.workstream)
 
 
+def _weight(source: Source) -> tuple[bool, float]:
+    """What was seen here goes before what a file claims, whatever time it gives itself."""
+    return (not source.claimed, source.at)
+
+
 def paths_of(entry: Entry | Note) -> tuple[str, ...]:
     """The files it is about, of all its sources."""
     return tuple(dict.fromkeys(path for source in entry.sources for path in source.paths))
@@ -237,7 +267,7 @@ def paths_of(entry: Entry | Note) -> tuple[str, ...]:
 def told_at(entry: Entry) -> Source | None:
     """The newest source that says at which commit its files were read."""
     found = [source for source in entry.sources if source.commit and source.paths]
-    return max(found, key=lambda source: source.at, default=None)
+    return max(found, key=_weight, default=None)
 
 
 _SAID = {
@@ -252,12 +282,13 @@ def source_words(entry: Entry) -> str:
     """Where an entry is known from, in a few words: its newest source, and how many others there are."""
     if not entry.sources:
         return "of unknown origin"
-    newest = max(entry.sources, key=lambda source: source.at)
+    newest = max(entry.sources, key=_weight)
     where = f" in {newest.run}" if newest.run else ""
     where += f"/{newest.workstream}" if newest.workstream else ""
     at = f" at {newest.commit[:10]}" if newest.commit else ""
     more = len(entry.sources) - 1
-    return f"{_SAID[newest.who]}{where}{at}" + (f" and {more} more" if more else "")
+    claimed = ", as a file claims" if newest.claimed else ""
+    return f"{_SAID[newest.who]}{where}{at}{claimed}" + (f" and {more} more" if more else "")
 
 
 def fixed_part(path: str) -> str:
@@ -350,6 +381,21 @@ def score(relevant: float, entry: Entry, *, now: float, stale: float = 0.0) -> f
     recency = 0.6 + 0.4 * exp2(-age / _HALF_LIFE_S)
     doubt = 0.5 if withheld(entry) else 1.0
     return relevant * recency * _LAYERS[entry.layer] * (1.0 - 0.6 * min(1.0, max(0.0, stale))) * doubt
+
+
+def surplus(entries: Sequence[Entry], *, most: int, now: float) -> tuple[MemoryId, ...]:
+    """What is let go of where there are more than `most`: what is worth least by its age, layer and flags, and a twentieth more
+    so that this is rare; never what a person or the orchestrator said here."""
+    over = len(entries) - most
+    if over <= 0:
+        return ()
+    loose = [entry for entry in entries if not entry.vouched and not any(map(_is_ours, entry.sources))]
+    loose.sort(key=lambda entry: (score(1.0, entry, now=now), int(entry.id[1:])))
+    return tuple(entry.id for entry in loose[: over + most // 20])
+
+
+def _is_ours(source: Source) -> bool:
+    return source.who in (PERSON, ORCHESTRATOR) and not source.claimed
 
 
 def is_relevant(relevant: float) -> bool:

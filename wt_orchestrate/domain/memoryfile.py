@@ -2,7 +2,7 @@
 
 One bullet an entry, in the order of its words and without ids, so that two people's exports merge line by line. It is read
 tolerantly: what cannot be read is told with its line, everything else is taken. It is a file of the repository, which agents can
-write: what comes out of it is as untrusted as any text, whoever it says that it is from.
+write: what comes out of it is as untrusted as any text, whoever it says that it is from; whose word it is stays a claim.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 
-from wt_orchestrate.domain.memory import AGENT, KINDS, WHO, Entry, Layer, Note, Source, normal, note
+from wt_orchestrate.domain.memory import AGENT, KINDS, MOST_ENTRIES, WHO, Entry, Layer, Note, Source, normal, note
 
 _TOP = """\
 # What is known about this repository
@@ -20,7 +21,7 @@ _TOP = """\
 Kept by `wto memory export` and `wto memory import`. One bullet an entry: its kind, a colon, its text; below it where it is known
 from. Edit it as you like; what cannot be read is told and left out.
 """
-_HEADING = re.compile(r"#{1,6}\s+(.+?)\s*#*\s*$")
+_HEADING = re.compile(r"#{1,6}\s+(.+)")
 _BULLET = re.compile(r"[-*+]\s+(.*)$")
 _SOURCE = re.compile(r"\s{1,8}[-*+] source: (.*)$")
 _KIND = re.compile(r"([a-z]+):\s+(.*)$", re.DOTALL)
@@ -101,7 +102,14 @@ def _source_words(source: Source) -> str:
 def parse_memory(text: str) -> MemoryFile:
     """What a file holds, however broken it is."""
     problems: list[Problem] = []
-    begun = list(_begun(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), problems))
+    begun = list(
+        islice(_begun(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), problems), MOST_ENTRIES + 1)
+    )
+    if len(begun) > MOST_ENTRIES:
+        over = begun.pop()
+        problems.append(
+            Problem(line=over.line, message=f"{MOST_ENTRIES} entries are read; this and what follows is not")
+        )
     notes = [made for each in begun if (made := _note(each, problems)) is not None]
     return MemoryFile(notes=tuple(notes), problems=tuple(sorted(problems, key=lambda each: each.line)))
 
@@ -121,7 +129,7 @@ def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
         elif heading:
             if current is not None:
                 yield current
-            current, layer = None, _layer(heading[1], number, layer, problems)
+            current, layer = None, _layer(heading[1].strip().rstrip("#"), number, layer, problems)
         elif source and current is not None:
             found = _source(source[1])
             if found is None:
@@ -171,6 +179,7 @@ def _source(text: str) -> Source | None:
         commit=found["commit"] or "",
         paths=tuple(re.findall(r"`([^`]+)`", found["files"] or "")),
         at=at,
+        claimed=True,
     )
 
 

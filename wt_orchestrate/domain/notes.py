@@ -6,12 +6,12 @@ lies in. All of it is hostile: what is no note is dropped, what is too long is c
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wt_orchestrate.domain.jsontext import parse_line
 from wt_orchestrate.domain.text import clean
 
 FINDING_KINDS = ("fact", "risk", "convention", "todo", "decision")
@@ -107,7 +107,7 @@ def parse_note(line: bytes) -> Note | None:
     if len(line) > LONGEST_LINE:
         return None
     try:
-        given = json.loads(line)
+        given = parse_line(line)
     except (ValueError, RecursionError):
         return None
     return _note(given) if isinstance(given, dict) else None

@@ -251,7 +251,7 @@ def _claims_against(ws: WorkstreamState, files: Sequence[FileDiff]) -> Iterator[
         match[1] or match[2]
         for line in f"{ws.handoff.summary}\n{ws.handoff.decisions}".splitlines()
         if _CHANGING.search(line)
-        for match in _PATH.finditer(line)
+        for match in _PATH.finditer(line[:2_000])
     ]
     for path in list(dict.fromkeys(claimed))[:_SAID]:
         if not any(each == path or each.endswith(f"/{path}") for each in touched):

@@ -36,6 +36,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     ),
     "tells to run what is downloaded": (
         r"\b(curl|wget)\b.{0,120}\|\s{0,4}(sudo\s{1,4})?(ba|z|da)?sh\b",
+        r"\b(run|execute|install|source)\b.{0,60}\bhttps?://(?!localhost\b|127\.)",
         r"\bbase64\b.{0,40}\b(eval|sh|bash|exec)\b|\b(eval|exec)\b.{0,40}\bbase64\b",
     ),
     "tells to go around a guard": (
@@ -47,13 +48,27 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         rf"\b(all|every|any|other|future|next) {_READERS}\b.{{0,40}}\b(must|should|shall|have to|need to|always|never)\b",
         rf"\b(important|urgent|attention|note)\b.{{0,20}}\b{_READERS}\b",
     ),
-    "hides what it says": (r"[A-Za-z0-9+/]{120}", r"(\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\U[0-9a-f]{8})"),
+    "hides what it says": (
+        r"[A-Za-z0-9+/]{120}",
+        r"(\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\U[0-9a-f]{8})",
+        r"[\ufe00-\ufe0f]{2}",
+    ),
 }
 _FLAGS = {name: re.compile("|".join(shapes), re.IGNORECASE | re.MULTILINE) for name, shapes in _SHAPES.items()}
+
+
+_ALIKE = str.maketrans("аеорсухкмтвніјѕԁһԛԝοαινρτυχκ", "aeopcyxkmtbhijsdhqwoaivptuxk")
+"""Letters of other alphabets that look like ours."""
 
 
 def flags(text: str) -> tuple[str, ...]:
     """Why a (cleaned) text reads like an instruction to its reader; nothing where it does not."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'")
-    flat = " ".join(plain.replace("*", "").replace("_", " ").split())
+    flat = " ".join(_bare(plain).replace("*", "").replace("`", "").replace("_", " ").split())
     return tuple(name for name, shape in _FLAGS.items() if shape.search(plain) or shape.search(flat))
+
+
+def _bare(text: str) -> str:
+    """The text as a reader sees its letters: without accents, in one alphabet."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ALIKE)

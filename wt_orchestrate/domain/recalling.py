@@ -6,11 +6,16 @@ hinders it holds up nothing. What is told is quoted as data, each entry with its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wt_orchestrate.domain.effects import Recall, effect_key
 from wt_orchestrate.domain.memory import query_terms
 from wt_orchestrate.domain.memory_events import RecalledEntry
 from wt_orchestrate.domain.state import Phase, RunState, Stage, WorkstreamState
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import clean, some_of
+
+_PATHS, _LONGEST = 3, 100
+"""How many paths of an entry a brief names, and how much of each."""
 
 _HEADING = (
     "## What is remembered of this repository\n\n"
@@ -54,13 +59,19 @@ def recalled_section(ws: WorkstreamState) -> str:
 
 def _quoted(entry: RecalledEntry) -> str:
     text = "\n".join(f"> {line}" for line in clean(entry.text).splitlines())
-    about = f"; about {', '.join(entry.paths[:5])}" if entry.paths else ""
+    about = f"; about {_names(entry.paths)}" if entry.paths else ""
     return f"`[{entry.id}]` {entry.kind}, {entry.source}{about}{doubt(entry)}:\n\n{text}"
+
+
+def _names(paths: Sequence[str]) -> str:
+    """Paths as code, which an agent may have named: some, none of them long, and never a sentence of the brief's own."""
+    shown = [clean(path).replace("`", "'") for path in paths[:_PATHS]]
+    short = [path if len(path) <= _LONGEST else f"…{path[-_LONGEST:]}" for path in shown]
+    return some_of([f"`{path}`" for path in short], more=len(paths) - len(shown))
 
 
 def doubt(entry: RecalledEntry) -> str:
     """What makes an entry doubtful, in words that follow its source."""
     if entry.stale:
-        more = f" and {len(entry.stale) - 3} more" if len(entry.stale) > 3 else ""
-        return f"; perhaps out of date, for these changed since: {', '.join(entry.stale[:3])}{more}"
+        return f"; perhaps out of date, for these changed since: {_names(entry.stale)}"
     return "; whether its files changed since is not known" if entry.unknown else ""

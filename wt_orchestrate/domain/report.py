@@ -55,9 +55,11 @@ HOW = {
 """How each number came about; `measured` costs and tokens are what the agents' programs told."""
 
 
-def report(records: Sequence[e.Record], *, now: float, watched: bool = True) -> dict[str, Any]:
+def report(
+    records: Sequence[e.Record], *, now: float, watched: bool = True, learned: int | None = None
+) -> dict[str, Any]:
     """The report of a run; all durations in seconds. `now` ends what is still going on, `watched` is whether a supervisor is at
-    work on it."""
+    work on it, `learned` how much the memory has learned from it (None where that is not known)."""
     happened: dict[str, list[str]] = defaultdict(list)
     for record in records:
         name = e.workstream_of(record.event)
@@ -65,7 +67,25 @@ def report(records: Sequence[e.Record], *, now: float, watched: bool = True) -> 
         if name is not None and trouble:
             happened[name].append(trouble)
     found = measured(records, now=now, watched=watched)
-    return _report(found, gain(found), happened, _rewritten(records))
+    values = _report(found, gain(found), happened, _rewritten(records))
+    return {**values, "memory": _memory(found.state, learned)}
+
+
+def _memory(state: RunState, learned: int | None) -> dict[str, Any]:
+    """What the memory told this run's briefs, and how many entries it learned from it."""
+    recalled = [
+        {
+            "workstream": ws.id,
+            "id": each.id,
+            "kind": each.kind,
+            "source": each.source,
+            "text": _told(each.text),
+            "stale": list(each.stale),
+        }
+        for ws in state.workstreams.values()
+        for each in (ws.recalled.entries if ws.recalled is not None else ())
+    ]
+    return {"recalled": recalled, "learned": learned}
 
 
 def _trouble(event: e.Event) -> str:

@@ -37,6 +37,7 @@ def report_markdown(values: Mapping[str, Any], *, workstream: str = "") -> str:
         *_table(streams),
         *_synthesis(values["synthesis"]),
         *_shared(values["shared"]),
+        *_memory(values["memory"]),
     ]
     told = [ws for ws in streams if len(streams) <= _DETAILED or ws["stage"] not in {"integrated", "landed"}]
     for ws in told:
@@ -190,6 +191,24 @@ def _shared(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"- `{each['workstream']}`, {each['kind']} {each['id']}{place}: “{_line(each['text'])}”"
     if len(found) > _SHOWN:
         yield f"- and {len(found) - _SHOWN} more (`wto report --json`)"
+
+
+def _memory(found: Mapping[str, Any]) -> Iterator[str]:
+    """What earlier runs told this one, and what it leaves to later ones."""
+    told: dict[str, list[Mapping[str, Any]]] = {}
+    for each in found["recalled"]:
+        told.setdefault(each["id"], []).append(each)
+    if not told and not found["learned"]:
+        return
+    yield from ("", "## Memory", "")
+    for name, uses in list(told.items())[:_SHOWN]:
+        to = ", ".join(f"`{each['workstream']}`" for each in uses[:5]) + (" and more" if len(uses) > 5 else "")
+        old = "; files changed since" if uses[0]["stale"] else ""
+        yield f"- {name} was told to {to} ({uses[0]['kind']}, {uses[0]['source']}{old}): “{_line(uses[0]['text'], 200)}”"
+    if len(told) > _SHOWN:
+        yield f"- and {len(told) - _SHOWN} more (`wto report --json`)"
+    if found["learned"]:
+        yield f"- learned from this run: {found['learned']} (`wto memory list`)"
 
 
 def _entry(entry: Mapping[str, Any]) -> Iterator[str]:

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.digest import SECTIONS
 from wt_orchestrate.domain.fold import fold_all
 from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.handoff import Remark
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.memory import AGENT, MEASURED, MOST_PATHS, Layer, Note, Source, note
+from wt_orchestrate.domain.memory import AGENT, MEASURED, MOST_PATHS, Layer, Note, Source, normal, note
 from wt_orchestrate.domain.plan import seconds
 from wt_orchestrate.domain.state import DONE, RunState, WorkstreamState, cost_usd, is_reviewer, newest_of, run_cost_usd
 from wt_orchestrate.domain.text import counted
@@ -25,13 +26,8 @@ _MOST = 20
 """Quotes of one section of one handoff."""
 _BULLET = re.compile(r"\s{0,3}(?:[-*+]|\d+[.)])\s+(.*)")
 _NOTHING = re.compile(r"\W*(none|nothing|n/?a|no|-|keine?|tbd)?\W*", re.IGNORECASE)
-_SECTIONS = {
-    "learned": "convention",
-    "risks": "risk",
-    "contradictions": "risk",
-    "follow-ups": "todo",
-    "followups": "todo",
-}
+_KINDS = {"learned": "convention", "risks": "risk", "contradictions": "risk", "follow_ups": "todo"}
+_SECTIONS = {called: kind for name, kind in _KINDS.items() for called in SECTIONS[name]}
 """Sections that a synthesis may have beside those of every handoff, and what kind of memory each holds."""
 _FAR = 4.0
 """A bound this many times as large as what was needed was a wrong guess."""
@@ -42,7 +38,7 @@ def lessons(records: Sequence[e.Record]) -> tuple[Note, ...]:
     state = fold_all(records)
     if state is None or not any(ws.attempts or ws.spec.branch for ws in state.workstreams.values()):
         return ()
-    return (*_goal(state), *_quotes(state), *_estimates(state, records), *_attempts(state, records))
+    return (*_goal(state), *_quotes(state, records), *_estimates(state, records), *_attempts(state, records))
 
 
 # ---------------------------------------------------------------- what was measured
@@ -102,7 +98,7 @@ def _waits(state: RunState) -> Iterator[Note]:
     for ws in state.workstreams.values():
         if ws.spec.serves or ws.spec.continues or ws.stage not in DONE or not ws.paths:
             continue
-        for need in (state.workstreams[name] for name in needs_of(state.plan, ws.id)):
+        for need in (state.workstreams[n] for n in needs_of(state.plan, ws.id) if n in state.workstreams):
             if need.paths and not set(need.paths) & set(ws.paths):
                 text = (
                     f"`{ws.id}` waited for `{need.id}` ({_active_s(need):.0f} s of work), and they changed no file in common: "
@@ -226,8 +222,10 @@ def _measured(
 # ---------------------------------------------------------------- what agents wrote
 
 
-def _quotes(state: RunState) -> Iterator[Note]:
+def _quotes(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
+    shared = [record.event for record in records if isinstance(record.event, e.FindingShared)]
     for ws in state.workstreams.values():
+        yield from _shared(state, ws, [each for each in shared if each.workstream == ws.id])
         if ws.handoff is None or is_reviewer(ws):
             continue
         if ws.stage in DONE:
@@ -244,11 +242,19 @@ def _quotes(state: RunState) -> Iterator[Note]:
 def _found(state: RunState, ws: WorkstreamState, remark: Remark) -> Iterator[Note]:
     if _says_nothing(remark.text):
         return
-    strategic = remark.kind == "convention" and ws.stage in DONE
+    strategic = remark.kind in {"convention", "decision"} and ws.stage in DONE
     paths = (remark.path,) if remark.path else _named(ws, remark.text)
     yield _said(
         state, ws, remark.text, layer=Layer.STRATEGIC if strategic else Layer.SHARED, kind=remark.kind, paths=paths
     )
+
+
+def _shared(state: RunState, ws: WorkstreamState, shared: Sequence[e.FindingShared]) -> Iterator[Note]:
+    """What it told others while it worked, the newest; what its handoff says again comes from there."""
+    handed_over = [normal(each.text) for each in ws.handoff.findings] if ws.handoff is not None else []
+    for each in shared[-2 * _MOST :]:
+        if not any(normal(each.text) in text for text in handed_over):
+            yield from _found(state, ws, Remark(text=each.text, kind=each.kind, path=each.path))
 
 
 def parts(text: str) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def to_answer(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 _BEGIN = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+)?[`*_\[(]*(must|should|note)\b[`*_\])]*\s*:?\s*(.*)", re.IGNORECASE)
-_PLACE = re.compile(r"`?([^\s`:]+(?:/[^\s`:]+)*):(\d{1,7})(?:-\d{1,7})?`?\s*[:,-]?\s*")
+_PLACE = re.compile(r"`?([^\s`:]+):(\d{1,7})(?:-\d{1,7})?`?\s*[:,-]?\s*")
 _FILE = re.compile(r"`([^`:]+)`\s*:\s*")
 
 

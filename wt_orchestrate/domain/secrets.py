@@ -42,6 +42,13 @@ _KNOWN = {kind: re.compile(shape) for kind, shape in _SHAPES.items()}
 _NAMED = re.compile(
     r"(?i)(?:secret|token|passw(?:or)?d|api[_-]?key|private[_-]?key)[\w.-]{0,64}[\"']?\s{0,8}[:=]\s{0,8}[\"']([^\"'\s]{16,})[\"']"
 )
+_LINE_END = r"(?:\\n|\s)"
+_KEY = re.compile(
+    rf"{_SHAPES['private key']}(?:{_LINE_END}{{1,8}}[A-Za-z0-9+/=]{{16,}})*"
+    rf"(?:{_LINE_END}{{1,8}}[A-Za-z0-9+/=]{{1,15}}(?={_LINE_END}{{0,8}}-----END))?"
+    rf"(?:{_LINE_END}{{0,8}}-----END (?:[A-Z]{{1,20}} )?PRIVATE KEY-----)?"
+)
+"""A private key with all of its lines, which text of many lines may hold."""
 _BITS = 3.5
 """Bits of each character above which a value is random enough; words and paths are below."""
 
@@ -72,7 +79,7 @@ def _mark(value: str) -> str:
 
 def without_secrets(text: str) -> str:
     """The text with everything in it that looks like a secret masked."""
-    for shape in _KNOWN.values():
+    for shape in (_KEY, *_KNOWN.values()):
         text = shape.sub(lambda match: masked(match[0]), text)
     return _NAMED.sub(lambda match: _hidden(match[0], match[1]), text)
 

@@ -7,6 +7,7 @@ calls nobody back to work.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from wt_orchestrate.domain.graph import scope_matches
@@ -25,8 +26,7 @@ def concerns(finding: SharedFinding, ws: WorkstreamState) -> bool:
     """Whether it is for this workstream: by name, or because its scope covers the place. Never for who found it."""
     if finding.workstream == ws.id:
         return False
-    by_place = bool(finding.path and ws.spec.scope) and scope_matches(ws.spec.scope, finding.path)
-    return ws.id in finding.to or by_place
+    return ws.id in finding.to or bool(finding.path and ws.spec.scope and scope_matches(ws.spec.scope, finding.path))
 
 
 def hearers(state: RunState, finding: SharedFinding) -> tuple[WorkstreamId, ...]:
@@ -38,8 +38,15 @@ def hearers(state: RunState, finding: SharedFinding) -> tuple[WorkstreamId, ...]
         and ws.stage in _AT_WORK
         and takes_messages(state, ws)
         and concerns(finding, ws)
-        and sum(concerns(each, ws) for each in state.shared) < MOST_TOLD
+        and not _heard_enough(state, ws)
     )
+
+
+def _heard_enough(state: RunState, ws: WorkstreamState) -> bool:
+    """Whether the findings so far would have filled its bound; looked at from the newest, so that whoever hears much is known by
+    few."""
+    of_others = (1 for each in reversed(state.shared) if concerns(each, ws))
+    return sum(islice(of_others, MOST_TOLD)) >= MOST_TOLD
 
 
 def findings_for(state: RunState, ws: WorkstreamState) -> tuple[SharedFinding, ...]:

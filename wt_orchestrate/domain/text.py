@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
-    "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"  # bidi, zero-width, tags
+    "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff"  # bidi, zero-width, tags, selectors
+    "\u00ad\u115f\u1160\u180e\u3164\uffa0\ufff9-\ufffb"  # soft hyphens, fillers and annotations, which nobody sees
+    "\ud800-\udfff]"  # halves of a character, which no file and no log can hold
 )
 
 

@@ -208,7 +208,12 @@ class Desk:
         """What was done and what it took."""
         site = self.site(repository)
         state = self._state(site, run)
-        return report(self._records(site, state.id), now=wiring.clock().now(), watched=wiring.supervised(site))
+        return report(
+            self._records(site, state.id),
+            now=wiring.clock().now(),
+            watched=wiring.supervised(site),
+            learned=wiring.learned_from(site, state.id),
+        )
 
     def check_plan(self, repository: str, plan: str, *, forecast: bool) -> dict[str, Any]:
         """Every problem of a plan, and with `forecast` which workstreams will likely meet."""

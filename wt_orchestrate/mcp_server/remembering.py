@@ -13,8 +13,20 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import Field
 
 from wt_orchestrate import wiring
-from wt_orchestrate.domain.memory import ORCHESTRATOR, Layer, Recalled, Source, note, paths_of, source_words, withheld
+from wt_orchestrate.domain.memory import (
+    ORCHESTRATOR,
+    Layer,
+    Recalled,
+    Source,
+    bounded,
+    normal,
+    note,
+    paths_of,
+    source_words,
+    withheld,
+)
 from wt_orchestrate.domain.text import clean, time_of_day
+from wt_orchestrate.errors import Refused
 from wt_orchestrate.mcp_server.desk import Desk
 from wt_orchestrate.mcp_server.terms import READS, WISHES, Key, Repository, plainly
 
@@ -102,12 +114,12 @@ def recalled(site: wiring.Site, query: str, paths: tuple[str, ...], limit: int) 
     if query.strip() or paths:
         found = wiring.recall(site, query=query, paths=paths, limit=limit, characters=_PAGE)
     else:
-        found = wiring.aged(site, store.entries(limit=limit))
+        found = bounded(wiring.aged(site, store.entries(limit=limit)), limit=limit, characters=_PAGE)
     return Recall(of=_OF, entries=tuple(_known(each) for each in found), total=store.count())
 
 
 def remembered(site: wiring.Site, text: str, *, key: str, kind: str, layer: str, paths: tuple[str, ...]) -> Remembered:
-    """Remember it as the orchestrator's word. Raises ValueError for an empty text."""
+    """Remember it as the orchestrator's word. Raises ValueError for an empty text, Refused when the key names another wish."""
     commit = wiring.looked_from(site) if paths else None
     source = Source(who=ORCHESTRATOR, commit=commit or "", paths=paths, at=wiring.clock().now())
     made = note(text, layer=Layer(layer), kind=kind, sources=(source,))
@@ -115,6 +127,11 @@ def remembered(site: wiring.Site, text: str, *, key: str, kind: str, layer: str,
     if kept is None:
         return Remembered(id="", new=False, flags=(), text="it was remembered by this key and forgotten since")
     entry = kept.entry
+    if normal(entry.text) != normal(made.text):
+        raise Refused(
+            f"the key {key!r} names another wish already: with it {entry.id} was remembered",
+            hint="give every wish a key of its own, and the same words to the same wish",
+        )
     words = "remembered" if kept.new else "known already"
     kept_back = "; agents are not told it, because it reads like an instruction" if withheld(entry) else ""
     return Remembered(id=entry.id, new=kept.new, flags=entry.flags, text=f"{words} as {entry.id}{kept_back}")

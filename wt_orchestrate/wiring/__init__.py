@@ -79,6 +79,7 @@ from wt_orchestrate.wiring.remembering import aged as aged
 from wt_orchestrate.wiring.remembering import export_memory as export_memory
 from wt_orchestrate.wiring.remembering import import_memory as import_memory
 from wt_orchestrate.wiring.remembering import learn as learn
+from wt_orchestrate.wiring.remembering import learned_from as learned_from
 from wt_orchestrate.wiring.remembering import looked_from as looked_from
 from wt_orchestrate.wiring.remembering import memories as memories
 from wt_orchestrate.wiring.remembering import memory_path as memory_path
@@ -86,7 +87,6 @@ from wt_orchestrate.wiring.remembering import mend_memory as mend_memory
 from wt_orchestrate.wiring.remembering import named_entry as named_entry
 from wt_orchestrate.wiring.remembering import recall as recall
 from wt_orchestrate.wiring.remembering import remember as remember
-from wt_orchestrate.wiring.remembering import share_finding as share_finding
 from wt_orchestrate.wiring.reviewing import Reviewed as Reviewed
 from wt_orchestrate.wiring.reviewing import file_diffs as file_diffs
 from wt_orchestrate.wiring.reviewing import file_lines as file_lines

@@ -1,6 +1,6 @@
 """The memory of a repository: recalling, remembering, and learning from runs that ended.
 
-`recall`, `remember` and `share_finding` are what other rooms and the faces use; nothing else opens the memory.
+`recall`, `remember` and `learn` are what other rooms and the faces use; nothing else opens the memory.
 """
 
 from __future__ import annotations
@@ -73,26 +73,6 @@ def remember(site: Site, notes: Sequence[Note], *, key: str = "") -> tuple[Kept,
     return tuple(memories(site).add(notes, now=clock().now(), key=key))
 
 
-def share_finding(
-    site: Site,
-    text: str,
-    *,
-    kind: str = "fact",
-    run: str = "",
-    workstream: str = "",
-    commit: str = "",
-    paths: Sequence[str] = (),
-    key: str = "",
-) -> Kept:
-    """Remember a finding that an agent hands over for others. Raises ValueError for an empty text or an unknown kind."""
-    from wt_orchestrate.domain.memory import AGENT, Layer, Source, note
-
-    now = clock().now()
-    source = Source(who=AGENT, run=run, workstream=workstream, commit=commit, paths=tuple(paths), at=now)
-    made = note(text, layer=Layer.SHARED, kind=kind, sources=(source,))
-    return memories(site).add((made,), now=now, key=key)[0]
-
-
 def looked_from(site: Site) -> CommitId | None:
     """The head of the branch that is checked out, brought into the vault; None where there is none or it cannot be."""
     from wt_orchestrate.domain.ids import branch_ref
@@ -140,6 +120,15 @@ def learn(site: Site, run: RunId, *, again: bool = False) -> Learned:
             names = [MemoryId(each.id) for each in record.event.entries]
             store.note_use(names, run=run, workstream=record.event.workstream)
     return store.learned(run)
+
+
+def learned_from(site: Site, run: RunId) -> int | None:
+    """How many entries the memory learned from a run; None where it was not learned from yet, or the memory cannot be asked."""
+    try:
+        learned = memories(site).learned(run)
+    except WtError:
+        return None
+    return learned.entries if learned.until else None
 
 
 def export_memory(site: Site, path: str, *, everything: bool, dry: bool = False) -> tuple[str, int]:

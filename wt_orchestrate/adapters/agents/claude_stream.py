@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.domain import signs as s
+from wt_orchestrate.domain.jsontext import parse_line
 
 _TARGET_KEYS = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
 _LOGIN = frozenset({"authentication_failed", "billing_error"})
@@ -36,7 +37,7 @@ class ClaudeStream:
         if b'"type":"stream_event"' in line[:400]:
             return ()
         try:
-            value = json.loads(line)
+            value = parse_line(line)
         except (ValueError, RecursionError):
             return ()
         if not isinstance(value, dict):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from secrets import token_hex
 
@@ -20,7 +20,18 @@ import msgspec
 from wt_orchestrate.adapters.store import memorytables as tables
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.domain.memory import Entry, Hit, Layer, MemoryId, Note, entry_of, merged, normal, retold
+from wt_orchestrate.domain.memory import (
+    MOST_ENTRIES,
+    Entry,
+    Hit,
+    Layer,
+    MemoryId,
+    Note,
+    entry_of,
+    known_as,
+    normal,
+    surplus,
+)
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.memory_ports import Kept, Learned
 
@@ -32,10 +43,11 @@ _SLACK = 1 << 22
 
 
 class SqliteMemories:
-    """The memory at a path; nothing is made before the first write."""
+    """The memory at a path; nothing is made before the first write. It holds `most` entries."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, most: int = MOST_ENTRIES) -> None:
         self._path = path
+        self._most = most
         self._journal = Journal(f"{path.removesuffix('.db')}.jsonl")
 
     # ------------------------------------------------------------ writing
@@ -58,8 +70,18 @@ class SqliteMemories:
             rows += [{"kind": "key", "key": key, "numbers": numbers}] if key else []
             if mark is not None:
                 rows.append({"kind": "learned", "run": mark[0], "until": mark[1], "entries": len(set(numbers))})
+            gone = self._surplus(connection, besides=changed, now=now)
+            rows += [{"kind": "forgotten", "numbers": gone, "marks": []}] if gone else []
             self._write(connection, rows)
             return kept
+
+    def _surplus(self, connection: sqlite3.Connection, *, besides: Container[MemoryId], now: float) -> list[int]:
+        """What has to go now that there is more than it holds; not what was only just said."""
+        if tables.count(connection) <= self._most:
+            return []
+        bodies = connection.execute("SELECT body FROM entries")
+        gone = surplus([tables.decoded(body) for (body,) in bodies], most=self._most, now=now)
+        return [tables.number_of(name) for name in gone if name not in besides]
 
     def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:
         """What `add` would do; nothing of it stays."""
@@ -133,7 +155,7 @@ class SqliteMemories:
 
     def count(self) -> int:
         with self._reading() as connection:
-            return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0]) if connection else 0
+            return tables.count(connection) if connection else 0
 
     def names(self) -> Sequence[MemoryId]:
         with self._reading() as connection:
@@ -225,22 +247,29 @@ class SqliteMemories:
         if not os.path.exists(self._path) and not os.path.exists(self._journal.path):
             yield None
             return
-        try:
-            with closing(self._connected()) as connection:
-                self._catch_up(connection)
-                yield connection
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        with self._faults(), closing(self._connected()) as connection:
+            self._catch_up(connection)
+            yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._faults(), closing(self._connected()) as connection, self._transaction(connection):
+            self._level(connection)  # under the lock: a writer may have been killed a moment ago
+            yield connection
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Whatever hinders its files is a memory that cannot be used, and told as such."""
         try:
-            with closing(self._connected()) as connection:
-                self._catch_up(connection)
-                with self._transaction(connection):
-                    yield connection
+            yield
         except sqlite3.Error as error:
             raise self._failed(error) from error
+        except OSError as error:
+            hint = "look at the permissions there, then wto doctor"
+            message = f"{error.filename or self._path} cannot be used: {error.strerror}"
+            raise StoreUnreadable(message, hint=hint, passing=True) from error
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise StoreUnreadable(f"{self._path} holds what is no entry: {error}", hint=_REMEDY) from error
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -253,7 +282,8 @@ class SqliteMemories:
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            if _first_hash(self._journal.path) == first:
+            begun = not first  # by this very write: nothing in it has happened
+            if begun or _first_hash(self._journal.path) == first:
                 self._journal.cut(before)
             raise
 
@@ -283,20 +313,26 @@ class SqliteMemories:
         if not os.access(os.path.dirname(self._path), os.W_OK):
             return
         with self._transaction(connection):
-            first, until = _held(connection)
-            there, size = _first_hash(self._journal.path), self._journal.size()
-            if not size:
-                self._rewrite(connection)
-            elif first != there and self._begins_well():
-                tables.clear(connection)
-                self._play(connection, after=0)
-            elif first != there:
-                raise StoreUnreadable(f"{self._journal.path} is damaged: it is no journal of a memory", hint=_REMEDY)
-            elif size < until:
-                message = f"{self._journal.path} has lost its end ({size} of {until} bytes are there)"
-                raise StoreUnreadable(message, hint=_REMEDY)
-            elif size > until:
-                self._play(connection, after=until)
+            self._level(connection)
+
+    def _level(self, connection: sqlite3.Connection) -> None:
+        """The same, under the lock."""
+        first, until = _held(connection)
+        there, size = _first_hash(self._journal.path), self._journal.size()
+        if (first, until) == (there, size):
+            return
+        if not size:
+            self._rewrite(connection)
+        elif first != there and self._begins_well():
+            tables.clear(connection)
+            self._play(connection, after=0)
+        elif first != there:
+            raise StoreUnreadable(f"{self._journal.path} is damaged: it is no journal of a memory", hint=_REMEDY)
+        elif size < until:
+            message = f"{self._journal.path} has lost its end ({size} of {until} bytes are there)"
+            raise StoreUnreadable(message, hint=_REMEDY)
+        elif size > until:
+            self._play(connection, after=until)
 
     def _begins_well(self) -> bool:
         """Whether the journal is one of a memory, from its first line to its last."""
@@ -321,7 +357,7 @@ class SqliteMemories:
             if row["kind"] != "entry":  # those were put in when they were made
                 tables.play(connection, row)
         _hold(connection, _first_hash(self._journal.path), end)
-        if end > _SLACK and end > 4 * _weight(connection):
+        if end > _SLACK and end > 4 * tables.weight(connection):
             self._rewrite(connection)
 
     def _rewrite(self, connection: sqlite3.Connection) -> None:
@@ -351,15 +387,12 @@ def _keep(connection: sqlite3.Connection, made: Note, now: float) -> Kept:
     """A note put in: over its topic, into what says the same, or as a new entry."""
     topic = _one(connection, "topic = ?", made.topic) if made.topic else None
     same = _one(connection, "normal = ?", normal(made.text))
-    if topic is not None and (same is None or same.id == topic.id):
-        after = retold(topic, made, now)
-        before = topic
-    elif same is not None:
-        after, before = merged(same, made, now), same
-    else:
+    known = known_as(topic, same, made, now)
+    if known is None:
         entry = entry_of(made, tables.following(connection), now)
         tables.put(connection, entry)
         return Kept(entry=entry, new=True, changed=True)
+    before, after = known
     if after is not before:
         tables.put(connection, after)
     return Kept(entry=after, new=False, changed=after is not before)
@@ -391,10 +424,6 @@ def _held(connection: sqlite3.Connection) -> tuple[str, int]:
 
 def _hold(connection: sqlite3.Connection, first: str, until: int) -> None:
     connection.execute("UPDATE kept SET first = ?, until = ?", (first, until))
-
-
-def _weight(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT coalesce(sum(length(body)), 0) FROM entries").fetchone()[0])
 
 
 def _first_hash(path: str) -> str:

@@ -33,6 +33,8 @@ _TABLES = (
     " until INTEGER NOT NULL)",
     "INSERT INTO kept VALUES (1, 1, '', 0)",
 )
+_ROW = 100
+"""About how many bytes a row of the journal has beside an entry's own."""
 CONTENT = ("entries", "places", "words", "uses", "marks", "forgotten", "keys")
 
 
@@ -143,6 +145,17 @@ def rows_of(connection: sqlite3.Connection, generation: str) -> Iterator[Row]:
     yield {"kind": "forgotten", "numbers": [], "marks": marks}
     for key, numbers in connection.execute("SELECT key, numbers FROM keys ORDER BY key"):
         yield {"kind": "key", "key": key, "numbers": [int(number) for number in numbers.split()]}
+
+
+def weight(connection: sqlite3.Connection) -> int:
+    """About how many bytes the rows of a new journal would have."""
+    entries = int(connection.execute("SELECT coalesce(sum(length(body)), 0) FROM entries").fetchone()[0])
+    others = sum(int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in CONTENT)
+    return entries + _ROW * others
+
+
+def count(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
 
 
 def number_of(name: MemoryId) -> int:
