@@ -16,7 +16,6 @@ from wt_orchestrate import wiring
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.packet import packet_text
-from wt_orchestrate.domain.report import report
 from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import Phase, RunState, Stage
 from wt_orchestrate.domain.text import clean
@@ -49,6 +48,7 @@ class Desk:
 
     def __init__(self, folders: Sequence[str]) -> None:
         self._folders = tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
+        self._ledgers = wiring.Ledgers()
 
     def repositories(self) -> tuple[str, ...]:
         return self._folders
@@ -206,9 +206,7 @@ class Desk:
 
     def report(self, repository: str, run: str) -> dict[str, Any]:
         """What was done and what it took."""
-        site = self.site(repository)
-        state = self._state(site, run)
-        return report(self._records(site, state.id), now=wiring.clock().now(), watched=wiring.supervised(site))
+        return self._ledgers.report(self.site(repository), run or None, now=wiring.clock().now())
 
     def check_plan(self, repository: str, plan: str, *, forecast: bool) -> dict[str, Any]:
         """Every problem of a plan, and with `forecast` which workstreams will likely meet."""
