@@ -256,9 +256,24 @@ def _ending(server: MCPServer[Any], desk: Desk) -> None:
     @_plainly
     def land(
         key: Key,
-        allow_protected: Annotated[bool, Field(description="Only when the person said so.")] = False,
+        allow_protected: Annotated[
+            bool, Field(description="Land changes of protected paths too; only when the person said so.")
+        ] = False,
+        allow_large: Annotated[
+            bool, Field(description="Land files above the setting largest_mb too; only when the person said so.")
+        ] = False,
+        allow_secrets: Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=200)]],
+            Field(
+                description="Marks, as a refused landing names them, of what the person looked at and says is no secret.",
+                max_length=100,
+            ),
+        ] = [],  # noqa: B006 - the schema's default; it is never changed
         repository: Repository = "",
         run: Run = "",
     ) -> Wished:
         """Move the target branch to what is integrated, by fast-forward; `wait` tells whether it landed or why not."""
-        return desk.wish(repository, run, e.LandRequested(allow_protected=allow_protected), key=key)
+        word = e.LandRequested(
+            allow_protected=allow_protected, allow_large=allow_large, allow_secrets=tuple(allow_secrets)
+        )
+        return desk.wish(repository, run, word, key=key)
