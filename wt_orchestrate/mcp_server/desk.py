@@ -79,7 +79,7 @@ class Desk:
         shown = self._shown(self.site(repository), run)
         if workstream:
             name = requests.find_workstream([ws["id"] for ws in shown["workstreams"]], workstream)
-            return {**shown, "workstreams": [ws for ws in shown["workstreams"] if ws["id"] == name], "more": ""}
+            shown, cursor = {**shown, "workstreams": [ws for ws in shown["workstreams"] if ws["id"] == name]}, ""
         return part(shown, "workstreams", cursor)
 
     def _shown(self, site: wiring.Site, run: str) -> dict[str, Any]:
@@ -204,9 +204,10 @@ class Desk:
         finally:
             log.close()
 
-    def report(self, repository: str, run: str) -> dict[str, Any]:
-        """What was done and what it took."""
-        return self._ledgers.report(self.site(repository), run or None, now=wiring.clock().now())
+    def report(self, repository: str, run: str, cursor: str) -> dict[str, Any]:
+        """What was done and what it took, with so many workstreams as fit into an answer."""
+        whole = self._ledgers.report(self.site(repository), run or None, now=wiring.clock().now())
+        return part(whole, "workstreams", cursor)
 
     def check_plan(self, repository: str, plan: str, *, forecast: bool) -> dict[str, Any]:
         """Every problem of a plan, and with `forecast` which workstreams will likely meet."""

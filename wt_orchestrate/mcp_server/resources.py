@@ -23,6 +23,7 @@ from wt_orchestrate.mcp_server.desk import Desk, told
 
 NEWEST = "newest"
 _LONGEST = 200_000
+"""Characters of a plan."""
 _T = TypeVar("_T")
 # what is looked up in a closed list of names may look like a path; no file is opened by it
 _LOOKED_UP = replace(DEFAULT_RESOURCE_SECURITY, exempt_params=frozenset({"repository"}))
@@ -31,13 +32,13 @@ _LOOKED_UP = replace(DEFAULT_RESOURCE_SECURITY, exempt_params=frozenset({"reposi
 def add_to(server: MCPServer[Any], desk: Desk) -> None:
     @server.resource("wto://{repository}/{run}/plan", title="Plan of a run", mime_type="text/yaml", security=_LOOKED_UP)
     def plan(repository: str, run: str) -> str:
-        return _read(lambda: desk.plan(repository, _named(run)))
+        return _read(lambda: _plan(desk, repository, _named(run)))
 
     @server.resource(
         "wto://{repository}/{run}/report", title="Report of a run", mime_type="application/json", security=_LOOKED_UP
     )
     def report(repository: str, run: str) -> str:
-        return _read(lambda: json.dumps(desk.report(repository, _named(run)), ensure_ascii=False, indent=1))
+        return _read(lambda: json.dumps(desk.report(repository, _named(run), ""), ensure_ascii=False, indent=1))
 
     @server.resource(
         "wto://{repository}/{run}/briefing", title="The whole picture", mime_type="text/plain", security=_LOOKED_UP
@@ -83,11 +84,17 @@ def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
             case "briefing":
                 return _read(lambda: desk.briefing(name, "", size=12_000))
             case "report":
-                return _read(lambda: json.dumps(desk.report(name, ""), ensure_ascii=False, indent=1))
+                return _read(lambda: json.dumps(desk.report(name, "", ""), ensure_ascii=False, indent=1))
             case _:
-                return _read(lambda: desk.plan(name, ""))
+                return _read(lambda: _plan(desk, name, ""))
 
     return read
+
+
+def _plan(desk: Desk, repository: str, run: str) -> str:
+    """A plan as far as an answer goes; what is missing is told in a comment, so that it stays YAML to look at."""
+    text = desk.plan(repository, run)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n# cut at {_LONGEST} of {len(text)} characters\n"
 
 
 def _named(run: str) -> str:

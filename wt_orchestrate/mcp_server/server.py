@@ -16,7 +16,7 @@ from wt_orchestrate import __version__
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.mcp_server import approving, drafting, loopback, prompts, remembering, resources, riding
 from wt_orchestrate.mcp_server.desk import Desk, Wished
-from wt_orchestrate.mcp_server.pages import Page, part
+from wt_orchestrate.mcp_server.pages import Page
 from wt_orchestrate.mcp_server.terms import ENDS as _ENDS
 from wt_orchestrate.mcp_server.terms import READS as _READS
 from wt_orchestrate.mcp_server.terms import WISHES as _WISHES
@@ -121,7 +121,7 @@ def _looking(server: MCPServer[Any], desk: Desk) -> None:
     def report(repository: Repository = "", run: Run = "", cursor: Cursor = "") -> dict[str, Any]:
         """What was done, what it took, what was waited for, and the measured gain (schema wto.report/1). `more` is the cursor
         of further workstreams."""
-        return part(desk.report(repository, run), "workstreams", cursor)
+        return desk.report(repository, run, cursor)
 
     @server.tool(title="Repositories", annotations=_READS)
     def repositories() -> list[str]:
