@@ -72,6 +72,7 @@ from wt_orchestrate.wiring.plans import settings_path as settings_path
 from wt_orchestrate.wiring.plans import settings_schema as settings_schema
 from wt_orchestrate.wiring.plans import user_settings as user_settings
 from wt_orchestrate.wiring.plans import workstream_text as workstream_text
+from wt_orchestrate.wiring.queueing import QueuedUp as QueuedUp
 from wt_orchestrate.wiring.queueing import QueueWish as QueueWish
 from wt_orchestrate.wiring.queueing import asked_names as asked_names
 from wt_orchestrate.wiring.queueing import queue_up as queue_up
