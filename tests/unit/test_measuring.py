@@ -348,9 +348,18 @@ def test_what_only_parallel_work_needs_is_not_saved() -> None:
     """An attempt because of a conflict is rework, and no part of what one agent alone would have needed."""
     values = report(_two(conflict=True).records, now=BEGAN + 99)
     assert values["gain"]["serial_s"] == 41.0
-    assert values["gain"]["overhead_s"] == {"starting": 6.0, "ending": 3.0, "conflict": 10.0}
+    assert values["gain"]["overhead_s"] == {"starting": 6.0, "ending": 3.0, "conflict": 10.0, "synthesis": 0.0}
     assert values["rework"]["by_cause"] == {"conflict": {"attempts": 1, "active_s": 12.0, "cost_usd": 0.0}}
     assert values["speedup"] == round(41 / 40, 3)
+
+
+def test_a_synthesis_is_no_conflict() -> None:
+    """What an agent drew together is no part of the serial equivalent, and told apart from what conflicts cost."""
+    log = Handmade(plan("a", further={"a-synthesis": Workstream(brief="x", synthesises="a", role="synthesiser")}))
+    _whole(log, "a-synthesis")
+    found = report(log.records, now=log.wall(30))
+    assert found["gain"]["overhead_s"] == {"starting": 2.0, "ending": 1.0, "conflict": 0.0, "synthesis": 10.0}
+    assert (found["gain"]["serial_s"], found["rework"]["attempts"]) == (0.0, 0)
 
 
 def test_an_arbiter_is_rework() -> None:

@@ -229,18 +229,15 @@ def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
 
 
 def _overhead(found: Measured) -> dict[str, float]:
-    """What parallel work cost of agents' time that the serial equivalent does not have: starts, endings, conflicts."""
+    """What parallel work cost of agents' time that the serial equivalent does not have: starts, endings, conflicts, syntheses."""
     all_: dict[str, float] = defaultdict(float)
     for name, times in found.streams.items():
         for what, length in lengths(times.stretches).items():
             if what in ACTIVE:
                 all_[what] += length
-        all_["conflict"] += sum(each.work_s for each in times.attempts) - serial_work(found, name)
-    return {
-        "starting": round(all_["starting"], 3),
-        "ending": round(all_["ending"], 3),
-        "conflict": round(all_["conflict"], 3),
-    }
+        why = "synthesis" if found.state.workstreams[name].spec.synthesises else "conflict"
+        all_[why] += sum(each.work_s for each in times.attempts) - serial_work(found, name)
+    return {name: round(all_[name], 3) for name in ("starting", "ending", "conflict", "synthesis")}
 
 
 def _spent(state: RunState) -> list[dict[str, Any]]:
