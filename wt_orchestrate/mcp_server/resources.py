@@ -1,7 +1,9 @@
-"""What a client can attach to a conversation: plan, report, briefing and handoffs of any run of any repository it may lead.
+"""What a client can attach to a conversation: plan, report, briefing and handoffs of any run of any repository it may lead, and
+what each repository remembers.
 
     wto://REPOSITORY/RUN/plan          wto://REPOSITORY/RUN/report
     wto://REPOSITORY/RUN/briefing      wto://REPOSITORY/RUN/handoff/WORKSTREAM
+    wto://REPOSITORY/memory            wto://memory, where there is one repository
 
 REPOSITORY is a repository's last name (or its folder, percent-encoded, where two have the same), RUN an id or `newest`.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -20,6 +23,7 @@ from mcp.server.mcpserver.resources import DEFAULT_RESOURCE_SECURITY, FunctionRe
 
 from wt_orchestrate.errors import NotFound, WtError
 from wt_orchestrate.mcp_server.desk import Desk, told
+from wt_orchestrate.mcp_server.remembering import memory_page
 
 NEWEST = "newest"
 _LONGEST = 200_000
@@ -57,6 +61,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         rest = f"\n\n(cut at {found.next} of {found.total} characters; the tool inspect pages on)" if found.next else ""
         return f"(From {found.of})\n\n{found.text}{rest}"
 
+    _memory(server, desk)
     for name in desk.names():
         for kind, title, mime in (
             ("briefing", "The whole picture of the newest run", "text/plain"),
@@ -72,6 +77,25 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
                     mime_type=mime,
                 )
             )
+
+
+def _memory(server: MCPServer[Any], desk: Desk) -> None:
+    """What is remembered of each repository; of the only one also without its name."""
+    title, mime = "What is remembered of the repository", "text/markdown"
+
+    @server.resource("wto://{repository}/memory", title=title, mime_type=mime, security=_LOOKED_UP)
+    def memory(repository: str) -> str:
+        return _read(lambda: memory_page(desk.site(repository)))
+
+    if len(desk.names()) == 1:
+        listed = {"wto://memory": ("memory", "")}
+    else:
+        listed = {f"wto://{quote(name, safe='')}/memory": (f"{name}: memory", name) for name in desk.names()}
+    for uri, (short, name) in listed.items():
+        resource = FunctionResource.from_function(
+            fn=partial(memory, name), uri=uri, name=short, title=title, mime_type=mime
+        )
+        server.add_resource(resource)
 
 
 def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
