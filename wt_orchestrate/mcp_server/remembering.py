@@ -7,6 +7,7 @@ reads like an instruction carries its flags.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import MCPServer
@@ -112,13 +113,15 @@ def remembered(site: wiring.Site, text: str, *, key: str, kind: str, layer: str,
     commit = wiring.looked_from(site) if paths else None
     source = Source(who=ORCHESTRATOR, commit=commit or "", paths=paths, at=wiring.clock().now())
     made = note(text, layer=Layer(layer), kind=kind, sources=(source,))
-    (kept,) = wiring.remember(site, (made,), key=f"mcp:{key}") or (None,)
+    # a key is this very wish's: said again with other words it is another wish, which must not get lost
+    words = sha256(repr((text, kind, layer, paths)).encode()).hexdigest()[:8]
+    (kept,) = wiring.remember(site, (made,), key=f"mcp:{key}:{words}") or (None,)
     if kept is None:
         return Remembered(id="", new=False, flags=(), text="it was remembered by this key and forgotten since")
     entry = kept.entry
-    words = "remembered" if kept.new else "known already"
+    told = "remembered" if kept.new else "known already"
     kept_back = "; agents are not told it, because it reads like an instruction" if withheld(entry) else ""
-    return Remembered(id=entry.id, new=kept.new, flags=entry.flags, text=f"{words} as {entry.id}{kept_back}")
+    return Remembered(id=entry.id, new=kept.new, flags=entry.flags, text=f"{told} as {entry.id}{kept_back}")
 
 
 def _known(each: Recalled) -> Known:
