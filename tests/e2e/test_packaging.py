@@ -14,6 +14,7 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.types import GetPromptResult
 
 from tests.support.claude_client import NEWEST, OLDEST, client
 from tests.support.mcp_client import caller
@@ -165,7 +166,8 @@ def test_instructions_and_prompts_speak_of_tools_that_are_there() -> None:
     async def texts() -> list[str]:
         given = {"lead": {"goal": "g"}, "debug": {"symptom": "s"}, "research": {"goal": "g"}}
         found = [await server.get_prompt(name, words) for name, words in given.items()]
-        return [str(getattr(each.messages[0].content, "text", "")) for each in found]
+        prompts = [each for each in found if isinstance(each, GetPromptResult)]
+        return [str(getattr(each.messages[0].content, "text", "")) for each in prompts]
 
     lead, debug, research = anyio.run(texts)
     for text in (INSTRUCTIONS, lead, debug, research):
