@@ -207,7 +207,10 @@ def test_several_repositories_are_led_each_by_its_name(project: Project, over: T
         assert (await until(call, "land", repository=folders[1]))["what"] == "land"
         assert await call("runs", repository=folders[0]) == []
         listed = [str(each.uri) for each in (await client.list_resources()).resources]
-        assert len(listed) == 6
+        assert len(listed) == 8 and sum(each.endswith("/memory") for each in listed) == 2
+        await call("remember", text="Prices are in cents.", repository=folders[1], key="cents-1")
+        texts = [(await client.read_resource(uri)).contents[0] for uri in listed if uri.endswith("/memory")]
+        assert ["Prices are in cents." in str(getattr(each, "text", "")) for each in texts] == [False, True]
         (uri,) = [each for each in listed if quote(folders[1], safe="") in each and each.endswith("/plan")]
         (content,) = (await client.read_resource(uri)).contents
         assert "goal: Do it" in str(getattr(content, "text", ""))

@@ -16,7 +16,7 @@ from tests.support.mcp_client import http_server, token, token_file
 from tests.support.project import Project
 from wt_orchestrate.adapters.tokenfile import token_at
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.mcp_server.loopback import bound
+from wt_orchestrate.mcp_server.loopback import CONNECTIONS, bound
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -71,6 +71,32 @@ def test_a_web_page_cannot_call_even_with_the_token(project: Project) -> None:
             said = httpx2.post(url, headers=headers, json=CALL)
             assert said.status_code == code, (case, said.text)
             assert "access-control-allow-origin" not in said.headers
+
+
+def test_whoever_asks_nothing_is_cut_off(project: Project) -> None:
+    """Connections that say nothing, or half a request, are closed, and there are only so many; whoever asks is answered."""
+    with http_server(project) as url:
+        port = int(url.split(":")[2].partition("/")[0])
+        headers = {**JSON, "Authorization": f"Bearer {token(project)}"}
+        silent = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(CONNECTIONS + 50)]
+        try:
+            silent[0].sendall(b"POST /mcp HTTP/1.1\r\nHost: x\r\n")
+            assert [_ended(each) for each in silent] == [True] * len(silent)
+            assert httpx2.post(url, headers=headers, json=CALL).status_code != 401
+        finally:
+            for each in silent:
+                each.close()
+        with httpx2.Client() as kept:
+            for _ in range(2):
+                assert kept.post(url, headers=headers, json=CALL).status_code != 401
+
+
+def _ended(connection: socket.socket) -> bool:
+    """Whether the other side ends a connection, waited for."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.example.org", ""])

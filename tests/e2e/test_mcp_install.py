@@ -13,6 +13,7 @@ import pytest
 from tests.support.project import ROOT, Project
 from wt_orchestrate.adapters.clientconfig import planned, write
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.wiring import Site, client_edit
 
 OTHERS = {"theme": "dark", "mcpServers": {"files": {"command": "/usr/bin/files", "args": []}}, "näme": "ünïcode"}
 
@@ -36,6 +37,28 @@ def test_an_entry_is_added_shown_kept_and_taken_out_again(project: Project) -> N
     assert again.code == 0 and "is as it should be" in again.out
     assert project.wto("mcp", "uninstall", "--client", "claude-desktop", "--config", str(path)).code == 0
     assert path.read_bytes() == before
+
+
+def test_the_server_looks_where_the_terminal_does(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What decides where the state is goes into the entry, as a whole path: else the client would see none of a person's runs."""
+    monkeypatch.chdir(project.folder)
+    path = project.folder / "desktop.json"
+    monkeypatch.setenv("XDG_STATE_HOME", str(project.folder / "own"))
+    for given, wanted in (("state", str(project.folder / "state")), ("", None)):
+        monkeypatch.setenv("WTO_STATE_DIR", given)
+        site = Site(start=project.repository.path, common_dir="", state_dir="")
+        edit = client_edit(site, "claude-desktop", str(path), folders=(project.repository.path,))
+        entry = json.loads(edit.after)["mcpServers"]["wt-orchestrate"]
+        assert entry["env"].get("WTO_STATE_DIR") == wanted
+        assert entry["env"]["XDG_STATE_HOME"] == str(project.folder / "own")
+
+
+def test_a_folder_that_no_settings_can_name_is_refused(tmp_path: Path) -> None:
+    """Settings are UTF-8, names of folders need not be: told as such, and nothing is written."""
+    path = tmp_path / "desktop.json"
+    with pytest.raises(Refused, match="is no UTF-8"):
+        planned(str(path), "wt-orchestrate", {"command": "x", "args": [os.fsdecode(b"/r/\xff")]})
+    assert not path.exists()
 
 
 SERVER = {"command": "/usr/bin/files", "args": ["--all"]}

@@ -14,6 +14,7 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.types import GetPromptResult
 
 from tests.support.claude_client import NEWEST, OLDEST, client
 from tests.support.mcp_client import caller
@@ -23,7 +24,7 @@ from tools import bundle
 from tools.install_mcp_tools import PACKER
 from wt_orchestrate import __version__
 from wt_orchestrate.mcp_server.desk import Desk
-from wt_orchestrate.mcp_server.server import build
+from wt_orchestrate.mcp_server.server import INSTRUCTIONS, build
 
 _SUBSTITUTE = """
 import {{ getMcpConfigForManifest }} from {module};
@@ -137,7 +138,11 @@ def test_the_plugin_is_valid_and_installs_from_the_repository(project: Project, 
     assert not (Path(project.repository.path) / ".claude").exists()
 
 
-NO_TOOLS = {"wto", "scope", "needs", "key", "question", "failed", "escalated", "rest"}
+NO_TOOLS = {
+    *("wto", "scope", "needs", "key", "question", "failed", "escalated", "rest", "stages", "gate", "round", "no"),
+    *("allow_protected", "allow_large", "allow_secrets"),
+}
+LEADING = {"briefing", "recall", "draft_plan", "check_plan", "start", "wait", "inspect", "approve", "land", "remember"}
 
 
 def test_the_plugin_speaks_of_tools_that_are_there() -> None:
@@ -148,6 +153,26 @@ def test_the_plugin_speaks_of_tools_that_are_there() -> None:
     assert (server["command"], server["args"]) == ("wto", ["mcp"])
     tools = {tool.name for tool in anyio.run(build(Desk([])).list_tools)}
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "plugin").rglob("*.md") if path.name != "README.md"]
-    named = {word for text in texts for word in re.findall(r"`([a-z_]+)`", text)} - NO_TOOLS - {"allow_protected"}
+    named = {word for text in texts for word in re.findall(r"`([a-z_]+)`", text)} - NO_TOOLS
     assert named <= tools, named - tools
-    assert {"briefing", "check_plan", "start", "wait", "inspect", "land"} <= named
+    assert named >= LEADING
+
+
+def test_instructions_and_prompts_speak_of_tools_that_are_there() -> None:
+    """Whoever leads by them alone meets every tool of the way from memory to memory, and none that is not there."""
+    server = build(Desk([]))
+    tools = {tool.name for tool in anyio.run(server.list_tools)}
+
+    async def texts() -> list[str]:
+        given = {"lead": {"goal": "g"}, "debug": {"symptom": "s"}, "research": {"goal": "g"}}
+        found = [await server.get_prompt(name, words) for name, words in given.items()]
+        prompts = [each for each in found if isinstance(each, GetPromptResult)]
+        return [str(getattr(each.messages[0].content, "text", "")) for each in prompts]
+
+    lead, debug, research = anyio.run(texts)
+    for text in (INSTRUCTIONS, lead, debug, research):
+        named = set(re.findall(r"`([a-z_]+)`", text))
+        assert named <= tools, named - tools
+        assert {"recall", "check_plan", "start", "wait", "inspect", "approve", "remember"} <= named
+    for text in (INSTRUCTIONS, lead):
+        assert {"draft_plan", "land"} <= set(re.findall(r"`([a-z_]+)`", text))

@@ -34,20 +34,47 @@ def test_a_text_comes_back_whole_page_by_page() -> None:
 
 
 def test_rows_come_back_whole_part_by_part() -> None:
-    """Each part fits, the rest of the values is in each; one row that is larger than a part comes alone."""
-    rows = [{"id": number, "text": "x" * (ROWS * 2 if number == 3 else 500)} for number in range(300)]
+    """Each part fits, and the rest of the values is in each."""
+    rows = [{"id": number, "text": "x" * 500} for number in range(300)]
     whole = {"schema": "s/1", "rows": rows}
     found: list[object] = []
     cursor = ""
     while True:
         one = part(whole, "rows", cursor)
         assert one["schema"] == "s/1"
-        assert len(json.dumps(one)) <= ROWS + 1_000 or len(one["rows"]) == 1
+        assert len(json.dumps(one)) <= ROWS + 1_000
+        assert "shortened" not in one
         found += one["rows"]
         cursor = one["more"]
         if not cursor:
             break
     assert found == rows
+
+
+def test_what_is_too_large_in_itself_is_shortened_and_told() -> None:
+    """Lists and texts that no paging would make fit: each answer has its size, every row comes, and it says what was cut."""
+    rows = [{"id": f"w{n}", "notes": ["y" * 3_000] * (300 if n == 1 else 1)} for n in range(4)]
+    whole = {
+        "goal": "g",
+        "rows": rows,
+        "risks": [{"text": "z" * 400}] * 900,
+        "conflicts": ["a" * 100] * 5_000,
+        "few": [1],
+    }
+    found: list[str] = []
+    cursor = ""
+    while True:
+        one = part(whole, "rows", cursor)
+        assert len(json.dumps(one, ensure_ascii=False)) <= ROWS + 1_000
+        assert (list(one)[:5], one["goal"], one["few"]) == (list(whole), "g", [1])
+        assert {"risks", "conflicts"} <= set(one["shortened"])
+        assert one["risks"] and one["conflicts"]
+        found += [row["id"] for row in one["rows"]]
+        cursor = one["more"]
+        if not cursor:
+            break
+    assert found == ["w0", "w1", "w2", "w3"]
+    assert "rows/1" in part(whole, "rows", "")["shortened"]
 
 
 @pytest.mark.parametrize("cursor", BAD)

@@ -17,7 +17,7 @@ from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
 from wt_orchestrate.domain.measuring import Measured, measured
 from wt_orchestrate.domain.plan import AgentType, Workstream
 from wt_orchestrate.domain.recovery import Cause
-from wt_orchestrate.domain.report import report
+from wt_orchestrate.domain.report import Ledger, report
 from wt_orchestrate.domain.signs import TurnOutcome
 
 A, B = WorkstreamId("a"), WorkstreamId("b")
@@ -348,9 +348,18 @@ def test_what_only_parallel_work_needs_is_not_saved() -> None:
     """An attempt because of a conflict is rework, and no part of what one agent alone would have needed."""
     values = report(_two(conflict=True).records, now=BEGAN + 99)
     assert values["gain"]["serial_s"] == 41.0
-    assert values["gain"]["overhead_s"] == {"starting": 6.0, "ending": 3.0, "conflict": 10.0}
+    assert values["gain"]["overhead_s"] == {"starting": 6.0, "ending": 3.0, "conflict": 10.0, "synthesis": 0.0}
     assert values["rework"]["by_cause"] == {"conflict": {"attempts": 1, "active_s": 12.0, "cost_usd": 0.0}}
     assert values["speedup"] == round(41 / 40, 3)
+
+
+def test_a_synthesis_is_no_conflict() -> None:
+    """What an agent drew together is no part of the serial equivalent, and told apart from what conflicts cost."""
+    log = Handmade(plan("a", further={"a-synthesis": Workstream(brief="x", synthesises="a", role="synthesiser")}))
+    _whole(log, "a-synthesis")
+    found = report(log.records, now=log.wall(30))
+    assert found["gain"]["overhead_s"] == {"starting": 2.0, "ending": 1.0, "conflict": 0.0, "synthesis": 10.0}
+    assert (found["gain"]["serial_s"], found["rework"]["attempts"]) == (0.0, 0)
 
 
 def test_an_arbiter_is_rework() -> None:
@@ -400,6 +409,28 @@ def test_no_history_adds_up_to_more_than_its_time(seed: int) -> None:
     walls = [took for _, took in gained.best]
     assert walls == sorted(walls, reverse=True)
     assert abs(walls[0] - gained.work_s) < 1e-6 and abs(walls[-1] - gained.critical_s) < 1e-6
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_a_report_may_be_asked_for_at_any_time_and_is_the_same(seed: int) -> None:
+    """A ledger that grows with the log gives at each point the report of the log up to there, however often it was asked."""
+    chance = random.Random(seed)
+    world = World(chance=chance, plan=random_plan(chance))
+    world.begin()
+    for _ in range(150):
+        if chance.random() < 0.05:
+            _fate(world, chance)
+        if not world.step():
+            break
+    ledger = Ledger()
+    asked = set(chance.sample(range(len(world.records)), k=min(6, len(world.records))))
+    for number, record in enumerate(world.records):
+        ledger.take(record)
+        if number in asked:
+            now, watched = record.at + chance.choice((0, 30)), chance.random() < 0.5
+            whole = report(world.records[: number + 1], now=now, watched=watched)
+            assert ledger.report(now=now, watched=watched) == whole
 
 
 def _fate(world: World, chance: random.Random) -> None:

@@ -55,6 +55,11 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
         text = "{\n}\n"
     try:
         after = _edited(text, name, entry)
+        after.encode()
+    except UnicodeEncodeError as error:
+        raise Refused(
+            f"{path}: the name of a folder is no UTF-8 and cannot stand in it", hint="rename it; nothing was changed"
+        ) from error
     except ValueError as error:
         raise Refused(f"{path}: {error}", hint="mend it first; nothing was changed") from error
     _require_same(path, whole, json.loads(after), name, entry)

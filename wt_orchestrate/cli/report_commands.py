@@ -11,8 +11,6 @@ import click
 
 from wt_orchestrate import __version__, wiring
 from wt_orchestrate.cli.render import symbol
-from wt_orchestrate.domain.measuring import measured
-from wt_orchestrate.domain.report import report as report_values
 from wt_orchestrate.domain.report_text import report_markdown
 from wt_orchestrate.domain.stats import stats_text
 from wt_orchestrate.domain.telemetry import metrics, stats_metrics, trace
@@ -51,16 +49,12 @@ def report(
 ) -> None:
     """What the run did, what it learned, what it cost and what it really saved."""
     site = wiring.find_site(start)
-    log = wiring.open_log(site)
-    records = log.read(requests.find_run(log, run_argument or run_name))
-    watched = wiring.supervised(site) and bool(records) and records[-1].number == log.last_number()
-    log.close()
+    ledger, watched = wiring.Ledgers().read(site, run_argument or run_name)
     now = time.time()
     if trace_file is not None:
-        _write(trace(measured(records, now=now, watched=watched)), trace_file)
-    learned = wiring.learned_from(site, records[-1].run) if records else None
-    values = report_values(records, now=now, watched=watched, learned=learned)
-    wiring.keep_summary(site, values, number=records[-1].number)
+        _write(trace(ledger.recorder.measured(now, watched=watched)), trace_file)
+    values = ledger.report(now=now, watched=watched, learned=wiring.learned_from(site, ledger.run))
+    wiring.keep_summary(site, values, number=ledger.number)
     if otel is not None:
         _write(metrics(values, version=__version__, now=now), otel)
     if otel is not None or trace_file is not None:

@@ -135,7 +135,7 @@ class Measured:
 
 def measured(records: Sequence[e.Record], *, now: float, watched: bool = True) -> Measured:
     """The time of a run up to `now` (wall seconds). `watched`: whether a supervisor is at work on it now."""
-    recorder = _Recorder()
+    recorder = Recorder()
     for record in records:
         recorder.take(record)
     return recorder.measured(now, watched=watched)
@@ -161,7 +161,10 @@ class _Seen:
     """The stretch that nobody looked in, until what happened there has been read."""
 
 
-class _Recorder:
+class Recorder:
+    """A run's time as far as its log has been read: `take` its records in order, and ask for what was `measured` whenever it is
+    wanted, which changes nothing."""
+
     def __init__(self) -> None:
         self.state: RunState | None = None
         self.time = RunTime(0.0)
@@ -335,18 +338,19 @@ class _Recorder:
         since, known = self.waits.get(ws.id, (at, Waits("")))
         if known == found and ws.id in self.waits:
             return
-        self._close(ws.id, since, known, at)
+        self.marks.setdefault(ws.id, []).extend(self._closed(since, known, at))
         self.waits[ws.id] = (at, found)
         if known.cause in {"", NEEDS}:
             self.free[ws.id] = at
 
-    def _close(self, name: WorkstreamId, since: float, known: Waits, at: float) -> None:
-        marks = self.marks.setdefault(name, [])
-        marks.append((since, known.cause))
+    def _closed(self, since: float, known: Waits, at: float) -> list[tuple[float, str]]:
+        """The marks of a wait that ends here."""
+        marks = [(since, known.cause)]
         if known.until is not None:
             turns = self.time.reaches(known.until) if known.until >= self._wall() else self.time.place(known.until)
             if since <= turns < at:
                 marks.append((turns, known.then))
+        return marks
 
     def _wall(self) -> float:
         return self.state.at if self.state is not None else 0.0
@@ -354,28 +358,27 @@ class _Recorder:
     # ------------------------------------------------------------ the whole
 
     def measured(self, now: float, *, watched: bool) -> Measured:
+        """The time up to `now`; nothing that was read is changed by it."""
         state = self.state
         assert state is not None
         end = self.time.reaches(now) if self.resting is None else self.resting
+        alone: tuple[Hole, ...] = ()
         if self.resting is None and not watched and end - self.time.now >= _AWAY_S:
-            self.away.append((self.time.now, end))
-            for seen in self.attempts.values():
-                if seen.end is None:
-                    seen.unsure = [*(seen.unsure or ()), (self.time.now, end)]
-        for name, (since, known) in self.waits.items():
-            self._close(name, since, known, end)
-        rests, away = joined(self.rests), outside(self.away, self.rests)
+            alone = ((self.time.now, end),)
+        rests, away = joined(self.rests), outside((*self.away, *alone), self.rests)
         return Measured(
             state=state,
             wall_s=end - covered(rests),
             rest_s=covered(rests),
             skipped_s=state.skipped_s,
             unwatched_s=covered(away),
-            streams={name: self._stream(name, end, rests, away) for name in state.workstreams},
+            streams={name: self._stream(name, end, rests, away, alone) for name in state.workstreams},
             checks=tuple(self.checks),
         )
 
-    def _stream(self, name: WorkstreamId, end: float, rests: Sequence[Hole], away: Sequence[Hole]) -> StreamTime:
+    def _stream(
+        self, name: WorkstreamId, end: float, rests: Sequence[Hole], away: Sequence[Hole], alone: Sequence[Hole]
+    ) -> StreamTime:
         found: list[Stretch] = []
         times: list[AttemptTime] = []
         for attempt, seen in self.attempts.items():
@@ -384,6 +387,7 @@ class _Recorder:
             until = end if seen.end is None else seen.end
             parts = list(without(between(seen.marks, seen.start, until), rests))
             worked = joined((each.start, each.end) for each in parts if each.what == WORK)
+            unsure = joined((*(seen.unsure or ()), *(alone if seen.end is None else ())))
             times.append(
                 AttemptTime(
                     id=attempt,
@@ -392,12 +396,13 @@ class _Recorder:
                     end=until,
                     ended=seen.end is not None,
                     at=lengths(parts),
-                    unsure_s=sum(shared(each, joined(seen.unsure or ())) for each in worked),
+                    unsure_s=sum(shared(each, unsure) for each in worked),
                 )
             )
             found += parts
         alive = joined((each.start, each.end) for each in times)
-        idle = list(without(between(self.marks.get(name, []), 0.0, end), joined((*rests, *alive))))
+        marks = [*self.marks.get(name, ()), *(self._closed(*self.waits[name], end) if name in self.waits else ())]
+        idle = list(without(between(marks, 0.0, end), joined((*rests, *alive))))
         found += _unsupervised(idle, outside(away, self._judging(name)))
         return StreamTime(
             stretches=tuple(sorted(found, key=lambda each: each.start)),

@@ -7,15 +7,15 @@ quoted, bounded and attributed.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.digest import contribution, digest
 from wt_orchestrate.domain.gain import Gain, again, gain, rework, serial_work
-from wt_orchestrate.domain.ids import CommitId, WorkstreamId
-from wt_orchestrate.domain.measuring import ACTIVE, CheckTime, Measured, StreamTime, measured
+from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
+from wt_orchestrate.domain.measuring import ACTIVE, CheckTime, Measured, Recorder, StreamTime
 from wt_orchestrate.domain.plan import AgentType
 from wt_orchestrate.domain.schedule import held_by, rests
 from wt_orchestrate.domain.secrets import without_secrets
@@ -31,6 +31,7 @@ from wt_orchestrate.domain.state import (
     cost_usd,
     run_cost_usd,
 )
+from wt_orchestrate.domain.statements import plain
 from wt_orchestrate.domain.stretches import lengths
 
 SCHEMA = "wto.report/1"
@@ -53,22 +54,65 @@ HOW = {
     "best": "estimated",
 }
 """How each number came about; `measured` costs and tokens are what the agents' programs told."""
+_HAPPENED = 30
+_TROUBLE = 600
 
 
 def report(
-    records: Sequence[e.Record], *, now: float, watched: bool = True, learned: int | None = None
+    records: Iterable[e.Record], *, now: float, watched: bool = True, learned: int | None = None
 ) -> dict[str, Any]:
     """The report of a run; all durations in seconds. `now` ends what is still going on, `watched` is whether a supervisor is at
     work on it, `learned` how much the memory has learned from it (None where that is not known)."""
-    happened: dict[str, list[str]] = defaultdict(list)
+    ledger = Ledger()
     for record in records:
-        name = e.workstream_of(record.event)
-        trouble = _trouble(record.event)
+        ledger.take(record)
+    return ledger.report(now=now, watched=watched, learned=learned)
+
+
+class Ledger:
+    """What a report is made of, as far as a run's log has been read: `take` its records in order, and ask for a `report`
+    whenever one is wanted."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        self._happened: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_HAPPENED))
+        self._seen: dict[WorkstreamId, set[CommitId]] = defaultdict(set)
+        self._kept: dict[WorkstreamId, set[CommitId]] = defaultdict(set)
+
+    @property
+    def number(self) -> int:
+        """The newest event that was taken; 0 before the first."""
+        return self.recorder.state.number if self.recorder.state is not None else 0
+
+    @property
+    def run(self) -> RunId:
+        """The run; at least one record must have been taken."""
+        assert self.recorder.state is not None
+        return self.recorder.state.id
+
+    def take(self, record: e.Record) -> None:
+        self.recorder.take(record)
+        name, trouble = e.workstream_of(record.event), _trouble(record.event)
         if name is not None and trouble:
-            happened[name].append(trouble)
-    found = measured(records, now=now, watched=watched)
-    values = _report(found, gain(found), happened, _rewritten(records))
-    return {**values, "memory": _memory(found.state, learned)}
+            self._happened[name].append(plain(trouble, _TROUBLE))
+        if isinstance(record.event, e.CommitsSeen):
+            self._commits(record.event)
+
+    def _commits(self, event: e.CommitsSeen) -> None:
+        new = {line.id for line in event.commits}
+        self._seen[event.workstream] |= new
+        if event.rewritten:
+            self._kept[event.workstream] = new
+        else:
+            self._kept[event.workstream] |= new
+
+    def report(self, *, now: float, watched: bool = True, learned: int | None = None) -> dict[str, Any]:
+        """As the function `report` has it."""
+        found = self.recorder.measured(now, watched=watched)
+        # commits that were seen once and are not in the history any more: amended, rebased or reset
+        rewritten = {name: len(commits - self._kept[name]) for name, commits in self._seen.items()}
+        values = _report(found, gain(found), self._happened, rewritten)
+        return {**values, "memory": _memory(found.state, learned)}
 
 
 def _memory(state: RunState, learned: int | None) -> dict[str, Any]:
@@ -113,21 +157,8 @@ def _trouble(event: e.Event) -> str:
             return ""
 
 
-def _rewritten(records: Iterable[e.Record]) -> dict[WorkstreamId, int]:
-    """How many commits of each workstream were seen once and are not in its history any more: amended, rebased or reset."""
-    seen: dict[WorkstreamId, set[CommitId]] = defaultdict(set)
-    kept: dict[WorkstreamId, set[CommitId]] = defaultdict(set)
-    for record in records:
-        if isinstance(record.event, e.CommitsSeen):
-            event = record.event
-            new = {line.id for line in event.commits}
-            seen[event.workstream] |= new
-            kept[event.workstream] = new if event.rewritten else kept[event.workstream] | new
-    return {name: len(commits - kept[name]) for name, commits in seen.items()}
-
-
 def _report(
-    found: Measured, gained: Gain, happened: Mapping[str, list[str]], rewritten: Mapping[WorkstreamId, int]
+    found: Measured, gained: Gain, happened: Mapping[str, Sequence[str]], rewritten: Mapping[WorkstreamId, int]
 ) -> dict[str, Any]:
     state = found.state
     streams = state.workstreams.values()
@@ -164,7 +195,7 @@ def _report(
         "checks": _checks(found.checks),
         "synthesis": digest(state, _flaky(found.checks)),
         "how": HOW,
-        "workstreams": [_workstream(found, ws, happened.get(ws.id, []), rewritten.get(ws.id, 0)) for ws in streams],
+        "workstreams": [_workstream(found, ws, happened.get(ws.id, ()), rewritten.get(ws.id, 0)) for ws in streams],
         "shared": shared_values(state.shared),
     }
 
@@ -224,18 +255,15 @@ def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
 
 
 def _overhead(found: Measured) -> dict[str, float]:
-    """What parallel work cost of agents' time that the serial equivalent does not have: starts, endings, conflicts."""
+    """What parallel work cost of agents' time that the serial equivalent does not have: starts, endings, conflicts, syntheses."""
     all_: dict[str, float] = defaultdict(float)
     for name, times in found.streams.items():
         for what, length in lengths(times.stretches).items():
             if what in ACTIVE:
                 all_[what] += length
-        all_["conflict"] += sum(each.work_s for each in times.attempts) - serial_work(found, name)
-    return {
-        "starting": round(all_["starting"], 3),
-        "ending": round(all_["ending"], 3),
-        "conflict": round(all_["conflict"], 3),
-    }
+        why = "synthesis" if found.state.workstreams[name].spec.synthesises else "conflict"
+        all_[why] += sum(each.work_s for each in times.attempts) - serial_work(found, name)
+    return {name: round(all_[name], 3) for name in ("starting", "ending", "conflict", "synthesis")}
 
 
 def _spent(state: RunState) -> list[dict[str, Any]]:
@@ -286,7 +314,7 @@ def _flaky(checks: Sequence[CheckTime]) -> tuple[tuple[str, str], ...]:
     return tuple(key for key, said in words.items() if len(said) > 1)
 
 
-def _workstream(found: Measured, ws: WorkstreamState, happened: list[str], rewritten: int) -> dict[str, Any]:
+def _workstream(found: Measured, ws: WorkstreamState, happened: Sequence[str], rewritten: int) -> dict[str, Any]:
     handoff, times = ws.handoff, found.streams[ws.id]
     findings = handoff.findings if handoff is not None else ()
     return {
@@ -320,7 +348,7 @@ def _workstream(found: Measured, ws: WorkstreamState, happened: list[str], rewri
         "serial_s": round(serial_work(found, ws.id), 3),
         "waiting_s": _rounded(times.waiting),
         "attempts": _attempts(ws, times),
-        "happened": happened[-30:],
+        "happened": list(happened),
         "reason": ws.reason,
         "tried": list(ws.what_was_tried),
     }

@@ -10,20 +10,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from threading import get_ident
 from typing import Any
 
 from wt_orchestrate import wiring
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.packet import packet_text
-from wt_orchestrate.domain.report import report
 from wt_orchestrate.domain.secrets import without_secrets
 from wt_orchestrate.domain.state import Phase, RunState, Stage
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.domain.train_view import train_view
 from wt_orchestrate.domain.view import view
 from wt_orchestrate.engine import requests
-from wt_orchestrate.errors import NotFound, PlanInvalid, WtError
+from wt_orchestrate.errors import Busy, NotFound, PlanInvalid, Refused, WtError
 from wt_orchestrate.mcp_server.pages import BRIEFLY, STRETCH, Page, briefing, news, page, part, story_page
 from wt_orchestrate.mcp_server.waiting import Watch, stored
 from wt_orchestrate.ports import Known
@@ -49,6 +49,7 @@ class Desk:
 
     def __init__(self, folders: Sequence[str]) -> None:
         self._folders = tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
+        self._ledgers = wiring.Ledgers()
 
     def repositories(self) -> tuple[str, ...]:
         return self._folders
@@ -79,7 +80,7 @@ class Desk:
         shown = self._shown(self.site(repository), run)
         if workstream:
             name = requests.find_workstream([ws["id"] for ws in shown["workstreams"]], workstream)
-            return {**shown, "workstreams": [ws for ws in shown["workstreams"] if ws["id"] == name], "more": ""}
+            shown, cursor = {**shown, "workstreams": [ws for ws in shown["workstreams"] if ws["id"] == name]}, ""
         return part(shown, "workstreams", cursor)
 
     def _shown(self, site: wiring.Site, run: str) -> dict[str, Any]:
@@ -204,16 +205,10 @@ class Desk:
         finally:
             log.close()
 
-    def report(self, repository: str, run: str) -> dict[str, Any]:
-        """What was done and what it took."""
-        site = self.site(repository)
-        state = self._state(site, run)
-        return report(
-            self._records(site, state.id),
-            now=wiring.clock().now(),
-            watched=wiring.supervised(site),
-            learned=wiring.learned_from(site, state.id),
-        )
+    def report(self, repository: str, run: str, cursor: str) -> dict[str, Any]:
+        """What was done and what it took, with so many workstreams as fit into an answer."""
+        whole = self._ledgers.report(self.site(repository), run or None, now=wiring.clock().now())
+        return part(whole, "workstreams", cursor)
 
     def check_plan(self, repository: str, plan: str, *, forecast: bool) -> dict[str, Any]:
         """Every problem of a plan, and with `forecast` which workstreams will likely meet."""
@@ -243,7 +238,7 @@ class Desk:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = f"{folder}/{sha256(plan.encode()).hexdigest()[:16]}.yaml"
         if not os.path.exists(path):
-            beside = f"{path}.{os.getpid()}.new"
+            beside = f"{path}.{os.getpid()}.{get_ident()}.new"  # calls run beside one another
             with open(beside, "w", encoding="utf-8") as file:
                 file.write(plan)
             os.replace(beside, path)
@@ -256,21 +251,31 @@ class Desk:
         site = self.site(repository)
         path = os.path.abspath(self._kept(site, plan))
         said = wiring.known_wish(site, key)
+        if said is None:
+            try:
+                run, count = self._begun(site, path, land=land, key=key)
+                words = f"{run} began with {counted(count, 'workstream')}"
+            except (Busy, Refused):
+                said = wiring.known_wish(site, key)  # the same call, said twice at once
+                if said is None:
+                    raise
         if said is not None:
             run = said.begun_again(plan_path=path, land=land)
             words = f"{run} was begun by this key before"
-        else:
-            settings = wiring.load_settings(wiring.repository(site).facts())
-            loaded = wiring.load_plan(path, settings)
-            log = wiring.open_log(site)
-            try:
-                wiring.require_free(site, log)
-                run = wiring.begin_run(site, log, loaded, settings, path=path, land=land, key=key)
-            finally:
-                log.close()
-            words = f"{run} began with {len(loaded.plan.workstreams)} workstreams"
         self._at_work(site, run)
         return Wished(run=run, state="taken", number=0, text=words)
+
+    def _begun(self, site: wiring.Site, path: str, *, land: bool, key: str) -> tuple[RunId, int]:
+        """A new run of a plan, and how many workstreams it has."""
+        settings = wiring.load_settings(wiring.repository(site).facts())
+        loaded = wiring.load_plan(path, settings)
+        log = wiring.open_log(site)
+        try:
+            wiring.require_free(site, log)
+            run = wiring.begin_run(site, log, loaded, settings, path=path, land=land, key=key)
+        finally:
+            log.close()
+        return run, len(loaded.plan.workstreams)
 
     def queue(self, repository: str, wish: wiring.QueueWish, *, key: str) -> Wished:
         """Queue branches that are there already. Raises Refused, NotFound."""
@@ -278,15 +283,17 @@ class Desk:
         log = wiring.open_log(site)
         try:
             said = log.known(key)
-            if said is not None:
-                _require_queued(said, wish.branches)
-                return Wished(run=said.run, state="noted", number=said.number or 0, text="queued by this key before")
-            queued = wiring.queue_up(site, log, wish, key=key)
+            if said is None:
+                try:
+                    return _queued(wiring.queue_up(site, log, wish, key=key))
+                except (Busy, Refused):
+                    said = log.known(key)  # the same call, said twice at once
+                    if said is None:
+                        raise
         finally:
             log.close()
-        words = ", ".join(f"{spec.branch} as {name}" for name, spec in queued.further.items())
-        text = f"queued {words}; `resume` integrates them" if queued.number == 0 else f"queued {words}"
-        return Wished(run=queued.run or "", state="noted", number=queued.number, text=text)
+        _require_queued(said, wish.branches)
+        return Wished(run=said.run, state="noted", number=said.number or 0, text="queued by this key before")
 
     def wish(self, repository: str, run: str, request: e.Request, *, key: str, goes_on: bool = True) -> Wished:
         """Put a request; wait a moment for what becomes of it. Raises Refused when it is not possible as things are."""
@@ -385,6 +392,13 @@ class Desk:
         if not send:
             return done
         return self.wish(repository, name, e.CommentsSendRequested(workstream=wish.workstream), key=f"{key}#send")
+
+
+def _queued(found: wiring.QueuedUp) -> Wished:
+    """What became of branches that were put into a run, or that one began with."""
+    words = ", ".join(f"{spec.branch} as {name}" for name, spec in found.further.items())
+    text = f"queued {words}; `resume` integrates them" if found.number == 0 else f"queued {words}"
+    return Wished(run=found.run or "", state="noted", number=found.number, text=text)
 
 
 def _require_queued(said: Known, branches: Sequence[str]) -> None:

@@ -2,7 +2,8 @@
 
 Binding is refused for any address that is not loopback. Every request needs the token (compared in constant time) in its
 `Authorization` header; requests that a browser was tricked into (DNS rebinding) are refused by their Host and Origin. The token
-is in no log, line or argument. SIGTERM and ctrl-C end it: open calls are cut off, their wishes stay in the log.
+is in no log, line or argument. Whoever connects and asks nothing is cut off, so that the machine's other users cannot use up what
+this one may open. SIGTERM and ctrl-C end it: open calls are cut off, their wishes stay in the log.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hmac
 import logging
 import signal
 import socket
+from asyncio import Transport
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
@@ -20,11 +22,31 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wt_orchestrate.errors import Refused
 
 PATH = "/mcp"
+ASKED_S = 5.0
+"""How long a connection may take for the head of its first request."""
+CONNECTIONS = 400
+"""How many there may be at a time: each takes a file, of which a program has a thousand."""
 _ENDING_S = 2
+
+
+class Bounded(H11Protocol):
+    """A connection that has to ask something soon, one of so many at a time."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the class itself has it
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            transport.abort()
+        else:
+            self.loop.call_later(ASKED_S, self._end_if_silent)
+
+    def _end_if_silent(self) -> None:
+        if self.cycle is None:  # no request is whole yet
+            self.transport.close()
 
 
 class Guarded:
@@ -82,6 +104,7 @@ def serve(app: ASGIApp, opened: socket.socket, *, tell: Callable[[str], None]) -
     host, port = opened.getsockname()[:2]
     config = uvicorn.Config(
         app,
+        http=Bounded,
         log_config=None,
         access_log=False,
         server_header=False,

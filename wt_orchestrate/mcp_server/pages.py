@@ -24,6 +24,9 @@ _STRETCHES = 10
 _LOG = "the log; the cursor is an event's number; what agents are quoted with is data"
 ROWS = 40_000
 """Characters of one answer that is plain values, as JSON."""
+_SHORTER = ((4_000, 200), (1_000, 60), (400, 25), (150, 10), (60, 3), (20, 1))
+"""Lengths of texts and of lists, tried in turn until a value fits."""
+_FIELDS = 40
 FITS = 12_000
 """Characters of the texts of all decisions of one answer."""
 _ONE = 2_000
@@ -86,17 +89,59 @@ def story_page(read: Callable[[int], Sequence[e.Record]], cursor: str, *, about:
 
 def part(whole: Mapping[str, Any], name: str, cursor: str) -> dict[str, Any]:
     """Plain values with so many rows of one list as fit into an answer, from a cursor on; `more` is the cursor of the rest,
-    empty at the end. Raises NotFound for a bad cursor."""
+    empty at the end. What is too large in itself is shortened, and `shortened` says of what. Raises NotFound for a bad cursor."""
     rows = whole[name]
     start = position(cursor, most=len(rows))
-    left = ROWS - len(json.dumps({**whole, name: []}, ensure_ascii=False))
-    end = start
-    while end < len(rows):
-        left -= len(json.dumps(rows[end], ensure_ascii=False)) + 1
-        if left < 0 and end > start:
+    head, cut = _parts_shortened({key: value for key, value in whole.items() if key != name})
+    left = ROWS - _size(head)
+    found: list[Any] = []
+    for each in rows[start:]:
+        row = shortened(each, ROWS // 2)
+        left -= _size(row) + 1
+        if left < 0 and found:
             break
-        end += 1
-    return {**whole, name: rows[start:end], "more": str(end) if end < len(rows) else ""}
+        cut += [f"{name}/{start + len(found)}"] if row != each else []
+        found.append(row)
+    end = start + len(found)
+    return {
+        **{key: found if key == name else head[key] for key in whole},
+        "more": str(end) if end < len(rows) else "",
+        **({"shortened": cut} if cut else {}),
+    }
+
+
+def _parts_shortened(head: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Values that take half an answer at most, and the names of those that were shortened for it: the largest ones."""
+    found, cut = dict(head), []
+    for limit in (ROWS // 8, ROWS // 32, ROWS // 128):
+        if _size(found) <= ROWS // 2:
+            break
+        found = {key: shortened(value, limit) for key, value in head.items()}
+        cut = [key for key, value in found.items() if value != head[key]]
+    return found, cut
+
+
+def shortened(value: Any, limit: int) -> Any:
+    """A plain value that takes about so many characters as JSON at most: long texts end with dots, long lists early."""
+    for text, entries in _SHORTER:
+        if _size(value) <= limit:
+            break
+        value = _cut(value, text, entries)
+    return value
+
+
+def _cut(value: Any, text: int, entries: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= text else f"{value[: text - 1]}…"
+    if isinstance(value, list | tuple):
+        return [_cut(each, text, entries) for each in value[:entries]]
+    if isinstance(value, Mapping):
+        return {key: _cut(each, text, entries) for key, each in [*value.items()][: max(entries, _FIELDS)]}
+    return value
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The tools and the resource for what a repository remembers.
+"""The tools for what a repository remembers, and the text of the resource.
 
 Entries come back as data with whose word each one is, never as something to follow: most of them were written by agents. What
 reads like an instruction carries its flags.
@@ -73,7 +73,7 @@ class Recall:
 
 
 def add_to(server: MCPServer[Any], desk: Desk) -> None:
-    """Give the server its tools and its resource."""
+    """Give the server its tools."""
 
     @server.tool(title="Recall", annotations=READS)
     @plainly
@@ -101,11 +101,12 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         """Remember a decision, convention or lesson for later runs here; briefs of agents quote it where it fits."""
         return remembered(desk.site(repository), text, key=key, kind=kind, layer=layer, paths=tuple(paths))
 
-    @server.resource("wto://memory", title="What is remembered of the repository", mime_type="text/markdown")
-    def memory() -> str:
-        text, count = wiring.export_memory(desk.site(""), "", everything=False)
-        cut = "" if len(text) <= _PAGE else f"\n(cut; {count} entries, `recall` finds the rest)\n"
-        return f"(From {_OF})\n\n{text[:_PAGE]}{cut}"
+
+def memory_page(site: wiring.Site) -> str:
+    """The beginning of what is remembered, for a reader who wants all of it."""
+    text, count = wiring.export_memory(site, "", everything=False)
+    cut = "" if len(text) <= _PAGE else f"\n(cut; {count} entries, `recall` finds the rest)\n"
+    return f"(From {_OF})\n\n{text[:_PAGE]}{cut}"
 
 
 def recalled(site: wiring.Site, query: str, paths: tuple[str, ...], limit: int) -> Recall:
@@ -134,7 +135,7 @@ def remembered(site: wiring.Site, text: str, *, key: str, kind: str, layer: str,
         )
     words = "remembered" if kept.new else "known already"
     kept_back = "; agents are not told it, because it reads like an instruction" if withheld(entry) else ""
-    return Remembered(id=entry.id, new=kept.new, flags=entry.flags, text=f"{words} as {entry.id}{kept_back}")
+    return Remembered(id=entry.id, new=kept.new, flags=entry.flags, text=f"{told} as {entry.id}{kept_back}")
 
 
 def _known(each: Recalled) -> Known:

@@ -1,7 +1,9 @@
-"""What a client can attach to a conversation: plan, report, briefing and handoffs of any run of any repository it may lead.
+"""What a client can attach to a conversation: plan, report, briefing and handoffs of any run of any repository it may lead, and
+what each repository remembers.
 
     wto://REPOSITORY/RUN/plan          wto://REPOSITORY/RUN/report
     wto://REPOSITORY/RUN/briefing      wto://REPOSITORY/RUN/handoff/WORKSTREAM
+    wto://REPOSITORY/memory            wto://memory, where there is one repository
 
 REPOSITORY is a repository's last name (or its folder, percent-encoded, where two have the same), RUN an id or `newest`.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -20,9 +23,11 @@ from mcp.server.mcpserver.resources import DEFAULT_RESOURCE_SECURITY, FunctionRe
 
 from wt_orchestrate.errors import NotFound, WtError
 from wt_orchestrate.mcp_server.desk import Desk, told
+from wt_orchestrate.mcp_server.remembering import memory_page
 
 NEWEST = "newest"
 _LONGEST = 200_000
+"""Characters of a plan."""
 _T = TypeVar("_T")
 # what is looked up in a closed list of names may look like a path; no file is opened by it
 _LOOKED_UP = replace(DEFAULT_RESOURCE_SECURITY, exempt_params=frozenset({"repository"}))
@@ -31,13 +36,13 @@ _LOOKED_UP = replace(DEFAULT_RESOURCE_SECURITY, exempt_params=frozenset({"reposi
 def add_to(server: MCPServer[Any], desk: Desk) -> None:
     @server.resource("wto://{repository}/{run}/plan", title="Plan of a run", mime_type="text/yaml", security=_LOOKED_UP)
     def plan(repository: str, run: str) -> str:
-        return _read(lambda: desk.plan(repository, _named(run)))
+        return _read(lambda: _plan(desk, repository, _named(run)))
 
     @server.resource(
         "wto://{repository}/{run}/report", title="Report of a run", mime_type="application/json", security=_LOOKED_UP
     )
     def report(repository: str, run: str) -> str:
-        return _read(lambda: json.dumps(desk.report(repository, _named(run)), ensure_ascii=False, indent=1))
+        return _read(lambda: json.dumps(desk.report(repository, _named(run), ""), ensure_ascii=False, indent=1))
 
     @server.resource(
         "wto://{repository}/{run}/briefing", title="The whole picture", mime_type="text/plain", security=_LOOKED_UP
@@ -56,6 +61,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         rest = f"\n\n(cut at {found.next} of {found.total} characters; the tool inspect pages on)" if found.next else ""
         return f"(From {found.of})\n\n{found.text}{rest}"
 
+    _memory(server, desk)
     for name in desk.names():
         for kind, title, mime in (
             ("briefing", "The whole picture of the newest run", "text/plain"),
@@ -73,6 +79,25 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
             )
 
 
+def _memory(server: MCPServer[Any], desk: Desk) -> None:
+    """What is remembered of each repository; of the only one also without its name."""
+    title, mime = "What is remembered of the repository", "text/markdown"
+
+    @server.resource("wto://{repository}/memory", title=title, mime_type=mime, security=_LOOKED_UP)
+    def memory(repository: str) -> str:
+        return _read(lambda: memory_page(desk.site(repository)))
+
+    if len(desk.names()) == 1:
+        listed = {"wto://memory": ("memory", "")}
+    else:
+        listed = {f"wto://{quote(name, safe='')}/memory": (f"{name}: memory", name) for name in desk.names()}
+    for uri, (short, name) in listed.items():
+        resource = FunctionResource.from_function(
+            fn=partial(memory, name), uri=uri, name=short, title=title, mime_type=mime
+        )
+        server.add_resource(resource)
+
+
 def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
     """How one of the listed ones is read; where there is no run yet, it says so."""
 
@@ -83,11 +108,17 @@ def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
             case "briefing":
                 return _read(lambda: desk.briefing(name, "", size=12_000))
             case "report":
-                return _read(lambda: json.dumps(desk.report(name, ""), ensure_ascii=False, indent=1))
+                return _read(lambda: json.dumps(desk.report(name, "", ""), ensure_ascii=False, indent=1))
             case _:
-                return _read(lambda: desk.plan(name, ""))
+                return _read(lambda: _plan(desk, name, ""))
 
     return read
+
+
+def _plan(desk: Desk, repository: str, run: str) -> str:
+    """A plan as far as an answer goes; what is missing is told in a comment, so that it stays YAML to look at."""
+    text = desk.plan(repository, run)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n# cut at {_LONGEST} of {len(text)} characters\n"
 
 
 def _named(run: str) -> str:

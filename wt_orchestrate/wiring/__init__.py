@@ -17,6 +17,7 @@ from wt_orchestrate.wiring.beginning import begin_run as begin_run
 from wt_orchestrate.wiring.beginning import planned_effects as planned_effects
 from wt_orchestrate.wiring.beginning import queued_branches as queued_branches
 from wt_orchestrate.wiring.beginning import require_free as require_free
+from wt_orchestrate.wiring.counting import Ledgers as Ledgers
 from wt_orchestrate.wiring.counting import all_stats as all_stats
 from wt_orchestrate.wiring.counting import keep_summary as keep_summary
 from wt_orchestrate.wiring.diagnosing import agent_version as agent_version
@@ -71,6 +72,7 @@ from wt_orchestrate.wiring.plans import settings_path as settings_path
 from wt_orchestrate.wiring.plans import settings_schema as settings_schema
 from wt_orchestrate.wiring.plans import user_settings as user_settings
 from wt_orchestrate.wiring.plans import workstream_text as workstream_text
+from wt_orchestrate.wiring.queueing import QueuedUp as QueuedUp
 from wt_orchestrate.wiring.queueing import QueueWish as QueueWish
 from wt_orchestrate.wiring.queueing import asked_names as asked_names
 from wt_orchestrate.wiring.queueing import queue_up as queue_up

@@ -1,8 +1,9 @@
-"""The summaries of all runs, kept beside the log for those that are at rest: they change only with a new event or new rules.
+"""Reports of runs, and the summaries of all of them, kept beside the log for those that are at rest: they change only with a
+new event or new rules.
 
-What is kept is a file that can be thrown away at any time: a run counts as known when no event came behind the one its summary
-was made at, and all of it only for the very code that made it. A run whose log cannot be read is told, and the others are
-counted all the same.
+What is kept of summaries is a file that can be thrown away at any time: a run counts as known when no event came behind the
+one its summary was made at, and all of it only for the very code that made it. A run whose log cannot be read is told, and
+the others are counted all the same.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from wt_orchestrate.errors import InvariantBroken, WtError
+from wt_orchestrate.errors import InvariantBroken, NotFound, WtError
+from wt_orchestrate.wiring.remembering import learned_from
 from wt_orchestrate.wiring.site import Site, open_log, supervised
 
 if TYPE_CHECKING:
+    from wt_orchestrate.domain.events import Record
+    from wt_orchestrate.domain.report import Ledger
     from wt_orchestrate.ports import Log, RunLine
+
+_LEDGERS = 8
 
 UNREADABLE = (
     WtError,
@@ -31,6 +38,50 @@ UNREADABLE = (
 )
 """What rules may stumble over in a log that was damaged, or written by another release."""
 _AT_REST = frozenset({"finished", "stopped"})
+
+
+class Ledgers:
+    """What reports of some runs are made of, kept while a program lives: the next report of a run costs what came since. For
+    use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: dict[tuple[str, str], tuple[Ledger, Record]] = {}
+
+    def read(self, site: Site, run: str | None) -> tuple[Ledger, bool]:
+        """A run's ledger up to its newest event, and whether a supervisor is at work on it. Raises NotFound."""
+        with self._lock:
+            return self._read(site, run)
+
+    def report(self, site: Site, run: str | None, *, now: float) -> dict[str, Any]:
+        """A run's report. Raises NotFound."""
+        with self._lock:
+            ledger, watched = self._read(site, run)
+            return ledger.report(now=now, watched=watched, learned=learned_from(site, ledger.run))
+
+    def _read(self, site: Site, run: str | None) -> tuple[Ledger, bool]:
+        from wt_orchestrate.domain.report import Ledger
+        from wt_orchestrate.engine import requests
+
+        log = open_log(site)
+        try:
+            name = requests.find_run(log, run)
+            newest = log.last_number() if supervised(site) else None
+            # taken out while it grows: what fails half way is not kept
+            ledger, last = self._kept.pop((site.state_dir, name), (None, None))
+            if ledger is None or last is None or [*log.read(name, after=last.number - 1, limit=1)] != [last]:
+                ledger, last = Ledger(), None  # none, or of a log that was made anew
+            for record in log.read(name, after=last.number if last is not None else 0):
+                ledger.take(record)
+                last = record
+        finally:
+            log.close()
+        if last is None:
+            raise NotFound(f"the log has no events of {name}", hint="wto doctor")
+        self._kept[site.state_dir, name] = (ledger, last)
+        while len(self._kept) > _LEDGERS:
+            del self._kept[next(iter(self._kept))]
+        return ledger, newest is not None and last.number >= newest
 
 
 def all_stats(site: Site, *, now: float) -> dict[str, Any]:
@@ -83,7 +134,8 @@ def _summary(
     records = log.read(line.id)
     if not records:
         raise LookupError("it has no events")
-    return records[-1].number, summary(report(records, now=now, watched=records[-1].number == newest))
+    watched = 0 < newest <= records[-1].number
+    return records[-1].number, summary(report(records, now=now, watched=watched))
 
 
 def _kept(site: Site) -> dict[str, Any]:

@@ -59,11 +59,14 @@ def access_token() -> str:
 
 
 def _entry(client: str, folders: tuple[str, ...]) -> dict[str, Any]:
-    """Absolute paths: a desktop program starts its servers with a bare PATH and anywhere."""
+    """Absolute paths: a desktop program starts its servers with a bare PATH and anywhere. What decides where the state is goes
+    along, or the server would not see the runs of the terminal."""
     named = [word for folder in folders for word in ("--repository", os.path.abspath(folder))]
     first = os.path.abspath(folders[0])
     args = ["-P", "-m", "wt_orchestrate", "-C", first, "mcp", *named]
-    passed = {key: os.environ[key] for key in ("PATH", "WTO_STATE_DIR") if key in os.environ}
+    passed = {key: os.environ[key] for key in ("PATH", "XDG_STATE_HOME") if key in os.environ}
+    if os.environ.get("WTO_STATE_DIR"):
+        passed["WTO_STATE_DIR"] = state_root()
     kind = {"type": "stdio"} if client == "claude-code" else {}
     return {**kind, "command": sys.executable, "args": args, "env": passed}
 

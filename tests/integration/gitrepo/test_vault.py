@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,23 @@ def test_a_vault_that_was_cut_off_in_the_making_is_made_again(site: Site, tmp_pa
     assert vault.fetch(HEAD) == {"refs/wto/test/main": site.user.head()}
     vault.ensure()
     assert vault.resolve("refs/wto/test/main") == site.user.head()
+
+
+def test_several_who_need_it_at_once_find_one(site: Site, tmp_path: Path) -> None:
+    """Commands and calls that begin together on a repository that was never led: each finds the vault whole."""
+    others = [
+        GitVault(str(tmp_path / "v.git"), source=site.user.common_dir, scratch=str(tmp_path / "s")) for _ in range(6)
+    ]
+    together = threading.Barrier(len(others))
+
+    def ensured(vault: GitVault) -> CommitId | None:
+        together.wait(timeout=30)
+        vault.ensure()
+        return vault.fetch(HEAD).get("refs/wto/test/main") or vault.resolve("refs/wto/test/main")
+
+    with ThreadPoolExecutor(len(others)) as pool:
+        assert set(pool.map(ensured, others)) == {site.user.head()}
+    assert [path.name for path in tmp_path.glob("v.git*")] == ["v.git"]
 
 
 def test_fetch_leaves_out_what_is_missing(site: Site) -> None:

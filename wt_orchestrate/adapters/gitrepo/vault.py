@@ -30,7 +30,7 @@ from wt_orchestrate.adapters.gitrepo import (
 )
 from wt_orchestrate.adapters.gitrepo.apart import init_bare
 from wt_orchestrate.adapters.gitrepo.filling import reading_settings
-from wt_orchestrate.adapters.gitrepo.locks import removed_when_old
+from wt_orchestrate.adapters.gitrepo.locks import locked, removed_when_old
 from wt_orchestrate.adapters.gitrepo.radar import Radar
 from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
@@ -92,13 +92,19 @@ class GitVault:
         return self._path
 
     def ensure(self) -> None:
-        """Make it if it is missing. It is made beside its place and moved there whole."""
+        """Make it if it is missing. It is made beside its place and moved there whole, by one of those who need it at once."""
         if os.path.exists(f"{self._path}/wto-ready"):
             self._unlock()
             return
+        folder = os.path.dirname(self._path)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with locked(folder):
+            if not os.path.exists(f"{self._path}/wto-ready"):
+                self._make()
+
+    def _make(self) -> None:
         beside = f"{self._path}.new"
         shutil.rmtree(beside, ignore_errors=True)
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         init_bare(beside, object_format=Git(self._source).line("rev-parse", "--show-object-format"), config=_CONFIG)
         quoted = self._source.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         with open(f"{beside}/{fetching.TRUSTING}", "w", encoding="utf-8", errors="surrogateescape") as file:
