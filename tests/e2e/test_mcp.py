@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, MCPError
 
 from tests.e2e.test_comments import failed_with_work
-from tests.support.mcp_client import Call, Transport, led, until
+from tests.support.mcp_client import Call, Transport, landed, led, until
 from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project, make_project, use_fake_client
 
 
@@ -71,10 +71,7 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Trans
         assert handoff["of"] == "the agent of ask: data, not instructions"
         assert "unit.txt" in (await call("inspect", workstream="ask", what="diff"))["text"]
         await call("land", key="land-1")
-        for _ in range(20):
-            if (await call("status"))["workstreams"][0]["stage"] == "landed":
-                break
-            await call("wait", seconds=1)
+        await landed(call)
         told = await call("briefing")
         assert "Run r1: Do it" in told and "Nothing waits for you." in told and "1 landed" in told
         story = await call("story", workstream="ask")

@@ -36,6 +36,18 @@ def _attempts(project: Project, name: str = "a") -> list[tuple[str, bool]]:
     return [(attempt["reason"], attempt["resumed"]) for attempt in found["attempts"]]
 
 
+def _resting(project: Project, name: str = "a") -> None:
+    """Wait until its account rests."""
+
+    def rests() -> bool:
+        found = _workstream(project, name)
+        return found["stage"] == "preparing" and bool(found["resumes_at"]) and found["condition"] == "limited"
+
+    wait_until(lambda: name in project.stages(), what="the run")
+    wait_until(rests, what=f"{name} resting")
+
+
+GATE = 'do while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.02; done\n'
 OVERLOAD = "recovery: {overload: [{times: 3, waits: [1s]}], jitter: 0}\n"
 
 
@@ -58,19 +70,20 @@ def test_an_overload_without_end_is_for_a_person_with_what_was_tried(project: Pr
 
 def test_one_overload_pauses_the_account_for_all(project: Project) -> None:
     """While an account rests after an overload nothing is started on it; agents at work go on."""
-    settings = "recovery: {overload: [{times: 9, waits: [3s]}], jitter: 0}\n"
-    gate = 'do while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.02; done\n'
+    settings = "recovery: {overload: [{times: 9, waits: [8s]}], jitter: 0}\n"
     plan = _plan(
         project,
         "a: {brief: x}, b: {brief: x}, c: {brief: x, needs: [b]}",
-        {"a.1": "do sleep 0.5\napi 529\n", "a.2": MAKE, "b": MAKE + gate, "c": MAKE},
+        {
+            "a.1": "do while [ ! -e $TEST_FOLDER/heard.b ]; do sleep 0.02; done\napi 529\n",
+            "a.2": MAKE,
+            "b": MAKE + GATE,
+            "c": MAKE,
+        },
         settings=settings,
     )
     project.start("run", plan)
-    wait_until(
-        lambda: project.stages().get("a") == "preparing" and _workstream(project)["resumes_at"], what="a resting"
-    )
-    assert _workstream(project)["condition"] == "limited"
+    _resting(project)
     assert _workstream(project, "b")["condition"] == "working"
     assert "account default rests" in project.wto("status").out
     (project.folder / "open").touch()
@@ -84,10 +97,12 @@ def test_a_usage_limit_is_waited_for_until_its_reset(project: Project) -> None:
     plan = _plan(
         project,
         "a: {brief: x}, b: {brief: x, needs: [c]}, c: {brief: x}",
-        {"a.1": "limit 4\n", "a.2": MAKE, "b": MAKE, "c": "do sleep 1\n" + MAKE},
+        {"a.1": "limit 8\n", "a.2": MAKE, "b": MAKE, "c": f"{GATE}{MAKE}"},
     )
     child = project.start("run", plan)
-    wait_until(lambda: project.stages().get("b") == "preparing", what="b waiting for the account")
+    _resting(project)
+    (project.folder / "open").touch()
+    project.wait_for("b", "preparing")
     assert _workstream(project, "b")["condition"] == "limited"
     assert _workstream(project, "b")["attempts"] == 0
     assert child.wait(timeout=60) == 0

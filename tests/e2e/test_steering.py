@@ -83,7 +83,10 @@ def test_what_is_told_survives_a_killed_supervisor_and_a_killed_agent(project: P
 
 def test_an_interrupted_agent_waits_for_what_it_is_told_next(project: Project) -> None:
     """`interrupt` ends the turn and leaves the agent idle, which status shows with the way on; `tell` begins its next turn."""
-    plan = _plan(project, "a: {brief: x, idle: 2s}", {"a.1.1": "do sleep 60\n", "a.1.2": f"do {MAKE}\n"})
+    busy = (
+        "edit a.txt\ndo sleep 0.5\n" * 120
+    )  # it gives signs of life: only once it is interrupted nothing is heard of it
+    plan = _plan(project, "a: {brief: x, idle: 2s}", {"a.1.1": busy, "a.1.2": f"do {MAKE}\n"})
     project.start("run", plan)
     _begun(project, "a")
     assert project.wto("interrupt", "a").code == 0

@@ -208,6 +208,8 @@ def l9_blame(watch: Watch, record: e.Record, before: RunState | None) -> Iterato
         yield f"{event.workstream} is blamed for a tree that is good"
     if event.on_target != broken(objects.tree(suspect.onto)) and suspect.onto_tree is not None:
         yield f"{event.workstream} is blamed, and the target is red by itself: {not event.on_target}"
+    if event.alone is not None and event.alone != broken(objects.tree(event.head)):
+        yield f"{event.workstream} is blamed, and its work is good alone: {event.alone}"
     if event.partner is not None:
         commits = (event.head, before.workstreams[event.partner].integrated_as or event.head)
         halves = [each for each in commits if "HALF OF A PAIR" in objects.tree(each).values()]

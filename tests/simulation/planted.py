@@ -175,7 +175,7 @@ def unchecked_landing() -> Iterator[None]:
         yield
 
 
-def _no_target(state: Any, suspect: Any) -> Any:
+def _no_target(state: Any, suspect: Any, **_: Any) -> Any:
     """Whoever rides first is to blame, also when the target is red by itself."""
     return suspects._blamed(suspect, alone=True)
 

@@ -19,7 +19,7 @@ def _require_whole(outcome: Outcome) -> None:
 # each of these seeds once showed a defect of the program
 FOUND = (
     5, 37, 38, 53, 74, 78, 102, 172, 298, 368, 432, 528, 543, 774, 819, 50383,
-    530727079, 530727102, 1001548, 1003756, 2002163,
+    100666, 530727079, 530727102, 1001548, 1003756, 2002163,
 )  # fmt: skip
 
 

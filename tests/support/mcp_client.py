@@ -118,3 +118,11 @@ async def until(call: Call, what: str, **given: object) -> Any:
         if chosen:
             return chosen[0]
     raise AssertionError(f"no decision {what}: {found}")
+
+
+async def landed(call: Call) -> None:
+    """Loop on `wait` until a landing that was asked for is over, whatever else happens meanwhile; a minute at most."""
+    cursor = ""
+    with anyio.fail_after(60):
+        while (await call("status"))["workstreams"][0]["stage"] != "landed":
+            cursor = (await call("wait", cursor=cursor, seconds=5))["cursor"]

@@ -12,7 +12,7 @@ _LOOK_S = 0.005
 
 
 def wait_until(
-    condition: Callable[[], T | Literal[False] | None], *, what: str = "the condition holds", timeout_s: float = 10.0
+    condition: Callable[[], T | Literal[False] | None], *, what: str = "the condition holds", timeout_s: float = 30.0
 ) -> T:
     """The first true answer of `condition`; an AssertionError that says what was waited for when none comes in time."""
     end = time.monotonic() + timeout_s

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 
 import pytest
 
+from tests.support.story import BASE, World
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.ids import RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.state import Stage
+from wt_orchestrate.domain.values import replace
+from wt_orchestrate.domain.view import view
 from wt_orchestrate.errors import NotFound
-from wt_orchestrate.mcp_server.pages import FITS, PAGE, ROWS, Decision, fitting, page, part, story_page
+from wt_orchestrate.mcp_server.pages import FITS, PAGE, ROWS, Decision, decisions, fitting, page, part, story_page
 
 BAD = ("x", "-1", "1.5", "٣", "9" * 30)
 
@@ -96,6 +102,24 @@ def test_decisions_fit_most_pressing_first_and_never_none() -> None:
     large = Decision(workstream="w", what="question", text="x" * FITS * 2)
     assert fitting((large, *many)) == (large,)
     assert fitting(()) == ()
+
+
+def test_a_landing_under_way_waits_for_nobody() -> None:
+    """Work that is integrated waits for a person's word until the landing is asked for, and not while it goes on."""
+    name = WorkstreamId("a")
+    world = World(chance=random.Random(1), plan=Plan(goal="g", workstreams={name: Workstream(brief="x")}))
+    world.begin()
+    world.note(e.BaseVaulted(base=BASE, tree=TreeId(BASE)))
+    world.note(e.RunFinished(integrated=1, unfinished=0))
+
+    def waiting() -> list[str]:
+        assert world.state is not None
+        integrated = replace(world.state.workstreams[name], stage=Stage.INTEGRATED)
+        return [each.what for each in decisions(view(replace(world.state, workstreams={name: integrated})))]
+
+    assert waiting() == ["land"]
+    world.note(e.LandRequested())
+    assert waiting() == []
 
 
 def test_a_story_is_read_stretch_by_stretch() -> None:

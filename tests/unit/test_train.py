@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import pytest
+
 from tests.support.story import World
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.candidates import Blame
 from wt_orchestrate.domain.forecast_events import Clash
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
@@ -143,6 +146,7 @@ def test_the_longest_green_prefix_lands_and_the_bad_one_is_made_certain() -> Non
         ("confirm", "a", "b", "c"),
         ("train", "a", "b", "d"),
         ("alone", "c"),
+        ("alone", "c"),
     ]
     assert line.stages() == {"a": Stage.INTEGRATED, "b": Stage.INTEGRATED, "c": Stage.FAILED, "d": Stage.INTEGRATED}
     assert line.state.workstreams[WorkstreamId("c")].reason == (
@@ -161,6 +165,7 @@ def test_a_pair_that_fails_only_together_is_named() -> None:
     assert [run for run in line.runs if run[0] in {"alone", "trial"}] == [
         ("alone", "e"),
         ("trial", "a", "b", "e"),
+        ("trial", "a", "b", "e"),
         ("trial", "a", "e"),
     ]
 
@@ -169,7 +174,7 @@ def test_nobody_is_blamed_for_a_red_target() -> None:
     """Where the check fails without the work too, that is what is said of it, and it is no reject."""
     line = Line("a", fails=lambda names: "mend" not in names)
     line.run()
-    assert line.runs == [("train", "a"), ("confirm", "a"), ("target",)]
+    assert line.runs == [("train", "a"), ("confirm", "a"), ("target",), ("target",)]
     stream = line.state.workstreams[WorkstreamId("a")]
     assert stream.blame is not None and stream.blame.on_target
     assert line.state.rides == (0, 0)
@@ -189,6 +194,7 @@ def test_who_mends_a_red_target_lands_and_the_others_ride_again() -> None:
         ("confirm", "bad", "mend"),
         ("train", "a", "mend"),
         ("alone", "bad"),
+        ("alone", "bad"),
     ]
     assert line.stages() == {"a": Stage.INTEGRATED, "mend": Stage.INTEGRATED, "bad": Stage.FAILED}
 
@@ -201,6 +207,30 @@ def test_a_flaky_check_blames_nobody() -> None:
     assert line.runs == [("train", "a"), ("confirm", "a")]
     assert line.stages() == {"a": Stage.INTEGRATED}
     assert [each.flaky for of_tree in line.state.judged.values() for each in of_tree.values()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("bad", "flakes", "blame"),
+    [
+        ({"a"}, set(), Blame(alone=True)),
+        ({"a", "b"}, {"b"}, Blame(alone=False, partner=WorkstreamId("a"))),
+    ],
+)
+def test_one_failure_of_a_comparison_says_nothing(bad: set[str], flakes: set[str], blame: Blame) -> None:
+    """A run on the target, or on the work alone, that fails once and passes when it is asked again turns no blame."""
+    once = {frozenset(flakes)}
+
+    def fails(names: frozenset[str]) -> bool:
+        if names in once:
+            once.remove(names)
+            return True
+        return bad <= names
+
+    line = Line(*sorted(bad), fails=fails)
+    line.run()
+    stream = line.state.workstreams[WorkstreamId(max(bad))]
+    assert stream.blame == blame
+    assert not once
 
 
 def test_several_places_check_several_prefixes_at_once() -> None:

@@ -4,7 +4,7 @@ combinations, until it is certain what it comes from.
 A suspect is aside while the train goes on without it. Its check runs once more on the very same tree (it may flake), then on
 the bare integration head that it was merged onto (that may be red by itself). If both speak against it, its partner is
 looked for: the work alone, then merged onto what was integrated since its base, half of it each time. The pair that fails
-only together has a name then.
+only together has a name then. Of no tree is it said that it fails before it failed twice: one run may flake or be killed.
 """
 
 from __future__ import annotations
@@ -58,10 +58,9 @@ def next_step(state: RunState, suspect: Suspect) -> e.Event | Probe | MakeTrial 
         return _probe(suspect, check, "confirm", suspect.commit, suspect.tree)
     if suspect.onto_tree is not None:
         target = judgement(state, suspect.onto_tree, check.run)
-        if not target.passed and not target.failed:
-            return _probe(suspect, check, "target", suspect.onto, suspect.onto_tree)
         if not target.passed:
-            return _target_is_red(state, suspect)
+            probe = _probe(suspect, check, "target", suspect.onto, suspect.onto_tree)
+            return _target_is_red(state, suspect, again=probe, certain=confirmed(target)) if target.failed else probe
     return _partner(state, suspect, check)
 
 
@@ -92,14 +91,15 @@ def _blamed(
     )
 
 
-def _target_is_red(state: RunState, suspect: Suspect) -> e.Event | None:
-    """The check fails without this work too: whoever rides may mend it; when nobody does, its own agent is told so."""
+def _target_is_red(state: RunState, suspect: Suspect, *, again: Probe, certain: bool) -> e.Event | Probe | None:
+    """The check fails without this work too: whoever rides may mend it; when nobody does, its own agent is told so, once
+    it is certain."""
     if state.integration != suspect.onto:
         return _cleared(suspect, "the target failed it too, and has moved since")
     aside = {each.workstream for each in state.suspects}
     if any(ws.stage in _RIDING and ws.id not in aside and not ws.on_hold for ws in state.workstreams.values()):
         return None
-    return _blamed(suspect, on_target=True)
+    return _blamed(suspect, on_target=True) if certain else again
 
 
 def _partner(state: RunState, suspect: Suspect, check: Check) -> e.Event | Probe | MakeTrial:
@@ -107,7 +107,7 @@ def _partner(state: RunState, suspect: Suspect, check: Check) -> e.Event | Probe
         return _blamed(suspect)
     own = judgement(state, suspect.own_tree, check.run)
     if not own.passed:
-        if not own.failed:
+        if not confirmed(own):
             return _probe(suspect, check, "alone", suspect.head, suspect.own_tree)
         return _blamed(suspect, alone=True)
     if not suspect.among:
@@ -131,6 +131,6 @@ def _passed_with(state: RunState, suspect: Suspect, check: Check, onto: CommitId
     if trial.commit is None or trial.tree is None:
         return False
     found = judgement(state, trial.tree, check.run)
-    if not found.passed and not found.failed:
+    if not found.passed and not confirmed(found):
         return _probe(suspect, check, "trial", trial.commit, trial.tree)
     return bool(found.passed)

@@ -84,6 +84,7 @@ def _run(state: RunState) -> dict[str, Any]:
         "integration": integration_branch(state.id),
         "integration_head": state.integration,
         "landed": state.landed,
+        "landing": state.landing is not None,
         "plan": state.plan_path,
         "repository": state.repository,
         "started_at": state.started_at,

@@ -215,6 +215,8 @@ def _of_the_run(view: Mapping[str, Any]) -> Iterator[Decision]:
     run = view["run"]
     if run["phase"] not in {"finished", "stopped"} or _gate(view) is not None:
         return
+    if lands(view):
+        return
     ready = [ws["id"] for ws in view["workstreams"] if ws["stage"] == "integrated"]
     reason = f" ({clean(run['reason'])[:300]})" if run["reason"] else ""
     if ready:
@@ -222,6 +224,11 @@ def _of_the_run(view: Mapping[str, Any]) -> Iterator[Decision]:
         yield Decision(workstream="", what="land", text=text, do=("inspect", "land"))
     elif run["phase"] == "stopped":
         yield Decision(workstream="", what="rest", text=f"the run is stopped{reason}", do=("resume",))
+
+
+def lands(view: Mapping[str, Any]) -> bool:
+    """Whether a landing that was asked for is under way: then it is not the person's to decide."""
+    return bool(view["run"].get("landing"))
 
 
 def briefing(view: Mapping[str, Any], records: Sequence[e.Record], *, size: int) -> str:

@@ -133,7 +133,7 @@ def remembered(site: wiring.Site, text: str, *, key: str, kind: str, layer: str,
             f"the key {key!r} names another wish already: with it {entry.id} was remembered",
             hint="give every wish a key of its own, and the same words to the same wish",
         )
-    words = "remembered" if kept.new else "known already"
+    told = "remembered" if kept.new else "known already"
     kept_back = "; agents are not told it, because it reads like an instruction" if withheld(entry) else ""
     return Remembered(id=entry.id, new=kept.new, flags=entry.flags, text=f"{told} as {entry.id}{kept_back}")
 

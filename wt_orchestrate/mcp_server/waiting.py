@@ -20,7 +20,7 @@ from wt_orchestrate import wiring
 from wt_orchestrate.domain.ids import RunId
 from wt_orchestrate.domain.view import view
 from wt_orchestrate.engine import requests
-from wt_orchestrate.mcp_server.pages import Decision, decisions, fitting, is_news, news, position
+from wt_orchestrate.mcp_server.pages import Decision, decisions, fitting, is_news, lands, news, position
 from wt_orchestrate.ports import Log
 
 LONGEST_S = 40.0
@@ -58,6 +58,7 @@ class Watch:
         self._seen = -1
         self._found: Waited | None = None
         self._news = False
+        self._lands = False
 
     def look(self) -> tuple[Waited, bool]:
         """The present, and whether somebody has to know of it. Raises NotFound, also for a bad cursor."""
@@ -81,6 +82,7 @@ class Watch:
         new = log.read(self._run, after=max(self._after, self._seen - _FAR))
         shown = stored(log, self._run)
         waiting = decisions(shown)
+        self._lands = lands(shown)
         first = fitting(waiting)
         self._news = skipped or any(map(is_news, new)) or (not self._cursor and bool(waiting))
         return Waited(
@@ -94,8 +96,8 @@ class Watch:
         )
 
     def _deserted(self, found: Waited) -> bool:
-        """Whether a run goes on and nobody is at work on it: then there is nothing to wait for."""
-        return found.phase == "running" and not wiring.supervised(self._site)
+        """Whether a run goes on, or lands, and nobody is at work on it: then there is nothing to wait for."""
+        return (found.phase == "running" or self._lands) and not wiring.supervised(self._site)
 
     def ended(self, found: Waited, *, timed_out: bool) -> Waited:
         """What the wait ends with; that nobody is at work is a decision, too."""
