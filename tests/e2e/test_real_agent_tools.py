@@ -119,6 +119,6 @@ def test_an_agent_reads_the_whole_handoff_of_what_it_builds_on(project: Project,
         "  aside: {brief: 'Do. [[script:aside]]', scope: [aside.py]}\n",
     )
     project.wait_for("top", "integrated", deadline_s=180)
-    assert _heard_by_model(stub, "script:top", "(left out or cut: summary)", "said/needs/ID.md")
+    assert _heard_by_model(stub, "script:top", "(left out or cut: summary, verification)", "said/needs/ID.md")
     assert _heard_by_model(stub, "script:top", "characters more: start=16100")
     assert _heard_by_model(stub, "script:top", "'aside' is nothing that your workstream builds on", "yours are: base")
