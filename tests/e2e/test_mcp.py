@@ -155,7 +155,7 @@ def test_no_tool_falls_over_wrong_arguments(project: Project, over: Transport) -
             for given in ({}, {name: ["x"] for name in wanted}, dict.fromkeys(wanted, None), texts):
                 result = await client.call_tool(tool.name, given)
                 words = "".join(getattr(block, "text", "") for block in result.content)
-                assert result.is_error or tool.name in {"repositories", "runs"}, (tool.name, given, words)
+                assert result.is_error or tool.name in {"recall", "repositories", "runs"}, (tool.name, given, words)
                 assert "Traceback" not in words and len(words) < 3_000, (tool.name, words)
         assert await call("repositories") == [project.repository.path]
 
@@ -222,7 +222,7 @@ def test_resources_of_any_run_are_read(project: Project, over: Transport) -> Non
 
     async def look(call: Call, client: Client) -> None:
         templates = {each.uri_template for each in (await client.list_resource_templates()).resource_templates}
-        assert "wto://{repository}/{run}/handoff/{workstream}" in templates and len(templates) == 4
+        assert "wto://{repository}/{run}/handoff/{workstream}" in templates and len(templates) == 5
 
         async def read(uri: str) -> str:
             (content,) = (await client.read_resource(uri)).contents

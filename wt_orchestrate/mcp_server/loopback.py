@@ -45,7 +45,8 @@ class Bounded(H11Protocol):
             self.loop.call_later(ASKED_S, self._end_if_silent)
 
     def _end_if_silent(self) -> None:
-        if self.cycle is None:  # no request is whole yet
+        asked: object = self.cycle  # None while no request is whole
+        if asked is None:
             self.transport.close()
 
 

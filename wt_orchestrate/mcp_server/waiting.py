@@ -27,6 +27,7 @@ LONGEST_S = 40.0
 _LOOK_S = 0.2
 _TELL_S = 5.0
 _LINES = 40
+_ANY = 10**20
 _FAR = 5_000
 """Whoever comes back after more events than this is told of the newest ones, and of all that waits."""
 
@@ -71,6 +72,7 @@ class Watch:
 
     def _opened(self) -> Log:
         if self._log is None:
+            position(self._cursor, most=_ANY)  # what is no cursor at all is told as such, whatever there is
             self._log = wiring.open_log(self._site)
             self._run = requests.find_run(self._log, self._wanted or None)
             newest = self._log.last_number()
