@@ -108,7 +108,11 @@ class Desk:
     def _at_work_in_words(self, site: wiring.Site, phase: str) -> str:
         if wiring.supervised(site):
             return "a supervisor is at work"
-        return "nobody is at work; `resume` starts one" if phase == "running" else "the run rests; nobody has to be at work"
+        return (
+            "nobody is at work; `resume` starts one"
+            if phase == "running"
+            else "the run rests; nobody has to be at work"
+        )
 
     def _newest(self, site: wiring.Site, run: RunId, number: int) -> Sequence[e.Record]:
         """The end of the log, as far back as a briefing tells of it: a long log is not read whole."""
