@@ -39,7 +39,7 @@ def test_what_always_changed_together_is_better_done_one_after_another(project: 
         "✓ 4 pairs with nothing in common",
         "↳ db is better begun after api: add needs: [api] to it",
         "↳ The longest chain stays at 2 workstreams: api > db",
-        "↳ An estimate from 16 commits of main, 1 of more than 30 files left out; git may merge what meets",
+        "↳ An estimate from 15 commits of main, 1 of more than 30 files left out; git may merge what meets",
         "↳ at best 2.0 times as fast as one agent, if all workstreams take equally long; "
         "write estimate: into the plan to know more",
         "↳ overlap: 1 pair that may run at the same time will likely meet in the same files",
@@ -73,3 +73,12 @@ def test_a_plan_that_is_wrong_or_a_target_that_is_not_there_is_told(project: Pro
     assert project.wto("plan", "forecast", project.plan("goal: g\nworkstreams: {}\n")).code == 3
     missing = project.wto("plan", "forecast", project.plan(PLAN + "target: mian\n", name="b.yaml"))
     assert missing.code == 5 and "did you mean main?" in missing.err
+
+
+def test_the_commit_that_a_repository_begins_with_couples_nothing(project: Project) -> None:
+    """It has every file there is, which does not mean that they change together."""
+    project.repository.commit({"api/pool.py": "x\n", "db/pool.py": "x\n"}, "Begin")
+    orphan = project.repository.git("commit-tree", "-m", "Begin anew", "HEAD^{tree}").strip()
+    project.repository.git("reset", "-q", "--hard", orphan)
+    found = project.wto("plan", "forecast", "--json", project.plan(PLAN)).json
+    assert found["commits"] == 0 and {pair["level"] for pair in found["pairs"]} == {"none"}

@@ -18,7 +18,10 @@ A turn is an object; every key is optional:
   times       N: sleep, stall, error and drop only for the first N requests with this very conversation
   first       N: the same, for the first N requests of this turn whatever the conversation
   if_told     {"word", "turn"}: another turn in its place where some text of the conversation has the word
-In texts and tool inputs `{{cwd}}` is the client's working directory, `{{last_result}}` the newest tool result.
+  until       "WORD": while no text or tool result of the conversation has the word, the model only looks about and comes
+              back to this turn
+In texts and tool inputs `{{cwd}}` is the client's working directory, `{{last_result}}` the newest tool result, `{{answer}}`
+what the newest question was answered.
 """
 
 from __future__ import annotations
@@ -41,6 +44,11 @@ Message = Mapping[str, Any]
 _MARK = re.compile(r"\[\[script:([\w.-]+?)(?:@(\d+))?\]\]")
 _CWD = re.compile(r"(?:Primary working directory|Working directory|cwd): *(/[^\n<]*)")
 _GARBAGE = b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": "so", "delta\n\n\x00\xff\n\n'
+_ANSWER = re.compile(r"The answer(?: to what you asked)?:\s*(\S+)")
+LOOK_S = 0.5
+_LOOKS = "I look about while I wait."
+_IDLE = frozenset({"No response requested.", _LOOKS})
+"""What the model says in turns that do not count."""
 _TROUBLE = ("error", "drop", "sleep", "stall", "garbage")
 
 
@@ -66,9 +74,7 @@ def pick(messages: Sequence[Message], scripts: Mapping[str, Sequence[Turn]]) -> 
             for hit in _MARK.finditer(block["text"]) if block.get("type") == "text" else ():
                 name, since, start = hit.group(1), number, int(hit.group(2) or 0)
     turns = scripts.get(name) or [{"text": "ok"}]
-    said = [
-        m for m in messages[since:] if m["role"] == "assistant" and flat(blocks(m)).strip() != "No response requested."
-    ]
+    said = [m for m in messages[since:] if m["role"] == "assistant" and flat(blocks(m)).strip() not in _IDLE]
     index = min(start + len(said), len(turns) - 1)
     return name, index, _heard(dict(turns[index]), messages)
 
@@ -77,7 +83,22 @@ def _heard(turn: Turn, messages: Sequence[Message]) -> Turn:
     """The turn, or the one that is for those who were told something."""
     other = turn.pop("if_told", None)
     texts = (block.get("text", "") for m in messages if m["role"] != "assistant" for block in blocks(m))
-    return dict(other["turn"]) if other and any(other["word"] in text for text in texts) else turn
+    if other and any(other["word"] in text for text in texts):
+        return dict(other["turn"])
+    word = turn.pop("until", None)
+    return turn if word is None or any(word in text for text in _told(messages)) else looking()
+
+
+def _told(messages: Sequence[Message]) -> Iterator[str]:
+    """Every text and tool result that came to the model."""
+    for block in (block for m in messages if m["role"] != "assistant" for block in blocks(m)):
+        yield block.get("text", "") or flat(block.get("content"))
+
+
+def looking() -> Turn:
+    """A short turn in which nothing is done."""
+    look = {"command": "git status --short", "description": "look about"}
+    return {"text": _LOOKS, "tools": [{"name": "Bash", "input": look}], "sleep": LOOK_S}
 
 
 def filled(value: Any, facts: Mapping[str, str]) -> Any:
@@ -105,7 +126,12 @@ def facts_of(body: Mapping[str, Any]) -> dict[str, str]:
             elif block.get("type") == "tool_result":
                 results.append(flat(block.get("content")))
     cwd = _CWD.search("\n".join(texts))
-    return {"cwd": cwd.group(1).strip() if cwd else "", "last_result": results[-1]}
+    answers = [hit for text in _told(messages) for hit in _ANSWER.findall(text)]
+    return {
+        "cwd": cwd.group(1).strip() if cwd else "",
+        "last_result": results[-1],
+        "answer": answers[-1] if answers else "",
+    }
 
 
 def content_of(turn: Turn, salt: str, index: int) -> list[dict[str, Any]]:

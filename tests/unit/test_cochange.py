@@ -56,3 +56,12 @@ def test_a_commit_of_very_many_files_couples_nothing() -> None:
     history = History(files=everything, commits=(everything,) * 5)
     found = plan_forecast(_plan({"x": ("a/**",), "y": ("b/**",)}), history)
     assert (found.commits, found.large, found.pairs[0].level) == (0, 5, Level.NONE)
+
+
+def test_a_few_commits_are_no_reason_to_put_different_scopes_one_after_another() -> None:
+    """Two commits that touched everything say little of scopes apart from each other; a third one makes it likely."""
+    scopes: dict[str, tuple[str, ...]] = {"x": ("a/**",), "y": ("b/**",)}
+    for times, level in ((1, Level.LOW), (2, Level.LOW), (3, Level.HIGH)):
+        found = plan_forecast(_plan(scopes), History(files=("a/1", "b/1"), commits=(("a/1", "b/1"),) * times))
+        assert found.pairs[0].level is level, times
+        assert bool(found.serialise) is (level is Level.HIGH)

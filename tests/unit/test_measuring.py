@@ -299,6 +299,18 @@ def test_a_run_that_was_taken_up_the_next_day_rests_in_between() -> None:
     assert _at(log, "a", 50_010) == {"work": 11.0, "preparation": 2.0, "starting": 8.0}
 
 
+def test_the_time_at_a_gate_is_rest_and_no_sleep() -> None:
+    """What a person takes to decide is told once, as rest."""
+    log = Handmade(plan("a"))
+    log.prepare(0, "a")
+    log.note(10, e.RunFinished(integrated=0, unfinished=1, gate="research"))
+    log.note(70, e.SupervisorStarted(pid=2, boot="b", version="1"))
+    log.note(70, e.ApproveRequested(stage="research"))
+    log.note(70, e.ResumeRequested())
+    found = _measured(log, 80)
+    assert (found.wall_s, found.rest_s, found.skipped_s) == (20.0, 60.0, 0.0)
+
+
 def test_a_run_that_nobody_watches_any_more_is_told_so() -> None:
     """Still running by its log, but no supervisor is at work: since its last word nothing is certain."""
     log = Handmade(plan("a"))

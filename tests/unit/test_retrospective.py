@@ -137,6 +137,19 @@ def test_a_run_teaches_what_was_decided_found_and_measured() -> None:
     assert decision.sources[0].paths == ("src/db/pool.py",)
 
 
+def test_the_order_of_stages_is_no_needless_waiting() -> None:
+    """What comes behind a stage was to wait for all of it, whatever its files are."""
+    staged = Plan(
+        goal="Restore the database",
+        stages=("repair", "proof"),
+        workstreams={
+            "pool": Workstream(title="Mend the pool", brief="x", stage="repair"),
+            "api": Workstream(brief="y", stage="proof"),
+        },
+    )
+    assert _texts(lessons(_ran(staged).records), "estimate") == []
+
+
 def test_wrong_estimates_are_told() -> None:
     """A conflict that nobody foresaw, one that was foreseen in vain, a bound that was too small and those that were too large."""
     world = _ran(_plan(limits=Limits(wall="2h")))

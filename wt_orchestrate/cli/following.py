@@ -50,11 +50,13 @@ def follow(
     until: Callable[[RunState], bool] = quiet,
     after: int | None = None,
 ) -> RunState:
-    """Turn the run, or watch it being turned, until this holds. Records behind `after` are shown."""
+    """Turn the run, or watch it being turned, until this holds. Records behind `after` are shown. What is asked while we are
+    ending is still ours: whoever asked saw somebody at work, and left nobody behind."""
     while True:
         try:
             with wiring.supervise(site, run, show=show, warn=_warn) as supervisor:
                 supervisor.run(until)
+            if not wiring.asks_left(site, run):
                 return supervisor.state
         except Busy:
             state = _watch(site, run, show=show, until=until, after=after)

@@ -174,8 +174,11 @@ def _pair(one: str, other: str, touched: Mapping[str, _Past], shared: frozenset[
 
 
 def _level(chance: float, *, shared: bool, little: bool) -> Level:
-    """By the estimate; two that may write the same files and of which little is known are not called safe."""
+    """By the estimate; two that may write the same files and of which little is known are not called safe, and two that may
+    not are not called doomed: a few commits, an import perhaps, are no reason to do one after the other."""
     level = next((name for least, name in _FROM if chance >= least), Level.NONE)
+    if little and not shared:
+        return level if level is Level.NONE else Level.LOW
     if shared and little and level in {Level.LOW, Level.NONE}:
         return Level.MEDIUM
     return Level.LOW if shared and level is Level.NONE else level

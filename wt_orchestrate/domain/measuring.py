@@ -370,7 +370,7 @@ class Recorder:
             state=state,
             wall_s=end - covered(rests),
             rest_s=covered(rests),
-            skipped_s=state.skipped_s,
+            skipped_s=self.time.skipped,
             unwatched_s=covered(away),
             streams={name: self._stream(name, end, rests, away, alone) for name in state.workstreams},
             checks=tuple(self.checks),

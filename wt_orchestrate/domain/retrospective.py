@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.digest import SECTIONS
 from wt_orchestrate.domain.fold import fold_all
-from wt_orchestrate.domain.graph import needs_of
 from wt_orchestrate.domain.handoff import Remark
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.memory import AGENT, MEASURED, MOST_PATHS, Layer, Note, Source, normal, note
@@ -94,11 +93,11 @@ def _both_done(state: RunState, one: str, other: str) -> bool:
 
 
 def _waits(state: RunState) -> Iterator[Note]:
-    """Needs whose two sides changed no file in common."""
+    """Needs whose two sides changed no file in common. That a stage comes behind another is an order of its own, and wanted."""
     for ws in state.workstreams.values():
         if ws.spec.serves or ws.spec.continues or ws.stage not in DONE or not ws.paths:
             continue
-        for need in (state.workstreams[n] for n in needs_of(state.plan, ws.id) if n in state.workstreams):
+        for need in (state.workstreams[WorkstreamId(name)] for name in ws.spec.needs):
             if need.paths and not set(need.paths) & set(ws.paths):
                 text = (
                     f"`{ws.id}` waited for `{need.id}` ({_active_s(need):.0f} s of work), and they changed no file in common: "

@@ -28,10 +28,12 @@ class RunTime:
     def __init__(self, started_at: float) -> None:
         self._pieces = [_Piece(started_at, started_at, 0.0)]
         self.now = 0.0
+        self.skipped = 0.0
 
     def passed(self, record: e.Record) -> float:
         """The time of a record, the next one in the log."""
         if isinstance(record.event, e.TimeSkipped):
+            self.skipped += record.event.seconds
             offset = self._pieces[-1].offset + record.event.seconds
             self._pieces.append(_Piece(record.at, offset, self.now))
         self.now = max(self.now, record.at - self._pieces[-1].offset)

@@ -101,10 +101,19 @@ class Desk:
         """The whole picture in a bounded size."""
         site = self.site(repository)
         shown = self._shown(site, run)
-        at_work = "a supervisor is at work" if wiring.supervised(site) else "nobody is at work; `resume` starts one"
+        at_work = self._at_work_in_words(site, shown["run"]["phase"])
         newest = self._newest(site, RunId(shown["run"]["id"]), shown["number"])
         text = briefing(shown, newest, size=max(500, size) - len(at_work) - 1)
         return f"{text}\n{at_work}"
+
+    def _at_work_in_words(self, site: wiring.Site, phase: str) -> str:
+        if wiring.supervised(site):
+            return "a supervisor is at work"
+        return (
+            "nobody is at work; `resume` starts one"
+            if phase == "running"
+            else "the run rests; nobody has to be at work"
+        )
 
     def _newest(self, site: wiring.Site, run: RunId, number: int) -> Sequence[e.Record]:
         """The end of the log, as far back as a briefing tells of it: a long log is not read whole."""

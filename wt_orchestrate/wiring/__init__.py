@@ -9,6 +9,7 @@ telling, diagnosing, and on top asking, queueing and drafting.
 from __future__ import annotations
 
 from wt_orchestrate.wiring.asking import Put as Put
+from wt_orchestrate.wiring.asking import asks_left as asks_left
 from wt_orchestrate.wiring.asking import comment_in as comment_in
 from wt_orchestrate.wiring.asking import comment_on as comment_on
 from wt_orchestrate.wiring.asking import known_wish as known_wish

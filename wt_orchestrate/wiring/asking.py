@@ -36,8 +36,9 @@ class Put:
 def put_request(
     site: Site, run: RunId, request: Request, *, key: str = "", seconds: float = 10.0, leave: bool = False
 ) -> Put:
-    """Put a request, and wait some seconds for a supervisor at work to take it; with `leave`, one is left behind where none is.
-    Raises Refused when it is not possible as things are, now or when it is taken, or when the key names another wish."""
+    """Put a request, and wait some seconds for a supervisor at work to take it; with `leave`, one is left behind where none is,
+    also where the one at work ends without having seen it. Raises Refused when it is not possible as things are, now or when
+    it is taken, or when the key names another wish."""
     from wt_orchestrate.domain.events import RequestRefused
     from wt_orchestrate.engine import requests
 
@@ -47,18 +48,28 @@ def put_request(
         again = log.known(key) is not None
         number = requests.ask(log, clock(), state, request, key=key)
         after = 0 if again else state.number
-        waits = requests.outcome_of(log, run, number, after=after) is None
-        if waits and leave and not supervised(site):
-            leave_supervisor(site, run)
         until = time.monotonic() + seconds
         while True:
             at_work = supervised(site)  # asked first: what it took before it ended is in the log then
             became = requests.outcome_of(log, run, number, after=after)
             if isinstance(became, RequestRefused):
                 raise Refused(became.reason, hint=became.hint)
+            if became is None and leave and not at_work:
+                leave_supervisor(site, run)
+                leave, until = False, time.monotonic() + seconds
+                continue
             if became is not None or not at_work or time.monotonic() >= until:
                 return Put(run=run, number=number, taken=became is not None, supervised=at_work)
             time.sleep(_LOOK_S)
+    finally:
+        log.close()
+
+
+def asks_left(site: Site, run: RunId) -> bool:
+    """Whether requests wait that no supervisor has taken."""
+    log = open_log(site)
+    try:
+        return bool(log.asked(run))
     finally:
         log.close()
 

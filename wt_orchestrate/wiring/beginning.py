@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
         Log,
         RepositoryFacts,
     )
+
+_ENDS_S = 10.0
+_LOOK_S = 0.05
 
 
 def begin_run(
@@ -66,16 +70,28 @@ def begin_run(
 
 
 def require_free(site: Site, log: Log) -> None:
-    """One run at a time: a second one would take the first one's places and integration order. Raises Busy."""
+    """One run at a time: a second one would take the first one's places and integration order. A supervisor whose run has come
+    to rest is only ending, which is waited for. Raises Busy."""
     from wt_orchestrate.domain.machine import quiet
     from wt_orchestrate.engine.requests import newest_state
     from wt_orchestrate.errors import Busy
 
-    if supervised(site):
+    state = newest_state(log)
+    if supervised(site) and not (state is not None and quiet(state) and _ends(site)):
         raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
     state = newest_state(log)
     if state is not None and not quiet(state):
         raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
+
+
+def _ends(site: Site) -> bool:
+    """Whether the supervisor at work ends within some seconds."""
+    until = time.monotonic() + _ENDS_S
+    while supervised(site):
+        if time.monotonic() > until:
+            return False
+        time.sleep(_LOOK_S)
+    return True
 
 
 def _merging(facts: RepositoryFacts, settings: Settings, base: CommitId) -> Merging:
