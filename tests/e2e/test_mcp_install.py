@@ -106,7 +106,7 @@ def test_a_link_stays_a_link(project: Project) -> None:
     path.symlink_to(kept / "claude.json")
     assert project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path)).code == 0
     assert path.is_symlink() and "wt-orchestrate" in (kept / "claude.json").read_text()
-    assert len(list(kept.glob("claude.json.*.bak"))) == 1
+    assert len(list(kept.glob("claude.json.bak"))) == 1
 
 
 def test_what_may_not_be_written_is_left_alone(project: Project) -> None:
