@@ -244,7 +244,7 @@ def test_nothing_is_installed_that_could_not_start(project: Project) -> None:
     for more in ((), ("--dry-run",)):
         refused = project.wto("mcp", "install", *words, *more)
         assert refused.code == 6 and "needs the official SDK" in refused.err
-        assert "-m pip install 'wt-orchestrate[mcp]'" in refused.err
+        assert "-m pip install 'mcp>=2.3,<3'" in refused.err
     assert path.read_bytes() == before
     assert project.wto("mcp", "uninstall", *words).code == 0
     assert json.loads(path.read_text(encoding="utf-8"))["mcpServers"] == {}

@@ -81,9 +81,7 @@ def _require_sdk() -> None:
     """The server runs by this very interpreter: what is not installed for it is not there for the client either."""
     found = find_spec("mcp")
     if found is None or found.origin is None:  # a folder of that name is no SDK
-        raise Refused(
-            "the MCP server needs the official SDK", hint=f"{sys.executable} -m pip install 'wt-orchestrate[mcp]'"
-        )
+        raise Refused("the MCP server needs the official SDK", hint=f"{sys.executable} -m pip install 'mcp>=2.3,<3'")
 
 
 def _of_client(command: Callable[..., Any]) -> Callable[..., Any]:
