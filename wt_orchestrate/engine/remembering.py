@@ -50,6 +50,7 @@ def recall_for_brief(effect: f.Recall, state: RunState, world: World) -> Sequenc
             limit=BRIEF_ENTRIES,
             characters=BRIEF_CHARACTERS,
             briefing=True,
+            apart=state.id,
         )
     except WtError as error:
         return (e.MemoryRecalled(workstream=effect.workstream, problem=error.message),)
@@ -81,10 +82,13 @@ def recall(
     limit: int = 10,
     characters: int = 20_000,
     briefing: bool = False,
+    apart: str = "",
 ) -> tuple[Recalled, ...]:
     """The entries that matter most, best first. With `briefing`, for an agent: what is flagged is left out, and
-    conventions that hold everywhere belong to it."""
+    conventions that hold everywhere belong to it. What is known only from the run `apart` is left out: a run that was learned
+    from while it rested tells the rest of itself by handoffs."""
     hits = [hit for hit in memories.search(terms, paths=paths) if not (briefing and withheld(hit.entry))]
+    hits = [hit for hit in hits if not apart or any(source.run != apart for source in hit.entry.sources)]
     worth = [(relevance(hit, terms=terms, paths=paths, general=briefing), hit) for hit in hits]
     found = [(value, hit.entry) for value, hit in worth if is_relevant(value) or (not briefing and hit.words > 0)]
     found.sort(key=lambda pair: -score(pair[0], pair[1], now=now))
