@@ -6,7 +6,7 @@ import argparse
 from contextlib import nullcontext
 
 from tests.simulation.planted import PLANTED
-from tests.simulation.walk import Walk, staged
+from tests.simulation.walk import BUSY_STEPS, Walk, busy, staged
 from wt_orchestrate.domain.story import sentence
 
 
@@ -16,10 +16,12 @@ def main() -> None:
     parser.add_argument("--plant", choices=sorted(PLANTED))
     parser.add_argument("--last", type=int, default=60, help="how many of the newest lines to print")
     parser.add_argument("--staged", action="store_true", help="through a plan with stages, syntheses and gates")
+    parser.add_argument("--busy", action="store_true", help="through a full train from which claims are called back")
     given = parser.parse_args()
-    walk = staged(given.seed) if given.staged else Walk(given.seed)
+    made = staged if given.staged else busy if given.busy else Walk
+    walk = made(given.seed)
     with PLANTED[given.plant]() if given.plant else nullcontext():
-        outcome = walk.run()
+        outcome = walk.run(BUSY_STEPS) if given.busy else walk.run()
     print(f"seed {given.seed}: {outcome.steps} steps, {outcome.crashes} crashes, {outcome.checked} checks of promises")
     for line in outcome.history[-given.last :]:
         print("  step ", line)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.walk import Outcome, Walk, walk
+from tests.simulation.walk import Outcome, Walk, busy_walk, walk
 
 
 def _require_whole(outcome: Outcome) -> None:
@@ -30,6 +30,13 @@ def test_every_history_keeps_every_promise_and_comes_to_rest(seed: int) -> None:
     """D1, D2, D4, L1 to L4, P1, P2, P4, P5, P6, A1, O5: after every step, for random plans, agents, requests, outside moves
     and crashes, also twice in a row."""
     _require_whole(walk(seed))
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_a_full_train_keeps_every_promise_while_claims_are_called_back(seed: int) -> None:
+    """L1 to L4, L9, O5: also where every claim meets others and people stop, tell, cancel and redirect all the time."""
+    _require_whole(busy_walk(seed))
 
 
 @pytest.mark.parametrize("seed", FOUND)

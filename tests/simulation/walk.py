@@ -30,6 +30,7 @@ from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.errors import StoreUnreadable
 
 _CALM = 4_000
+BUSY_STEPS = 300
 
 
 @dataclass(slots=True)
@@ -467,6 +468,18 @@ def staged(seed: int) -> Walk:
 
 def staged_walk(seed: int, *, wild_steps: int = 150) -> Outcome:
     return staged(seed).run(wild_steps)
+
+
+def busy(seed: int) -> Walk:
+    """A walk of that seed through a full train that people call claims back from all the time."""
+    made = Walk(seed, plan=crowded_plan(random.Random(f"busy {seed}")))
+    made.world.crowd(red=False)
+    made.tempo = [1.0, 1.0, 1.0, 0.2, 5.0, 0.2, 0.2]
+    return made
+
+
+def busy_walk(seed: int) -> Outcome:
+    return busy(seed).run(BUSY_STEPS)
 
 
 def walk(seed: int, *, wild_steps: int = 150) -> Outcome:
