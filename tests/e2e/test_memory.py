@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from mcp import Client
 
 from tests.support.mcp_client import Call, led
