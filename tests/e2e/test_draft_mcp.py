@@ -72,14 +72,15 @@ def nothing_left_of_drafts(project: Project) -> None:
 
 
 def test_a_drafting_can_be_cancelled_and_taken_up(project: Project) -> None:
-    """Cancelled: its planner and its process are gone; another goal under its key is refused; with go_on it goes on."""
+    """Cancelled: its planner and its process are gone; another goal under its key is refused; with the number of its next try
+    it goes on."""
     prepared(project, plan_of("api"), script='touch "$TEST_FOLDER/reading"\n[ -e "$TEST_FOLDER/go" ] || sleep 300\n')
 
     async def lead(call: Call, client: Client) -> None:
         await call("draft_plan", seconds=0, **GOAL)
         wait_until((project.folder / "reading").exists, what="the planner is at work", timeout_s=60)
         ended = await call("draft_plan", key="draft-1", cancel=True)
-        assert (ended["state"], ended["next"]) == ("cancelled", "ask again with go_on to take it up")
+        assert (ended["state"], ended["next"]) == ("cancelled", "ask once with go_on: 2 to take it up")
         nothing_left(project)
         assert (await call("draft_plan", seconds=0, **GOAL))["state"] == "cancelled"
         with pytest.raises(AssertionError, match="this key is another goal's already"):
@@ -89,7 +90,27 @@ def test_a_drafting_can_be_cancelled_and_taken_up(project: Project) -> None:
         with pytest.raises(AssertionError, match="there is no agent 'nobody'"):
             await call("draft_plan", key="draft-2", goal="x", agent="nobody")
         (project.folder / "go").touch()
-        assert (await settled(call, go_on=True))["state"] == "ready"
+        assert (await settled(call, go_on=ended["next_try"]))["state"] == "ready"
+
+    led(project, lead)
+    nothing_left(project)
+
+
+def test_asking_on_takes_up_a_drafting_once(project: Project) -> None:
+    """A drafting whose plans are never good: the call that takes it up, said over and over, gets it one further round; the
+    next one needs the number that was told meanwhile."""
+    prepared(project, *[{**plan_of("api"), "workstreams": {}}] * 4)
+
+    async def lead(call: Call, client: Client) -> None:
+        await call("draft_plan", seconds=0, rounds=1, **GOAL)
+        ended = await settled(call, rounds=1)
+        assert (ended["state"], ended["round"]) == ("invalid", 1)
+        assert f"go_on: {ended['next_try']}" in ended["next"]
+        for _ in range(3):
+            again = await settled(call, rounds=1, go_on=ended["next_try"])
+            assert (again["state"], again["round"], again["rounds"]) == ("invalid", 2, 2)
+        assert (await settled(call, rounds=1, go_on=1))["round"] == 2
+        assert (await settled(call, rounds=1, go_on=again["next_try"]))["round"] == 3
 
     led(project, lead)
     nothing_left(project)
@@ -111,7 +132,7 @@ def test_a_drafting_outlives_the_server_and_a_killed_one_is_told(project: Projec
         found = await call("draft_plan", seconds=0, **GOAL)
         assert found["state"] == "cut off"
         nothing_left(project)
-        assert (await settled(call, go_on=True))["state"] == "ready"
+        assert (await settled(call, go_on=found["next_try"]))["state"] == "ready"
 
     led(project, begin)
     led(project, look)

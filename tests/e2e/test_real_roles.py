@@ -39,7 +39,9 @@ def _bodies(stub: StubModel, script: str) -> list[Any]:
 
 
 def _tools(body: Any) -> set[str]:
-    return {tool["name"] for tool in body["tools"]} - {"DeferredToolPlaceholder"}
+    """The client's own tools that it offers: ours come along whatever a role names."""
+    names = {tool["name"] for tool in body["tools"]} - {"DeferredToolPlaceholder"}
+    return {name for name in names if not name.startswith("mcp__wto__")}
 
 
 def _results(body: Any) -> list[str]:
@@ -104,6 +106,63 @@ def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(p
     worktree = project.worktree("find")
     assert (worktree / "f.txt").read_text(encoding="utf-8") == "zero\n" and not list(worktree.glob("m*.txt"))
     assert project.repository.git("show", "main:new.txt") == "new"
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("wrong", [{}, {"cleanupPeriodDays": "soon"}], ids=["sound", "one wrong value"])
+def test_who_only_reads_is_held_whatever_the_users_own_settings_allow(
+    project: Project, tmp_path: Path, version: str, wrong: dict[str, Any]
+) -> None:
+    """A user lets the client do everything everywhere: a researcher's writes are denied all the same, and its handoff is not.
+    The user's own credentials, environment and words are there as ever; a worktree's settings are not. One wrong value,
+    for which the client drops the whole file, loses none of our rules."""
+    other = tmp_path / "other"
+    other.mkdir()
+    answers = tmp_path / "yes.sh"
+    decision = {"hookEventName": "PermissionRequest", "decision": {"behavior": "allow"}}
+    answers.write_text(f"#!/bin/sh\necho '{json.dumps({'hookSpecificOutput': decision})}'\n", encoding="utf-8")
+    answers.chmod(0o755)
+    everything = {"allow": ["Edit", "Write", "Bash"], "defaultMode": "bypassPermissions"}
+    looks = [bash("env"), bash("git log -p --format=%s -- f.txt")]
+    writes = [write("mine.txt", "mine\n"), bash("echo mine > more.txt"), write(str(other / "mine.txt"), "mine\n")]
+    stub = serve({"find": [*looks, *writes, write("HANDOFF.md", FOUND), {"text": "It is found."}]})
+    try:
+        use_client(project, stub)
+        theirs = {
+            "permissions": {**everything, "additionalDirectories": [str(other)]},
+            "hooks": {"PermissionRequest": [{"hooks": [{"type": "command", "command": str(answers)}]}]},
+            "env": {"FROM_USER": "users-own"},
+            "apiKeyHelper": "echo sk-helped",
+            **wrong,
+        }
+        if not wrong:
+            del project.environment["ANTHROPIC_API_KEY"]
+        config = Path(project.environment["CLAUDE_CONFIG_DIR"])
+        config.mkdir()
+        (config / "settings.json").write_text(json.dumps(theirs), encoding="utf-8")
+        (config / "CLAUDE.md").write_text("USER-SAYS\n", encoding="utf-8")
+        worktrees = {"permissions": everything, "env": {"FROM_USER": "WORKTREE-SAYS"}}
+        project.repository.commit({"f.txt": "zero\n", ".claude/settings.json": json.dumps(worktrees)})
+        ended = project.wto(
+            "run",
+            "--land",
+            project.plan(
+                f"goal: Look\nagents: {{claude-code: {{binary: {json.dumps(client(version))}}}}}\nchecks: [{{run: env}}]\n"
+                "workstreams: {find: {brief: 'Look. [[script:find]]', role: researcher, kind: research}}\n"
+            ),
+        )
+    finally:
+        stub.close()
+    assert ended.code == 0, ended.out + ended.err
+    assert [(ws["stage"], ws["attempts"]) for ws in project.status()["workstreams"]] == [("landed", 1)]
+    finder = _bodies(stub, "find")[-1]
+    environment, history, *denied, _ = _results(finder)
+    assert "WORKTREE-SAYS" not in environment
+    assert ("FROM_USER=users-own" in environment) is (not wrong)
+    assert "Not allowed" not in history
+    assert len(denied) == 3 and all("the one file you may write is HANDOFF.md" in said for said in denied)
+    assert not list(other.iterdir()) and not list(project.worktree("find").glob("m*.txt"))
+    assert "USER-SAYS" in json.dumps(finder["system"])
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])

@@ -184,6 +184,24 @@ def test_a_synthesiser_is_quoted_apart() -> None:
     assert "## What `sum` makes of it (its word, not measured)" in report_markdown(values)
 
 
+def test_what_an_agent_added_speaks_for_nobody_else() -> None:
+    """A workstream that an agent's handoff added with the role of a synthesiser is one voice among others: no section of its
+    own, and where it says something else than another, that is a contradiction."""
+    log = Handmade(plan("a"))
+    added = {"sum": Workstream(brief="x", role="synthesiser")}
+    log.note(0, e.WorkstreamsAdded(by=WorkstreamId("a"), workstreams=added))
+    for name, text in (("a", "- pool.size = 20"), ("sum", "- pool.size = 50")):
+        log.prepare(0, name)
+        log.work(1, name, begins=2, ends=5, gone=6)
+        log.claim(6, name, _handoff(Summary="x", Decisions=text, Next="- look again"))
+        log.integrate(8, name)
+    log.finish(10, 2)
+    found = report(log.records, now=log.wall(10))["synthesis"]
+    assert found["synthesisers"] == []
+    assert [each["about"] for each in found["contradictions"]] == ["pool.size"]
+    assert [each["workstream"] for each in found["follow_ups"]] == ["a", "sum"]
+
+
 def test_what_agents_wrote_acts_on_no_terminal_and_hides_no_key() -> None:
     """Escape sequences are written out, keys masked, and a text cannot pretend to be a heading of the report."""
     key = "ghp_" + "a1B2" * 10

@@ -3,7 +3,7 @@
 All of it follows from the log: what agents handed over is quoted and attributed, what was measured stands beside it. Two
 workstreams contradict each other here where they say different things of the same line, file, setting or command in so many
 words, or where one says of a check what we did not see; that they really disagree is for the reader to judge. The word of a
-synthesiser (a workstream of that role) stands apart, as its word.
+synthesiser (a stage's, or a workstream that a person gave that role) stands apart, as its word.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _contradictions(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
     said = [(ws, ws.handoff) for ws in streams if ws.handoff is not None and not ws.spec.serves]
-    said = [(ws, handoff) for ws, handoff in said if ws.spec.role != SYNTHESISER]
+    said = [(ws, handoff) for ws, handoff in said if not _draws_together(ws)]
     yield from _differing("setting", ((ws.id, each) for ws, handoff in said for each in settings(handoff)))
     yield from _differing("place", ((ws.id, each) for ws, handoff in said for each in places(handoff)))
     yield from _differing("file", ((ws.id, each) for ws, handoff in said for each in decided(handoff)))
@@ -186,7 +186,7 @@ def _follow_ups(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
                 "commands": commands_,
             }
         yield from _findings(ws, "todo")
-        if ws.handoff is not None and ws.spec.role != SYNTHESISER:
+        if ws.handoff is not None and not _draws_together(ws):
             for kind, section in (("next", ws.handoff.next), ("question", ws.handoff.questions)):
                 for text in points(section):
                     yield {"kind": kind, "workstream": ws.id, "text": text, "how": "its word"}
@@ -197,7 +197,7 @@ def _follow_ups(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
 def _learned(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
     for ws in streams:
         yield from _findings(ws, "convention")
-        if ws.handoff is not None and ws.spec.role != SYNTHESISER:
+        if ws.handoff is not None and not _draws_together(ws):
             for text in points(ws.handoff.decisions):
                 yield {
                     "kind": "decision",
@@ -219,9 +219,14 @@ def _findings(ws: WorkstreamState, kind: str) -> Iterator[Entry]:
 # ---------------------------------------------------------------- the synthesiser's word
 
 
+def _draws_together(ws: WorkstreamState) -> bool:
+    """Whether it was asked to speak for others: by the tool or by a person, not by an agent that added it."""
+    return bool(ws.spec.synthesises) or (ws.spec.role == SYNTHESISER and ws.added_by is None)
+
+
 def _said(ws: WorkstreamState) -> Entry | None:
     """What a synthesiser handed over, section by section."""
-    if ws.spec.role != SYNTHESISER or ws.handoff is None:
+    if not _draws_together(ws) or ws.handoff is None:
         return None
     known: Mapping[str, str] = {"decisions": ws.handoff.decisions, "next": ws.handoff.next, **ws.handoff.other}
     sections = {

@@ -82,9 +82,9 @@ def allow_rules(checks: Sequence[str], extra: Sequence[str] = ()) -> tuple[str, 
 
 def reading_rules(checks: Sequence[str]) -> tuple[str, ...]:
     """Rules for an agent that may only read: the checks and its own handoff. What plan and settings allow an agent elsewhere does
-    not count here; what a user allows the client everywhere, in its own settings, does. Of git's reading commands the client
-    itself knows which options only read, and grants those unasked; a rule such as `Bash(git log *)` would also grant
-    `--output=FILE`, or a program by `git grep -O`. It does not know these two."""
+    not count here, nor what a user allows the client everywhere, in its own settings. Of git's reading commands the client itself
+    knows which options only read, and grants those unasked; a rule such as `Bash(git log *)` would also grant `--output=FILE`,
+    or a program by `git grep -O`. It does not know these two."""
     git = [f"Bash(git {words}{suffix})" for words in ("describe", "ls-tree") for suffix in ("", " *")]
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), "Edit(HANDOFF.md)"]))
 

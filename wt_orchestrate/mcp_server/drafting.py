@@ -32,24 +32,26 @@ _INVALID = 20_000
 _NEXT = {
     DraftPhase.DRAFTING: "ask again with the same key; seconds waits for news",
     DraftPhase.READY: "read the plan with the person, edit it, then pass its text to start",
-    DraftPhase.INVALID: "mend the text yourself and pass it to check_plan, or ask again with go_on",
-    DraftPhase.TIMED_OUT: "ask again with go_on for as much time again",
-    DraftPhase.FAILED: "mend what the reason says, then ask again with go_on",
-    DraftPhase.CANCELLED: "ask again with go_on to take it up",
-    DraftPhase.CUT_OFF: "ask again with go_on to take it up",
+    DraftPhase.INVALID: "mend the text yourself and pass it to check_plan, or ask once with go_on: {next_try}",
+    DraftPhase.TIMED_OUT: "ask once with go_on: {next_try} for as much time again",
+    DraftPhase.FAILED: "mend what the reason says, then ask once with go_on: {next_try}",
+    DraftPhase.CANCELLED: "ask once with go_on: {next_try} to take it up",
+    DraftPhase.CUT_OFF: "ask once with go_on: {next_try} to take it up",
 }
 
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
 class Draft:
     """How far a drafting is. `plan` is plan.yaml when `state` is ready, else what was returned with its problems; its words, and
-    `notes`, are an agent's. `to_approve` are commands that the agent proposes: they stand in the plan as comments."""
+    `notes`, are an agent's. `to_approve` are commands that the agent proposes: they stand in the plan as comments. `next_try` is
+    what `go_on` takes, so that the same call said again takes up nothing a second time."""
 
     handle: str
     state: str
     next: str
     round: int
     rounds: int
+    next_try: int
     activity: str
     problems: tuple[str, ...]
     sent_back: tuple[str, ...]
@@ -84,7 +86,10 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         minutes: Annotated[float, Field(gt=0, le=240, description="How long it may take in all.")] = 20.0,
         budget_usd: Annotated[float, Field(ge=0, description="What it may cost; 0 is no bound.")] = 0.0,
         seconds: Annotated[float, Field(ge=0, le=LONGEST_S, description="How long to wait for news.")] = 3.0,
-        go_on: Annotated[bool, Field(description="Take up one that ended without a plan.")] = False,
+        go_on: Annotated[
+            int,
+            Field(ge=0, description="Take up one that ended without a plan: the next_try it told; 0 takes up none."),
+        ] = 0,
         cancel: Annotated[bool, Field(description="End it; what it returned is kept.")] = False,
     ) -> Draft:
         """Let an agent read the repository and draft a plan for a goal; it is checked and sent back until it can be used. Returns
@@ -102,14 +107,15 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
                 timeout_s=minutes * 60,
                 budget_usd=budget_usd or None,
             )
+            taken_up = not cancel and go_on == _next_try(wiring.draft_state(site, wish.id))
             if cancel:
                 wiring.cancel_draft(site, wish.id)
-            elif go_on:
+            elif taken_up:
                 wiring.take_up_draft(
                     site, wish.id, rounds=rounds, timeout_s=minutes * 60, budget_usd=budget_usd or None
                 )
             if not cancel:
-                _at_work(site, wish.id, go_on=go_on)
+                _at_work(site, wish.id, go_on=taken_up)
             return site, wish.id
 
         async def tell(gone: float, text: str) -> None:
@@ -118,6 +124,10 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         with in_words():
             site, name = await anyio.to_thread.run_sync(begun)
             return await _news(site, name, seconds=0.0 if cancel else seconds, tell=tell)
+
+
+def _next_try(found: wiring.DraftResult) -> int:
+    return found.progress.tries + 1
 
 
 def _at_work(site: wiring.Site, name: str, *, go_on: bool) -> None:
@@ -152,9 +162,10 @@ def _draft(found: wiring.DraftResult) -> Draft:
     return Draft(
         handle=found.wish.id,
         state=found.phase.value,
-        next=_NEXT[found.phase],
+        next=_NEXT[found.phase].format(next_try=_next_try(found)),
         round=progress.round,
         rounds=found.wish.rounds,
+        next_try=_next_try(found),
         activity="" if over else progress.activity,
         problems=progress.problems[:_LISTED],
         sent_back=tuple(

@@ -3,9 +3,9 @@
 It is started detached and steerable: session id chosen by us, stream-json both ways, permission questions and questions to
 the user as control requests on its output, answered by lines on its input. Its settings are a file we wrote and know to be
 valid (a file with one wrong value would be dropped whole and silently). Settings, hooks and MCP servers that lie in a
-worktree never take effect (`--setting-sources user`, `--strict-mcp-config`); the role of the
-workstream and the repository's own CLAUDE.md, as it was at the base, come along as an appended system prompt. Facts about
-the client are in docs/reference/claude-code.md.
+worktree never take effect (`--setting-sources user`, `--strict-mcp-config`). One that may only read gets no source of settings at
+all, and of the user's what `claude_settings.py` leaves of them. The role of the workstream and the repository's own CLAUDE.md, as
+it was at the base, come along as an appended system prompt. Facts about the client are in docs/reference/claude-code.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from wt_orchestrate.adapters.agents.claude_settings import readers_settings, users_instructions
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.accounts import DEFAULT
@@ -82,15 +83,20 @@ class ClaudeCode:
                 f"the Claude Code client {start.spec.binary!r} was not found",
                 hint="npm install -g @anthropic-ai/claude-code, or set binary: of the agent",
             )
-        files = _write_files(start)
+        env = self._env(start)
+        standing = _standing(start, env)
+        files = _write_files(start, env, standing)
         session = ("--resume", start.session) if start.resume else ("--session-id", start.session)
         argv = [
             binary, "-p", "--output-format", "stream-json", "--verbose", "--input-format", "stream-json",
             "--replay-user-messages", *session, "--permission-mode", _mode(start),
-            "--permission-prompt-tool", "stdio", "--settings", files["settings"], "--setting-sources", "user",
-            "--strict-mcp-config", "--mcp-config", files["mcp"],
+            "--permission-prompt-tool", "stdio", "--settings", files["settings"], "--setting-sources",
+            "" if _only_reads(start) else "user", "--strict-mcp-config", "--mcp-config", files["mcp"],
         ]  # fmt: skip
-        if _standing(start):
+        if _only_reads(start):
+            argv += [f"--allowedTools={rule}" for rule in _allowed(start)]
+            argv += [f"--disallowedTools={rule}" for rule in deny_rules(_refused(start))]
+        if standing:
             argv += ["--append-system-prompt-file", files["instructions"]]
         if start.budget_usd is not None:
             argv += ["--max-budget-usd", f"{start.budget_usd:.4f}"]
@@ -101,7 +107,7 @@ class ClaudeCode:
             id=start.process,
             argv=tuple(argv),
             cwd=start.worktree,
-            env=self._env(start),
+            env=env,
             input=True,
             lines=(_user_line(start.receipt, start.prompt),),
             ask=(_control("stop-1", "interrupt"), _control("stop-2", "end_session")),
@@ -202,11 +208,20 @@ def _of_role(start: AgentStart) -> list[str]:
     return words
 
 
-def _standing(start: AgentStart) -> str:
-    """What is added to the client's own system prompt, which stays: the role, then the repository's instructions."""
+def _only_reads(start: AgentStart) -> bool:
+    """Whether what the user lets the client do everywhere does not count."""
+    return start.read_only or bool(start.schema)
+
+
+def _standing(start: AgentStart, environment: Mapping[str, str]) -> str:
+    """What is added to the client's own system prompt, which stays: the role, then the repository's instructions; before them
+    the user's own, where the client does not read them by itself."""
     parts = []
     if start.role is not None:
         parts.append(f"Your role in this session is `{start.role.name}`:\n\n{start.role.prompt.strip()}")
+    users = users_instructions(environment) if _only_reads(start) else ""
+    if users:
+        parts.append(f"The user's own standing instructions (CLAUDE.md):\n\n{users}")
     if start.instructions:
         parts.append(f"The repository's own standing instructions (CLAUDE.md):\n\n{start.instructions}")
     return "\n\n".join(parts)
@@ -230,27 +245,30 @@ def _granted(start: AgentStart) -> tuple[str, ...]:
     return (*rules, *granted_rules(start.role, read_only=start.read_only), *own)
 
 
+def _allowed(start: AgentStart) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_granted(start)))
+
+
 def _refused(start: AgentStart) -> tuple[str, ...]:
     """What it may not do, whatever else allows it."""
     refused = refused_rules(start.role, read_only=start.read_only)
     return (*start.spec.deny, *(WRITING if start.schema else ()), *refused)
 
 
-def _write_files(start: AgentStart) -> dict[str, str]:
+def _write_files(start: AgentStart, environment: Mapping[str, str], standing: str) -> dict[str, str]:
     """Settings, MCP configuration and the repository's instructions, as files; their paths."""
-    settings = {
-        "permissions": {
-            "allow": list(dict.fromkeys(_granted(start))),
-            "deny": list(deny_rules(_refused(start))),
-        },
+    settings: dict[str, Any] = {
+        "permissions": {"allow": list(_allowed(start)), "deny": list(deny_rules(_refused(start)))},
         "includeCoAuthoredBy": False,
     }
+    if _only_reads(start):
+        settings = readers_settings(settings, environment)
     paths = {name: f"{start.folder}/{name}.json" for name in ("settings", "mcp")}
     paths["instructions"] = f"{start.folder}/instructions.md"
     for name, text in (
         ("settings", json.dumps(settings, indent=1)),
         ("mcp", json.dumps({"mcpServers": _servers(start)}, indent=1)),
-        ("instructions", _standing(start)),
+        ("instructions", standing),
     ):
         with open(paths[name], "w", encoding="utf-8") as file:
             file.write(text)
