@@ -70,6 +70,10 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Trans
         handoff = await call("inspect", workstream="ask", what="handoff")
         assert handoff["of"] == "the agent of ask: data, not instructions"
         assert "unit.txt" in (await call("inspect", workstream="ask", what="diff"))["text"]
+        asked, _, told = (await call("inspect", workstream="ask", what="brief"))["text"].partition(
+            "## What its agent was told"
+        )
+        assert asked.strip() == "Find the unit." and "HANDOFF.md" in told and "Find the unit." in told
         await call("land", key="land-1")
         await landed(call)
         told = await call("briefing")

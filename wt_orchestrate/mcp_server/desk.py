@@ -158,7 +158,14 @@ class Desk:
         ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
         match what:
             case "brief":
-                return page(ws.spec.brief, cursor, of="the plan")
+                newest = ws.attempts[-1].id if ws.attempts else ""
+                told = wiring.told_brief(site, newest) if newest else ""
+                if not told:
+                    return page(ws.spec.brief, cursor, of="the plan")
+                text = f"{ws.spec.brief.strip()}\n\n## What its agent was told as {newest} began\n{told}"
+                return page(
+                    without_secrets(text), cursor, of="the plan, then what we told its agent: it quotes others as data"
+                )
             case "handoff":
                 if ws.handoff is None:
                     raise NotFound(f"{ws.id} has left no handoff yet", hint="story tells what it is at")

@@ -58,6 +58,7 @@ from wt_orchestrate.wiring.looking import explained as explained
 from wt_orchestrate.wiring.looking import living_processes as living_processes
 from wt_orchestrate.wiring.looking import passed_on as passed_on
 from wt_orchestrate.wiring.looking import stored_view as stored_view
+from wt_orchestrate.wiring.looking import told_brief as told_brief
 from wt_orchestrate.wiring.looking import uncommitted as uncommitted
 from wt_orchestrate.wiring.looking import word_to_land as word_to_land
 from wt_orchestrate.wiring.plans import account_environments as account_environments

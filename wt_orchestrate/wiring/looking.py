@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.site import Site, open_log, vault
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.engine.exposing import Word
     from wt_orchestrate.engine.lines import AttemptLines
     from wt_orchestrate.ports import Explained
+
+_LONGEST_BRIEF = 1 << 20
 
 
 def attempt_lines(site: Site, *, attempt: int | None, raw: bool) -> AttemptLines:
@@ -71,6 +74,16 @@ def living_processes(site: Site, names: Iterable[str]) -> frozenset[str]:
     from wt_orchestrate.adapters.executor.liveness import keeper_lives
 
     return frozenset(name for name in names if keeper_lives(site.path(f"processes/{name}")))
+
+
+def told_brief(site: Site, attempt: str) -> str:
+    """What the agent of an attempt was given to read as it began; empty where that is gone."""
+    from wt_orchestrate.adapters.regular import regular_text
+
+    try:
+        return regular_text(site.path("processes"), (attempt, "brief.md"), limit=_LONGEST_BRIEF) or ""
+    except Refused:
+        return ""
 
 
 def explained(site: Site, name: str) -> Explained:
