@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wt_orchestrate import wiring
+from wt_orchestrate.adapters.memoryfile import read_text
 from wt_orchestrate.domain.memory import Layer, note
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.mcp_server.remembering import recalled, remembered
@@ -30,3 +31,9 @@ def test_a_key_of_a_call_stands_for_one_thing_to_remember(tmp_path: Path) -> Non
     assert (first.id, first.new, again.id, again.new) == ("m1", True, "m1", False)
     with pytest.raises(Refused, match="names another wish already"):
         remembered(site, "open the door", key="k1", kind="note", layer="strategic", paths=())
+
+
+def test_a_folder_is_no_memory_file(tmp_path: Path) -> None:
+    """It is refused as what it is, like anything else that is no regular file."""
+    with pytest.raises(Refused, match="is no regular file"):
+        read_text(str(tmp_path))

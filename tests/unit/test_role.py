@@ -163,7 +163,9 @@ def test_what_a_role_owes_is_evidence() -> None:
     assert findings(ws, evidence, needs_handoff=False, owed=BUILDER.handoff) == (said,)
     assert findings(ws, evidence, needs_handoff=False) == ()
     none = replace(evidence, handoff=None)
-    assert findings(ws, none, needs_handoff=False, owed=BUILDER.handoff) == ("there is no HANDOFF.md",)
+    assert findings(ws, none, needs_handoff=False, owed=BUILDER.handoff) == (
+        "there is no HANDOFF.md, in which the role builder owes '## Verification'",
+    )
     assert findings(ws, none, needs_handoff=False) == ()
 
 

@@ -19,10 +19,11 @@ def read_text(path: str) -> str | None:
         return None
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror}", hint="put the file itself there") from error
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise Refused(f"{path} is no regular file", hint="put the file itself there")
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise Refused(f"{path} is no regular file", hint="put the file itself there")
         if facts.st_size > LIMIT:
             raise Refused(f"{path} is longer than {LIMIT >> 20} MiB", hint="split it and import the parts")
         return file.read(LIMIT).decode("utf-8", "replace")

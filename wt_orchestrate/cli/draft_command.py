@@ -71,7 +71,7 @@ def draft(
 ) -> None:
     """Let an agent read the repository and draft a plan for GOAL; it is checked and sent back until it can be used."""
     if bool(goal.strip()) is resume:
-        raise click.UsageError("say the GOAL, or --resume the newest drafting; not both")
+        raise click.UsageError("say either the GOAL, or --resume for the newest drafting")
     site = wiring.find_site(context.obj)
     if dry_run:
         click.echo(wiring.draft_words(site, goal, agent=agent, target=target), nl=False)

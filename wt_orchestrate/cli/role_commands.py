@@ -33,7 +33,9 @@ _COLUMNS = (
 @click.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True)
-@click.option("--copy", "origin", metavar="ROLE", help="Write .wto/roles/NAME.md, a copy of a built-in ROLE to change.")
+@click.option(
+    "--copy", "origin", metavar="ROLE", help="Write .wto/roles/NAME.md, the new one, as a copy of the built-in ROLE."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="With --copy: say what would be written; change nothing.")
 @click.pass_obj
 def roles(start: str, name: str | None, as_json: bool, origin: str | None, dry_run: bool) -> None:

@@ -31,6 +31,12 @@ class Evidence:
     """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
 
 
+def _no_handoff(ws: WorkstreamState, owed: Sequence[str]) -> str:
+    """That there is none, and why one is wanted."""
+    titles = ", ".join(f"'## {title}'" for title in owed)
+    return "there is no HANDOFF.md" + (f", in which the role {ws.spec.role} owes {titles}" if owed else "")
+
+
 def findings(
     ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool, owed: Sequence[str] = ()
 ) -> tuple[str, ...]:
@@ -58,7 +64,7 @@ def findings(
         found.append(f"changed outside the scope ({', '.join(ws.spec.scope)}): {some_of(outside)}; undo these changes")
     if needs_handoff or owed or ws.spec.kind is Kind.RESEARCH:
         if evidence.handoff is None:
-            found.append("there is no HANDOFF.md")
+            found.append(_no_handoff(ws, owed))
         else:
             found.extend(f"HANDOFF.md: {missing}" for missing in complete(evidence.handoff))
             found.extend(

@@ -31,4 +31,4 @@ def gaps(decisions: str, other: Mapping[str, str], *, plans: bool) -> Iterator[s
         if not text.strip():
             yield f"the section '## {name}' is missing or empty; write `{NOTHING}` where there is nothing to say"
     if plans and not other.get("workstreams", "").strip():
-        yield f"the section '## Workstreams' is missing; plan the next stage there, or write `{NOTHING}`"
+        yield f"the section '## Workstreams' is missing or empty; plan the next stage there, or write `{NOTHING}`"
