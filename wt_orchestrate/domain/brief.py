@@ -133,12 +133,13 @@ def _others(state: RunState, ws: WorkstreamState) -> str:
     return "## Other workstreams, by other agents\n\n" + "\n".join(lines[:50]) if lines else ""
 
 
-def evidence_message(findings: Sequence[str]) -> str:
+def evidence_message(findings: Sequence[str], kind: Kind) -> str:
     """What did not hold of a claim, for the agent that made it."""
     listed = "\n".join(f"- {finding}" for finding in findings)
+    way = "Mend it, commit your work" if kind is Kind.CHANGE else "Mend it"
     return (
         f"The work is not accepted yet. This does not hold:\n\n{listed}\n\n"
-        "Mend it, commit, and update HANDOFF.md with `status: done` when it is finished."
+        f"{way}, and update HANDOFF.md with `status: done` when it is finished."
     )
 
 

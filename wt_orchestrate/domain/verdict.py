@@ -301,7 +301,9 @@ def _judge_claim(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
         return e.ClaimMade(workstream=ws.id, by=e.Actor.AGENT)
     said = f"HANDOFF.md says status: {status.value}" if handoff is not None else "there is no HANDOFF.md"
     unclaimed = (f"you ended your turn, but {said}",)
-    return _again(state, ws, Cause.EVIDENCE, evidence_message(unclaimed), "; ".join(unclaimed), reason="unclaimed")
+    return _again(
+        state, ws, Cause.EVIDENCE, evidence_message(unclaimed, ws.spec.kind), "; ".join(unclaimed), reason="unclaimed"
+    )
 
 
 def retries(state: RunState, ws: WorkstreamState) -> int:
@@ -311,7 +313,7 @@ def retries(state: RunState, ws: WorkstreamState) -> int:
 
 def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
     in_the_end = "; ".join(ws.findings) or "the evidence does not hold"
-    return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.findings), in_the_end)
+    return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.findings, ws.spec.kind), in_the_end)
 
 
 def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event | None:
