@@ -146,6 +146,8 @@ def test_a_round_is_not_approved_while_wishes_wait_that_it_does_not_show(project
     assert refused.code != 0 and waits in refused.err and "wto resume" in refused.err
     assert project.stages()["pool"] == "queued"
     project.wto("resume")
+    late = project.wto("approve", "research", "--round", str(number))
+    assert late.code != 0 and "has gone on since you looked" in late.err
     shown = _gate(project)
     assert shown["untaken"] == "" and shown["then"][0]["brief"].strip() == "Only the timeout"
     assert project.wto("approve", "research", "--round", str(shown["round"])).code == 0
