@@ -131,6 +131,29 @@ def test_at_the_gate_a_person_edits_adds_and_cancels_what_comes_next(project: Pr
     assert (stages["pool"], stages["docs"], stages["port"]) == ("integrated", "integrated", "cancelled")
 
 
+def test_a_round_is_not_approved_while_wishes_wait_that_it_does_not_show(project: Project) -> None:
+    """An edit that nobody has taken is told at the gate and stands against `--round`; taken up and shown, it may begin."""
+    edited = 'grep -q "Only the timeout" "$WTO_BRIEF"\n' + COMMIT
+    plan = _plan(project, {"research-synthesis": drawn_together(PLANNED), "pool": edited})
+    assert project.wto("run", plan).code == 8
+    assert _gate(project)["untaken"] == "" and "to be taken" not in project.wto("approve").out
+    number = _gate(project)["round"]
+    assert project.wto("edit", "pool", "--brief", "Only the timeout").code == 0
+    waits = "1 wish waits to be taken, such as edit of pool"
+    assert _gate(project)["untaken"] == waits
+    assert waits in project.wto("approve").out and waits in project.wto("approve", "research", "-n").out
+    refused = project.wto("approve", "research", "--round", str(number))
+    assert refused.code != 0 and waits in refused.err and "wto resume" in refused.err
+    assert project.stages()["pool"] == "queued"
+    project.wto("resume")
+    late = project.wto("approve", "research", "--round", str(number))
+    assert late.code != 0 and "has gone on since you looked" in late.err
+    shown = _gate(project)
+    assert shown["untaken"] == "" and shown["then"][0]["brief"].strip() == "Only the timeout"
+    assert project.wto("approve", "research", "--round", str(shown["round"])).code == 0
+    assert project.stages()["pool"] == "integrated"
+
+
 def test_a_failed_workstream_holds_its_stage_until_a_person_gives_it_up(project: Project) -> None:
     """The other one goes on; after `cancel` the stage ends with what there is, and the synthesis is told what is missing."""
     told = 'grep -q "given up" "$WTO_BRIEF" && grep -q "Look at the configuration" "$WTO_BRIEF"\n'

@@ -311,13 +311,44 @@ def test_what_an_agent_beside_the_stages_adds_is_approved_only_once_it_was_seen(
     told = [record.event for record in world.records if isinstance(record.event, e.GateReached)]
     assert [each.then for each in told] == [("p",), ("p", "q")] and told[-1].round == gate_round(_state(world), "look")
     world.note(e.AddRequested(workstreams={"mine": Workstream(brief="x", stage="do")}))
-    assert told[-1].round == gate_round(_state(world), "look"), "what a person adds, the person has seen"
+    _conclude(world)
+    assert told == [record.event for record in world.records if isinstance(record.event, e.GateReached)], (
+        "told to whom?"
+    )
     world.note(e.ApproveRequested(stage="look"))
     _conclude(world)
     late = {"r": Workstream(brief="x", stage="look")}
     assert list(agents_misfits(_state(world), aside, late)) == [
         "r is in the stage 'look', which is over; name a later one, or none"
     ]
+
+
+def test_what_a_person_changes_behind_a_gate_makes_another_round_of_it() -> None:
+    """Each edit, addition and cancelling behind it does, once it is taken; one of another stage and a passed gate do not."""
+    world = _world(_plan(LOOK, "do", a="look", b="do", c="do", aside=""))
+    _claim(world, "a")
+    _claim(world, SYNTHESIS)
+    b, c = WorkstreamId("b"), WorkstreamId("c")
+    changes: tuple[e.Event, ...] = (
+        e.EditRequested(workstream=b, spec=Workstream(brief="other", stage="do")),
+        e.EditRequested(workstream=b, spec=Workstream(brief="other")),
+        e.AddRequested(workstreams={"d": Workstream(brief="x", stage="do")}),
+        e.CancelRequested(workstream=c),
+    )
+    for change in changes:
+        seen = gate_round(_state(world), "look")
+        assert refusal(_state(world), e.ApproveRequested(stage="look", round=seen), world.now) is None
+        world.note(change)
+        no = refusal(_state(world), e.ApproveRequested(stage="look", round=seen), world.now)
+        assert no is not None and "has gone on since you looked" in no.reason, change
+        assert gate_round(_state(world), "look") == seen + 1
+        _conclude(world)
+    seen = gate_round(_state(world), "look")
+    world.note(e.AddRequested(workstreams={"else": Workstream(brief="x")}))
+    assert gate_round(_state(world), "look") == seen
+    world.note(e.ApproveRequested(stage="look", round=seen))
+    world.note(e.AddRequested(workstreams={"late": Workstream(brief="x", stage="do")}))
+    assert gate_round(_state(world), "look") == seen
 
 
 OURS = {

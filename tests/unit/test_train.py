@@ -12,10 +12,12 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.candidates import Blame
 from wt_orchestrate.domain.forecast_events import Clash
-from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
+from wt_orchestrate.domain.ids import Branch, CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.plan import Check, Limits, Plan, Workstream
 from wt_orchestrate.domain.state import RunState, Stage
+from wt_orchestrate.domain.view import view
+from wt_orchestrate.errors import ExitCode
 
 BASE = CommitId("0" * 39 + "1")
 CHECK = "make test"
@@ -269,6 +271,28 @@ def test_a_rider_waits_only_for_those_aboard() -> None:
     assert [effect.riders for effect in line.turn(only="Nothing") if isinstance(effect, f.Assemble)] == [
         ((b, CommitId("head-b")),)
     ]
+
+
+def test_a_refused_landing_is_told_until_work_is_integrated_or_landed() -> None:
+    """That there was nothing to land is no warning any more once there is, whether its train or a forge brought it in."""
+    line = Line("a", "b", fails=lambda names: False)
+    refused = e.LandRefused(reason="there is nothing to land", code=ExitCode.CONFLICT, commands=("wto land",))
+    line.world.note(refused)
+    assert view(line.state)["run"]["reason"] == "there is nothing to land"
+    line.run()
+    assert line.state.workstreams[WorkstreamId("a")].stage is Stage.INTEGRATED
+    assert view(line.state)["run"]["reason"] == ""
+    a, b, there = WorkstreamId("a"), WorkstreamId("b"), CommitId("c" * 40)
+    further = (
+        e.Integrated(workstream=b, head=CommitId("head-b"), onto=there, commit=None),
+        e.MergedElsewhere(workstream=b, commit=there),
+        e.Landed(target=Branch("main"), commit=there, before=BASE, workstreams=(a,)),
+    )
+    for event in further:
+        line.world.note(refused)
+        assert line.state.land_refusal
+        line.world.note(event)
+        assert not line.state.land_refusal, event
 
 
 def test_who_meets_fewest_others_rides_first() -> None:

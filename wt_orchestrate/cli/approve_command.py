@@ -45,9 +45,10 @@ def approve(
     site = wiring.find_site(start)
     log = wiring.open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
+    untaken = requests.untaken(log, state.id)
     log.close()
     if stage is None or dry_run:
-        _show(state, stage, as_json=as_json)
+        _show(state, stage, untaken, as_json=as_json)
         return
     word = e.ApproveRequested(stage=stage, no=(why or "").strip(), round=number)
     if as_json:
@@ -73,19 +74,21 @@ def _put_quietly(site: wiring.Site, state: RunState, word: e.ApproveRequested) -
         turn_run(site, state.id, as_json=True)
 
 
-def _show(state: RunState, stage: str | None, *, as_json: bool) -> None:
+def _show(state: RunState, stage: str | None, untaken: str, *, as_json: bool) -> None:
     waiting = waiting_gate(state)
     if stage is not None:
         no = refusal(state, e.ApproveRequested(stage=stage), state.at)
         if no is not None:
             raise Refused(no.reason, hint=no.hint)
     if as_json:
-        shown = _values(state, waiting.name) if waiting is not None else None
+        shown = {**_values(state, waiting.name), "untaken": untaken} if waiting is not None else None
         click.echo(json.dumps({"schema": SCHEMA, "run": state.id, "gate": shown}, indent=2, ensure_ascii=False))
     elif waiting is None:
         raise NotFound(f"no gate of {state.id} waits for anybody", hint="wto status")
     else:
         click.echo("\n".join(_lines(state, waiting.name)))
+        if untaken:
+            click.echo(f"{symbol('warning')} Not shown yet: {untaken}; wto resume takes them up, then look again")
     if waiting is not None and stage is None:
         raise SystemExit(ExitCode.NEEDS_PERSON)
 

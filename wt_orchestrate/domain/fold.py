@@ -15,7 +15,7 @@ from wt_orchestrate.domain.fold_comments import remarked
 from wt_orchestrate.domain.fold_forecast import fold_forecast
 from wt_orchestrate.domain.fold_messages import fold_messages
 from wt_orchestrate.domain.fold_notes import fold_shared
-from wt_orchestrate.domain.fold_stages import called_back, fold_stages, tells
+from wt_orchestrate.domain.fold_stages import behind_changed, called_back, fold_stages, tells
 from wt_orchestrate.domain.fold_train import fold_train, left_the_train
 from wt_orchestrate.domain.fold_workstream import fold_workstream, taken_up
 from wt_orchestrate.domain.ids import Branch, ProcessId, WorkstreamId, workstream_branch
@@ -381,6 +381,7 @@ def _stopping(state: RunState, reason: str) -> RunState:
 
 def _woken(state: RunState, record: e.Record) -> RunState:
     """A request that gives a run at rest something to do again."""
+    state = behind_changed(state, record.event)
     if isinstance(record.event, e.LandRequested):
         wish = record.event
         landing = Landing(

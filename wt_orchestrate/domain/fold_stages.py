@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain import pipeline
 from wt_orchestrate.domain.fold_messages import put
 from wt_orchestrate.domain.gate import GateState
 from wt_orchestrate.domain.stages import gate, joined_late, synthesis_of
@@ -46,6 +47,25 @@ def _sent_back(why: str, late: Sequence[WorkstreamState]) -> str:
         f"their words, go on, and hand over the whole of it anew in HANDOFF.md with `status: done`. They say:\n\n{why.strip()}"
         + (further if late else "")
     )
+
+
+def behind_changed(state: RunState, event: e.Event) -> RunState:
+    """Another round of each gate that is not passed, where a person changed what waits behind it: whoever looked before that has
+    not seen it. An edit may have moved its workstream to another stage, and counts for all of them."""
+    match event:
+        case e.EditRequested():
+            stages = set(pipeline.stage_names(state.plan))
+        case e.AddRequested(workstreams=further):
+            stages = {spec.stage for spec in further.values()}
+        case e.CancelRequested(workstream=name) | e.RetryRequested(workstream=name):
+            stages = {state.workstreams[name].spec.stage}
+        case _:
+            return state
+    for spec in pipeline.stage_specs(state.plan):
+        known, held = gate(state, spec.name), stages & set(pipeline.behind(state.plan, spec.name))
+        if pipeline.has_gate(spec) and held and not known.approved:
+            state = _with(state, spec.name, replace(known, changes=known.changes + 1))
+    return state
 
 
 def called_back(state: RunState, ws: WorkstreamState) -> RunState:

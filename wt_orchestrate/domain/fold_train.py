@@ -41,6 +41,8 @@ def fold_train(state: RunState, record: e.Record) -> RunState:
             return _verified(state, verified)
         case e.Integrated(commit=commit) as taken if commit is not None:
             return _integrated(state, taken, commit, record.number)
+        case e.Integrated() | e.MergedElsewhere():
+            return replace(state, land_refusal="")
         case e.IntegrationMoved(found=found, tree=tree):
             at = found or state.integration
             return replace(
@@ -104,6 +106,7 @@ def _integrated(state: RunState, taken: e.Integrated, commit: CommitId, number: 
         integration_order=number,
         train=_shortened(replace(state.train, cars=cars[1:])) if known else Train(),
         rides=(state.rides[0] + 1, state.rides[1]),
+        land_refusal="",  # what stood against landing was said of less work
     )
 
 
@@ -199,6 +202,7 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
                 integration_order=record.number,
                 published=commit,
                 published_order=record.number,
+                land_refusal="",
             )
         case e.TargetMoved():
             return replace(state, candidate=None)

@@ -97,6 +97,11 @@ def gate(state: RunState, stage: str) -> GateState:
 
 
 def gate_round(state: RunState, stage: str) -> int:
+    """What a person looks at: which ending of the stage, and what people changed behind it since."""
+    return gate_ending(state, stage) + gate(state, stage).changes
+
+
+def gate_ending(state: RunState, stage: str) -> int:
     """Which ending of the stage this is: whatever is claimed or added in it makes another one, and so does what another agent
     than its synthesis puts behind it, because that would begin with the same word."""
     synthesis = synthesis_of(state, stage)

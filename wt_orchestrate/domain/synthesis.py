@@ -21,7 +21,7 @@ from wt_orchestrate.domain.stages import (
     Standing,
     first_open,
     gate,
-    gate_round,
+    gate_ending,
     members,
     proposed_by,
     synthesis_of,
@@ -56,7 +56,7 @@ def _reached(state: RunState) -> Iterator[e.Event]:
     stage = waiting_gate(state)
     if stage is None:
         return
-    number, known = gate_round(state, stage.name), gate(state, stage.name)
+    number, known = gate_ending(state, stage.name), gate(state, stage.name)
     if not known.reached_at or known.round != number:
         yield e.GateReached(stage=stage.name, round=number, then=next_workstreams(state, stage.name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -10,7 +11,7 @@ from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
 from wt_orchestrate.domain.state import DONE, RunState
 from wt_orchestrate.domain.steering import refusal
-from wt_orchestrate.domain.text import some_of
+from wt_orchestrate.domain.text import clean, some_of
 from wt_orchestrate.domain.values import replace
 from wt_orchestrate.errors import NotFound, Refused
 from wt_orchestrate.ports import Clock, Known, Log, RunLine
@@ -77,6 +78,32 @@ def with_comments(log: Log, state: RunState) -> RunState:
     return replace(shown, number=state.number, at=state.at)
 
 
+_CHANGES_NOTHING = (
+    e.CommentRequested,
+    e.CommentResolveRequested,
+    e.CommentReopenRequested,
+    e.PullRequestNoted,
+)
+
+
+def untaken(log: Log, run: RunId) -> str:
+    """What a run was asked that nobody has taken yet and that may change what its gates show, in words; empty when there is
+    nothing."""
+    waiting = [asked.request for asked in log.asked(run) if not isinstance(asked.request, _CHANGES_NOTHING)]
+    if not waiting:
+        return ""
+    wait = "wish waits" if len(waiting) == 1 else "wishes wait"
+    return f"{len(waiting)} {wait} to be taken, such as {_named(waiting[0])}"
+
+
+def _named(request: e.Request) -> str:
+    """A request in short, such as `edit of pool`."""
+    verb = re.sub(r"(?<!^)(?=[A-Z])", " ", type(request).__name__.removesuffix("Requested")).lower()
+    names = list(request.workstreams) if isinstance(request, e.AddRequested) else [getattr(request, "workstream", None)]
+    told = some_of([clean(name) for name in names if name], 3)
+    return f"{verb} of {told}" if told else verb
+
+
 def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:
     """The workstream of that name. Raises NotFound with the nearest known one."""
     known = list(names)
@@ -94,6 +121,9 @@ def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str
     if said is not None:
         return said.again(state.id, request)
     now = clock.now()
+    waiting = untaken(log, state.id) if isinstance(request, e.ApproveRequested) and request.round else ""
+    if waiting:  # what they change was not shown with this round
+        raise Refused(waiting, hint="wto resume takes them up; then look again")
     why_not = refusal(state, request, now)
     if why_not is not None:
         raise Refused(why_not.reason, hint=why_not.hint)
