@@ -12,14 +12,11 @@ from collections.abc import Mapping
 import click
 
 from wt_orchestrate import wiring
-from wt_orchestrate.cli.following import follow
 from wt_orchestrate.cli.render import Column, symbol, table
 from wt_orchestrate.cli.run_commands import turn_run
-from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.plan import Workstream
 from wt_orchestrate.domain.queueing import is_queue
-from wt_orchestrate.domain.state import Stage
 from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.domain.train_view import train_view
 from wt_orchestrate.engine import requests
@@ -81,14 +78,7 @@ def run_(start: str, land: bool, as_json: bool) -> None:
     if not wiring.supervised(site) and not is_queue(state.plan):
         raise Busy(f"{state.id} is a run with agents that was cut off", hint="wto resume, or wto stop")
     log.close()
-    if not land:
-        turn_run(site, state.id, as_json=as_json)
-    state = follow(site, state.id, show=lambda record: None)
-    if all(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
-        log = wiring.open_log(site)
-        requests.ask_land(log, wiring.clock(), state, e.LandRequested())
-        log.close()
-    turn_run(site, state.id, as_json=as_json)
+    turn_run(site, state.id, as_json=as_json, after=state.number, land=land)
 
 
 # ---------------------------------------------------------------- status
