@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import COMMAND_AGENT, COMMIT, Project
 
 CHECK = "! { test -e left && test -e right; } && ! test -e broken"
 
@@ -172,3 +172,23 @@ def test_what_happened_before_the_first_look_is_shown(project: Project) -> None:
     _queue(project, {"a": {"a.txt": "a"}})
     assert project.wto("train", "run").code == 0
     assert project.python(_FOLLOW).splitlines() == ["True True", "True True"]
+
+
+def test_a_branch_added_to_a_run_that_was_cut_off_goes_on_with_resume(project: Project) -> None:
+    """The run's supervisor was killed: `train add` and `train status` point to `resume`, since `train run` refuses it."""
+    make_branches(project, {"b": {"b.txt": "b"}})
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n",
+        {"a": 'while [ ! -e "$TEST_FOLDER/go" ]; do sleep 0.05; done\n' + COMMIT},
+    )
+    child = project.start("run", plan)
+    project.wait_for("a", "working")
+    child.kill()
+    child.wait()
+    added = project.wto("train", "add", "b")
+    assert "To integrate, run wto resume;" in added.out, added.err
+    assert "to integrate, run wto resume" in project.wto("train", "status").out
+    assert "wto resume" in project.wto("train", "add", "b", "--check", "true").err
+    (project.folder / "go").touch()
+    assert project.wto("resume").code == 0
+    assert _states(project)["b"] == "integrated"

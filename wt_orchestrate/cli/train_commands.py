@@ -53,15 +53,15 @@ def add(
         queued = wiring.queue_up(site, log, wish, dry=dry_run)
     finally:
         log.close()
-    _tell_added(queued.further, dry_run=dry_run)
+    _tell_added(queued.further, queued.moved_by, dry_run=dry_run)
 
 
-def _tell_added(further: Mapping[str, Workstream], *, dry_run: bool) -> None:
+def _tell_added(further: Mapping[str, Workstream], moved_by: str, *, dry_run: bool) -> None:
     word = "Would queue" if dry_run else "Queued"
     for name, spec in further.items():
         click.echo(f"{symbol('nothing' if dry_run else 'done')} {word} {spec.branch} as {name}: {clean(spec.title)}")
     if not dry_run:
-        click.echo(f"  {symbol('hint')} To integrate, run wto train run; to look, run wto train status")
+        click.echo(f"  {symbol('hint')} To integrate, run {moved_by}; to look, run wto train status")
 
 
 @train.command("run")
@@ -110,4 +110,4 @@ def status(start: str, run_name: str | None, as_json: bool) -> None:
     for command, trees in shown["flaky"].items():
         click.echo(f"{symbol('warning')} `{clean(command)}` failed and passed on {counted(trees, 'tree')}: it flakes")
     if not quiet(state) and not wiring.supervised(site):
-        click.echo(f"  {symbol('hint')} Nothing moves; to integrate, run wto train run")
+        click.echo(f"  {symbol('hint')} Nothing moves; to integrate, run {wiring.moved_by(site, state)}")
