@@ -251,6 +251,27 @@ def test_D1_clean_removes_only_what_is_integrated_and_restore_brings_it_back(pro
     assert (project.worktree("a") / "a.txt").exists()
 
 
+def test_D1_clean_with_force_takes_what_failed_too(project: Project) -> None:
+    """Without names `--force` removes failed work beside integrated work, after -n has listed both; its commits come back."""
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}, bad: {brief: x}}\n",
+        {"a": COMMIT, "bad": COMMIT + "touch draft.txt\nexit 1\n"},
+    )
+    assert project.wto("run", plan).code == 11
+    assert str(project.worktree("bad")) not in project.wto("clean", "-n").out
+    listed = project.wto("clean", "--force", "-n").out
+    assert [str(project.worktree(name)) in listed for name in ("a", "bad")] == [True, True]
+    tip = project.repository.head("wto/r1/bad")
+    cleaned = project.wto("clean", "--force")
+    assert cleaned.code == 0, cleaned.err
+    assert not project.worktree("a").exists() and not project.worktree("bad").exists()
+    assert len(list((project.folder / "repository.worktrees" / ".trash").glob("r1-bad-*/draft.txt"))) == 1
+    again = project.wto("clean", "--force")
+    assert again.code == 6 and "no integrated, failed, cancelled or stopped workstream" in again.err
+    assert project.wto("restore", "bad").code == 0
+    assert project.repository.head("wto/r1/bad") == tip
+
+
 def test_D2_uncommitted_work_is_never_deleted(project: Project) -> None:
     """A worktree with uncommitted work stays; with --force it is moved to the trash, never deleted."""
     _run(project, "a")

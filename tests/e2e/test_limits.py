@@ -125,3 +125,19 @@ def test_settings_of_the_repository_are_obeyed(project: Project) -> None:
     ended = project.wto("run", plan)
     assert ended.code == 0, ended.out + ended.err
     assert (project.folder / "elsewhere" / "r1" / "a" / "seen.txt").read_text() == "one\ntwo\n"
+
+
+def test_what_a_command_wrote_to_its_stderr_is_in_its_logs(project: Project) -> None:
+    """A program that does not begin at all tells why in `logs`, also with --raw; its stderr comes last, marked and harmless."""
+    plan = project.plan(
+        "goal: Do it\nagents:\n  none: {type: command, run: /nonexistent/prog}\n"
+        "defaults: {agent: none}\nworkstreams: {a: {brief: x}}\n"
+    )
+    assert project.wto("run", plan).code == 1
+    for words in ((), ("--raw",), ("--follow",)):
+        (line,) = project.wto("logs", "a", *words).out.splitlines()
+        assert line.startswith("stderr: ") and "/nonexistent/prog" in line
+    script = "printf 'bad \\033[31m\\nthing\\n' >&2\necho fine\n" + COMMIT
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {b: {brief: x}}\n", {"b": script}, "p2.yaml")
+    assert project.wto("run", plan).code == 0
+    assert project.wto("logs", "b").out == "fine\nstderr: bad \\x1b[31m\nstderr: thing\n"

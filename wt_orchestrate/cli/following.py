@@ -50,34 +50,58 @@ def follow(
     until: Callable[[RunState], bool] = quiet,
     after: int | None = None,
 ) -> RunState:
-    """Turn the run, or watch it being turned, until this holds. Records behind `after` are shown. What is asked while we are
-    ending is still ours: whoever asked saw somebody at work, and left nobody behind."""
+    """Turn the run, or watch it being turned, until this holds. Records behind `after` are shown, whoever wrote them. What is
+    asked while we are ending is still ours: whoever asked saw somebody at work, and left nobody behind."""
+    shown = _Shown(site, run, show, after=after)
     while True:
         try:
-            with wiring.supervise(site, run, show=show, warn=_warn) as supervisor:
+            with wiring.supervise(site, run, show=shown, warn=_warn) as supervisor:
                 supervisor.run(until)
             if not wiring.asks_left(site, run):
                 return supervisor.state
         except Busy:
-            state = _watch(site, run, show=show, until=until, after=after)
+            state = _watch(site, run, shown, until=until)
             if state is not None:
                 return state
+
+
+class _Shown:
+    """Shows every record behind `after` once and in order: what others wrote before the one that we are told comes first.
+    Without `after` the first that we are told is the first."""
+
+    def __init__(self, site: wiring.Site, run: RunId, show: Show, *, after: int | None) -> None:
+        self._site = site
+        self._run = run
+        self._show = show
+        self.after = after
+
+    def __call__(self, record: Record) -> None:
+        if self.after is not None and record.number > self.after + 1:
+            log = wiring.open_log(self._site)
+            missed = [each for each in log.read(self._run, after=self.after) if each.number < record.number]
+            log.close()
+            for each in missed:
+                self._show(each)
+        if self.after is None or record.number > self.after:
+            self.after = record.number
+            self._show(record)
 
 
 def _warn(text: str) -> None:
     click.echo(f"{symbol('warning')} {text}", err=True)
 
 
-def _watch(
-    site: wiring.Site, run: RunId, *, show: Show, until: Callable[[RunState], bool], after: int | None
-) -> RunState | None:
+def _watch(site: wiring.Site, run: RunId, shown: _Shown, *, until: Callable[[RunState], bool]) -> RunState | None:
     """The state once it holds; None when the supervisor went away before."""
     log = wiring.open_log(site)
     try:
         state = load_state(log, run)
         seen = state.number
-        for record in log.read(run, after=after) if after is not None else ():
-            show(record)
+        if shown.after is None:
+            shown.after = seen
+        for record in log.read(run, after=shown.after):
+            if record.number <= seen:
+                shown(record)
         while not until(state):
             if not wiring.supervised(site):
                 return None
@@ -85,7 +109,7 @@ def _watch(
             for record in log.read(run, after=seen):
                 seen = record.number
                 state = fold(state, record)
-                show(record)
+                shown(record)
         return state
     finally:
         log.close()

@@ -10,7 +10,7 @@ from wt_orchestrate import wiring
 from wt_orchestrate.cli.following import follow, require_supervised_or_quiet
 from wt_orchestrate.cli.render import symbol
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.state import DONE, RunState, Stage
+from wt_orchestrate.domain.state import RunState, Stage
 from wt_orchestrate.domain.text import counted
 from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.exposing import Word
@@ -108,7 +108,10 @@ def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, a
 @click.argument("workstreams", nargs=-1)
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.option(
-    "--force", is_flag=True, help="Also what is not integrated, or has uncommitted work (it goes to the trash)."
+    "--force",
+    is_flag=True,
+    help="Also what failed, was cancelled or stopped (by its name: anything that is not at work), and worktrees with"
+    " uncommitted work (they go to the trash).",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Print what would be removed; change nothing.")
 @click.pass_obj
@@ -118,9 +121,9 @@ def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force:
     log = wiring.open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
     if dry_run:
-        for ws in state.workstreams.values():
-            chosen = ws.id in workstreams or (not workstreams and ws.stage in DONE)
-            if chosen and ws.worktree and not ws.removed:
+        for name in requests.cleaned_by(state, workstreams, force=force):
+            ws = state.workstreams[name]
+            if ws.worktree and not ws.removed:
                 click.echo(f"{symbol('nothing')} Would remove {ws.worktree}")
         return
     require_supervised_or_quiet(site, state)

@@ -48,7 +48,7 @@ def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> Non
 @click.option("--run", "run_name", help="The run; the newest by default.")
 @click.pass_obj
 def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int | None, run_name: str | None) -> None:
-    """What the agent of a workstream did and said."""
+    """What the agent of a workstream did and said; at the end, marked, what a command wrote to its stderr."""
     site = wiring.find_site(start)
     log = wiring.open_log(site)
     name = requests.find_run(log, run_name)
@@ -61,11 +61,13 @@ def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int |
         for line in lines.more(ws):
             click.echo(line)
         if not following or not wiring.supervised(site):
-            return
+            break
         time.sleep(0.2)
         state = requests.load_state(log, name)
         ws = state.workstreams[ws.id]
         following = not quiet(state)
+    for line in lines.errors(ws):
+        click.echo(line)
 
 
 @click.command()

@@ -60,14 +60,16 @@ def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json:
     turn_run(site, name, as_json=as_json)
 
 
-def turn_run(site: wiring.Site, name: RunId, *, as_json: bool) -> None:
-    """Follow a run to its rest in the foreground, then end with its summary and exit code."""
+def turn_run(site: wiring.Site, name: RunId, *, as_json: bool, after: int | None = None, land: bool = False) -> None:
+    """Follow a run to its rest in the foreground, then end with its summary and exit code. What anybody writes behind record
+    `after` is shown; `land` lands a whole run even if it was not begun with that wish."""
     try:
         with display(site, name, as_json=as_json) as show:
-            state = follow(site, name, show=show)
-            if state.land_when_done and _is_whole(state):
+            state = follow(site, name, show=show, after=after)
+            if (land or state.land_when_done) and _is_whole(state):
                 _ask_land(site, state)
-                state = follow(site, name, show=show, until=lambda s: s.landing is None and quiet(s))
+                seen = state.number
+                state = follow(site, name, show=show, until=lambda s: s.landing is None and quiet(s), after=seen)
     except KeyboardInterrupt:
         click.echo(
             f"\n{symbol('warning')} stopped watching {name}; its agents go on\n"
@@ -150,7 +152,7 @@ def resume(start: str, run_name: str | None, detach: bool, as_json: bool) -> Non
     if detach and not wiring.supervised(site):
         _leave(site, name, as_json=as_json)
         return
-    turn_run(site, name, as_json=as_json)
+    turn_run(site, name, as_json=as_json, after=state.number)
 
 
 @click.command()
@@ -191,7 +193,7 @@ def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) 
     state = requests.load_state(log, requests.find_run(log, run_name))
     requests.ask_continue(log, wiring.clock(), state, workstream)
     log.close()
-    turn_run(site, state.id, as_json=as_json)
+    turn_run(site, state.id, as_json=as_json, after=state.number)
 
 
 @click.command()
@@ -209,7 +211,7 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
     if put.taken or put.supervised:
         click.echo(f"{symbol('done')} The answer is on its way to {workstream}")
         return
-    turn_run(site, state.id, as_json=False)
+    turn_run(site, state.id, as_json=False, after=state.number)
 
 
 @click.command()

@@ -12,14 +12,11 @@ from collections.abc import Mapping
 import click
 
 from wt_orchestrate import wiring
-from wt_orchestrate.cli.following import follow
 from wt_orchestrate.cli.render import Column, symbol, table
 from wt_orchestrate.cli.run_commands import turn_run
-from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.plan import Workstream
 from wt_orchestrate.domain.queueing import is_queue
-from wt_orchestrate.domain.state import Stage
 from wt_orchestrate.domain.text import clean, counted
 from wt_orchestrate.domain.train_view import train_view
 from wt_orchestrate.engine import requests
@@ -56,15 +53,15 @@ def add(
         queued = wiring.queue_up(site, log, wish, dry=dry_run)
     finally:
         log.close()
-    _tell_added(queued.further, dry_run=dry_run)
+    _tell_added(queued.further, queued.moved_by, dry_run=dry_run)
 
 
-def _tell_added(further: Mapping[str, Workstream], *, dry_run: bool) -> None:
+def _tell_added(further: Mapping[str, Workstream], moved_by: str, *, dry_run: bool) -> None:
     word = "Would queue" if dry_run else "Queued"
     for name, spec in further.items():
         click.echo(f"{symbol('nothing' if dry_run else 'done')} {word} {spec.branch} as {name}: {clean(spec.title)}")
     if not dry_run:
-        click.echo(f"  {symbol('hint')} To integrate, run wto train run; to look, run wto train status")
+        click.echo(f"  {symbol('hint')} To integrate, run {moved_by}; to look, run wto train status")
 
 
 @train.command("run")
@@ -81,14 +78,7 @@ def run_(start: str, land: bool, as_json: bool) -> None:
     if not wiring.supervised(site) and not is_queue(state.plan):
         raise Busy(f"{state.id} is a run with agents that was cut off", hint="wto resume, or wto stop")
     log.close()
-    if not land:
-        turn_run(site, state.id, as_json=as_json)
-    state = follow(site, state.id, show=lambda record: None)
-    if all(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
-        log = wiring.open_log(site)
-        requests.ask_land(log, wiring.clock(), state, e.LandRequested())
-        log.close()
-    turn_run(site, state.id, as_json=as_json)
+    turn_run(site, state.id, as_json=as_json, after=state.number, land=land)
 
 
 # ---------------------------------------------------------------- status
@@ -120,4 +110,4 @@ def status(start: str, run_name: str | None, as_json: bool) -> None:
     for command, trees in shown["flaky"].items():
         click.echo(f"{symbol('warning')} `{clean(command)}` failed and passed on {counted(trees, 'tree')}: it flakes")
     if not quiet(state) and not wiring.supervised(site):
-        click.echo(f"  {symbol('hint')} Nothing moves; to integrate, run wto train run")
+        click.echo(f"  {symbol('hint')} Nothing moves; to integrate, run {wiring.moved_by(site, state)}")

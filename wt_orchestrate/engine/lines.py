@@ -13,6 +13,8 @@ from wt_orchestrate.domain.text import clean
 from wt_orchestrate.errors import NotFound
 from wt_orchestrate.ports import Executor, SignReader
 
+_STDERR_LIMIT = 1 << 16
+
 
 @dataclass(slots=True, kw_only=True)
 class AttemptLines:
@@ -38,6 +40,20 @@ class AttemptLines:
             self._offsets[process] = read.offset
             for line in read.lines:
                 yield from self._told(attempt, line)
+
+    def errors(self, workstream: WorkstreamState) -> Iterator[str]:
+        """The end of the attempt's stderr, each line marked: of a command, and of any agent whose output is empty."""
+        attempt = self._chosen(workstream)
+        if attempt is None:
+            return
+        process = ProcessId(attempt.id)
+        if attempt.agent_type is not AgentType.COMMAND and self._offsets.get(process, 0):
+            return
+        text = self.executor.tail(process, errors=True, limit=_STDERR_LIMIT)
+        lines = text.rstrip().split("\n") if text.strip() else []
+        if len(text.encode(errors="replace")) >= _STDERR_LIMIT:
+            lines.insert(0, "(at most its last 64 KiB)")
+        yield from (f"stderr: {clean(line.rstrip())}" for line in lines)
 
     def _chosen(self, workstream: WorkstreamState) -> Attempt | None:
         if self.wanted is None:

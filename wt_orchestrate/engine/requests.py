@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold import fold, fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
-from wt_orchestrate.domain.state import DONE, RunState
+from wt_orchestrate.domain.state import DONE, ENDED, RunState, Stage
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.text import clean, some_of
 from wt_orchestrate.domain.values import replace
@@ -182,16 +182,21 @@ def outcome_of(log: Log, run: RunId, request: int, *, after: int) -> e.Event | N
 
 
 def ask_clean(log: Log, clock: Clock, state: RunState, workstreams: Sequence[str], *, force: bool) -> int:
-    """Wish that worktrees be removed: those named, or all that are integrated."""
-    if workstreams:
-        names = tuple(find_workstream(state.workstreams, name) for name in workstreams)
-    else:
-        names = tuple(
-            ws.id for ws in state.workstreams.values() if ws.worktree and not ws.removed and (ws.stage in DONE)
-        )
+    """Wish that worktrees be removed: those named, or all that may be (see `cleaned_by`)."""
+    names = cleaned_by(state, workstreams, force=force)
     if not names:
-        raise Refused("there is nothing to clean: no integrated workstream has a worktree", hint="wto status")
+        which = "integrated, failed, cancelled or stopped" if force else "integrated"
+        raise Refused(f"there is nothing to clean: no {which} workstream has a worktree", hint="wto status")
     return ask(log, clock, state, e.CleanRequested(workstreams=names, force=force))
+
+
+def cleaned_by(state: RunState, workstreams: Sequence[str], *, force: bool) -> tuple[WorkstreamId, ...]:
+    """Whose worktrees a wish to clean means: those named, else all that are integrated, with force also what failed or was
+    ended. What waits for a person is taken only by its name."""
+    if workstreams:
+        return tuple(find_workstream(state.workstreams, name) for name in workstreams)
+    over = ENDED - {Stage.ESCALATED} if force else DONE
+    return tuple(ws.id for ws in state.workstreams.values() if ws.worktree and not ws.removed and ws.stage in over)
 
 
 def ask_restore(log: Log, clock: Clock, state: RunState, workstream: str) -> int:

@@ -77,6 +77,7 @@ from wt_orchestrate.wiring.plans import workstream_text as workstream_text
 from wt_orchestrate.wiring.queueing import QueuedUp as QueuedUp
 from wt_orchestrate.wiring.queueing import QueueWish as QueueWish
 from wt_orchestrate.wiring.queueing import asked_names as asked_names
+from wt_orchestrate.wiring.queueing import moved_by as moved_by
 from wt_orchestrate.wiring.queueing import queue_up as queue_up
 from wt_orchestrate.wiring.queueing import unfinished_run as unfinished_run
 from wt_orchestrate.wiring.remembering import aged as aged

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.beginning import begin_run, queued_branches
 from wt_orchestrate.wiring.plans import checked_plan, load_settings
-from wt_orchestrate.wiring.site import Site, clock, repository
+from wt_orchestrate.wiring.site import Site, clock, repository, supervised
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import RunId
@@ -32,11 +32,13 @@ class QueueWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedUp:
-    """What was queued, into which run (None: nothing was written), as which request of it (0: it began with them)."""
+    """What was queued, into which run (None: nothing was written), as which request of it (0: it began with them), and the
+    command that moves them."""
 
     run: RunId | None
     number: int
     further: Mapping[str, Workstream]
+    moved_by: str = "wto train run"
 
 
 def unfinished_run(log: Log) -> RunState | None:
@@ -46,6 +48,13 @@ def unfinished_run(log: Log) -> RunState | None:
 
     state = requests.newest_state(log)
     return None if state is None or quiet(state) else state
+
+
+def moved_by(site: Site, state: RunState) -> str:
+    """The command that moves what is queued in an unfinished run. A run with agents that nobody turns is taken up by name."""
+    from wt_orchestrate.domain.queueing import is_queue
+
+    return "wto train run" if is_queue(state.plan) or supervised(site) else "wto resume"
 
 
 def asked_names(log: Log, state: RunState) -> tuple[str, ...]:
@@ -68,7 +77,7 @@ def queue_up(site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool 
     if state is not None and (wish.checks or wish.target):
         raise Refused(
             f"{state.id} has its checks and its target already: {state.target}",
-            hint="leave out --check and --target, or let it end first: wto train run",
+            hint=f"leave out --check and --target, or let it end first: {moved_by(site, state)}",
         )
     read = queued_branches(site, wish.branches, wish.target if state is None else state.target)
     taken = (*state.workstreams, *asked_names(log, state)) if state is not None else ()
@@ -77,7 +86,7 @@ def queue_up(site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool 
         return QueuedUp(run=None, number=0, further=further)
     if state is not None:
         number = requests.ask(log, clock(), state, e.AddRequested(workstreams=further), key=key)
-        return QueuedUp(run=state.id, number=number, further=further)
+        return QueuedUp(run=state.id, number=number, further=further, moved_by=moved_by(site, state))
     judged = _checks(settings, wish)
     plan = queue_plan(further, target=wish.target, checks=judged, workers=wish.workers)
     loaded = checked_plan(plan, settings)
