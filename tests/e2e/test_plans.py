@@ -67,7 +67,8 @@ def test_doctor_says_what_is_there_and_what_to_do(project: Project) -> None:
 def test_usage_errors_end_with_2_and_offer_the_nearest_command(project: Project) -> None:
     """A mistyped command or option is no traceback."""
     wrong = project.wto("statsu")
-    assert (wrong.code, "did you mean 'status'?" in wrong.err) == (2, True)
+    assert (wrong.code, "did you mean 'stats' or 'status'?" in wrong.err) == (2, True)
+    assert "did you mean 'approve'?" in project.wto("aprove").err
     assert project.wto("run").code == 2
     assert project.wto("wait", "--for", "nothing").code == 2
     assert "Traceback" not in wrong.err

@@ -10,12 +10,12 @@ import pytest
 from tests.simulation.planted import PLANTED
 from tests.simulation.walk import busy_walk, walk
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 """Of processor time: how loaded the machine is says nothing about the simulation."""
 
 
 @pytest.mark.parametrize("name", sorted(PLANTED))
-def test_a_planted_bug_is_found_within_a_minute(name: str) -> None:
+def test_a_planted_bug_is_found_within_two_minutes(name: str) -> None:
     """The walks that find nothing in the program find each of these in it."""
     until = time.process_time() + LIMIT_S
     with PLANTED[name]():
