@@ -14,7 +14,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from measuring import cost_of, in_turn, make_repository, run
 
-from wt_orchestrate import wiring
+from wt_orchestrate.wiring.site import find_site
 
 _CALLS = 40
 
@@ -34,7 +34,7 @@ def conversing(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, str]
     )
     yield "start of the MCP server to its list of tools: CPU / bare Python", f"{cpu:.0f} ({ours.cpu:.2f} s)"
     os.environ["WTO_STATE_DIR"] = env["WTO_STATE_DIR"]
-    write_long_log(wiring.find_site(str(repository)).path("log.db"), streams=100, events=3_000)
+    write_long_log(find_site(str(repository)).path("log.db"), streams=100, events=3_000)
     took = anyio.run(_call, server)
     yield "`status` of 100 workstreams, calls a second, over standard input and output", f"{_CALLS / took:.0f}"
 

@@ -22,7 +22,7 @@ from measuring import Cost, cost_of, make_repository, run
 
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports import Forecast, Side
+from wt_orchestrate.ports.engine import Forecast, Side
 
 _SAMPLE = {"one process a pair": 300, "one process for all": 2_000}
 _WORKTREES = 4

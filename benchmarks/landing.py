@@ -17,7 +17,7 @@ from measuring import Cost, cost_of, make_repository, run
 
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports import Chain, Rider
+from wt_orchestrate.ports.engine import Chain, Rider
 
 FILES, FOLDERS = 20_000, 200
 WHEN = 1_700_000_000

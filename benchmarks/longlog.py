@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold_all
+from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, RunId, WorkstreamId
-from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.view import render_view
+from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.status.view import render_view
 
 _BASE = CommitId("0" * 40)
 _TURN = 500

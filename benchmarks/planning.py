@@ -13,9 +13,9 @@ from landing import FILES, FOLDERS, WHEN, path_of
 from measuring import cost_of, in_turn, make_repository, run
 
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
-from wt_orchestrate.domain.cochange import plan_forecast
+from wt_orchestrate.domain.drafting.cochange import plan_forecast
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.plan.model import Plan, Workstream
 
 _COMMITS = 2_000
 _STREAMS = 20

@@ -12,8 +12,8 @@ from measuring import cost_of, in_turn, make_repository, run
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.adapters.store.memories import SqliteMemories
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.memory import Layer, Note, Source, note, query_terms
-from wt_orchestrate.engine.remembering import recall
+from wt_orchestrate.domain.memory.entries import Layer, Note, Source, note, query_terms
+from wt_orchestrate.engine.effects.recall import recall
 
 _MANY, _FEW, _FILES = 20_000, 200, 2_000
 _WORDS = 3_000

@@ -33,10 +33,10 @@ from sections import sections  # noqa: E402
 
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository  # noqa: E402
 from wt_orchestrate.adapters.store.eventlog import SqliteLog  # noqa: E402
-from wt_orchestrate.domain.fold import fold_all  # noqa: E402
+from wt_orchestrate.domain.fold.run import fold_all  # noqa: E402
 from wt_orchestrate.domain.ids import Branch, RunId  # noqa: E402
 from wt_orchestrate.engine.requests import load_state  # noqa: E402
-from wt_orchestrate.ports import Guard  # noqa: E402
+from wt_orchestrate.ports.engine import Guard  # noqa: E402
 
 PYTHON = sys.executable
 NAMES = [f"w{number}" for number in range(8)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log2
 from random import Random
 
-from wt_orchestrate.domain.section import probes, share_of_rejects
+from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
 
 RIDERS = 5_000
 _TAKES = 3

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fakes import FakeClock
 from wt_orchestrate.adapters.clock import SystemClock
-from wt_orchestrate.ports import Clock
+from wt_orchestrate.ports.engine import Clock
 
 
 @pytest.mark.parametrize("clock", [FakeClock(), SystemClock()], ids=["fake", "system"])

@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.executor.local import LocalExecutor
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken
-from wt_orchestrate.ports import Executor, Launch, ProcessReport, ProcessState
+from wt_orchestrate.ports.engine import Executor, Launch, ProcessReport, ProcessState
 
 ID = ProcessId("r1.database.1")
 

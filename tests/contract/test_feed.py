@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fakes import FakeClock, FakeFeed
 from wt_orchestrate.adapters.feed import WatchdogFeed
-from wt_orchestrate.ports import Feed, Watched
+from wt_orchestrate.ports.engine import Feed, Watched
 
 Change = Callable[[Path], None]
 Stage = tuple[Feed, Change]

@@ -15,10 +15,10 @@ from wt_orchestrate.adapters.forge.gitea import Gitea
 from wt_orchestrate.adapters.forge.github import GitHub
 from wt_orchestrate.adapters.forge.gitlab import GitLab
 from wt_orchestrate.adapters.forge.pagure import Pagure
+from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch, CommitId
-from wt_orchestrate.domain.pull_requests import PullState
 from wt_orchestrate.errors import Refused, WtError
-from wt_orchestrate.forge_ports import Forge, Proposal, Ran, Said
+from wt_orchestrate.ports.forge import Forge, Proposal, Ran, Said
 
 BRANCH, BASE, OTHER = Branch("wto/r1/a"), Branch("main"), Branch("wto/r1/b")
 WANTED = Proposal(branch=BRANCH, base=BASE, title="A thing", body="What it *does*", labels=("agents",))

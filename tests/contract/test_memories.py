@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.memories import FakeMemories
 from wt_orchestrate.adapters.store.memories import SqliteMemories
-from wt_orchestrate.domain.memory import Layer, MemoryId, Note, Source, note
-from wt_orchestrate.ports import Memories
+from wt_orchestrate.domain.memory.entries import Layer, MemoryId, Note, Source, note
+from wt_orchestrate.ports.engine import Memories
 
 NOW = 1_700_000_000.0
 

@@ -13,7 +13,7 @@ import pytest
 from tests.simulation.processes import Process
 from wt_orchestrate.adapters.notes import NoteDesk, NoteFiles
 from wt_orchestrate.domain.ids import ProcessId
-from wt_orchestrate.ports import Launch, Lines, Notes
+from wt_orchestrate.ports.engine import Launch, Lines, Notes
 
 ASK = "0123456789abcdef"
 

@@ -13,7 +13,8 @@ import pytest
 from tests.support.project import ROOT, Project
 from wt_orchestrate.adapters.clientconfig import planned, write
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.wiring import Site, client_edit
+from wt_orchestrate.wiring.mcp_config import client_edit
+from wt_orchestrate.wiring.site import Site
 
 OTHERS = {"theme": "dark", "mcpServers": {"files": {"command": "/usr/bin/files", "args": []}}, "näme": "ünïcode"}
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.project import COMMAND_AGENT, COMMIT, ROOT, Project
 
-HEAVY = {"git", "yaml", "pydantic", "msgspec", "watchdog", "unidiff", "rich", "wt_orchestrate.domain.state"}
+HEAVY = {"git", "yaml", "pydantic", "msgspec", "watchdog", "unidiff", "rich", "wt_orchestrate.domain.state.run"}
 
 
 @pytest.mark.parametrize(("words", "also"), [(("--version",), {"click", "sqlite3"}), (("status",), set())])

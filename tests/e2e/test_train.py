@@ -148,15 +148,16 @@ def test_branches_are_added_to_a_queue_that_waits(project: Project) -> None:
 
 
 _FOLLOW = """
-from wt_orchestrate import wiring
-from wt_orchestrate.cli.following import follow
+from wt_orchestrate.wiring.run.supervise import supervise
+from wt_orchestrate.wiring.site import find_site
+from wt_orchestrate.cli.screen.follow import follow
 from wt_orchestrate.domain.ids import RunId
 
-site, run = wiring.find_site("."), RunId("r1")
+site, run = find_site("."), RunId("r1")
 for busy in (False, True):
     shown = []
     if busy:
-        with wiring.supervise(site, run, show=lambda record: None, warn=print):
+        with supervise(site, run, show=lambda record: None, warn=print):
             follow(site, run, show=shown.append, after=1)
     else:
         follow(site, run, show=shown.append, after=1)

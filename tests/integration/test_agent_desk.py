@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.unit.test_composing import plain_state
 from wt_orchestrate.adapters.notes import NoteDesk
-from wt_orchestrate.domain.state import RunState
-from wt_orchestrate.wiring.telling import AgentDesk
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.wiring.agent_tools import AgentDesk
 
 
 class Desk(AgentDesk):

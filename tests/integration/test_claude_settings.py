@@ -12,8 +12,8 @@ import pytest
 from wt_orchestrate.adapters.agents.claude_code import ClaudeCode
 from wt_orchestrate.adapters.agents.claude_settings import readers_settings
 from wt_orchestrate.domain.ids import ProcessId
-from wt_orchestrate.domain.plan import AgentSpec
-from wt_orchestrate.ports import AgentStart, Launch
+from wt_orchestrate.domain.plan.model import AgentSpec
+from wt_orchestrate.ports.engine import AgentStart, Launch
 
 THEIRS: dict[str, Any] = {
     "permissions": {

@@ -11,10 +11,10 @@ from tests.support.handmade import Handmade, plan
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.locks import FileLock
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.report import Ledger, report
-from wt_orchestrate.domain.values import replace
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.report.report import Ledger, report
 from wt_orchestrate.errors import NotFound
-from wt_orchestrate.wiring import Ledgers
+from wt_orchestrate.wiring.read.reports import Ledgers
 from wt_orchestrate.wiring.site import Site
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wt_orchestrate.adapters.drafts import DraftFolder, newest
-from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress
+from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress
 
 
 def test_the_largest_text_that_a_planner_returns_is_read_again(tmp_path: Path) -> None:

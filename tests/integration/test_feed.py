@@ -14,7 +14,7 @@ import pytest
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters import feed as feed_module
 from wt_orchestrate.adapters.feed import Notices, ObserverNotices, Tell, WatchdogFeed
-from wt_orchestrate.ports import Watched
+from wt_orchestrate.ports.engine import Watched
 
 Make = Callable[[], WatchdogFeed]
 

@@ -21,8 +21,8 @@ from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.journal import Journal
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId
-from wt_orchestrate.domain.plan import Budget, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.plan.model import Budget, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.errors import Refused, StoreUnreadable
 
 RUN = RunId("r1")

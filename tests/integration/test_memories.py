@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from tests.support.project import ROOT
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.store.memories import SqliteMemories
-from wt_orchestrate.domain.memory import Layer, MemoryId, Note, Source, note
+from wt_orchestrate.domain.memory.entries import Layer, MemoryId, Note, Source, note
 from wt_orchestrate.errors import StoreUnreadable
 
 WRITER = """
 import sys
 from wt_orchestrate.adapters.store.memories import SqliteMemories
-from wt_orchestrate.domain.memory import Layer, note
+from wt_orchestrate.domain.memory.entries import Layer, note
 store = SqliteMemories(sys.argv[1])
 for number in range(int(sys.argv[3])):
     store.add([note(f"said by {sys.argv[2]} as number {number}", layer=Layer.SHARED)], now=1.0, key=f"{sys.argv[2]}-{number}")

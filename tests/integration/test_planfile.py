@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wt_orchestrate.adapters.planfile import MAX_BYTES, load_plan, load_settings
-from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check, Defaults, Kind, Limits, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaults, Kind, Limits, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.errors import NotFound, PlanInvalid
 
 GOOD = """goal: Mend it

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from wt_orchestrate.adapters.planfile import read_draft
 from wt_orchestrate.adapters.plantext import render_invalid, render_plan
-from wt_orchestrate.domain.drafting import Proposed, finished, sound
-from wt_orchestrate.domain.plan import Check, Defaults, Kind, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.drafting.vetting import Proposed, finished, sound
+from wt_orchestrate.domain.plan.model import Check, Defaults, Kind, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=60).map(sound)
 LINES = st.lists(

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
-from wt_orchestrate.domain.events import Actor, RunStarted
+from wt_orchestrate.domain.events.run import Actor, RunStarted
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId
-from wt_orchestrate.domain.permissions import reads_only
-from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.role import Role
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.plan.model import Plan, Workstream
+from wt_orchestrate.domain.plan.permissions import reads_only
+from wt_orchestrate.domain.plan.roles import Role
+from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.errors import PlanInvalid
-from wt_orchestrate.wiring import built_in_text, read_roles
+from wt_orchestrate.wiring.plan.roles import built_in_text, read_roles
 
 READS = {"researcher", "planner", "security", "reviewer", "synthesiser"}
 WRITES = {"builder", "debugger", "performance", "documentation", "testing", "arbiter"}

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from wt_orchestrate import domain
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.locks import FileLock
+from wt_orchestrate.adapters.store.snapshots import hash_of_source, made_by
 from wt_orchestrate.adapters.store.views import read_view
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold_all
+from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
-from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.plan.model import Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.errors import StoreUnreadable
 
 BASE = CommitId("0" * 40)
+DOMAIN = Path(domain.__file__ or "").parent
 STARTED = e.RunStarted(
     plan=Plan(goal="g", workstreams={"w": Workstream(brief="x", scope=("src/**",))}),
     settings=Settings(),
@@ -137,3 +141,16 @@ def test_P7_the_lock_has_one_holder_and_names_it(tmp_path: Path) -> None:
     one.free()
     assert other.take()
     other.free()
+
+
+@pytest.mark.parametrize(
+    "district", [".", *sorted(each.name for each in DOMAIN.iterdir() if (each / "__init__.py").exists())]
+)
+def test_R4_a_change_in_any_district_makes_kept_states_of_other_code(tmp_path: Path, district: str) -> None:
+    """Snapshots count for the very rules that made them: a changed file in any folder of the domain gives another hash."""
+    copy = tmp_path / "domain"
+    shutil.copytree(DOMAIN, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    assert hash_of_source(str(copy)) == made_by()
+    changed = max((copy / district).glob("*.py"))
+    changed.write_text(changed.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+    assert hash_of_source(str(copy)) != made_by()

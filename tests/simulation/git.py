@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from tests.simulation.faults import Faults
-from wt_orchestrate.domain.cochange import History
-from wt_orchestrate.domain.exposure import Scan
+from wt_orchestrate.domain.agent.commit_scan import Scan
+from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
-from wt_orchestrate.domain.settings import Merging
+from wt_orchestrate.domain.plan.settings import Merging
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports import (
+from wt_orchestrate.ports.engine import (
     Car,
     Chain,
     Change,

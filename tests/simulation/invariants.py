@@ -14,13 +14,14 @@ from tests.simulation.processes import broken
 from tests.simulation.stage_promises import STAGE_EVENTS, known_needs
 from tests.simulation.world import SimWorld
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold
+from wt_orchestrate.domain.agent.stream import TurnOutcome
+from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import CommitId, ProcessId
 from wt_orchestrate.domain.machine import quiet
-from wt_orchestrate.domain.plan import Kind
-from wt_orchestrate.domain.progress import idle_for
-from wt_orchestrate.domain.signs import TurnOutcome
-from wt_orchestrate.domain.state import DONE, RunState
+from wt_orchestrate.domain.plan.model import Kind
+from wt_orchestrate.domain.state.lifecycle import DONE
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.verdict.stuck import idle_for
 
 _POLL_S = 12.0
 _LIMITED = {TurnOutcome.RATE_LIMITED, TurnOutcome.OVERLOADED}

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tests.simulation.faults import Crash, Faults
-from wt_orchestrate.domain.admission import Room
-from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
+from wt_orchestrate.domain.events.log import Event, Record, workstream_of
+from wt_orchestrate.domain.events.requests import Request
+from wt_orchestrate.domain.events.run import Actor, RunStarted
 from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
-from wt_orchestrate.domain.plan import Kind, Workstream
-from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.domain.plan.model import Kind, Workstream
+from wt_orchestrate.domain.schedule.admission import Room
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports import Asked, FurtherRead, HandoffFile, Known, Lines, RunLine, Watched
+from wt_orchestrate.ports.engine import Asked, FurtherRead, HandoffFile, Known, Lines, RunLine, Watched
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld

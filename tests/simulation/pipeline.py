@@ -7,8 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.pipeline import behind
-from wt_orchestrate.domain.plan import (
+from wt_orchestrate.domain.plan.model import (
     AgentSpec,
     AgentType,
     Check,
@@ -21,6 +20,7 @@ from wt_orchestrate.domain.plan import (
     SynthesisSpec,
     Workstream,
 )
+from wt_orchestrate.domain.plan.stages import behind
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld

@@ -14,22 +14,19 @@ from unittest.mock import patch
 from tests.simulation import git
 from tests.simulation.git import SimRepository, SimVault
 from tests.simulation.processes import SimExecutor
-from wt_orchestrate.domain import (
-    accounts,
-    fold_messages,
-    fold_train,
-    landing,
-    observation,
-    suspects,
-    train,
-    verdict,
-)
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain import observation
+from wt_orchestrate.domain.fold import messages
+from wt_orchestrate.domain.fold import train as fold_train
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId
-from wt_orchestrate.domain.judging import Word
-from wt_orchestrate.domain.recovery import Rung
-from wt_orchestrate.engine import perform, supervisor, tidying
-from wt_orchestrate.ports import Landed, LandOutcome, Merge, ProcessReport
+from wt_orchestrate.domain.plan.retry_ladder import Rung
+from wt_orchestrate.domain.schedule import accounts
+from wt_orchestrate.domain.state.checks import Word
+from wt_orchestrate.domain.train import culprit, landing, train
+from wt_orchestrate.domain.verdict import verdict
+from wt_orchestrate.engine import supervisor
+from wt_orchestrate.engine.effects import perform, worktree
+from wt_orchestrate.ports.engine import Landed, LandOutcome, Merge, ProcessReport
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -128,13 +125,13 @@ def leave_the_lost_alone() -> Iterator[None]:
 @contextmanager
 def forget_messages() -> Iterator[None]:
     """What did not arrive before an attempt ended is dropped."""
-    real = fold_messages._ended
+    real = messages._ended
 
     def ended(ws: Any, name: Any) -> Any:
         after = real(ws, name)
         return replace(after, messages=tuple(each for each in after.messages if each.delivered_at is not None))
 
-    with patch.object(fold_messages, "_ended", ended):
+    with patch.object(messages, "_ended", ended):
         yield
 
 
@@ -177,7 +174,7 @@ def unchecked_landing() -> Iterator[None]:
 
 def _no_target(state: Any, suspect: Any, **_: Any) -> Any:
     """Whoever rides first is to blame, also when the target is red by itself."""
-    return suspects._blamed(suspect, alone=True)
+    return culprit._blamed(suspect, alone=True)
 
 
 @contextmanager
@@ -223,8 +220,8 @@ PLANTED: Mapping[str, Plant] = {
     "land again after a crash": land_again_after_a_crash,
     "no compare-and-swap": no_compare_and_swap,
     "unchecked landing": unchecked_landing,
-    "blame at once": lambda: patch.object(suspects, "confirmed", lambda found: bool(found.failed)),
-    "blame without asking the target": lambda: patch.object(suspects, "_target_is_red", _no_target),
+    "blame at once": lambda: patch.object(culprit, "confirmed", lambda found: bool(found.failed)),
+    "blame without asking the target": lambda: patch.object(culprit, "_target_is_red", _no_target),
     "land a longer prefix": land_a_longer_prefix,
     "couple onto nothing": couple_onto_nothing,
     "spawn before record": spawn_before_record,
@@ -240,5 +237,5 @@ PLANTED: Mapping[str, Plant] = {
     "forget what was started": lambda: patch.object(supervisor, "recovered", _nothing),
     "late outcomes speak for others": remember_late_outcomes,
     "ride unreviewed": lambda: patch.object(train, "awaits_review", _no),
-    "clean without looking": lambda: patch.object(tidying, "_integrated", _yes),
+    "clean without looking": lambda: patch.object(worktree, "_integrated", _yes),
 }

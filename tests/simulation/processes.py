@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.pipeline import synthesised
-from wt_orchestrate.domain import signs as s
+from wt_orchestrate.domain.agent import stream as s
+from wt_orchestrate.domain.agent.stream import TurnOutcome
 from wt_orchestrate.domain.ids import CommitId, ProcessId
-from wt_orchestrate.domain.plan import AgentSpec, AgentType
-from wt_orchestrate.domain.signs import TurnOutcome
-from wt_orchestrate.ports import (
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
+from wt_orchestrate.ports.engine import (
     AgentStart,
     AgentVersion,
     Launch,

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 from tests.simulation.planted import PLANTED
 from tests.simulation.walk import BUSY_STEPS, Walk, busy, staged
-from wt_orchestrate.domain.story import sentence
+from wt_orchestrate.domain.status.story import sentence
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.plan import Gate, Kind, Plan, StageSpec
-from wt_orchestrate.domain.state import DONE, RunState, Stage, WorkstreamState
+from wt_orchestrate.domain.plan.model import Gate, Kind, Plan, StageSpec
+from wt_orchestrate.domain.state.lifecycle import DONE, Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Watch

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.walk import Walk
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.plan import (
+from wt_orchestrate.domain.plan.model import (
     AgentSpec,
     AgentType,
     Check,
@@ -23,7 +23,7 @@ from wt_orchestrate.domain.plan import (
     SynthesisSpec,
     Workstream,
 )
-from wt_orchestrate.domain.state import Stage
+from wt_orchestrate.domain.state.lifecycle import Stage
 
 
 def _plan(*, review: str = "") -> Plan:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.faults import Crash, Faults
 from tests.simulation.git import Objects, SimVault, Site
-from wt_orchestrate.ports import Car, Chain, LeftOut, Rider
+from wt_orchestrate.ports.engine import Car, Chain, LeftOut, Rider
 
 
 def test_a_simulated_chain_leaves_out_who_conflicts() -> None:

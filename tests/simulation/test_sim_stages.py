@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.walk import staged_walk
-from wt_orchestrate.domain import schedule, train
+from wt_orchestrate.domain.schedule import schedule
+from wt_orchestrate.domain.train import train
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.gain import gain
-from wt_orchestrate.domain.measuring import measured
-from wt_orchestrate.domain.report import report
-from wt_orchestrate.domain.report_text import report_markdown
+from wt_orchestrate.domain.report.markdown import report_markdown
+from wt_orchestrate.domain.report.report import report
+from wt_orchestrate.domain.report.speedup import gain
+from wt_orchestrate.domain.report.timeline import measured
 
 _SLACK = 1e-6
 

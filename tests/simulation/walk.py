@@ -17,15 +17,26 @@ from tests.simulation.pipeline import staged_plan
 from tests.simulation.timekeeping import misfits
 from tests.simulation.world import RUN, SimWorld
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.admission import Room
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.machine import quiet
-from wt_orchestrate.domain.pipeline import is_pipeline, stage_names
-from wt_orchestrate.domain.plan import AgentSpec, AgentType, Budget, Check, Defaults, Kind, Limits, Plan, Workstream
-from wt_orchestrate.domain.recovery import Action, Recovery, Rung
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.stages import synthesis_of, waiting_gate
-from wt_orchestrate.domain.state import Phase, live_attempt
+from wt_orchestrate.domain.plan.model import (
+    AgentSpec,
+    AgentType,
+    Budget,
+    Check,
+    Defaults,
+    Kind,
+    Limits,
+    Plan,
+    Workstream,
+)
+from wt_orchestrate.domain.plan.retry_ladder import Action, Recovery, Rung
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.plan.stages import is_pipeline, stage_names
+from wt_orchestrate.domain.schedule.admission import Room
+from wt_orchestrate.domain.state.lifecycle import Phase
+from wt_orchestrate.domain.state.run import live_attempt
+from wt_orchestrate.domain.state.stages import synthesis_of, waiting_gate
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.errors import StoreUnreadable
 

@@ -24,17 +24,17 @@ from tests.simulation.parts import (
 from tests.simulation.processes import Process, SimAgent, SimExecutor
 from tests.support.memories import sim_memories
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold, fold_all
+from wt_orchestrate.domain.agent.stream import TurnOutcome
+from wt_orchestrate.domain.fold.run import fold, fold_all
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId, integration_branch
-from wt_orchestrate.domain.plan import AgentType, Kind, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.signs import TurnOutcome
-from wt_orchestrate.domain.state import RunState, takes_messages
-from wt_orchestrate.domain.view import render_view
+from wt_orchestrate.domain.plan.model import AgentType, Kind, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.state.run import RunState, takes_messages
+from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.engine.supervisor import Supervisor
 from wt_orchestrate.engine.world import World, integration_ref
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports import ProcessState
+from wt_orchestrate.ports.engine import ProcessState
 
 RUN = RunId("r1")
 _TOLD = re.compile(r"TELL-\d+")

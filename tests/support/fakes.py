@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken
-from wt_orchestrate.ports import Launch, Lines, ProcessReport, ProcessState, Watched
+from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState, Watched
 
 START = 1_700_000_000.0
 _ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,199}[a-z0-9-])?")

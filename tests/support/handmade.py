@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold
+from wt_orchestrate.domain.agent.stream import TurnOutcome
+from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId, attempt_id
-from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.signs import TurnOutcome
-from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.state.run import RunState
 
 RUN = RunId("r1")
 BASE = CommitId("0" * 40)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wt_orchestrate.domain.memory import (
+from wt_orchestrate.domain.memory.entries import (
     Entry,
     Hit,
     Layer,
@@ -22,8 +22,8 @@ from wt_orchestrate.domain.memory import (
     paths_of,
 )
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.memory_ports import Learned
-from wt_orchestrate.ports import Kept
+from wt_orchestrate.ports.engine import Kept
+from wt_orchestrate.ports.memory import Learned
 
 
 class FakeMemories:

@@ -12,10 +12,10 @@ from random import Random
 
 from tests.support.branches import Scribe, beginning, changed
 from tests.support.repos import TestRepository
-from wt_orchestrate.adapters.gitrepo import chainstream
-from wt_orchestrate.adapters.gitrepo.chainmerging import merges
-from wt_orchestrate.adapters.gitrepo.chainstream import Layer
-from wt_orchestrate.adapters.gitrepo.pathindex import PathIndex, Touched, touched
+from wt_orchestrate.adapters.gitrepo.forecast.overlap import PathIndex, Touched, touched
+from wt_orchestrate.adapters.gitrepo.merge.pairwise import merges
+from wt_orchestrate.adapters.gitrepo.objects import fast_import
+from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 
@@ -71,7 +71,7 @@ def _judge(repository: TestRepository, seeds: Sequence[int], rule: Rule, found: 
             both.append((heads[int(one)], heads[int(other)]))
             deltas = [] if (one, other) in near else [left.delta, right.delta]
             layers.append(Layer(deltas, onto=base))
-    commits = chainstream.write(git, layers, at=0.0, ref="refs/heads/laid", keep=False)
+    commits = fast_import.write(git, layers, at=0.0, ref="refs/heads/laid", keep=False)
     trees = repository.git("rev-parse", *(f"{commit}^{{tree}}" for commit in commits)).split()
     for (*case, near_), outcome, tree in zip(asked, merges(git, both), trees, strict=True):
         found.pairs += 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from wt_orchestrate.adapters.executor.local import LocalExecutor
 from wt_orchestrate.domain.ids import ProcessId
-from wt_orchestrate.ports import Launch
+from wt_orchestrate.ports.engine import Launch
 
 PYTHON = sys.executable
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import effect_key, pins
-from wt_orchestrate.domain.fold import fold
+from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.machine import decide, quiet
-from wt_orchestrate.domain.plan import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.state import RunState, live_attempt
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.state.run import RunState, live_attempt
 
 RUN = RunId("r1")
 BASE = CommitId("0" * 39 + "1")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from wt_orchestrate.domain.advice import Measured, Word, advice_lines, advise, length, measured
-from wt_orchestrate.domain.cochange import History, plan_forecast
-from wt_orchestrate.domain.plan import Limits, Plan, Workstream
+from wt_orchestrate.domain.drafting.cochange import History, plan_forecast
+from wt_orchestrate.domain.drafting.estimate import Measured, Word, advice_lines, advise, length, measured
+from wt_orchestrate.domain.plan.model import Limits, Plan, Workstream
 
 
 def plan_of(agents: int = 4, **streams: tuple[str | None, tuple[str, ...]]) -> Plan:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from wt_orchestrate.adapters.gitrepo.chainindex import folders
-from wt_orchestrate.adapters.gitrepo.chainplan import Ahead, Place, placed, rounds
-from wt_orchestrate.adapters.gitrepo.chainreading import Load, Since, Survey
-from wt_orchestrate.adapters.gitrepo.deltas import Delta, after, before, parsed, turned
-from wt_orchestrate.adapters.gitrepo.proof import NOTHING, Entry
+from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
+from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, Place, placed, rounds
+from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Since, Survey
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Delta, Entry, after, before, parsed, turned
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports import Rider
+from wt_orchestrate.ports.engine import Rider
 
 ONTO, OLD = CommitId("0" * 40), CommitId("1" * 40)
 

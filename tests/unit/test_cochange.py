@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.cochange import History, Level, plan_forecast, with_needs
-from wt_orchestrate.domain.graph import find_cycle
-from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.drafting.cochange import History, Level, plan_forecast, with_needs
+from wt_orchestrate.domain.plan.graph import find_cycle
+from wt_orchestrate.domain.plan.model import Plan, Workstream
 
 FOLDERS = ("a", "b", "c", "d")
 PATHS = [f"{folder}/{number}" for folder in FOLDERS for number in range(3)]

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.comments import (
+from wt_orchestrate.domain.fold.workstream import fold_workstream
+from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
+from wt_orchestrate.domain.plan.model import Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.comments import (
     MOST,
     Comment,
     Place,
@@ -16,14 +21,10 @@ from wt_orchestrate.domain.comments import (
     review_message,
     says_fixed,
 )
-from wt_orchestrate.domain.difftext import FileDiff, Line, line_after
-from wt_orchestrate.domain.fold_workstream import fold_workstream
-from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
-from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, undelivered
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, undelivered
 from wt_orchestrate.domain.steering import refusal
-from wt_orchestrate.domain.values import replace
+from wt_orchestrate.domain.text.diff import FileDiff, Line, line_after
 
 W = WorkstreamId("w")
 HEAD = CommitId("a" * 40)

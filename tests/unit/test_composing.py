@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.composing import Need, compose, needs_in_order, whole_handoff
-from wt_orchestrate.domain.handoff import Handoff, Remark
+from wt_orchestrate.domain.agent.handoff import Handoff, Remark
+from wt_orchestrate.domain.brief.context import Need, compose, needs_in_order, whole_handoff
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
-from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.state import RunState, WorkstreamState
+from wt_orchestrate.domain.plan.model import Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState
 
 _TEXT = st.text(st.sampled_from("ab \n>é`"), max_size=400)
 _REMARKS = st.lists(

@@ -7,12 +7,12 @@ from typing import Any
 
 from tests.support.handmade import Handmade, plan
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.handoff import parse_handoff
+from wt_orchestrate.domain.agent.handoff import parse_handoff
+from wt_orchestrate.domain.agent.statements import commands, paths_in, points, settings
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.plan import Workstream
-from wt_orchestrate.domain.report import report
-from wt_orchestrate.domain.report_text import report_markdown
-from wt_orchestrate.domain.statements import commands, paths_in, points, settings
+from wt_orchestrate.domain.plan.model import Workstream
+from wt_orchestrate.domain.report.markdown import report_markdown
+from wt_orchestrate.domain.report.report import report
 
 
 def _handoff(**sections: str) -> str:

@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.fakes import FakeClock, FakeExecutor
 from wt_orchestrate.adapters.agents.claude_code import ClaudeCode
-from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
+from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.domain.ids import ProcessId
-from wt_orchestrate.domain.plan import AgentSpec
+from wt_orchestrate.domain.plan.model import AgentSpec
 from wt_orchestrate.engine.drafting import Drafting, draft
-from wt_orchestrate.ports import AgentStart, Launch, ProcessReport, ProcessState
+from wt_orchestrate.ports.engine import AgentStart, Launch, ProcessReport, ProcessState
 
 INIT = '{"type":"system","subtype":"init","session_id":"s"}'
 IDLE = '{"type":"system","subtype":"session_state_changed","state":"idle"}'

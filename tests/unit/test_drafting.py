@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from wt_orchestrate.domain.drafting import (
+from wt_orchestrate.domain.drafting.prompt import Ground, first_words, schema_keys, sent_back
+from wt_orchestrate.domain.drafting.vetting import (
     MOST_STREAMS,
     Proposed,
     draft_problems,
@@ -18,8 +19,7 @@ from wt_orchestrate.domain.drafting import (
     too_much,
     without_commands,
 )
-from wt_orchestrate.domain.graph import Problem
-from wt_orchestrate.domain.plan import (
+from wt_orchestrate.domain.plan.model import (
     AgentType,
     Budget,
     Check,
@@ -31,9 +31,9 @@ from wt_orchestrate.domain.plan import (
     SynthesisSpec,
     Workstream,
 )
-from wt_orchestrate.domain.planner import Ground, first_words, schema_keys, sent_back
-from wt_orchestrate.domain.role import Role
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.plan.roles import Role
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.plan.validation import Problem
 
 FILES = ("README.md", "src/db/pool.py", "src/api/app.py", "docs/a.md")
 BRIEF = "Close connections that are idle in src/db/pool.py; it is done when the pool never holds more than ten of them."

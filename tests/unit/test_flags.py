@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wt_orchestrate.domain.difftext import FileDiff, Line, Moved, areas, moves
-from wt_orchestrate.domain.flags import flags
-from wt_orchestrate.domain.secrets import secrets_in
+from wt_orchestrate.domain.review.flags import flags
+from wt_orchestrate.domain.text.diff import FileDiff, Line, Moved, areas, moves
+from wt_orchestrate.domain.text.secrets import secrets_in
 
 
 def diff(

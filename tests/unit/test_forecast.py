@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wt_orchestrate.cli.forecast_commands import forecast_lines
-from wt_orchestrate.cli.status_table import status_lines
+from wt_orchestrate.cli.commands.forecast import forecast_lines
+from wt_orchestrate.cli.screen.status_table import status_lines
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import FORECAST, Forecast, Glance
-from wt_orchestrate.domain.evidence import evidence
-from wt_orchestrate.domain.fold import fold_all
-from wt_orchestrate.domain.forecast import clash, conflicts, forecast_effects, glances, news
-from wt_orchestrate.domain.forecast_events import BlindSpot, Clash
+from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
+from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, RunId, WorkstreamId
-from wt_orchestrate.domain.outlook import Outlook
-from wt_orchestrate.domain.plan import AgentType, Kind, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.state import MessageKind, RunState, live_attempt
-from wt_orchestrate.domain.story import sentence
-from wt_orchestrate.domain.view import view
-from wt_orchestrate.ports import Forecast as Seen
-from wt_orchestrate.ports import Foreseen, Side, Untold
-from wt_orchestrate.wiring import Foresight
+from wt_orchestrate.domain.plan.model import AgentType, Kind, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.state.attempt import MessageKind
+from wt_orchestrate.domain.state.forecast import conflicts, glances
+from wt_orchestrate.domain.state.run import Outlook, RunState, live_attempt
+from wt_orchestrate.domain.status.evidence import evidence
+from wt_orchestrate.domain.status.story import sentence
+from wt_orchestrate.domain.status.view import view
+from wt_orchestrate.domain.train.forecast import clash, forecast_effects, news
+from wt_orchestrate.ports.engine import Forecast as Seen
+from wt_orchestrate.ports.engine import Foreseen, Side, Untold
+from wt_orchestrate.wiring.read.forecast import Foresight
 
 BASE = CommitId("1" * 40)
 HEAD = CommitId("2" * 40)

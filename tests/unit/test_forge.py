@@ -15,14 +15,14 @@ from wt_orchestrate.adapters.forge.finding import Place, in_the_clear, kind_of, 
 from wt_orchestrate.adapters.forge.github import GitHub
 from wt_orchestrate.adapters.forge.gitlab import push_options
 from wt_orchestrate.adapters.gitrepo.remotes import without_credentials
-from wt_orchestrate.domain.comments import TEXT_LIMIT
-from wt_orchestrate.domain.feedback import heard_check, heard_comment
+from wt_orchestrate.domain.events.pull_requests import stacked_on
 from wt_orchestrate.domain.ids import Branch, CommitId
-from wt_orchestrate.domain.pull_requests import stacked_on
-from wt_orchestrate.domain.settings import ForgeClient, ForgeKind, ForgeSettings
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.plan.settings import ForgeClient, ForgeKind, ForgeSettings
+from wt_orchestrate.domain.review.pr_feedback import heard_check, heard_comment
+from wt_orchestrate.domain.state.comments import TEXT_LIMIT
+from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import Refused, WtError
-from wt_orchestrate.forge_ports import Proposal
+from wt_orchestrate.ports.forge import Proposal
 
 PLACES = {
     "https://github.com/o/r.git": Place(scheme="https", host="github.com", path="o/r"),

@@ -6,17 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.graph import (
-    find_cycle,
-    globs_overlap,
-    longest_chain,
-    needs_of,
-    problems,
-    scope_matches,
-    waves,
-)
-from wt_orchestrate.domain.plan import MAX_WORKSTREAMS, Plan, Workstream
-from wt_orchestrate.domain.settings import Settings
+from wt_orchestrate.domain.plan.graph import find_cycle, longest_chain, needs_of, waves
+from wt_orchestrate.domain.plan.model import MAX_WORKSTREAMS, Plan, Workstream
+from wt_orchestrate.domain.plan.scope import globs_overlap, scope_matches
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.plan.validation import problems
 
 
 def _plan(needs: dict[str, tuple[str, ...]], stages: tuple[str, ...] = (), of: dict[str, str] | None = None) -> Plan:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.handoff import Handoff, HandoffStatus, Remark, complete, parse_handoff
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.agent.handoff import Handoff, HandoffStatus, Remark, complete, parse_handoff
+from wt_orchestrate.domain.text.clean import clean
 
 GOOD = """---
 status: done

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.jsontext import object_at, parse_line, with_member, without_member
+from wt_orchestrate.domain.text.json_edit import object_at, parse_line, with_member, without_member
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.support.story import World, random_plan
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.schedule import held_by
-from wt_orchestrate.domain.state import DONE, ENDED, Phase, live_attempt
+from wt_orchestrate.domain.schedule.schedule import held_by
+from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, Phase
+from wt_orchestrate.domain.state.run import live_attempt
 
 
 @settings(max_examples=150, deadline=None)

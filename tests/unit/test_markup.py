@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.test_comments import begun, handed_over, said, state
-from wt_orchestrate.cli.markup import element
-from wt_orchestrate.cli.review_html import page
+from wt_orchestrate.cli.html.element import element
+from wt_orchestrate.cli.html.review_page import page
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.difftext import DiffLine, FileDiff, Hunk, Line
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
-from wt_orchestrate.domain.packet import packet
-from wt_orchestrate.domain.plan import Workstream
-from wt_orchestrate.domain.text import clean
-from wt_orchestrate.domain.values import replace
+from wt_orchestrate.domain.plan.model import Workstream
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.review.packet import packet
+from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.domain.text.diff import DiffLine, FileDiff, Hunk, Line
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\u202eevil\x1b[31m</style></title>javascript:x"
 

@@ -11,10 +11,10 @@ import pytest
 from tests.support.story import BASE, World
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, TreeId, WorkstreamId
-from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.state import Stage
-from wt_orchestrate.domain.values import replace
-from wt_orchestrate.domain.view import view
+from wt_orchestrate.domain.plan.model import Plan, Workstream
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.status.view import view
 from wt_orchestrate.errors import NotFound
 from wt_orchestrate.mcp_server.pages import FITS, PAGE, ROWS, Decision, decisions, fitting, page, part, story_page
 

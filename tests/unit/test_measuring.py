@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tests.support.handmade import BEGAN, Handmade, plan
 from tests.support.story import World, random_plan
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.gain import best, gain, longest, scheduled
+from wt_orchestrate.domain.agent.stream import TurnOutcome
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
-from wt_orchestrate.domain.measuring import Measured, measured
-from wt_orchestrate.domain.plan import AgentType, Workstream
-from wt_orchestrate.domain.recovery import Cause
-from wt_orchestrate.domain.report import Ledger, report
-from wt_orchestrate.domain.signs import TurnOutcome
+from wt_orchestrate.domain.plan.model import AgentType, Workstream
+from wt_orchestrate.domain.plan.retry_ladder import Cause
+from wt_orchestrate.domain.report.report import Ledger, report
+from wt_orchestrate.domain.report.speedup import best, gain, longest, scheduled
+from wt_orchestrate.domain.report.timeline import Measured, measured
 
 A, B = WorkstreamId("a"), WorkstreamId("b")
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain import memory as m
-from wt_orchestrate.domain.memory import Entry, Hit, Layer, MemoryId, Recalled, Source, entry_of, merged, note
-from wt_orchestrate.domain.poison import flags
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.memory import entries as m
+from wt_orchestrate.domain.memory.entries import Entry, Hit, Layer, MemoryId, Recalled, Source, entry_of, merged, note
+from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.domain.text.injection import flags
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

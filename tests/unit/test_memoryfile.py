@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.memory import KINDS, WHO, Entry, Layer, Source, entry_of, merged, normal, note, source_words
-from wt_orchestrate.domain.memoryfile import parse_memory, render_memory
+from wt_orchestrate.domain.memory.entries import (
+    KINDS,
+    WHO,
+    Entry,
+    Layer,
+    Source,
+    entry_of,
+    merged,
+    normal,
+    note,
+    source_words,
+)
+from wt_orchestrate.domain.memory.markdown import parse_memory, render_memory
 
 _TEXT = st.text(alphabet=st.sampled_from("ab \n-*#`:\\>éx\t[]<=|"), min_size=1, max_size=80).filter(
     lambda text: bool(text.strip())

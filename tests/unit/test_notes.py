@@ -12,13 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.composing import composed_findings
-from wt_orchestrate.domain.evidence import evidence
-from wt_orchestrate.domain.fold import fold
-from wt_orchestrate.domain.hearing import NotesIn
-from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, RunId, WorkstreamId, attempt_id
-from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.notes import (
+from wt_orchestrate.domain.agent.notes import (
     MOST_FINDINGS,
     MOST_LINES,
     MOST_QUESTIONS,
@@ -30,14 +24,20 @@ from wt_orchestrate.domain.notes import (
     parse_note,
     safe_path,
 )
-from wt_orchestrate.domain.observation import observe
-from wt_orchestrate.domain.plan import AgentSpec, AgentType, Plan, Workstream
-from wt_orchestrate.domain.searching import found_in_run
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.sharing import hearers
-from wt_orchestrate.domain.state import MessageKind, RunState, live_attempt, to_carry, undelivered
-from wt_orchestrate.domain.story import sentence
-from wt_orchestrate.domain.view import view
+from wt_orchestrate.domain.brief.context import composed_findings
+from wt_orchestrate.domain.fold.run import fold
+from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, RunId, WorkstreamId, attempt_id
+from wt_orchestrate.domain.machine import decide
+from wt_orchestrate.domain.observation import NotesIn, observe
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.state.attempt import MessageKind
+from wt_orchestrate.domain.state.findings import hearers
+from wt_orchestrate.domain.state.run import RunState, live_attempt, to_carry, undelivered
+from wt_orchestrate.domain.status.evidence import evidence
+from wt_orchestrate.domain.status.search import found_in_run
+from wt_orchestrate.domain.status.story import sentence
+from wt_orchestrate.domain.status.view import view
 
 A, B, C = WorkstreamId("a"), WorkstreamId("b"), WorkstreamId("c")
 ASK = "0123456789abcdef"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from wt_orchestrate.domain.events import CheckOutcome
+from wt_orchestrate.domain.events.train import CheckOutcome
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.domain.observation import EndKind, ProcessEnd, check_outcome
-from wt_orchestrate.domain.plan import Check
+from wt_orchestrate.domain.plan.model import Check
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import pytest
 
 from tests.unit.test_comments import after, begun, handed_over, said, state
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.comments import Place
-from wt_orchestrate.domain.difftext import FileDiff
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
-from wt_orchestrate.domain.packet import packet, packet_text, reviewed_head
-from wt_orchestrate.domain.plan import Workstream
-from wt_orchestrate.domain.state import WorkstreamState
-from wt_orchestrate.domain.values import replace
+from wt_orchestrate.domain.plan.model import Workstream
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.review.packet import packet, packet_text, reviewed_head
+from wt_orchestrate.domain.state.comments import Place
+from wt_orchestrate.domain.state.run import WorkstreamState
+from wt_orchestrate.domain.text.diff import FileDiff
 
 W = WorkstreamId("w")
 SECRET = "ghp_" + "a1B2" * 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wt_orchestrate.domain.permissions import allow_rules, decide_permission, deny_rules, reading_rules
+from wt_orchestrate.domain.plan.permissions import allow_rules, decide_permission, deny_rules, reading_rules
 
 
 def test_checks_are_allowed_as_they_are_written() -> None:

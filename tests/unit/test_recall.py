@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from tests.support.memories import FakeMemories
-from wt_orchestrate.domain.memory import AGENT, Layer, Source, note
-from wt_orchestrate.engine.remembering import recall
-from wt_orchestrate.ports import Vault
+from wt_orchestrate.domain.memory.entries import AGENT, Layer, Source, note
+from wt_orchestrate.engine.effects.recall import recall
+from wt_orchestrate.ports.engine import Vault
 
 NOW = 1_800_000_000.0
 

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from tests.support.story import BASE, RUN, World, random_plan
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.brief import brief
+from wt_orchestrate.domain.brief.brief import brief
 from wt_orchestrate.domain.effects import Recall, StartAttempt
-from wt_orchestrate.domain.forecast_events import Clash
+from wt_orchestrate.domain.events.forecast import Clash
+from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, TreeId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.memory import Layer, Note
-from wt_orchestrate.domain.memory_events import RecalledEntry
-from wt_orchestrate.domain.plan import AgentType, Limits, Plan, Workstream
-from wt_orchestrate.domain.recovery import Cause
-from wt_orchestrate.domain.retrospective import lessons, parts
-from wt_orchestrate.domain.state import Stage
+from wt_orchestrate.domain.memory.entries import Layer, Note
+from wt_orchestrate.domain.plan.model import AgentType, Limits, Plan, Workstream
+from wt_orchestrate.domain.plan.retry_ladder import Cause
+from wt_orchestrate.domain.report.lessons import lessons, parts
+from wt_orchestrate.domain.state.lifecycle import Stage
 
 POOL, API = WorkstreamId("pool"), WorkstreamId("api")
 WORK = CommitId("a" * 40)

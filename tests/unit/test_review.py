@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from wt_orchestrate.domain.review import findings_of
+from wt_orchestrate.domain.agent.review_findings import findings_of
 
 
 def test_no_remark_holds_anybody_up() -> None:

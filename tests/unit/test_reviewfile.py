@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from wt_orchestrate.domain.difftext import DiffLine, FileDiff, Hunk
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.reviewfile import (
+from wt_orchestrate.domain.review.review_file import (
     Misplaced,
     ReviewFile,
     Written,
     parse_review_file,
     render_review_file,
 )
+from wt_orchestrate.domain.text.diff import DiffLine, FileDiff, Hunk
 
 HEAD = CommitId("b" * 40)
 ODD = 'odd "\nname.py'

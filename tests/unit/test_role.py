@@ -7,23 +7,23 @@ from dataclasses import replace
 import pytest
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.brief import brief
-from wt_orchestrate.domain.claims import Evidence, findings
-from wt_orchestrate.domain.fold import fold
-from wt_orchestrate.domain.graph import problems
-from wt_orchestrate.domain.handoff import lacks, parse_handoff
+from wt_orchestrate.domain.agent.handoff import lacks, parse_handoff
+from wt_orchestrate.domain.brief.brief import brief
+from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
-from wt_orchestrate.domain.permissions import (
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Kind, Plan, Workstream
+from wt_orchestrate.domain.plan.permissions import (
     decide_permission,
     granted_rules,
     offered_tools,
     reads_only,
     refused_rules,
 )
-from wt_orchestrate.domain.plan import AgentSpec, AgentType, Kind, Plan, Workstream
-from wt_orchestrate.domain.role import Role, listed, misfits
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.state import RunState, may_only_read, owes
+from wt_orchestrate.domain.plan.roles import Role, listed, misfits
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.plan.validation import problems
+from wt_orchestrate.domain.state.run import RunState, may_only_read, owes
+from wt_orchestrate.domain.verdict.claim import Evidence, findings
 
 BUILDER = Role(name="builder", description="Builds.", prompt="You build.", handoff=("Verification",))
 READER = Role(name="reader", description="Reads.", prompt="You read.", tools=("Read", "Bash(git log *)"))

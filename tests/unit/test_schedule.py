@@ -9,7 +9,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import StartAttempt
 from wt_orchestrate.domain.ids import Branch, CommitId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.plan import AgentType, Plan, Workstream
+from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
 
 
 def _prepared(count: int) -> World:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.section import probes, share_of_rejects
+from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,20 @@ import pytest
 
 from tests.support.story import RUN, World
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.composing import needs_in_order
-from wt_orchestrate.domain.expansion import agents_misfits, placed
-from wt_orchestrate.domain.graph import needs_of, problems
+from wt_orchestrate.domain.agent.handoff import SECTIONS, gaps, says_nothing
+from wt_orchestrate.domain.brief.context import needs_in_order
 from wt_orchestrate.domain.ids import AttemptId, CommitId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.plan import AgentSpec, Budget, Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
-from wt_orchestrate.domain.role import Role
-from wt_orchestrate.domain.settings import Settings
-from wt_orchestrate.domain.stages import Standing, gate_round, standings, waiting_gate
-from wt_orchestrate.domain.state import RunState, Stage, may_only_read
+from wt_orchestrate.domain.plan.graph import needs_of
+from wt_orchestrate.domain.plan.model import AgentSpec, Budget, Gate, Kind, Plan, StageSpec, SynthesisSpec, Workstream
+from wt_orchestrate.domain.plan.roles import Role
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.plan.validation import problems
+from wt_orchestrate.domain.schedule.expansion import agents_misfits, placed
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, may_only_read
+from wt_orchestrate.domain.state.stages import Standing, gate_round, standings, waiting_gate
 from wt_orchestrate.domain.steering import refusal
-from wt_orchestrate.domain.strategy import SECTIONS, gaps, says_nothing
 
 BASE = CommitId("0" * 39 + "1")
 LOOK = StageSpec(name="look", gate=Gate.APPROVAL, synthesis=True)

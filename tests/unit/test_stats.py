@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tests.support.handmade import Handmade, plan
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.measuring import measured
-from wt_orchestrate.domain.report import report
-from wt_orchestrate.domain.signs import TurnOutcome
-from wt_orchestrate.domain.stats import ENOUGH, by_chance, stats, stats_text, summary, trend
-from wt_orchestrate.domain.telemetry import metrics, stats_metrics, trace
+from wt_orchestrate.domain.agent.stream import TurnOutcome
+from wt_orchestrate.domain.report.report import report
+from wt_orchestrate.domain.report.stats import ENOUGH, by_chance, stats, stats_text, summary, trend
+from wt_orchestrate.domain.report.telemetry import metrics, stats_metrics, trace
+from wt_orchestrate.domain.report.timeline import measured
 
 
 def _run(*, work: float = 10.0) -> Handmade:

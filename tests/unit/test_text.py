@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wt_orchestrate.domain.text import at_line, clean, some_of
+from wt_orchestrate.domain.text.clean import at_line, clean, some_of
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import pytest
 from tests.support.story import World
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.candidates import Blame
-from wt_orchestrate.domain.forecast_events import Clash
+from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.plan import Check, Limits, Plan, Workstream
-from wt_orchestrate.domain.state import RunState, Stage
-from wt_orchestrate.domain.view import view
+from wt_orchestrate.domain.plan.model import Check, Limits, Plan, Workstream
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.train import Blame
+from wt_orchestrate.domain.status.view import view
 from wt_orchestrate.errors import ExitCode
 
 BASE = CommitId("0" * 39 + "1")

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from wt_orchestrate.domain.candidates import Judgement
-from wt_orchestrate.domain.values import replace
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.train import Judgement
 
 
 def test_a_copy_is_what_dataclasses_would_make() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from wt_orchestrate.domain.jsontext import object_at, with_member, without_member
+from wt_orchestrate.domain.text.json_edit import object_at, with_member, without_member
 from wt_orchestrate.errors import Refused
 
 _SERVERS = "mcpServers"

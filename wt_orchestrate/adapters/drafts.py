@@ -17,7 +17,7 @@ from dataclasses import asdict, fields
 from typing import Any
 from uuid import uuid4
 
-from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
+from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.errors import WtError
 
 _KEPT_S = 30 * 86_400.0

@@ -25,7 +25,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
-from wt_orchestrate.ports import Watched
+from wt_orchestrate.ports.engine import Watched
 
 if sys.platform == "linux":
     from watchdog.observers.inotify_c import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from wt_orchestrate.ports import HandoffFile
+from wt_orchestrate.ports.engine import HandoffFile
 
 NAME = "HANDOFF.md"
 LIMIT = 1 << 18

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 
-from wt_orchestrate.domain.admission import Room
+from wt_orchestrate.domain.schedule.admission import Room
 
 _FICLONE = 0x40049409
 _LIMITS = "/proc/sys/fs/inotify"

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
-from wt_orchestrate.domain.notes import LONGEST_LINE
-from wt_orchestrate.ports import Lines
+from wt_orchestrate.domain.agent.notes import LONGEST_LINE
+from wt_orchestrate.ports.engine import Lines
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

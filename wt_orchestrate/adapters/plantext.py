@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from wt_orchestrate.domain.drafting import Proposed, by_place, sound
-from wt_orchestrate.domain.plan import Plan, Workstream
+from wt_orchestrate.domain.drafting.vetting import Proposed, by_place, sound
+from wt_orchestrate.domain.plan.model import Plan, Workstream
 
 SCHEMA_LINE = (
     "# yaml-language-server: "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
-from wt_orchestrate.domain.events import Event
+from wt_orchestrate.domain.events.log import Event
 
 Result = tuple[str, Sequence[Event] | BaseException]
 

@@ -10,53 +10,53 @@ import click
 from wt_orchestrate import __version__
 
 _SECTIONS: dict[str, dict[str, str]] = {
-    "Plan": {"plan": "plan_commands:plan", "roles": "role_commands:roles", "init": "setup_commands:init"},
+    "Plan": {"plan": "plan.group:plan", "roles": "roles:roles", "init": "setup.init:init"},
     "Run": {
-        "run": "run_commands:run",
-        "resume": "run_commands:resume",
-        "stop": "run_commands:stop",
-        "continue": "run_commands:continue_",
-        "wait": "run_commands:wait",
-        "supervise": "run_commands:supervise",
-        "agent-tools": "agent_commands:agent_tools",
-        "note": "agent_commands:note",
-        "drafting": "draft_command:drafting",
+        "run": "run:run",
+        "resume": "run:resume",
+        "stop": "run:stop",
+        "continue": "run:continue_",
+        "wait": "run:wait",
+        "supervise": "run:supervise",
+        "agent-tools": "setup.agent_tools:agent_tools",
+        "note": "setup.agent_tools:note",
+        "drafting": "plan.draft:drafting",
     },
     "Steer": {
-        "answer": "run_commands:answer",
-        "tell": "steer_commands:tell",
-        "interrupt": "steer_commands:interrupt",
-        "redirect": "steer_commands:redirect",
-        "retry": "steer_commands:retry",
-        "cancel": "steer_commands:cancel",
-        "hold": "steer_commands:hold",
-        "release": "steer_commands:release",
-        "limit": "steer_commands:limit",
-        "add": "steer_commands:add",
-        "edit": "steer_commands:edit",
-        "approve": "approve_command:approve",
+        "answer": "run:answer",
+        "tell": "steer:tell",
+        "interrupt": "steer:interrupt",
+        "redirect": "steer:redirect",
+        "retry": "steer:retry",
+        "cancel": "steer:cancel",
+        "hold": "steer:hold",
+        "release": "steer:release",
+        "limit": "steer:limit",
+        "add": "steer:add",
+        "edit": "steer:edit",
+        "approve": "approve:approve",
     },
     "Look": {
-        "status": "status_command:status",
-        "watch": "look_commands:watch",
-        "logs": "look_commands:logs",
-        "diff": "look_commands:diff",
-        "report": "report_commands:report",
-        "stats": "report_commands:stats",
-        "review": "review_command:review",
-        "comment": "comment_command:comment",
-        "proof": "proof_command:proof",
-        "forecast": "forecast_commands:forecast",
+        "status": "status:status",
+        "watch": "look:watch",
+        "logs": "look:logs",
+        "diff": "look:diff",
+        "report": "report:report",
+        "stats": "report:stats",
+        "review": "review.packet:review",
+        "comment": "review.comment:comment",
+        "proof": "review.proof:proof",
+        "forecast": "forecast:forecast",
     },
     "Land": {
-        "train": "train_commands:train",
-        "land": "land_commands:land",
-        "pr": "pr_commands:pr",
-        "clean": "land_commands:clean",
-        "restore": "land_commands:restore",
+        "train": "train:train",
+        "land": "land:land",
+        "pr": "pr:pr",
+        "clean": "land:clean",
+        "restore": "land:restore",
     },
-    "Remember": {"memory": "memory_commands:memory"},
-    "Set up": {"doctor": "setup_commands:doctor", "hook": "hook_commands:hook", "mcp": "mcp_commands:mcp"},
+    "Remember": {"memory": "memory:memory"},
+    "Set up": {"doctor": "setup.init:doctor", "hook": "setup.hook:hook", "mcp": "setup.mcp:mcp"},
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
 _HIDDEN = frozenset({"supervise", "agent-tools", "drafting"})
@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
         if where is None:
             return None
         module, _, attribute = where.partition(":")
-        command = getattr(import_module(f"wt_orchestrate.cli.{module}"), attribute)
+        command = getattr(import_module(f"wt_orchestrate.cli.commands.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 import click
 
 from wt_orchestrate import __version__
-from wt_orchestrate.cli.render import symbol
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import ExitCode, InvariantBroken, PlanInvalid, WtError
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, TreeId, WorkstreamId
-from wt_orchestrate.domain.plan import Check
+from wt_orchestrate.domain.plan.model import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.budget import budget_conclusions, overdue, time_is_up, used_up_by
 from wt_orchestrate.domain.effects import (
     FORECAST,
     AnswerAsk,
@@ -25,35 +24,31 @@ from wt_orchestrate.domain.effects import (
     Verify,
     effect_key,
 )
-from wt_orchestrate.domain.expansion import expansions
-from wt_orchestrate.domain.forecast import forecast_effects
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.landing import landing_conclusions, landing_effects
-from wt_orchestrate.domain.permissions import decide_permission
-from wt_orchestrate.domain.progress import nudges, trouble
-from wt_orchestrate.domain.recalling import recall_effects
-from wt_orchestrate.domain.schedule import held_by, rests, schedule
-from wt_orchestrate.domain.stages import at_gate, waiting_gate
-from wt_orchestrate.domain.state import (
-    DONE,
-    ENDED,
-    LOST_WORKTREE,
-    Ask,
-    Attempt,
+from wt_orchestrate.domain.memory.recall import recall_effects
+from wt_orchestrate.domain.plan.permissions import decide_permission
+from wt_orchestrate.domain.schedule.budget import budget_conclusions, overdue, time_is_up, used_up_by
+from wt_orchestrate.domain.schedule.expansion import expansions
+from wt_orchestrate.domain.schedule.schedule import held_by, rests, schedule
+from wt_orchestrate.domain.schedule.synthesis import stage_conclusions
+from wt_orchestrate.domain.state.attempt import Ask, Attempt
+from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, LOST_WORKTREE, Phase, Stage
+from wt_orchestrate.domain.state.run import (
     Command,
     Failure,
-    Phase,
     RunState,
-    Stage,
     WorkstreamState,
     committed,
     live_attempt,
     may_only_read,
     takes_messages,
 )
-from wt_orchestrate.domain.synthesis import stage_conclusions
-from wt_orchestrate.domain.train import check_effects, is_wanted, train_conclusions, train_effects, waiting
-from wt_orchestrate.domain.verdict import verdict
+from wt_orchestrate.domain.state.stages import at_gate, waiting_gate
+from wt_orchestrate.domain.train.forecast import forecast_effects
+from wt_orchestrate.domain.train.landing import landing_conclusions, landing_effects
+from wt_orchestrate.domain.train.train import check_effects, is_wanted, train_conclusions, train_effects, waiting
+from wt_orchestrate.domain.verdict.stuck import nudges, trouble
+from wt_orchestrate.domain.verdict.verdict import verdict
 from wt_orchestrate.errors import ExitCode
 
 REFUSALS = 3

@@ -9,23 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.budget import run_use, workstream_use
-from wt_orchestrate.domain.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
-from wt_orchestrate.domain.expansion import misfits
-from wt_orchestrate.domain.graph import problems
-from wt_orchestrate.domain.pipeline import find_stage, has_gate, stage_specs
-from wt_orchestrate.domain.plan import seconds
-from wt_orchestrate.domain.stages import gate, gate_round, standings, synthesis_of, waiting_gate
-from wt_orchestrate.domain.state import (
-    DONE,
-    ENDED,
-    STUCK,
-    RunState,
-    Stage,
-    WorkstreamState,
-    live_attempt,
-    takes_messages,
-)
+from wt_orchestrate.domain.plan.model import seconds
+from wt_orchestrate.domain.plan.stages import find_stage, has_gate, stage_specs
+from wt_orchestrate.domain.plan.validation import problems
+from wt_orchestrate.domain.schedule.budget import run_use, workstream_use
+from wt_orchestrate.domain.schedule.expansion import misfits
+from wt_orchestrate.domain.state.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
+from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt, takes_messages
+from wt_orchestrate.domain.state.stages import gate, gate_round, standings, synthesis_of, waiting_gate
 
 
 @dataclass(frozen=True, slots=True)

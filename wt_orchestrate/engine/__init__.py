@@ -1,1 +1,5 @@
-"""The turn: readings become events, events fold into state, the machine asks for effects, effects are performed."""
+"""The turn: readings become events, events fold into state, the machine asks for effects, effects are performed.
+
+Belongs here: the supervisor's loop, reading, recovery, requests; all of it through ports.
+Does not: a decision (`domain`), an adapter, a file, a process, a clock (they come in through `world`).
+"""

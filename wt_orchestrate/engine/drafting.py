@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from wt_orchestrate.domain import signs as s
-from wt_orchestrate.domain.drafting import sound
-from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
+from wt_orchestrate.domain.agent import stream as s
+from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
+from wt_orchestrate.domain.drafting.vetting import sound
 from wt_orchestrate.domain.ids import AttemptId, ProcessId, receipt_of
-from wt_orchestrate.domain.plan import AgentSpec, AgentType
-from wt_orchestrate.domain.role import Role
-from wt_orchestrate.ports import Agent, AgentStart, Clock, Executor, ProcessReport, ProcessState
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
+from wt_orchestrate.domain.plan.roles import Role
+from wt_orchestrate.ports.engine import Agent, AgentStart, Clock, Executor, ProcessReport, ProcessState
 
 _LINE_LIMIT = 8 << 20
 _TEXT_LIMIT = (1 << 20) + 1

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from wt_orchestrate.domain.events import CommitLine
-from wt_orchestrate.domain.hearing import NotesIn
+from wt_orchestrate.domain.agent.notes import MOST_BYTES, MOST_LINES
+from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId, branch_ref
-from wt_orchestrate.domain.notes import MOST_BYTES, MOST_LINES
-from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, ProcessEnd, StreamRead, Taken
-from wt_orchestrate.domain.settings import Hooks
-from wt_orchestrate.domain.state import (
-    DONE,
-    LOST_BRANCH,
-    LOST_WORKTREE,
-    Attempt,
-    RunState,
-    Stage,
-    WorkstreamState,
-    live_attempt,
-)
-from wt_orchestrate.engine.guarding import guard_folder
+from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, NotesIn, ProcessEnd, StreamRead, Taken
+from wt_orchestrate.domain.plan.settings import Hooks
+from wt_orchestrate.domain.state.attempt import Attempt
+from wt_orchestrate.domain.state.lifecycle import DONE, LOST_BRANCH, LOST_WORKTREE, Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.engine.effects.guard_hooks import guard_folder
 from wt_orchestrate.engine.world import World, archive_name, head_ref
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports import ProcessState, SignReader, Watched
+from wt_orchestrate.ports.engine import ProcessState, SignReader, Watched
 
 _TAIL = 8_192
 _CHUNK = 1 << 20

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, TreeId, WorkstreamId
-from wt_orchestrate.domain.settings import agent_spec
-from wt_orchestrate.domain.state import RunState, agent_name
+from wt_orchestrate.domain.plan.settings import agent_spec
+from wt_orchestrate.domain.state.run import RunState, agent_name
 from wt_orchestrate.engine.world import World
-from wt_orchestrate.ports import ProcessReport, ProcessState
+from wt_orchestrate.ports.engine import ProcessReport, ProcessState
 
 
 def recovered(state: RunState, world: World) -> Iterator[tuple[str, e.Event]]:

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.fold import fold, fold_all
+from wt_orchestrate.domain.fold.run import fold, fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
-from wt_orchestrate.domain.state import DONE, ENDED, RunState, Stage
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, Stage
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.steering import refusal
-from wt_orchestrate.domain.text import clean, some_of
-from wt_orchestrate.domain.values import replace
+from wt_orchestrate.domain.text.clean import clean, some_of
 from wt_orchestrate.errors import NotFound, Refused
-from wt_orchestrate.ports import Clock, Known, Log, RunLine
+from wt_orchestrate.ports.engine import Clock, Known, Log, RunLine
 
 
 def find_run(log: Log, name: str | None) -> RunId:

@@ -12,17 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.admission import admission
 from wt_orchestrate.domain.effects import Effect, effect_key, pins
-from wt_orchestrate.domain.fold import fold
+from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
 from wt_orchestrate.domain.machine import decide, quiet
 from wt_orchestrate.domain.observation import Reading, observe
-from wt_orchestrate.domain.plan import seconds
-from wt_orchestrate.domain.state import RunState, Stage, WorkstreamState, live_attempt
+from wt_orchestrate.domain.plan.model import seconds
+from wt_orchestrate.domain.schedule.admission import admission
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.domain.steering import refusal
-from wt_orchestrate.domain.view import render_view
-from wt_orchestrate.engine.perform import perform
+from wt_orchestrate.engine.effects.perform import perform
 from wt_orchestrate.engine.readings import (
     live_processes,
     primed,
@@ -38,7 +39,7 @@ from wt_orchestrate.engine.recovery import recovered
 from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.engine.world import World
 from wt_orchestrate.errors import GitFailed, InvariantBroken, NotFound, Refused, StoreUnreadable, WtError
-from wt_orchestrate.ports import SignReader
+from wt_orchestrate.ports.engine import SignReader
 
 _STREAM_PAUSE_S = 0.25
 """A busy stream is read at most this often."""

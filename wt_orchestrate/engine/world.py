@@ -8,8 +8,8 @@ from typing import get_args
 
 from wt_orchestrate.domain.effects import Effect
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
-from wt_orchestrate.domain.plan import AgentType
-from wt_orchestrate.ports import (
+from wt_orchestrate.domain.plan.model import AgentType
+from wt_orchestrate.ports.engine import (
     Agent,
     Clock,
     Executor,

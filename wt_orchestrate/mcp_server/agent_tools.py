@@ -24,9 +24,10 @@ from mcp.types import (
     ToolAnnotations,
 )
 
-from wt_orchestrate import __version__, wiring
-from wt_orchestrate.domain.notes import FINDING_KINDS, NOTE, OPTIONS, QUESTION, TEXT
+from wt_orchestrate import __version__
+from wt_orchestrate.domain.agent.notes import FINDING_KINDS, NOTE, OPTIONS, QUESTION, TEXT
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.wiring.agent_tools import AgentDesk, agent_desk
 
 INSTRUCTIONS = """\
 You are one of several agents that work at the same time, each alone on its own workstream. Tell `progress` at milestones (a few
@@ -116,7 +117,7 @@ TOOLS = (
 
 def build(place: str) -> Server[Any]:
     """The server for the attempt whose place this is. Raises NotFound."""
-    desk = wiring.agent_desk(place)
+    desk = agent_desk(place)
 
     async def list_tools(_: Any, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=list(TOOLS))
@@ -146,7 +147,7 @@ def serve(place: str) -> None:
     anyio.run(run)
 
 
-def answered(desk: wiring.AgentDesk, name: str, given: Given) -> tuple[str, bool]:
+def answered(desk: AgentDesk, name: str, given: Given) -> tuple[str, bool]:
     """What a call returns, and whether it failed; a foreseen fault is words for the agent."""
     call = _CALLS.get(name)
     tool = next((each for each in TOOLS if each.name == name), None)
@@ -161,7 +162,7 @@ def answered(desk: wiring.AgentDesk, name: str, given: Given) -> tuple[str, bool
         return f"{error.message}\n{error.hint}" if error.hint else error.message, True
 
 
-_CALLS: Mapping[str, Callable[[wiring.AgentDesk, Given], str]] = {
+_CALLS: Mapping[str, Callable[[AgentDesk, Given], str]] = {
     "progress": lambda desk, given: desk.progress(given.get("percent"), given.get("note", "")),
     "share_finding": lambda desk, given: desk.share(
         given["kind"], given["text"], path=given.get("path", ""), line=given.get("line", 0), to=given.get("for", ())

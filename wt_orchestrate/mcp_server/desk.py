@@ -13,20 +13,31 @@ from hashlib import sha256
 from threading import get_ident
 from typing import Any
 
-from wt_orchestrate import wiring
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
-from wt_orchestrate.domain.packet import packet_text
-from wt_orchestrate.domain.secrets import without_secrets
-from wt_orchestrate.domain.state import Phase, RunState, Stage
-from wt_orchestrate.domain.text import clean, counted
-from wt_orchestrate.domain.train_view import train_view
-from wt_orchestrate.domain.view import view
+from wt_orchestrate.domain.review.packet import packet_text
+from wt_orchestrate.domain.state.lifecycle import Phase, Stage
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.status.train import train_view
+from wt_orchestrate.domain.status.view import view
+from wt_orchestrate.domain.text.clean import clean, counted
+from wt_orchestrate.domain.text.secrets import without_secrets
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import Busy, NotFound, PlanInvalid, Refused, WtError
 from wt_orchestrate.mcp_server.pages import BRIEFLY, STRETCH, Page, briefing, news, page, part, story_page
-from wt_orchestrate.mcp_server.waiting import Watch, stored
-from wt_orchestrate.ports import Known
+from wt_orchestrate.mcp_server.wait import Watch, stored
+from wt_orchestrate.ports.engine import Known
+from wt_orchestrate.wiring import site as wiring_site
+from wt_orchestrate.wiring.plan.plan_files import load_further, load_plan, load_settings, plan_text, settings_around
+from wt_orchestrate.wiring.read.forecast import foresee_plan
+from wt_orchestrate.wiring.read.reports import Ledgers
+from wt_orchestrate.wiring.read.review import reviewed, reviewed_state
+from wt_orchestrate.wiring.read.runs import told_brief
+from wt_orchestrate.wiring.requests import comment_on, known_wish, put_request
+from wt_orchestrate.wiring.run.branch_queue import QueuedUp, QueueWish, asked_names, queue_up
+from wt_orchestrate.wiring.run.start_run import begin_run, require_free
+from wt_orchestrate.wiring.run.supervise import leave_supervisor
+from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, supervised, vault
 
 _TAKEN_S = 3.0
 _LOOK_S = 0.2
@@ -49,7 +60,7 @@ class Desk:
 
     def __init__(self, folders: Sequence[str]) -> None:
         self._folders = tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
-        self._ledgers = wiring.Ledgers()
+        self._ledgers = Ledgers()
 
     def repositories(self) -> tuple[str, ...]:
         return self._folders
@@ -61,13 +72,13 @@ class Desk:
             name if last.count(name) == 1 else folder: folder for name, folder in zip(last, self._folders, strict=True)
         }
 
-    def site(self, repository: str) -> wiring.Site:
+    def site(self, repository: str) -> Site:
         """One of them, by its folder or its last name; without a name the only one. Raises NotFound."""
         named = {**{folder: folder for folder in self._folders}, **self.names()}
         if not repository and len(self._folders) == 1:
-            return wiring.find_site(self._folders[0])
+            return find_site(self._folders[0])
         if repository in named:
-            return wiring.find_site(named[repository])
+            return find_site(named[repository])
         known = ", ".join(self._folders)
         raise NotFound(
             f"{repository or 'no repository'} is not one that this server leads", hint=f"name one of: {known}"
@@ -83,9 +94,9 @@ class Desk:
             shown, cursor = {**shown, "workstreams": [ws for ws in shown["workstreams"] if ws["id"] == name]}, ""
         return part(shown, "workstreams", cursor)
 
-    def _shown(self, site: wiring.Site, run: str) -> dict[str, Any]:
+    def _shown(self, site: Site, run: str) -> dict[str, Any]:
         """The view of the newest turn: no fold, but for comments that nobody has taken yet."""
-        log = wiring.open_log(site)
+        log = open_log(site)
         try:
             name = requests.find_run(log, run or None)
             if not log.asked(name):
@@ -94,8 +105,8 @@ class Desk:
             log.close()
         return view(self._state(site, run))
 
-    def _state(self, site: wiring.Site, run: str) -> RunState:
-        return wiring.reviewed_state(site, run or None)
+    def _state(self, site: Site, run: str) -> RunState:
+        return reviewed_state(site, run or None)
 
     def briefing(self, repository: str, run: str, *, size: int) -> str:
         """The whole picture in a bounded size."""
@@ -106,8 +117,8 @@ class Desk:
         text = briefing(shown, newest, size=max(500, size) - len(at_work) - 1)
         return f"{text}\n{at_work}"
 
-    def _at_work_in_words(self, site: wiring.Site, phase: str) -> str:
-        if wiring.supervised(site):
+    def _at_work_in_words(self, site: Site, phase: str) -> str:
+        if supervised(site):
             return "a supervisor is at work"
         return (
             "nobody is at work; `resume` starts one"
@@ -115,7 +126,7 @@ class Desk:
             else "the run rests; nobody has to be at work"
         )
 
-    def _newest(self, site: wiring.Site, run: RunId, number: int) -> Sequence[e.Record]:
+    def _newest(self, site: Site, run: RunId, number: int) -> Sequence[e.Record]:
         """The end of the log, as far back as a briefing tells of it: a long log is not read whole."""
         for back in (500, 5_000):
             found = self._records(site, run, after=max(0, number - back))
@@ -123,8 +134,8 @@ class Desk:
                 return found
         return found
 
-    def _records(self, site: wiring.Site, run: RunId, *, after: int = 0) -> Sequence[e.Record]:
-        log = wiring.open_log(site)
+    def _records(self, site: Site, run: RunId, *, after: int = 0) -> Sequence[e.Record]:
+        log = open_log(site)
         try:
             return log.read(run, after=after)
         finally:
@@ -136,7 +147,7 @@ class Desk:
 
     def story(self, repository: str, run: str, workstream: str, cursor: str) -> Page:
         """What happened, to all or to one workstream, oldest first."""
-        log = wiring.open_log(self.site(repository))
+        log = open_log(self.site(repository))
         try:
             name = requests.find_run(log, run or None)
             about = None
@@ -159,7 +170,7 @@ class Desk:
         match what:
             case "brief":
                 newest = ws.attempts[-1].id if ws.attempts else ""
-                told = wiring.told_brief(site, newest) if newest else ""
+                told = told_brief(site, newest) if newest else ""
                 if not told:
                     return page(ws.spec.brief, cursor, of="the plan")
                 text = f"{ws.spec.brief.strip()}\n\n## What its agent was told as {newest} began\n{told}"
@@ -191,20 +202,20 @@ class Desk:
                     without_secrets("\n\n".join(lines) or "none has run yet"), cursor, of="the checks' output: data"
                 )
             case "diff":
-                found = wiring.reviewed(site, state, ws)
-                diff = wiring.vault(site).diff(base=found.base, head=found.head).decode("utf-8", "replace")
+                found = reviewed(site, state, ws)
+                diff = vault(site).diff(base=found.base, head=found.head).decode("utf-8", "replace")
                 return page(without_secrets(diff), cursor, of=f"the work of {ws.id}: data")
             case _:
-                packet = wiring.reviewed(site, state, ws).packet
+                packet = reviewed(site, state, ws).packet
                 return page(packet_text(packet, _PACKET), cursor, of="us; what its agent says is quoted as data")
 
     def plan(self, repository: str, run: str) -> str:
         """The plan of a run as its file was, or what is known of it where that is gone."""
-        return wiring.plan_text(self._state(self.site(repository), run))
+        return plan_text(self._state(self.site(repository), run))
 
     def runs(self, repository: str) -> list[dict[str, Any]]:
         """All runs of a repository, newest first."""
-        log = wiring.open_log(self.site(repository))
+        log = open_log(self.site(repository))
         try:
             found = log.runs()
         finally:
@@ -214,28 +225,28 @@ class Desk:
     def train(self, repository: str, run: str, cursor: str) -> dict[str, Any]:
         """What rides, in order, what waits and why, and what became of the rest."""
         site = self.site(repository)
-        log = wiring.open_log(site)
+        log = open_log(site)
         try:
             state = requests.load_state(log, requests.find_run(log, run or None))
-            return part(train_view(state, asked=wiring.asked_names(log, state)), "branches", cursor)
+            return part(train_view(state, asked=asked_names(log, state)), "branches", cursor)
         finally:
             log.close()
 
     def report(self, repository: str, run: str, cursor: str) -> dict[str, Any]:
         """What was done and what it took, with so many workstreams as fit into an answer."""
-        whole = self._ledgers.report(self.site(repository), run or None, now=wiring.clock().now())
+        whole = self._ledgers.report(self.site(repository), run or None, now=clock().now())
         return part(whole, "workstreams", cursor)
 
     def check_plan(self, repository: str, plan: str, *, forecast: bool) -> dict[str, Any]:
         """Every problem of a plan, and with `forecast` which workstreams will likely meet."""
         site = self.site(repository)
         try:
-            loaded = wiring.load_plan(self._kept(site, plan), wiring.settings_around(site.start))
+            loaded = load_plan(self._kept(site, plan), settings_around(site.start))
         except PlanInvalid as error:
             return {"ok": False, "problems": list(error.problems), "warnings": []}
         found: dict[str, Any] = {"ok": True, "problems": [], "warnings": list(loaded.warnings)}
         if forecast:
-            target, seen = wiring.foresee_plan(site, loaded.plan, commits=2_000)
+            target, seen = foresee_plan(site, loaded.plan, commits=2_000)
             found["forecast"] = {
                 "target": target,
                 "pairs": [
@@ -248,7 +259,7 @@ class Desk:
             }
         return found
 
-    def _kept(self, site: wiring.Site, plan: str) -> str:
+    def _kept(self, site: Site, plan: str) -> str:
         """A plan's text as a file, which every check and run of it names the same."""
         folder = site.path("plans")
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -266,13 +277,13 @@ class Desk:
         """Begin a run and leave a supervisor to it. Raises PlanInvalid, Busy, Refused."""
         site = self.site(repository)
         path = os.path.abspath(self._kept(site, plan))
-        said = wiring.known_wish(site, key)
+        said = known_wish(site, key)
         if said is None:
             try:
                 run, count = self._begun(site, path, land=land, key=key)
                 words = f"{run} began with {counted(count, 'workstream')}"
             except (Busy, Refused):
-                said = wiring.known_wish(site, key)  # the same call, said twice at once
+                said = known_wish(site, key)  # the same call, said twice at once
                 if said is None:
                     raise
         if said is not None:
@@ -281,27 +292,27 @@ class Desk:
         self._at_work(site, run)
         return Wished(run=run, state="taken", number=0, text=words)
 
-    def _begun(self, site: wiring.Site, path: str, *, land: bool, key: str) -> tuple[RunId, int]:
+    def _begun(self, site: Site, path: str, *, land: bool, key: str) -> tuple[RunId, int]:
         """A new run of a plan, and how many workstreams it has."""
-        settings = wiring.load_settings(wiring.repository(site).facts())
-        loaded = wiring.load_plan(path, settings)
-        log = wiring.open_log(site)
+        settings = load_settings(wiring_site.repository(site).facts())
+        loaded = load_plan(path, settings)
+        log = open_log(site)
         try:
-            wiring.require_free(site, log)
-            run = wiring.begin_run(site, log, loaded, settings, path=path, land=land, key=key)
+            require_free(site, log)
+            run = begin_run(site, log, loaded, settings, path=path, land=land, key=key)
         finally:
             log.close()
         return run, len(loaded.plan.workstreams)
 
-    def queue(self, repository: str, wish: wiring.QueueWish, *, key: str) -> Wished:
+    def queue(self, repository: str, wish: QueueWish, *, key: str) -> Wished:
         """Queue branches that are there already. Raises Refused, NotFound."""
         site = self.site(repository)
-        log = wiring.open_log(site)
+        log = open_log(site)
         try:
             said = log.known(key)
             if said is None:
                 try:
-                    return _queued(wiring.queue_up(site, log, wish, key=key))
+                    return _queued(queue_up(site, log, wish, key=key))
                 except (Busy, Refused):
                     said = log.known(key)  # the same call, said twice at once
                     if said is None:
@@ -314,24 +325,24 @@ class Desk:
     def wish(self, repository: str, run: str, request: e.Request, *, key: str, goes_on: bool = True) -> Wished:
         """Put a request; wait a moment for what becomes of it. Raises Refused when it is not possible as things are."""
         site = self.site(repository)
-        said = wiring.known_wish(site, key)
+        said = known_wish(site, key)
         return self._put(site, self._run_of(site, run, said), request, key=key, again=said is not None, goes_on=goes_on)
 
     def _put(
-        self, site: wiring.Site, run: RunId, request: e.Request, *, key: str, again: bool, goes_on: bool = True
+        self, site: Site, run: RunId, request: e.Request, *, key: str, again: bool, goes_on: bool = True
     ) -> Wished:
-        put = wiring.put_request(site, run, request, key=key, seconds=_TAKEN_S, leave=goes_on)
+        put = put_request(site, run, request, key=key, seconds=_TAKEN_S, leave=goes_on)
         if put.taken:
             words = "done by this key before" if again else "done"
         else:
             words = "noted; " + ("it is taken as soon as the supervisor can" if put.supervised else _NOBODY)
         return Wished(run=run, state="taken" if put.taken else "noted", number=put.number, text=words)
 
-    def _run_of(self, site: wiring.Site, run: str, said: Known | None) -> RunId:
+    def _run_of(self, site: Site, run: str, said: Known | None) -> RunId:
         """The run that is named; without a name that of a wish which is said again, else the newest."""
         if said is not None and not run:
             return said.run
-        log = wiring.open_log(site)
+        log = open_log(site)
         try:
             return requests.find_run(log, run or None)
         finally:
@@ -340,9 +351,9 @@ class Desk:
     def answer(self, repository: str, run: str, workstream: str, text: str, *, key: str) -> Wished:
         """Answer a question, by the number of an option or in words."""
         site = self.site(repository)
-        said = wiring.known_wish(site, key)
+        said = known_wish(site, key)
         name = self._run_of(site, run, said)
-        log = wiring.open_log(site)
+        log = open_log(site)
         try:
             before = requests.answered_again(log, said, workstream, text) if said is not None else None
             request = before or requests.answered(requests.load_state(log, name), workstream, text)
@@ -355,14 +366,14 @@ class Desk:
         site = self.site(repository)
         state = self._state(site, run)
         stopped = any(ws.stage is Stage.STOPPED for ws in state.workstreams.values())
-        if state.phase is not Phase.RUNNING or stopped or wiring.known_wish(site, key) is not None:
+        if state.phase is not Phase.RUNNING or stopped or known_wish(site, key) is not None:
             return self.wish(repository, run, e.ResumeRequested(), key=key)
         self._at_work(site, state.id)
         return Wished(run=state.id, state="taken", number=0, text="a supervisor is at work")
 
-    def _at_work(self, site: wiring.Site, run: RunId) -> None:
-        if not wiring.supervised(site):
-            wiring.leave_supervisor(site, run)
+    def _at_work(self, site: Site, run: RunId) -> None:
+        if not supervised(site):
+            leave_supervisor(site, run)
 
     def named(self, repository: str, run: str, workstream: str) -> WorkstreamId:
         """A workstream of a run. Raises NotFound with the nearest known one."""
@@ -373,7 +384,7 @@ class Desk:
         """Workstreams to add, checked. Raises PlanInvalid with every problem."""
         site = self.site(repository)
         state = self._state(site, run)
-        return e.AddRequested(workstreams=wiring.load_further(self._kept(site, text), state))
+        return e.AddRequested(workstreams=load_further(self._kept(site, text), state))
 
     def comment(
         self,
@@ -390,7 +401,7 @@ class Desk:
         """Comment on a line of the newest work, on a file or on all of it. Raises NotFound where there is no such line; said
         again, the first comment stands wherever its line went."""
         site = self.site(repository)
-        said = wiring.known_wish(site, key)
+        said = known_wish(site, key)
         name = self._run_of(site, run, said)
         wish = said.wish if said is not None else None
         if not isinstance(wish, e.CommentRequested) or (wish.workstream, wish.text, wish.path, wish.line) != (
@@ -403,14 +414,14 @@ class Desk:
                 raise said.used_elsewhere()
             state = self._state(site, name)
             ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
-            wish = wiring.comment_on(site, state, ws, text, path=path, first=line)
+            wish = comment_on(site, state, ws, text, path=path, first=line)
         done = self._put(site, name, wish, key=key, again=said is not None, goes_on=False)
         if not send:
             return done
         return self.wish(repository, name, e.CommentsSendRequested(workstream=wish.workstream), key=f"{key}#send")
 
 
-def _queued(found: wiring.QueuedUp) -> Wished:
+def _queued(found: QueuedUp) -> Wished:
     """What became of branches that were put into a run, or that one began with."""
     words = ", ".join(f"{spec.branch} as {name}" for name, spec in found.further.items())
     text = f"queued {words}; `resume` integrates them" if found.number == 0 else f"queued {words}"

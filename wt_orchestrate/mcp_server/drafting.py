@@ -16,13 +16,22 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from pydantic import Field
 
-from wt_orchestrate import wiring
-from wt_orchestrate.domain.advice import advice_lines
-from wt_orchestrate.domain.cochange import Level
-from wt_orchestrate.domain.drafts import OVER, DraftPhase
-from wt_orchestrate.domain.text import counted
+from wt_orchestrate.domain.drafting.cochange import Level
+from wt_orchestrate.domain.drafting.estimate import advice_lines
+from wt_orchestrate.domain.drafting.progress import OVER, DraftPhase
+from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.mcp_server.desk import Desk
 from wt_orchestrate.mcp_server.terms import WISHES, Key, Repository, in_words
+from wt_orchestrate.wiring.drafting import (
+    DraftResult,
+    begin_draft,
+    cancel_draft,
+    draft_result,
+    draft_state,
+    leave_draft,
+    take_up_draft,
+)
+from wt_orchestrate.wiring.site import Site
 
 LONGEST_S = 40.0
 _LOOK_S = 0.3
@@ -95,9 +104,9 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         """Let an agent read the repository and draft a plan for a goal; it is checked and sent back until it can be used. Returns
         at once or with news; ask again with the same key for the state, the plan, its forecast and the advice."""
 
-        def begun() -> tuple[wiring.Site, str]:
+        def begun() -> tuple[Site, str]:
             site = desk.site(repository)
-            wish = wiring.begin_draft(
+            wish = begin_draft(
                 site,
                 goal,
                 key=key,
@@ -107,13 +116,11 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
                 timeout_s=minutes * 60,
                 budget_usd=budget_usd or None,
             )
-            taken_up = not cancel and go_on == _next_try(wiring.draft_state(site, wish.id))
+            taken_up = not cancel and go_on == _next_try(draft_state(site, wish.id))
             if cancel:
-                wiring.cancel_draft(site, wish.id)
+                cancel_draft(site, wish.id)
             elif taken_up:
-                wiring.take_up_draft(
-                    site, wish.id, rounds=rounds, timeout_s=minutes * 60, budget_usd=budget_usd or None
-                )
+                take_up_draft(site, wish.id, rounds=rounds, timeout_s=minutes * 60, budget_usd=budget_usd or None)
             if not cancel:
                 _at_work(site, wish.id, go_on=taken_up)
             return site, wish.id
@@ -126,37 +133,35 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
             return await _news(site, name, seconds=0.0 if cancel else seconds, tell=tell)
 
 
-def _next_try(found: wiring.DraftResult) -> int:
+def _next_try(found: DraftResult) -> int:
     return found.progress.tries + 1
 
 
-def _at_work(site: wiring.Site, name: str, *, go_on: bool) -> None:
+def _at_work(site: Site, name: str, *, go_on: bool) -> None:
     """See to it that somebody drafts, where there is something to draft."""
-    found = wiring.draft_state(site, name)
+    found = draft_state(site, name)
     begun = found.progress.tries > 0
     if found.phase is DraftPhase.CUT_OFF and (go_on or not begun):
-        wiring.leave_draft(site, name)
+        leave_draft(site, name)
 
 
-async def _news(
-    site: wiring.Site, name: str, *, seconds: float, tell: Callable[[float, str], Awaitable[None]]
-) -> Draft:
+async def _news(site: Site, name: str, *, seconds: float, tell: Callable[[float, str], Awaitable[None]]) -> Draft:
     """Until another plan was judged or it is over, at most so long."""
-    state = partial(wiring.draft_state, site, name)
+    state = partial(draft_state, site, name)
     first = (await anyio.to_thread.run_sync(state)).progress.round
     began = told_at = anyio.current_time()
     while True:
         found = await anyio.to_thread.run_sync(state)
         gone = anyio.current_time() - began
         if found.phase is not DraftPhase.DRAFTING or found.progress.round != first or gone >= seconds:
-            return _draft(await anyio.to_thread.run_sync(partial(wiring.draft_result, site, name)))
+            return _draft(await anyio.to_thread.run_sync(partial(draft_result, site, name)))
         if anyio.current_time() - told_at >= _TELL_S:
             told_at = anyio.current_time()
             await tell(gone, f"round {found.progress.round + 1}: {found.progress.activity}")
         await anyio.sleep(min(_LOOK_S, seconds - gone))
 
 
-def _draft(found: wiring.DraftResult) -> Draft:
+def _draft(found: DraftResult) -> Draft:
     progress, forecast = found.progress, found.forecast
     over = found.phase in OVER
     return Draft(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.story import Weight, sentence
-from wt_orchestrate.domain.text import clean, counted, some_of
+from wt_orchestrate.domain.status.story import Weight, sentence
+from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.errors import NotFound
 
 PAGE = 12_000

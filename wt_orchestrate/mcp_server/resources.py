@@ -23,7 +23,7 @@ from mcp.server.mcpserver.resources import DEFAULT_RESOURCE_SECURITY, FunctionRe
 
 from wt_orchestrate.errors import NotFound, WtError
 from wt_orchestrate.mcp_server.desk import Desk, told
-from wt_orchestrate.mcp_server.remembering import memory_page
+from wt_orchestrate.mcp_server.memory import memory_page
 
 NEWEST = "newest"
 _LONGEST = 200_000

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from wt_orchestrate import __version__
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.mcp_server import approving, drafting, loopback, prompts, remembering, resources, riding
+from wt_orchestrate.mcp_server import approve, drafting, loopback, memory, prompts, resources, train
 from wt_orchestrate.mcp_server.desk import Desk, Wished
 from wt_orchestrate.mcp_server.pages import Page
 from wt_orchestrate.mcp_server.terms import ENDS as _ENDS
@@ -22,7 +22,7 @@ from wt_orchestrate.mcp_server.terms import READS as _READS
 from wt_orchestrate.mcp_server.terms import WISHES as _WISHES
 from wt_orchestrate.mcp_server.terms import Cursor, Key, Repository, Run, Stream, in_words
 from wt_orchestrate.mcp_server.terms import plainly as _plainly
-from wt_orchestrate.mcp_server.waiting import LONGEST_S, Waited, waited
+from wt_orchestrate.mcp_server.wait import LONGEST_S, Waited, waited
 
 INSTRUCTIONS = """\
 wt-orchestrate leads several coding agents at once, each on its own branch and worktree of a git repository.
@@ -44,9 +44,9 @@ def build(desk: Desk) -> MCPServer[Any]:
     _planning(server, desk)
     _steering(server, desk)
     _ending(server, desk)
-    approving.add_to(server, desk)
-    remembering.add_to(server, desk)
-    riding.add_to(server, desk)
+    approve.add_to(server, desk)
+    memory.add_to(server, desk)
+    train.add_to(server, desk)
     drafting.add_to(server, desk)
     resources.add_to(server, desk)
     prompts.add_to(server)

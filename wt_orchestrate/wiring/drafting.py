@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from wt_orchestrate.errors import AgentUnavailable, Busy, NotFound, Refused, WtError
-from wt_orchestrate.wiring.beginning import target_of
-from wt_orchestrate.wiring.foreseeing import advise_plan, foresee_plan, measured_here
-from wt_orchestrate.wiring.leftovers import clean_up
-from wt_orchestrate.wiring.plans import account_environments, load_settings
-from wt_orchestrate.wiring.remembering import recall
+from wt_orchestrate.wiring.draft_cleanup import clean_up
+from wt_orchestrate.wiring.memory import recall
+from wt_orchestrate.wiring.plan.plan_files import account_environments, load_settings
+from wt_orchestrate.wiring.read.forecast import advise_plan, foresee_plan, measured_here
+from wt_orchestrate.wiring.run.start_run import target_of
 from wt_orchestrate.wiring.site import Site, clock, repository, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.drafts import DraftFolder
-    from wt_orchestrate.domain.advice import Advice
-    from wt_orchestrate.domain.cochange import PlanForecast
-    from wt_orchestrate.domain.drafting import Proposed
-    from wt_orchestrate.domain.drafts import DraftPhase, DraftProgress, DraftWish
+    from wt_orchestrate.domain.drafting.cochange import PlanForecast
+    from wt_orchestrate.domain.drafting.estimate import Advice
+    from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
+    from wt_orchestrate.domain.drafting.prompt import Ground
+    from wt_orchestrate.domain.drafting.vetting import Proposed
     from wt_orchestrate.domain.ids import CommitId
-    from wt_orchestrate.domain.plan import AgentSpec, Plan
-    from wt_orchestrate.domain.planner import Ground
-    from wt_orchestrate.domain.settings import Settings
+    from wt_orchestrate.domain.plan.model import AgentSpec, Plan
+    from wt_orchestrate.domain.plan.settings import Settings
     from wt_orchestrate.engine.drafting import Drafting
-    from wt_orchestrate.ports import Agent, Vault
+    from wt_orchestrate.ports.engine import Agent, Vault
 
 _PLAN_LIMIT = 1 << 20
 _LOOK_S = 0.1
@@ -71,7 +71,7 @@ def begin_draft(
     """Write down what is to be drafted; the same key is the same drafting. Raises Refused for another goal under a known key,
     NotFound and AgentUnavailable for an agent that is not there."""
     from wt_orchestrate.adapters.drafts import DraftFolder, old
-    from wt_orchestrate.domain.drafts import DraftWish
+    from wt_orchestrate.domain.drafting.progress import DraftWish
     from wt_orchestrate.domain.ids import branch_ref
 
     folder = DraftFolder(site.state_dir, draft_id(key or str(uuid4())))
@@ -121,7 +121,7 @@ def draft_id(key: str) -> str:
 def take_up_draft(site: Site, name: str, *, rounds: int, timeout_s: float, budget_usd: float | None) -> DraftWish:
     """Let a drafting that is over or was cut off go on with so many further rounds and so much time; one that is
     ready stays as it is. Raises NotFound and AgentUnavailable."""
-    from wt_orchestrate.domain.drafts import DraftPhase
+    from wt_orchestrate.domain.drafting.progress import DraftPhase
 
     folder, wish = _known(site, name)
     progress = folder.progress()
@@ -140,7 +140,7 @@ def take_up_draft(site: Site, name: str, *, rounds: int, timeout_s: float, budge
 def draft_on(site: Site, name: str, *, noted: Callable[[DraftProgress], None]) -> DraftProgress:
     """Draft until it is over. Raises Busy while another process does; whatever ends it, nothing goes on afterwards."""
     from wt_orchestrate.adapters.store.locks import FileLock
-    from wt_orchestrate.domain.drafts import OVER
+    from wt_orchestrate.domain.drafting.progress import OVER
     from wt_orchestrate.engine.drafting import draft
 
     folder, wish = _known(site, name)
@@ -161,7 +161,7 @@ def draft_on(site: Site, name: str, *, noted: Callable[[DraftProgress], None]) -
 
 
 def _broke_off(folder: DraftFolder, error: WtError) -> None:
-    from wt_orchestrate.domain.drafts import DraftPhase
+    from wt_orchestrate.domain.drafting.progress import DraftPhase
 
     failed = replace(folder.progress(), phase=DraftPhase.FAILED, reason=error.message, hint=error.hint)
     folder.note(replace(failed, at=clock().now()))
@@ -181,7 +181,7 @@ def leave_draft(site: Site, name: str) -> None:
 
 def cancel_draft(site: Site, name: str, *, wait_s: float = 5.0) -> None:
     """Wish that a drafting ends, and wait a moment for it."""
-    from wt_orchestrate.domain.drafts import OVER, DraftPhase
+    from wt_orchestrate.domain.drafting.progress import OVER, DraftPhase
 
     folder, _ = _known(site, name)
     folder.cancel()
@@ -205,7 +205,7 @@ def newest_draft(site: Site) -> str:
 
 def draft_state(site: Site, name: str) -> DraftResult:
     """How far a drafting is, without its plan: cheap. Raises NotFound."""
-    from wt_orchestrate.domain.drafts import DraftPhase
+    from wt_orchestrate.domain.drafting.progress import DraftPhase
 
     folder, wish = _known(site, name)
     held = _held(folder)
@@ -218,8 +218,8 @@ def draft_result(site: Site, name: str) -> DraftResult:
     """How far a drafting is, and its plan with forecast and advice when it is ready. Raises NotFound."""
     from wt_orchestrate.adapters.planfile import read_draft
     from wt_orchestrate.adapters.plantext import render_invalid, render_plan
-    from wt_orchestrate.domain.drafting import finished, remarks, sound, without_commands
-    from wt_orchestrate.domain.drafts import DraftPhase
+    from wt_orchestrate.domain.drafting.progress import DraftPhase
+    from wt_orchestrate.domain.drafting.vetting import finished, remarks, sound, without_commands
 
     found = draft_state(site, name)
     wish, progress, phase = found.wish, found.progress, found.phase
@@ -281,7 +281,7 @@ def _held(folder: DraftFolder) -> bool:
 
 
 def _spec(name: str, settings: Settings) -> AgentSpec:
-    from wt_orchestrate.domain.settings import agent_spec
+    from wt_orchestrate.domain.plan.settings import agent_spec
 
     spec = agent_spec(name, plan_agents={}, settings=settings)
     if spec is None:
@@ -307,8 +307,8 @@ def _require_agent(name: str, settings: Settings) -> None:
 
 def draft_words(site: Site, goal: str, *, agent: str, target: str | None) -> str:
     """What a planner would be told first; nothing is begun."""
+    from wt_orchestrate.domain.drafting.prompt import first_words
     from wt_orchestrate.domain.ids import branch_ref
-    from wt_orchestrate.domain.planner import first_words
 
     facts = repository(site).facts()
     settings = load_settings(facts)
@@ -329,10 +329,10 @@ def _world(site: Site, folder: DraftFolder, wish: DraftWish, noted: Callable[[Dr
     from wt_orchestrate.adapters.executor.local import LocalExecutor
     from wt_orchestrate.adapters.gitrepo.vault import GitVault
     from wt_orchestrate.adapters.regular import regular_text
+    from wt_orchestrate.domain.drafting.prompt import PLANNER, SCHEMA, first_words, sent_back
     from wt_orchestrate.domain.ids import CommitId, ProcessId
-    from wt_orchestrate.domain.plan import AgentType
-    from wt_orchestrate.domain.planner import PLANNER, SCHEMA, first_words, sent_back
-    from wt_orchestrate.domain.settings import role_of
+    from wt_orchestrate.domain.plan.model import AgentType
+    from wt_orchestrate.domain.plan.settings import role_of
     from wt_orchestrate.engine.drafting import Drafting
 
     settings = load_settings(repository(site).facts())
@@ -383,9 +383,9 @@ def _world(site: Site, folder: DraftFolder, wish: DraftWish, noted: Callable[[Dr
 
 
 def _ground(site: Site, kept: Vault, *, goal: str, target: str, commit: str) -> Ground:
-    from wt_orchestrate.domain.advice import measured_words
+    from wt_orchestrate.domain.drafting.estimate import measured_words
+    from wt_orchestrate.domain.drafting.prompt import Ground
     from wt_orchestrate.domain.ids import CommitId
-    from wt_orchestrate.domain.planner import Ground
 
     seen = measured_here(site)
     files = kept.past(head=CommitId(commit), commits=1).files
@@ -401,7 +401,7 @@ def _ground(site: Site, kept: Vault, *, goal: str, target: str, commit: str) -> 
 
 def _remembered(site: Site, goal: str, *, commit: CommitId) -> str:
     """What earlier runs left that is about this goal, one entry a line with its source; empty where there is nothing."""
-    from wt_orchestrate.domain.memory import source_words
+    from wt_orchestrate.domain.memory.entries import source_words
 
     try:
         found = recall(site, query=goal, limit=_REMEMBERED, characters=8_000, head=commit, briefing=True)
@@ -417,8 +417,8 @@ def _remembered(site: Site, goal: str, *, commit: CommitId) -> str:
 def judged(text: str, settings: Settings, *, files: tuple[str, ...], target: str) -> tuple[str, ...]:
     """Everything that is wrong with a plan in an agent's text, one sentence each."""
     from wt_orchestrate.adapters.planfile import read_draft
-    from wt_orchestrate.domain.drafting import draft_problems, told, too_much
-    from wt_orchestrate.domain.graph import problems
+    from wt_orchestrate.domain.drafting.vetting import draft_problems, told, too_much
+    from wt_orchestrate.domain.plan.validation import problems
 
     read = read_draft(text)
     if read.plan is None:

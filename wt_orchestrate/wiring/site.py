@@ -7,15 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wt_orchestrate.wiring.leftovers import sweep_drafts
+from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 
 if TYPE_CHECKING:
-    from wt_orchestrate.ports import (
-        Clock,
-        Log,
-        Repository,
-        Vault,
-    )
+    from wt_orchestrate.ports.engine import Clock, Log, Repository, Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from tests.support.processes import alive, launch, numbers, python, started
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.executor.local import LocalExecutor
 from wt_orchestrate.domain.ids import ProcessId
-from wt_orchestrate.ports import ProcessReport, ProcessState
+from wt_orchestrate.ports.engine import ProcessReport, ProcessState
 
 ID = ProcessId("r1.config.3")
 

@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.executor.local import LocalExecutor
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports import ProcessState
+from wt_orchestrate.ports.engine import ProcessState
 
 ID = ProcessId("r1.disk.1")
 

@@ -12,7 +12,7 @@ from tests.support.processes import PYTHON, alive, carrying, kill_keeper, launch
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.executor.local import LocalExecutor
 from wt_orchestrate.domain.ids import ProcessId
-from wt_orchestrate.ports import ProcessState
+from wt_orchestrate.ports.engine import ProcessState
 
 ID = ProcessId("r1.network.4")
 
@@ -38,7 +38,7 @@ while True:
 SUPERVISOR = """
 import os, signal, sys
 from wt_orchestrate.adapters.executor.local import LocalExecutor
-from wt_orchestrate.ports import Launch
+from wt_orchestrate.ports.engine import Launch
 executor = LocalExecutor(sys.argv[1])
 executor.start(Launch(id=sys.argv[2], argv=("cat",), cwd="/", env={"PATH": os.environ["PATH"]}, input=True, lines=("one",)))
 print("started", flush=True)

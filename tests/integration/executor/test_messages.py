@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.executor.local import LocalExecutor
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken
-from wt_orchestrate.ports import ProcessState
+from wt_orchestrate.ports.engine import ProcessState
 
 ID = ProcessId("r1.scripts.2")
 ECHO = ("sh", "-c", "exec cat")

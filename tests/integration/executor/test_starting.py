@@ -15,7 +15,7 @@ from wt_orchestrate.adapters.executor import keeper
 from wt_orchestrate.adapters.executor.local import LocalExecutor
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
-from wt_orchestrate.ports import Launch, ProcessState
+from wt_orchestrate.ports.engine import Launch, ProcessState
 
 ID = ProcessId("r1.database.1")
 COUNT = python("import os, signal; print(os.getpid(), flush=True); signal.pause()")

@@ -18,7 +18,7 @@ from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, digest, make_repository
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Refused, WtError
-from wt_orchestrate.ports import Car, Chain, LeftOut, Rider
+from wt_orchestrate.ports.engine import Car, Chain, LeftOut, Rider
 
 PIN = "refs/wto/pin/train"
 LINES = [f"line {number}\n" for number in range(1, 21)]

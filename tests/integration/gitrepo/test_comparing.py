@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.gitrepo.conftest import Site
 from tests.support.repos import TestRepository
-from wt_orchestrate.adapters.gitrepo import comparing
+from wt_orchestrate.adapters.gitrepo.worktree import dirty as comparing
 from wt_orchestrate.domain.ids import CommitId
 
 

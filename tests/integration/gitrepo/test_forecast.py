@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, TestRepository, digest, make_repository
-from wt_orchestrate.adapters.gitrepo import snapshot
-from wt_orchestrate.adapters.gitrepo.snapshot import Entry
+from wt_orchestrate.adapters.gitrepo.forecast import uncommitted
+from wt_orchestrate.adapters.gitrepo.forecast.uncommitted import Entry
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports import Forecast, Foreseen, Rider, Side, Untold
+from wt_orchestrate.ports.engine import Forecast, Foreseen, Rider, Side, Untold
 
 Files = Mapping[str, "bytes | str | None"]
 LINES = [f"line {number}\n" for number in range(1, 21)]
@@ -234,11 +234,11 @@ def worker(site: Site, agent: TestRepository) -> Side:
     return Side(name="agent", head=agent.head(), worktree=agent.path, index=f"{site.folder}/indexes/a")
 
 
-def taken(site: Site, agent: TestRepository) -> snapshot.Snapshot:
+def taken(site: Site, agent: TestRepository) -> uncommitted.Snapshot:
     """What the radar sees of the agent's worktree."""
     side = worker(site, agent)
     git = site.vault._git
-    return snapshot.taken(git, worktree=side.worktree, head=side.head, index=side.index, settings={})
+    return uncommitted.taken(git, worktree=side.worktree, head=side.head, index=side.index, settings={})
 
 
 def test_uncommitted_work_counts(site: Site, agent: TestRepository) -> None:
@@ -355,15 +355,15 @@ def test_what_cannot_be_taken_in_is_told(
     side = worker(site, agent)
     agent.write({"large": "x" * 2000, "small": "x"})
     with monkeypatch.context() as patched:
-        patched.setattr(snapshot, "MOST_BYTES", 1999)
+        patched.setattr(uncommitted, "MOST_BYTES", 1999)
         assert told() == (expected, ["more than 0 MiB are uncommitted"])
-        patched.setattr(snapshot, "MOST_PATHS", 1)
+        patched.setattr(uncommitted, "MOST_PATHS", 1)
         assert told() == (expected, ["more than 1 paths are uncommitted"])
     assert told() == (expected, [])
     os.unlink(f"{agent.path}/.gitignore")
     os.mkfifo(f"{agent.path}/.gitignore")
     with monkeypatch.context() as patched:
-        patched.setattr(snapshot, "PATIENCE_S", 0.2)
+        patched.setattr(uncommitted, "PATIENCE_S", 0.2)
         assert told() == (expected, ["its worktree cannot be read: git ls-files did not end within 0 s"])
     os.rename(agent.path, tmp_path / "away")
     assert told() == (expected, ["its worktree is gone"])

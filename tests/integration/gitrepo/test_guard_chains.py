@@ -12,7 +12,7 @@ import pytest
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.guards import guard_of, guarded, heard, said
 from tests.support.repos import TestRepository, make_repository, sealed_environment
-from wt_orchestrate.adapters.gitrepo.guarding import HOOKS
+from wt_orchestrate.adapters.gitrepo.hooks.agent import HOOKS
 
 HUSKY_H = r"""#!/usr/bin/env sh
 [ "$HUSKY" = "2" ] && set -x

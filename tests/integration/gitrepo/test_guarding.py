@@ -13,10 +13,10 @@ import pytest
 from tests.integration.gitrepo.conftest import Site
 from tests.support.guards import guard_of, guarded, said
 from tests.support.repos import digest
-from wt_orchestrate.adapters.gitrepo.guarding import pathspecs, write_scopes
-from wt_orchestrate.domain.graph import scope_matches
+from wt_orchestrate.adapters.gitrepo.hooks.agent import pathspecs, write_scopes
 from wt_orchestrate.domain.ids import Branch
-from wt_orchestrate.ports import Guard
+from wt_orchestrate.domain.plan.scope import scope_matches
+from wt_orchestrate.ports.engine import Guard
 
 
 def test_a_commit_outside_the_scope_is_refused_with_the_owner(site: Site) -> None:

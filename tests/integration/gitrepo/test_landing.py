@@ -11,7 +11,7 @@ import pytest
 from tests.integration.gitrepo.conftest import Site
 from tests.support.repos import TestRepository, digest, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
-from wt_orchestrate.ports import Landed, LandOutcome
+from wt_orchestrate.ports.engine import Landed, LandOutcome
 
 MAIN = Branch("main")
 TARGET = ("refs/heads/main",)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.repos import commit_in_bulk, make_repository
-from wt_orchestrate.adapters.gitrepo.worktrees import MADE, MAKING
+from wt_orchestrate.adapters.gitrepo.worktree.listing import MADE, MAKING
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import Refused
 

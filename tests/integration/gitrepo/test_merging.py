@@ -14,7 +14,7 @@ from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.repos import START, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports import Merge, Proof
+from wt_orchestrate.ports.engine import Merge, Proof
 
 LINES = [f"line {number}\n" for number in range(1, 21)]
 Files = dict[str, "bytes | str | None"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.gitrepo.conftest import Site
-from wt_orchestrate.adapters.gitrepo.patches import FilePatch, Hunk, parse_diff
+from wt_orchestrate.adapters.gitrepo.objects.patch import FilePatch, Hunk, parse_diff
 from wt_orchestrate.errors import WtError
 
 

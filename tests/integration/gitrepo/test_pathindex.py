@@ -12,7 +12,7 @@ import pytest
 from tests.integration.gitrepo.conftest import Site
 from tests.support.pathfuzz import HEADS, Judged, judge
 from tests.support.repos import make_repository
-from wt_orchestrate.adapters.gitrepo.pathindex import PathIndex, Touched, merge_bases, touched
+from wt_orchestrate.adapters.gitrepo.forecast.overlap import PathIndex, Touched, merge_bases, touched
 from wt_orchestrate.adapters.gitrepo.runner import Git
 
 Files = Mapping[str, "bytes | str | None"]

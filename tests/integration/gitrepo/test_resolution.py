@@ -12,8 +12,8 @@ from tests.integration.gitrepo.test_merging import edited, sides
 from tests.integration.gitrepo.test_settling import begin_merge, resolve, settle
 from tests.support.processes import alive
 from tests.support.waiting import wait_until
-from wt_orchestrate.domain.settings import MergeDriver, Merging
-from wt_orchestrate.ports import Hunk
+from wt_orchestrate.domain.plan.settings import MergeDriver, Merging
+from wt_orchestrate.ports.engine import Hunk
 
 HONEST = {
     "both kept": ("a\n", "b\n", "a\nb\n"),

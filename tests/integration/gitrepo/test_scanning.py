@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.integration.gitrepo.conftest import Site
 from tests.integration.gitrepo.test_merging import edited, sides
 from tests.integration.gitrepo.test_settling import begin_merge
-from wt_orchestrate.domain.exposure import Scan, Trailer
+from wt_orchestrate.domain.agent.commit_scan import Scan, Trailer
 
 KEY = "AKIA" + "IOSFODNN7EXAMPL3"
 OTHER = "xoxb-" + "123456789012-abcdef"

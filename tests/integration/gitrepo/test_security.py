@@ -19,7 +19,7 @@ from tests.support.guards import guard_of
 from tests.support.repos import START, TestRepository, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports import Rider, Side
+from wt_orchestrate.ports.engine import Rider, Side
 
 HOOKS = (
     "post-checkout", "post-merge", "pre-commit", "post-commit", "post-index-change", "reference-transaction", "pre-push",

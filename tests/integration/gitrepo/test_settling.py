@@ -16,8 +16,8 @@ from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.integration.gitrepo.test_merging import edited, sides
 from tests.support.repos import START, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.settings import MergeDriver, Merging, Regenerate
-from wt_orchestrate.ports import Resolution, Settled
+from wt_orchestrate.domain.plan.settings import MergeDriver, Merging, Regenerate
+from wt_orchestrate.ports.engine import Resolution, Settled
 
 PIN = "refs/wto/pin/settled"
 

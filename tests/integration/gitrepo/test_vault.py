@@ -16,7 +16,7 @@ from tests.support.repos import START, digest, make_repository
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports import Change, Commit
+from wt_orchestrate.ports.engine import Change, Commit
 
 HEAD = {"refs/heads/main": "refs/wto/test/main"}
 ARCHIVE = "refs/wto/archive/test/a"

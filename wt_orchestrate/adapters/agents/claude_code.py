@@ -19,8 +19,9 @@ from typing import Any
 from wt_orchestrate.adapters.agents.claude_settings import readers_settings, users_instructions
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
-from wt_orchestrate.domain.accounts import DEFAULT
-from wt_orchestrate.domain.permissions import (
+from wt_orchestrate.domain.fold.accounts import DEFAULT
+from wt_orchestrate.domain.plan.model import AgentSpec
+from wt_orchestrate.domain.plan.permissions import (
     SERVER,
     WRITING,
     allow_rules,
@@ -31,10 +32,9 @@ from wt_orchestrate.domain.permissions import (
     reading_rules,
     refused_rules,
 )
-from wt_orchestrate.domain.plan import AgentSpec
-from wt_orchestrate.domain.role import INHERIT
+from wt_orchestrate.domain.plan.roles import INHERIT
 from wt_orchestrate.errors import AgentUnavailable
-from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
+from wt_orchestrate.ports.engine import AgentStart, AgentVersion, Launch, VersionCommand
 
 OLDEST = (2, 1, 197)
 NEWEST_TRIED = (2, 1, 330)

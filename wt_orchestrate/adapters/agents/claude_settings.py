@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from wt_orchestrate.domain.role import tool_of
+from wt_orchestrate.domain.plan.roles import tool_of
 
 _LARGEST = 1 << 20
 _LOOKS = frozenset({"Read", "Grep", "Glob", "WebFetch", "WebSearch"})

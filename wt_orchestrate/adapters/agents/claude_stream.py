@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from wt_orchestrate.domain import signs as s
-from wt_orchestrate.domain.jsontext import parse_line
+from wt_orchestrate.domain.agent import stream as s
+from wt_orchestrate.domain.text.json_edit import parse_line
 
 _TARGET_KEYS = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
 _LOGIN = frozenset({"authentication_failed", "billing_error"})

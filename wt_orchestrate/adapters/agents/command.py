@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
-from wt_orchestrate.domain.plan import AgentSpec
-from wt_orchestrate.domain.signs import Said, Sign
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.agent.stream import Said, Sign
+from wt_orchestrate.domain.plan.model import AgentSpec
+from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import InvariantBroken
-from wt_orchestrate.ports import AgentStart, AgentVersion, Launch, VersionCommand
+from wt_orchestrate.ports.engine import AgentStart, AgentVersion, Launch, VersionCommand
 
 _SAID = 500
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from wt_orchestrate.adapters.agents.claude_code import ClaudeCode
 from wt_orchestrate.adapters.agents.command import CommandAgent
-from wt_orchestrate.domain.plan import AgentType
-from wt_orchestrate.ports import Agent
+from wt_orchestrate.domain.plan.model import AgentType
+from wt_orchestrate.ports.engine import Agent
 
 
 def agents(

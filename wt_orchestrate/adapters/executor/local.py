@@ -30,7 +30,7 @@ from wt_orchestrate.adapters.executor.output import read_lines, read_tail
 from wt_orchestrate.adapters.executor.sweeping import kill_exactly, sweep
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
-from wt_orchestrate.ports import Launch, Lines, ProcessReport, ProcessState
+from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState
 
 MARK = "WTO_PROCESS"
 """The environment variable that tells whose descendant a process is. Its value is the path of the process's folder: an

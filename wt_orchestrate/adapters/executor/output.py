@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from wt_orchestrate.ports import Lines
+from wt_orchestrate.ports.engine import Lines
 
 _CHUNK = 1 << 16
 

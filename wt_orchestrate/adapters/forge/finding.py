@@ -13,9 +13,9 @@ from wt_orchestrate.adapters.forge.gitea import Gitea
 from wt_orchestrate.adapters.forge.github import GitHub
 from wt_orchestrate.adapters.forge.gitlab import GitLab
 from wt_orchestrate.adapters.forge.pagure import Pagure
-from wt_orchestrate.domain.settings import ForgeClient, ForgeKind, ForgeSettings
+from wt_orchestrate.domain.plan.settings import ForgeClient, ForgeKind, ForgeSettings
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.forge_ports import Forge
+from wt_orchestrate.ports.forge import Forge
 
 _SHORT = re.compile(r"(?:[^@/:]+@)?([A-Za-z0-9.-]+):(?!//)(.+)")
 _SSH_HOSTS = {"ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com"}

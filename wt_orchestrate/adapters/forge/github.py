@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from wt_orchestrate.adapters.forge.api import Api, commit_in, listed, numbers, texts
+from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch, CommitId
-from wt_orchestrate.domain.pull_requests import PullState
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
+from wt_orchestrate.ports.forge import Feedback, Proposal, Proposed, Ran, Said
 
 _TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 _MAY_WRITE = frozenset({"admin", "write"})

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from wt_orchestrate.adapters.forge.api import Api, commit_in, numbers, texts
+from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch
-from wt_orchestrate.domain.pull_requests import PullState
-from wt_orchestrate.forge_ports import Feedback, Proposal, Proposed, Ran, Said
+from wt_orchestrate.ports.forge import Feedback, Proposal, Proposed, Ran, Said
 
 _STATES = {"Open": PullState.OPEN, "Merged": PullState.MERGED}
 _PAGES = 10

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
-from wt_orchestrate.adapters.gitrepo.refs import swap
+from wt_orchestrate.adapters.gitrepo.objects.refs import swap
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, text, users_environment
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused, WtError

@@ -14,17 +14,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 
-from wt_orchestrate.adapters.gitrepo import guarding, included, making, removing, worktrees
-from wt_orchestrate.adapters.gitrepo.apart import set_apart
 from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
-from wt_orchestrate.adapters.gitrepo.fetching import FETCH
-from wt_orchestrate.adapters.gitrepo.filling import fill, reading_settings
-from wt_orchestrate.adapters.gitrepo.locks import locked, removed_when_old
-from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
+from wt_orchestrate.adapters.gitrepo.files.locks import locked, removed_when_old
+from wt_orchestrate.adapters.gitrepo.hooks import agent
+from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
+from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
+from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, reading_settings
+from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import set_apart
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports import Guard, Landed, Removed, RepositoryFacts, WorktreeFacts
+from wt_orchestrate.ports.engine import Guard, Landed, Removed, RepositoryFacts, WorktreeFacts
 from wt_orchestrate.resources import resource
 
 NEEDED = (2, 38, 0)
@@ -54,7 +55,7 @@ class GitRepository:
 
     @cached_property
     def _main(self) -> str | None:
-        return worktrees.main_worktree(self._git, self._start)
+        return listing.main_worktree(self._git, self._start)
 
     # ------------------------------------------------------------ looking
 
@@ -71,7 +72,7 @@ class GitRepository:
                 f"{self.common_dir} keeps its refs in a reftable, which is not supported yet",
                 hint="git refs migrate --ref-format=files",
             )
-        head = worktrees.first_line(f"{self.common_dir}/HEAD")
+        head = listing.first_line(f"{self.common_dir}/HEAD")
         branch = Branch(head.removeprefix("ref: refs/heads/")) if head.startswith("ref: refs/heads/") else None
         commit = self.resolve(branch) if branch is not None else CommitId(head)
         return RepositoryFacts(
@@ -98,7 +99,7 @@ class GitRepository:
 
     def worktrees(self) -> Sequence[WorktreeFacts]:
         """All worktrees, the main one first."""
-        return worktrees.facts(self._git, self._main)
+        return listing.facts(self._git, self._main)
 
     # ------------------------------------------------------------ worktrees and branches of ours
 
@@ -125,7 +126,7 @@ class GitRepository:
     def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
         """Make the worktree with its branch at base, complete a half-made one, or leave it as it is."""
 
-        def filled(entry: worktrees.Entry, commit: CommitId) -> None:
+        def filled(entry: listing.Entry, commit: CommitId) -> None:
             slots = (f"{self._lock_path}.0", f"{self._lock_path}.1")
             fill(
                 self._apart,
@@ -136,19 +137,19 @@ class GitRepository:
                 slots=slots,
             )
 
-        making.make(
+        add.make(
             self._git, path=path, branch=branch, base=base, main=self._main, lock_path=self._lock_path, fill=filled
         )
 
     def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
         """Put our hooks before the repository's own in this worktree, or bring them up to date."""
-        entry = worktrees.entry_of(self.common_dir, path)
+        entry = listing.entry_of(self.common_dir, path)
         if entry is None:
             return False
-        guarding.write_scopes(guard.scopes, owned)
+        agent.write_scopes(guard.scopes, owned)
         with locked(self._lock_path):
             try:
-                return guarding.guard(
+                return agent.guard(
                     self._git,
                     worktree=path,
                     admin=entry.admin,
@@ -164,24 +165,24 @@ class GitRepository:
         """Bring hooks that stand there up to date; no file that an agent could have replaced is written."""
         if not os.path.isdir(guard.folder):
             return
-        guarding.write_scopes(guard.scopes, owned)
+        agent.write_scopes(guard.scopes, owned)
         with suppress(GitFailed):
-            guarding.refresh(self._git, worktree=path, wanted=guard, shim=resource("hooks", "worktree", "guard"))
+            agent.refresh(self._git, worktree=path, wanted=guard, shim=resource("hooks", "worktree", "guard"))
 
     def remove_guard(self, folder: str) -> None:
         """Remove the folder of a worktree's hooks."""
-        guarding.unguard(folder)
+        agent.unguard(folder)
 
     def copy_included(self, *, path: str) -> int:
         """Copy the ignored files that `.worktreeinclude` names from the main worktree; returns how many."""
         if self._main is None:
             return 0
-        never = tuple(entry.path for entry in worktrees.entries(self.common_dir))
-        return included.bring_along(common_dir=self.common_dir, main=self._main, path=path, never=never)
+        never = tuple(entry.path for entry in listing.entries(self.common_dir))
+        return include_file.bring_along(common_dir=self.common_dir, main=self._main, path=path, never=never)
 
     def remove_worktree(self, *, path: str, trash: str, force: bool = False) -> Removed:
         """Move a clean worktree of ours into `trash` and forget it in git; its branch stays."""
-        return removing.remove(
+        return remove.remove(
             self._git,
             self._apart,
             path=path,
@@ -236,7 +237,7 @@ class GitRepository:
 
     def unlock_worktree(self, *, path: str, branch: Branch) -> tuple[str, ...]:
         """Remove git's lock files that a killed git left in a worktree of ours and at its branch."""
-        entry = worktrees.entry_of(self.common_dir, path)
+        entry = listing.entry_of(self.common_dir, path)
         if entry is None or not entry.ours:
             return ()
         names = (
@@ -251,13 +252,13 @@ class GitRepository:
         return os.path.lexists(f"{path}/.git") and os.path.isdir(path)
 
     def _held(self, branch: Branch) -> bool:
-        return worktrees.holder(self.common_dir, branch_ref(branch), main=self._main) is not None
+        return listing.holder(self.common_dir, branch_ref(branch), main=self._main) is not None
 
     # ------------------------------------------------------------ landing
 
     def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
         """Move the target forward to a commit that is already in the repository, taking a clean checkout along."""
-        from wt_orchestrate.adapters.gitrepo.landing import land  # loads GitPython, which only this command pays for
+        from wt_orchestrate.adapters.gitrepo.target import land
 
         return land(
             self._git,

@@ -12,33 +12,28 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from wt_orchestrate.adapters.gitrepo import (
-    absorbing,
-    chain,
-    changes,
-    comparing,
-    explaining,
-    fetching,
-    merging,
-    objects,
-    pasts,
-    proof,
-    resolution,
-    scanning,
-    settling,
-    slots,
-)
-from wt_orchestrate.adapters.gitrepo.apart import init_bare
-from wt_orchestrate.adapters.gitrepo.filling import reading_settings
-from wt_orchestrate.adapters.gitrepo.locks import locked, removed_when_old
-from wt_orchestrate.adapters.gitrepo.radar import Radar
-from wt_orchestrate.adapters.gitrepo.refs import commits_at, swap
+from wt_orchestrate.adapters.gitrepo.conflict import auto_resolve
+from wt_orchestrate.adapters.gitrepo.files.locks import locked, removed_when_old
+from wt_orchestrate.adapters.gitrepo.forecast.radar import Radar
+from wt_orchestrate.adapters.gitrepo.merge import chain
+from wt_orchestrate.adapters.gitrepo.merge import merge_tree as merging
+from wt_orchestrate.adapters.gitrepo.objects import already_merged, blobs, history, secret_scan
+from wt_orchestrate.adapters.gitrepo.objects import fetch as fetching
+from wt_orchestrate.adapters.gitrepo.objects import history as pasts
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
+from wt_orchestrate.adapters.gitrepo.proof import explain as explaining
+from wt_orchestrate.adapters.gitrepo.proof import merge as proof
+from wt_orchestrate.adapters.gitrepo.proof import resolution
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
-from wt_orchestrate.domain.cochange import History
-from wt_orchestrate.domain.exposure import Scan
+from wt_orchestrate.adapters.gitrepo.worktree import check_slot
+from wt_orchestrate.adapters.gitrepo.worktree import dirty as comparing
+from wt_orchestrate.adapters.gitrepo.worktree.checkout import reading_settings
+from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import init_bare
+from wt_orchestrate.domain.agent.commit_scan import Scan
+from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.ids import CommitId, TreeId
-from wt_orchestrate.domain.settings import Merging
-from wt_orchestrate.ports import (
+from wt_orchestrate.domain.plan.settings import Merging
+from wt_orchestrate.ports.engine import (
     Chain,
     Change,
     Commit,
@@ -129,7 +124,7 @@ class GitVault:
         return commits_at(self._git, (ref,)).get(ref)
 
     def contains(self, commit: CommitId) -> bool:
-        return objects.present(self._git, commit)
+        return blobs.present(self._git, commit)
 
     def is_ancestor(self, old: CommitId, new: CommitId) -> bool:
         return old == new or self._git.outcome("merge-base", "--is-ancestor", old, new, ok=(0, 1))[0] == 0
@@ -155,15 +150,15 @@ class GitVault:
 
     def commits(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
         """Commits in `base..head`, oldest first."""
-        return changes.commits(self._git, base=base, head=head, limit=limit)
+        return history.commits(self._git, base=base, head=head, limit=limit)
 
     def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
         """Changed paths from the merge base to head."""
-        return changes.changes(self._git, base=base, head=head)
+        return history.changes(self._git, base=base, head=head)
 
     def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
         """A unified diff from the merge base to head, in fixed options."""
-        return changes.diff(self._git, base=base, head=head, paths=paths)
+        return history.diff(self._git, base=base, head=head, paths=paths)
 
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
         """The start of a regular file at a commit; None when it is not there or is no regular file."""
@@ -176,7 +171,7 @@ class GitVault:
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """The best common ancestor of two commits."""
-        return changes.merge_base(self._git, one, other)
+        return history.merge_base(self._git, one, other)
 
     def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
         """Which of the other commits a head holds."""
@@ -185,7 +180,7 @@ class GitVault:
 
     def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
         """The commit of a branch that holds all of a head's work."""
-        return absorbing.absorbed(self._git, head=head, into=into, hints=hints)
+        return already_merged.absorbed(self._git, head=head, into=into, hints=hints)
 
     def past(self, *, head: CommitId, commits: int) -> History:
         """The files of a head, and what each of its newest commits touched."""
@@ -193,11 +188,11 @@ class GitVault:
 
     def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
         """What the commits of a stretch expose."""
-        return scanning.scan(self._git, base=base, head=head, without=without)
+        return secret_scan.scan(self._git, base=base, head=head, without=without)
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, in commits of the tool."""
-        return changes.trailers(self._git, base=base, head=head, key=key)
+        return history.trailers(self._git, base=base, head=head, key=key)
 
     # ------------------------------------------------------------ trees on the disk
 
@@ -211,7 +206,7 @@ class GitVault:
 
     def objects_at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         """The object at each path of a commit; empty where there is none."""
-        return objects.at_paths(self._git, places)
+        return blobs.at_paths(self._git, places)
 
     def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
         """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored."""
@@ -219,7 +214,7 @@ class GitVault:
 
     def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
         """A throwaway tree with exactly that commit's files."""
-        return slots.check_out(self._git, scratch=self._scratch, commit=commit, slot=slot, keep=keep)
+        return check_slot.check_out(self._git, scratch=self._scratch, commit=commit, slot=slot, keep=keep)
 
     # ------------------------------------------------------------ merging
 
@@ -250,7 +245,7 @@ class GitVault:
         env: Mapping[str, str],
     ) -> Settled:
         """Merge two commits that conflict by what was approved beforehand."""
-        return settling.settle(
+        return auto_resolve.settle(
             self._git,
             scratch=self._scratch,
             memory=self._memory,
@@ -266,7 +261,7 @@ class GitVault:
 
     def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
         """Keep how a conflict was resolved; how many files it was in."""
-        return settling.remember(
+        return auto_resolve.remember(
             self._git,
             scratch=self._scratch,
             memory=self._memory,

@@ -22,13 +22,13 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import pydantic
 import yaml
 
-from wt_orchestrate.domain.graph import Place, Problem, problems, settings_problems
 from wt_orchestrate.domain.ids import unsafe_id
-from wt_orchestrate.domain.plan import Plan, Workstream
-from wt_orchestrate.domain.settings import Settings, UserSettings
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.plan.model import Plan, Workstream
+from wt_orchestrate.domain.plan.settings import Settings, UserSettings
+from wt_orchestrate.domain.plan.validation import Place, Problem, problems, settings_problems
+from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import NotFound, PlanInvalid
-from wt_orchestrate.ports import FurtherRead
+from wt_orchestrate.ports.engine import FurtherRead
 
 MAX_BYTES = 1 << 20
 _MAX_DEPTH = 20

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wt_orchestrate.adapters.planfile.plans import Reading, mark_of, read_value, rendered
-from wt_orchestrate.domain.graph import Problem
 from wt_orchestrate.domain.ids import unsafe_id
-from wt_orchestrate.domain.permissions import reads_only
-from wt_orchestrate.domain.role import ARBITER, CLIENT_ONLY, INHERIT, Role, listed, misfits
-from wt_orchestrate.domain.text import clean
+from wt_orchestrate.domain.plan.permissions import reads_only
+from wt_orchestrate.domain.plan.roles import ARBITER, CLIENT_ONLY, INHERIT, Role, listed, misfits
+from wt_orchestrate.domain.plan.validation import Problem
+from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import PlanInvalid
 
 MAX_ROLE = 1 << 16

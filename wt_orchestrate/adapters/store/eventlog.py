@@ -20,13 +20,15 @@ from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
 from wt_orchestrate.adapters.store.rebuilding import catch_up, forget_moved, held, hold
 from wt_orchestrate.adapters.store.views import opened_read_only
-from wt_orchestrate.domain.events import Actor, Event, Record, Request, RunStarted, workstream_of
-from wt_orchestrate.domain.fold import fold_all
+from wt_orchestrate.domain.events.log import Event, Record, workstream_of
+from wt_orchestrate.domain.events.requests import Request
+from wt_orchestrate.domain.events.run import Actor, RunStarted
+from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
-from wt_orchestrate.domain.state import RunState
-from wt_orchestrate.domain.view import render_view
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports import Asked, Known, RunLine
+from wt_orchestrate.ports.engine import Asked, Known, RunLine
 
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 _VERSION = 1

@@ -20,7 +20,7 @@ import msgspec
 from wt_orchestrate.adapters.store import memorytables as tables
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.domain.memory import (
+from wt_orchestrate.domain.memory.entries import (
     MOST_ENTRIES,
     Entry,
     Hit,
@@ -33,7 +33,7 @@ from wt_orchestrate.domain.memory import (
     surplus,
 )
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.memory_ports import Kept, Learned
+from wt_orchestrate.ports.memory import Kept, Learned
 
 _WAIT_S = 10.0
 _REMEDY = "wto doctor --rebuild makes it anew from what is whole"

@@ -14,7 +14,7 @@ import msgspec
 
 from wt_orchestrate.adapters.store.journal import Row
 from wt_orchestrate.adapters.store.migrations import Step
-from wt_orchestrate.domain.memory import Entry, MemoryId, fixed_part, normal, paths_of
+from wt_orchestrate.domain.memory.entries import Entry, MemoryId, fixed_part, normal, paths_of
 
 _TABLES = (
     "CREATE TABLE entries (number INTEGER PRIMARY KEY, layer TEXT NOT NULL, kind TEXT NOT NULL, normal TEXT NOT NULL UNIQUE,"

@@ -15,7 +15,7 @@ import msgspec
 
 from wt_orchestrate import domain
 from wt_orchestrate.domain.ids import RunId
-from wt_orchestrate.domain.state import RunState
+from wt_orchestrate.domain.state.run import RunState
 
 
 def keep(connection: sqlite3.Connection, state: RunState) -> None:
@@ -42,11 +42,17 @@ def kept(connection: sqlite3.Connection, run: RunId, *, newest: int) -> RunState
 
 @lru_cache(maxsize=1)
 def made_by() -> str:
-    """The domain's source as a hash: any change of a rule, a value or a name makes another one."""
-    folder = os.path.dirname(domain.__file__ or "")
+    """The domain's source as a hash: any change of a rule, a value or a name, in any folder below, makes another one."""
+    return hash_of_source(os.path.dirname(domain.__file__ or ""))
+
+
+def hash_of_source(folder: str) -> str:
+    """A hash over every Python file below a folder: relative path and content, in a fixed order."""
     found = blake2b(digest_size=16)
-    for name in sorted(os.listdir(folder)):
-        if name.endswith(".py"):
-            with open(os.path.join(folder, name), "rb") as file:
-                found.update(name.encode() + b"\0" + file.read())
+    for below, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(each for each in names if each.endswith(".py")):
+            path = os.path.join(below, name)
+            with open(path, "rb") as file:
+                found.update(os.path.relpath(path, folder).encode() + b"\0" + file.read())
     return found.hexdigest()

@@ -1,0 +1,302 @@
+"""Settling a conflict by what people decided beforehand: resolutions of earlier conflicts, merge drivers, union, lockfiles.
+
+Git's own `merge` does it, in a throwaway tree that is a small repository of its own: its configuration and attributes are ours.
+A tree's `.gitattributes` cannot choose how anything is merged (ours come first and reset it), and no filter runs. Resolutions
+are git's rerere, kept in a folder that all runs share and no agent reaches. What is settled comes into the vault by fetch,
+hashed anew, as a commit with both parents. No side is ever taken: what nothing settles stays in conflict.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+
+from wt_orchestrate.adapters.gitrepo.files.no_follow import FOLDER, WRITTEN_OVER
+from wt_orchestrate.adapters.gitrepo.objects import fetch
+from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts
+from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
+from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out, drop
+from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.domain.plan.model import seconds
+from wt_orchestrate.domain.plan.scope import scope_matches
+from wt_orchestrate.domain.plan.settings import Merging
+from wt_orchestrate.errors import Overran
+from wt_orchestrate.ports.git import Settled
+
+
+def ran(command: str, *, cwd: str, env: Mapping[str, str], timeout: str) -> bool:
+    """Whether it ended with 0 within its time; its process group is gone afterwards."""
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(timeout=seconds(timeout) or 600.0) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+_SETTLED = "refs/heads/settled"
+
+
+def settle(
+    git: Git,
+    *,
+    scratch: str,
+    memory: str,
+    slot: str,
+    ours: CommitId,
+    theirs: CommitId,
+    message: str,
+    at: float,
+    pin: str,
+    merging: Merging,
+    env: Mapping[str, str],
+) -> Settled:
+    """The merge of both with their conflicts settled, kept by the ref `pin`, or the paths that are still in conflict."""
+    try:
+        try:
+            own = _merged(
+                git, scratch=scratch, memory=memory, slot=slot, ours=ours, theirs=theirs, merging=merging, env=env
+            )
+        except Overran:
+            return Settled(commit=None, tree=None, by={}, conflicts=tuple(sorted(conflicts(git, ours, theirs))))
+        by = _settled_by(git, own, ours, theirs, merging, env)
+        left = _unmerged(own)
+        if left:
+            return Settled(commit=None, tree=None, by=by, conflicts=left)
+        return _committed(git, own, ours=ours, theirs=theirs, message=message, at=at, pin=pin, by=by)
+    finally:
+        drop(scratch=scratch, slot=slot)
+
+
+def _settled_by(
+    git: Git, own: Git, ours: CommitId, theirs: CommitId, merging: Merging, env: Mapping[str, str]
+) -> Mapping[str, str]:
+    """How each path of the conflict that is in conflict no more was settled."""
+    paths = tuple(sorted(conflicts(git, ours, theirs)))
+    left = _unmerged(own)
+    by = {path: how for path, how in _drivers(own, paths).items() if path not in left}
+    by |= {path: "rerere" for path in paths if path not in by and path not in left}
+    return by | dict.fromkeys(_regenerated(own, merging, env), "regenerated")
+
+
+def _committed(
+    git: Git,
+    own: Git,
+    *,
+    ours: CommitId,
+    theirs: CommitId,
+    message: str,
+    at: float,
+    pin: str,
+    by: Mapping[str, str],
+) -> Settled:
+    """The merge as a commit, brought into the vault."""
+    date = f"@{int(at)} +0000"
+    tree = own.line("write-tree")
+    made = own.run(
+        "commit-tree", tree, "-p", ours, "-p", theirs, "-F", "-",
+        stdin=message.encode(), env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+    )  # fmt: skip
+    commit = CommitId(made.decode().strip())
+    own.run("update-ref", "--no-deref", _SETTLED, commit)
+    fetch.fetch(git, own.git_dir, {_SETTLED: pin})
+    return Settled(commit=commit, tree=TreeId(tree), by=by)
+
+
+def remember(
+    git: Git,
+    *,
+    scratch: str,
+    memory: str,
+    slot: str,
+    ours: CommitId,
+    theirs: CommitId,
+    resolved: CommitId,
+) -> int:
+    """Record how a conflict was resolved, so that it is settled the same way next time; how many files it was in."""
+    own = _merged(
+        git,
+        scratch=scratch,
+        memory=memory,
+        slot=slot,
+        ours=ours,
+        theirs=theirs,
+        merging=Merging(),
+        env={},
+        replay=False,
+    )
+    try:
+        learned = sum(_learn(git, own, path, resolved) for path in _both_files(own))
+        own.run("rerere")
+        return learned
+    finally:
+        drop(scratch=scratch, slot=slot)
+
+
+def _both_files(own: Git) -> tuple[str, ...]:
+    """Paths in conflict that are regular files on both sides: the only ones whose resolution git can replay."""
+    stages: dict[str, set[str]] = {}
+    for record in fields(own.run("ls-files", "-u", "-z")):
+        head, _, path = record.partition("\t")
+        mode, _, stage = head.split()
+        if mode in {"100644", "100755"}:
+            stages.setdefault(path, set()).add(stage)
+    return tuple(sorted(path for path, found in stages.items() if {"2", "3"} <= found))
+
+
+def _learn(git: Git, own: Git, path: str, resolved: CommitId) -> bool:
+    """Put a file into the throwaway tree as it was resolved; whether there was a resolution."""
+    entry = git.run("ls-tree", "-z", resolved, "--", path)
+    if not entry.startswith((b"100644 ", b"100755 ")):
+        return False
+    content = git.run("cat-file", "blob", entry.split(None, 3)[2].decode())
+    if any(MARKER.match(line) for line in content.split(b"\n")):
+        return False
+    return _overwrite(own.env["GIT_WORK_TREE"], path, content)
+
+
+def _overwrite(tree: str, path: str, content: bytes) -> bool:
+    """Write a file of a tree whose links agents chose: none is followed, on the way to it or at its end."""
+    *folders, name = path.split("/")
+    with ExitStack() as opened:
+        try:
+            at = _opened(opened, tree, FOLDER, None)
+            for folder in folders:
+                at = _opened(opened, folder, FOLDER, at)
+            descriptor = os.open(name, WRITTEN_OVER, dir_fd=at)
+        except OSError:
+            return False
+        with open(descriptor, "wb") as file:
+            file.write(content)
+    return True
+
+
+def _opened(opened: ExitStack, name: str, flags: int, at: int | None) -> int:
+    descriptor = os.open(name, flags, dir_fd=at)
+    opened.callback(os.close, descriptor)
+    return descriptor
+
+
+# ---------------------------------------------------------------- the throwaway merge
+
+
+def _merged(
+    git: Git,
+    *,
+    scratch: str,
+    memory: str,
+    slot: str,
+    ours: CommitId,
+    theirs: CommitId,
+    merging: Merging,
+    env: Mapping[str, str],
+    replay: bool = True,
+) -> Git:
+    """Git in a tree where both are merged as far as they can be; never committed."""
+    path = check_out(git, scratch=scratch, commit=ours, slot=slot, keep=False)
+    own = Git(f"{path}/.git", {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": f"{path}/.git/index", **env})
+    os.makedirs(memory, mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        os.symlink(memory, f"{path}/.git/rr-cache")
+    with open(f"{path}/.git/config", "a", encoding="utf-8") as file:
+        file.write(_configuration(merging, replay=replay))
+    with open(f"{path}/.git/info/attributes", "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(_attributes(merging))
+    own.outcome(
+        "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", theirs,
+        ok=(0, 1), timeout_s=seconds(merging.timeout) or LONG_S,
+    )  # fmt: skip
+    return own
+
+
+def _configuration(merging: Merging, *, replay: bool) -> str:
+    lines = ["[rerere]", f"\tenabled = {_word(merging.rerere)}", f"\tautoUpdate = {_word(replay)}"]
+    lines += ["[merge]", "\tconflictStyle = zdiff3"]
+    for name, driver in merging.drivers.items():
+        lines += [f"[merge {_quoted(name)}]", f"\tname = {_quoted(name)}", f"\tdriver = {_quoted(driver.run)}"]
+    if _structural(merging):
+        run = f"{merging.mergiraf} merge --git %O %A %B -s %S -x %X -y %Y -p %P -l %L"
+        lines += ['[merge "mergiraf"]', f"\tdriver = {_quoted(run)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _attributes(merging: Merging) -> str:
+    """Ours come before the tree's own: they take back every choice of a driver and of a filter, then make those approved."""
+    lines = [f"* {'merge=mergiraf' if _structural(merging) else '!merge'} !filter !conflict-marker-size"]
+    for name, driver in merging.drivers.items():
+        lines += [f"{_pattern(glob)} merge={name}" for glob in driver.paths]
+    lines += [f"{_pattern(glob)} merge=union" for glob in merging.union]
+    return "\n".join(lines) + "\n"
+
+
+def _structural(merging: Merging) -> bool:
+    """Whether mergiraf is there: a run records the path of the program it found."""
+    return merging.mergiraf not in {"", "auto", "off"}
+
+
+def _pattern(glob: str) -> str:
+    """A glob from the repository's root as a pattern of git's."""
+    rooted = glob if glob.startswith("**/") else f"/{glob}"
+    return f'"{rooted}"' if " " in rooted or rooted.startswith('"') else rooted
+
+
+def _word(yes: bool) -> str:
+    return "true" if yes else "false"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+# ---------------------------------------------------------------- what became of it
+
+
+def _unmerged(own: Git) -> tuple[str, ...]:
+    records = fields(own.run("ls-files", "-u", "-z"))
+    return tuple(sorted({record.partition("\t")[2] for record in records}))
+
+
+def _drivers(own: Git, paths: Sequence[str]) -> Mapping[str, str]:
+    """How each path is merged, where it is not by git's own text merge."""
+    if not paths:
+        return {}
+    asked = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+    parts = text(own.run("check-attr", "-z", "--stdin", "merge", stdin=asked)).split("\0")
+    found = dict(zip(parts[0::3], parts[2::3], strict=False))
+    named = {path: name for path, name in found.items() if name not in {"unspecified", "set", "unset"}}
+    return {path: name if name in {"union", "mergiraf"} else f"driver:{name}" for path, name in named.items()}
+
+
+def _regenerated(own: Git, merging: Merging, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Lockfiles in conflict, made anew from the merged tree by the command that makes them."""
+    done: list[str] = []
+    folder = own.env["GIT_WORK_TREE"]
+    for rule in merging.regenerate:
+        paths = [path for path in _unmerged(own) if scope_matches(rule.paths, path)]
+        others = [path for path in _unmerged(own) if not scope_matches(rule.paths, path)]
+        if not paths or others:
+            continue  # it would be made from files that are still in conflict
+        own.run("checkout-index", "-f", "--stage=2", "--", *paths, ok=(0, 1, 128))
+        if not ran(rule.run, cwd=folder, env=env, timeout=rule.timeout):
+            continue
+        whole = [
+            path for path in paths if os.path.isfile(f"{folder}/{path}") and not os.path.islink(f"{folder}/{path}")
+        ]
+        own.run("add", "--force", "--", *whole)
+        done += whole
+    return tuple(done)

@@ -1,0 +1,61 @@
+"""Merge drivers that a repository configures, read once before any agent works there.
+
+A driver is a command in git's configuration and a choice of paths in `.gitattributes`. Agents can write both later, so what
+counts for a run is what is read here, from the user's configuration and the commit that the run begins at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
+from wt_orchestrate.adapters.gitrepo.runner import Git, execute, fields
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.plan.settings import MergeDriver
+
+_FILE = ".gitattributes"
+
+
+def configured_drivers(common_dir: str, base: CommitId) -> Mapping[str, MergeDriver]:
+    """The drivers that the configuration defines and the commit's attributes choose, by name."""
+    commands = _commands(common_dir)
+    if not commands:
+        return {}
+    paths: dict[str, list[str]] = {}
+    for glob, name in _chosen(Git(common_dir), base):
+        if name in commands:
+            paths.setdefault(name, []).append(glob)
+    return {name: MergeDriver(run=commands[name], paths=tuple(globs)) for name, globs in paths.items()}
+
+
+def _commands(common_dir: str) -> Mapping[str, str]:
+    env = {**users_own(), "GIT_DIR": common_dir, "GIT_OPTIONAL_LOCKS": "0"}
+    arguments = ("config", "-z", "--get-regexp", r"^merge\..*\.driver$")
+    code, output = execute(arguments, env, cwd=common_dir, ok=(0, 1, 128))
+    pairs = (entry.partition("\n") for entry in fields(output)) if code == 0 else ()
+    return {key.removeprefix("merge.").removesuffix(".driver"): command for key, _, command in pairs if command}
+
+
+def _chosen(git: Git, base: CommitId) -> Iterator[tuple[str, str]]:
+    """Each choice of a driver as a glob from the root and a name."""
+    found: dict[str, str] = {}
+    for entry in fields(git.run("ls-tree", "-r", "-z", base)):
+        head, _, path = entry.partition("\t")
+        mode, kind, blob = head.split()
+        if path.rpartition("/")[2] == _FILE and kind == "blob" and mode != "120000":
+            found[path] = blob
+    stored = contents(git, sorted(set(found.values())))
+    for path, blob in found.items():
+        folder = path.removesuffix(_FILE)
+        for line in stored.get(blob, b"").decode("utf-8", "replace").splitlines():
+            pattern, *choices = line.split()[:20] or ("",)
+            for choice in choices:
+                if choice.startswith("merge=") and not pattern.startswith(("#", "!", '"', "[attr]")):
+                    yield _glob(folder, pattern), choice.removeprefix("merge=")
+
+
+def _glob(folder: str, pattern: str) -> str:
+    """An attribute's pattern as a glob from the root: without a slash inside it holds at any depth below its folder."""
+    plain = pattern.strip("/")
+    return f"{folder}{plain}" if "/" in plain or pattern.startswith("/") else f"{folder}**/{plain}"

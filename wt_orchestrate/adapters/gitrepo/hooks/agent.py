@@ -1,0 +1,147 @@
+"""Hooks in an agent's worktree alone, in front of the repository's own.
+
+Git looks for them by `core.hooksPath` in the worktree's own configuration (`config.worktree`), which counts only where the
+repository says `extensions.worktreeConfig`: the one key that is ever written into the shared configuration. The hooks lie in a
+folder of ours in the state folder, with what they must know beside them; they call the repository's own hook of the same name,
+wherever that was looked for before. A repository whose shared configuration sets `core.bare` or `core.worktree` is left as it is,
+because that extension would change what these mean.
+
+The folder can be brought up to date alone, while an agent owns everything else: then nothing is written that it could have
+replaced by a link, and its own configuration is only read.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import get_ident
+
+from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.runner import Git, execute, text
+from wt_orchestrate.ports.git import Guard
+
+HOOKS = (
+    "applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg",
+    "commit-msg", "post-commit", "pre-rebase", "post-checkout", "post-merge", "pre-push", "post-rewrite",
+    "reference-transaction", "sendemail-validate", "fsmonitor-watchman", "p4-changelist", "p4-prepare-changelist",
+    "p4-post-changelist", "p4-pre-submit", "post-index-change", "push-to-checkout", "pre-auto-gc",
+    "pre-receive", "update", "proc-receive", "post-receive", "post-update",
+)  # fmt: skip
+"""Every hook that git may run in a worktree or in a push to it: a folder of hooks hides the one before it whole."""
+_OFTEN = frozenset({"fsmonitor-watchman", "post-index-change"})
+_PUSHED_TO = frozenset({"pre-receive", "update", "proc-receive", "post-receive", "post-update"})
+_FILES = ("facts", "scope", "committed")
+_IN_COMMITS = frozenset({"prepare-commit-msg", "commit-msg", "reference-transaction"})
+"""Hooks that run between a commit's objects and its ref, while nothing holds these objects yet."""
+
+
+def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str) -> bool:
+    """Put the hooks before a worktree's own; False where the repository does not allow it. Safe twice."""
+    if not _allowed(git):
+        return False
+    if git.line("config", "--get", "extensions.worktreeConfig", ok=(0, 1)) != "true":
+        git.run("config", "extensions.worktreeConfig", "true")
+    refresh(git, worktree=worktree, wanted=wanted, shim=shim)
+    git.run("config", "--file", f"{admin}/config.worktree", "core.hooksPath", wanted.folder)
+    return True
+
+
+def refresh(git: Git, *, worktree: str, wanted: Guard, shim: str) -> None:
+    """Make the folder of the hooks what it should be now, and nothing else."""
+    os.makedirs(wanted.folder, mode=0o700, exist_ok=True)
+    read_at = os.stat(f"{git.git_dir}/config").st_mtime_ns
+    chain = _before(git, worktree, wanted.folder)
+    within = chain.startswith(f"{worktree}/")
+    for name in HOOKS:
+        wished = _wished(name, chain, full=wanted.full, within=within)
+        _link(f"{wanted.folder}/{name}", shim if wished else None)
+    scope = pathspecs(wanted.scope)
+    _write(f"{wanted.folder}/scope", "".join(f"{glob}\n" for glob in scope or ()))
+    _write(f"{wanted.folder}/facts", _facts(wanted, chain, git.git_dir))
+    # a configuration that is newer than the facts is looked at again by the hooks
+    os.utime(f"{wanted.folder}/facts", ns=(read_at, read_at))
+
+
+def unguard(folder: str) -> None:
+    """Remove a folder of hooks with what we put into it; what else is there stays."""
+    for name in (*_FILES, *HOOKS):
+        with suppress(OSError):
+            os.unlink(f"{folder}/{name}")
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
+def write_scopes(path: str, scopes: Sequence[tuple[str, str]]) -> None:
+    """Who owns what in a run, for every guard's words."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    told = [(name, glob) for name, written in scopes for glob in pathspecs((written,)) or ()]
+    _write(path, "".join(f"{name}\t{glob}\n" for name, glob in told))
+
+
+def pathspecs(scope: Sequence[str]) -> tuple[str, ...] | None:
+    """The scope in git's own globs, which mean the same; None when git cannot say it, and so nothing is guarded. A scope
+    knows `*`, `?` and `**` only; in git a `[` begins a set, and `**` beside other signs stays within a folder."""
+    globs = [glob.rstrip("/") for glob in scope]
+    if any("**" in part and part != "**" for glob in globs for part in glob.split("/")):
+        return None
+    return tuple(glob.replace("[", "\\[") for glob in globs)
+
+
+def _wished(name: str, chain: str, *, full: bool, within: bool) -> bool:
+    """Whether a hook of this name must stand there. A folder within the worktree (husky's) is filled later than it is looked
+    at: what it may hold counts as held."""
+    if name in _IN_COMMITS:
+        needed = full or (within and name != "reference-transaction")
+    else:
+        needed = name not in _OFTEN and name not in _PUSHED_TO
+    return needed or os.access(f"{chain}/{name}", os.X_OK)
+
+
+def _link(path: str, shim: str | None) -> None:
+    there = os.path.lexists(path)
+    if there and (shim is None or not os.path.islink(path) or os.readlink(path) != shim):
+        os.unlink(path)
+        there = False
+    if shim is not None and not there:
+        os.symlink(shim, path)
+
+
+def _allowed(git: Git) -> bool:
+    bare = git.line("config", "--type=bool", "--get", "core.bare", ok=(0, 1))
+    elsewhere = git.line("config", "--get", "core.worktree", ok=(0, 1))
+    return bare != "true" and not elsewhere
+
+
+def _before(git: Git, worktree: str, ours: str) -> str:
+    """The folder in which git would look for hooks there, were it not for ours."""
+    env = {**users_own(), "GIT_DIR": git.git_dir, "GIT_OPTIONAL_LOCKS": "0"}
+    code, output = execute(("config", "--type=path", "--get", "core.hooksPath"), env, cwd=git.git_dir, ok=(0, 1, 128))
+    found = text(output).removesuffix("\n")
+    if code != 0 or not found or found == ours:
+        return f"{git.git_dir}/hooks"
+    return os.path.normpath(os.path.join(worktree, found))
+
+
+def _facts(wanted: Guard, chain: str, common_dir: str) -> str:
+    values = {
+        "RUN": wanted.run,
+        "NAME": wanted.name,
+        "BRANCH": wanted.branch,
+        "INTEGRATION": wanted.integration,
+        "SCOPES": wanted.scopes,
+        "CHAIN": chain,
+        "COMMON": common_dir,
+    }
+    return "".join(f"WTO_GUARD_{key}={shlex.quote(value)}\n" for key, value in values.items())
+
+
+def _write(path: str, content: str) -> None:
+    """A whole file, or the one from before; several worktrees are guarded at a time, and some of it is theirs together."""
+    beside = f"{path}.{get_ident()}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    with open(beside, "x", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(content)
+    os.replace(beside, path)

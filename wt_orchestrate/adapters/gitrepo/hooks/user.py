@@ -1,0 +1,122 @@
+"""Hooks of ours in the main worktree, for people who want them: put before what is there, and taken away without a trace.
+
+A hook that is there already is kept beside ours under another name and runs after it; taking ours away puts it back as it
+was. Folders of hooks that somebody else manages (husky's, or one that is shared by all repositories) are never written to.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.runner import execute, text
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.ports.git import OwnHook
+
+NAMES = ("pre-commit", "pre-push")
+_MARK = "# wto hook: looks at what you commit and push; wto hook uninstall takes it away again"
+_BEFORE = ".before-wto"
+_SHIM = """#!/bin/sh
+{mark}
+input=
+[ {name} = pre-push ] && input=$(cat)
+if [ -x {program} ]; then
+    printf '%s\\n' "$input" | {command} hook run {name}
+    [ $? = 6 ] && exit 1 # whatever else goes wrong with it is no reason not to commit
+fi
+[ -x "$0{before}" ] || exit 0
+if [ {name} = pre-push ]; then
+    printf '%s\\n' "$input" | "$0{before}" "$@"
+else
+    exec "$0{before}" "$@"
+fi
+"""
+
+
+def hooks_folder(root: str, common_dir: str) -> str:
+    """Where git looks for hooks in the main worktree. Raises Refused where that folder is not this repository's own."""
+    env = {**users_own(), "LC_ALL": "C"}
+    _, output = execute(("rev-parse", "--path-format=absolute", "--git-path", "hooks"), env, cwd=root)
+    folder, own = text(output).removesuffix("\n"), f"{common_dir}/hooks"
+    if os.path.realpath(folder) == os.path.realpath(own):
+        return own
+    if os.path.realpath(folder).startswith(f"{os.path.realpath(root)}/"):
+        lines = " and ".join(f"`wto hook run {name}` to its {name} hook" for name in NAMES)
+        raise Refused(f"core.hooksPath is {folder}, which another tool manages", hint=f"add {lines} there, by hand")
+    raise Refused(
+        f"core.hooksPath is {folder}, which other repositories may share",
+        hint=f"git config core.hooksPath {own} gives this one its own; then wto hook install",
+    )
+
+
+def installed(folder: str) -> tuple[OwnHook, ...]:
+    """What is there, hook by hook."""
+    return tuple(
+        OwnHook(name=name, ours=_ours(f"{folder}/{name}"), others=_others(folder, name), path=f"{folder}/{name}")
+        for name in NAMES
+    )
+
+
+def install(folder: str, *, command: Sequence[str], dry: bool) -> Iterator[str]:
+    """Put ours before what is there; what was done for each, in words. Raises Refused where a kept hook is in the way."""
+    for name in NAMES:
+        path = f"{folder}/{name}"
+        there, ours = os.path.lexists(path), _ours(path)
+        if there and not ours and os.path.lexists(path + _BEFORE):
+            raise Refused(
+                f"{path}{_BEFORE} is there already, and {path} is not ours", hint="look at both, and remove one"
+            )
+        if not dry:
+            os.makedirs(folder, exist_ok=True)
+            if there and not ours:
+                os.rename(path, path + _BEFORE)
+            _write(path, _shim(name, command))
+        kept = f"; what is there runs after it, as {name}{_BEFORE}" if there and not ours else ""
+        yield f"{name}: {'again' if ours else 'new'}{kept}"
+
+
+def uninstall(folder: str, *, dry: bool) -> Iterator[str]:
+    """Take ours away and put back what was there; what was done for each, in words."""
+    for name in NAMES:
+        path = f"{folder}/{name}"
+        if not _ours(path):
+            yield f"{name}: there is none of ours"
+            continue
+        kept = os.path.lexists(path + _BEFORE)
+        if not dry:
+            os.unlink(path)
+            if kept:
+                os.rename(path + _BEFORE, path)
+        yield f"{name}: taken away" + ("; the one from before is back" if kept else "")
+
+
+def _shim(name: str, command: Sequence[str]) -> str:
+    return _SHIM.format(
+        mark=_MARK, name=name, before=_BEFORE, program=shlex.quote(command[0]), command=shlex.join(command)
+    )
+
+
+def _ours(path: str) -> bool:
+    if os.path.islink(path) or not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return _MARK.encode() in file.read(400)
+
+
+def _others(folder: str, name: str) -> bool:
+    """Whether a hook that is not ours runs there."""
+    path = f"{folder}/{name}"
+    return os.access(path + _BEFORE if _ours(path) else path, os.X_OK)
+
+
+def _write(path: str, content: str) -> None:
+    """A whole file that can be run, or none."""
+    beside = f"{path}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w", encoding="utf-8") as file:
+        file.write(content)
+    os.replace(beside, path)

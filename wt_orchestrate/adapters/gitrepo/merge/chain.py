@@ -1,0 +1,238 @@
+"""Landing many branches in memory: merge commits one upon another, each with two parents, each proven, all at once.
+
+Riders whose changes do not meet are written by one `git fast-import`; those that meet are merged with just whom they meet, all
+of them by one `git merge-tree`; only what git alone can judge (renames that others could meet, criss-cross merges, branches
+upon branches) is merged one by one on the tip. Then all is read back and proven. So a chain costs about as many git processes
+for two hundred riders as for two, and has the very commits that merging one by one would make.
+
+A rider that conflicts, shares no history, or whose proof fails is left out, and the others ride on as if it had not been
+there. No checkout is touched and no side is taken; only the ref `pin` is moved, to the tip (the beginning when nobody rides).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from wt_orchestrate.adapters.gitrepo.merge import merge_tree
+from wt_orchestrate.adapters.gitrepo.merge.chain_proof import Made, Verdict, judged
+from wt_orchestrate.adapters.gitrepo.merge.pairwise import CRASHED, Apart, merges
+from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
+from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, Place, placed, rounds
+from wt_orchestrate.adapters.gitrepo.merge.survey import Survey, survey
+from wt_orchestrate.adapters.gitrepo.objects import fast_import
+from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import deleted, deltas
+from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.errors import GitFailed, Refused
+from wt_orchestrate.ports.engine import Car, Chain, LeftOut, Rider
+
+UNRELATED = "the common history"
+"""What a rider has lost that was begun apart from everything."""
+UNMERGED = "a merge that git can make"
+"""What a rider has lost on which git itself breaks down."""
+_REFUSED = 128
+"""How a git ends that will not do what it is told."""
+_ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""git frees and asks for the same memory again with each object; told not to give it back (glibc), fast-import takes half."""
+
+
+def chain(git: Git, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
+    """Merge the riders in order, each onto what rides ahead of it."""
+    git = git.at(_ROOMY)
+    yard = _Yard(git, survey(git, onto=onto, riders=riders), at, pin)
+    failed: dict[int, tuple[str, ...]] = {}
+    while True:
+        made = yard.assemble([number for number in range(len(riders)) if number not in failed])
+        verdicts = judged(git, yard.survey, made)
+        lost = yard.failed(made, verdicts)
+        failed |= lost
+        if not lost and yard.conflicts_are_real(made):
+            break
+    if not made:
+        git.run("update-ref", "--no-deref", "--end-of-options", pin, onto)
+    left_out = yard.left_out(made, failed)
+    return Chain(
+        cars=tuple(_car(yard.survey, each, verdict) for each, verdict in zip(made, verdicts, strict=True)),
+        left_out=tuple(left_out[number] for number in sorted(left_out)),
+    )
+
+
+def _car(survey: Survey, made: Made, verdict: Verdict) -> Car:
+    rider = survey.loads[made.number].rider
+    return Car(
+        name=rider.name,
+        head=rider.head,
+        onto=made.onto,
+        commit=made.commit,
+        tree=verdict.tree,
+        proven_paths=verdict.proven_paths,
+    )
+
+
+@dataclass(slots=True)
+class _Yard:
+    """Where one chain is put together; what was merged apart is kept while it is done again without somebody."""
+
+    git: Git
+    survey: Survey
+    at: float
+    pin: str
+    apart: Apart = field(init=False)
+    only_git: set[int] = field(default_factory=set)
+    ahead: Ahead = field(init=False)
+    conflicting: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Riders in conflict, with the paths once they are known for the commit at their places."""
+    impossible: dict[int, str] = field(default_factory=dict)
+    """Riders that cannot be merged at all, with the reason."""
+
+    def __post_init__(self) -> None:
+        self.apart = Apart(self.git, self.survey, f"{self.pin}-apart")
+
+    def assemble(self, numbers: Sequence[int]) -> Sequence[Made]:
+        """Write the chain of these riders; who conflicts is noted and left out."""
+        self.conflicting, self.impossible = {}, {}
+        self.ahead = Ahead(self.survey, self.only_git)
+        made: list[Made] = []
+        waiting = numbers
+        while waiting:
+            try:
+                places, behind = self._settled(waiting)
+                made += self._written(places, self._tip(made))
+            except GitFailed as error:
+                if error.code != _REFUSED:
+                    raise
+                self.only_git |= set(waiting)  # one of them holds what fast-import will not write: one by one, then
+                continue
+            if behind:
+                made += self._merged(behind[0], self._tip(made))
+            waiting = behind[1:]
+        return made
+
+    def _tip(self, made: Sequence[Made]) -> CommitId:
+        return made[-1].commit if made else self.survey.onto
+
+    def _settled(self, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
+        """Places for those up to the first that only git may place, all that they need merged; and those behind."""
+        while True:
+            places, behind = placed(self.ahead, [number for number in numbers if number not in self.ahead.out])
+            conflicting = self._merge_apart(places)
+            if not conflicting:
+                return places, behind
+            self.ahead.out |= conflicting
+            self.conflicting |= dict.fromkeys(conflicting, ())
+
+    def _merge_apart(self, places: Sequence[Place]) -> set[int]:
+        """Merge round by round; those who conflict, in the first round that has such."""
+        seats = {number: place for number, place in self.ahead.places.items() if place is not None}
+        for group in rounds(places).values():
+            self.apart.merge(group, seats)
+            conflicting = {place.number for place in group if self.apart.change(place) is None}
+            if conflicting:
+                return conflicting
+        return set()
+
+    def _written(self, places: Sequence[Place], onto: CommitId) -> Sequence[Made]:
+        if not places:
+            return ()
+        layers = [self._layer(place, onto if place is places[0] else None) for place in places]
+        commits = fast_import.write(self.git, layers, at=self.at, ref=self.pin)
+        below = [onto, *commits[:-1]]
+        return [Made(place.number, at, commit) for place, at, commit in zip(places, below, commits, strict=True)]
+
+    def _layer(self, place: Place, onto: CommitId | None) -> Layer:
+        rider = self.survey.loads[place.number].rider
+        return Layer([self.apart.change(place) or {}], onto=onto, head=rider.head, message=rider.message)
+
+    def _merged(self, number: int, onto: CommitId) -> Sequence[Made]:
+        """Merge one on the tip, by git alone."""
+        rider = self.survey.loads[number].rider
+        try:
+            merge = merge_tree.merge(
+                self.git, ours=onto, theirs=rider.head, message=rider.message, at=self.at, pin=self.pin
+            )
+        except Refused:
+            self.impossible[number] = UNRELATED
+            return ()
+        except GitFailed as error:
+            if error.code not in CRASHED:
+                raise
+            self.impossible[number] = UNMERGED
+            return ()
+        if merge.commit is None:
+            self.conflicting[number] = merge.conflicts
+            self.ahead.out.add(number)
+            return ()
+        delta = deltas(self.git, [f"{merge.commit} {onto}"]).get(merge.commit, {})
+        load = self.survey.loads[number]
+        gone = load.gone if load.base is not None else {each for path in deleted(delta) for each in folders(path)}
+        self.ahead.add(number, None, delta, gone)
+        return (Made(number, onto, merge.commit),)
+
+    def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, tuple[str, ...]]:
+        """Those whose proof failed on their own account: the lowest, and all that met nobody. Whoever else failed may have
+        failed with them, and is tried again without them."""
+        found: dict[int, tuple[str, ...]] = {}
+        for each, verdict in zip(made, verdicts, strict=True):
+            place = self.ahead.places[each.number]
+            if verdict.lost and (not found or (place is not None and not place.round)):
+                found[each.number] = verdict.lost
+        return found
+
+    def conflicts_are_real(self, made: Sequence[Made]) -> bool:
+        """Merge those in conflict on the very commits below their places: names their paths; False if one is none."""
+        numbers = [number for number, paths in self.conflicting.items() if not paths]
+        pairs = [(_below(self.survey, made, number), self.survey.loads[number].rider.head) for number in numbers]
+        outcomes = merges(self.git, pairs)
+        self.conflicting |= {n: outcome.conflicts for n, outcome in zip(numbers, outcomes, strict=True)}
+        self.impossible |= {n: UNMERGED for n, outcome in zip(numbers, outcomes, strict=True) if outcome.tree is None}
+        clean = {number for number, outcome in zip(numbers, outcomes, strict=True) if outcome.clean}
+        self.only_git |= clean
+        return not clean
+
+    def left_out(self, made: Sequence[Made], failed: Mapping[int, tuple[str, ...]]) -> Mapping[int, LeftOut]:
+        """Those whose proof failed, those who cannot be merged, and those who conflict, each with whom ahead of it."""
+        partners = self._partners(made)
+        lost = {**failed, **{number: (reason,) for number, reason in self.impossible.items()}}
+        found: dict[int, LeftOut] = {}
+        for number in {*self.conflicting, *lost}:
+            rider = self.survey.loads[number].rider
+            out = LeftOut(name=rider.name, head=rider.head, onto=_below(self.survey, made, number))
+            if number in lost:
+                found[number] = replace(out, lost=lost[number])
+            else:
+                paths, others = self.conflicting[number], partners.get(number, ())
+                found[number] = replace(out, conflicts=paths, partners=others)
+        return found
+
+    def _partners(self, made: Sequence[Made]) -> Mapping[int, tuple[str, ...]]:
+        """Whom each conflicts with: with the beginning (nobody's fault), else with these alone, else only with all."""
+        loads = self.survey.loads
+        candidates = {number: self._candidates(made, number) for number in self.conflicting}
+        asked: list[tuple[int, int | None]] = [
+            (number, other) for number, others in candidates.items() for other in (None, *others)
+        ]
+        commits = [self.survey.onto if other is None else loads[other].rider.head for _, other in asked]
+        pairs = [(commit, loads[number].rider.head) for commit, (number, _) in zip(commits, asked, strict=True)]
+        clashes = {ask for ask, outcome in zip(asked, merges(self.git, pairs), strict=True) if not outcome.clean}
+        return {
+            number: tuple(
+                loads[other].rider.name for other in [other for other in others if (number, other) in clashes] or others
+            )
+            for number, others in candidates.items()
+            if (number, None) not in clashes
+        }
+
+    def _candidates(self, made: Sequence[Made], number: int) -> Sequence[int]:
+        """Those of the chain ahead of a rider that it could conflict with."""
+        riding = [each.number for each in made if each.number < number]
+        if self.survey.loads[number].base is None:
+            return riding
+        met = self.ahead.met(number)
+        return [other for other in riding if other in met]
+
+
+def _below(survey: Survey, made: Sequence[Made], number: int) -> CommitId:
+    """The commit at a rider's place."""
+    return next((each.commit for each in reversed(made) if each.number < number), survey.onto)

@@ -1,0 +1,114 @@
+"""The proof of a whole chain: every merge commit read back by one git, and judged against what its rider brought.
+
+A merge is right when it changes what is below it exactly as its rider changed its base, path by path, by mode and object id.
+Where something else had changed such a path too, both sides' edits must explain the content (`proof`). Nothing that made the
+commits is asked: what lies below is added up from what git says each commit of the chain really changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Survey
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, Entry, after, before, deltas
+from wt_orchestrate.adapters.gitrepo.proof import merge
+from wt_orchestrate.adapters.gitrepo.proof.merge import PARENTS, Lane
+from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.domain.ids import CommitId, TreeId
+
+_READ_BACK = ("--always", "--diff-merges=first-parent", "--format=%H %T %P")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A merge commit of a chain before its proof: whose (by number), onto what."""
+
+    number: int
+    onto: CommitId
+    commit: CommitId
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a commit was found to be; `lost` as in a proof."""
+
+    tree: TreeId
+    proven_paths: int
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Below:
+    """The entries at paths that the chain has changed so far: as they are now, and as its beginning has them."""
+
+    now: dict[str, Entry] = field(default_factory=dict)
+    begun: dict[str, Entry] = field(default_factory=dict)
+
+    def lay(self, delta: Delta) -> None:
+        for path, line in delta.items():
+            if path not in self.now:
+                self.begun[path] = before(line)
+            self.now[path] = after(line)
+
+
+def judged(git: Git, survey: Survey, made: Sequence[Made]) -> Sequence[Verdict]:
+    """A verdict on each commit of a chain, lowest first."""
+    read = {header.split(" ")[0]: (header, delta) for header, delta in deltas(git, _ids(made), *_READ_BACK).items()}
+    below = _Below()
+    verdicts: list[Verdict] = []
+    open_lanes: list[tuple[int, Lane]] = []
+    for place, each in enumerate(made):
+        header, delta = read[each.commit]
+        load = survey.loads[each.number]
+        _, tree, *parents = header.split(" ")
+        lost: tuple[str, ...] = ()
+        if parents != list(dict.fromkeys((each.onto, load.rider.head))):
+            lost = (PARENTS,)
+        verdict = Verdict(TreeId(tree), len({*load.delta, *delta}), lost)
+        if load.base is None:
+            verdict = _whole(git, each, load, verdict)
+        elif delta != load.delta:
+            since = survey.since[load.base].delta if load.base in survey.since else {}
+            lanes = _lanes(since, load.delta, delta, below)
+            if all(merge.explained(lane) for lane in lanes):
+                open_lanes += [(place, lane) for lane in lanes]
+            else:
+                verdict = _whole(git, each, load, verdict)
+        verdicts.append(verdict)
+        below.lay(delta)
+    return _with_contents(git, verdicts, open_lanes)
+
+
+def _ids(made: Sequence[Made]) -> list[str]:
+    return [each.commit for each in made]
+
+
+def _whole(git: Git, made: Made, load: Load, verdict: Verdict) -> Verdict:
+    """The proof of one merge by itself, renames followed."""
+    found = merge.prove(git, merge=made.commit, ours=made.onto, theirs=load.rider.head)
+    return Verdict(verdict.tree, found.checked_paths, found.lost)
+
+
+def _lanes(since: Delta, brought: Delta, changed: Delta, below: _Below) -> list[Lane]:
+    """Each path that the rider or its merge changed, as all four have it."""
+    found: list[Lane] = []
+    for path in sorted({*brought, *changed}):
+        if path in brought:
+            base, theirs = before(brought[path]), after(brought[path])
+        else:
+            base = theirs = before(since[path]) if path in since else below.begun.get(path, before(changed[path]))
+        begun = after(since[path]) if path in since else base
+        ours = below.now.get(path, begun)
+        found.append(Lane(path, base, ours, theirs, after(changed[path]) if path in changed else ours))
+    return found
+
+
+def _with_contents(git: Git, verdicts: list[Verdict], lanes: Sequence[tuple[int, Lane]]) -> Sequence[Verdict]:
+    """Judge all content that two sides changed in one go."""
+    wrong = frozenset(merge.unexplained(git, [lane for _, lane in lanes]))
+    for place, lane in lanes:
+        if lane in wrong:
+            verdict = verdicts[place]
+            verdicts[place] = replace(verdict, lost=tuple(sorted((*verdict.lost, lane.path))))
+    return verdicts

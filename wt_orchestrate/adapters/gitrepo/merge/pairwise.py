@@ -1,0 +1,123 @@
+"""Merges apart from a chain: each rider that meets others is merged with those alone, all of a round by one git.
+
+What comes out is the change that is to be laid on the chain. Nothing is pinned and no ref is left: the vault never collects.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wt_orchestrate.adapters.gitrepo.merge.plan import Place
+from wt_orchestrate.adapters.gitrepo.merge.survey import Survey
+from wt_orchestrate.adapters.gitrepo.objects import fast_import
+from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, deltas
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, input_lines, text
+from wt_orchestrate.domain.ids import CommitId, TreeId
+
+_NO_SUCH_OPTION = 129
+CRASHED = (-signal.SIGABRT, -signal.SIGSEGV)
+"""How a git ends that comes upon its own defect: 2.39 does, on a link renamed on one side that is a file on the other. Nobody's
+branch may hold up the others by that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A tree, or the paths in conflict (then the tree has their markers in it); without a tree git could not do it at all."""
+
+    clean: bool
+    tree: TreeId | None
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Apart:
+    """What was merged apart so far for one chain, each by rider and company; None for a conflict."""
+
+    git: Git
+    survey: Survey
+    ref: str
+    """Named to fast-import, and gone when it ends."""
+    _changes: dict[Place, Delta | None] = field(default_factory=dict)
+    _grounds: dict[tuple[int, ...], tuple[CommitId, TreeId]] = field(default_factory=dict)
+
+    def change(self, place: Place) -> Delta | None:
+        """The change that a rider is laid on with, once its round was merged."""
+        return self._changes[place] if place.round else self.survey.loads[place.number].delta
+
+    def merge(self, places: Sequence[Place], seats: Mapping[int, Place]) -> None:
+        """Merge a round; all rounds before it were. `seats` has everybody in company."""
+        new = [place for place in places if place not in self._changes]
+        if not new:
+            return
+        grounds = self._found_grounds(new, seats)
+        heads = [self.survey.loads[place.number].rider.head for place in new]
+        outcomes = merges(self.git, [(ground[0], head) for ground, head in zip(grounds, heads, strict=True)])
+        pairs = [f"{ground[1]} {outcome.tree}" for ground, outcome in zip(grounds, outcomes, strict=True)]
+        clean = [pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome.clean]
+        found = deltas(self.git, list(dict.fromkeys(clean)))
+        for place, pair, outcome in zip(new, pairs, outcomes, strict=True):
+            self._changes[place] = found.get(pair, {}) if outcome.clean else None
+
+    def _found_grounds(self, places: Sequence[Place], seats: Mapping[int, Place]) -> Sequence[tuple[CommitId, TreeId]]:
+        """For each a commit, with its tree, that holds its company and nothing else that is new to the chain."""
+        simple = [_simple_ground(self.survey, place, seats) for place in places]
+        missing = [place.company for place, ground in zip(places, simple, strict=True) if ground is None]
+        self._make_grounds([each for each in dict.fromkeys(missing) if each not in self._grounds], seats)
+        return [ground or self._grounds[place.company] for place, ground in zip(places, simple, strict=True)]
+
+    def _make_grounds(self, companies: Sequence[tuple[int, ...]], seats: Mapping[int, Place]) -> None:
+        if not companies:
+            return
+        layers = [self._layer(company, seats) for company in companies]
+        commits = fast_import.write(self.git, layers, at=0.0, ref=self.ref, keep=False)
+        trees = self.git.run("rev-parse", *(f"{commit}^{{tree}}" for commit in commits)).decode().split()
+        for company, commit, tree in zip(companies, commits, trees, strict=True):
+            self._grounds[company] = (commit, TreeId(tree))
+
+    def _layer(self, company: tuple[int, ...], seats: Mapping[int, Place]) -> Layer:
+        """What is new in a company, upon the largest part of it that there is a ground for."""
+        parts = [known for known in self._grounds if known and set(known) <= set(company)]
+        part = max(parts, key=len, default=())
+        onto = self._grounds[part][0] if part else self.survey.onto
+        return Layer([self.change(seats[number]) or {} for number in company if number not in part], onto=onto)
+
+
+def _simple_ground(survey: Survey, place: Place, seats: Mapping[int, Place]) -> tuple[CommitId, TreeId] | None:
+    """The head of the only one in company, where that one was begun at the same commit and needed no merge itself."""
+    if len(place.company) != 1 or place.meets_onto or seats[place.company[0]].round:
+        return None
+    load, other = (survey.loads[number] for number in (place.number, place.company[0]))
+    return (other.rider.head, other.tree) if load.base == other.base and other.tree is not None else None
+
+
+def merges(git: Git, pairs: Sequence[tuple[CommitId, CommitId]]) -> Sequence[Outcome]:
+    """Merge many pairs of commits, in order, by one git where it can (2.39)."""
+    if not pairs:
+        return []
+    asked = input_lines([f"{ours} {theirs}" for ours, theirs in pairs])
+    code, output = git.outcome(
+        "merge-tree", "--stdin", *_FIXED, stdin=asked, ok=(0, _NO_SUCH_OPTION, *CRASHED), timeout_s=LONG_S
+    )
+    if code != 0:
+        return [_merge(git, *pair) for pair in pairs]
+    parts = iter(text(output).split("\0"))
+    found: list[Outcome] = []
+    for clean in parts:
+        if clean:
+            tree, names = TreeId(next(parts)), list(iter(lambda: next(parts), ""))
+            found.append(Outcome(clean == "1", tree, tuple(sorted(set(names)))))
+    return found
+
+
+_FIXED = ("--write-tree", "-z", "--name-only", "--no-messages", "--allow-unrelated-histories")
+
+
+def _merge(git: Git, ours: CommitId, theirs: CommitId) -> Outcome:
+    code, output = git.outcome("merge-tree", *_FIXED, ours, theirs, ok=(0, 1, *CRASHED), timeout_s=LONG_S)
+    if code in CRASHED:
+        return Outcome(False, None)
+    tree, *names = fields(output)
+    return Outcome(code == 0, TreeId(tree), tuple(sorted(set(names))))

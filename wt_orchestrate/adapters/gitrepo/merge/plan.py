@@ -1,0 +1,117 @@
+"""Who rides with whom: for each rider, whether its change can be laid on as it is, or what it must be merged with first.
+
+Nothing here looks at git. Two changes that do not meet by the change index can be laid on one another: a merge would do no
+more. A rider that meets some is merged with just those and with what they met themselves (its company), apart from the chain;
+what that changes is laid on. Not so when one that it meets deleted what it touches, or may have renamed a folder it adds to:
+a deletion may be half of a rename, of which the other half is anywhere. Then, and where a rider has no base, only git on the
+very tip may say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+from wt_orchestrate.adapters.gitrepo.merge.path_index import ChangeIndex, folders
+from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Survey
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, added
+from wt_orchestrate.domain.ids import CommitId
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A rider's place: the riders ahead it must be merged with first, whether it meets what the chain's beginning changed
+    since its base, and in which round all of its company is ready (0: nothing to merge)."""
+
+    number: int
+    company: tuple[int, ...] = ()
+    meets_onto: bool = False
+    round: int = 0
+
+
+@dataclass(slots=True)
+class Ahead:
+    """Those who ride ahead, as far as it matters to whoever comes next."""
+
+    survey: Survey
+    only_git: Set[int]
+    """Riders that are to be merged by git on the tip in any case."""
+    places: dict[int, Place | None] = field(default_factory=dict)
+    out: set[int] = field(default_factory=set)
+    """Those who were placed and do not ride after all."""
+    _index: ChangeIndex = field(default_factory=ChangeIndex)
+    _since: dict[CommitId, ChangeIndex] = field(default_factory=dict)
+
+    def place(self, number: int) -> Place | None:
+        """Where a rider would ride behind these; None where only git on the tip may say."""
+        load = self.survey.loads[number]
+        if number in self.only_git or load.base is None or "\0" in load.rider.message:
+            return None
+        since = self._index_since(load.base)
+        if self._may_be_renamed(number, load, since):
+            return None
+        met = self._ahead_of(number, self._index.touching(load.delta))
+        company: set[int] = set(met)
+        rounds = [0]
+        for other in met:
+            place = self.places[other]
+            if place is None:
+                return None
+            company |= set(place.company)
+            rounds.append(place.round)
+        meets_onto = bool(since.touching(load.delta))
+        return Place(number, tuple(sorted(company)), meets_onto, 1 + max(rounds) if met or meets_onto else 0)
+
+    def _may_be_renamed(self, number: int, load: Load, since: ChangeIndex) -> bool:
+        """Whether something that the rider brings may belong elsewhere, on account of a rename by anybody ahead or below, or
+        something of theirs on account of the rider's."""
+        found = self._index.deleting(load.delta) | self._index.renaming(load.delta, load.gone)
+        if self._ahead_of(number, found) or since.deleting(load.delta) or since.renaming(load.delta, load.gone):
+            return True
+        above = {folder for path in added(load.delta) for folder in folders(path)}
+        return any(self._index.deletes_below(folder) and since.deletes_below(folder) for folder in above)
+
+    def _ahead_of(self, number: int, found: Set[int]) -> Set[int]:
+        return {other for other in found if other < number and other not in self.out}
+
+    def met(self, number: int) -> Set[int]:
+        """Riders ahead that a rider could conflict with."""
+        load = self.survey.loads[number]
+        found = self._index.touching(load.delta) | self._index.renaming(load.delta, load.gone)
+        return self._ahead_of(number, found)
+
+    def add(self, number: int, place: Place | None, delta: Delta, gone: Set[str]) -> None:
+        """Somebody more rides, with this change."""
+        self.places[number] = place
+        self._index.add(number, delta, gone)
+
+    def _index_since(self, base: CommitId) -> ChangeIndex:
+        """What the chain's beginning changed since a base."""
+        if base not in self._since:
+            self._since[base] = ChangeIndex()
+            if base in self.survey.since:
+                since = self.survey.since[base]
+                self._since[base].add(0, since.delta, since.gone)
+        return self._since[base]
+
+
+def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
+    """Places for the riders up to the first that only git may place, and those from that one on. Safe to ask again when some
+    of them are out."""
+    found: list[Place] = []
+    for at, number in enumerate(numbers):
+        place = ahead.place(number)
+        if place is None:
+            return found, numbers[at:]
+        found.append(place)
+        load = ahead.survey.loads[number]
+        ahead.add(number, place, load.delta, load.gone)
+    return found, ()
+
+
+def rounds(places: Sequence[Place]) -> Mapping[int, Sequence[Place]]:
+    """Those that need a merge, in the order in which their company is ready."""
+    found: dict[int, list[Place]] = {}
+    for place in sorted((place for place in places if place.round), key=lambda place: place.round):
+        found.setdefault(place.round, []).append(place)
+    return found

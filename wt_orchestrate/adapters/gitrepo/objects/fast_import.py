@@ -1,0 +1,99 @@
+"""Many merge commits written by one `git fast-import`: the tree of each is that of the commit below it, with the raw changes
+of a rider laid on top by mode and object id. No content is read, and nothing is merged here.
+
+The commits are those that `merging` makes of the same parents, tree, message and time, to the byte. Their objects are on the
+disk before the ref is moved. What is laid on must not touch what lies below in any way that a merge would have to settle;
+whoever calls has made sure of that, and the proof looks at it again. (One thing is left as it was that merging would make new:
+file modes such as 100664, which git no longer writes, in a folder of which something else changes.)
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, deleted
+from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, added_configuration
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.errors import GitFailed
+
+_FAST = {"pack.compression": "1"}
+"""Trees are stored as small deltas, for which harder compression costs more than it saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One commit to write. `onto` None: onto the one written before it. Without a head it has one parent."""
+
+    deltas: Sequence[Delta]
+    onto: CommitId | None = None
+    head: CommitId | None = None
+    message: str = ""
+
+
+def write(git: Git, layers: Sequence[Layer], *, at: float, ref: str, keep: bool = True) -> Sequence[CommitId]:
+    """Write the commits; `ref` points at the last one afterwards, or is gone when it is not to be kept."""
+    stream = b"".join(
+        part for number, layer in enumerate(layers, 1) for part in commands(layer, number, at=at, ref=ref)
+    )
+    stream += b"".join(b"get-mark :%d\n" % number for number in range(1, len(layers) + 1))
+    if not keep:
+        stream += b"reset %s\nfrom %s\n" % (ref.encode(), b"0" * len(layers[0].onto or ""))
+    try:
+        output = git.run(
+            "fast-import",
+            "--quiet",
+            "--force",
+            "--date-format=raw",
+            stdin=stream,
+            env=added_configuration(_FAST),
+            timeout_s=LONG_S,
+        )
+    except GitFailed:
+        forget_reports(git.git_dir)
+        raise
+    return tuple(CommitId(line) for line in output.decode().split())
+
+
+def forget_reports(git_dir: str) -> None:
+    """Remove what fast-import wrote about its failure: the same is in the error."""
+    for path in glob.glob(f"{glob.escape(git_dir)}/fast_import_crash_*"):
+        with suppress(OSError):
+            os.unlink(path)
+
+
+def commands(layer: Layer, number: int, *, at: float, ref: str) -> Iterator[bytes]:
+    """The words that make one commit."""
+    who = f"{NAME} <{EMAIL}> {int(at)} +0000"
+    message = layer.message.encode()
+    yield f"commit {ref}\nmark :{number}\nauthor {who}\ncommitter {who}\ndata {len(message)}\n".encode()
+    yield message + b"\n"
+    if layer.onto is not None:
+        yield f"from {layer.onto}\n".encode()
+    if layer.head is not None:
+        yield f"merge {layer.head}\n".encode()
+    for delta in layer.deltas:
+        yield laid_on(delta).encode("utf-8", "surrogateescape")
+    yield b"\n"
+
+
+def laid_on(delta: Delta) -> str:
+    """The changes of a raw difference. Deletions come first: a file may make room for a folder of its name, and the other
+    way round."""
+    gone = [f"D {quoted(path)}\n" for path in deleted(delta)]
+    there = [
+        f"M {line[8:14]} {line.split(' ', 4)[3]} {quoted(path)}\n"
+        for path, line in delta.items()
+        if not line.endswith("D")
+    ]
+    return "".join(gone + there)
+
+
+def quoted(path: str) -> str:
+    """A path as fast-import reads it."""
+    if '"' not in path and "\n" not in path:
+        return path
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -1,0 +1,110 @@
+"""Commits brought into the vault: looked up in the source, fetched by id, and only then given to refs.
+
+Fetching by commit id with no ref written makes three things certain: the ref gets the very commit that was looked up, a
+configuration planted in the source (`transfer.hideRefs`) hides nothing, and a ref here that would lose a commit is
+archived in the same transaction that moves it. `git upload-pack` is the only program that reads the source's
+configuration, and it starts nothing from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from wt_orchestrate.adapters.gitrepo.objects.blobs import commits_among
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.errors import GitFailed
+
+ARCHIVE = "refs/wto/archive/"
+FETCH = (
+    "fetch", "-q", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules",
+    "--update-shallow", "--refmap=", "--upload-pack=git-upload-pack", "--stdin", "--end-of-options",
+)  # fmt: skip
+TRUSTING = "upload-pack.config"
+"""A global configuration for `git upload-pack`, which does not see our overrides: it trusts the source's owner."""
+_TRIES = 5
+
+
+def fetch(git: Git, source: str, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
+    """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; what each here is at now."""
+    for _ in range(_TRIES):
+        offered = commits_at(Git(source), tuple(refs))
+        known = commits_at(git, tuple(refs.values()))
+        wanted = {here: offered[there] for there, here in refs.items() if there in offered}
+        changed = {here: new for here, new in wanted.items() if known.get(here) != new}
+        come = bring(git, source, tuple(dict.fromkeys(changed.values())))
+        steps = [(here, new, known.get(here)) for here, new in changed.items() if new in come]
+        if not steps or moved(git, [*steps, *_archiving(git, steps)]):
+            return {here: new for here, new in wanted.items() if here not in changed or new in come}
+    raise GitFailed(("update-ref", *refs.values()), code=1, stderr="refs of the vault kept moving")
+
+
+def bring(git: Git, source: str, commits: Sequence[CommitId]) -> frozenset[CommitId]:
+    """Fetch commits; which of them are here now. One that cannot be read, or is no commit (an agent may have broken its
+    branch), is left out while the others come. Raises GitFailed when none comes."""
+    if not commits:
+        return frozenset()
+    try:
+        _fetch(git, source, commits)
+    except GitFailed:
+        come = frozenset(commit for commit in commits if len(commits) > 1 and _comes(git, source, commit))
+        if not come:
+            raise
+        return come
+    return commits_among(git, commits)
+
+
+def _comes(git: Git, source: str, commit: CommitId) -> bool:
+    try:
+        return bool(bring(git, source, (commit,)))
+    except GitFailed:
+        return False
+
+
+def _fetch(git: Git, source: str, commits: Sequence[CommitId]) -> None:
+    trusting = {"GIT_CONFIG_GLOBAL": f"{git.git_dir}/{TRUSTING}"}
+    git.run(*FETCH, source, stdin=input_lines(commits), env=trusting, timeout_s=LONG_S)
+
+
+def _archiving(
+    git: Git, steps: Sequence[tuple[str, CommitId, CommitId | None]]
+) -> Iterator[tuple[str, CommitId, CommitId | None]]:
+    """A new archive ref for each commit that a ref would be moved away from."""
+    for here, new, old in steps:
+        if old is not None and git.outcome("merge-base", "--is-ancestor", old, new, ok=(0, 1))[0] != 0:
+            name = here.removeprefix("refs/wto/").removeprefix("refs/")
+            if not kept(git, name, old):
+                yield next_archive(git, name), old, None
+
+
+def archive(git: Git, name: str, commit: CommitId) -> str:
+    """Keep a commit for good under `refs/wto/archive/<name>/<n>`; the ref that keeps it, maybe an older one."""
+    for _ in range(_TRIES):
+        ref = kept(git, name, commit)
+        if ref:
+            return ref
+        ref = next_archive(git, name)
+        if moved(git, ((ref, commit, None),)):
+            return ref
+    raise GitFailed(("update-ref", f"{ARCHIVE}{name}"), code=1, stderr="the archive kept moving")
+
+
+def kept(git: Git, name: str, commit: CommitId) -> str:
+    """The newest archive ref of that name from which the commit can be reached; empty when there is none."""
+    arguments = ("for-each-ref", "--format=%(refname)", f"--contains={commit}", "--", f"{ARCHIVE}{name}/")
+    numbered = {_number(ref, name): ref for ref in git.run(*arguments).decode().splitlines()}
+    newest = max(numbered, default=0)
+    return numbered[newest] if newest else ""
+
+
+def next_archive(git: Git, name: str) -> str:
+    """The next free archive ref of that name."""
+    taken = commits_at(git, (f"{ARCHIVE}{name}/",), below=True)
+    return f"{ARCHIVE}{name}/{max((_number(ref, name) for ref in taken), default=0) + 1}"
+
+
+def _number(ref: str, name: str) -> int:
+    """The number of an archive ref; 0 when it belongs to a longer name."""
+    number = ref.removeprefix(f"{ARCHIVE}{name}/")
+    return int(number) if number.isdigit() else 0

@@ -1,0 +1,194 @@
+"""What commits say and change: logs, changed paths, diffs, trailers, all from machine output in fixed options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from wt_orchestrate.adapters.gitrepo.objects.blobs import sizes
+from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, fields, input_lines, text
+from wt_orchestrate.domain.drafting.cochange import History
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.ports.engine import Change, Commit
+
+_PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--no-color", "--no-relative")
+_RENAMES = ("-M", "-l7000")
+_LONGEST = 1000
+"""Characters of an author or subject that are kept."""
+_SUBMODULE = "160000"
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One line of git's raw diff; the mode and the id are zeros on a side where the path is missing."""
+
+    path: str
+    status: str
+    old: str
+    modes: tuple[str, str]
+    ids: tuple[str, str]
+
+
+def commits(git: Git, *, base: CommitId, head: CommitId, limit: int) -> Sequence[Commit]:
+    """Commits in `base..head`, oldest first, with the paths each changed (a merge: against its first parent)."""
+    form = "--format=%H%x00%an%x00%ct%x00%s"
+    output = git.run(
+        "log", "-z", "--no-show-signature", f"--max-count={limit}", form, "--end-of-options", f"{base}..{head}"
+    )
+    parts = output.decode("utf-8", "replace").split("\0")
+    records = [parts[start : start + 4] for start in range(0, len(parts) - 3, 4)]
+    records.reverse()
+    paths = _paths_by_commit(git, [record[0] for record in records])
+    return tuple(
+        Commit(
+            id=CommitId(commit),
+            author=author[:_LONGEST],
+            at=float(at),
+            subject=subject[:_LONGEST],
+            paths=paths.get(commit, ()),
+        )
+        for commit, author, at, subject in records
+    )
+
+
+def _paths_by_commit(git: Git, ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    arguments = ("diff-tree", "--stdin", "-r", "-z", "--root", "--raw", "--no-renames", "--diff-merges=first-parent")
+    found: dict[str, list[str]] = {}
+    paths: list[str] = []
+    parts = iter(text(git.run(*arguments, *_PLAIN, stdin=input_lines(ids), timeout_s=LONG_S)).split("\0"))
+    for part in parts:
+        if part.startswith(":"):
+            paths.append(next(parts))
+        else:
+            paths = found.setdefault(part, [])
+    return {commit: tuple(names) for commit, names in found.items()}
+
+
+def merge_base(git: Git, one: CommitId, other: CommitId) -> CommitId | None:
+    """The best common ancestor; None for unrelated histories."""
+    code, output = git.outcome("merge-base", one, other, ok=(0, 1))
+    return CommitId(output.decode().strip()) if code == 0 else None
+
+
+def _since(git: Git, base: CommitId, head: CommitId) -> str:
+    """Where the changes of `head` begin: the merge base, or the empty tree for unrelated histories."""
+    return merge_base(git, base, head) or git.line("hash-object", "-t", "tree", "--stdin")
+
+
+def changes(git: Git, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+    """Changed paths from the merge base to head, renames followed."""
+    output = git.run(
+        "diff-tree",
+        "-r",
+        "-z",
+        *_RENAMES,
+        "--raw",
+        "--numstat",
+        *_PLAIN,
+        _since(git, base, head),
+        head,
+        timeout_s=LONG_S,
+    )
+    raws, rest = _raws(output)
+    counts = _counts(rest)
+    size = sizes(git, [raw.ids[1] for raw in raws if raw.modes[1].strip("0") and raw.modes[1] != _SUBMODULE])
+    return tuple(_change(raw, counts.get(raw.path, ("0", "0")), size.get(raw.ids[1], 0)) for raw in raws)
+
+
+def raw_changes(git: Git, one: str, other: str, *, renames: bool = False) -> Sequence[Raw]:
+    """Paths that differ between two trees."""
+    follow = _RENAMES if renames else ("--no-renames",)
+    return _raws(git.run("diff-tree", "-r", "-z", *follow, "--raw", *_PLAIN, one, other, timeout_s=LONG_S))[0]
+
+
+def _raws(output: bytes) -> tuple[Sequence[Raw], str]:
+    """The raw lines at the beginning of the output, and what is behind them."""
+    whole = text(output)
+    found: list[Raw] = []
+    start = 0
+    while whole.startswith(":", start):
+        head, path, end = _cut(whole, start, 2)
+        old_mode, new_mode, old_id, new_id, status = head[1:].split(" ")
+        old = ""
+        if status[0] in "RC":
+            old = path
+            path, end = _cut(whole, end, 1)[0], _cut(whole, end, 1)[2]
+        found.append(Raw(path, status[0], old, (old_mode, new_mode), (old_id, new_id)))
+        start = end
+    return found, whole[start:]
+
+
+def _cut(whole: str, start: int, count: int) -> tuple[str, str, int]:
+    """The next one or two parts, and where the rest begins."""
+    end = whole.index("\0", start)
+    if count == 1:
+        return whole[start:end], "", end + 1
+    second = whole.index("\0", end + 1)
+    return whole[start:end], whole[end + 1 : second], second + 1
+
+
+def _counts(rest: str) -> Mapping[str, tuple[str, str]]:
+    """Added and deleted lines of each path, from `--numstat -z`."""
+    found: dict[str, tuple[str, str]] = {}
+    parts = iter(rest.split("\0"))
+    for part in parts:
+        if part:
+            added, deleted, path = part.split("\t", 2)
+            if not path:
+                next(parts)
+                path = next(parts)
+            found[path] = (added, deleted)
+    return found
+
+
+def _change(raw: Raw, counts: tuple[str, str], size: int) -> Change:
+    binary = counts[0] == "-"
+    return Change(
+        path=raw.path,
+        status=raw.status,
+        old=raw.old,
+        mode=raw.modes[1],
+        size=size,
+        added=0 if binary else int(counts[0]),
+        deleted=0 if binary else int(counts[1]),
+        binary=binary,
+    )
+
+
+def diff(git: Git, *, base: CommitId, head: CommitId, paths: Sequence[str]) -> bytes:
+    """A unified diff from the merge base to head."""
+    fixed = ("-r", "-p", *_RENAMES, "--full-index", "--src-prefix=a/", "--dst-prefix=b/", *_PLAIN)
+    return git.run("diff-tree", *fixed, _since(git, base, head), head, "--", *paths, timeout_s=LONG_S)
+
+
+def trailers(git: Git, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
+    """Values of a trailer on the first-parent line of `base..head`, in commits that the tool committed; where a value
+    stands twice, the older commit counts."""
+    form = f"--format=%H%x00%cn <%ce>%x00%(trailers:key={key},valueonly,unfold,separator=%x1f)"
+    output = git.run("log", "-z", "--first-parent", "--no-show-signature", form, "--end-of-options", f"{base}..{head}")
+    parts = output.decode("utf-8", "replace").split("\0")
+    found: dict[str, CommitId] = {}
+    for commit, committer, values in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
+        if committer == f"{NAME} <{EMAIL}>":
+            found |= {value.strip(): CommitId(commit) for value in values.split("\x1f") if value.strip()}
+    return found
+
+
+def follow(raws: Sequence[Raw]) -> Iterator[tuple[str, str]]:
+    """Renames among raw changes, old path and new."""
+    for raw in raws:
+        if raw.status == "R":
+            yield raw.old, raw.path
+
+
+def past(git: Git, *, head: CommitId, commits: int) -> History:
+    """The newest commits of a head that are no merges, by the paths they touched (a renamed file is two), and its files. A first
+    commit (also where a shallow clone ends) only says that there are files."""
+    output = git.run(
+        "log", "--no-merges", "--min-parents=1", "--name-only", "-z", "--no-renames", "--no-show-signature",
+        f"--max-count={commits}", "--format=%x01", "--end-of-options", head, timeout_s=LONG_S,
+    )  # fmt: skip
+    told = output.decode("utf-8", "surrogateescape").split("\x01")[1:]
+    touched = (tuple(path for path in part.lstrip("\0\n").split("\0") if path and path != "\n") for part in told)
+    files = fields(git.run("ls-tree", "-r", "--name-only", "-z", head, timeout_s=LONG_S))
+    return History(files=tuple(files), commits=tuple(paths for paths in touched if paths))

@@ -1,0 +1,166 @@
+"""Making a worktree, and making whole what a crash left half-made.
+
+git's own adds, removes and prunes race with each other (3 to 11 % of them fail), so ours share one file lock; writing the
+files happens outside it. What was going on is read from the disk: git writes the lock's reason first and the files come
+last, so a worktree whose reason is `MAKING` was never handed to anybody and may be written anew, while one whose reason is
+`MADE` may hold work and only ever gets back what git lost of it. A branch that has moved is never set back.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+
+from wt_orchestrate.adapters.gitrepo.files.locks import locked
+from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.adapters.gitrepo.worktree.listing import MADE, MAKING, Entry, Place, entry_of, holder, place
+from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
+from wt_orchestrate.errors import InvariantBroken, Refused
+
+Fill = Callable[[Entry, CommitId], None]
+
+
+def make(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None, lock_path: str, fill: Fill) -> None:
+    """Make the worktree with its branch at base, complete it, or leave it as it is."""
+    with locked(lock_path):
+        entry = _registered(git, path=path, branch=branch, base=base, main=main)
+    if entry.reason == MADE:
+        return
+    # whoever fills it holds its folder: a second caller waits for the first and finds it made
+    with locked(entry.path):
+        if _entry(git, path).reason == MADE:
+            return
+        with suppress(FileNotFoundError):
+            os.unlink(f"{entry.admin}/index.lock")  # of a filling that was cut off
+        fill(entry, CommitId(git.line("rev-parse", "--verify", "--end-of-options", f"{entry.head}^{{commit}}")))
+        _write(f"{entry.admin}/locked", MADE)
+
+
+def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
+    """The worktree's entry, once git knows it and its folder is there."""
+    entry = entry_of(git.git_dir, path)
+    if entry is not None and not _begun(entry, branch):
+        _clear(entry)
+        entry = None
+    match place(git.git_dir, path, entry):
+        case Place.WORKTREE if entry is not None and entry.ours and _on(entry, branch):
+            return entry
+        case Place.FREE if entry is not None and entry.ours and _on(entry, branch):
+            return _found_again(entry)
+        case Place.TORN if entry is not None and _on(entry, branch):
+            _write(f"{path}/.git", f"gitdir: {entry.admin}\n")
+            return entry
+        case Place.ORPHAN:
+            return _adopt(git, path=path, branch=branch, base=base, main=main)
+        case Place.FREE if entry is None:
+            _add(git, path=path, branch=branch, base=base, main=main)
+            return _entry(git, path)
+        case Place.FREE | Place.WORKTREE | Place.TORN | Place.FOREIGN:
+            raise Refused(
+                f"{path} is not a worktree of {branch}",
+                hint="move it away (git worktree list shows what git knows of it), or set worktrees: in .wto/config.yaml",
+            )
+
+
+def _begun(entry: Entry, branch: Branch) -> bool:
+    """git has done its own part of adding it, and it was not cut off while it was forgotten."""
+    if entry.reason == MAKING:
+        return entry.head == branch_ref(branch) and os.path.exists(f"{entry.admin}/commondir")
+    return not entry.half_forgotten
+
+
+def _clear(entry: Entry) -> None:
+    """Remove a worktree that git did not finish to add: nobody was ever told of it, and it has no files but `.git`.
+    Of one that was being forgotten the files are in the trash already."""
+    with suppress(FileNotFoundError):
+        if os.listdir(entry.path) == [".git"]:
+            os.unlink(f"{entry.path}/.git")
+    forget(entry)
+
+
+def _on(entry: Entry, branch: Branch) -> bool:
+    """On its branch, or (an agent's doing, left as it is) on no branch at all."""
+    return entry.head == branch_ref(branch) or not entry.head.startswith("refs/")
+
+
+def _add(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> None:
+    known = _branch_head(git, branch, base)
+    held = holder(git.git_dir, branch_ref(branch), main=main)
+    if held is not None:
+        raise Refused(f"{branch} is checked out at {held}", hint="end the work there, or name another branch")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    what = ("-b", branch, "--no-track") if known is None else ()
+    start = base if known is None else branch
+    git.run("worktree", "add", "-q", "--no-checkout", "--lock", "--reason", MAKING, *what, "--", path, start)
+
+
+def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
+    """Where the branch points already. Raises Refused when that is other people's work: it does not hold the base."""
+    ref = branch_ref(branch)
+    code, found = git.outcome("rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128))
+    if code != 0:
+        return None
+    head = CommitId(found.decode().strip())
+    if head != base and git.outcome("merge-base", "--is-ancestor", base, head, ok=(0, 1))[0] != 0:
+        raise Refused(
+            f"the branch {branch} exists at {head[:12]} and does not hold {base[:12]}",
+            hint=f"git branch -m {branch} <another name> keeps it out of the way",
+        )
+    return head
+
+
+def _found_again(entry: Entry) -> Entry:
+    """A worktree whose folder is gone, but not what git keeps of it: made again at the same place."""
+    _write(f"{entry.admin}/locked", MAKING)
+    os.makedirs(entry.path, exist_ok=True)
+    _write(f"{entry.path}/.git", f"gitdir: {entry.admin}\n")
+    return Entry(entry.admin, entry.path, MAKING, entry.head)
+
+
+def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
+    """Files without what git keeps of them: registered anew around them, so that all of them count as changes."""
+    aside = f"{path}.wto-aside"
+    os.rename(path, aside)
+    try:
+        _add(git, path=path, branch=branch, base=base, main=main)
+        os.replace(f"{path}/.git", f"{aside}/.git")
+        os.rmdir(path)
+    finally:
+        if not os.path.lexists(path):
+            os.rename(aside, path)
+    entry = _entry(git, path)
+    git.run("read-tree", branch_ref(branch), env={"GIT_INDEX_FILE": f"{entry.admin}/index"})
+    _write(f"{entry.admin}/locked", MADE)
+    return Entry(entry.admin, entry.path, MADE, entry.head)
+
+
+def _entry(git: Git, path: str) -> Entry:
+    entry = entry_of(git.git_dir, path)
+    if entry is None:
+        raise InvariantBroken(f"git worktree add made no entry for {path}")
+    return entry
+
+
+def forget(entry: Entry) -> None:
+    """Remove what git keeps of a worktree. `gitdir` goes last: until then the entry is found, and this done, again."""
+    for name in os.listdir(entry.admin):
+        if name not in ("gitdir", "locked"):
+            below = f"{entry.admin}/{name}"
+            if os.path.isdir(below) and not os.path.islink(below):
+                shutil.rmtree(below)
+            else:
+                os.unlink(below)
+    for name in ("locked", "gitdir"):
+        with suppress(FileNotFoundError):
+            os.unlink(f"{entry.admin}/{name}")
+    os.rmdir(entry.admin)
+
+
+def _write(path: str, text: str) -> None:
+    """Replace one of git's small files at once."""
+    beside = f"{path}.wto"
+    with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    os.replace(beside, path)

@@ -1,0 +1,114 @@
+"""Throwaway trees for checks: each is a folder of ours with exactly one commit's files.
+
+A slot is brought from commit to commit by an index that lies beside it, on the vault's git, so that nothing a check left in
+it is asked. For the checks themselves it is a small repository of its own that borrows the vault's objects: git commands
+that a test suite runs (also `git config` or `git commit`) work, and change nothing but the slot.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+
+from wt_orchestrate.adapters.gitrepo.files.locks import locked
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.errors import WtError
+
+
+def check_out(git: Git, *, scratch: str, commit: CommitId, slot: str, keep: bool) -> str:
+    """The path of the slot, with the commit's tree in it."""
+    path, mark = f"{scratch}/{slot}", f"{scratch}/{slot}.commit"
+    os.makedirs(scratch, mode=0o700, exist_ok=True)
+    with locked(f"{scratch}/{slot}.lock"):
+        if keep and _read(mark) == commit and os.path.isdir(path) and not os.path.islink(path):
+            return path
+        with suppress(FileNotFoundError):
+            os.unlink(mark)
+        try:
+            _bring(git, path, commit)
+        except (WtError, OSError):
+            _discard(path)
+            _bring(git, path, commit)
+        with open(mark, "w", encoding="ascii") as file:
+            file.write(commit)
+    return path
+
+
+def drop(*, scratch: str, slot: str) -> None:
+    """Remove a slot that is not needed any more."""
+    path = f"{scratch}/{slot}"
+    with locked(f"{path}.lock"):
+        _discard(path)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{path}.commit")
+
+
+def _bring(git: Git, path: str, commit: CommitId) -> None:
+    index = f"{path}.index"
+    if os.path.islink(path) or not os.path.exists(index) or not os.path.isdir(path):
+        _discard(path)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(f"{index}.lock")
+    _remove(f"{path}/.git")
+    env = {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": index}
+    git.run("read-tree", "--reset", "-u", commit, env=env, timeout_s=LONG_S)
+    git.run("clean", "-ffdxq", env=env, timeout_s=LONG_S)
+    _give_repository(git, path, commit, index)
+
+
+def _give_repository(git: Git, path: str, commit: CommitId, index: str) -> None:
+    """A git directory in the slot that borrows the vault's objects and has the commit checked out."""
+    own = f"{path}/.git"
+    for folder in ("objects/info", "refs/heads", "info"):
+        os.makedirs(f"{own}/{folder}")
+    sha256 = len(commit) == 64
+    version = "\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = sha256\n[core]\n" if sha256 else ""
+    texts = {
+        "objects/info/alternates": f"{git.git_dir}/objects\n",
+        "config": f"[core]\n{version}\tbare = false\n\tfilemode = true\n[gc]\n\tauto = 0\n",
+        "HEAD": f"{commit}\n",
+    }
+    for name, text in texts.items():
+        with open(f"{own}/{name}", "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+    for name in ("shallow",):
+        if os.path.exists(f"{git.git_dir}/{name}"):
+            shutil.copyfile(f"{git.git_dir}/{name}", f"{own}/{name}")
+    shutil.copyfile(index, f"{own}/index")
+
+
+def _discard(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(f"{path}.index")
+    _remove(path)
+
+
+def _remove(path: str) -> None:
+    """Delete a tree of ours, folders that a check made unwritable too; a link goes, what it points at stays."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    shutil.rmtree(path, onerror=_open_up)
+
+
+def _open_up(remove: Callable[[str], object], path: str, _error: object) -> None:
+    for each in (os.path.dirname(path), path):
+        if not os.path.islink(each):
+            with suppress(FileNotFoundError):
+                os.chmod(each, stat.S_IRWXU)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        remove(path)
+
+
+def _read(path: str) -> str:
+    with suppress(FileNotFoundError), open(path, encoding="ascii") as file:
+        return file.read()
+    return ""

@@ -1,0 +1,64 @@
+"""Writing a worktree's files and index from a commit.
+
+It runs on a git directory set apart, so that no filter, hook or other program that an agent may have put into the shared
+configuration is started. The user's own configuration (global and system) does count: git-lfs works as when the user
+checks out, because its part of the shared configuration is passed on as values that name no program. A filter that only
+the repository's configuration defines (`git config --local filter...`) does not run; its files come as they are stored.
+
+Two at a time: more do not make a disk or two processors any faster.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from wt_orchestrate.adapters.gitrepo.files.locks import one_of
+from wt_orchestrate.adapters.gitrepo.runner import EXCLUDES, LONG_S, Git, execute, fields, text, users_environment
+from wt_orchestrate.domain.ids import CommitId
+
+CONVERSION = (
+    "core.autocrlf",
+    "core.eol",
+    "core.filemode",
+    "core.symlinks",
+    "core.ignorecase",
+    "core.precomposeunicode",
+)
+"""Keys of a repository's configuration that say how files are written, and that can start nothing."""
+
+
+def fill(apart: Git, *, worktree: str, admin: str, commit: CommitId, common_dir: str, slots: tuple[str, ...]) -> None:
+    """Write every file of a commit over whatever is there, and the worktree's own index."""
+    env = users_environment(
+        {
+            **apart.env,
+            "GIT_DIR": apart.git_dir,
+            "GIT_WORK_TREE": worktree,
+            "GIT_INDEX_FILE": f"{admin}/index",
+        },
+        config=passed_on(common_dir),
+    )
+    with one_of(slots):
+        execute(("read-tree", "--reset", "-u", commit), env, cwd=worktree, timeout_s=LONG_S)
+
+
+def passed_on(common_dir: str) -> Mapping[str, str]:
+    """The values of the repository's configuration that filling needs, none of which names a program."""
+    found: dict[str, str] = {}
+    arguments = ("config", "--file", f"{common_dir}/config", "--no-includes", "-z", "--list")
+    for item in fields(Git(common_dir).run(*arguments)):
+        key, _, value = item.partition("\n")
+        remote = key.startswith("remote.") and key.endswith((".url", ".lfsurl"))
+        if key in CONVERSION or key == "lfs.url" or remote:
+            found[key] = value
+    return found | {"lfs.storage": os.path.join(common_dir, "lfs")}
+
+
+def reading_settings(common_dir: str) -> Mapping[str, str]:
+    """What a comparison with a worktree must know: how files are written there, and what the user never wants to see."""
+    found = {key: value for key, value in passed_on(common_dir).items() if key in CONVERSION}
+    env = users_environment()
+    _, said = execute(("config", "--global", "--type=path", "--get", EXCLUDES), env, cwd=common_dir, ok=(0, 1, 128))
+    above = env.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return {**found, EXCLUDES: text(said).removesuffix("\n") or f"{above}/git/ignore"}

@@ -1,0 +1,167 @@
+"""A worktree compared with a commit, by an index of ours, on a git directory of ours.
+
+Nothing that an agent wrote is asked: not its index (skip-worktree and assume-unchanged bits), its configuration, its
+info/exclude, its hooks or filters, nor a nested repository's. Ignored is what the worktree's `.gitignore` files and the
+user's own excludes file say, and what `.worktreeinclude` brought along. A `.gitignore` that hides itself counts as a
+change, unless all of its folder is untracked, as tools make their caches.
+
+The index is kept between calls: what did not change since is not read again. It can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+
+from wt_orchestrate.adapters.gitrepo.files.no_follow import FILE
+from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, NOTHING, Git, added_configuration, fields
+from wt_orchestrate.adapters.gitrepo.worktree.listing import named_by
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.errors import GitFailed, Overran
+
+INCLUDED = ".worktreeinclude"
+_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
+_POINTER_LIMIT = 1024
+_SOON_S = 20.0
+"""After so long it is asked whether git waits for what never comes."""
+_POINTERS = 500
+"""More changed files than this are not looked at for pointers: they are changed."""
+
+
+def differing(
+    git: Git,
+    *,
+    worktree: str,
+    head: CommitId,
+    index: str,
+    settings: Mapping[str, str] = NOTHING,
+    patience_s: float | None = None,
+) -> tuple[str, ...]:
+    """Paths that are changed, deleted, or neither known nor ignored; `.` when the worktree itself is gone. git waits for ever
+    on a `.gitignore` that is a pipe: then it is that one that is told, or, with `patience_s`, Overran is raised after that."""
+    if os.path.islink(worktree) or not os.path.isdir(worktree):
+        return (".",)
+    own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
+    _bring(own, head, index)
+    if patience_s is None:
+        changed, new = _listed_in_time(own, worktree)
+    else:
+        changed, new = _listed(own, worktree, patience_s)
+    unlike = changed - _stored_elsewhere(own, worktree, head, changed)
+    found = {*unlike, *(name for name in new if not _placeholder(worktree, name))}
+    return tuple(sorted(found or _hiding(own)))
+
+
+def _listed_in_time(own: Git, worktree: str) -> tuple[set[str], set[str]]:
+    """The same as `_listed`; where git is held up for long by what it would have to read for ever, that is what has changed."""
+    try:
+        return _listed(own, worktree, _SOON_S)
+    except Overran:
+        endless = _endless(worktree)
+        return (endless, set()) if endless else _listed(own, worktree, LONG_S)
+
+
+def _endless(worktree: str) -> set[str]:
+    """Every `.gitignore` that is a pipe, a socket or a device."""
+    found = set()
+    for folder, folders, names in os.walk(worktree):
+        if ".git" in folders:
+            folders.remove(".git")
+        path = f"{folder}/.gitignore"
+        if ".gitignore" in names and not (os.path.islink(path) or os.path.isfile(path)):
+            found.add(os.path.relpath(path, worktree))
+    return found
+
+
+def _listed(own: Git, worktree: str, timeout_s: float) -> tuple[set[str], set[str]]:
+    """Paths that are changed or deleted, and new ones that nothing ignores."""
+    included = f"{worktree}/{INCLUDED}"
+    brought = (f"--exclude-from={included}",) if os.path.isfile(included) and not os.path.islink(included) else ()
+    output = own.run("ls-files", "-t", "-m", "-d", "-o", "-z", "--exclude-standard", *brought, timeout_s=timeout_s)
+    tagged = [(name[0], name[2:]) for name in fields(output)]
+    return {name for tag, name in tagged if tag != "?"}, {name for tag, name in tagged if tag == "?"}
+
+
+def _hiding(own: Git) -> set[str]:
+    """Untracked `.gitignore` files that hide themselves, in folders that hold tracked files."""
+    output = own.run("ls-files", "-o", "-i", "--directory", "-z", "--exclude-standard", timeout_s=LONG_S)
+    hidden = {name for name in fields(output) if name.rpartition("/")[2] == ".gitignore"}
+    folders = sorted({name.rpartition("/")[0] or "." for name in hidden})
+    tracked = fields(own.run("ls-files", "-z", "--", *folders)) if folders else []
+    return {name for name in hidden if any(each.startswith(name.removesuffix(".gitignore")) for each in tracked)}
+
+
+def seed(*, worktree: str, index: str) -> None:
+    """Take over the index of a worktree that nobody has worked in yet, so that its files need not be read again."""
+    admin = named_by(f"{worktree}/.git")
+    if admin is None or os.path.exists(index) or os.path.islink(f"{admin}/index"):
+        return
+    os.makedirs(os.path.dirname(index), exist_ok=True)
+    beside = f"{index}.new"
+    with suppress(FileNotFoundError):
+        with open(f"{admin}/index", "rb") as reading, open(beside, "wb") as writing:
+            writing.write(reading.read())
+        os.replace(beside, index)
+
+
+def _bring(own: Git, head: CommitId, index: str) -> None:
+    """Bring the index to the commit, keeping what it knows of unchanged files; a damaged one is made anew."""
+    stands_for = f"{index}.head"
+    with suppress(FileNotFoundError), open(stands_for, encoding="ascii") as file:
+        if file.read() == head and os.path.exists(index):
+            return
+    os.makedirs(os.path.dirname(index), exist_ok=True)
+    for path in (stands_for, f"{index}.lock"):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+    try:
+        own.run("read-tree", "-m", head)
+    except GitFailed:
+        with suppress(FileNotFoundError):
+            os.unlink(index)
+        own.run("read-tree", head)
+    own.run("update-index", "-q", "--really-refresh", ok=(0, 1), timeout_s=LONG_S)
+    with open(stands_for, "w", encoding="ascii") as file:
+        file.write(head)
+
+
+def _placeholder(worktree: str, name: str) -> bool:
+    """An empty file below `.claude/`: the client's sandbox leaves these behind."""
+    if not name.startswith(".claude/"):
+        return False
+    with suppress(OSError):
+        return os.lstat(f"{worktree}/{name}").st_size == 0
+    return False
+
+
+def _stored_elsewhere(own: Git, worktree: str, head: CommitId, names: set[str]) -> set[str]:
+    """Those of the changed files for which git holds a git-lfs pointer to just what lies in the worktree."""
+    if not names or len(names) > _POINTERS:
+        return set()
+    pointers: dict[str, str] = {}
+    for record in fields(own.run("ls-tree", "-r", "-l", "-z", head, "--", *names)):
+        entry, _, name = record.partition("\t")
+        _, _, oid, size = entry.split()
+        if size.isdigit() and int(size) < _POINTER_LIMIT:
+            pointers[name] = oid
+    stored = contents(own, tuple(pointers.values()))
+    found: set[str] = set()
+    for name, oid in pointers.items():
+        pointer = _POINTER.match(stored.get(oid, b""))
+        if pointer is not None and _sha256(f"{worktree}/{name}") == pointer[1].decode():
+            found.add(name)
+    return found
+
+
+def _sha256(path: str) -> str:
+    with suppress(OSError):
+        descriptor = os.open(path, FILE)
+        with open(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""

@@ -1,0 +1,162 @@
+"""The worktrees of a repository as they lie on the disk: listed, and recognised.
+
+A worktree is ours when its administrative folder lies in this repository, names the worktree's path, and is locked with
+our reason. The lock's text also says how far it is: `MAKING` from git's very first step until its files are written,
+`MADE` from then on. Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wt_orchestrate.adapters.gitrepo.runner import Git, text
+from wt_orchestrate.domain.ids import Branch, CommitId
+from wt_orchestrate.ports.engine import WorktreeFacts
+
+MAKING = "wt-orchestrate is making it"
+MADE = "wt-orchestrate keeps it for an agent"
+
+
+class Place(StrEnum):
+    """What lies at a path where a worktree is to be."""
+
+    FREE = "free"
+    """Nothing, or an empty folder."""
+    WORKTREE = "worktree"
+    """A folder whose `.git` file and administrative folder name each other."""
+    TORN = "torn"
+    """A folder of ours that lost its `.git` file."""
+    ORPHAN = "orphan"
+    """A folder whose `.git` file names an administrative folder of this repository that is gone."""
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An administrative folder and what it says."""
+
+    admin: str
+    path: str
+    reason: str
+    head: str
+    """The full ref it has checked out, or a commit id."""
+
+    @property
+    def ours(self) -> bool:
+        return self.reason in (MAKING, MADE)
+
+    @property
+    def half_forgotten(self) -> bool:
+        """What is left when `forget` is cut off: no worktree of anybody's is without a HEAD."""
+        return not self.head
+
+
+def main_worktree(git: Git, start: str) -> str | None:
+    """The main worktree; None for a bare repository, or when it cannot be told where it is."""
+    if listing(git)[0].get("bare") is not None:
+        return None
+    if os.path.basename(git.git_dir) == ".git":
+        return os.path.dirname(git.git_dir)
+    # a git directory that lies elsewhere names no worktree; the folder we were started in may be in it
+    folder = os.path.realpath(start)
+    while not os.path.lexists(f"{folder}/.git") and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    named = named_by(f"{folder}/.git")
+    return folder if named is not None and os.path.realpath(named) == git.git_dir else None
+
+
+def listing(git: Git) -> Sequence[dict[str, str]]:
+    """`git worktree list` as records, the main one (or the bare repository) first."""
+    output = text(git.run("worktree", "list", "--porcelain", "-z"))
+    return [dict(line.partition(" ")[::2] for line in record.split("\0")) for record in output.split("\0\0") if record]
+
+
+def facts(git: Git, main: str | None) -> Sequence[WorktreeFacts]:
+    """All worktrees, the main one first; a bare repository is none."""
+    admins = {entry.path: entry.admin for entry in entries(git.git_dir)}
+    records = listing(git)
+    found = [_facts(records[0], path=main, git_dir=git.git_dir)] if main is not None else []
+    for record in records[1:]:
+        path = os.path.realpath(record["worktree"])
+        if path in admins:
+            found.append(_facts(record, path=path, git_dir=admins[path]))
+    return found
+
+
+def _facts(record: dict[str, str], *, path: str, git_dir: str) -> WorktreeFacts:
+    head, ref = record.get("HEAD", ""), record.get("branch")
+    return WorktreeFacts(
+        path=path,
+        branch=Branch(ref.removeprefix("refs/heads/")) if ref else None,
+        head=CommitId(head) if head.strip("0") else None,
+        git_dir=git_dir,
+    )
+
+
+def entries(common_dir: str) -> Iterator[Entry]:
+    """Every administrative folder that names a path."""
+    above = f"{common_dir}/worktrees"
+    for name in sorted(os.listdir(above)) if os.path.isdir(above) else ():
+        admin = f"{above}/{name}"
+        named = first_line(f"{admin}/gitdir")
+        if named and not os.path.islink(admin):
+            yield Entry(
+                admin=admin,
+                path=os.path.realpath(os.path.dirname(os.path.join(admin, named))),
+                reason=first_line(f"{admin}/locked"),
+                head=first_line(f"{admin}/HEAD").removeprefix("ref: "),
+            )
+
+
+def entry_of(common_dir: str, path: str) -> Entry | None:
+    """The administrative folder that names this path."""
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return next((entry for entry in entries(common_dir) if entry.path == real), None)
+
+
+def holder(common_dir: str, ref: str, *, main: str | None) -> str | None:
+    """The worktree that has a branch checked out."""
+    if main is not None and first_line(f"{common_dir}/HEAD") == f"ref: {ref}":
+        return main
+    return next((entry.path for entry in entries(common_dir) if entry.head == ref), None)
+
+
+def place(common_dir: str, path: str, entry: Entry | None) -> Place:
+    """What lies at a path, looked at without following a link."""
+    if not os.path.lexists(path):
+        return Place.FREE
+    if os.path.islink(path) or not os.path.isdir(path):
+        return Place.FOREIGN
+    named = named_by(f"{path}/.git")
+    if named is None:
+        if not os.listdir(path):
+            return Place.FREE
+        torn = entry is not None and entry.ours and not os.path.lexists(f"{path}/.git")
+        return Place.TORN if torn else Place.FOREIGN
+    if entry is not None and os.path.realpath(named) == os.path.realpath(entry.admin):
+        return Place.WORKTREE
+    lost = os.path.dirname(os.path.realpath(named)) == os.path.realpath(f"{common_dir}/worktrees")
+    return Place.ORPHAN if lost and entry is None and not os.path.exists(named) else Place.FOREIGN
+
+
+def named_by(file: str) -> str | None:
+    """The git directory that a `.git` file names; None when it is no plain file, or names none."""
+    if os.path.islink(file) or not os.path.isfile(file):
+        return None
+    with open(file, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
+        said = opened.read(1 << 16)
+    if not said.startswith("gitdir: "):
+        return None
+    return os.path.normpath(os.path.join(os.path.dirname(file), said.removeprefix("gitdir: ").removesuffix("\n")))
+
+
+def first_line(path: str) -> str:
+    """The text of one of git's small files, without its last newline; empty when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
+            return opened.read(1 << 16).removesuffix("\n")
+    except OSError:
+        return ""

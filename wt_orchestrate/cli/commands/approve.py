@@ -1,0 +1,184 @@
+"""`wto approve`: a person's word at a gate between stages. Without a stage it shows what waits, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from wt_orchestrate.cli.commands.run import turn_run
+from wt_orchestrate.cli.commands.steer import put_request
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.plan.validation import problems
+from wt_orchestrate.domain.schedule.synthesis import next_workstreams
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.stages import gate_round, joined_late, members, synthesis_of, waiting_gate
+from wt_orchestrate.domain.steering import refusal
+from wt_orchestrate.domain.text.clean import clean, counted
+from wt_orchestrate.domain.text.secrets import without_secrets
+from wt_orchestrate.engine import requests
+from wt_orchestrate.errors import ExitCode, NotFound, Refused
+from wt_orchestrate.wiring import requests as wiring_requests
+from wt_orchestrate.wiring.site import Site, find_site, open_log
+
+SCHEMA = "wto.gate/1"
+_BRIEF = 12
+"""Lines of a brief that are shown."""
+_SHOWN = ("decisions", "contradictions", "risks", "follow-ups", "learned")
+
+
+@click.command()
+@click.argument("stage", required=False)
+@click.option("--no", "why", metavar="WHY", help="Send its synthesis back with these words instead.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would begin; change nothing.")
+@click.option("--round", "number", type=int, default=0, help="Only if nothing changed since this round was shown.")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def approve(
+    start: str, stage: str | None, why: str | None, dry_run: bool, number: int, run_name: str | None, as_json: bool
+) -> None:
+    """Let the stages behind STAGE begin, whose gate waits for a person; without STAGE, show what waits."""
+    if why is not None and not why.strip():  # an empty variable of a script must not turn a no into a yes
+        raise click.UsageError("--no needs words that its agent can act on")
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    untaken = requests.untaken(log, state.id)
+    log.close()
+    if stage is None or dry_run:
+        _show(state, stage, untaken, as_json=as_json)
+        return
+    word = e.ApproveRequested(stage=stage, no=(why or "").strip(), round=number)
+    if as_json:
+        _put_quietly(site, state, word)
+        return
+    done = f"The synthesis of {stage} goes on with your words" if why else f"The stage {stage} is approved"
+    put_request(site, state, word, done=done, goes_on=True)
+
+
+def _put_quietly(site: Site, state: RunState, word: e.ApproveRequested) -> None:
+    """Put the word and tell what became of it; with nobody at work, turn the run and tell its events, a JSON object each."""
+    put = wiring_requests.put_request(site, state.id, word)
+    values = {
+        "schema": "wto.approve/1",
+        "run": state.id,
+        "stage": word.stage,
+        "approved": not word.no,
+        "request": put.number,
+        "taken": put.taken,
+    }
+    click.echo(json.dumps(values, ensure_ascii=False))
+    if not put.taken and not put.supervised:
+        turn_run(site, state.id, as_json=True)
+
+
+def _show(state: RunState, stage: str | None, untaken: str, *, as_json: bool) -> None:
+    waiting = waiting_gate(state)
+    if stage is not None:
+        no = refusal(state, e.ApproveRequested(stage=stage), state.at)
+        if no is not None:
+            raise Refused(no.reason, hint=no.hint)
+    if as_json:
+        shown = {**_values(state, waiting.name), "untaken": untaken} if waiting is not None else None
+        click.echo(json.dumps({"schema": SCHEMA, "run": state.id, "gate": shown}, indent=2, ensure_ascii=False))
+    elif waiting is None:
+        raise NotFound(f"no gate of {state.id} waits for anybody", hint="wto status")
+    else:
+        click.echo("\n".join(_lines(state, waiting.name)))
+        if untaken:
+            click.echo(f"{symbol('warning')} Not shown yet: {untaken}; wto resume takes them up, then look again")
+    if waiting is not None and stage is None:
+        raise SystemExit(ExitCode.NEEDS_PERSON)
+
+
+def _values(state: RunState, stage: str) -> dict[str, Any]:
+    synthesis = synthesis_of(state, stage)
+    return {
+        "stage": stage,
+        "round": gate_round(state, stage),
+        "workstreams": [{"id": ws.id, "stage": ws.stage.value} for ws in members(state, stage)],
+        "synthesis": synthesis.id if synthesis is not None else None,
+        "notes": _notes(synthesis),
+        "then": [_planned(state.workstreams[name]) for name in next_workstreams(state, stage)],
+        "warnings": _doubts(state, stage),
+    }
+
+
+def _doubts(state: RunState, stage: str) -> list[str]:
+    """What is doubtful in what comes next, such as scopes that meet."""
+    planned = set(next_workstreams(state, stage))
+    found = problems(state.plan, state.settings)
+    return [
+        problem.message for problem in found if problem.warning and problem.place[1:2] and problem.place[1] in planned
+    ]
+
+
+def _notes(synthesis: WorkstreamState | None) -> dict[str, str]:
+    """The synthesiser's words, by section; none of one that was given up."""
+    handoff = synthesis.handoff if synthesis is not None else None
+    if synthesis is None or handoff is None or synthesis.stage is Stage.CANCELLED:
+        return {}
+    found = {"summary": handoff.summary, "decisions": handoff.decisions, **handoff.other}
+    return {name: without_secrets(found[name]) for name in ("summary", *_SHOWN) if found.get(name)}
+
+
+def _planned(ws: WorkstreamState) -> dict[str, Any]:
+    spec = ws.spec
+    return {
+        "id": ws.id,
+        "title": spec.title,
+        "stage": spec.stage,
+        "kind": spec.kind.value,
+        "role": spec.role,
+        "agent": spec.agent,
+        "brief": without_secrets(spec.brief),
+        "scope": list(spec.scope),
+        "needs": list(spec.needs),
+        "added_by": ws.added_by,
+    }
+
+
+def _lines(state: RunState, stage: str) -> list[str]:
+    synthesis = synthesis_of(state, stage)
+    streams = (*members(state, stage), *([synthesis] if synthesis is not None else []))
+    gone = [ws.id for ws in streams if ws.stage is Stage.CANCELLED]
+    lines = [f"The stage {stage} of {state.id} is complete and waits for your word (round {gate_round(state, stage)})."]
+    if gone:
+        lines.append(f"{symbol('warning')} given up: {', '.join(gone)}")
+    late = joined_late(state, synthesis) if synthesis is not None else ()
+    if late:
+        names = ", ".join(ws.id for ws in late)
+        lines.append(f"{symbol('warning')} joined after the synthesis, which does not know of it: {names}")
+    for name, text in _notes(synthesis).items():
+        lines += ["", f"{name.capitalize()}, as {synthesis.id if synthesis is not None else ''} has it:"]
+        lines += [f"  > {clean(line)}" for line in text.splitlines()]
+    planned = [state.workstreams[name] for name in next_workstreams(state, stage)]
+    lines += ["", "Then begin:" if planned else "Nothing is planned behind it."]
+    for ws in planned:
+        lines += _planned_lines(ws)
+    lines += [f"{symbol('warning')} {clean(text)}" for text in _doubts(state, stage)]
+    heard = synthesis is not None and synthesis.stage is not Stage.CANCELLED
+    back = f'; to send it back, wto approve {stage} --no "..."' if heard else ""
+    lines += ["", f"{symbol('hint')} To let it pass, run wto approve {stage}{back}"]
+    lines.append(f"{symbol('hint')} Before that: wto edit WS, wto cancel WS, wto add FILE change what comes next")
+    return lines
+
+
+def _planned_lines(ws: WorkstreamState) -> list[str]:
+    """What would begin: who does it, where, and what they are told; a brief that is cut says so."""
+    spec = ws.spec
+    who = ", ".join(
+        clean(word) for word in (spec.stage, spec.role, f"agent {spec.agent}" if spec.agent else "") if word
+    )
+    scope = f"  [{', '.join(map(clean, spec.scope))}]" if spec.scope else ""
+    needs = f"  after {', '.join(spec.needs)}" if spec.needs else ""
+    brief = without_secrets(spec.brief).strip().splitlines()
+    lines = [f"  {ws.id:<16} {clean(spec.title)}  ({who}){needs}{scope}"]
+    lines += [f"    | {clean(line)}" for line in brief[:_BRIEF]]
+    if len(brief) > _BRIEF:
+        lines.append(f"    {symbol('hint')} {counted(len(brief) - _BRIEF, 'more line')}: wto approve --json")
+    return lines

@@ -1,0 +1,140 @@
+"""`wto forecast`: who would conflict with whom if all were merged as they are now, as a matrix and a list."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.text.clean import clean, counted, some_of
+from wt_orchestrate.errors import ExitCode
+from wt_orchestrate.ports.engine import Forecast, Foreseen
+from wt_orchestrate.wiring.read.forecast import Foresight, foresee_branches, foresee_run
+from wt_orchestrate.wiring.site import find_site
+
+_ROWS = 24
+"""Sides that a matrix shows; of more, those that matter most."""
+_LISTED = 50
+_PATHS = 5
+
+
+@click.command()
+@click.argument("branches", nargs=-1)
+@click.option("--run", "run_name", help="The run; the newest by default. Not with BRANCHES.")
+@click.option("--target", help="What BRANCHES are merged onto; the branch checked out in the main worktree by default.")
+@click.option("--check", "--exit-code", "judging", is_flag=True, help="End with 6 when there is a conflict.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def forecast(
+    start: str, branches: tuple[str, ...], run_name: str | None, target: str | None, judging: bool, as_json: bool
+) -> None:
+    """Foresee which workstreams would conflict, uncommitted work included; or which of BRANCHES, of no run at all."""
+    if branches and run_name:
+        raise click.UsageError("name branches or a run, not both")
+    if target and not branches:
+        raise click.UsageError("--target goes with branches: a run has its integration branch")
+    site = find_site(start)
+    found = foresee_branches(site, branches, target) if branches else foresee_run(site, run_name)
+    if as_json:
+        click.echo(json.dumps(_values(found), indent=2, ensure_ascii=False))
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in forecast_lines(found, width=width):
+            click.echo(line)
+    if judging and found.forecast.conflicts:
+        raise SystemExit(ExitCode.CONFLICT)
+
+
+def _values(found: Foresight) -> dict[str, object]:
+    return {
+        "schema": "wto.forecast/1",
+        "run": found.run or None,
+        "onto": {"branch": found.onto, "head": found.against},
+        "sides": [{"name": s.name, "head": s.head, "worktree": s.worktree or None} for s in found.sides],
+        "conflicts": [_pair(each) for each in found.forecast.conflicts],
+        "touching": [_pair(each) for each in found.forecast.touching],
+        "untold": [asdict(each) for each in found.forecast.untold],
+        "merged": found.forecast.merged,
+    }
+
+
+def _pair(each: Foreseen) -> dict[str, object]:
+    return {"one": each.one, "other": each.other or None, "paths": list(each.paths)}
+
+
+# ---------------------------------------------------------------- for people
+
+
+def forecast_lines(found: Foresight, *, width: int | None) -> list[str]:
+    """The matrix, what conflicts where, and a summary."""
+    seen, names = found.forecast, [side.name for side in found.sides]
+    if not names:
+        return [f"{symbol('nothing')} nobody is on the way"]
+    shown = _shown(names, seen, most=_ROWS if width is None else max(2, min(_ROWS, (width - 24) // 4)))
+    lines = _matrix(shown, seen) if seen.conflicts or seen.touching else []
+    if len(shown) < len(names) and lines:
+        lines.append(f"({len(shown)} of {len(names)} shown, those with most conflicts; see --json)")
+    lines += [_told(each, found.onto) for each in seen.conflicts[:_LISTED]]
+    if len(seen.conflicts) > _LISTED:
+        lines.append(f"({len(seen.conflicts) - _LISTED} more conflicts; see --json)")
+    lines += [
+        f"{symbol('warning')} {clean(each.name)}: uncommitted work left out, {clean(each.reason)}"
+        for each in seen.untold
+    ]
+    return [*lines, _summary(found)]
+
+
+def _summary(found: Foresight) -> str:
+    seen = found.forecast
+    count = len(found.sides)
+    what = counted(count, "workstream") if found.run else f"{count} {'branch' if count == 1 else 'branches'}"
+    told = f"{counted(len(seen.conflicts), 'conflict')}, {counted(len(seen.touching), 'pair')} in the same files without one"
+    return f"{symbol('error' if seen.conflicts else 'done')} {what} onto {clean(found.onto)}: {told}"
+
+
+def _told(each: Foreseen, onto: str) -> str:
+    where = some_of([_one_line(path) for path in each.paths], _PATHS) or "what git cannot merge at all"
+    return f"{symbol('error')} {clean(each.one)} and {clean(each.other or onto)}: {where}"
+
+
+def _one_line(text: str) -> str:
+    return clean(text).replace("\n", "\\n")
+
+
+def _shown(names: Sequence[str], seen: Forecast, *, most: int) -> Sequence[str]:
+    """Everybody while they are few, else those that have anything to do with others, most conflicts first; in order."""
+    if len(names) <= most:
+        return names
+    weight = {name: [0, 0] for name in names}
+    for place, pairs in enumerate((seen.conflicts, seen.touching)):
+        for each in pairs:
+            for name in filter(None, (each.one, each.other)):
+                weight[name][place] += 1
+    concerned = [name for name in names if any(weight[name])]
+    chosen = set(sorted(concerned, key=lambda name: [-count for count in weight[name]])[:most])
+    return [name for name in names if name in chosen]
+
+
+def _matrix(names: Sequence[str], seen: Forecast) -> list[str]:
+    """One row for each, against the target and those above; columns by number."""
+    cells = {(each.one, each.other): symbol("touching") for each in seen.touching}
+    cells |= {(each.one, each.other): f"{symbol('error')}{len(each.paths) or ''}" for each in seen.conflicts}
+    labels = [f"{number} {clean(name)}" for number, name in enumerate(names, 1)]
+    rows = [
+        [label, _cell(cells, name, ""), *(_cell(cells, other, name) for other in names[:place])]
+        for place, (label, name) in enumerate(zip(labels, names, strict=True))
+    ]
+    head = ["", "onto", *(str(number) for number in range(1, len(names)))]
+    sizes = [max(len(row[column]) for row in (head, *rows) if column < len(row)) for column in range(len(head))]
+    return [
+        "  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=False)).rstrip() for row in (head, *rows)
+    ]
+
+
+def _cell(cells: dict[tuple[str, str], str], one: str, other: str) -> str:
+    return cells.get((one, other)) or cells.get((other, one)) or symbol("apart")

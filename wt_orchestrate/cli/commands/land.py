@@ -1,0 +1,169 @@
+"""Commands after the work: land, clean, restore."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from wt_orchestrate.cli.screen.follow import follow, require_supervised_or_quiet
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.text.clean import counted
+from wt_orchestrate.engine import requests
+from wt_orchestrate.engine.exposure import Word
+from wt_orchestrate.errors import ExitCode, Refused
+from wt_orchestrate.wiring.read.runs import word_to_land
+from wt_orchestrate.wiring.run.supervise import sweep_trash
+from wt_orchestrate.wiring.site import clock, find_site, open_log
+
+
+@click.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--allow-protected", is_flag=True, help="Land changes of protected paths too.")
+@click.option("--allow-secret", "marks", multiple=True, metavar="MARK", help="What looks like this secret is none.")
+@click.option("--allow-large", is_flag=True, help="Land files above the setting largest_mb too.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would land, and what would be refused; change nothing.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def land(
+    start: str,
+    run_name: str | None,
+    allow_protected: bool,
+    marks: tuple[str, ...],
+    allow_large: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Move the target branch to what the integration branch holds."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    if dry_run:
+        log.close()
+        word = Word(protected=allow_protected, large=allow_large, secrets=marks)
+        _preview(state, word_to_land(site, state, word), as_json=as_json)
+        return
+    require_supervised_or_quiet(site, state)
+    wish = e.LandRequested(allow_protected=allow_protected, allow_secrets=marks, allow_large=allow_large)
+    number = requests.ask_land(log, clock(), state, wish)
+    shown: list[e.Record] = []
+    if not as_json:
+        click.echo(f"{symbol('working')} Landing {state.id} on {state.target}", err=True)
+    follow(site, state.id, show=shown.append, until=lambda now: now.number > state.number and now.landing is None)
+    ending = _ending(list(log.read(state.id, after=state.number)), number)
+    log.close()
+    _tell_landing(state, ending, as_json=as_json)
+
+
+def _preview(state: RunState, refused: e.LandRefused | None, *, as_json: bool) -> None:
+    """What would land, and what would not without a person's word: then with the code that the landing would end with."""
+    ready = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]
+    if as_json:
+        named = {"schema": "wto.land-preview/1", "run": state.id, "target": state.target}
+        told = {"reason": refused.reason, "paths": refused.paths, "do": refused.commands} if refused else None
+        click.echo(json.dumps({**named, "would_land": [ws.id for ws in ready], "refused": told}, ensure_ascii=False))
+        if refused is not None:
+            raise SystemExit(refused.code)
+        return
+    click.echo(f"{symbol('nothing')} Would land {counted(len(ready), 'workstream')} of {state.id} on {state.target}")
+    for ws in ready:
+        click.echo(f"  {ws.id}  {counted(ws.commits, 'commit')}, {counted(ws.files, 'file')} +{ws.added} -{ws.deleted}")
+    if refused is not None:
+        raise Refused(
+            f"would not land {state.id}: {refused.reason}",
+            hint="; ".join(refused.commands),
+            exit_code=ExitCode(refused.code),
+        )
+
+
+def _ending(records: list[e.Record], number: int) -> e.Landed | e.LandRefused | None:
+    """How the landing that was asked for under this number ended."""
+    asked = False
+    for record in records:
+        asked = asked or record.cause == f"request:{number}"
+        if asked and isinstance(record.event, e.Landed | e.LandRefused):
+            return record.event
+    return None
+
+
+def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, as_json: bool) -> None:
+    if isinstance(ending, e.Landed):
+        if as_json:
+            click.echo(
+                json.dumps({"schema": "wto.land/1", "run": state.id, "landed": ending.commit, "target": ending.target})
+            )
+            return
+        names = ", ".join(ending.workstreams)
+        where = f" (checked out in {ending.where})" if ending.where else ""
+        click.echo(f"{symbol('done')} Landed {names} on {ending.target} as {ending.commit[:10]}{where}")
+        click.echo(f"  {symbol('hint')} To see what was done, run wto report; to remove the worktrees, run wto clean")
+        return
+    if ending is None:
+        raise Refused("the landing was given up because the run was stopped", hint="wto land")
+    hint = "; ".join(ending.commands)
+    raise Refused(f"cannot land {state.id}: {ending.reason}", hint=hint, exit_code=ExitCode(ending.code))
+
+
+@click.command()
+@click.argument("workstreams", nargs=-1)
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also what failed, was cancelled or stopped (by its name: anything that is not at work), and worktrees with"
+    " uncommitted work (they go to the trash).",
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be removed; change nothing.")
+@click.pass_obj
+def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force: bool, dry_run: bool) -> None:
+    """Remove worktrees whose work is integrated; every branch tip stays in the vault."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    if dry_run:
+        for name in requests.cleaned_by(state, workstreams, force=force):
+            ws = state.workstreams[name]
+            if ws.worktree and not ws.removed:
+                click.echo(f"{symbol('nothing')} Would remove {ws.worktree}")
+        return
+    require_supervised_or_quiet(site, state)
+    requests.ask_clean(log, clock(), state, workstreams, force=force)
+    follow(site, state.id, show=lambda record: None, until=lambda now: now.number > state.number and not now.cleaning)
+    kept = 0
+    for record in log.read(state.id, after=state.number):
+        match record.event:
+            case e.WorktreeRemoved(workstream=name, trash=trash, archive=archive):
+                click.echo(f"{symbol('done')} Removed {name} (kept as {archive}; files in {trash or 'no trash'})")
+            case e.WorktreeKept(workstream=name, reason=reason):
+                kept += 1
+                click.echo(f"{symbol('warning')} Kept {name}: {reason}", err=True)
+    log.close()
+    swept = sweep_trash(state)
+    if swept:
+        click.echo(f"{symbol('nothing')} Swept {swept} old entries from the trash")
+    if kept:
+        raise SystemExit(ExitCode.CONFLICT)
+
+
+@click.command()
+@click.argument("workstream")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.pass_obj
+def restore(start: str, workstream: str, run_name: str | None) -> None:
+    """Make a removed worktree again from the vault."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    require_supervised_or_quiet(site, state)
+    requests.ask_restore(log, clock(), state, workstream)
+    follow(site, state.id, show=lambda record: None, until=lambda now: now.number > state.number and not now.restoring)
+    for record in log.read(state.id, after=state.number):
+        match record.event:
+            case e.WorktreeRestored(path=path, head=head):
+                click.echo(f"{symbol('done')} Restored {workstream} at {path} ({head[:10]})")
+            case e.RestoreRefused(reason=reason):
+                raise Refused(f"cannot restore {workstream}: {reason}", hint="wto status")
+    log.close()

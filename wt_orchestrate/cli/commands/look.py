@@ -1,0 +1,99 @@
+"""Commands that only look: watch, logs, diff. (`status` has a module of its own, because it must start fast.)"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from wt_orchestrate.cli.screen.follow import display, exit_code_of, follow
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.engine import requests
+from wt_orchestrate.errors import ExitCode, NotFound
+from wt_orchestrate.wiring import site as wiring_site
+from wt_orchestrate.wiring.read.runs import attempt_lines, changed_files
+from wt_orchestrate.wiring.site import find_site, open_log, supervised
+
+
+@click.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.option("--all", "details", is_flag=True, help="Tell every event.")
+@click.pass_obj
+def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> None:
+    """Follow a run that somebody else turns; ends when it is at rest."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    log.close()
+    if not supervised(site):
+        if not quiet(state):
+            raise NotFound(f"no supervisor is at work on {state.id}", hint="wto resume")
+        click.echo(f"{symbol('nothing')} Run {state.id} is {state.phase}", err=True)
+        raise SystemExit(exit_code_of(state))
+    try:
+        with display(site, state.id, as_json=as_json, details=details) as show:
+            state = follow(site, state.id, show=show, after=state.number)
+    except KeyboardInterrupt:
+        click.echo(f"\n{symbol('hint')} Stopped looking; the run goes on", err=True)
+        raise SystemExit(ExitCode.INTERRUPTED) from None
+    raise SystemExit(exit_code_of(state))
+
+
+@click.command()
+@click.argument("workstream")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on printing until the run is at rest.")
+@click.option("--raw", is_flag=True, help="The agent's stream as it is.")
+@click.option("--attempt", type=int, help="The attempt; the newest by default.")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.pass_obj
+def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int | None, run_name: str | None) -> None:
+    """What the agent of a workstream did and said; at the end, marked, what a command wrote to its stderr."""
+    site = find_site(start)
+    log = open_log(site)
+    name = requests.find_run(log, run_name)
+    state = requests.load_state(log, name)
+    ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
+    if not ws.attempts and not following:
+        raise NotFound(f"{ws.id} has had no attempt yet", hint=f"wto status {ws.id}")
+    lines = attempt_lines(site, attempt=attempt, raw=raw)
+    while True:
+        for line in lines.more(ws):
+            click.echo(line)
+        if not following or not supervised(site):
+            break
+        time.sleep(0.2)
+        state = requests.load_state(log, name)
+        ws = state.workstreams[ws.id]
+        following = not quiet(state)
+    for line in lines.errors(ws):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("workstream")
+@click.option("--stat", is_flag=True, help="Changed files with added and removed lines.")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def diff(start: str, workstream: str, stat: bool, run_name: str | None, as_json: bool) -> None:
+    """What a workstream changed since its base, as the vault holds it."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
+    if ws.base is None or ws.head is None:
+        raise NotFound(f"{ws.id} has no commits yet", hint=f"wto status {ws.id}")
+    vault = wiring_site.vault(site)
+    if not stat and not as_json:
+        click.echo(vault.diff(base=ws.base, head=ws.head), nl=False)
+        return
+    changes = vault.changes(base=ws.base, head=ws.head)
+    if as_json:
+        values = changed_files(site, base=ws.base, head=ws.head)
+        click.echo(json.dumps({"schema": "wto.diff/1", "workstream": ws.id, "head": ws.head, "changes": values}))
+        return
+    for change in changes:
+        click.echo(f"{change.status} {change.path}  +{change.added} -{change.deleted}")

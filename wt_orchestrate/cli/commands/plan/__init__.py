@@ -1,0 +1,1 @@
+"""`wto plan`: check, show, schema, new, forecast, draft."""

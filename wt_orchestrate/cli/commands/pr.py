@@ -1,0 +1,251 @@
+"""`wto pr`: pull requests of workstreams, opened, kept up to date and listened to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import wraps
+from string import Template
+from typing import Any
+
+import click
+
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.plan.settings import ForgeKind, ForgeSettings
+from wt_orchestrate.domain.review.packet import packet_text
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.text.clean import addressless, clean
+from wt_orchestrate.engine import requests
+from wt_orchestrate.engine.exposure import Word
+from wt_orchestrate.engine.pull_requests.open import (
+    Done,
+    Wording,
+    candidates,
+    head_of,
+    open_pull_requests,
+    withheld_words,
+)
+from wt_orchestrate.engine.pull_requests.sync import sync_pull_requests
+from wt_orchestrate.errors import ExitCode, NotFound, Refused
+from wt_orchestrate.wiring import forge
+from wt_orchestrate.wiring.forge import pull_request_template
+from wt_orchestrate.wiring.read.review import reviewed, reviewed_state
+from wt_orchestrate.wiring.site import Site, find_site, supervised, vault
+
+_BODY, _REST, _TITLE = 60_000, 2_000, 120
+_ALL = "\0all"
+_KINDS = tuple(kind.value for kind in ForgeKind if kind not in {ForgeKind.AUTO, ForgeKind.OFF})
+
+
+@click.group()
+def pr() -> None:
+    """Pull requests of workstreams: opened, kept up to date, and what is said there sent on to the agents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pushing:
+    """What may be pushed, and which forge it is where its name does not tell: a person's words for this time."""
+
+    word: Word
+    kind: str | None
+    api: str | None
+
+    def settings(self, state: RunState) -> ForgeSettings:
+        """As they were when the run began, because agents may have reached the file since; a person's words go before."""
+        known = state.settings.forge
+        return replace(known, kind=ForgeKind(self.kind) if self.kind else known.kind, api=self.api or known.api)
+
+
+def _pushes(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that pushes, given to it as `pushing`."""
+
+    @wraps(function)
+    def command(
+        *args: Any,
+        allow_protected: bool,
+        marks: tuple[str, ...],
+        allow_large: bool,
+        kind: str | None,
+        api: str | None,
+        **given: Any,
+    ) -> None:
+        word = Word(protected=allow_protected, large=allow_large, secrets=marks)
+        function(*args, pushing=_Pushing(word=word, kind=kind, api=api), **given)
+
+    options = (
+        click.option("--allow-protected", is_flag=True, help="Push changes of protected paths too."),
+        click.option(
+            "--allow-secret", "marks", multiple=True, metavar="MARK", help="What looks like this secret is none."
+        ),
+        click.option("--allow-large", is_flag=True, help="Push files above the setting largest_mb too."),
+        click.option("--forge", "kind", type=click.Choice(_KINDS), help="What kind of forge it is, for this time."),
+        click.option("--api", metavar="URL", help="Where the forge is asked, for this time."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@pr.command("open")
+@click.argument("workstreams", nargs=-1)
+@click.option(
+    "--run", "run_name", is_flag=False, flag_value=_ALL, metavar="[RUN]",
+    help="Without WORKSTREAMS: all that are integrated, of this run or the newest one.",
+)  # fmt: skip
+@click.option("--draft", is_flag=True, help="As drafts; also of work that is not integrated yet.")
+@click.option("--label", "labels", multiple=True, help="A label, beside those of the settings.")
+@_pushes
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be opened; change nothing.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def open_(
+    start: str,
+    workstreams: tuple[str, ...],
+    run_name: str | None,
+    draft: bool,
+    labels: tuple[str, ...],
+    pushing: _Pushing,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Push agents' branches and open their pull requests, or bring those that are there up to date."""
+    if not workstreams and run_name is None:
+        raise click.UsageError("name WORKSTREAMS, or --run for all of a run")
+    site = find_site(start)
+    state = reviewed_state(site, None if run_name == _ALL else run_name)
+    settings = pushing.settings(state)
+    names = _wanted(state, workstreams, draft=draft)
+    words = {name: _wording(site, state, state.workstreams[name]) for name in names}
+    if dry_run:
+        for name in names:
+            _preview(site, state, state.workstreams[name], pushing.word, words[name].title)
+        return
+    desk = forge.desk(site, state, settings, word=pushing.word)
+    try:
+        done = open_pull_requests(
+            desk, state, names, wording=words, draft=draft or settings.draft, labels=(*settings.labels, *labels)
+        )
+        _tell(done, state, as_json=as_json)
+    finally:
+        desk.log.close()
+
+
+@pr.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@_pushes
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def sync(
+    start: str,
+    run_name: str | None,
+    pushing: _Pushing,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Push what is new, send remarks and failed checks on to the agents, and take note of what was merged."""
+    site = find_site(start)
+    state = reviewed_state(site, run_name)
+    if not any(ws.pull_request is not None for ws in state.workstreams.values()):
+        raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
+    desk = forge.desk(site, state, pushing.settings(state), word=pushing.word, dry=dry_run)
+    if dry_run and not as_json:
+        click.echo(f"{symbol('nothing')} Only looking; this is what would be done", err=True)
+    try:
+        _tell(sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws)), state, as_json=as_json)
+        waiting = bool(desk.log.asked(state.id))
+    finally:
+        desk.log.close()
+    if waiting and not dry_run and not supervised(site) and not as_json:
+        click.echo(f"{symbol('hint')} Nobody is at work on {state.id}; to go on with what was said, run wto resume")
+
+
+@pr.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def status(start: str, run_name: str | None, as_json: bool) -> None:
+    """The pull requests of a run, as they were when they were last looked at."""
+    state = reviewed_state(find_site(start), run_name)
+    found = [(ws, ws.pull_request) for ws in state.workstreams.values() if ws.pull_request is not None]
+    if as_json:
+        rows = [{"workstream": ws.id, "stage": ws.stage.value, **asdict(known)} for ws, known in found]
+        click.echo(json.dumps({"schema": "wto.pull-requests/1", "run": state.id, "pull_requests": rows}, indent=2))
+        return
+    if not found:
+        click.echo(f"{symbol('nothing')} {state.id} has no pull requests; wto pr open --run makes them")
+    for ws, known in found:
+        draft = " (draft)" if known.draft else ""
+        number = f"#{known.number} " if known.number else ""
+        click.echo(
+            clean(
+                f"{symbol('done')} {ws.id}: {number}{known.state.value}{draft} into {known.base}  {known.url}".rstrip()
+            )
+        )
+
+
+def _preview(site: Site, state: RunState, ws: WorkstreamState, word: Word, title: str) -> None:
+    withheld = withheld_words(vault(site), state, ws, word)
+    if withheld:
+        click.echo(clean(f"{symbol('warning')} {ws.id}: {withheld}"))
+    else:
+        click.echo(f"{symbol('nothing')} Would push {head_of(state, ws)[:10]} as {ws.branch}: {title}")
+
+
+def _wanted(state: RunState, names: Sequence[str], *, draft: bool) -> tuple[WorkstreamId, ...]:
+    """Those that are named, or all that are integrated. Raises Refused for what is not verified, unless it is for a draft."""
+    able = {ws.id: ws for ws in candidates(state)}
+    if not names:
+        found = tuple(name for name, ws in able.items() if ws.stage is Stage.INTEGRATED)
+        if not found:
+            raise NotFound(f"nothing of {state.id} is integrated and not landed yet", hint="wto status")
+        return found
+    wanted = tuple(requests.find_workstream(state.workstreams, name) for name in names)
+    for name in wanted:
+        ws = state.workstreams[name]
+        if name not in able:
+            raise Refused(f"{name} has no work of its own to open a pull request with", hint=f"wto status {name}")
+        if ws.stage is Stage.LANDED:
+            raise Refused(f"{name} has landed on {state.target} already", hint="git log")
+        if ws.stage is not Stage.INTEGRATED and not draft:
+            raise Refused(
+                f"{name} is {ws.stage}: only what is integrated was checked", hint=f"wto pr open {name} --draft"
+            )
+    return wanted
+
+
+def _wording(site: Site, state: RunState, ws: WorkstreamState) -> Wording:
+    found = reviewed(site, state, ws)
+    title = " ".join(clean(ws.spec.title or ws.spec.brief.strip().partition("\n")[0]).split())[:_TITLE] or ws.id
+    template = Template(pull_request_template(state.repository))
+    packet = packet_text(found.packet, _BODY)
+
+    def body(stack: str) -> str:
+        values = {"packet": packet, "stack": stack, "run": state.id, "workstream": ws.id, "goal": state.plan.goal}
+        text = template.safe_substitute(values, head=head_of(state, ws), target=state.target)
+        return text[: _BODY + _REST]
+
+    return Wording(title=addressless(title), body=body)
+
+
+def _tell(done: Iterator[Done], state: RunState, *, as_json: bool) -> None:
+    rows: list[dict[str, Any]] = []
+    warned = False
+    for each in done:
+        warned = warned or each.warning
+        if as_json:
+            known = asdict(each.pull_request) if each.pull_request is not None else None
+            rows.append(
+                {"workstream": each.workstream, "words": each.words, "warning": each.warning, "pull_request": known}
+            )
+            continue
+        click.echo(clean(f"{symbol('warning' if each.warning else 'done')} {each.workstream}: {each.words}"))
+        if each.pull_request is not None and each.pull_request.url:
+            click.echo(clean(f"    {each.pull_request.url}"))
+    if as_json:
+        click.echo(json.dumps({"schema": "wto.pr/1", "run": state.id, "done": rows}, ensure_ascii=False, indent=2))
+    if warned:
+        raise SystemExit(ExitCode.NEEDS_PERSON)

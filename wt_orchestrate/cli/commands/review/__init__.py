@@ -1,0 +1,1 @@
+"""What a person looks at before landing: `wto review`, `wto comment`, `wto proof`."""

@@ -1,0 +1,299 @@
+"""Commands that make a run go on: run, resume, stop, wait, continue, answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from wt_orchestrate.cli.screen.follow import display, exit_code_of, follow
+from wt_orchestrate.cli.screen.status_table import status_lines
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.state.lifecycle import ENDED, PROGRESS, Phase, Stage
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.stages import Standing, waiting_gate
+from wt_orchestrate.domain.status.view import HELD, view
+from wt_orchestrate.domain.text.clean import counted
+from wt_orchestrate.engine import requests
+from wt_orchestrate.errors import ExitCode, NeedsPerson, WtError
+from wt_orchestrate.wiring import site as wiring_site
+from wt_orchestrate.wiring.memory import memories
+from wt_orchestrate.wiring.plan.plan_files import load_plan, load_settings
+from wt_orchestrate.wiring.requests import put_request
+from wt_orchestrate.wiring.run.start_run import begin_run, planned_effects, require_free
+from wt_orchestrate.wiring.run.supervise import leave_supervisor
+from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, repository
+
+_LOOK_S = 0.1
+_GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, Stage.CANCELLED.value, HELD})
+
+
+@click.command()
+@click.argument("plan", type=click.Path(dir_okay=False))
+@click.option("--detach", is_flag=True, help="Leave a supervisor behind and return.")
+@click.option("--land", is_flag=True, help="Land when every workstream is integrated.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.pass_obj
+def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json: bool) -> None:
+    """Run a plan: agents at work in their worktrees, their verified work integrated."""
+    site = find_site(start)
+    settings = load_settings(repository(site).facts())
+    loaded = load_plan(plan, settings)
+    for warning in loaded.warnings:
+        click.echo(f"{symbol('warning')} {warning}", err=True)
+    log = open_log(site)
+    if dry_run:
+        for line in planned_effects(site, loaded, settings):
+            click.echo(line)
+        return
+    require_free(site, log)
+    name = begin_run(site, log, loaded, settings, path=plan, land=land)
+    log.close()
+    if detach:
+        _leave(site, name, as_json=as_json)
+        return
+    turn_run(site, name, as_json=as_json)
+
+
+def turn_run(site: Site, name: RunId, *, as_json: bool, after: int | None = None, land: bool = False) -> None:
+    """Follow a run to its rest in the foreground, then end with its summary and exit code. What anybody writes behind record
+    `after` is shown; `land` lands a whole run even if it was not begun with that wish."""
+    try:
+        with display(site, name, as_json=as_json) as show:
+            state = follow(site, name, show=show, after=after)
+            if (land or state.land_when_done) and _is_whole(state):
+                _ask_land(site, state)
+                seen = state.number
+                state = follow(site, name, show=show, until=lambda s: s.landing is None and quiet(s), after=seen)
+    except KeyboardInterrupt:
+        click.echo(
+            f"\n{symbol('warning')} stopped watching {name}; its agents go on\n"
+            f"  {symbol('hint')} To follow it again, run wto resume; to end the agents, run wto stop",
+            err=True,
+        )
+        raise SystemExit(ExitCode.INTERRUPTED) from None
+    if not as_json and not sys.stdout.isatty():  # a terminal has the board, which stays
+        _summary(state)
+    if not as_json:
+        _learned(site, name)
+    raise SystemExit(_code(state))
+
+
+def _is_whole(state: RunState) -> bool:
+    """Whether everything is integrated and no gate waits for a person."""
+    return waiting_gate(state) is None and all(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values())
+
+
+def _learned(site: Site, name: RunId) -> None:
+    """How much later runs will know from this one; a memory that cannot be read was told where it was written."""
+    with suppress(WtError):
+        entries = memories(site).learned(name).entries
+        if entries:
+            click.echo(f"{symbol('done')} {counted(entries, 'thing')} learned from {name}: wto memory list")
+
+
+def _ask_land(site: Site, state: RunState) -> None:
+    log = open_log(site)
+    requests.ask_land(log, clock(), state, e.LandRequested())
+    log.close()
+
+
+def _code(state: RunState) -> ExitCode:
+    code = exit_code_of(state)
+    if code is ExitCode.OK and state.land_when_done and state.landed is None:
+        return ExitCode.CONFLICT
+    return code
+
+
+def _summary(state: RunState) -> None:
+    click.echo("")
+    for line in status_lines(view(state), now=time.time(), width=None):
+        click.echo(line)
+
+
+def _leave(site: Site, name: RunId, *, as_json: bool) -> None:
+    leave_supervisor(site, name)
+    if as_json:
+        click.echo(json.dumps({"schema": "wto.run/1", "run": name}))
+        return
+    click.echo(f"{symbol('working')} Run {name} goes on in the background")
+    click.echo(f"  {symbol('hint')} To follow it, run wto watch; to end it, run wto stop")
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.pass_obj
+def supervise(start: str, name: str) -> None:
+    """Turn a run without a terminal (what --detach leaves behind)."""
+    site = find_site(start)
+    with display(site, RunId(name), as_json=False, details=True) as show:
+        follow(site, RunId(name), show=show)
+
+
+@click.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--detach", is_flag=True, help="Leave a supervisor behind and return.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.pass_obj
+def resume(start: str, run_name: str | None, detach: bool, as_json: bool) -> None:
+    """Go on with a run that was stopped or cut off; running agents are taken up, never started twice."""
+    site = find_site(start)
+    log = open_log(site)
+    name = requests.find_run(log, run_name)
+    state = requests.load_state(log, name)
+    if state.phase is not Phase.RUNNING or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
+        requests.ask_resume(log, clock(), state)
+    log.close()
+    if detach and not wiring_site.supervised(site):
+        _leave(site, name, as_json=as_json)
+        return
+    turn_run(site, name, as_json=as_json, after=state.number)
+
+
+@click.command()
+@click.argument("workstream", required=False)
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.pass_obj
+def stop(start: str, workstream: str | None, run_name: str | None) -> None:
+    """End the agents of the run, or of one workstream; nothing is lost."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    if workstream is None and quiet(state):
+        click.echo(f"{symbol('nothing')} Run {state.id} is {state.phase} already")
+        return
+    requests.ask_stop(log, clock(), state, workstream)
+    log.close()
+
+    def stopped(now: RunState) -> bool:
+        if workstream is not None:
+            return now.number > state.number and now.workstreams[WorkstreamId(workstream)].stage in ENDED
+        return now.phase in {Phase.STOPPED, Phase.FINISHED}
+
+    with display(site, state.id, as_json=False) as show:
+        follow(site, state.id, show=show, until=stopped)
+    what = workstream or f"run {state.id}"
+    click.echo(f"{symbol('done')} Stopped {what}\n  {symbol('hint')} To go on, run wto resume")
+
+
+@click.command(name="continue")
+@click.argument("workstream")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.pass_obj
+def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) -> None:
+    """Look at a workstream again after a person mended it in its worktree."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    requests.ask_continue(log, clock(), state, workstream)
+    log.close()
+    turn_run(site, state.id, as_json=as_json, after=state.number)
+
+
+@click.command()
+@click.argument("workstream")
+@click.argument("text")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.pass_obj
+def answer(start: str, workstream: str, text: str, run_name: str | None) -> None:
+    """Answer what an agent asked; it goes on with the answer."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    log.close()
+    put = put_request(site, state.id, requests.answered(state, workstream, text))
+    if put.taken or put.supervised:
+        click.echo(f"{symbol('done')} The answer is on its way to {workstream}")
+        return
+    turn_run(site, state.id, as_json=False, after=state.number)
+
+
+@click.command()
+@click.argument("workstreams", nargs=-1)
+@click.option(
+    "--for", "stage", default=Stage.INTEGRATED.value, type=click.Choice([s.value for s in Stage]), show_default=True
+)
+@click.option("--timeout", type=float, help="Seconds to wait at most.")
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def wait(
+    start: str, workstreams: tuple[str, ...], stage: str, timeout: float | None, run_name: str | None, as_json: bool
+) -> None:
+    """Wait until workstreams (all by default) reach a stage: exit 0 reached, 1 they cannot, 8 a gate waits for a person,
+    124 time ran out."""
+    site = find_site(start)
+    log = open_log(site)
+    name = requests.find_run(log, run_name)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        supervised = wiring_site.supervised(site)
+        text = log.view(name)
+        seen = json.loads(text) if text else {"workstreams": []}
+        stages = _stages(seen, workstreams)
+        code = _waited(stages, stage, supervised=supervised)
+        gate = _gate(seen) if code is ExitCode.FAILED and not supervised else ""
+        code = ExitCode.NEEDS_PERSON if gate else code
+        if code is None and deadline is not None and time.monotonic() >= deadline:
+            code = ExitCode.TIMED_OUT
+        if code is not None:
+            break
+        time.sleep(_LOOK_S)
+    if as_json:
+        click.echo(json.dumps({"schema": "wto.wait/1", "run": name, "reached": code is ExitCode.OK, "stages": stages}))
+    elif code is not ExitCode.OK:
+        _explain(code, stages, stage, supervised=supervised, gate=gate)
+    raise SystemExit(code)
+
+
+def _stages(seen: dict[str, Any], wanted: tuple[str, ...]) -> dict[str, str]:
+    stages = {ws["id"]: ws["stage"] for ws in seen["workstreams"]}
+    if not stages:
+        return {}
+    return {requests.find_workstream(stages, name): stages.get(name, "") for name in wanted} or stages
+
+
+def _waited(stages: dict[str, str], wanted: str, *, supervised: bool) -> ExitCode | None:
+    """The exit code, once it is known."""
+    if not stages:
+        return None if supervised else ExitCode.FAILED
+    if all(_reached(stage, wanted) for stage in stages.values()):
+        return ExitCode.OK
+    behind = [stage for stage in stages.values() if not _reached(stage, wanted)]
+    if any(stage in _GONE for stage in behind) or not supervised:
+        return ExitCode.FAILED
+    return None
+
+
+def _reached(stage: str, wanted: str) -> bool:
+    order = [known.value for known in PROGRESS]
+    if stage in order and wanted in order:
+        return order.index(stage) >= order.index(wanted)
+    return stage == wanted
+
+
+def _gate(seen: dict[str, Any]) -> str:
+    """The stage behind which a person has to decide."""
+    waits = (stage["name"] for stage in seen.get("stages", ()) if stage["standing"] == Standing.GATE)
+    return str(next(waits, ""))
+
+
+def _explain(code: ExitCode, stages: dict[str, str], wanted: str, *, supervised: bool, gate: str) -> None:
+    if gate:
+        raise NeedsPerson(f"the stage {gate} waits for a person's word", hint=f"wto approve {gate}")
+    behind = ", ".join(f"{name} is {stage}" for name, stage in stages.items() if not _reached(stage, wanted))
+    if code is ExitCode.TIMED_OUT:
+        raise WtError(f"time ran out: {behind}", hint="wto status", exit_code=code)
+    why = "" if supervised else " and no supervisor is at work"
+    raise WtError(
+        f"not {wanted}: {behind or 'nothing has started'}{why}", hint="wto status, wto resume", exit_code=code
+    )

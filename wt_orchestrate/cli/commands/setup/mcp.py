@@ -1,0 +1,144 @@
+"""`wto mcp`: the server that Claude Desktop, Claude Code or another client leads runs by, and its place in their settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from difflib import unified_diff
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.wiring.mcp_config import (
+    TOKEN_VARIABLE,
+    access_token,
+    apply_edit,
+    client_edit,
+    look_first,
+    token_path,
+)
+from wt_orchestrate.wiring.site import find_site
+
+if TYPE_CHECKING:
+    from wt_orchestrate.adapters.clientconfig import Edit
+
+_folders = click.option(
+    "--repository", "folders", multiple=True, metavar="DIR", help="A repository that it may lead; again for more."
+)
+
+
+_http = (
+    click.option("--http", "over_http", is_flag=True, help="Over streamable HTTP on this machine alone, with a token."),
+    click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --http; a free one by default."),
+    click.option("--address", default="127.0.0.1", show_default=True, help="With --http; a loopback address."),
+)
+
+
+def _of_server(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of how it is served."""
+    for option in reversed(_http):
+        command = option(command)
+    return command
+
+
+@click.group(invoke_without_command=True)
+@_folders
+@_of_server
+@click.pass_context
+def mcp(context: click.Context, folders: tuple[str, ...], over_http: bool, port: int, address: str) -> None:
+    """Serve the Model Context Protocol on standard input and output, for the repositories that are named (else this one)."""
+    if context.invoked_subcommand is None:
+        _serve(folders or (context.obj,), over_http=over_http, port=port, address=address)
+
+
+@mcp.command()
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.option("--path", "first", metavar="DIRS", help="Where git and agents are looked for first, separated by colons.")
+@_of_server
+def serve(folders: tuple[str, ...], first: str | None, over_http: bool, port: int, address: str) -> None:
+    """The same for the repositories that are given: how a desktop program starts it, which knows few places of programs."""
+    if first:
+        look_first(first)
+    _serve(folders, over_http=over_http, port=port, address=address)
+
+
+def _serve(folders: Sequence[str], *, over_http: bool, port: int, address: str) -> None:
+    _require_sdk()
+    for folder in folders:
+        find_site(folder)
+    # the SDK takes a second to load, and need not be there
+    server = import_module("wt_orchestrate.mcp_server.server")
+    if over_http:
+        server.serve_http(folders, host=address, port=port, token=access_token(), tell=_tell_address)
+    else:
+        server.serve(folders)
+
+
+def _tell_address(url: str) -> None:
+    """Where it can be called, and where the token lies; never the token."""
+    click.echo(f"{symbol('done')} Serving {url}; ctrl-C ends it", err=True)
+    click.echo(f"  {symbol('hint')} Clients send the token in {clean(token_path())} as a Bearer token", err=True)
+
+
+def _require_sdk() -> None:
+    """The server runs by this very interpreter: what is not installed for it is not there for the client either."""
+    found = find_spec("mcp")
+    if found is None or found.origin is None:  # a folder of that name is no SDK
+        raise Refused("the MCP server needs the official SDK", hint=f"{sys.executable} -m pip install 'mcp>=2.3,<3'")
+
+
+def _of_client(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of both commands that edit a client's settings."""
+    command = click.option("-n", "--dry-run", is_flag=True, help="Show the change; write nothing.")(command)
+    command = click.option("--config", metavar="FILE", help="The settings file, if it is not at the usual place.")(
+        command
+    )
+    return click.option("--client", type=click.Choice(["claude-desktop", "claude-code"]), required=True)(command)
+
+
+@mcp.command()
+@_of_client
+@_folders
+@click.option("--http", "url", metavar="URL", help="Let it call a server of wto mcp --http there; Claude Code only.")
+@click.pass_obj
+def install(
+    start: str, client: str, config: str | None, dry_run: bool, folders: tuple[str, ...], url: str | None
+) -> None:
+    """Put the server into a client's settings: shown, then written, with a copy of what was there. Safe to repeat."""
+    _require_sdk()
+    for folder in folders:
+        find_site(folder)
+    edit = client_edit(find_site(start), client, config, folders=folders, url=url)
+    _change(edit, client, dry_run=dry_run)
+    if url:
+        told = f"export {TOKEN_VARIABLE}=$(cat {token_path()})"
+        click.echo(f"  {symbol('hint')} No token is written there; before {client} starts: {clean(told)}")
+
+
+@mcp.command()
+@_of_client
+@click.pass_obj
+def uninstall(start: str, client: str, config: str | None, dry_run: bool) -> None:
+    """Take the server out of a client's settings; everything else there stays."""
+    edit = client_edit(find_site(start), client, config, folders=(), remove=True)
+    _change(edit, client, dry_run=dry_run)
+
+
+def _change(edit: Edit, client: str, *, dry_run: bool) -> None:
+    if not edit.changes:
+        click.echo(f"{symbol('nothing')} {edit.path} is as it should be")
+        return
+    before = (edit.before or "").splitlines()
+    for line in unified_diff(before, edit.after.splitlines(), edit.path, edit.path, lineterm="", n=2):
+        click.echo(clean(line))
+    if dry_run:
+        click.echo(f"{symbol('nothing')} Would write {edit.path}")
+        return
+    kept = apply_edit(edit)
+    click.echo(f"{symbol('done')} Wrote {edit.path}" + (f"; as it was: {kept}" if kept else ""))
+    click.echo(f"  {symbol('hint')} To use it, start {client} anew")

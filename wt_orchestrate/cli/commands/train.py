@@ -1,0 +1,115 @@
+"""`wto train`: integrate branches that people or other tools made, with the checks, the proof and the order of every run.
+
+A queue is a run whose workstreams have no agent: their work is on a branch already. Adding to it puts a request; nothing
+moves before `wto train run`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import click
+
+from wt_orchestrate.cli.commands.run import turn_run
+from wt_orchestrate.cli.screen.style import Column, symbol, table
+from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.plan.branch_queue import is_queue
+from wt_orchestrate.domain.plan.model import Workstream
+from wt_orchestrate.domain.status.train import train_view
+from wt_orchestrate.domain.text.clean import clean, counted
+from wt_orchestrate.engine import requests
+from wt_orchestrate.errors import Busy, NotFound
+from wt_orchestrate.wiring.run import branch_queue
+from wt_orchestrate.wiring.run.branch_queue import QueueWish, asked_names, queue_up, unfinished_run
+from wt_orchestrate.wiring.site import find_site, open_log, supervised
+
+
+@click.group()
+def train() -> None:
+    """Integrate branches that people or other tools made."""
+
+
+@train.command()
+@click.argument("branches", nargs=-1, required=True)
+@click.option("--target", help="The branch to land on; the one checked out in the main worktree by default.")
+@click.option("--check", "checks", multiple=True, metavar="COMMAND", help="What judges every combined tree; several.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Trees checked at a time.")
+@click.option("--no-checks", is_flag=True, help="Queue them although nothing judges them.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print what would be queued; change nothing.")
+@click.pass_obj
+def add(
+    start: str,
+    branches: tuple[str, ...],
+    target: str | None,
+    checks: tuple[str, ...],
+    workers: int,
+    no_checks: bool,
+    dry_run: bool,
+) -> None:
+    """Queue BRANCHES: into the newest run while that is unfinished, else into a new queue."""
+    site = find_site(start)
+    wish = QueueWish(branches=branches, target=target, checks=checks, workers=workers, unchecked=no_checks)
+    log = open_log(site)
+    try:
+        queued = queue_up(site, log, wish, dry=dry_run)
+    finally:
+        log.close()
+    _tell_added(queued.further, queued.moved_by, dry_run=dry_run)
+
+
+def _tell_added(further: Mapping[str, Workstream], moved_by: str, *, dry_run: bool) -> None:
+    word = "Would queue" if dry_run else "Queued"
+    for name, spec in further.items():
+        click.echo(f"{symbol('nothing' if dry_run else 'done')} {word} {spec.branch} as {name}: {clean(spec.title)}")
+    if not dry_run:
+        click.echo(f"  {symbol('hint')} To integrate, run {moved_by}; to look, run wto train status")
+
+
+@train.command("run")
+@click.option("--land", is_flag=True, help="Land when every branch is integrated.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.pass_obj
+def run_(start: str, land: bool, as_json: bool) -> None:
+    """Merge, check and integrate what is queued; the longest part that passes counts, and who fails is named."""
+    site = find_site(start)
+    log = open_log(site)
+    state = unfinished_run(log)
+    if state is None:
+        raise NotFound("no branch is queued", hint="wto train add BRANCH...")
+    if not supervised(site) and not is_queue(state.plan):
+        raise Busy(f"{state.id} is a run with agents that was cut off", hint="wto resume, or wto stop")
+    log.close()
+    turn_run(site, state.id, as_json=as_json, after=state.number, land=land)
+
+
+# ---------------------------------------------------------------- status
+
+
+@train.command()
+@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def status(start: str, run_name: str | None, as_json: bool) -> None:
+    """What rides, in order, what waits and why, and what became of the rest."""
+    site = find_site(start)
+    log = open_log(site)
+    state = requests.load_state(log, requests.find_run(log, run_name))
+    asked = asked_names(log, state)
+    log.close()
+    shown = train_view(state, asked=asked)
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+        return
+    columns = (Column("PLACE"), Column("WORKSTREAM"), Column("BRANCH"), Column("STATE"), Column("WHY", grows=True))
+    cells = [
+        [str(row[key] or "") for key in ("place", "workstream", "branch", "state", "why")] for row in shown["branches"]
+    ]
+    for line in table(columns, cells, width=None):
+        click.echo(line)
+    for name in asked:
+        click.echo(f"{symbol('queued')} {name} is asked for and not taken up yet")
+    for command, trees in shown["flaky"].items():
+        click.echo(f"{symbol('warning')} `{clean(command)}` failed and passed on {counted(trees, 'tree')}: it flakes")
+    if not quiet(state) and not supervised(site):
+        click.echo(f"  {symbol('hint')} Nothing moves; to integrate, run {branch_queue.moved_by(site, state)}")

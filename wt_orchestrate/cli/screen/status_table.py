@@ -1,0 +1,199 @@
+"""The status table, from the view alone: the same lines in `wto status`, on the live board and at the end of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wt_orchestrate.cli.screen.style import Column, age, money, symbol, table
+from wt_orchestrate.domain.text.clean import clean, counted
+
+_SYMBOLS = {
+    "queued": "queued",
+    "held": "held",
+    "on hold": "held",
+    "preparing": "working",
+    "working": "running",
+    "waiting for an answer": "asks",
+    "waiting for permission": "working",
+    "waiting for approval": "asks",
+    "limited": "held",
+    "idle": "asks",
+    "stuck": "warning",
+    "ending": "working",
+    "claimed": "working",
+    "verifying": "working",
+    "verified": "working",
+    "integrating": "working",
+    "integrated": "done",
+    "landed": "done",
+    "failed": "error",
+    "cancelled": "error",
+    "escalated": "asks",
+    "stopped": "warning",
+    "unknown": "warning",
+}
+
+_PAIRS = 3
+
+
+def status_lines(view: dict[str, Any], *, now: float, width: int | None) -> list[str]:
+    """The lines of the table with its summary and the next step."""
+    columns = (
+        Column("", priority=0),
+        Column("WORKSTREAM", priority=0),
+        Column("STATE", priority=0),
+        Column("ROLE", priority=5),
+        Column("DONE", priority=4, right=True),
+        Column("COMMITS", priority=3, right=True),
+        Column("TRIES", priority=6, right=True),
+        Column("COST", priority=4, right=True),
+        Column("LAST", priority=2, right=True),
+        Column("EVIDENCE", priority=1, grows=True),
+    )
+    rows = [_row(ws, now) for ws in view["workstreams"]]
+    return [*table(columns, rows, width=width), *_summary(view, now), *_next(view)]
+
+
+def condition(ws: dict[str, Any], now: float) -> str:
+    """The one word for a workstream, from what was known at the last turn and what time has made of it since."""
+    known = str(ws.get("condition", ws["stage"]))
+    if ws.get("alive") is False and ws.get("unwatched"):
+        return "unknown"
+    if known == "working" and ws.get("stuck_at") and now > ws["stuck_at"]:
+        return "stuck"
+    return known
+
+
+def _row(ws: dict[str, Any], now: float) -> tuple[str, ...]:
+    newest = max((e["at"] for e in ws["evidence"] if e["at"]), default=ws["since"])
+    progress = _progress(ws)
+    return (
+        symbol(_SYMBOLS.get(condition(ws, now), "warning")),
+        ws["id"],
+        condition(ws, now),
+        clean(ws["role"]),
+        f"{progress}%" if progress is not None else "",
+        str(ws["commits"] or ""),
+        str(ws["attempts"] or ""),
+        money(ws["cost_usd"]) if ws["cost_usd"] else "",
+        age(now - newest) if ws["stage"] != "queued" else "",
+        note(ws, now),
+    )
+
+
+def _progress(ws: dict[str, Any]) -> int | None:
+    """How far its agent says it is: what it told last, or else wrote into its handoff."""
+    told = ws.get("told")
+    written: int | None = ws["progress"]
+    at = max((each["at"] or 0.0 for each in ws["evidence"] if each["kind"] == "handoff"), default=0.0)
+    if told is None or told["percent"] is None or (written is not None and at >= told["at"]):
+        return written
+    return int(told["percent"])
+
+
+def note(ws: dict[str, Any], now: float) -> str:
+    """The one line that matters most about a workstream now."""
+    if ws["stage"] == "held":
+        return f"needs {', '.join(ws['held_by'])}"
+    if condition(ws, now) == "limited" and ws["resumes_at"]:
+        return f"goes on by itself in {age(ws['resumes_at'] - now)}"
+    if ws.get("gate") and ws["stage"] == "queued":
+        return f"waits for wto approve {ws['gate']}"
+    if ws["waits_for"]:
+        return f"after {', '.join(ws['waits_for'])}"
+    if ws["stage"] in {"failed", "escalated", "cancelled"}:
+        return _line(ws["reason"])
+    order: tuple[str, ...] = (
+        "ask",
+        "gate",
+        "paused",
+        "contradiction",
+        "lost",
+        "uncommitted",
+        "budget",
+        "forecast",
+        "review",
+        "waits",
+        "retry",
+        "failing",
+        "message",
+        "told",
+        "tool",
+        "finding",
+        "check",
+        "commits",
+        "process",
+        "handoff",
+    )
+    by_kind = {e["kind"]: e["text"] for e in reversed(ws["evidence"])}
+    if ws["stage"] in {"integrated", "landed"}:
+        order = ("review", "commits", "handoff", "process")
+    return next((_line(by_kind[kind]) for kind in order if kind in by_kind), "")
+
+
+def _line(text: str, limit: int = 160) -> str:
+    return " ".join(clean(text).split())[:limit]
+
+
+def _summary(view: dict[str, Any], now: float) -> list[str]:
+    run, streams = view["run"], view["workstreams"]
+    counts: dict[str, int] = {}
+    for ws in streams:
+        counts[condition(ws, now)] = counts.get(condition(ws, now), 0) + 1
+    told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
+    cost = money(run["cost_usd"]) + (f" of {money(run['budget_usd'])}" if run["budget_usd"] else "")
+    line = f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · walls: {run['wall']}"
+    return [
+        line,
+        *(
+            f"{symbol('warning')} {_line(text)}"
+            for text in (*_troubles(run, now), _foreseen(view), _gate(view, now))
+            if text
+        ),
+    ]
+
+
+def _gate(view: dict[str, Any], now: float) -> str:
+    """The gate that waits for a person, in one line."""
+    for stage in view.get("stages", ()):
+        if stage["standing"] == "waiting for approval":
+            since = f" since {age(now - stage['waits_since'])}" if stage["waits_since"] else ""
+            then = f", before {', '.join(stage['then'])}" if stage["then"] else ""
+            return f"the stage {stage['name']} waits for your word{since}{then}"
+    return ""
+
+
+def _foreseen(view: dict[str, Any]) -> str:
+    """Who would conflict with whom, in one line."""
+    found = view.get("forecast", {}).get("conflicts", ())
+    shown = [f"{each['one']} and {each['other'] or 'the integration branch'}" for each in found[:_PAIRS]]
+    left = f"; and {len(found) - _PAIRS} more (wto forecast)" if len(found) > _PAIRS else ""
+    return f"would conflict: {'; '.join(shown)}{left}" if found else ""
+
+
+def _troubles(run: dict[str, Any], now: float) -> list[str]:
+    """What keeps the run as a whole from going on as it should."""
+    resting = [
+        f"account {each['name']} {_rest(each, now)}"
+        for each in run.get("accounts", ())
+        if each["refusal"] or (each["rests_until"] or 0.0) > now
+    ]
+    used = [use["words"] for use in run.get("used", ()) if use["used"] >= 0.8 * use["cap"]]
+    return [
+        run["reason"],
+        "on hold: nothing new is begun" if run.get("on_hold") else "",
+        f"no further agent is started: {run['admission']}" if run.get("admission") else "",
+        *resting,
+        f"used: {'; '.join(used)}" if used else "",
+    ]
+
+
+def _rest(account: dict[str, Any], now: float) -> str:
+    if account["refusal"]:
+        return f"cannot log in: {account['refusal']}"
+    return f"rests, {age(account['rests_until'] - now)} more"
+
+
+def _next(view: dict[str, Any]) -> list[str]:
+    steps = list(dict.fromkeys(view["next"]))
+    return [f"{symbol('hint')} Next: run {'; '.join(steps[:3])}"] if steps else []

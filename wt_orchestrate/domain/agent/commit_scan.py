@@ -1,0 +1,86 @@
+"""What commits expose that a landing must not carry: what looks like a secret, and trailers that only a person may write.
+
+Every commit is looked at, not only what is left in the end: a key that was added and taken out again is in the history for
+good. Nothing here holds a secret; it is named by its kind, its place, a mask and a mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.text.clean import at_line, counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposed:
+    """Something that looks like a secret in a line that a commit adds; `line` is in the file as that commit leaves it."""
+
+    commit: CommitId
+    path: str
+    line: int
+    kind: str
+    shown: str
+    mark: str
+    certain: bool
+
+    @property
+    def place(self) -> str:
+        return (
+            f"{at_line(self.path, self.line)} (commit {self.commit[:10]}): {self.kind} {self.shown}, mark {self.mark}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trailer:
+    """A trailer in a commit's message, such as `Signed-off-by: Somebody`."""
+
+    commit: CommitId
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What a stretch of commits exposes; oldest first."""
+
+    exposed: tuple[Exposed, ...] = ()
+    trailers: tuple[Trailer, ...] = ()
+
+
+_LISTED = 5
+
+
+def not_allowed(scan: Scan, allowed: Collection[str], *, certain: bool = False) -> tuple[Exposed, ...]:
+    """What nobody said is no secret, each mark once; with `certain` only what has the shape of a known kind of key."""
+    first: dict[str, Exposed] = {}
+    for each in scan.exposed:
+        if each.mark not in allowed and (each.certain or not certain):
+            first.setdefault(each.mark, each)
+    return tuple(first.values())
+
+
+def listed(found: Sequence[Exposed]) -> str:
+    more = f"; and {counted(len(found) - _LISTED, 'other')}" if len(found) > _LISTED else ""
+    return "; ".join(each.place for each in found[:_LISTED]) + more
+
+
+def exposure_findings(
+    scan: Scan, *, allowed: Collection[str], human: Collection[str], own: Collection[tuple[str, str]] | None
+) -> Iterator[str]:
+    """What does not hold of an agent's commits, one sentence each. `human` are the keys of trailers that only a person may
+    write, `own` the tool's trailers that are true of it (None: any may be there)."""
+    found = not_allowed(scan, allowed, certain=True)
+    if found:
+        yield (
+            f"what looks like a secret is in its commits: {listed(found)}; take it out of every commit (amend or rebuild them), "
+            "not only of the newest, and read it from the environment"
+        )
+    keys = {key.lower() for key in human}
+    for each in scan.trailers:
+        words = f"the commit {each.commit[:10]} carries the trailer `{each.key}: {each.value[:80]}`"
+        if each.key.lower() in keys:
+            yield f"{words}, which only a person may write; take it out of the message"
+        elif own is not None and each.key.lower().startswith("wto-") and (each.key, each.value) not in own:
+            yield f"{words}, which is not true of it; take it out of the message"

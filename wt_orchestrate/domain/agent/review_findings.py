@@ -1,0 +1,104 @@
+"""What a reviewer found in the work of a workstream, as values, and the reading of the section in which it says so.
+
+A reviewer is an agent that may write nothing but its handoff. Its remarks are the words of one agent about the work of
+another: shown as that, quoted as data, and weighed by the verdict, which never lets a reviewer change or land anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
+from wt_orchestrate.domain.text.clean import at_line, clean
+
+MOST = 50
+"""Remarks of one review that count."""
+TEXT_LIMIT = 2_000
+NOTHING = "none"
+
+
+class Weighing(StrEnum):
+    """How much a reviewer's remark weighs."""
+
+    MUST = "must"
+    """The work does not go on before it is answered."""
+    SHOULD = "should"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One remark of a reviewer; without a path on the work as a whole, with line 0 on the file as a whole."""
+
+    text: str
+    weighs: Weighing = Weighing.NOTE
+    path: str = ""
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        return at_line(self.path, self.line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """One review that was given: of which head, by whom, and what was found. `claim` is which claim it was of, `sent_as` the
+    message in which its findings went back."""
+
+    reviewer: WorkstreamId
+    head: CommitId
+    claim: int
+    findings: tuple[Finding, ...] = ()
+    sent_as: str = ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether something must be changed or answered before the work goes on."""
+        return any(finding.weighs is Weighing.MUST for finding in self.findings)
+
+
+def to_answer(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What goes back to the agent once something must: notes stay with the reader."""
+    return tuple(finding for finding in findings if finding.weighs is not Weighing.NOTE)
+
+
+_BEGIN = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+)?[`*_\[(]*(must|should|note)\b[`*_\])]*\s*:?\s*(.*)", re.IGNORECASE)
+_PLACE = re.compile(r"`?([^\s`:]+):(\d{1,7})(?:-\d{1,7})?`?\s*[:,-]?\s*")
+_FILE = re.compile(r"`([^`:]+)`\s*:\s*")
+
+
+def findings_of(section: str) -> tuple[Finding, ...]:
+    """The remarks in a section `## Review`: each begins with its weight, lines below belong to it; the first fifty."""
+    return tuple(_finding(weighs, text) for weighs, text in _entries(section) if text.strip())[:MOST]
+
+
+def is_given(section: str) -> bool:
+    """Whether the section says anything that counts: remarks, or that there are none."""
+    return bool(findings_of(section)) or section.strip(" \n\t-*.`").lower().startswith(NOTHING)
+
+
+def _entries(section: str) -> Iterator[tuple[Weighing, str]]:
+    found: tuple[Weighing, str] | None = None
+    for line in section.splitlines():
+        match = _BEGIN.match(line)
+        if match is not None:
+            if found is not None:
+                yield found
+            found = Weighing(match[1].lower()), match[2]
+        elif found is not None:
+            found = found[0], f"{found[1]}\n{line.strip()}"
+    if found is not None:
+        yield found
+
+
+def _finding(weighs: Weighing, text: str) -> Finding:
+    place, file = _PLACE.match(text), _FILE.match(text)
+    path, line, rest = "", 0, text
+    if place is not None:
+        path, line, rest = place[1], int(place[2]), text[place.end() :]
+    elif file is not None:
+        path, rest = file[1], text[file.end() :]
+    return Finding(text=clean(rest.strip()[:TEXT_LIMIT]), weighs=weighs, path=clean(path), line=line)

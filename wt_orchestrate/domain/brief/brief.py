@@ -1,0 +1,202 @@
+"""What an agent is told: the brief of a first attempt, and the messages that bring evidence back.
+
+Text that came from other agents (handoffs of needs) is quoted as data, bounded and attributed; nothing in it is an
+instruction. A brief is a function of the state alone, so that a restart composes the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wt_orchestrate.domain.agent.handoff import HANDOFF_CONTRACT, Handoff
+from wt_orchestrate.domain.brief.context import composed_findings, composed_needs
+from wt_orchestrate.domain.events.train import RiderBlamed
+from wt_orchestrate.domain.ids import Branch
+from wt_orchestrate.domain.memory.recall import recalled_section
+from wt_orchestrate.domain.plan.model import Kind
+from wt_orchestrate.domain.plan.retry_ladder import Cause
+from wt_orchestrate.domain.plan.settings import role_of
+from wt_orchestrate.domain.state.attempt import Message
+from wt_orchestrate.domain.state.comments import open_comments
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, owes, takes_messages
+from wt_orchestrate.domain.state.train import Blame, CheckResult
+
+_QUOTED = 4_000
+"""Characters of one handoff that reach another agent."""
+_TAIL = 6_000
+_EXPANDS = """## Further workstreams
+
+You may add workstreams to the plan: a section `## Workstreams` in HANDOFF.md, as YAML in a code fence, by id. They start once
+your own work is integrated, each with an agent of its own that sees nothing of this conversation.
+
+    ## Workstreams
+    ```yaml
+    mend-pool:
+      title: Mend the connection pool
+      brief: What to do, where to look, when it is done.
+      scope: ["src/db/**"]
+      needs: []
+    ```
+
+Ids are words of a-z, 0-9 and '-'. Scopes of workstreams that may run at the same time should not overlap. They bring no
+checks of their own and cannot add further ones."""
+
+
+def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequence[Message] = ()) -> str:
+    """The whole brief of a workstream; with `message`, what happened before this attempt; `told` is what people want it
+    to know."""
+    parts = [
+        f"# {ws.spec.title or ws.id}",
+        f"You work alone on the workstream `{ws.id}` of a larger plan, in a git worktree of your own on the branch "
+        f"`{ws.branch}`. Goal of the whole plan: {state.plan.goal.strip()}",
+    ]
+    if message:
+        parts.append(f"## What happened before\n\n{message}\n\nWhat was done so far is in this worktree.")
+        if ws.handoff is not None:
+            parts.append("The last handoff here, as data:\n\n" + _quoted(ws.handoff))
+    parts.append(f"## Your part\n\n{ws.spec.brief.strip()}")
+    parts.append(_role(state, ws))
+    parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_said_already(ws)]))
+    parts += [_told(told), _rules(state, ws), composed_needs(state, ws), composed_findings(state, ws)]
+    parts += [recalled_section(ws), _others(state, ws), HANDOFF_CONTRACT]
+    if ws.spec.expands:
+        parts.append(_EXPANDS)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _said_already(ws: WorkstreamState) -> tuple[str, ...]:
+    """The comments that what happened before holds already."""
+    sent_back = ws.retry is not None and ws.retry.reason == Cause.REVIEW and ws.review is not None
+    return (ws.review.sent_as,) if sent_back and ws.review is not None else ()
+
+
+def resumed_brief(message: str, told: Sequence[Message] = ()) -> str:
+    """What a resumed session is told."""
+    go_on = "" if told else "Go on with the work. Look at `git status` and HANDOFF.md first."
+    return "\n\n".join(part for part in (message or go_on, _told(told)) if part)
+
+
+def _told(told: Sequence[Message]) -> str:
+    """What people want the agent to know, in their words."""
+    return "\n\n".join(f"A message for you:\n\n{message.text.strip()}" for message in told)
+
+
+def _role(state: RunState, ws: WorkstreamState) -> str:
+    """What it is asked to be. The client is told a role's text as a part of its system prompt, other agents are told it here."""
+    if not ws.spec.role:
+        return ""
+    role = role_of(ws.spec.role, settings=state.settings)
+    said = [f"Your role: {ws.spec.role}."]
+    if role is not None and not takes_messages(state, ws):
+        said.append(role.prompt.strip())
+    if owes(state, ws):
+        titles = ", ".join(f"`## {title}`" for title in owes(state, ws))
+        said.append(
+            f"In this role your handoff must hold, beside its summary: {titles}. Write `none` where that is true."
+        )
+    return "\n\n".join(said)
+
+
+def _rules(state: RunState, ws: WorkstreamState) -> str:
+    lines = ["## Rules", ""]
+    if ws.spec.kind is Kind.RESEARCH:
+        lines.append("- This is research: change and commit nothing; your findings go into HANDOFF.md.")
+    else:
+        lines.append(
+            "- Commit your work on this branch in small commits with clear messages; leave nothing uncommitted."
+        )
+    if ws.spec.scope:
+        lines.append(f"- Change only these paths: {', '.join(ws.spec.scope)}. Other changes are refused.")
+    lines.append("- Stay in this worktree. Never use `git stash` (it is shared with other agents); never push.")
+    checks = dict.fromkeys(check.run for check in (*state.plan.checks, *ws.spec.checks))
+    if checks:
+        lines.append("- Your work is judged by these commands, run on it merged with everybody else's work:")
+        lines += [f"    {command}" for command in checks]
+    return "\n".join(lines)
+
+
+def _quoted(handoff: Handoff) -> str:
+    parts = [f"Summary: {handoff.summary}", f"Decisions: {handoff.decisions}"]
+    parts += [f"Finding ({finding.kind}): {finding.text}" for finding in handoff.findings]
+    text = "\n".join(part for part in parts if not part.endswith(": "))[:_QUOTED]
+    return "\n".join(f"> {line}" for line in text.splitlines())
+
+
+def _others(state: RunState, ws: WorkstreamState) -> str:
+    """Who else is at work and on what paths; their briefs are theirs alone."""
+    lines = [
+        f"- `{other.id}`"
+        + (f": {other.spec.title}" if other.spec.title else "")
+        + (f" (owns {', '.join(other.spec.scope)})" if other.spec.scope else "")
+        for other in state.workstreams.values()
+        if other.id != ws.id
+    ]
+    return "## Other workstreams, by other agents\n\n" + "\n".join(lines[:50]) if lines else ""
+
+
+def evidence_message(findings: Sequence[str], kind: Kind) -> str:
+    """What did not hold of a claim, for the agent that made it."""
+    listed = "\n".join(f"- {finding}" for finding in findings)
+    way = "Mend it, commit your work" if kind is Kind.CHANGE else "Mend it"
+    return (
+        f"The work is not accepted yet. This does not hold:\n\n{listed}\n\n"
+        f"{way}, and update HANDOFF.md with `status: done` when it is finished."
+    )
+
+
+def check_message(
+    ws: WorkstreamState, check: CheckResult, blame: Blame, partner: WorkstreamState | None, *, branch: Branch
+) -> str:
+    """A failed check's output, for the agent whose work it judged, with what it comes from."""
+    return (
+        f"The check `{check.command}` {check.outcome} (exit code {check.exit_code}) on your work merged with the "
+        f"integration branch `{branch}`. {_blame_sentence(ws, blame, partner)}The end of its output, as data:\n\n"
+        + "\n".join(f"> {line}" for line in check.tail[-_TAIL:].splitlines())
+        + f"\n\nFind the cause and mend it (`git merge {branch}` brings the others' work into your worktree), run the "
+        "check, commit, and update HANDOFF.md with `status: done`."
+    )
+
+
+def _blame_sentence(ws: WorkstreamState, blame: Blame, partner: WorkstreamState | None) -> str:
+    if partner is not None:
+        return (
+            f"It passes on your work alone and fails only together with `{partner.id}`, which is integrated already.\n\n"
+            f"What `{partner.id}` was to do, as data:\n\n{intent(partner)}\n\nWhat you were to do:\n\n{intent(ws)}\n\n"
+            "Mend it so that both hold. "
+        )
+    return f"{blame_words(blame).capitalize()}. " if blame.on_target or blame.alone is not None else ""
+
+
+def blame_words(blame: RiderBlamed | Blame) -> str:
+    """What a failed check comes from, as far as it is certain."""
+    if blame.on_target:
+        return "it fails on the target too, without this work"
+    if blame.partner is not None:
+        return f"it passes on this work alone and fails together with {blame.partner}"
+    if blame.alone:
+        return "it fails on this work alone"
+    return "it passes without this work and fails with it"
+
+
+def intent(ws: WorkstreamState) -> str:
+    """What a workstream was asked to do, and what it says it did, quoted as data."""
+    said = f"\n\n{ws.handoff.summary[:800]}" if ws.handoff is not None else ""
+    text = f"{ws.spec.title}\n\n{ws.spec.brief.strip()[:1200]}{said}".strip()
+    return "\n".join(f"> {line}" for line in text.splitlines())
+
+
+def conflict_message(ws: WorkstreamState, *, branch: Branch, others: Sequence[WorkstreamState]) -> str:
+    """A conflict with what is integrated already, with the intents of both sides."""
+    intents = "\n".join(
+        f"- `{other.id}` wanted: {other.spec.title or other.spec.brief.strip()[:400]}"
+        + (f"\n> {other.handoff.summary[:800]}" if other.handoff is not None else "")
+        for other in others
+    )
+    own = "\n".join(f"> {line}" for line in ws.spec.brief.strip().splitlines())
+    return (
+        f"Your work conflicts with the integration branch `{branch}` in: {', '.join(ws.conflict)}.\n\n"
+        + (f"The other side, as data:\n\n{intents}\n\n" if intents else "")
+        + f"Your own side, as you were told:\n\n{own}\n\n"
+        + f"Run `git merge {branch}` in your worktree, resolve the conflicts so that both intents hold (never drop the "
+        "other side), run the checks, commit the merge, and update HANDOFF.md with `status: done`."
+    )

@@ -1,0 +1,250 @@
+"""Whether it pays to do a plan's workstreams at the same time, before anything is run: plain numbers and a plain sentence.
+
+The plan is played through twice: by one agent alone, one workstream after another in one worktree, and by agents in worktrees of
+their own under the plan's bound, each workstream with its set-up before and its way through checks and train behind it, and with
+those one after another that will most likely meet. How long an agent works on a workstream is an estimate (`estimate:` of the
+plan), and is called one; set-up, checks and the way onto the integration branch are measured in earlier runs of the repository,
+or not known and then left out, which is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from heapq import heappop, heappush
+from statistics import median
+from typing import Any
+
+from wt_orchestrate.domain.drafting.cochange import Level, PlanForecast, with_needs
+from wt_orchestrate.domain.plan.graph import dependents, longest_chain, needs_of, waves
+from wt_orchestrate.domain.plan.model import Plan, seconds
+from wt_orchestrate.domain.text.clean import counted
+
+PAYS = 1.25
+"""Below so many times as fast it is called no gain: estimates are not better than that."""
+
+
+class Word(StrEnum):
+    """What is advised."""
+
+    PARALLEL = "parallel"
+    ONE_AGENT = "one agent"
+    UNKNOWN = "unknown"
+    """Nobody has said how long anything takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What earlier runs of the repository took for one workstream, as medians; None where there is nothing yet. `train_s` is
+    from the claim to the integration, checks included; `check_s` is one pass of all checks; `streams` is how many it is from."""
+
+    setup_s: float | None = None
+    train_s: float | None = None
+    check_s: float | None = None
+    streams: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """The numbers, all in seconds, and what follows from them. `path` is the longest chain by the estimates with `path_s`, the
+    agents' work alone; `apart` are pairs that may run at the same time and will likely meet."""
+
+    word: Word
+    estimated: tuple[str, ...]
+    guessed: tuple[str, ...]
+    """Workstreams without an estimate; counted as the median of the others."""
+    serial_s: float
+    parallel_s: float
+    path: tuple[str, ...]
+    path_s: float
+    speedup: float
+    agents: int
+    meeting: int
+    overhead_s: float
+    """What set-up and train take of the agents' way in all."""
+    measured: Measured
+    why: str
+
+
+def advise(plan: Plan, forecast: PlanForecast | None, measured: Measured) -> Advice:
+    """What to expect of a plan whose needs have no cycle."""
+    estimated = {name: length for name, spec in plan.workstreams.items() if (length := seconds(spec.estimate or ""))}
+    usual = median(estimated.values()) if estimated else 1.0
+    work = {name: 0.0 if spec.branch else estimated.get(name, usual) for name, spec in plan.workstreams.items()}
+    agents = [name for name, spec in plan.workstreams.items() if not spec.branch]
+    serialise = forecast.serialise if forecast is not None else {}
+    before = measured.setup_s or 0.0 if estimated else 0.0
+    after = measured.train_s or 0.0 if estimated else 0.0
+    once = (measured.check_s or 0.0) if estimated else 0.0
+    real = with_needs(plan, serialise)
+    parallel = _played(real, work, before=before, after=after)
+    serial = before + sum(work.values()) + once
+    path = longest_chain(plan, work)
+    speedup = serial / parallel if parallel > 0 else 1.0
+    word = Word.UNKNOWN if not estimated else Word.PARALLEL if speedup >= PAYS else Word.ONE_AGENT
+    if word is Word.UNKNOWN and speedup < PAYS:
+        word = Word.ONE_AGENT  # nothing can run at the same time, however long it takes
+    meeting = sum(pair.level in {Level.HIGH, Level.MEDIUM} for pair in forecast.pairs) if forecast is not None else 0
+    return Advice(
+        word=word,
+        estimated=tuple(estimated),
+        guessed=tuple(name for name in agents if name not in estimated),
+        serial_s=round(serial, 1),
+        parallel_s=round(parallel, 1),
+        path=path,
+        path_s=round(sum(work[name] for name in path), 1),
+        speedup=round(speedup, 2),
+        agents=min(plan.limits.agents, max(map(len, waves(real)), default=0)),
+        meeting=meeting,
+        overhead_s=round((before + after) * len(agents), 1),
+        measured=measured,
+        why=_why(plan, serialise, work, overhead=before + after, speedup=speedup),
+    )
+
+
+def _played(plan: Plan, work: Mapping[str, float], *, before: float, after: float) -> float:
+    """When the last workstream is integrated if agents take what is ready as soon as one of them is free, those first behind
+    which the most work waits."""
+    behind = _behind(plan, work)
+    waiting = {name: len(needs_of(plan, name)) for name in plan.workstreams}
+    then = dependents(plan)
+    ready = [(-behind[name], name) for name, count in waiting.items() if not count]
+    ready.sort()
+    going: list[tuple[float, int, str]] = []  # when, 0 for an agent that is free and 1 for an integration, whose
+    free, now, end = plan.limits.agents, 0.0, 0.0
+    while ready or going:
+        while ready and free:
+            _, name = heappop(ready)
+            free -= 1
+            heappush(going, (now + before + work[name], 0, name))
+        now, what, name = heappop(going)
+        if what == 0:
+            free += 1
+            heappush(going, (now + after, 1, name))
+            continue
+        end = now
+        for other in then[name]:
+            waiting[other] -= 1
+            if not waiting[other]:
+                heappush(ready, (-behind[other], other))
+    return end
+
+
+def _behind(plan: Plan, work: Mapping[str, float]) -> Mapping[str, float]:
+    """For each workstream the longest work from its own start to the end of a chain."""
+    found: dict[str, float] = {}
+    then = dependents(plan)
+    for wave in reversed(waves(plan)):
+        for name in wave:
+            found[name] = work[name] + max((found[other] for other in then[name]), default=0.0)
+    return found
+
+
+def _why(
+    plan: Plan, serialise: Mapping[str, Sequence[str]], work: Mapping[str, float], *, overhead: float, speedup: float
+) -> str:
+    """What most keeps it from being faster, in words; empty where it is fast enough."""
+    total, streams = sum(work.values()), len(plan.workstreams)
+    if speedup >= PAYS or not streams:
+        return ""
+    if streams == 1:
+        return "there is one workstream"
+    chain = longest_chain(plan, work)
+    if sum(work[name] for name in chain) > total / PAYS:
+        return f"nearly everything is in one chain ({' > '.join(chain)})"
+    if serialise:
+        return "those that could run at the same time will most likely meet in the same files"
+    if plan.limits.agents == 1:
+        return "the plan allows one agent at a time"
+    if overhead * PAYS > total / streams:
+        return "set-up and train take about as long as the work itself"
+    return "set-up, train and waiting take up what is gained"
+
+
+# ---------------------------------------------------------------- what was measured
+
+
+def measured(reports: Sequence[Mapping[str, Any]]) -> Measured:
+    """What earlier runs took, from their reports (`wto.report/1`), by the workstreams that were integrated."""
+    streams = [
+        stream for report in reports for stream in report["workstreams"] if stream["stage"] in {"integrated", "landed"}
+    ]
+    with_agent = [stream for stream in streams if stream["attempts"]]
+    setups = [stream["waiting_s"].get("preparation", 0.0) for stream in with_agent]
+    trains = [stream["waiting_s"].get("checks", 0.0) for stream in streams]
+    passes = [
+        sum({check["check"]: check["duration_s"] for check in stream["evidence"]}.values())
+        for stream in streams
+        if stream["evidence"]
+    ]
+    return Measured(
+        setup_s=round(median(setups), 1) if setups else None,
+        train_s=round(median(trains), 1) if trains else None,
+        check_s=round(median(passes), 1) if passes else None,
+        streams=len(streams),
+    )
+
+
+# ---------------------------------------------------------------- words
+
+
+def advice_lines(advice: Advice) -> tuple[str, ...]:
+    """The advice in sentences, the plain word first; estimates and measurements are told apart."""
+    return tuple(_lines(advice))
+
+
+def _lines(advice: Advice) -> Iterator[str]:
+    yield _verdict(advice)
+    if advice.estimated:
+        yield f"critical path: {' > '.join(advice.path)}, {length(advice.path_s)} of agents' work (estimated)"
+        basis = f"estimates: how long agents work ({len(advice.estimated)} of the plan"
+        basis += f"; {', '.join(advice.guessed[:5])} counted as the median of the others)" if advice.guessed else ")"
+        yield basis
+    if advice.estimated or advice.measured.streams:
+        yield measured_words(advice.measured)
+    if advice.meeting:
+        noun = (
+            "pair that may run at the same time will"
+            if advice.meeting == 1
+            else "pairs that may run at the same time will"
+        )
+        yield f"overlap: {advice.meeting} {noun} likely meet in the same files"
+
+
+def _verdict(advice: Advice) -> str:
+    if not advice.estimated:
+        if advice.word is Word.ONE_AGENT:
+            return f"one agent would be as fast: {advice.why or 'nothing can run at the same time'}"
+        return (
+            f"at best {advice.speedup:.1f} times as fast as one agent, if all workstreams take equally long; write estimate: "
+            "into the plan to know more"
+        )
+    both = f"about {length(advice.parallel_s)} with {counted(advice.agents, 'agent')}, {length(advice.serial_s)} with one alone"
+    if advice.word is Word.ONE_AGENT:
+        return f"one agent would be as fast: {both}; {advice.why}"
+    return f"working at the same time pays: {both}, {advice.speedup:.1f} times as fast (estimated)"
+
+
+def measured_words(measured: Measured) -> str:
+    """What was measured, or that nothing was."""
+    if not measured.streams:
+        return "not known yet, and left out: set-up, checks and train (no earlier run of this repository)"
+    parts = [
+        f"{what} {length(value)}"
+        for what, value in (
+            ("set-up", measured.setup_s),
+            ("from claim to integration", measured.train_s),
+            ("one pass of the checks", measured.check_s),
+        )
+        if value is not None
+    ]
+    return f"measured in earlier runs ({counted(measured.streams, 'workstream')}, medians): {', '.join(parts)}"
+
+
+def length(value: float) -> str:
+    """A length of time for people, such as 45 s, 12 min or 2 h 5 min."""
+    if value < 120:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

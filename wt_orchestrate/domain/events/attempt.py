@@ -1,0 +1,145 @@
+"""Facts about one agent process: started, observed, nudged, messages, questions, its end, and the handoffs it wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.agent.stream import TurnOutcome
+from wt_orchestrate.domain.ids import AttemptId, WorkstreamId
+from wt_orchestrate.domain.plan.model import AgentType
+from wt_orchestrate.domain.plan.retry_ladder import Cause
+
+# ---------------------------------------------------------------- attempts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted:
+    workstream: WorkstreamId
+    attempt: AttemptId
+    epoch: int
+    session: str
+    resumed: bool
+    agent: str
+    agent_type: AgentType
+    reason: str
+    """Why this attempt: first, a cause of recovery, unclaimed, answer, told, redirect, retry, resume."""
+    started_at: float
+    account: str = ""
+    carries: tuple[str, ...] = ()
+    """Messages that are part of its prompt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptObserved:
+    """What a stretch of the agent's stream told, up to a byte offset. Counts are of this stretch alone."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    offset: int
+    answered: bool = False
+    """The agent's program answered for the first time."""
+    version: str = ""
+    model: str = ""
+    tool: str = ""
+    target: str = ""
+    said: str = ""
+    taken: tuple[str, ...] = ()
+    outcome: TurnOutcome | None = None
+    text: str = ""
+    idle: bool = False
+    waits: str = ""
+    """What the agent's program waits for (a retry, a limit)."""
+    waits_s: float = 0.0
+    """How long, as far as it tells."""
+    resets_at: float | None = None
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_tokens: int = 0
+    turns: int = 0
+    denied: tuple[str, ...] = ()
+    failing: str = ""
+    """The tool call that failed last, with its error."""
+    failing_times: int = 0
+    """How often in a row, with nothing edited between."""
+    turn_s: float = 0.0
+    """How long the turns took that ended here, by the clock of the agent's program."""
+    lead_s: float = 0.0
+    """How much of that was before the model was asked, as far as it tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptNudged:
+    """A running attempt is to be interrupted and told why: no progress, or a loop."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    cause: Cause
+    evidence: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent:
+    """A message lies in a running agent's inbox; that it arrived is told by its stream."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAsked:
+    """The agent waits: `question` for a person, else for leave to use a tool."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    ask: str
+    question: bool
+    tool: str
+    text: str
+    payload: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAnswered:
+    workstream: WorkstreamId
+    attempt: AttemptId
+    ask: str
+    allowed: bool
+    text: str
+    by: str = ""
+    """How a question of a tool is answered: `call` by its own result, `message` where nobody waits there any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStopping:
+    """Its keeper was asked to end it."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """No process of the attempt is left."""
+
+    workstream: WorkstreamId
+    attempt: AttemptId
+    exit_code: int | None
+    cause: str
+    """exit, stopped, deadline, flood, unstartable or lost."""
+    ended_at: float
+    survivors: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffSeen:
+    """A version of HANDOFF.md, or why it cannot be read."""
+
+    workstream: WorkstreamId
+    text: str
+    problem: str = ""

@@ -1,0 +1,29 @@
+"""Facts about the reviews that agents give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.agent.review_findings import Finding
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
+from wt_orchestrate.domain.plan.model import Workstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewerCalled:
+    """An agent in a worktree of its own is to review a claim: exactly this head."""
+
+    workstream: WorkstreamId
+    reviewer: WorkstreamId
+    head: CommitId
+    spec: Workstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewGiven:
+    """What a reviewer found in a head; nothing where there are no findings."""
+
+    workstream: WorkstreamId
+    reviewer: WorkstreamId
+    head: CommitId
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,357 @@
+"""Events folded into the state of one workstream; the run as a whole is `fold.py`'s."""
+
+from __future__ import annotations
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.agent.handoff import parse_handoff
+from wt_orchestrate.domain.fold.attempt import counted, fold_attempt
+from wt_orchestrate.domain.fold.comments import fold_comments
+from wt_orchestrate.domain.fold.messages import fold_messages
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.plan.model import Budget
+from wt_orchestrate.domain.plan.retry_ladder import BY_COMMITS, Cause
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import CommitSeen, Retry, WorkstreamState
+from wt_orchestrate.domain.state.train import CheckResult
+
+_HISTORY = 200
+"""How many of a workstream's newest commits stay in the state; the log keeps all."""
+_OLD_CAUSES = {
+    "evidence": Cause.EVIDENCE,
+    "unclaimed": Cause.EVIDENCE,
+    "conflict": Cause.CONFLICT,
+    "crash": Cause.CRASH,
+    "idle": Cause.CRASH,
+    "limit": Cause.OVERLOAD,
+}
+"""The causes of logs written before retries told theirs."""
+
+
+def fold_workstream(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
+    """A workstream after one more record that is about it."""
+    return fold_comments(fold_messages(_fold(ws, record), record), record)
+
+
+def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
+    at = record.at
+    match record.event:
+        case e.WorktreeCreated() as created:
+            return replace(
+                ws, worktree=created.path, branch=created.branch, base=created.base, head=created.base, removed=False
+            )
+        case e.SetupFinished() as setup:
+            return _set_up(ws, setup)
+        case e.MemoryRecalled() as recalled:
+            return replace(ws, recalled=recalled)
+        case e.CommitsSeen() as seen:
+            lines = tuple(
+                CommitSeen(id=line.id, author=line.author, at=line.at, subject=line.subject, paths=line.paths)
+                for line in seen.commits
+            )
+            kept = lines if seen.rewritten else (*ws.history, *lines)
+            tried = _without(ws, BY_COMMITS) if lines and not seen.rewritten else ws.tried
+            return replace(ws, head=seen.head, head_at=at, commits=seen.count, history=kept[-_HISTORY:], tried=tried)
+        case e.HandoffSeen(text=text, problem=problem):
+            if problem:
+                return replace(ws, handoff_problem=problem)
+            return replace(
+                ws,
+                handoff=parse_handoff(text),
+                handoff_at=at,
+                handoff_versions=ws.handoff_versions + 1,
+                handoff_problem="",
+            )
+        case e.StopRequested():
+            return replace(ws, stopping=True)
+        case e.AnswerRequested(text=text):
+            return replace(ws, answer=text)
+        case e.ContinueRequested():
+            return _continued(ws)
+        case e.RetryRequested(fresh=fresh):
+            return _retried(ws, fresh=fresh)
+        case e.PullRequestNoted(pull_request=noted):
+            return replace(ws, pull_request=noted)
+        case e.WorktreeRemoved():
+            return replace(ws, removed=True, lost="")
+        case e.WorktreeLost(what=what):
+            return replace(ws, lost=what)
+        case e.WorktreeRestored(path=path):
+            return replace(ws, removed=False, worktree=path, lost="")
+        case _:
+            return _fold_verdict(fold_attempt(_fold_steering(ws, record), record), record)
+
+
+def _fold_steering(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
+    match record.event:
+        case e.RedirectRequested(brief=brief):
+            return replace(ws, spec=replace(ws.spec, brief=brief), redirected=bool(ws.attempts))
+        case e.EditRequested(spec=spec):
+            return replace(ws, spec=spec)
+        case e.CancelRequested(reason=reason):
+            return replace(ws, cancelling=reason)
+        case e.HoldRequested():
+            return replace(ws, on_hold=True)
+        case e.ReleaseRequested():
+            return replace(ws, on_hold=False)
+        case e.LimitRequested() as wanted:
+            limits = raised(ws.spec.limits, wanted)
+            return replace(ws, spec=replace(ws.spec, limits=limits), budget={}, wrapping_since=None)
+        case e.BudgetWarned(what=what):
+            return replace(ws, budget={**ws.budget, what: False})
+        case e.BudgetReached(what=what):
+            return replace(ws, budget={**ws.budget, what: True}, wrapping_since=record.at)
+        case e.ExpansionRefused():
+            return replace(ws, further={})
+        case _:
+            return ws
+
+
+def raised(limits: Budget, wanted: e.LimitRequested) -> Budget:
+    """The bounds with those that were asked for in place of the old ones."""
+    return Budget(
+        budget_usd=limits.budget_usd if wanted.budget_usd is None else wanted.budget_usd,
+        tokens=limits.tokens if wanted.tokens is None else wanted.tokens,
+        turns=limits.turns if wanted.turns is None else wanted.turns,
+        wall=limits.wall if wanted.wall is None else wanted.wall,
+    )
+
+
+def _without(ws: WorkstreamState, causes: frozenset[Cause]) -> dict[Cause, int]:
+    return {cause: count for cause, count in ws.tried.items() if cause not in causes}
+
+
+def _set_up(ws: WorkstreamState, setup: e.SetupFinished) -> WorkstreamState:
+    passed = setup.exit_code == 0
+    failure = "" if passed else f"the setup command `{setup.command}` ended with exit code {setup.exit_code}"
+    return replace(
+        ws,
+        setup_done=ws.setup_done + passed,
+        setup_tries=ws.setup_tries + 1,
+        setup_failure=failure,
+        setup_log="" if passed else setup.log,
+    )
+
+
+def _anew(ws: WorkstreamState) -> WorkstreamState:
+    """A person says this can go on: counters start anew."""
+    return replace(
+        ws,
+        tried={},
+        passed_most=0,
+        begun_anew=len(ws.attempts),
+        setup_failure="",
+        conflict=(),
+        failed_check=None,
+        blame=None,
+        findings=(),
+        called_for=0,
+        reason="",
+        hint="",
+        commands=(),
+        what_was_tried=(),
+        stopping=False,
+        cancelling="",
+    )
+
+
+def _retried(ws: WorkstreamState, *, fresh: bool) -> WorkstreamState:
+    """Another attempt, as a person wishes."""
+    ws = _anew(ws)
+    if ws.worktree is None:
+        return replace(ws, stage=Stage.QUEUED)
+    if not ws.attempts:
+        return replace(ws, stage=Stage.PREPARING)
+    message = "A person wishes another attempt. Look at `git status` and HANDOFF.md first, then finish the work."
+    return _judged(
+        replace(
+            ws,
+            stage=Stage.PREPARING,
+            accepted=None,
+            retry=Retry(reason="retry", message=message, fresh=fresh, not_before=0.0),
+        )
+    )
+
+
+def _continued(ws: WorkstreamState) -> WorkstreamState:
+    """A person mended it: what is there is looked at again."""
+    ws = replace(_anew(ws), by_person=True)
+    if ws.worktree is None:
+        return replace(ws, stage=Stage.QUEUED)
+    if not ws.attempts:
+        return replace(ws, stage=Stage.PREPARING)
+    return replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, accepted=None, findings=(), retry=None)
+
+
+def _judged(ws: WorkstreamState) -> WorkstreamState:
+    """The last attempt's end has been drawn a conclusion from."""
+    return replace(ws, attempts=tuple(replace(a, judged=a.judged or a.ended_at is not None) for a in ws.attempts))
+
+
+def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
+    at = record.at
+    match record.event:
+        case e.ClaimMade():
+            return _judged(
+                replace(
+                    ws,
+                    stage=Stage.CLAIMED,
+                    claims=ws.claims + 1,
+                    claimed_order=record.number,
+                    accepted=None,
+                    findings=(),
+                    failed_check=None,
+                    blame=None,
+                    by_person=False,
+                )
+            )
+        case e.ClaimAccepted(round=number) | e.ClaimRejected(round=number) if not _is_looked_at(ws, number):
+            return ws  # it was called back while the evidence was gathered
+        case e.ClaimAccepted() as accepted:
+            return replace(
+                ws,
+                stage=Stage.VERIFYING,
+                head=accepted.head if ws.spec.branch else ws.head,
+                looked_at=accepted.head,
+                accepted=accepted.head,
+                accepted_at=at,
+                accepted_order=record.number,
+                files=accepted.files,
+                added=accepted.added,
+                deleted=accepted.deleted,
+                paths=accepted.paths,
+                protected=accepted.protected,
+                further=accepted.further,
+                own_tree=accepted.tree,
+                conflict=(),
+                checks=(),
+            )
+        case e.ClaimRejected(findings=findings, head=head):
+            return replace(ws, findings=findings, looked_at=head, head=head if ws.spec.branch else ws.head)
+        case e.MergeConflicted(head=head) | e.ProofFailed(head=head) if ws.stage is not Stage.VERIFYING or _is_other(
+            ws, head
+        ):
+            return ws
+        case e.MergeConflicted(paths=paths, onto=onto, head=head):
+            return replace(
+                ws, conflict=paths, conflict_onto=onto, conflict_head=head, unsettled=False, arbiter=None, settled_by={}
+            )
+        case e.ConflictSettled(head=head, commit=commit, by=by) if _in_conflict(ws, head):
+            return replace(ws, conflict=(), accepted=commit, settled_by=by)
+        case e.SettleFailed(head=head) if _in_conflict(ws, head):
+            return replace(ws, unsettled=True)
+        case e.ArbiterCalled(arbiter=name):
+            return replace(counted(ws, Cause.CONFLICT), arbiter=name)
+        case e.ProofFailed(lost=lost):
+            return replace(ws, findings=tuple(f"the merge lost {path}" for path in lost))
+        case e.CheckFinished() as check:
+            return _checked(ws, check, at)
+        case e.Verified():
+            return replace(ws, stage=Stage.VERIFIED)
+        case e.Integrated(commit=commit):
+            return replace(
+                ws,
+                stage=Stage.INTEGRATED,
+                integrated_as=commit,
+                integrated_order=record.number if commit is not None else 0,
+                integrated_at=at,
+                reason="",
+                hint="",
+            )
+        case e.MergedElsewhere() if ws.stage is Stage.INTEGRATED:
+            return replace(ws, stage=Stage.LANDED)
+        case e.IntegrationMoved():
+            return replace(ws, stage=Stage.VERIFYING, checks=())
+        case e.RetryDecided() as retry:
+            return _judged(_retry_decided(ws, retry))
+        case e.WorkstreamFailed(reason=reason, hint=hint, tried=tried):
+            after = replace(ws, stage=Stage.FAILED, reason=reason, hint=hint, what_was_tried=tried)
+            return _judged(replace(after, retry=None))
+        case e.WorkstreamEscalated(reason=reason, commands=commands, tried=tried):
+            after = replace(ws, stage=Stage.ESCALATED, reason=reason, commands=commands, what_was_tried=tried)
+            return _judged(replace(after, retry=None))
+        case e.WorkstreamStopped():
+            return _judged(replace(ws, stage=Stage.STOPPED, stopping=False, stopped_in=ws.stage))
+        case e.WorkstreamCancelled():
+            return _judged(
+                replace(ws, stage=Stage.CANCELLED, reason=ws.cancelling, cancelling="", stopping=False, retry=None)
+            )
+        case _:
+            return ws
+
+
+def _retry_decided(ws: WorkstreamState, retry: e.RetryDecided) -> WorkstreamState:
+    return replace(
+        counted(ws, retry.cause or _OLD_CAUSES.get(retry.reason)),
+        stage=Stage.PREPARING,
+        retry=Retry(reason=retry.reason, message=retry.message, fresh=retry.fresh, not_before=retry.not_before),
+        conflict=(),
+        failed_check=None,
+        blame=None,
+        accepted=None,
+        answer=None,
+    )
+
+
+def _is_looked_at(ws: WorkstreamState, number: int) -> bool:
+    return ws.stage is Stage.CLAIMED and number in {0, ws.claims}
+
+
+def _in_conflict(ws: WorkstreamState, head: CommitId) -> bool:
+    return ws.stage is Stage.VERIFYING and bool(ws.conflict) and ws.conflict_head == head
+
+
+def _is_other(ws: WorkstreamState, head: CommitId | None) -> bool:
+    return head is not None and head != ws.accepted
+
+
+_OF_ITS_OWN = frozenset({"", "train", "confirm"})
+"""Checks on the tree that its work is in; the others look for what a failure comes from."""
+
+
+def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> WorkstreamState:
+    """A word on a tree that only this workstream's work was added to; whoever shares one is judged by `RiderBlamed`."""
+    if check.outcome is e.CheckOutcome.LOST or ws.stage is not Stage.VERIFYING:
+        return ws
+    if check.ahead or check.probe not in _OF_ITS_OWN:
+        return ws
+    result = CheckResult(
+        command=check.command,
+        outcome=check.outcome,
+        exit_code=check.exit_code,
+        duration_s=check.duration_s,
+        log=check.log,
+        tail=check.tail,
+        commit=check.commit,
+        tree=check.tree,
+        at=at,
+    )
+    failed = check.outcome is not e.CheckOutcome.PASSED
+    others = (old for old in ws.checks if old.commit == check.commit and old.command != check.command)
+    checks = (*others, result)
+    passed = sum(each.outcome is e.CheckOutcome.PASSED for each in checks)
+    return replace(
+        ws,
+        checks=checks,
+        failed_check=result if failed and not check.probe else ws.failed_check if check.probe else None,
+        passed_most=max(passed, ws.passed_most),
+        tried=_without(ws, frozenset({Cause.EVIDENCE})) if passed > ws.passed_most else ws.tried,
+    )
+
+
+def taken_up(workstream: WorkstreamState) -> WorkstreamState:
+    """A stopped workstream on its way again. A claim that was being looked at is looked at again; nobody works for it anew."""
+    if workstream.worktree is None:
+        return replace(workstream, stage=Stage.QUEUED, stopping=False)
+    if workstream.stopped_in in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:
+        claims = workstream.claims + 1
+        return replace(workstream, stage=Stage.CLAIMED, stopping=False, claims=claims, accepted=None, findings=())
+    retry = workstream.retry
+    if retry is None and workstream.attempts:
+        retry = Retry(
+            reason="resume",
+            message="You were stopped and now go on. Look at `git status` and HANDOFF.md first, then finish the work.",
+            fresh=False,
+            not_before=0.0,
+        )
+    return replace(workstream, stage=Stage.PREPARING, stopping=False, retry=retry)

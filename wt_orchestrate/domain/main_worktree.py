@@ -1,0 +1,42 @@
+"""What a person is told when they commit or push from the main worktree themselves, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from wt_orchestrate.domain.agent.commit_scan import Exposed
+from wt_orchestrate.domain.plan.scope import scope_matches
+from wt_orchestrate.domain.state.lifecycle import ENDED, Phase
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.text.clean import at_line
+
+_LISTED = 10
+
+
+def refused(exposed: Sequence[Exposed], markers: Sequence[tuple[str, int]], allowed: Collection[str]) -> Iterator[str]:
+    """What must not be committed, one sentence each."""
+    for each in [each for each in exposed if each.mark not in allowed][:_LISTED]:
+        yield (
+            f"{at_line(each.path, each.line)} looks like a secret ({each.kind} {each.shown}); take it out, or, if it is none, "
+            f"put its mark {each.mark} into allow_secrets: of .wto/config.yaml"
+        )
+    for path, line in markers[:_LISTED]:
+        yield f"{at_line(path, line)} is a conflict marker; resolve the conflict first"
+
+
+def belongs(state: RunState, paths: Sequence[str]) -> Iterator[str]:
+    """Staged paths that a workstream on its way may write, one sentence for each workstream."""
+    if state.phase in {Phase.FINISHED, Phase.STOPPED}:
+        return
+    for ws in state.workstreams.values():
+        met = [path for path in paths if ws.spec.scope and scope_matches(ws.spec.scope, path)]
+        if met and ws.stage not in ENDED:
+            more = f" and {len(met) - 1} more" if len(met) > 1 else ""
+            yield f"{met[0]}{more} belongs to {ws.id} of {state.id}, which is {ws.stage}: both will have to be merged"
+
+
+def refused_pushes(refs: Sequence[str]) -> Iterator[str]:
+    """Branches of runs, which are unverified work or ours to move."""
+    for ref in refs:
+        if ref.startswith("refs/heads/wto/"):
+            yield f"{ref.removeprefix('refs/heads/')} is a branch of a run; land it, or push it under another name"

@@ -1,0 +1,416 @@
+"""What later runs are told: entries with their sources, how duplicates become one, what looks like an instruction, and what is
+recalled first.
+
+Whatever is remembered may come from an agent and is hostile: it is cleaned, bounded, rid of what looks like a secret, and
+flagged where it reads like an instruction to its reader. A flagged entry is shown to people with its mark and never reaches a
+brief, unless a person said the very same here. No text makes an entry trusted: only who brought it does.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import exp2
+from typing import NewType
+
+from wt_orchestrate.domain.plan.scope import globs_overlap
+from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.domain.text.injection import flags
+from wt_orchestrate.domain.text.secrets import without_secrets
+
+MemoryId = NewType("MemoryId", str)
+"""Such as `m12`; never given twice in one repository's memory."""
+
+
+class Layer(StrEnum):
+    """Whose knowledge it is; the first one is the strongest."""
+
+    STRATEGIC = "strategic"
+    """Goals, decisions, conventions: what the orchestrator holds on to."""
+    SHARED = "shared"
+    """Findings that agents handed over for others."""
+    EXECUTION = "execution"
+    """Attempts: what failed, what helped."""
+
+
+_STRENGTH = {layer: place for place, layer in enumerate(Layer)}
+KINDS = ("goal", "decision", "convention", "estimate", "failure", "remedy", "fact", "risk", "todo", "note")
+PERSON, ORCHESTRATOR, AGENT, MEASURED = "person", "orchestrator", "agent", "measured"
+WHO = (PERSON, ORCHESTRATOR, AGENT, MEASURED)
+
+MOST_ENTRIES = 20_000
+"""How many entries one repository's memory holds."""
+MOST_TEXT = 2_000
+MOST_PATHS = 20
+MOST_SOURCES = 12
+_LONGEST_PATH = 300
+_LATEST = 250_000_000_000.0
+"""A time behind it has no date."""
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+_RUN = re.compile(r"r[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where something is known from. `commit` is what its `paths` were read at; what is not known is empty. `claimed` is whether
+    only a file says so: nobody here saw who said it."""
+
+    who: str = AGENT
+    run: str = ""
+    workstream: str = ""
+    commit: str = ""
+    paths: tuple[str, ...] = ()
+    at: float = 0.0
+    claimed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to remember, made harmless by `note`. What has the same `topic` is replaced by it."""
+
+    layer: Layer
+    kind: str
+    text: str
+    sources: tuple[Source, ...]
+    topic: str = ""
+    flags: tuple[str, ...] = ()
+    vouched: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Something that is remembered. `times` is how often it was said; `vouched` that a person said it here."""
+
+    id: MemoryId
+    layer: Layer
+    kind: str
+    text: str
+    sources: tuple[Source, ...]
+    topic: str = ""
+    flags: tuple[str, ...] = ()
+    vouched: bool = False
+    times: int = 1
+    added_at: float = 0.0
+    seen_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """An entry that a search found. `words` is how well its words fit, from 0 to 1."""
+
+    entry: Entry
+    words: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """An entry that was found, with what makes it old: the files that changed since, or that this cannot be told."""
+
+    entry: Entry
+    score: float
+    stale: tuple[str, ...] = ()
+    unknown: bool = False
+    """The commit it was said at is not known here."""
+
+
+# ---------------------------------------------------------------- making it harmless
+
+
+def note(
+    text: str,
+    *,
+    layer: Layer,
+    kind: str = "note",
+    sources: Sequence[Source] = (),
+    topic: str = "",
+    vouched: bool = False,
+) -> Note:
+    """Something to remember: cleaned, bounded, without secrets, flagged where it reads like an instruction. Raises ValueError
+    when there is no text, or no such kind."""
+    text = text.strip()
+    whole = without_secrets(clean(text[: 4 * MOST_TEXT]).strip())
+    if not whole:
+        raise ValueError("there is nothing to remember in an empty text")
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of memory; there are {', '.join(KINDS)}")
+    told = tuple(_source(each) for each in sources[:MOST_SOURCES])
+    kept = whole if len(whole) <= MOST_TEXT and len(text) <= 4 * MOST_TEXT else f"{whole[:MOST_TEXT].rstrip()} …"
+    return Note(
+        layer=layer,
+        kind=kind,
+        text="\n".join(line.rstrip() for line in kept.splitlines()),
+        sources=told,
+        topic=topic,
+        flags=flags("\n".join((whole, *(path for each in told for path in each.paths)))),
+        vouched=vouched,
+    )
+
+
+def _source(source: Source) -> Source:
+    """The source with what cannot be true of one left out."""
+    return Source(
+        who=source.who if source.who in WHO else AGENT,
+        run=source.run if _RUN.fullmatch(source.run) else "",
+        workstream=source.workstream if _NAME.fullmatch(source.workstream) else "",
+        commit=source.commit if _COMMIT.fullmatch(source.commit) else "",
+        paths=tuple(dict.fromkeys(path for path in map(_path, source.paths) if path))[:MOST_PATHS],
+        at=source.at if 0.0 <= source.at < _LATEST else 0.0,
+        claimed=source.claimed,
+    )
+
+
+def _path(path: str) -> str:
+    """A path below the repository, or nothing."""
+    path = path.strip().removeprefix("./").rstrip("/")
+    parts = path.split("/")
+    bad = not path or len(path) > _LONGEST_PATH or path.startswith("/") or ".." in parts or "" in parts
+    return "" if bad or clean(path) != path or not path.isprintable() else path
+
+
+def withheld(entry: Entry) -> bool:
+    """Whether it is kept from briefs."""
+    return bool(entry.flags) and not entry.vouched
+
+
+# ---------------------------------------------------------------- duplicates
+
+
+def normal(text: str) -> str:
+    """What is equal for texts that say the same: without case, marks and spacing."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(words) or " ".join(text.split())
+
+
+def entry_of(made: Note, number: int, now: float) -> Entry:
+    """A note as a new entry."""
+    at = _said_at(made, now)
+    return Entry(
+        id=MemoryId(f"m{number}"),
+        layer=made.layer,
+        kind=made.kind,
+        text=made.text,
+        sources=made.sources,
+        topic=made.topic,
+        flags=made.flags,
+        vouched=made.vouched,
+        added_at=at,
+        seen_at=at,
+    )
+
+
+def _said_at(made: Note, now: float) -> float:
+    """When it was said last; never later than now, whatever a file says."""
+    return min(max((source.at for source in made.sources), default=0.0) or now, now)
+
+
+def known_as(entry: Entry | None, same: Entry | None, made: Note, now: float) -> tuple[Entry, Entry] | None:
+    """What a note makes of the entry of its topic, or of that which says the same in other marks: before and after; None where
+    it is new."""
+    if same is not None:
+        return same, merged(same, made, now)
+    return (entry, retold(entry, made, now)) if entry is not None else None
+
+
+def merged(entry: Entry, made: Note, now: float) -> Entry:
+    """The entry after a note that says the same: sources add up, one of the same origin is replaced by the newer. Where nothing
+    is new the entry itself comes back. A person's own words stand as they said them, and belong to no topic; what reads like an
+    instruction by its marks alone gives way to the same words without."""
+    known = {_origin(source): source for source in entry.sources}
+    more = len({_origin(source) for source in made.sources} - known.keys())
+    for source in made.sources:
+        before = known.get(_origin(source))
+        known[_origin(source)] = source if before is None or _weight(source) >= _weight(before) else before
+    sources = sorted(known.values(), key=_weight)
+    kept = sources if len(sources) <= MOST_SOURCES else [sources[0], *sources[1 - MOST_SOURCES :]]
+    stronger = _STRENGTH[made.layer] < _STRENGTH[entry.layer]
+    better = not entry.vouched and (made.vouched or (bool(entry.flags) and not made.flags))
+    after = replace(
+        entry,
+        text=made.text if better else entry.text,
+        flags=made.flags if better else entry.flags,
+        topic="" if entry.vouched or made.vouched else entry.topic,
+        layer=made.layer if stronger else entry.layer,
+        kind=made.kind if (stronger or entry.kind == "note") else entry.kind,
+        sources=tuple(kept) if set(kept) != set(entry.sources) else entry.sources,
+        vouched=entry.vouched or made.vouched,
+        times=entry.times + more,
+    )
+    if after == entry:
+        return entry
+    return replace(after, seen_at=max(entry.seen_at, _said_at(made, now)))
+
+
+def retold(entry: Entry, made: Note, now: float) -> Entry:
+    """The entry of a topic after a newer word on it."""
+    after = replace(entry_of(made, int(entry.id[1:]), now), added_at=entry.added_at, times=entry.times)
+    return entry if replace(after, seen_at=entry.seen_at) == entry else after
+
+
+def _origin(source: Source) -> tuple[str, str, str]:
+    return (source.who, source.run, source.workstream)
+
+
+def _weight(source: Source) -> tuple[bool, float]:
+    """What was seen here goes before what a file claims, whatever time it gives itself."""
+    return (not source.claimed, source.at)
+
+
+def paths_of(entry: Entry | Note) -> tuple[str, ...]:
+    """The files it is about, of all its sources."""
+    return tuple(dict.fromkeys(path for source in entry.sources for path in source.paths))
+
+
+def told_at(entry: Entry) -> Source | None:
+    """The newest source that says at which commit its files were read."""
+    found = [source for source in entry.sources if source.commit and source.paths]
+    return max(found, key=_weight, default=None)
+
+
+_SAID = {
+    PERSON: "said by a person",
+    ORCHESTRATOR: "said by the orchestrator",
+    AGENT: "said by an agent",
+    MEASURED: "measured",
+}
+
+
+def source_words(entry: Entry) -> str:
+    """Where an entry is known from, in a few words: its newest source, and how many others there are."""
+    if not entry.sources:
+        return "of unknown origin"
+    newest = max(entry.sources, key=_weight)
+    where = f" in {newest.run}" if newest.run else ""
+    where += f"/{newest.workstream}" if newest.workstream else ""
+    at = f" at {newest.commit[:10]}" if newest.commit else ""
+    more = len(entry.sources) - 1
+    claimed = ", as a file claims" if newest.claimed else ""
+    return f"{_SAID[newest.who]}{where}{at}{claimed}" + (f" and {more} more" if more else "")
+
+
+def fixed_part(path: str) -> str:
+    """The part of a path or glob that has no wildcard: what can be looked up as it is."""
+    parts = path.split("/")
+    cut = next((place for place, part in enumerate(parts) if any(char in part for char in "*?[")), len(parts))
+    return "/".join(parts[:cut])
+
+
+def parse_memory_id(text: str) -> MemoryId:
+    """The id in `m12`, `M12` or `12`. Raises ValueError."""
+    found = re.fullmatch(r"[mM]?([1-9][0-9]{0,9})", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no entry; entries are named m1, m2, ...")
+    return MemoryId(f"m{found[1]}")
+
+
+# ---------------------------------------------------------------- what a search looks for
+
+_WORD = re.compile(r"\w[\w-]*", re.UNICODE)
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        """the and for with that this from into not are was has have will all any can but its it is in on of to a an or as at be
+        by do so if no we you your they their them then than when where what which who how why must should would could may each
+        every one two use used using make makes made add adds added new old file files code work works change changes only also
+        more most some""",
+    )
+)
+
+
+def query_terms(text: str, *, limit: int = 40) -> tuple[str, ...]:
+    """The words of a longer text worth looking for, the most frequent first."""
+    counts: dict[str, int] = {}
+    for match in _WORD.finditer(text[:20_000].casefold()):
+        word = match[0].strip("-_")
+        if len(word) > 2 and word not in _COMMON and not word.isdigit():
+            counts[word] = counts.get(word, 0) + 1
+    return tuple(sorted(counts, key=lambda word: -counts[word])[:limit])  # a stable sort: equal ones as they came
+
+
+def search_terms(text: str, *, limit: int = 20) -> tuple[str, ...]:
+    """What a person looks for, word by word as it was typed; one of no letters or digits says nothing."""
+    return tuple(dict.fromkeys(word for word in text.split()[:limit] if any(char.isalnum() for char in word)))
+
+
+def coverage(terms: Sequence[str], text: str) -> float:
+    """How many of the terms a text has, as a share of at most three."""
+    stems = {_stem(word) for word in _WORD.findall(text.casefold())}
+    stems |= {_stem(part) for word in _WORD.findall(text.casefold()) for part in re.split(r"[_-]", word) if part}
+    found = sum(1 for term in terms if _stem(term.casefold()) in stems)
+    return min(1.0, found / min(3, len(terms))) if terms else 0.0
+
+
+def _stem(word: str) -> str:
+    return word[:5] if len(word) > 5 else word.rstrip("s") or word
+
+
+# ---------------------------------------------------------------- what is recalled first
+
+_WORDS, _PLACE, _GENERAL = 0.6, 0.5, 0.15
+_ENOUGH = 0.1
+_HALF_LIFE_S = 30 * 86_400.0
+_LAYERS = {Layer.STRATEGIC: 1.0, Layer.SHARED: 0.95, Layer.EXECUTION: 0.85}
+
+
+def relevance(hit: Hit, *, terms: Sequence[str], paths: Sequence[str], general: bool = True) -> float:
+    """How much an entry has to do with what is looked for, from 0 to a little above 1. With `general`, a convention that names
+    no place has something to do with everything."""
+    words = hit.words * coverage(terms, f"{hit.entry.text} {' '.join(paths_of(hit.entry))}") if hit.words else 0.0
+    place = nearness(paths, paths_of(hit.entry))
+    everywhere = _GENERAL if general and hit.entry.kind == "convention" and not paths_of(hit.entry) else 0.0
+    return _WORDS * words + _PLACE * place + everywhere
+
+
+def nearness(wanted: Sequence[str], paths: Sequence[str]) -> float:
+    """How near two sets of paths (or globs) are: 1 where one covers the other, less in the same folder, 0 apart."""
+    wanted = [path for path in wanted if any(char.isalnum() for char in path)]  # what means everything says nothing
+    if any(globs_overlap(one, other) for one in wanted for other in paths):
+        return 1.0
+    folders = {path.rpartition("/")[0] for path in paths if "/" in path}
+    near = {fixed_part(path).rpartition("/")[0] or fixed_part(path) for path in wanted}
+    return 0.4 if folders & near else 0.0
+
+
+def score(relevant: float, entry: Entry, *, now: float, stale: float = 0.0) -> float:
+    """What an entry is worth: its relevance, less where it is old, where its files changed (`stale`, the share of them) or where
+    it is flagged."""
+    age = max(0.0, now - entry.seen_at)
+    recency = 0.6 + 0.4 * exp2(-age / _HALF_LIFE_S)
+    doubt = 0.5 if withheld(entry) else 1.0
+    return relevant * recency * _LAYERS[entry.layer] * (1.0 - 0.6 * min(1.0, max(0.0, stale))) * doubt
+
+
+def surplus(entries: Sequence[Entry], *, most: int, now: float) -> tuple[MemoryId, ...]:
+    """What is let go of where there are more than `most`: what is worth least by its age, layer and flags, and a twentieth more
+    so that this is rare; never what a person or the orchestrator said here."""
+    over = len(entries) - most
+    if over <= 0:
+        return ()
+    loose = [entry for entry in entries if not entry.vouched and not any(map(_is_ours, entry.sources))]
+    loose.sort(key=lambda entry: (score(1.0, entry, now=now), int(entry.id[1:])))
+    return tuple(entry.id for entry in loose[: over + most // 20])
+
+
+def _is_ours(source: Source) -> bool:
+    return source.who in (PERSON, ORCHESTRATOR) and not source.claimed
+
+
+def is_relevant(relevant: float) -> bool:
+    return relevant >= _ENOUGH
+
+
+def bounded(found: Iterable[Recalled], *, limit: int, characters: int) -> tuple[Recalled, ...]:
+    """The first of them that fit: so many, with so many characters of text together."""
+    return tuple(_bounded(found, limit, characters))
+
+
+def _bounded(found: Iterable[Recalled], limit: int, left: int) -> Iterator[Recalled]:
+    for each in found:
+        if limit < 1:
+            return
+        if len(each.entry.text) <= left:
+            limit, left = limit - 1, left - len(each.entry.text)
+            yield each

@@ -1,0 +1,206 @@
+"""The memory as a markdown file in the repository, which a team shares, edits by hand and merges with git.
+
+One bullet an entry, in the order of its words and without ids, so that two people's exports merge line by line. It is read
+tolerantly: what cannot be read is told with its line, everything else is taken. It is a file of the repository, which agents can
+write: what comes out of it is as untrusted as any text, whoever it says that it is from; whose word it is stays a claim.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+
+from wt_orchestrate.domain.memory.entries import (
+    AGENT,
+    KINDS,
+    MOST_ENTRIES,
+    WHO,
+    Entry,
+    Layer,
+    Note,
+    Source,
+    normal,
+    note,
+)
+
+_TOP = """\
+# What is known about this repository
+
+Kept by `wto memory export` and `wto memory import`. One bullet an entry: its kind, a colon, its text; below it where it is known
+from. Edit it as you like; what cannot be read is told and left out.
+"""
+_HEADING = re.compile(r"#{1,6}\s+(.+)")
+_BULLET = re.compile(r"[-*+]\s+(.*)$")
+_SOURCE = re.compile(r"\s{1,8}[-*+] source: (.*)$")
+_KIND = re.compile(r"([a-z]+):\s+(.*)$", re.DOTALL)
+_WHERE = re.compile(
+    r"(?P<who>\w+)(?: in (?P<run>[\w-]+)(?:/(?P<workstream>[\w-]+))?)?(?: at (?P<commit>[0-9a-f]+))?"
+    r"(?: on (?P<on>[0-9T:Z+-]+))?(?:; files: (?P<files>.*))?$"
+)
+_MARKER = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
+_LONGEST = 8_000
+"""Characters of a line that are read."""
+_ESCAPED = re.compile(r"\\|[-*+] source: ")
+
+
+@dataclass(slots=True)
+class _Begun:
+    line: int
+    layer: Layer
+    text: list[str]
+    sources: list[Source] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What cannot be read, and in which line, from 1."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryFile:
+    """What a file holds."""
+
+    notes: tuple[Note, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+# ---------------------------------------------------------------- writing
+
+
+def render_memory(entries: Iterable[Entry]) -> str:
+    """The entries as a file; the same entries give the same file."""
+    lines = [_TOP.rstrip()]
+    ordered = sorted(entries, key=lambda each: (KINDS.index(each.kind), normal(each.text), each.text))
+    for layer in Layer:
+        chosen = [entry for entry in ordered if entry.layer is layer]
+        if chosen:
+            lines += ["", f"## {layer.value}", ""]
+            lines += [line for entry in chosen for line in _entry_lines(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _entry_lines(entry: Entry) -> Iterator[str]:
+    first, *rest = entry.text.splitlines()
+    yield f"- {entry.kind}: {first}"
+    for line in rest:
+        yield f"  {_escaped(line)}" if line else ""
+    for source in sorted(entry.sources, key=lambda each: (each.at, each.run, each.workstream, each.who)):
+        yield f"  - source: {_source_words(source)}"
+
+
+def _escaped(line: str) -> str:
+    return f"\\{line}" if _ESCAPED.match(line) else line
+
+
+def _source_words(source: Source) -> str:
+    where = f" in {source.run}" if source.run else ""
+    where += f"/{source.workstream}" if source.run and source.workstream else ""
+    at = f" at {source.commit}" if source.commit else ""
+    on = f" on {datetime.fromtimestamp(source.at, UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}" if source.at else ""
+    files = f"; files: {', '.join(f'`{path}`' for path in source.paths)}" if source.paths else ""
+    return f"{source.who}{where}{at}{on}{files}"
+
+
+# ---------------------------------------------------------------- reading
+
+
+def parse_memory(text: str) -> MemoryFile:
+    """What a file holds, however broken it is."""
+    problems: list[Problem] = []
+    begun = list(
+        islice(_begun(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), problems), MOST_ENTRIES + 1)
+    )
+    if len(begun) > MOST_ENTRIES:
+        over = begun.pop()
+        problems.append(
+            Problem(line=over.line, message=f"{MOST_ENTRIES} entries are read; this and what follows is not")
+        )
+    notes = [made for each in begun if (made := _note(each, problems)) is not None]
+    return MemoryFile(notes=tuple(notes), problems=tuple(sorted(problems, key=lambda each: each.line)))
+
+
+def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
+    layer: Layer | None = None
+    current: _Begun | None = None
+    blanks = 0
+    for number, whole in enumerate(lines, start=1):
+        line = whole[:_LONGEST]
+        heading, bullet, source = _HEADING.match(line), _BULLET.match(line), _SOURCE.match(line)
+        if not line.strip():
+            blanks += 1
+            continue
+        if _MARKER.match(line):
+            problems.append(Problem(line=number, message="a merge was left unresolved here; both sides are read"))
+        elif heading:
+            if current is not None:
+                yield current
+            current, layer = None, _layer(heading[1].strip().rstrip("#"), number, layer, problems)
+        elif source and current is not None:
+            found = _source(source[1])
+            if found is None:
+                problems.append(Problem(line=number, message=f"this source cannot be read: {source[1][:80]!r}"))
+            else:
+                current.sources.append(found)
+        elif bullet:
+            if current is not None:
+                yield current
+            current = _Begun(number, layer or Layer.SHARED, [bullet[1]])
+            if layer is None:
+                problems.append(Problem(line=number, message="it stands below no layer; it is read as shared"))
+        elif current is not None and line.startswith(" ") and not current.sources:
+            current.text += [""] * blanks + [line.removeprefix("  ").removeprefix("\\")]
+        elif layer is not None:
+            problems.append(Problem(line=number, message=f"this belongs to no entry: {line.strip()[:80]!r}"))
+        blanks = 0
+    if current is not None:
+        yield current
+
+
+def _layer(name: str, number: int, before: Layer | None, problems: list[Problem]) -> Layer | None:
+    try:
+        return Layer(name.strip().lower())
+    except ValueError:
+        if before is None and number < 3:
+            return None  # the file's own title
+        known = ", ".join(Layer)
+        message = f"there is no layer {name[:60]!r} (there are {known}); what is below is read as shared"
+        problems.append(Problem(line=number, message=message))
+        return Layer.SHARED
+
+
+def _source(text: str) -> Source | None:
+    found = _WHERE.match(text.strip())
+    if found is None or found["who"] not in WHO:
+        return None
+    try:
+        on = datetime.fromisoformat(found["on"]) if found["on"] else None
+    except ValueError:
+        return None
+    at = (on if on.tzinfo is not None else on.replace(tzinfo=UTC)).timestamp() if on is not None else 0.0
+    return Source(
+        who=found["who"] or AGENT,
+        run=found["run"] or "",
+        workstream=found["workstream"] or "",
+        commit=found["commit"] or "",
+        paths=tuple(re.findall(r"`([^`]+)`", found["files"] or "")),
+        at=at,
+        claimed=True,
+    )
+
+
+def _note(begun: _Begun, problems: list[Problem]) -> Note | None:
+    text = "\n".join(begun.text).strip()
+    found = _KIND.match(text)
+    kind = found[1] if found is not None and found[1] in KINDS else "note"
+    body = found[2] if found is not None and kind != "note" else text.removeprefix("note: ")
+    try:
+        return note(body, layer=begun.layer, kind=kind, sources=begun.sources)
+    except ValueError as error:
+        problems.append(Problem(line=begun.line, message=str(error)))
+        return None

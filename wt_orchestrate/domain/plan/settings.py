@@ -1,0 +1,242 @@
+"""What a repository and a user decided once: the values of `.wto/config.yaml`.
+
+Settings are read when a run starts and recorded with it; a later edit changes the next run, never a running one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check
+from wt_orchestrate.domain.plan.retry_ladder import Recovery
+from wt_orchestrate.domain.plan.roles import Role
+
+_STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+
+PROTECTED_PATHS = (
+    ".claude/**",
+    ".mcp.json",
+    ".wto/**",
+    ".github/**",
+    ".gitlab-ci.yml",
+    ".gitattributes",
+    ".gitmodules",
+    ".husky/**",
+    ".pre-commit-config.yaml",
+    ".vscode/**",
+    ".envrc",
+)
+"""Paths whose change needs a person's word to land."""
+
+
+HUMAN_TRAILERS = ("Signed-off-by", "Reviewed-by", "Acked-by", "Tested-by", "Approved-by")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What the machine must have left before another agent is started. The first agent is bound by disk alone."""
+
+    __pydantic_config__ = _STRICT
+
+    memory_mb: int = 512
+    """Free memory, in MiB."""
+    disk_mb: int = 256
+    """Free space for worktrees and for the state folder, in MiB."""
+    load: float = 8.0
+    """The one-minute load for each processor above which no further agent is started."""
+
+
+class Hooks(StrEnum):
+    """Which git hooks of ours stand in agents' worktrees."""
+
+    OFF = "off"
+    LIGHT = "light"
+    FULL = "full"
+
+
+class AgentTools(StrEnum):
+    """Whether agents get tools of ours while they work."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeDriver:
+    """A program that merges certain files, in git's own terms."""
+
+    __pydantic_config__ = _STRICT
+
+    run: str
+    """The command, with %O, %A, %B (base, ours, theirs) and %P (the path), as in git's `merge.<name>.driver`."""
+    paths: tuple[str, ...]
+    """Globs of the paths it merges."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regenerate:
+    """Files that are made by a command and never merged."""
+
+    __pydantic_config__ = _STRICT
+
+    paths: tuple[str, ...]
+    """Globs of the files, such as `package-lock.json`."""
+    run: str
+    """The command that makes them from the merged tree, run by `sh -c` at its root."""
+    timeout: str = "10m"
+    """How long it may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merging:
+    """How conflicts are settled before an agent or a person is asked. Read when a run starts, and recorded with it."""
+
+    __pydantic_config__ = _STRICT
+
+    rerere: bool = True
+    """Whether a conflict that was resolved once is settled the same way again."""
+    drivers: Mapping[str, MergeDriver] = field(default_factory=dict)
+    """Merge drivers by name, beside those that git's configuration and `.gitattributes` have when a run starts."""
+    union: tuple[str, ...] = ()
+    """Globs of files in which both sides' lines are kept one after another, such as changelogs."""
+    regenerate: tuple[Regenerate, ...] = ()
+    """Lockfiles and the like."""
+    mergiraf: str = "auto"
+    """The structural merge driver mergiraf: `auto` where it is on the PATH when a run starts, its path, or `off`."""
+    timeout: str = "10m"
+    """How long one merge may take with all the drivers that it runs; then the conflict stays."""
+    arbiter: str = ""
+    """The agent that resolves what is left, in a worktree of its own: its name, or `owner` for the agent whose work it is.
+    Empty: an arbiter for Claude Code agents, the owner for commands."""
+
+
+class ForgeKind(StrEnum):
+    """What makes the pull requests."""
+
+    AUTO = "auto"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    GITEA = "gitea"
+    PAGURE = "pagure"
+    OFF = "off"
+
+
+class ForgeClient(StrEnum):
+    """By what GitHub is asked."""
+
+    AUTO = "auto"
+    GH = "gh"
+    REST = "rest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeSettings:
+    """Pull requests. Tokens come from the environment or from the client's own store, never from here."""
+
+    __pydantic_config__ = _STRICT
+
+    kind: ForgeKind = ForgeKind.AUTO
+    """`auto` goes by the remote's host; `gitea` is Forgejo, too."""
+    remote: str = "origin"
+    """The remote to push to."""
+    api: str = ""
+    """Where the forge is asked, such as https://ghe.example.org/api/v3; empty is the usual place on the remote's host."""
+    client: ForgeClient = ForgeClient.AUTO
+    """For GitHub: `gh` where it is installed, else the REST interface."""
+    labels: tuple[str, ...] = ()
+    """Labels for every pull request."""
+    draft: bool = False
+    """Whether they begin as drafts."""
+    rounds: int = 3
+    """How often what reviewers say goes back to the agents of one pull request by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one repository."""
+
+    __pydantic_config__ = _STRICT
+
+    worktrees: str = "../{repo}.worktrees/{run}/{workstream}"
+    """Where worktrees are made, from the main worktree's root; must hold {run} and {workstream}."""
+    agents: Mapping[str, AgentSpec] = field(default_factory=dict)
+    """Agents by name, for every plan of this repository."""
+    setup: tuple[str, ...] = ()
+    """Commands run once in each new worktree, before the plan's own."""
+    checks: tuple[Check, ...] = ()
+    """What judges branches queued by `wto train add`, unless it is told otherwise; a plan names its own checks."""
+    protected: tuple[str, ...] = PROTECTED_PATHS
+    """Globs of paths whose change needs a person's word to land."""
+    allow_secrets: tuple[str, ...] = ()
+    """Marks of what looks like a secret and is none, as refusals name them."""
+    human_trailers: tuple[str, ...] = HUMAN_TRAILERS
+    """Trailers of commit messages that agents may not write."""
+    largest_mb: int = 50
+    """Files above this many MiB land only with a person's word."""
+    pass_env: tuple[str, ...] = ()
+    """Names of environment variables that Claude Code agents and checks get in addition."""
+    stagger: str = "1s"
+    """The pause between the starts of two Claude Code clients."""
+    poll: str = "5s"
+    """How often everything is looked at when no file event came."""
+    radar: str = "30s"
+    """How often conflicts are foreseen while agents work, uncommitted work included; 0s never."""
+    recovery: Recovery = field(default_factory=Recovery)
+    """What is tried when an agent gets into trouble."""
+    admission: Admission = Admission()
+    """What the machine must have left before another agent is started."""
+    hooks: Hooks = Hooks.LIGHT
+    """Git hooks in agents' worktrees: `light` guards scope and pushes, `full` also writes trailers into commits and guards
+    other people's refs (these run inside of commits: a `git gc --prune=now` has longer to hit one), `off` is none."""
+    agent_tools: AgentTools = AgentTools.AUTO
+    """Tools for Claude Code agents (progress, share_finding, ask, recall, handoff, others), scoped to their own workstream:
+    `auto` where the extra `mcp` is installed, or `off`. Each costs about a second of start and 65 MB."""
+    merge: Merging = Merging()
+    """How conflicts are settled."""
+    forge: ForgeSettings = ForgeSettings()
+    """Pull requests."""
+    watch: str = "auto"
+    """`auto` uses file events where they work; `poll` never does."""
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """No key of config.yaml: the roles in force by name, built in or from `.wto/roles/`. Empty in logs written before roles
+    were files, where the word is only told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSpec:
+    """One account or licence for clients: an environment of its own, and how much may be asked of it at once."""
+
+    __pydantic_config__ = _STRICT
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Its variables, such as CLAUDE_CONFIG_DIR; `~` and `${NAME}` are filled in from the user's environment."""
+    agents: int = 0
+    """How many agents may work on it at the same time; 0 is no bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSettings:
+    """What a user decided once for every repository: config.yaml in the user's own configuration folder. It never enters
+    the log, because accounts hold secrets."""
+
+    __pydantic_config__ = _STRICT
+
+    accounts: Mapping[str, AccountSpec] = field(default_factory=dict)
+    """Accounts by name; work is spread over them. Without any, agents use the user's own environment."""
+
+
+def agent_spec(name: str, *, plan_agents: Mapping[str, AgentSpec], settings: Settings) -> AgentSpec | None:
+    """The agent of that name: the plan's, else the repository's, else the built-in `claude-code`."""
+    if name in plan_agents:
+        return plan_agents[name]
+    if name in settings.agents:
+        return settings.agents[name]
+    return AgentSpec() if name == AgentType.CLAUDE_CODE.value else None
+
+
+def role_of(name: str, *, settings: Settings) -> Role | None:
+    """The role of that name; None where nobody knows it (in logs written before roles were files)."""
+    return settings.roles.get(name)

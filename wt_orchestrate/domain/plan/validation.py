@@ -1,0 +1,294 @@
+"""Who waits for whom, and the rules of a plan that reach across its fields.
+
+Needs are those written down and those implied by the order of `stages`. A scope is a list of globs: `*` and `?` stay
+within a path component, `**` crosses them, and a plain path covers everything below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from wt_orchestrate.domain.ids import unsafe_id
+from wt_orchestrate.domain.plan import stages
+from wt_orchestrate.domain.plan.graph import all_needs, find_cycle
+from wt_orchestrate.domain.plan.model import MAX_WORKSTREAMS, AgentType, Budget, Kind, Plan, seconds
+from wt_orchestrate.domain.plan.permissions import reads_only
+from wt_orchestrate.domain.plan.retry_ladder import Cause, ladder
+from wt_orchestrate.domain.plan.scope import globs_overlap
+from wt_orchestrate.domain.plan.settings import Settings, agent_spec, role_of
+
+Place = tuple[str | int, ...]
+_SERVING = re.compile(r"-(arbiter|review|answer|synthesis)(-\d+)?$")
+_UNSAFE_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|^\.|\.$|^/|/$|^-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is wrong at a place in the plan (keys and list indexes), and what to do."""
+
+    place: Place
+    message: str
+    hint: str = ""
+    warning: bool = False
+
+
+# ---------------------------------------------------------------- problems
+
+
+def settings_problems(settings: Settings) -> Iterator[Problem]:
+    """Everything wrong with settings whose shape is right."""
+    for name in ("{run}", "{workstream}"):
+        if name not in settings.worktrees:
+            message = f"the path does not hold {name}"
+            yield Problem(place=("worktrees",), message=message, hint="write it in, as in the default")
+    yield from _duration(("stagger",), settings.stagger)
+    yield from _duration(("poll",), settings.poll)
+    yield from _duration(("radar",), settings.radar)
+    yield from _duration(("recovery", "wrap_up"), settings.recovery.wrap_up)
+    for cause in Cause:
+        for number, rung in enumerate(ladder(settings.recovery, cause, retries=0)):
+            place: Place = ("recovery", cause.value, number)
+            if rung.times < 0:
+                yield Problem(place=(*place, "times"), message="times cannot be negative", hint="write 0 for never")
+            for wait in rung.waits:
+                yield from _duration((*place, "waits"), wait)
+
+
+def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
+    """Everything wrong with a plan whose shape is right; warnings last."""
+    if len(plan.workstreams) > MAX_WORKSTREAMS:
+        return (
+            Problem(
+                place=("workstreams",),
+                message=f"{len(plan.workstreams)} workstreams are more than the {MAX_WORKSTREAMS} a run can hold",
+                hint="split the plan",
+            ),
+        )
+    found = [*_plan_problems(plan), *_agent_problems(plan, settings), *_role_problems(plan, settings)]
+    for name in plan.workstreams:
+        found += _stream_problems(plan, name)
+    cycle = find_cycle(plan)
+    if cycle:
+        chain = " -> ".join(cycle)
+        found.append(
+            Problem(
+                place=("workstreams", cycle[0], "needs"),
+                message=f"needs go in a circle: {chain}",
+                hint="remove one of them",
+            )
+        )
+    elif all(problem.warning for problem in found):
+        found += _overlaps(plan)
+    return tuple(found)
+
+
+def _plan_problems(plan: Plan) -> Iterator[Problem]:
+    if not plan.goal.strip():
+        yield Problem(place=("goal",), message="the goal is empty", hint="say in a sentence what all of this is for")
+    if not plan.workstreams:
+        yield Problem(place=("workstreams",), message="there is no workstream", hint="add one with a brief")
+    if plan.limits.checks < 1:
+        yield Problem(place=("limits", "checks"), message="limits.checks must be at least 1", hint="write checks: 1")
+    if plan.limits.agents < 1:
+        yield Problem(place=("limits", "agents"), message="agents must be at least 1", hint="write 1 or more")
+    if plan.limits.budget_usd is not None and plan.limits.budget_usd <= 0:
+        yield Problem(
+            place=("limits", "budget_usd"), message="the budget must be more than 0", hint="remove it for none"
+        )
+    if plan.limits.wall is not None:
+        yield from _duration(("limits", "wall"), plan.limits.wall)
+    for what, cap in (("tokens", plan.limits.tokens), ("turns", plan.limits.turns)):
+        if cap is not None and cap <= 0:
+            yield Problem(place=("limits", what), message="the bound must be more than 0", hint="remove it for none")
+    yield from _budget(("defaults", "limits"), plan.defaults.limits)
+    yield from _duration(("defaults", "idle"), plan.defaults.idle)
+    if plan.defaults.retries < 0:
+        yield Problem(place=("defaults", "retries"), message="retries cannot be negative", hint="write 0 for none")
+    if plan.target is not None and (not plan.target or _UNSAFE_BRANCH.search(plan.target)):
+        yield Problem(
+            place=("target",), message=f"{plan.target!r} is no name git takes for a branch", hint="name a branch"
+        )
+    for number, check in enumerate(plan.checks):
+        yield from _check(("checks", number), check.run, check.timeout)
+    for number, command in enumerate(plan.setup):
+        if not command.strip():
+            yield Problem(place=("setup", number), message="the command is empty", hint="remove it")
+    yield from _stage_problems(plan)
+
+
+def _stage_problems(plan: Plan) -> Iterator[Problem]:
+    names = stages.stage_names(plan)
+    for stage in sorted({stage for stage in names if names.count(stage) > 1}):
+        yield Problem(place=("stages",), message=f"the stage {stage!r} is named twice", hint="name each stage once")
+    used = {stream.stage for stream in plan.workstreams.values()}
+    filled = False
+    for number, spec in enumerate(stages.stage_specs(plan)):
+        place: Place = ("stages", number)
+        ends = stages.has_synthesis(spec) or stages.has_gate(spec)
+        reason = unsafe_id(spec.name) if ends else None
+        if reason is not None:
+            message = (
+                f"the stage {spec.name!r} {reason}, and a stage with a gate or a synthesis is named on the command line"
+            )
+            yield Problem(place=place, message=message, hint="choose another name, such as research")
+        if spec.name not in used and not filled:
+            message = f"no workstream is in the stage {spec.name!r}, and no synthesis before it plans any"
+            hint = "add one, remove the stage, or give the stage before it synthesis: true"
+            yield Problem(place=place, message=message, hint=hint, warning=not stages.has_synthesis(spec))
+        filled = filled or stages.has_synthesis(spec)
+
+
+def _budget(place: Place, limits: Budget) -> Iterator[Problem]:
+    for what, cap in (("budget_usd", limits.budget_usd), ("tokens", limits.tokens), ("turns", limits.turns)):
+        if cap is not None and cap <= 0:
+            yield Problem(place=(*place, what), message="the bound must be more than 0", hint="remove it for none")
+    if limits.wall is not None:
+        yield from _duration((*place, "wall"), limits.wall)
+
+
+def _duration(place: Place, text: str) -> Iterator[Problem]:
+    if seconds(text) is None:
+        yield Problem(place=place, message=f"{text!r} is no duration", hint="write it as 45s, 10m or 1h30m")
+
+
+def _check(place: Place, command: str, timeout: str) -> Iterator[Problem]:
+    if not command.strip():
+        yield Problem(place=(*place, "run"), message="the check's command is empty", hint="name a command or remove it")
+    yield from _duration((*place, "timeout"), timeout)
+
+
+def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
+    for name, spec in plan.agents.items():
+        if spec.type is AgentType.COMMAND and not spec.run.strip():
+            yield Problem(place=("agents", name), message=f"the agent {name!r} has no command", hint="add run: to it")
+    known = sorted({*plan.agents, *settings.agents, AgentType.CLAUDE_CODE.value})
+    if agent_spec(plan.defaults.agent, plan_agents=plan.agents, settings=settings) is None:
+        yield _unknown(("defaults", "agent"), "agent", plan.defaults.agent, known)
+    reviewer = plan.defaults.review
+    if reviewer and agent_spec(reviewer, plan_agents=plan.agents, settings=settings) is None:
+        yield _unknown(("defaults", "review"), "agent", reviewer, known)
+    for number, stage in enumerate(stages.stage_specs(plan)):
+        synthesiser = stages.synthesis_spec(stage).agent
+        if synthesiser and agent_spec(synthesiser, plan_agents=plan.agents, settings=settings) is None:
+            yield _unknown(("stages", number, "synthesis", "agent"), "agent", synthesiser, known)
+    for name, stream in plan.workstreams.items():
+        if stream.agent and stream.branch:
+            place: Place = ("workstreams", name, "agent")
+            yield Problem(place=place, message="a branch needs no agent: its work is done", hint="remove agent:")
+        if stream.review and agent_spec(stream.review, plan_agents=plan.agents, settings=settings) is None:
+            yield _unknown(("workstreams", name, "review"), "agent", stream.review, known)
+        wanted = stream.agent or plan.defaults.agent
+        if stream.agent and agent_spec(wanted, plan_agents=plan.agents, settings=settings) is None:
+            yield _unknown(("workstreams", name, "agent"), "agent", wanted, known)
+
+
+def _role_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
+    """Roles that are not there, and those that cannot do what is asked of them. Where no roles are known (a run of an
+    earlier version), the word means nothing."""
+    for name, stream in plan.workstreams.items():
+        if not stream.role or not settings.roles:
+            continue
+        place, role = ("workstreams", name, "role"), role_of(stream.role, settings=settings)
+        if role is None:
+            yield _unknown(place, "role", stream.role, sorted(settings.roles))
+        elif reads_only(role) and stream.kind is Kind.CHANGE and not stream.branch:
+            message = f"the role {stream.role!r} only reads, and {name!r} is to end with commits"
+            yield Problem(place=place, message=message, hint="write kind: research, or name a role that may write")
+
+
+def _unknown(place: Place, what: str, wanted: str, known: Sequence[str]) -> Problem:
+    near = get_close_matches(wanted, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:12]) or 'none'}"
+    return Problem(place=place, message=f"there is no {what} {wanted!r}", hint=hint)
+
+
+def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
+    stream, place = plan.workstreams[name], ("workstreams", name)
+    reason = unsafe_id(name)
+    if reason is not None:
+        yield Problem(place=place, message=f"the id {name!r} {reason}", hint="choose another id, such as db-pool")
+    tools = (("serves", stream.serves), ("continues", stream.continues), ("synthesises", stream.synthesises))
+    for key, value in tools:
+        if value and not _SERVING.search(name):
+            yield Problem(place=(*place, key), message=f"{key}: is the tool's own", hint="remove it")
+    if stream.branch:
+        yield from _branch_problems(plan, name)
+    elif not stream.brief.strip():
+        yield Problem(place=(*place, "brief"), message="the brief is empty", hint="say what the agent is to do")
+    for number, need in enumerate(stream.needs):
+        if need not in plan.workstreams:
+            yield _unknown((*place, "needs", number), "workstream", need, list(plan.workstreams))
+        elif need in stream.needs[:number]:
+            yield Problem(place=(*place, "needs", number), message=f"{need!r} is needed twice", hint="remove one")
+    if stream.stage and stream.stage not in stages.stage_names(plan):
+        yield _unknown((*place, "stage"), "stage", stream.stage, stages.stage_names(plan))
+    yield from _budget((*place, "limits"), stream.limits)
+    if stream.retries is not None and stream.retries < 0:
+        yield Problem(place=(*place, "retries"), message="retries cannot be negative", hint="write 0 for none")
+    for key, length in (("idle", stream.idle), ("estimate", stream.estimate)):
+        if length is not None:
+            yield from _duration((*place, key), length)
+    for number, glob in enumerate(stream.scope):
+        yield from _glob((*place, "scope", number), glob)
+    for number, check in enumerate(stream.checks):
+        yield from _check((*place, "checks", number), check.run, check.timeout)
+
+
+def _branch_problems(plan: Plan, name: str) -> Iterator[Problem]:
+    stream, place = plan.workstreams[name], ("workstreams", name, "branch")
+    if _UNSAFE_BRANCH.search(stream.branch):
+        yield Problem(place=place, message=f"{stream.branch!r} is no branch name", hint="write it without refs/heads/")
+    if stream.branch == plan.target:
+        yield Problem(place=place, message=f"{stream.branch!r} is the target itself", hint="choose another branch")
+    if stream.branch.startswith("wto/"):
+        yield Problem(place=place, message=f"{stream.branch!r} is a run's own branch", hint="choose another branch")
+    if stream.kind is Kind.RESEARCH or stream.expands:
+        yield Problem(place=place, message="a branch brings changes and nothing else", hint="remove kind: and expands:")
+    others = [other for other, spec in plan.workstreams.items() if spec.branch == stream.branch and other != name]
+    if others and list(plan.workstreams).index(others[0]) < list(plan.workstreams).index(name):
+        yield Problem(place=place, message=f"{stream.branch!r} is in {others[0]!r} already", hint="remove one of them")
+
+
+def _glob(place: Place, glob: str) -> Iterator[Problem]:
+    parts = glob.rstrip("/").split("/")
+    if not glob.strip():
+        yield Problem(place=place, message="the path is empty", hint="remove it; no scope at all means everything")
+    elif glob.startswith(("/", "~")) or re.match(r"[A-Za-z]:", glob):
+        yield Problem(place=place, message=f"{glob!r} is absolute", hint="write it from the repository's root")
+    elif ".." in parts or "." in parts or "" in parts:
+        yield Problem(
+            place=place, message=f"{glob!r} leaves the repository or is not plain", hint="write it without . and .."
+        )
+    elif any(ord(char) < 32 or ord(char) == 127 for char in glob) or "\\" in glob:
+        yield Problem(place=place, message=f"{glob!r} has control characters or backslashes", hint="write a plain path")
+    elif ".git" in (part.lower() for part in parts):
+        yield Problem(place=place, message=f"{glob!r} is git's own folder", hint="remove it")
+
+
+def _overlaps(plan: Plan) -> Iterator[Problem]:
+    """Workstreams that may run at the same time and may write the same paths."""
+    reach = all_needs(plan)
+    names = [name for name, stream in plan.workstreams.items() if stream.scope]
+    for number, one in enumerate(names):
+        for other in names[number + 1 :]:
+            if one in reach[other] or other in reach[one]:
+                continue
+            met = _meeting(plan.workstreams[one].scope, plan.workstreams[other].scope)
+            if met is not None:
+                yield Problem(
+                    place=("workstreams", other, "scope", met[1]),
+                    message=f"{one!r} and {other!r} may run at the same time and both may write {met[0]!r}",
+                    hint="narrow one scope, or let one need the other",
+                    warning=True,
+                )
+
+
+def _meeting(one: Sequence[str], other: Sequence[str]) -> tuple[str, int] | None:
+    for number, glob in enumerate(other):
+        for mine in one:
+            if globs_overlap(mine, glob):
+                return glob, number
+    return None

@@ -1,0 +1,54 @@
+"""Whether the machine has room for another agent: memory, load and disk.
+
+The first agent is bound by the disk alone, so that a busy machine slows a run down and never stops it. What was refused is
+admitted again only with a quarter to spare, so that nothing flutters at the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from wt_orchestrate.domain.plan.settings import Admission
+
+_SPARE = 1.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What is left. What the system does not tell is None; `load` is the one-minute load for each processor."""
+
+    memory_mb: float | None = None
+    load: float | None = None
+    disk_mb: Mapping[str, float] = field(default_factory=dict)
+    """Free space by what it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why no further agent may start (empty: one may), and whether not even a first one may."""
+
+    reason: str
+    full: bool
+
+
+def admission(bounds: Admission, room: Room, *, refused: bool) -> Verdict:
+    """Whether another agent may start; `refused`: it may not so far."""
+    spare = _SPARE if refused else 1.0
+    full = tuple(_full(bounds, room, spare))
+    if full:
+        return Verdict("; ".join(full), full=True)
+    return Verdict("; ".join(_busy(bounds, room, spare)), full=False)
+
+
+def _full(bounds: Admission, room: Room, spare: float) -> Iterator[str]:
+    for what, free in room.disk_mb.items():
+        if free < bounds.disk_mb * spare:
+            yield f"{free:.0f} MiB are free for {what}, and {bounds.disk_mb} are needed"
+
+
+def _busy(bounds: Admission, room: Room, spare: float) -> Iterator[str]:
+    if room.memory_mb is not None and room.memory_mb < bounds.memory_mb * spare:
+        yield f"{room.memory_mb:.0f} MiB of memory are free, and {bounds.memory_mb} are needed"
+    if room.load is not None and room.load > bounds.load / spare:
+        yield f"the load is {room.load:.1f} for each processor, more than {bounds.load:g}"

@@ -1,0 +1,149 @@
+"""One agent process as the log tells of it, and what passes between it and us: questions, messages, what it says by its tools.
+
+Times are wall seconds. A part of the state (`state.py`), which holds one attempt after another for each workstream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wt_orchestrate.domain.agent.stream import TurnOutcome
+from wt_orchestrate.domain.ids import AttemptId
+from wt_orchestrate.domain.plan.model import AgentType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a running agent waits on."""
+
+    id: str
+    question: bool
+    tool: str
+    text: str
+    payload: str
+    options: tuple[str, ...]
+    at: float
+
+
+class MessageKind(StrEnum):
+    """Who a message to an agent is from. What we say by ourselves is void once the attempt it is for has ended."""
+
+    PERSON = "person"
+    NUDGE = "nudge"
+    WRAP_UP = "wrap up"
+    RADAR = "radar"
+    SHARED = "shared"
+    """What another agent found; it waits for the next attempt, but is no reason for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Something to tell an agent, or (without a text) a wish to interrupt it. Times are wall seconds."""
+
+    id: str
+    order: int
+    """The event that put it."""
+    kind: MessageKind
+    text: str
+    interrupts: bool
+    at: float
+    sent_to: AttemptId | None = None
+    delivered_at: float | None = None
+    """When the agent's stream proved that it was taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account's present. Times are wall seconds."""
+
+    name: str
+    cap: int = 0
+    """Agents at a time; 0 is no bound."""
+    limited_until: float = 0.0
+    """The usage limit's reset."""
+    strikes: int = 0
+    """Overloads in a row; several within one pause count once."""
+    paused_until: float = 0.0
+    refusal: str = ""
+    """Why nobody can log in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotesHeard:
+    """How far an attempt's drop file is read, and how much came of it."""
+
+    offset: int = 0
+    lines: int = 0
+    dropped: int = 0
+    findings: int = 0
+    questions: int = 0
+    progress: int = 0
+    percent: int | None = None
+    note: str = ""
+    told_at: float | None = None
+    """When it last told its progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One agent process. Times are wall seconds; `ended_at` None while it lives."""
+
+    id: AttemptId
+    epoch: int
+    session: str
+    resumed: bool
+    agent: str
+    agent_type: AgentType
+    reason: str
+    started_at: float
+    offset: int = 0
+    seen_at: float | None = None
+    """The last sign of its stream."""
+    answered: bool = False
+    version: str = ""
+    model: str = ""
+    tool: str = ""
+    target: str = ""
+    said: str = ""
+    outcome: TurnOutcome | None = None
+    text: str = ""
+    idle: bool = False
+    waits: str = ""
+    waits_until: float = 0.0
+    resets_at: float | None = None
+    asks: tuple[Ask, ...] = ()
+    stopping: str = ""
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_tokens: int = 0
+    turns: int = 0
+    denied: tuple[str, ...] = ()
+    account: str = ""
+    carries: tuple[str, ...] = ()
+    failing: str = ""
+    failing_times: int = 0
+    nudged_at: float | None = None
+    paused: bool = False
+    """Interrupted by a person; it waits for what it is told next."""
+    ended_at: float | None = None
+    exit_code: int | None = None
+    cause: str = ""
+    detail: str = ""
+    judged: bool = False
+    """A conclusion was drawn from its end."""
+    notes: NotesHeard = NotesHeard()
+    """What it said by its tools."""
+    answers: tuple[tuple[str, str], ...] = ()
+    """Answers given as the result of a call (question, answer) that is not known to have returned; at its end also what had
+    none, with no text."""
+
+
+def rests_until(account: Account) -> float:
+    """When it may be used again, in wall seconds; in the past when it may be used now."""
+    return max(account.limited_until, account.paused_until)
+
+
+def usable(account: Account, now: float) -> bool:
+    return not account.refusal and rests_until(account) <= now

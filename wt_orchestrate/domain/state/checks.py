@@ -1,0 +1,91 @@
+"""What checks have said of a tree, and which one is to be asked next. A verdict belongs to one exact tree, never to a commit
+or a name: the same tree, however it came about, is judged once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from wt_orchestrate.domain.events.train import CheckOutcome
+from wt_orchestrate.domain.ids import TreeId, WorkstreamId
+from wt_orchestrate.domain.plan.model import Check
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.train import UNJUDGED, CheckResult, Judgement
+
+LOST_CHECKS = 2
+"""How often a check that never told is run again."""
+CONFIRMED = 2
+"""How many runs must fail before somebody is blamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What is known of a tree: `red` is the first check that fails, `open` the next one to run; neither: it is green."""
+
+    red: Check | None = None
+    open: Check | None = None
+
+    @property
+    def green(self) -> bool:
+        return self.red is None and self.open is None
+
+
+def checks_of(state: RunState, names: Iterable[WorkstreamId]) -> tuple[Check, ...]:
+    """The checks that judge a tree which holds the work of these: the plan's and their own, each command once."""
+    further = tuple(check for name in names for check in state.workstreams[name].spec.checks)
+    return tuple({check.run: check for check in (*state.plan.checks, *further)}.values())
+
+
+def judgement(state: RunState, tree: TreeId, command: str) -> Judgement:
+    return state.judged.get(tree, {}).get(command, UNJUDGED)
+
+
+def word(state: RunState, tree: TreeId, checks: Sequence[Check]) -> Word:
+    """What is known of a tree that these checks judge."""
+    waiting: Check | None = None
+    for check in checks:
+        found = judgement(state, tree, check.run)
+        if found.passed:
+            continue
+        if found.failed:
+            return Word(red=check)
+        waiting = waiting or check
+    return Word(open=waiting)
+
+
+def lost_too_often(state: RunState, tree: TreeId, checks: Sequence[Check]) -> bool:
+    return any(judgement(state, tree, check.run).lost > LOST_CHECKS for check in checks)
+
+
+def results(state: RunState, tree: TreeId, checks: Sequence[Check]) -> tuple[CheckResult, ...]:
+    """The newest run of each of these checks on a tree."""
+    found = (judgement(state, tree, check.run).last for check in checks)
+    return tuple(result for result in found if result is not None)
+
+
+def judged_anew(before: Judgement, result: CheckResult) -> Judgement:
+    """A judgement after one more run."""
+    match result.outcome:
+        case CheckOutcome.LOST:
+            return Judgement(passed=before.passed, failed=before.failed, lost=before.lost + 1, last=before.last)
+        case CheckOutcome.PASSED:
+            return Judgement(passed=before.passed + 1, failed=before.failed, last=replace(result, tail=""))
+        case CheckOutcome.FAILED | CheckOutcome.TIMED_OUT | CheckOutcome.BROKEN:
+            return Judgement(passed=before.passed, failed=before.failed + 1, last=result)
+
+
+def only_passed(state: RunState) -> RunState:
+    """The state without checks that failed: a person may have mended what they failed on, so they are asked again."""
+    judged = {
+        tree: kept
+        for tree, found in state.judged.items()
+        if (kept := {command: each for command, each in found.items() if each.passed})
+    }
+    return replace(state, judged=judged)
+
+
+def confirmed(found: Judgement) -> bool:
+    """Whether a failure is certain: it failed again, or could not be run at all."""
+    broken = found.last is not None and found.last.outcome is CheckOutcome.BROKEN
+    return not found.passed and (found.failed >= CONFIRMED or (broken and found.failed > 0))

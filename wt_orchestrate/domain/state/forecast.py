@@ -1,0 +1,72 @@
+"""What is known of foreseen conflicts: which workstreams are compared, and which conflicts are listed for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wt_orchestrate.domain.effects import Glance
+from wt_orchestrate.domain.events.forecast import Clash
+from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.plan.model import Kind
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.text.clean import clean, some_of
+
+ON_THE_WAY = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED})
+"""Stages in which a workstream has work that is not integrated and will be."""
+_PATH = 200
+
+
+def glances(state: RunState) -> tuple[Glance, ...]:
+    """Whose work is looked at; with the worktree where somebody is at work in it."""
+    return tuple(
+        Glance(workstream=ws.id, head=head, worktree=ws.worktree if _is_inhabited(ws) and ws.worktree else "")
+        for ws in state.workstreams.values()
+        if ws.stage in ON_THE_WAY
+        and ws.spec.kind is Kind.CHANGE
+        and not ws.spec.serves
+        and (head := ws.head or ws.base) is not None
+        and not ws.cancelling
+    )
+
+
+def _is_inhabited(ws: WorkstreamState) -> bool:
+    return live_attempt(ws) is not None and not ws.removed and not ws.lost
+
+
+def basis(state: RunState) -> tuple[str, ...]:
+    """What a forecast is made of: another one is due when it is something else."""
+    sides = (f"{each.workstream} {each.head} {each.worktree}" for each in glances(state))
+    return (state.integration or "", *sides)
+
+
+def conflicts(state: RunState) -> tuple[Clash, ...]:
+    """Conflicts that are foreseen between workstreams still on their way."""
+    return tuple(
+        each
+        for each in state.forecast.conflicts
+        if all(state.workstreams[name].stage in ON_THE_WAY for name in _names(each))
+    )
+
+
+def of(state: RunState, name: WorkstreamId) -> Iterator[tuple[str, Clash]]:
+    """The conflicts of one workstream, each with the other side (empty for the integration branch)."""
+    for each in conflicts(state):
+        if each.one == name:
+            yield each.other, each
+        elif each.other == name:
+            yield each.one, each
+
+
+def listed(each: Clash, limit: int = 3) -> str:
+    """The paths of a conflict in a few words."""
+    paths = [_one_line(path, _PATH) for path in each.paths] or ["what git cannot merge at all"]
+    return some_of(paths, limit, more=each.more)
+
+
+def _names(each: Clash) -> tuple[WorkstreamId, ...]:
+    return (each.one, WorkstreamId(each.other)) if each.other else (each.one,)
+
+
+def _one_line(text: str, limit: int) -> str:
+    return " ".join(clean(text).split())[:limit].replace("`", "'")

@@ -1,0 +1,398 @@
+"""The present of one run: values that `fold.py` makes from events, the legal moves between stages, and questions about them.
+
+A stage says where a workstream is in its life. `held` is no stage: a queued workstream is held while something it needs
+cannot go on, and that is worked out, never stored. What cannot be known is None, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wt_orchestrate.domain.agent.handoff import Handoff
+from wt_orchestrate.domain.agent.notes import SharedFinding
+from wt_orchestrate.domain.agent.review_findings import Review
+from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
+from wt_orchestrate.domain.events.memory import MemoryRecalled
+from wt_orchestrate.domain.events.pull_requests import PullRequest
+from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
+from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
+from wt_orchestrate.domain.plan.permissions import reads_only
+from wt_orchestrate.domain.plan.retry_ladder import Cause
+from wt_orchestrate.domain.plan.roles import ARBITER, REVIEWER
+from wt_orchestrate.domain.plan.settings import Settings, agent_spec, role_of
+from wt_orchestrate.domain.state.attempt import Account, Attempt, Message, MessageKind
+from wt_orchestrate.domain.state.comments import Comment
+from wt_orchestrate.domain.state.lifecycle import Phase, Stage
+from wt_orchestrate.domain.state.train import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateState:
+    """One gate's present. `round` tells one ending of the stage from another: further work or another claim makes a new one.
+    What a person is shown as the round counts `changes` with it."""
+
+    round: int = 0
+    reached_at: float = 0.0
+    """When it was seen to wait for this round."""
+    approved: bool = False
+    approved_at: float = 0.0
+    sent_back: int = 0
+    """How often a person sent the synthesis back."""
+    changes: int = 0
+    """How often a person changed what waits behind it, before it was passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """The last forecast. Times are wall seconds; a forecast is under way while it began after the last one ended."""
+
+    conflicts: tuple[Clash, ...] = ()
+    blind: tuple[BlindSpot, ...] = ()
+    basis: tuple[str, ...] = ()
+    """What it was made of: the integration head and each side."""
+    begun_at: float = 0.0
+    ended_at: float = 0.0
+    seen_at: float = 0.0
+    """When what is foreseen last changed."""
+    told: frozenset[tuple[str, str, str]] = frozenset()
+    """Workstream, other and path of which an agent was warned already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A setup command or a check that runs as a kept process."""
+
+    process: ProcessId
+    workstream: WorkstreamId | None
+    purpose: str
+    command: str
+    started_at: float
+    commit: CommitId | None = None
+    tree: TreeId | None = None
+    """What a check judges; None in logs written before commands told it."""
+    slot: int = 0
+    """Where a check runs; 0 in old logs."""
+    probe: str = ""
+    ahead: tuple[WorkstreamId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """The next attempt, decided and waiting for its time and a free place."""
+
+    reason: str
+    message: str
+    fresh: bool
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitSeen:
+    id: CommitId
+    author: str
+    at: float
+    subject: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkstreamState:
+    """One workstream's present."""
+
+    id: WorkstreamId
+    spec: Workstream
+    stage: Stage = Stage.QUEUED
+    since: float = 0.0
+    """When it came into this stage."""
+    since_order: int = 0
+    """The event that brought it there."""
+    base: CommitId | None = None
+    worktree: str | None = None
+    branch: Branch | None = None
+    setup_done: int = 0
+    setup_tries: int = 0
+    setup_failure: str = ""
+    setup_log: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    retry: Retry | None = None
+    head: CommitId | None = None
+    head_at: float | None = None
+    commits: int = 0
+    history: tuple[CommitSeen, ...] = ()
+    handoff: Handoff | None = None
+    handoff_at: float | None = None
+    handoff_versions: int = 0
+    handoff_problem: str = ""
+    claims: int = 0
+    claimed_order: int = 0
+    """The event that made the claim which is looked at."""
+    looked_at: CommitId | None = None
+    """The head of the claim that was last looked at, whatever came of it."""
+    accepted: CommitId | None = None
+    accepted_at: float = 0.0
+    accepted_order: int = 0
+    files: int = 0
+    added: int = 0
+    deleted: int = 0
+    paths: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    conflict: tuple[str, ...] = ()
+    conflict_onto: CommitId | None = None
+    conflict_head: CommitId | None = None
+    """Its own head in the last conflict: what it held before anybody resolved it."""
+    unsettled: bool = False
+    """Nothing that was decided beforehand settles its conflict."""
+    arbiter: WorkstreamId | None = None
+    """Who was called to resolve it."""
+    settled_by: Mapping[str, str] = field(default_factory=dict)
+    """How each path of its conflict was resolved."""
+    by_person: bool = False
+    """A person put the claim that is being looked at."""
+    failed_check: CheckResult | None = None
+    blame: Blame | None = None
+    """What is certain about the failed check."""
+    own_tree: TreeId | None = None
+    """The tree of the accepted head by itself."""
+    checks: tuple[CheckResult, ...] = ()
+    tried: Mapping[Cause, int] = field(default_factory=dict)
+    """Rungs of the recovery ladder that were taken, by cause."""
+    passed_most: int = 0
+    """The most checks that ever passed on one tree with its work."""
+    begun_anew: int = 0
+    """How many attempts there had been when a person last said that it can go on."""
+    messages: tuple[Message, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    """What reviewers said of it, oldest first."""
+    reviewer: WorkstreamId | None = None
+    """Who was called last to review a claim of it."""
+    called_for: int = 0
+    """Which claim that was."""
+    review: Review | None = None
+    """The last review that was given."""
+    pull_request: PullRequest | None = None
+    on_hold: bool = False
+    stopped_in: Stage | None = None
+    """Where it was when it was stopped."""
+    cancelling: str = ""
+    redirected: bool = False
+    """Its brief is not what its running agent was told."""
+    lost: str = ""
+    """What was taken away under it: its worktree or its branch."""
+    budget: Mapping[str, bool] = field(default_factory=dict)
+    """Bounds that were nearly used up, by name; True: used up."""
+    wrapping_since: float | None = None
+    """When its agent was asked to end because of a bound."""
+    further: Mapping[str, Workstream] = field(default_factory=dict)
+    """Workstreams that its accepted handoff adds."""
+    reason: str = ""
+    hint: str = ""
+    commands: tuple[str, ...] = ()
+    what_was_tried: tuple[str, ...] = ()
+    answer: str | None = None
+    stopping: bool = False
+    integrated_as: CommitId | None = None
+    integrated_order: int = 0
+    """The event that integrated its commits; 0 where there were none."""
+    started_at: float | None = None
+    integrated_at: float | None = None
+    removed: bool = False
+    """Its worktree was cleaned away."""
+    added_by: WorkstreamId | None = None
+    """The workstream whose handoff added it."""
+    recalled: MemoryRecalled | None = None
+    """What the memory said to its brief; None until it was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An effect that the outside world refused, and how often in a row."""
+
+    count: int
+    at: float
+    reason: str
+    hint: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """One run's present."""
+
+    id: RunId
+    plan: Plan
+    settings: Settings
+    plan_path: str
+    repository: str
+    target: Branch
+    base: CommitId
+    seed: str
+    land_when_done: bool
+    started_at: float
+    phase: Phase = Phase.RUNNING
+    reason: str = ""
+    ended_at: float | None = None
+    integration: CommitId | None = None
+    integration_order: int = 0
+    """The event that made it the integration head."""
+    integration_tree: TreeId | None = None
+    published: CommitId | None = None
+    """The integration head that the user's repository shows."""
+    published_order: int = 0
+    workstreams: Mapping[WorkstreamId, WorkstreamState] = field(default_factory=dict)
+    open: frozenset[str] = frozenset()
+    """Keys of effects intended and not concluded."""
+    pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    commands: Mapping[ProcessId, Command] = field(default_factory=dict)
+    judged: Mapping[TreeId, Mapping[str, Judgement]] = field(default_factory=dict)
+    """What checks said, by tree and command: the same tree is never checked twice."""
+    checks_begun: int = 0
+    slots: Mapping[int, CommitId] = field(default_factory=dict)
+    """The commit that each place for checks is set up with."""
+    train: Train = field(default_factory=Train)
+    suspects: tuple[Suspect, ...] = ()
+    gates: Mapping[str, GateState] = field(default_factory=dict)
+    """What became of the gates behind stages, by stage."""
+    rides: tuple[int, int] = (0, 0)
+    """How many claims were integrated by the train, and how many it rejected."""
+    candidate: Candidate | None = None
+    landing: Landing | None = None
+    landed: CommitId | None = None
+    landed_at: float | None = None
+    land_refusal: str = ""
+    cleaning: Mapping[WorkstreamId, bool] = field(default_factory=dict)
+    """Worktrees to remove; True: by force."""
+    restoring: frozenset[WorkstreamId] = frozenset()
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    remotes: Mapping[str, str] = field(default_factory=dict)
+    """Where the repository's remotes were when the run began."""
+    on_hold: bool = False
+    admission: str = ""
+    """Why the machine has no room for another agent."""
+    full: bool = False
+    """Not even for a first one."""
+    budget: Mapping[str, bool] = field(default_factory=dict)
+    """Bounds of the run that were nearly used up, by name; True: used up."""
+    wrapping_since: float | None = None
+    skipped_s: float = 0.0
+    """How much of the time since the start was slept through or made by setting the clock."""
+    woke_at: float = 0.0
+    """When that last happened: silence counts from there."""
+    forecast: Outlook = field(default_factory=Outlook)
+    """What the radar foresees."""
+    shared: tuple[SharedFinding, ...] = ()
+    """What agents found for others, oldest first."""
+    number: int = 0
+    """The last event folded in."""
+    at: float = 0.0
+
+
+def live_attempt(workstream: WorkstreamState) -> Attempt | None:
+    """The attempt whose process may be alive."""
+    last = workstream.attempts[-1] if workstream.attempts else None
+    return last if last is not None and last.ended_at is None else None
+
+
+def last_attempt(workstream: WorkstreamState) -> Attempt | None:
+    return workstream.attempts[-1] if workstream.attempts else None
+
+
+def agent_name(state: RunState, workstream: WorkstreamState) -> str:
+    return workstream.spec.agent or state.plan.defaults.agent
+
+
+def newest_of(workstream: WorkstreamState) -> CommitId | None:
+    """The newest work of it that was accepted: with what settled its conflicts."""
+    return workstream.accepted or workstream.looked_at or workstream.head
+
+
+def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...]:
+    """Those that go on with its work, one after another."""
+    found: list[WorkstreamState] = []
+    after = {ws.spec.continues: ws for ws in state.workstreams.values() if ws.spec.continues}
+    while name in after and len(found) < len(after):
+        found.append(after[name])
+        name = after[name].id
+    return tuple(found)
+
+
+def is_arbiter(workstream: WorkstreamState) -> bool:
+    """Whether it resolves the conflict of the one it serves."""
+    return bool(workstream.spec.serves) and workstream.spec.role == ARBITER
+
+
+def is_reviewer(workstream: WorkstreamState) -> bool:
+    """Whether it reads the claims of the one it serves."""
+    return bool(workstream.spec.serves) and workstream.spec.role == REVIEWER
+
+
+def may_only_read(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether its agent may write nothing but its handoff: it reviews, draws a stage together, or its role only reads."""
+    by_trade = is_reviewer(workstream) or bool(workstream.spec.synthesises)
+    return by_trade or reads_only(role_of(workstream.spec.role, settings=state.settings))
+
+
+def owes(state: RunState, workstream: WorkstreamState) -> Sequence[str]:
+    """The sections of its handoff that its role owes; a review is asked for in words of its own."""
+    role = role_of(workstream.spec.role, settings=state.settings)
+    return role.handoff if role is not None and not is_reviewer(workstream) else ()
+
+
+def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether its agent can be told something while it runs."""
+    spec = agent_spec(agent_name(state, workstream), plan_agents=state.plan.agents, settings=state.settings)
+    return spec is not None and spec.type is AgentType.CLAUDE_CODE
+
+
+def cost_usd(workstream: WorkstreamState) -> float:
+    return sum(attempt.cost_usd for attempt in workstream.attempts)
+
+
+def run_cost_usd(state: RunState) -> float:
+    return sum(cost_usd(workstream) for workstream in state.workstreams.values())
+
+
+def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
+    """When the newest sign of progress was seen: the stream, a commit, a handoff, the start, or a nudge of ours."""
+    signs = (attempt.started_at, attempt.seen_at, attempt.nudged_at, workstream.head_at, workstream.handoff_at)
+    return max(at for at in signs if at is not None)
+
+
+def committed(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether something is under way for it that cannot be taken back, so that its outcome must be waited for: an agent is
+    being started, or the integration branch is being moved to its work."""
+    starts = f"start:{state.id}.{workstream.id}."
+    return workstream.id in advancing(state) or any(key.startswith(starts) for key in state.open)
+
+
+def advancing(state: RunState) -> frozenset[WorkstreamId]:
+    """Workstreams that the integration branch is being moved to."""
+    aboard: list[WorkstreamId] = []
+    for car in state.train.cars:
+        aboard.append(car.workstream)
+        if f"advance:{car.commit}" in state.open:
+            return frozenset(aboard)
+    return frozenset()
+
+
+def aboard(state: RunState, workstream: WorkstreamId) -> bool:
+    """Whether its claim is in the train, or aside under suspicion."""
+    names = (*(car.workstream for car in state.train.cars), *(suspect.workstream for suspect in state.suspects))
+    return workstream in names
+
+
+def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:
+    """What a person wants the agent to know and no stream has proved to have arrived, oldest first."""
+    return tuple(
+        message
+        for message in workstream.messages
+        if message.delivered_at is None and message.kind is MessageKind.PERSON and message.text
+    )
+
+
+def to_carry(workstream: WorkstreamState) -> tuple[Message, ...]:
+    """What its next attempt is told beside its brief, oldest first: what people said, and what other agents found."""
+    kinds = {MessageKind.PERSON, MessageKind.SHARED}
+    return tuple(each for each in workstream.messages if each.delivered_at is None and each.kind in kinds and each.text)

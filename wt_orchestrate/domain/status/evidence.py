@@ -1,0 +1,110 @@
+"""What is known of a workstream, each with the time since when, and where it contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wt_orchestrate.domain.review.reviewers import awaits_review, reviewer_at_work
+from wt_orchestrate.domain.state.attempt import Attempt, MessageKind
+from wt_orchestrate.domain.state.comments import Comment, CommentStatus, of_status
+from wt_orchestrate.domain.state.contradictions import contradictions
+from wt_orchestrate.domain.state.findings import findings_of, place_of, progress_words, told_progress
+from wt_orchestrate.domain.state.forecast import listed
+from wt_orchestrate.domain.state.forecast import of as clashes_of
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_attempt
+from wt_orchestrate.domain.state.stages import at_gate
+from wt_orchestrate.domain.status.condition import resumes_at
+from wt_orchestrate.domain.text.clean import counted, some_of, time_of_day
+from wt_orchestrate.domain.verdict.verdict import how_it_ended
+
+_SHARED = 8
+"""How many of the newest findings stand in the evidence; the story has all."""
+
+
+def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list[dict[str, Any]]:
+    """What is known and since when, newest matters first."""
+    found: list[dict[str, Any]] = []
+
+    def add(kind: str, text: str, at: float | None) -> None:
+        found.append({"kind": kind, "text": text, "at": at})
+
+    for text in contradictions(ws):
+        add("contradiction", text, ws.since)
+    for other, foreseen in clashes_of(state, ws.id):
+        where = other or "the integration branch"
+        add("forecast", f"would conflict with {where} in {listed(foreseen)}", state.forecast.seen_at)
+    for blind in state.forecast.blind:
+        if blind.workstream == ws.id and live is not None:
+            add("forecast", f"its uncommitted work is not foreseen: {blind.reason}", state.forecast.seen_at)
+    if live is not None:
+        _live_evidence(add, ws, live)
+    elif (last := last_attempt(ws)) is not None:
+        add("process", f"attempt {last.epoch} {how_it_ended(last)}", last.ended_at)
+    if ws.stage is Stage.PREPARING and ws.retry is not None:
+        add("retry", _retry(state, ws), ws.since)
+    told = told_progress(ws)
+    if told is not None:
+        add("told", f"says it is {progress_words(told.percent, told.note)}", told.told_at)
+    for shared in findings_of(state, ws.id)[-_SHARED:]:
+        place = f" at {place_of(shared)}" if shared.path else ""
+        add("shared", f"{shared.kind} {shared.id}{place}: {shared.text}", shared.at)
+    for message in ws.messages:
+        if message.delivered_at is None and message.text and (live or message.kind is not MessageKind.SHARED):
+            add("message", f"not delivered yet: {message.text}", message.at)
+    add("review", review_words(ws.comments), ws.comments[-1].at if ws.comments else None)
+    if awaits_review(state, ws) and (reviewer := reviewer_at_work(state, ws)) is not None:
+        add("review", f"waits for its review by {reviewer.id} ({reviewer.stage})", ws.since)
+    waits = at_gate(state, ws) if ws.stage is Stage.VERIFYING else ""
+    add("gate", f"waits for a person: wto approve {waits}" if waits else "", ws.since)
+    if ws.commits:
+        newest = ws.history[-1].subject if ws.history else ""
+        add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)
+    if ws.handoff is not None:
+        add("handoff", f"status {ws.handoff.status.value}, version {ws.handoff_versions}", ws.handoff_at)
+    add("handoff", ws.handoff_problem, ws.since)
+    add("lost", f"its {ws.lost} was taken away and is being made again" if ws.lost else "", ws.since)
+    for check in ws.checks:
+        add("check", f"`{check.command}` {check.outcome.value} in {check.duration_s:.1f} s", check.at)
+    for finding in ws.findings:
+        add("finding", finding, ws.since)
+    for what, used_up in ws.budget.items():
+        add("budget", f"its bound on {what} is {'used up' if used_up else 'nearly used up'}", ws.since)
+    add("conflict", ", ".join(ws.conflict), ws.since)
+    add("outcome", ws.reason, ws.since)
+    return found
+
+
+def review_words(comments: Sequence[Comment]) -> str:
+    """What reviewers' comments wait for, by their names; empty when for nothing."""
+    waits = {
+        CommentStatus.ANSWERED: "answered, to be looked at",
+        CommentStatus.OPEN: "waiting for an answer",
+        CommentStatus.UNSENT: "not sent yet",
+    }
+    found = [(of_status(comments, status), words) for status, words in waits.items()]
+    return "; ".join(
+        f"{counted(len(those), 'comment')} {words} ({some_of([each.id for each in those])})"
+        for those, words in found
+        if those
+    )
+
+
+def _live_evidence(add: Callable[[str, str, float | None], None], ws: WorkstreamState, live: Attempt) -> None:
+    add("process", f"attempt {live.epoch} of {live.agent} is alive", live.started_at)
+    for ask in live.asks:
+        add("ask", f"{'asks' if ask.question else 'wants leave for'}: {ask.text}", ask.at)
+    add("paused", f"interrupted; it waits for wto tell {ws.id}" if live.paused else "", live.seen_at)
+    add("waits", live.waits, live.seen_at)
+    if live.failing_times > 1:
+        add("failing", f"fails {live.failing_times} times in a row: {live.failing}", live.seen_at)
+    add("tool", f"{live.tool} {live.target}".strip(), live.seen_at)
+    add("said", live.said, live.seen_at)
+
+
+def _retry(state: RunState, ws: WorkstreamState) -> str:
+    assert ws.retry is not None
+    until = resumes_at(state, ws, state.at)
+    at = f", not before {time_of_day(until)}" if until is not None else ""
+    return f"another attempt is due ({ws.retry.reason}){at}"

@@ -1,0 +1,427 @@
+"""Events as sentences: the same words for people on every face.
+
+Text that agents wrote passes through `clean`, so that nothing in it can act on a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.agent import stream as s
+from wt_orchestrate.domain.agent.review_findings import Weighing
+from wt_orchestrate.domain.agent.stream import TurnOutcome
+from wt_orchestrate.domain.brief.brief import blame_words
+from wt_orchestrate.domain.events.forecast import Clash
+from wt_orchestrate.domain.events.memory import RecalledEntry
+from wt_orchestrate.domain.memory.recall import doubt
+from wt_orchestrate.domain.state.findings import progress_words
+from wt_orchestrate.domain.state.forecast import listed
+from wt_orchestrate.domain.text.clean import at_line, clean, counted
+
+
+class Weight(StrEnum):
+    """How much an event matters to somebody who watches."""
+
+    STEP = "step"
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+    ASKS = "asks"
+    DETAIL = "detail"
+    """Told only when the whole story is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """`about` is the workstream, or empty for the run."""
+
+    about: str
+    weight: Weight
+    text: str
+
+
+def sentence(event: e.Event) -> Sentence | None:
+    """An event for people; None for what is only bookkeeping."""
+    told = _run(event) or _work(event) or _verdict(event) or _end(event)
+    if told is None:
+        return None
+    weight, text = told
+    return Sentence(about=e.workstream_of(event) or "", weight=weight, text=_line(text))
+
+
+def cause(record: e.Record) -> str:
+    """What an event came from, to stand behind its sentence; empty where the sentence says it."""
+    kind, _, rest = record.cause.partition(":")
+    if kind == "request":
+        return f" (request {rest} of a person)"
+    if record.cause == "rule":
+        return " (follows from what is known)"
+    return "" if not kind or kind == "machine" else f" (seen in {kind})"
+
+
+def _line(text: str, limit: int = 400) -> str:
+    return " ".join(clean(text).split())[:limit]
+
+
+Told = tuple[Weight, str] | None
+
+
+def _run(event: e.Event) -> Told:
+    match event:
+        case e.RunStarted(plan=plan, target=target):
+            return (
+                Weight.STEP,
+                f"run started: {plan.goal} ({counted(len(plan.workstreams), 'workstream')}, target {target})",
+            )
+        case e.BaseVaulted(base=base):
+            return Weight.DETAIL, f"the vault holds the base {base[:10]}"
+        case e.SupervisorStarted(pid=pid):
+            return Weight.DETAIL, f"supervisor started as process {pid}"
+        case e.TimeSkipped(seconds=seconds):
+            return Weight.WARNING, f"the machine slept or its clock was set ({seconds:.0f} s do not count)"
+        case e.RunStopped(reason=reason):
+            return Weight.WARNING, f"run stopped: {reason}"
+        case e.RunFinished(gate=stage, integrated=done) if stage:
+            return (
+                Weight.ASKS,
+                f"run waits for a person: wto approve {stage} ({counted(done, 'workstream')} integrated so far)",
+            )
+        case e.RunFinished(integrated=done, unfinished=0):
+            return Weight.GOOD, f"run finished: all {done} workstreams are integrated"
+        case e.RunFinished(integrated=done, unfinished=left):
+            return Weight.BAD, f"run finished: {done} workstreams integrated, {left} not"
+        case e.EffectFailed(key=key, reason=reason):
+            return Weight.WARNING, f"{key.partition(':')[0]} was refused: {reason}"
+        case e.StopRequested(reason=reason):
+            return Weight.STEP, f"stop: {reason}"
+        case e.ResumeRequested():
+            return Weight.STEP, "resume was asked for"
+        case e.ContinueRequested():
+            return Weight.STEP, "a person says it can go on"
+        case e.LandRequested():
+            return Weight.STEP, "landing was asked for"
+        case e.RequestRefused(reason=reason):
+            return Weight.WARNING, f"a request was refused: {reason}"
+        case e.AdmissionChanged(reason=""):
+            return Weight.STEP, "the machine has room for further agents again"
+        case e.AdmissionChanged(reason=reason):
+            return Weight.WARNING, f"no further agent is started: {reason}"
+        case e.BudgetWarned(what=what, used=used, cap=cap):
+            return Weight.WARNING, f"{used / cap:.0%} of the bound on {what} are used"
+        case e.BudgetReached(what=what):
+            return Weight.BAD, f"the bound on {what} is used up; agents are asked to end"
+        case e.ForecastMade() as made:
+            return _foreseen(made)
+        case e.MemoryRecalled(entries=entries, problem=problem):
+            return _recalled(entries, problem)
+        case _:
+            return _stages(event) or _steering(event)
+
+
+def _stages(event: e.Event) -> Told:
+    match event:
+        case e.SynthesisCalled(stage=stage, synthesis=name):
+            return Weight.STEP, f"the stage {stage} is over; {name} draws it together"
+        case e.GateReached(stage=stage, then=then):
+            waits = f"; {', '.join(then)} wait{'s' if len(then) == 1 else ''}" if then else ""
+            return Weight.ASKS, f"the stage {stage} is complete and needs a person's word: wto approve {stage}{waits}"
+        case e.ApproveRequested(stage=stage, no=""):
+            return Weight.GOOD, f"a person lets the stage {stage} pass"
+        case e.ApproveRequested(stage=stage, no=why):
+            return Weight.WARNING, f"a person sends the synthesis of {stage} back: {why}"
+        case e.ProposalWithdrawn(by=by, workstreams=names):
+            return Weight.WARNING, f"what {by} had planned leaves the run: {', '.join(names)}"
+        case e.WorkstreamsAdded(by=by, workstreams=further) if not further:
+            return Weight.DETAIL, f"{by} added nothing that is not there already"
+        case _:
+            return None
+
+
+def _recalled(entries: Sequence[RecalledEntry], problem: str) -> Told:
+    if problem:
+        return Weight.WARNING, f"nothing could be recalled: {problem}"
+    if not entries:
+        return Weight.DETAIL, "the memory has nothing to it"
+    told = "; ".join(f"{each.id} ({each.kind}, {each.source}{doubt(each)}) {_line(each.text, 120)}" for each in entries)
+    return Weight.STEP, f"{len(entries)} of the memory recalled into its brief: {told}"
+
+
+def _foreseen(made: e.ForecastMade) -> Told:
+    parts = [f"{_pair(each)} would conflict in {listed(each)}" for each in made.found]
+    parts += [f"{_pair(each)} would conflict no more" for each in made.gone]
+    if not parts:
+        parts = [f"the uncommitted work of {each.workstream} is not foreseen: {each.reason}" for each in made.blind]
+    return Weight.WARNING if made.found else Weight.DETAIL, "; ".join(parts) or "all uncommitted work is foreseen again"
+
+
+def _pair(each: Clash) -> str:
+    return f"{each.one} and {each.other or 'the integration branch'}"
+
+
+def _review(event: e.Event) -> Told:
+    match event:
+        case e.CommentRequested(text=text, path=path, line=line):
+            place = f" on {at_line(path, line)}" if path else ""
+            return Weight.STEP, f"comment{place}: {text}"
+        case e.PullRequestNoted(pull_request=noted):
+            where = noted.url or f"branch {noted.branch}"
+            return Weight.STEP, f"pull request {noted.state.value}: {where} into {noted.base}"
+        case e.FollowUpRequested(follower=follower, remarks=remarks):
+            return Weight.WARNING, f"{counted(len(remarks), 'remark')} on its pull request; {follower} goes on with it"
+        case e.MergedElsewhere(commit=commit):
+            return Weight.GOOD, f"landed: it was merged elsewhere, in {commit[:10]}"
+        case e.CommentsSendRequested():
+            return Weight.STEP, "a reviewer's comments are sent"
+        case e.CommentResolveRequested(comment=name):
+            return Weight.STEP, f"comment {name} is resolved"
+        case e.CommentReopenRequested(comment=name):
+            return Weight.STEP, f"comment {name} is opened again"
+        case _:
+            return None
+
+
+def _steering(event: e.Event) -> Told:
+    match event:
+        case e.TellRequested(text=text):
+            return Weight.STEP, f"told: {text}"
+        case (
+            e.CommentRequested() | e.CommentsSendRequested() | e.CommentResolveRequested() | e.CommentReopenRequested()
+        ):
+            return _review(event)
+        case e.AnswerRequested(text=text):
+            return Weight.STEP, f"answered: {text}"
+        case e.InterruptRequested():
+            return Weight.STEP, "interruption was asked for"
+        case e.RedirectRequested(brief=brief):
+            return Weight.STEP, f"new brief: {brief}"
+        case e.RetryRequested(fresh=fresh):
+            return Weight.STEP, f"another attempt was asked for{', in a new session' if fresh else ''}"
+        case e.CancelRequested(reason=reason):
+            return Weight.STEP, f"to be given up: {reason}"
+        case e.HoldRequested():
+            return Weight.STEP, "put on hold"
+        case e.ReleaseRequested():
+            return Weight.STEP, "released"
+        case e.LimitRequested() as wanted:
+            bounds = (wanted.agents, wanted.budget_usd, wanted.tokens, wanted.turns, wanted.wall)
+            names = ("agents", "budget-usd", "tokens", "turns", "wall")
+            pairs = zip(names, bounds, strict=True)
+            given = ", ".join(f"{name}={value}" for name, value in pairs if value is not None)
+            return Weight.STEP, f"new bounds: {given}"
+        case e.AddRequested(workstreams=further):
+            return Weight.STEP, f"added: {', '.join(further)}"
+        case e.WorkstreamsAdded(by=by, workstreams=further):
+            return Weight.STEP, f"{by} added: {', '.join(further)}"
+        case e.ExpansionRefused(problems=problems):
+            return Weight.BAD, f"what it wanted to add does not fit the plan any more: {'; '.join(problems)}"
+        case e.EditRequested():
+            return Weight.STEP, "written anew"
+        case _:
+            return None
+
+
+def _work(event: e.Event) -> Told:
+    match event:
+        case e.WorktreeCreated(path=path, base=base, included=included):
+            came = f", {included} ignored files came along" if included else ""
+            return Weight.STEP, f"worktree made from {base[:10]} at {path}{came}"
+        case e.CommandStarted(purpose=purpose, command=command):
+            return Weight.DETAIL, f"{purpose} started: {command}"
+        case e.SetupFinished(command=command, exit_code=0):
+            return Weight.DETAIL, f"setup passed: {command}"
+        case e.SetupFinished(command=command, exit_code=code):
+            return Weight.BAD, f"setup failed with exit code {code}: {command}"
+        case e.AttemptStarted(epoch=epoch, agent=agent, reason=reason, resumed=resumed):
+            how = "resumes the session" if resumed else "starts"
+            return Weight.STEP, f"attempt {epoch} ({reason}): {agent} {how}"
+        case e.AttemptObserved(outcome=outcome, text=text) if outcome not in {None, TurnOutcome.COMPLETED}:
+            return Weight.WARNING, f"its turn ended: {outcome} {text}"
+        case e.AttemptNudged(evidence=evidence):
+            return Weight.WARNING, f"interrupted and told to try otherwise: {evidence}"
+        case e.MessageSent():
+            return Weight.DETAIL, "a message lies in its inbox"
+        case e.AttemptObserved(taken=taken) if taken:
+            return Weight.DETAIL, "it has read what it was told"
+        case e.AttemptObserved(waits=waits) if waits:
+            return Weight.WARNING, f"waits: {waits}"
+        case e.AttemptObserved(tool=tool, target=target) if tool:
+            return Weight.DETAIL, f"{tool} {target}"
+        case e.AttemptObserved(said=said) if said:
+            return Weight.DETAIL, f"says: {said}"
+        case e.AttemptAsked(question=True, text=text, options=options):
+            choice = f" ({' | '.join(options)})" if options else ""
+            return Weight.ASKS, f"asks: {text}{choice}"
+        case e.ProgressTold() | e.FindingShared() | e.NotesRead():
+            return _said(event)
+        case e.AttemptAsked(tool=tool, text=text):
+            return Weight.DETAIL, f"wants leave for {tool} {text}"
+        case e.AttemptAnswered(allowed=allowed, text=text):
+            return Weight.DETAIL, f"{'allowed' if allowed else 'denied'}: {text}"
+        case e.AttemptStopping(reason=reason):
+            return Weight.DETAIL, f"its agent is asked to end ({reason})"
+        case e.AttemptEnded(cause="stopped", exit_code=0):
+            return Weight.DETAIL, "agent ended as it was asked to"
+        case e.AttemptEnded(cause=cause, exit_code=code, survivors=survivors):
+            left = f", {survivors} left-over processes were ended" if survivors else ""
+            weight = Weight.DETAIL if cause == "exit" and code == 0 else Weight.STEP
+            return weight, f"agent ended ({cause}, exit code {code}){left}"
+        case e.CommitsSeen(commits=commits, rewritten=rewritten, count=count):
+            what = commits[-1].subject if commits else "no new commit"
+            return Weight.STEP, f"{'history rewritten, ' if rewritten else ''}commit {count}: {what}"
+        case e.HandoffSeen(problem=problem) if problem:
+            return Weight.WARNING, f"handoff unreadable: {problem}"
+        case e.HandoffSeen():
+            return Weight.DETAIL, "handoff written"
+        case _:
+            return None
+
+
+def _said(event: e.Event) -> Told:
+    """What an agent said by its tools."""
+    match event:
+        case e.ProgressTold(percent=percent, note=note):
+            return Weight.DETAIL, f"says it is {progress_words(percent, note)}"
+        case e.FindingShared(kind=kind, text=text, path=path, line=line, to=to):
+            place = f" at {path}{f':{line}' if line else ''}" if path else ""
+            whom = f" for {', '.join(to)}" if to else ""
+            return Weight.STEP, f"shares a {kind}{place}{whom}: {text}"
+        case e.NotesRead(dropped=dropped) if dropped:
+            return Weight.DETAIL, f"{counted(dropped, 'note')} of its agent not taken up"
+        case _:
+            return None
+
+
+def _verdict(event: e.Event) -> Told:
+    match event:
+        case e.ClaimMade(by=e.Actor.PERSON):
+            return Weight.STEP, "is looked at as it is"
+        case e.ClaimMade(by=by):
+            return Weight.STEP, f"claimed done by the {by}"
+        case e.ClaimAccepted(files=files, added=added, deleted=deleted):
+            return Weight.STEP, f"evidence holds: {counted(files, 'file')} +{added} -{deleted}"
+        case e.ClaimRejected(findings=findings):
+            return Weight.WARNING, f"claim rejected: {'; '.join(findings)}"
+        case e.RetryDecided(reason=reason):
+            return Weight.WARNING, f"goes on with another attempt ({reason})"
+        case e.MergeMade(onto=onto, commit=commit):
+            return Weight.DETAIL, f"merged in memory onto {onto[:10]} as {commit[:10]}"
+        case e.RiderWaits(partners=partners, paths=paths):
+            return Weight.WARNING, f"waits for {', '.join(partners)}, with which it conflicts in {', '.join(paths)}"
+        case e.MergeConflicted(paths=paths):
+            return Weight.WARNING, f"conflicts with the integration branch in {', '.join(paths)}"
+        case e.ProofFailed(lost=lost):
+            return Weight.BAD, f"the merge would lose {', '.join(lost)}"
+        case e.ConflictSettled(by=by):
+            ways = ", ".join(f"{path} by {how}" for path, how in by.items())
+            return Weight.STEP, f"its conflict is settled: {ways}"
+        case e.SettleFailed(paths=paths):
+            return Weight.DETAIL, f"nothing that was decided beforehand settles {', '.join(paths)}"
+        case e.ArbiterCalled(arbiter=arbiter):
+            return Weight.WARNING, f"{arbiter} is called to resolve its conflict"
+        case e.ReviewerCalled(reviewer=reviewer, head=head):
+            return Weight.STEP, f"{reviewer} is called to review {head[:10]}"
+        case e.ReviewGiven() as given:
+            return _given(given)
+        case e.CheckFinished() as check:
+            return _check(check)
+        case e.RiderSuspected(command=command):
+            return Weight.WARNING, f"put aside, because here `{command}` began to fail; it is made certain first"
+        case e.TrialMade(onto=onto):
+            return Weight.DETAIL, f"merged in memory onto the earlier {onto[:10]}, to find what it fails together with"
+        case e.SuspectCleared(command=command, reason=reason):
+            return Weight.STEP, f"rides again, nothing is held against it: `{command}`: {reason}"
+        case e.RiderBlamed() as blamed:
+            return Weight.WARNING, f"`{blamed.command}` fails for certain: {blame_words(blamed)}"
+        case e.Verified(tree=tree, checks=checks):
+            return Weight.STEP, f"verified: {counted(checks, 'check')} passed on tree {tree[:10]}"
+        case e.Integrated(commit=None):
+            return Weight.GOOD, "integrated (nothing to merge)"
+        case e.Integrated(commit=commit):
+            return Weight.GOOD, f"integrated as {str(commit)[:10]}"
+        case e.IntegrationMoved():
+            return Weight.WARNING, "the integration branch had moved; merging again"
+        case e.IntegrationPublished(commit=commit):
+            return Weight.DETAIL, f"the integration branch shows {commit[:10]}"
+        case e.IntegrationAdvanced(commit=commit):
+            return Weight.DETAIL, f"the integration branch took in the target, as {commit[:10]}"
+        case _:
+            return None
+
+
+def _given(given: e.ReviewGiven) -> Told:
+    count = {weighs: sum(each.weighs is weighs for each in given.findings) for weighs in Weighing}
+    if not given.findings:
+        return Weight.GOOD, f"{given.reviewer} found nothing to change"
+    words = ", ".join(f"{number} {weighs}" for weighs, number in count.items() if number)
+    return Weight.WARNING if count[Weighing.MUST] else Weight.STEP, f"{given.reviewer} reviewed it: {words}"
+
+
+_WHY = {
+    "confirm": ", again on the same tree",
+    "target": ", on the target without it",
+    "alone": ", on its work alone",
+    "trial": ", on an earlier combination",
+}
+
+
+def _check(check: e.CheckFinished) -> Told:
+    why = _WHY.get(check.probe, f", together with {', '.join(check.ahead)}" if check.ahead else "")
+    if check.outcome is e.CheckOutcome.PASSED:
+        return Weight.STEP, f"check passed in {check.duration_s:.1f} s{why}: {check.command}"
+    return Weight.WARNING, f"check {check.outcome}{why}: {check.command}"
+
+
+def _end(event: e.Event) -> Told:
+    match event:
+        case e.WorkstreamFailed(reason=reason, hint=hint):
+            return Weight.BAD, f"failed: {reason}{f' ({hint})' if hint else ''}"
+        case e.WorkstreamEscalated(reason=reason):
+            return Weight.ASKS, f"needs a person: {reason}"
+        case e.WorkstreamStopped():
+            return Weight.WARNING, "stopped"
+        case e.WorkstreamCancelled():
+            return Weight.WARNING, "cancelled"
+        case e.WorktreeLost(what=what):
+            return Weight.WARNING, f"its {what} was taken away; it is made again"
+        case e.Landed(target=target, commit=commit):
+            return Weight.GOOD, f"landed on {target} as {commit[:10]}"
+        case e.TargetMoved(target=target):
+            return Weight.WARNING, f"{target} moved while landing; starting anew"
+        case e.LandRefused(reason=reason):
+            return Weight.BAD, f"landing refused: {reason}"
+        case e.WorktreeRemoved(trash=trash):
+            return Weight.STEP, f"worktree moved to {trash}" if trash else "worktree was gone already"
+        case e.WorktreeKept(reason=reason):
+            return Weight.WARNING, f"worktree kept: {reason}"
+        case e.WorktreeRestored(path=path):
+            return Weight.GOOD, f"worktree made again at {path}"
+        case e.RestoreRefused(reason=reason):
+            return Weight.BAD, f"cannot be restored: {reason}"
+        case _:
+            return None
+
+
+def sign_line(sign: s.Sign) -> str | None:
+    """What an agent's output told, as a line of its log; None for what is only bookkeeping."""
+    match sign:
+        case s.ToolUsed(tool=tool, target=target):
+            return _line(f"> {tool} {target}")
+        case s.Said(text=text):
+            return clean(text)
+        case s.ToolFailed(tool=tool, error=error):
+            return _line(f"! {tool} failed: {error}")
+        case s.PermissionAsked(tool=tool, target=target):
+            return _line(f"? wants leave for {tool} {target}")
+        case s.QuestionAsked(question=question):
+            return _line(f"? {question}")
+        case s.TurnEnded(outcome=outcome):
+            return f"= turn ended: {outcome}"
+        case s.RetryWaited(reason=reason, delay_s=delay):
+            return f"~ waits {delay:.0f} s: {reason}"
+        case s.Denied(tools=tools):
+            return f"! denied: {', '.join(tools)}"
+        case _:
+            return None

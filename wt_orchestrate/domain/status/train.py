@@ -1,0 +1,63 @@
+"""The train as people and programs are shown it: what rides, in order, what waits and why, and what became of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wt_orchestrate.domain.state.lifecycle import ENDED, Phase, Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.domain.train.train import prefixes
+
+SCHEMA = "wto.train/1"
+
+
+def train_view(state: RunState, *, asked: Sequence[str]) -> dict[str, Any]:
+    """The train of a run as plain values; `asked` are branches that it was asked to take and has not taken up yet."""
+    places = {car.workstream: number for number, car in enumerate(state.train.cars, 1)}
+    last = len(places) + 1
+    ordered = sorted(state.workstreams.values(), key=lambda ws: (places.get(ws.id, last), ws.accepted_order))
+    return {
+        "schema": SCHEMA,
+        "run": state.id,
+        "target": state.target,
+        "phase": state.phase.value,
+        "branches": [_row(state, ws, places.get(ws.id)) for ws in ordered],
+        "asked": list(asked),
+        "flaky": _flaky(state),
+    }
+
+
+def _row(state: RunState, ws: WorkstreamState, place: int | None) -> dict[str, str | int | None]:
+    return {
+        "place": place,
+        "workstream": ws.id,
+        "branch": ws.branch,
+        "state": ws.stage.value,
+        "why": clean(_why(state, ws, place)),
+        "commit": ws.integrated_as,
+    }
+
+
+def _why(state: RunState, ws: WorkstreamState, place: int | None) -> str:
+    suspect = next((each for each in state.suspects if each.workstream == ws.id), None)
+    if suspect is not None:
+        return f"aside: `{suspect.command}` failed where it joined; it is made certain"
+    if ws.id in state.train.waiting:
+        return f"waits for {', '.join(state.train.waiting[ws.id])}, with which it conflicts"
+    if place is not None:
+        return "its prefix passed" if place <= prefixes(state).green else "rides"
+    if ws.stage in ENDED:
+        return ws.reason or (f"as {ws.integrated_as[:10]}" if ws.integrated_as else "")
+    return "waits for wto train run" if state.phase is Phase.RUNNING and ws.stage is Stage.QUEUED else ""
+
+
+def _flaky(state: RunState) -> dict[str, int]:
+    """Checks that failed and passed on the same tree, with the number of trees."""
+    found: dict[str, int] = {}
+    for of_tree in state.judged.values():
+        for command, each in of_tree.items():
+            if each.flaky:
+                found[command] = found.get(command, 0) + 1
+    return found

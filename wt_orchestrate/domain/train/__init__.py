@@ -1,0 +1,7 @@
+"""How verified work becomes one branch: order, checks on combined trees, culprit search, conflicts and their arbiter,
+forecast, landing.
+
+Belongs here: a rule about work that is verified or about to be merged.
+Does not: whether a claim is true (`verdict/claim`), git itself (`adapters/gitrepo`), the values the rules read
+(`state/train`).
+"""

@@ -1,0 +1,152 @@
+"""Conflicts, from settling them by what was decided beforehand to calling an arbiter.
+
+An arbiter is an agent with a workstream of its own: its worktree begins at the head that conflicts, it is given both intents,
+and its commit is judged by the proof of a resolution (nothing outside the conflict changed, no side let go) before it rides
+in place of that head, through the checks like any claim. It is called once for each conflict, within the conflict ladder's bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.brief.brief import intent
+from wt_orchestrate.domain.effects import Settle
+from wt_orchestrate.domain.ids import WorkstreamId, derived_id
+from wt_orchestrate.domain.plan.model import Workstream
+from wt_orchestrate.domain.plan.retry_ladder import Cause, ladder, next_rung
+from wt_orchestrate.domain.plan.roles import ARBITER
+from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, agent_name, is_arbiter, takes_messages
+from wt_orchestrate.domain.text.clean import some_of
+
+OWNER = "owner"
+
+
+def settles(state: RunState) -> Iterator[Settle]:
+    """The conflicts that nobody has tried to settle yet."""
+    for ws in state.workstreams.values():
+        if ws.stage is not Stage.VERIFYING or not ws.conflict or ws.unsettled or ws.stopping or ws.cancelling:
+            continue
+        assert ws.conflict_head is not None and ws.conflict_onto is not None
+        yield Settle(
+            workstream=ws.id, head=ws.conflict_head, onto=ws.conflict_onto, paths=ws.conflict, at=ws.accepted_at
+        )
+
+
+def arbiter_agent(state: RunState, ws: WorkstreamState) -> str:
+    """The agent that is to arbitrate for a workstream; empty where its own agent (or a person) resolves its conflicts."""
+    wanted = state.settings.merge.arbiter
+    if wanted:
+        return "" if wanted == OWNER else wanted
+    return agent_name(state, ws) if takes_messages(state, ws) and not ws.spec.branch else ""
+
+
+def may_call(state: RunState, ws: WorkstreamState) -> bool:
+    """Whether the ladder still allows an arbiter for its conflict."""
+    rungs = ladder(state.settings.recovery, Cause.CONFLICT, retries=0)
+    return bool(arbiter_agent(state, ws)) and next_rung(rungs, ws.tried.get(Cause.CONFLICT, 0)) is not None
+
+
+def arbiter_at_work(state: RunState, ws: WorkstreamState) -> bool:
+    """Whether its arbiter may still resolve its conflict."""
+    arbiter = state.workstreams.get(ws.arbiter) if ws.arbiter is not None else None
+    return arbiter is not None and arbiter.stage not in STUCK
+
+
+def arbitration(state: RunState) -> Sequence[e.Event]:
+    """What follows for arbiters: one that resolved its conflict, and one that nobody waits for any more."""
+    found: list[e.Event] = []
+    for arbiter in state.workstreams.values():
+        served = state.workstreams.get(WorkstreamId(arbiter.spec.serves)) if is_arbiter(arbiter) else None
+        if served is None:
+            continue
+        waits = served.stage is Stage.VERIFYING and bool(served.conflict) and served.arbiter == arbiter.id
+        if arbiter.stage is Stage.VERIFYING and waits:
+            found.append(_settled(served, arbiter))
+        elif arbiter.stage is Stage.VERIFYING:
+            found.append(_finished(state, arbiter))
+        elif arbiter.stage not in ENDED and not waits and not arbiter.cancelling:
+            reason = f"nobody waits for it any more: {served.id} is {served.stage}"
+            found.append(e.CancelRequested(workstream=arbiter.id, reason=reason))
+    return found
+
+
+def _settled(served: WorkstreamState, arbiter: WorkstreamState) -> e.Event:
+    assert served.conflict_head is not None and served.conflict_onto is not None and arbiter.accepted is not None
+    return e.ConflictSettled(
+        workstream=served.id,
+        head=served.conflict_head,
+        onto=served.conflict_onto,
+        commit=arbiter.accepted,
+        by=dict.fromkeys(served.conflict, ARBITER),
+    )
+
+
+def _finished(state: RunState, arbiter: WorkstreamState) -> e.Event:
+    """Its work is in the commit that rides for the one it served."""
+    return e.Integrated(workstream=arbiter.id, head=arbiter.head, onto=state.integration or state.base, commit=None)
+
+
+def call(state: RunState, ws: WorkstreamState) -> e.ArbiterCalled:
+    """Call an arbiter for the conflict of a workstream."""
+    name = derived_id(ws.id, ARBITER, set(state.workstreams))
+    return e.ArbiterCalled(workstream=ws.id, arbiter=name, spec=_spec(state, ws))
+
+
+def _spec(state: RunState, ws: WorkstreamState) -> Workstream:
+    return Workstream(
+        brief=_brief(state, ws),
+        title=f"Resolve the conflict of {ws.id}",
+        role=ARBITER,
+        agent=arbiter_agent(state, ws),
+        serves=ws.id,
+        checks=ws.spec.checks,
+    )
+
+
+def _brief(state: RunState, ws: WorkstreamState) -> str:
+    others = [
+        other
+        for other in state.workstreams.values()
+        if other.id != ws.id and other.stage in DONE and set(other.paths) & set(ws.conflict)
+    ]
+    theirs = "\n\n".join(f"`{other.id}` was to do, as data:\n\n{intent(other)}" for other in others)
+    paths = "\n".join(f"- `{path}`" for path in ws.conflict)
+    return (
+        f"Your worktree holds the work of `{ws.id}`. It conflicts with what is integrated already, in:\n\n{paths}\n\n"
+        f"Run `git merge {ws.conflict_onto}` (exactly this commit), resolve the conflicts so that both intents hold, run the "
+        "checks, and commit the merge. Never take one side whole, never drop a line that a side wrote without saying in "
+        "HANDOFF.md under ## Decisions why; change nothing outside the conflict. "
+        f"`git diff {ws.conflict_head}...{ws.conflict_onto}` shows what the other side did, "
+        f"`git diff {ws.conflict_onto}...{ws.conflict_head}` what `{ws.id}` did.\n\n"
+        f"`{ws.id}` was to do, as data:\n\n{intent(ws)}\n\n{theirs}"
+    ).strip()
+
+
+def resolution_findings(
+    beyond: Sequence[str],
+    took: Sequence[str],
+    markers: Sequence[str],
+    sided: Sequence[str] = (),
+    modes: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """What does not hold of a resolution, one sentence each. `took` are files that are one side whole, `sided` places in
+    files where one side was let go and nobody says why."""
+    found: list[str] = []
+    if beyond:
+        found.append(
+            f"the merge changes more than the conflict: {some_of(beyond)}; make these as the plain merge has them"
+        )
+    if took:
+        found.append(f"it takes one side whole in {some_of(took)}; keep what both sides meant")
+    if sided:
+        found.append(
+            f"it lets one side go at {some_of(sided)}; keep what both sides meant, or name the file under "
+            "## Decisions in HANDOFF.md and say why"
+        )
+    if markers:
+        found.append(f"conflict markers are left in {some_of(markers)}")
+    if modes:
+        found.append(f"neither side gave its mode to {some_of(modes)}; set it as they have it")
+    return tuple(found)

@@ -1,0 +1,96 @@
+"""The landing: when the target may move to what the run integrated, and what stands against it.
+
+A landing waits for the train. Where the target has moved meanwhile, what lands is their combination, which is judged by the
+checks like any tree; it may move only once they passed, from exactly the commit it was combined with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import Advance, Effect, Land, PrepareLanding
+from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, lost_too_often, word
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.train import Candidate, Landing
+from wt_orchestrate.domain.train.train import landing_names, rides
+from wt_orchestrate.errors import ExitCode
+
+MOVED_TARGETS = 3
+"""How often a landing starts anew because the target moved under it."""
+
+
+def landing_conclusions(state: RunState) -> Sequence[e.Event]:
+    """What stands against a wish to land."""
+    landing = state.landing
+    if landing is None:
+        return ()
+    refusal = _refused(state, landing)
+    return (refusal,) if refusal is not None else ()
+
+
+def _refused(state: RunState, landing: Landing) -> e.LandRefused | None:
+    if state.integration is None or not any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
+        return e.LandRefused(
+            reason="there is nothing to land: no workstream is integrated and not landed yet",
+            code=ExitCode.CONFLICT,
+            commands=("wto status",),
+        )
+    failed = _failed_check(state)
+    if failed:
+        return e.LandRefused(
+            reason=f"on {state.target} combined with this run the check {failed}",
+            code=ExitCode.CHECKS_FAILED,
+            commands=("mend it in a further run, or land by hand", "wto land"),
+        )
+    if landing.tries > MOVED_TARGETS:
+        return e.LandRefused(
+            reason=f"{state.target} moved {landing.tries} times while its combination with the run was checked",
+            code=ExitCode.STALE,
+            commands=("wto land",),
+        )
+    return None
+
+
+def _failed_check(state: RunState) -> str:
+    """What a check says for certain against the combination, in words; empty while nothing does."""
+    made = state.candidate
+    if made is None or made.checked:
+        return ""
+    checks = checks_of(state, landing_names(state))
+    if lost_too_often(state, made.tree, checks):
+        return "was lost again and again (killed, or the machine went down)"
+    red = word(state, made.tree, checks).red
+    if red is None or not confirmed(judgement(state, made.tree, red.run)):
+        return ""
+    last = judgement(state, made.tree, red.run).last
+    return f"`{red.run}` {last.outcome}; its output is in {last.log}" if last is not None else f"`{red.run}` failed"
+
+
+def landing_effects(state: RunState) -> Iterator[Effect]:
+    """The next step of the landing, once nothing rides any more."""
+    assert state.integration is not None
+    if state.candidate is not None:
+        yield from _forward(state, state.candidate)
+    elif state.landing is not None and not any(
+        rides(state, ws) and not ws.on_hold for ws in state.workstreams.values()
+    ):
+        yield PrepareLanding(
+            target=state.target,
+            integration=state.integration,
+            allow_protected=state.landing.allow_protected,
+            allow_secrets=state.landing.allow_secrets,
+            allow_large=state.landing.allow_large,
+            at=state.landing.at,
+        )
+
+
+def _forward(state: RunState, made: Candidate) -> Iterator[Effect]:
+    assert state.integration is not None
+    if not made.checked and not word(state, made.tree, checks_of(state, landing_names(state))).green:
+        return
+    if made.commit != state.integration:
+        yield Advance(commit=made.commit, onto=state.integration)
+    else:
+        yield Land(target=state.target, commit=made.commit, expected=made.onto)

@@ -1,0 +1,365 @@
+"""The train: claims ride together, one merged upon another, and are checked by prefixes until it is known what may land.
+
+Claims come aboard by foreseen conflicts, fewest first, then by age; those that conflict with one aboard wait for it.
+`limits.checks` places check prefixes that `section.py` chooses. The longest green prefix is verified and the integration branch
+moves to its last car at once, by compare-and-swap; what rides behind it stays valid, because it was built upon it. A check
+that fails where one claim joins puts that claim aside (`suspects.py`), and the others ride on without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import Advance, Assemble, Effect, MakeTrial, RunCheck, Taken
+from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId
+from wt_orchestrate.domain.plan.model import Check, Kind
+from wt_orchestrate.domain.review.reviewers import awaits_review, must_answer, reviews
+from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, lost_too_often, word
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard, advancing, is_reviewer
+from wt_orchestrate.domain.state.stages import awaits_word
+from wt_orchestrate.domain.state.train import Car, Probe, Suspect
+from wt_orchestrate.domain.train.arbiter import arbitration, settles
+from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
+from wt_orchestrate.domain.train.culprit import CERTAIN, next_step
+
+LONGEST = 200
+"""How many claims come aboard at a time."""
+
+
+# ---------------------------------------------------------------- who rides
+
+
+def rides(state: RunState, ws: WorkstreamState) -> bool:
+    """Whether it has a claim that waits for the train, or is in it."""
+    return (
+        ws.stage is Stage.VERIFYING
+        and ws.spec.kind is Kind.CHANGE
+        and not ws.spec.serves
+        and not _only_answers(ws)
+        and ws.accepted is not None
+        and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping or ws.cancelling)
+        and not (awaits_review(state, ws) or must_answer(state, ws))
+    )
+
+
+def _only_answers(ws: WorkstreamState) -> bool:
+    """Whether it goes on with integrated work and changed nothing of it."""
+    return bool(ws.spec.continues) and ws.accepted is not None and ws.files == 0
+
+
+def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
+    """Claims that can come aboard now, in their order."""
+    free = (ws for ws in state.workstreams.values() if rides(state, ws) and not ws.on_hold and not aboard(state, ws.id))
+    riders = [ws for ws in free if ws.id not in state.train.waiting]
+    met = _foreseen(state, {ws.id for ws in riders})
+    return tuple(sorted(riders, key=lambda ws: (met[ws.id], ws.claimed_order, ws.id)))
+
+
+def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId, int]:
+    """With how many others of these each will conflict, as far as the radar saw: whoever meets fewest rides first, because
+    one of two that conflict waits. A workstream's needs are integrated before it begins, so they are always ahead."""
+    met = dict.fromkeys(names, 0)
+    for clash in state.forecast.conflicts:
+        if clash.one in names and clash.other in names:
+            met[clash.one] += 1
+            met[WorkstreamId(clash.other)] += 1
+    return met
+
+
+# ---------------------------------------------------------------- what is known of the train
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """How far the train is green: `green` cars may land (0: none), `red` is the shortest failing prefix above that."""
+
+    green: int
+    red: int | None
+
+
+def _stretches(state: RunState) -> Iterator[tuple[int, Car, tuple[Check, ...]]]:
+    """Each prefix by its length, its last car, and the checks that judge its tree."""
+    checks = {check.run: check for check in state.plan.checks}
+    for length, car in enumerate(state.train.cars, 1):
+        checks.update({check.run: check for check in state.workstreams[car.workstream].spec.checks})
+        yield length, car, tuple(checks.values())
+
+
+def prefixes(state: RunState) -> Prefixes:
+    """What the checks have said of the train's prefixes; a longer green one overrules shorter red ones."""
+    green, reds = 0, []
+    for length, car, checks in _stretches(state):
+        found = word(state, car.tree, checks)
+        if found.green:
+            green = length
+        elif found.red is not None:
+            reds.append(length)
+    return Prefixes(green, next((length for length in reds if length > green), None))
+
+
+def _names(cars: Iterable[Car]) -> tuple[WorkstreamId, ...]:
+    return tuple(car.workstream for car in cars)
+
+
+# ---------------------------------------------------------------- conclusions
+
+
+def train_conclusions(state: RunState) -> Sequence[e.Event]:
+    """What follows from what the checks have said so far."""
+    return (
+        *_lost(state),
+        *_verified(state),
+        *_suspicions(state),
+        *_about_suspects(state),
+        *arbitration(state),
+        *reviews(state),
+        *_research(state),
+    )
+
+
+def _lost(state: RunState) -> Iterator[e.Event]:
+    """A tree whose check never tells cannot be judged: the last one that joined it is a person's."""
+    for _, car, checks in _stretches(state):
+        if lost_too_often(state, car.tree, checks):
+            yield _unjudged(car.workstream)
+    for suspect in state.suspects:
+        step = next_step(state, suspect)
+        if isinstance(step, Probe) and lost_too_often(state, step.tree, (step.check,)):
+            yield _unjudged(suspect.workstream)
+
+
+def _unjudged(name: WorkstreamId) -> e.Event:
+    reason = "a check on its work was lost again and again (killed, or the machine went down)"
+    return e.WorkstreamEscalated(workstream=name, reason=reason, commands=(f"wto continue {name}",))
+
+
+def _verified(state: RunState) -> Iterator[e.Event]:
+    green = prefixes(state).green
+    if not green:
+        return
+    cars = state.train.cars[:green]
+    count = len(checks_of(state, _names(cars)))
+    for car in cars:
+        if state.workstreams[car.workstream].stage is Stage.VERIFYING:
+            yield e.Verified(workstream=car.workstream, commit=cars[-1].commit, tree=cars[-1].tree, checks=count)
+
+
+def _suspicions(state: RunState) -> Iterator[e.Event]:
+    found = prefixes(state)
+    if found.green or found.red != 1 or advancing(state):
+        return
+    car = state.train.cars[0]
+    red = word(state, car.tree, checks_of(state, (car.workstream,))).red
+    assert red is not None
+    yield e.RiderSuspected(
+        workstream=car.workstream, head=car.head, onto=car.onto, commit=car.commit, tree=car.tree, command=red.run
+    )
+
+
+def _about_suspects(state: RunState) -> Iterator[e.Event]:
+    for suspect in state.suspects:
+        step = next_step(state, suspect)
+        if step is not None and not isinstance(step, Probe | MakeTrial):
+            yield step
+
+
+def _research(state: RunState) -> Iterator[e.Event]:
+    """Findings need no train."""
+    for ws in state.workstreams.values():
+        if is_reviewer(ws) or awaits_word(state, ws):
+            continue
+        nothing = ws.spec.kind is Kind.RESEARCH or _only_answers(ws)
+        if ws.stage is Stage.VERIFYING and nothing and state.landing is None:
+            yield e.Integrated(workstream=ws.id, head=ws.head, onto=state.integration or state.base, commit=None)
+
+
+# ---------------------------------------------------------------- effects
+
+
+def train_effects(state: RunState) -> Sequence[Effect]:
+    """The merges and the moves of the integration branch that should be under way."""
+    return (*_assemble(state), *settles(state), *_trials(state), *_advance(state))
+
+
+def _assemble(state: RunState) -> Iterator[Effect]:
+    assert state.integration is not None
+    for key in sorted(state.open):
+        if key.startswith("assemble:"):
+            yield _pinned(state.pins[key])
+            return
+    free = waiting(state)[:LONGEST]
+    if any(key.startswith("verify:") for key in state.open):
+        return  # another claim is about to come: they ride together, in their order
+    if free and not advancing(state) and state.candidate is None:
+        yield Assemble(
+            onto=state.train.tip or state.integration,
+            riders=tuple((ws.id, ws.accepted) for ws in free if ws.accepted is not None),
+            at=max(ws.accepted_at for ws in free),
+        )
+
+
+def _pinned(pinned: Mapping[str, str]) -> Assemble:
+    """The merges that were begun: others could not build upon the same car at the same time."""
+    riders = (each.partition("=") for each in pinned["riders"].split())
+    return Assemble(
+        onto=CommitId(pinned["onto"]),
+        riders=tuple((WorkstreamId(name), CommitId(head)) for name, _, head in riders),
+        at=float(pinned["at"]),
+    )
+
+
+def _trials(state: RunState) -> Iterator[Effect]:
+    for suspect in state.suspects:
+        step = next_step(state, suspect)
+        if isinstance(step, MakeTrial):
+            yield step
+
+
+def _advance(state: RunState) -> Iterator[Effect]:
+    assert state.integration is not None
+    cars = state.train.cars
+    length = len(advancing(state)) or prefixes(state).green
+    if not length or any(state.workstreams[car.workstream].stage is not Stage.VERIFIED for car in cars[:length]):
+        return
+    takes = (Taken(workstream=car.workstream, head=car.head, onto=car.onto, commit=car.commit) for car in cars[:length])
+    yield Advance(commit=cars[length - 1].commit, onto=cars[0].onto, takes=tuple(takes))
+
+
+# ---------------------------------------------------------------- checks
+
+
+def wanted_checks(state: RunState) -> tuple[Probe, ...]:
+    """Every check that is worth running now, the most pressing first."""
+    steps = [step for suspect in state.suspects if isinstance(step := next_step(state, suspect), Probe)]
+    urgent = (step for step in steps if step.purpose in CERTAIN)
+    later = (step for step in steps if step.purpose not in CERTAIN)
+    return (*_landing(state), *urgent, *_train_probes(state), *later)
+
+
+def _landing(state: RunState) -> Iterator[Probe]:
+    made = state.candidate
+    if made is None or made.checked:
+        return
+    checks = checks_of(state, landing_names(state))
+    found = word(state, made.tree, checks)
+    check = found.open if found.red is None else found.red
+    if check is not None and not confirmed(judgement(state, made.tree, check.run)):
+        yield Probe(workstream=None, commit=made.commit, tree=made.tree, check=check, purpose="landing")
+
+
+def landing_names(state: RunState) -> tuple[WorkstreamId, ...]:
+    """The workstreams whose work a landing carries."""
+    return tuple(ws.id for ws in state.workstreams.values() if ws.stage in {Stage.INTEGRATED, Stage.LANDED})
+
+
+def _train_probes(state: RunState) -> Iterator[Probe]:
+    cars, found = state.train.cars, prefixes(state)
+    for length in _lengths(state, found):
+        names = _names(cars[:length])
+        check = word(state, cars[length - 1].tree, checks_of(state, names)).open
+        if check is not None:
+            car = cars[length - 1]
+            yield Probe(
+                workstream=car.workstream,
+                commit=car.commit,
+                tree=car.tree,
+                check=check,
+                purpose="train",
+                ahead=names[:-1],
+            )
+
+
+def _lengths(state: RunState, found: Prefixes) -> tuple[int, ...]:
+    """The prefixes to check: those begun that still tell something, then new ones for the places that are left."""
+    cars, workers = state.train.cars, state.plan.limits.checks
+    end = len(cars) + 1 if found.red is None else found.red
+    begun = [length for length in range(found.green + 1, end) if _begun(state, cars[length - 1])][:workers]
+    integrated, rejected = state.rides
+    chosen = probes(
+        len(cars) - found.green,
+        red=None if found.red is None else found.red - found.green,
+        workers=workers,
+        rejects=share_of_rejects(integrated=integrated, rejected=rejected),
+    )
+    new = [length + found.green for length in chosen if length + found.green not in begun]
+    return tuple(sorted((*begun, *new[: workers - len(begun)])))
+
+
+def _begun(state: RunState, car: Car) -> bool:
+    running = any(command.commit == car.commit and command.probe == "train" for command in state.commands.values())
+    pinned = any(pins.get("commit") == car.commit and pins.get("probe") == "train" for pins in state.pins.values())
+    return running or pinned or any(each.passed for each in state.judged.get(car.tree, {}).values())
+
+
+def check_effects(state: RunState) -> Sequence[Effect]:
+    """The checks to begin in the places that are free."""
+    started = {(command.commit, command.command) for command in state.commands.values() if command.purpose == "check"}
+    pinned = {
+        (pins["commit"], pins["command"]): (key, pins)
+        for key, pins in state.pins.items()
+        if key in state.open and pins.get("purpose") == "check"
+    }
+    busy = {command.slot for command in state.commands.values()} | {int(pins["slot"]) for _, pins in pinned.values()}
+    free = [slot for slot in range(1, state.plan.limits.checks + 1) if slot not in busy]
+    effects: list[Effect] = []
+    number = state.checks_begun
+    for probe in wanted_checks(state):
+        name = (probe.commit, probe.check.run)
+        if name in started:
+            continue
+        if name in pinned:
+            effects.append(_begun_already(probe, *pinned[name]))
+        elif free:
+            slot = next((each for each in free if state.slots.get(each) == probe.commit), free[0])
+            free.remove(slot)
+            number += 1
+            effects.append(_check(state, probe, slot, number=number))
+    return tuple(effects)
+
+
+def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck:
+    where = probe.workstream or "landing"
+    return RunCheck(
+        workstream=probe.workstream,
+        commit=probe.commit,
+        tree=probe.tree,
+        process=ProcessId(f"{state.id}.{where}.check.{probe.commit[:12]}.{number}"),
+        check=probe.check,
+        slot=slot,
+        fresh=state.slots.get(slot) != probe.commit,
+        probe=probe.purpose,
+        ahead=probe.ahead,
+    )
+
+
+def _begun_already(probe: Probe, key: str, pins: Mapping[str, str]) -> RunCheck:
+    """The check that was to begin before a restart, under its name and in its place."""
+    return RunCheck(
+        workstream=probe.workstream,
+        commit=probe.commit,
+        tree=probe.tree,
+        process=ProcessId(key.removeprefix("command:")),
+        check=probe.check,
+        slot=int(pins["slot"]),
+        fresh=bool(pins["fresh"]),
+        probe=pins["probe"],
+        ahead=probe.ahead,
+    )
+
+
+def is_wanted(state: RunState, commit: CommitId | None, command: str) -> bool:
+    """Whether anybody waits for the word of this check on this commit."""
+    return any(probe.commit == commit and probe.check.run == command for probe in wanted_checks(state))
+
+
+def without(state: RunState, name: WorkstreamId) -> tuple[tuple[Car, ...], tuple[Suspect, ...]]:
+    """The cars and suspects that are left when a claim is called back: what was built upon it goes too."""
+    cars: list[Car] = []
+    for car in state.train.cars:
+        if car.workstream == name:
+            break
+        cars.append(car)
+    return tuple(cars), tuple(each for each in state.suspects if each.workstream != name)

@@ -1,0 +1,86 @@
+"""The evidence for a claim, and what does not hold of it: pure rules over what was found in the vault and the worktree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.agent.handoff import Handoff, complete, gaps, lacks
+from wt_orchestrate.domain.agent.review_findings import is_given
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.plan.model import Kind
+from wt_orchestrate.domain.plan.scope import scope_matches
+from wt_orchestrate.domain.state.run import WorkstreamState, is_reviewer
+from wt_orchestrate.domain.text.clean import some_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was found in the vault and the worktree for one head. `dirty` are paths with uncommitted changes."""
+
+    base: CommitId | None
+    head: CommitId | None
+    has_commits: bool
+    """Whether the branch holds anything that the integration branch does not."""
+    paths: tuple[str, ...]
+    dirty: tuple[str, ...]
+    handoff: Handoff | None
+    missing_branch: bool = False
+    dropped: tuple[str, ...] = ()
+    """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
+
+
+def _no_handoff(ws: WorkstreamState, owed: Sequence[str]) -> str:
+    """That there is none, and why one is wanted."""
+    titles = ", ".join(f"'## {title}'" for title in owed)
+    return "there is no HANDOFF.md" + (f", in which the role {ws.spec.role} owes {titles}" if owed else "")
+
+
+def findings(
+    ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool, owed: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What does not hold of a claim, one sentence each; empty when all of it holds. `owed` are the sections of the handoff
+    that its role owes."""
+    if evidence.missing_branch or evidence.head is None:
+        return (f"the branch {ws.branch} is gone",)
+    found: list[str] = []
+    if ws.spec.continues and not evidence.has_commits:
+        if evidence.handoff is None or not evidence.handoff.review:
+            found.append("nothing was changed, and HANDOFF.md holds no answers in a section '## Review'")
+    elif ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
+        found.append("there is no commit on the branch; commit the work")
+    if ws.spec.kind is Kind.RESEARCH and evidence.has_commits:
+        found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")
+    if evidence.dirty:
+        found.append(f"the worktree has uncommitted changes: {some_of(evidence.dirty)}; commit or remove them")
+    if evidence.dropped and not ws.by_person:
+        found.append(
+            f"your merge kept only your side of {some_of(evidence.dropped)}, and the other side's work there is gone; "
+            "bring it back so that both intents hold"
+        )
+    outside = out_of_scope(ws.spec.scope, evidence.paths)
+    if outside:
+        found.append(f"changed outside the scope ({', '.join(ws.spec.scope)}): {some_of(outside)}; undo these changes")
+    if needs_handoff or owed or ws.spec.kind is Kind.RESEARCH:
+        if evidence.handoff is None:
+            found.append(_no_handoff(ws, owed))
+        else:
+            found.extend(f"HANDOFF.md: {missing}" for missing in complete(evidence.handoff))
+            found.extend(
+                f"HANDOFF.md: the role {ws.spec.role} owes the section '## {title}', which is missing or empty"
+                for title in lacks(evidence.handoff, owed)
+            )
+    if is_reviewer(ws) and not (evidence.handoff is not None and is_given(evidence.handoff.review)):
+        found.append(
+            "HANDOFF.md holds no review: list what you found in the section '## Review', or write `none` there"
+        )
+    if ws.spec.synthesises and evidence.handoff is not None:
+        handoff = evidence.handoff
+        missing = gaps(handoff.decisions, handoff.other, plans=ws.spec.expands)
+        found.extend(f"HANDOFF.md: {text}" for text in missing)
+    return tuple(found)
+
+
+def out_of_scope(scope: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths that no glob of the scope covers; an empty scope covers everything."""
+    return tuple(path for path in paths if not scope_matches(scope, path)) if scope else ()

@@ -1,0 +1,101 @@
+"""Conflicts' effects: settled by what was decided beforehand, and an arbiter's resolution judged and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wt_orchestrate.domain import effects as f
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_arbiter, is_reviewer
+from wt_orchestrate.domain.train.arbiter import resolution_findings
+from wt_orchestrate.engine.world import World, archive_name, pin_ref
+from wt_orchestrate.ports.engine import Resolution, ResolvedFile
+
+
+def settle(effect: f.Settle, state: RunState, world: World) -> Sequence[e.Event]:
+    """A commit that merges both sides and was proven, or the paths that nothing settles."""
+    merging = state.settings.merge
+    made = world.vault.settle(
+        ours=effect.head,
+        theirs=effect.onto,
+        message=f"Settle the conflict of {effect.workstream}\n\nWto-Run: {state.id}\n",
+        at=effect.at,
+        pin=pin_ref(state.id, f"settled-{effect.workstream}"),
+        slot=_slot(state, effect.workstream),
+        merging=merging,
+        env=world.command_env,
+    )
+    if made.commit is None:
+        return (_failed(effect, made.conflicts),)
+    found = world.vault.prove_resolution(resolved=made.commit, ours=effect.head, theirs=effect.onto, paths=effect.paths)
+    # what a person or an arbiter decided once may be decided so again; a program may not take a side
+    sided = tuple(file.path for file in found.files if file.took and made.by.get(file.path) != "rerere")
+    bad = (*found.beyond, *sided, *(file.path for file in found.files if file.markers or file.mode))
+    if bad:
+        return (_failed(effect, bad),)
+    world.vault.archive(archive_name(state.id, effect.workstream), made.commit)
+    return (
+        e.ConflictSettled(
+            workstream=effect.workstream,
+            head=effect.head,
+            onto=effect.onto,
+            commit=made.commit,
+            by=made.by,
+            dropped={file.path: file.dropped for file in found.files},
+        ),
+    )
+
+
+def _slot(state: RunState, name: WorkstreamId) -> str:
+    return f"{state.id}-settle-{name}"
+
+
+def _failed(effect: f.Settle, paths: Sequence[str]) -> e.SettleFailed:
+    return e.SettleFailed(
+        workstream=effect.workstream, head=effect.head, onto=effect.onto, paths=tuple(dict.fromkeys(paths))
+    )
+
+
+def judged_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
+    """What does not hold of an arbiter's commit; nothing of anybody else's."""
+    served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else None
+    if served is None or served.conflict_head is None or served.conflict_onto is None:
+        return ()
+    both = (served.conflict_head, served.conflict_onto)
+    missing = [side for side in both if not world.vault.is_ancestor(side, head)]
+    if missing:
+        return (f"the commit {missing[0]} is not merged into it; run `git merge {missing[0]}`",)
+    found = _resolution(served, head, world)
+    said = ws.handoff.decisions if ws.handoff is not None else ""
+    return resolution_findings(
+        beyond=found.beyond,
+        took=[file.path for file in found.files if file.took],
+        sided=[_place(file) for file in found.files if file.one_sided and not file.took and file.path not in said],
+        markers=[file.path for file in found.files if file.markers],
+        modes=[f"{file.path} ({file.mode})" for file in found.files if file.mode],
+    )
+
+
+def _place(file: ResolvedFile) -> str:
+    """Where a file takes a side, by the lines of the result."""
+    return f"{file.path}:{', '.join(str(hunk.line) for hunk in file.hunks if hunk.took)}"
+
+
+def _resolution(served: WorkstreamState, head: CommitId, world: World) -> Resolution:
+    assert served.conflict_head is not None and served.conflict_onto is not None
+    return world.vault.prove_resolution(
+        resolved=head, ours=served.conflict_head, theirs=served.conflict_onto, paths=served.conflict
+    )
+
+
+def remember_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> None:
+    """Keep how a conflict was resolved, by an arbiter or by the agent or person whose work it was."""
+    served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else ws
+    if is_reviewer(ws) or served is None or served.conflict_head is None or served.conflict_onto is None:
+        return
+    if not state.settings.merge.rerere or not world.vault.is_ancestor(served.conflict_onto, head):
+        return
+    world.vault.remember(
+        ours=served.conflict_head, theirs=served.conflict_onto, resolved=head, slot=_slot(state, served.id)
+    )

@@ -1,0 +1,63 @@
+"""What an attempt finds in its own folder when it starts, and commands of a plan as processes to start.
+
+The folder holds the whole handoffs of what the attempt builds on, and which attempt it is. The identity is in that
+folder and never in what the agent says: its tools read it from the folder that they are started with. Setup commands
+and checks run by `sh -c`, with their errors in their output, under a deadline.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from wt_orchestrate.domain.brief.context import PLACE, needs_in_order, whole_handoff
+from wt_orchestrate.domain.effects import StartAttempt
+from wt_orchestrate.domain.ids import ProcessId
+from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
+from wt_orchestrate.domain.plan.settings import AgentTools
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.engine.world import World
+from wt_orchestrate.ports.engine import Launch
+
+IDENTITY = "attempt.json"
+"""The file that says whose tools they are."""
+
+
+def equip(effect: StartAttempt, state: RunState, ws: WorkstreamState, folder: str, world: World) -> tuple[str, str]:
+    """Lay it all there; the folder of the handoffs, and the place itself."""
+    needs = needs_in_order(state, ws)
+    identity = {
+        "run": state.id,
+        "workstream": ws.id,
+        "attempt": effect.attempt,
+        "epoch": effect.epoch,
+        "site": dict(world.site),
+        "needs": [need.id for need in needs],
+        "known": list(state.workstreams),
+    }
+    texts = {f"needs/{need.id}.md": whole_handoff(need) for need in needs}
+    place = world.notes.prepare(folder, {**texts, IDENTITY: json.dumps(identity)})
+    return f"{place}/needs", place
+
+
+def tools_of(spec: AgentSpec, state: RunState, place: str, world: World) -> tuple[str, ...]:
+    """The command that serves this attempt its tools; empty where it gets none."""
+    wanted = state.settings.agent_tools is AgentTools.AUTO and spec.type is AgentType.CLAUDE_CODE
+    return (*world.tools, place) if wanted and world.tools else ()
+
+
+def telling_where(prompt: str, needs: str) -> str:
+    """A prompt with the place of the whole handoffs filled in."""
+    return prompt.replace(PLACE, needs)
+
+
+def shell(process: ProcessId, script: str, *, cwd: str, env: Mapping[str, str], timeout_s: float) -> Launch:
+    """A setup command or a check."""
+    return Launch(
+        id=process,
+        argv=("/bin/sh", "-c", f"exec 2>&1\n{script}"),
+        cwd=cwd,
+        env=dict(env),
+        deadline_s=timeout_s,
+        grace_s=2.0,
+    )

@@ -1,0 +1,136 @@
+"""Recalling: what the memory finds, ranked by what it has to do with what is looked for, with what made it old since.
+
+Whether an entry is stale is asked of git, in one command for all that come into question: a file (or folder) is something else at
+the commit that is looked from than at the commit the entry was said at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wt_orchestrate.domain import effects as f
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.events.memory import RecalledEntry
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.memory.entries import (
+    Entry,
+    MemoryId,
+    Recalled,
+    bounded,
+    fixed_part,
+    is_relevant,
+    paths_of,
+    relevance,
+    score,
+    source_words,
+    told_at,
+    withheld,
+)
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.engine.world import World
+from wt_orchestrate.errors import WtError
+from wt_orchestrate.ports.engine import Memories, Vault
+
+BRIEF_ENTRIES, BRIEF_CHARACTERS = 12, 4_000
+"""How much of the memory goes into one brief."""
+_LOOKED_AT = 4
+"""For how many times as many entries as are wanted git is asked."""
+
+
+def recall_for_brief(effect: f.Recall, state: RunState, world: World) -> Sequence[e.Event]:
+    """What the memory says to a brief. A memory that cannot be asked is told and holds up nothing."""
+    try:
+        found = recall(
+            world.memories,
+            world.vault,
+            terms=effect.terms,
+            paths=effect.paths,
+            head=state.integration,
+            now=world.clock.now(),
+            limit=BRIEF_ENTRIES,
+            characters=BRIEF_CHARACTERS,
+            briefing=True,
+            apart=state.id,
+        )
+    except WtError as error:
+        return (e.MemoryRecalled(workstream=effect.workstream, problem=error.message),)
+    return (e.MemoryRecalled(workstream=effect.workstream, entries=tuple(_told(each) for each in found)),)
+
+
+def _told(each: Recalled) -> RecalledEntry:
+    entry = each.entry
+    return RecalledEntry(
+        id=entry.id,
+        layer=entry.layer.value,
+        kind=entry.kind,
+        text=entry.text,
+        source=source_words(entry),
+        paths=paths_of(entry)[:5],
+        stale=each.stale,
+        unknown=each.unknown,
+    )
+
+
+def recall(
+    memories: Memories,
+    vault: Vault,
+    *,
+    terms: Sequence[str],
+    paths: Sequence[str] = (),
+    head: CommitId | None,
+    now: float,
+    limit: int = 10,
+    characters: int = 20_000,
+    briefing: bool = False,
+    apart: str = "",
+) -> tuple[Recalled, ...]:
+    """The entries that matter most, best first. With `briefing`, for an agent: what is flagged is left out, and
+    conventions that hold everywhere belong to it. What is known only from the run `apart` is left out: a run that was learned
+    from while it rested tells the rest of itself by handoffs."""
+    hits = [hit for hit in memories.search(terms, paths=paths) if not (briefing and withheld(hit.entry))]
+    hits = [hit for hit in hits if not apart or any(source.run != apart for source in hit.entry.sources)]
+    worth = [(relevance(hit, terms=terms, paths=paths, general=briefing), hit) for hit in hits]
+    found = [(value, hit.entry) for value, hit in worth if is_relevant(value) or (not briefing and hit.words > 0)]
+    found.sort(key=lambda pair: -score(pair[0], pair[1], now=now))
+    found = found[: _LOOKED_AT * limit]
+    aged = ages(vault, [entry for _, entry in found], head=head)
+    recalled = [_recalled(relevant, entry, aged[entry.id], now) for relevant, entry in found]
+    recalled.sort(key=lambda each: -each.score)
+    return bounded(recalled, limit=limit, characters=characters)
+
+
+def _recalled(relevant: float, entry: Entry, age: tuple[tuple[str, ...], bool], now: float) -> Recalled:
+    stale, unknown = age
+    told = told_at(entry)
+    share = len(stale) / len(told.paths) if told is not None else 0.0
+    worth = score(relevant, entry, now=now, stale=share if not unknown else 0.25)
+    return Recalled(entry=entry, score=worth, stale=stale, unknown=unknown)
+
+
+def ages(
+    vault: Vault, entries: Sequence[Entry], *, head: CommitId | None
+) -> Mapping[MemoryId, tuple[tuple[str, ...], bool]]:
+    """For each entry which of its files changed since its commit, and whether this cannot be told. Never raises for what git
+    cannot tell."""
+    told = {entry.id: source for entry in entries if (source := told_at(entry)) is not None}
+    unknown = {entry.id: ((), entry.id in told) for entry in entries}
+    if head is None or not told:
+        return unknown
+    places: list[tuple[CommitId, str]] = [(head, "")]
+    for source in told.values():
+        commit = CommitId(source.commit)
+        places.append((commit, ""))
+        places += [(each, fixed_part(path)) for path in source.paths for each in (commit, head)]
+    places = list(dict.fromkeys(places))
+    try:
+        found = dict(zip(places, vault.objects_at(places), strict=True))
+    except WtError:
+        return unknown
+    ages: dict[MemoryId, tuple[tuple[str, ...], bool]] = dict(unknown)
+    for name, source in told.items():
+        commit = CommitId(source.commit)
+        if found[head, ""] and found[commit, ""]:
+            paths = {path: fixed_part(path) for path in source.paths}
+            changed = (path for path, fixed in paths.items() if found[commit, fixed] != found[head, fixed])
+            ages[name] = (tuple(changed), False)
+    return ages

@@ -1,0 +1,163 @@
+"""The train's effects: merges in memory, checks on exact trees, and the move of the integration branch.
+
+Everything is made in the vault. The branch moves only from the commit that its new head was built on; where it has moved
+already, its own trailers tell whether the work is in it (the program may have died between the swap and the log).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wt_orchestrate.domain import effects as f
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId, integration_branch
+from wt_orchestrate.domain.plan.model import Check, seconds
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_attempt
+from wt_orchestrate.engine.effects.launch import shell
+from wt_orchestrate.engine.world import World, integration_ref, pin_ref
+from wt_orchestrate.errors import WtError
+from wt_orchestrate.ports.engine import LeftOut, Rider
+
+
+def assemble(effect: f.Assemble, state: RunState, world: World) -> Sequence[e.Event]:
+    """Couple the riders onto the train, and tell why one is not in it."""
+    riders = [_rider(state, name, head) for name, head in effect.riders]
+    chain = world.vault.chain(onto=effect.onto, riders=riders, at=effect.at, pin=pin_ref(state.id, "train"))
+    made = [
+        e.MergeMade(
+            workstream=WorkstreamId(car.name),
+            head=car.head,
+            onto=car.onto,
+            commit=car.commit,
+            tree=car.tree,
+            proven_paths=car.proven_paths,
+        )
+        for car in chain.cars
+    ]
+    below = state.integration
+    return (*made, *(_left_out(each, state, alone=effect.onto == below) for each in chain.left_out))
+
+
+def _rider(state: RunState, name: WorkstreamId, head: CommitId) -> Rider:
+    return Rider(name=name, head=head, message=merge_message(state, state.workstreams[name], head))
+
+
+def _left_out(left: LeftOut, state: RunState, *, alone: bool) -> e.Event:
+    """A conflict with what is integrated is the claim's own; one with cars ahead only lets it wait for them."""
+    name = WorkstreamId(left.name)
+    if left.lost:
+        return e.ProofFailed(workstream=name, commit=left.onto, lost=left.lost, head=left.head)
+    ahead = left.partners if alone else tuple(car.workstream for car in state.train.cars)
+    if not ahead:
+        return e.MergeConflicted(workstream=name, head=left.head, onto=left.onto, paths=left.conflicts)
+    partners = tuple(WorkstreamId(partner) for partner in (*ahead, *left.partners))
+    return e.RiderWaits(
+        workstream=name,
+        head=left.head,
+        onto=left.onto,
+        partners=tuple(dict.fromkeys(partners)),
+        paths=left.conflicts,
+    )
+
+
+def make_trial(effect: f.MakeTrial, state: RunState, world: World) -> Sequence[e.Event]:
+    """The suspect's work on an earlier integration commit."""
+    riders = [_rider(state, effect.workstream, effect.head)]
+    pin = pin_ref(state.id, f"trial-{effect.workstream}")
+    chain = world.vault.chain(onto=effect.onto, riders=riders, at=effect.at, pin=pin)
+    car = chain.cars[0] if chain.cars else None
+    return (
+        e.TrialMade(
+            workstream=effect.workstream,
+            onto=effect.onto,
+            commit=car.commit if car is not None else None,
+            tree=car.tree if car is not None else None,
+        ),
+    )
+
+
+def merge_message(state: RunState, ws: WorkstreamState, head: CommitId) -> str:
+    """The integration commit's message; its trailers are ours and say exactly what was taken in."""
+    title = " ".join((ws.spec.title or f"workstream {ws.id}").split())[:100]
+    attempt = last_attempt(ws)
+    trailers = {
+        "Wto-Run": state.id,
+        "Wto-Workstream": ws.id,
+        "Wto-Attempt": attempt.id if attempt is not None else "none",
+        "Wto-Head": head,
+    }
+    return f"Integrate {ws.id}: {title}\n\n" + "".join(f"{key}: {value}\n" for key, value in trailers.items())
+
+
+# ---------------------------------------------------------------- checks
+
+
+def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.Event]:
+    """Start one check in its place, on exactly that tree."""
+    slot = f"{state.id}-{effect.slot}"
+    path = world.vault.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh)
+    if effect.fresh:
+        world.repository.copy_included(path=path)
+    env = {**world.command_env, "WTO_RUN": state.id, "WTO_CHECK": effect.check.run}
+    script = _with_setup(state, effect.check) if effect.fresh else effect.check.run
+    timeout_s = seconds(effect.check.timeout) or 600.0
+    world.executor.start(shell(effect.process, script, cwd=path, env=env, timeout_s=timeout_s))
+    return (
+        e.CommandStarted(
+            workstream=effect.workstream,
+            process=effect.process,
+            purpose="check",
+            command=effect.check.run,
+            commit=effect.commit,
+            tree=effect.tree,
+            slot=effect.slot,
+            probe=effect.probe,
+            ahead=effect.ahead,
+        ),
+    )
+
+
+def _with_setup(state: RunState, check: Check) -> str:
+    """The first check in a fresh tree, behind the setup commands; a failing one judges nothing (126)."""
+    setup = (*state.settings.setup, *state.plan.setup)
+    lines = [f"(\n{command}\n) || {{ echo 'the setup command failed'; exit 126; }}" for command in setup]
+    return "\n".join((*lines, check.run))
+
+
+# ---------------------------------------------------------------- the integration branch
+
+
+def advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Event]:
+    """Move it, or find out what it holds already."""
+    ref = integration_ref(state.id)
+    if world.vault.resolve(ref) is None:  # the log says where it was; the vault's copy of it was lost
+        world.vault.advance(ref, new=effect.onto, old=None)
+    if world.vault.advance(ref, new=effect.commit, old=effect.onto):
+        if not effect.takes:
+            return (e.IntegrationAdvanced(commit=effect.commit),)
+        return tuple(_integrated(each, each.commit) for each in effect.takes)
+    found = world.vault.resolve(ref)
+    heads = world.vault.trailers(base=state.base, head=found, key="Wto-Head") if found is not None else {}
+    taken = [(each, heads[each.head]) for each in effect.takes if each.head in heads]
+    tree = world.vault.tree(found) if found is not None else None
+    moved = [
+        e.IntegrationMoved(workstream=each.workstream, found=found, tree=tree)
+        for each in effect.takes
+        if each.head not in heads
+    ]
+    if not effect.takes:
+        moved = [e.IntegrationMoved(workstream=None, found=found, tree=tree)]
+    return (*(_integrated(each, commit) for each, commit in taken), *moved)
+
+
+def _integrated(taken: f.Taken, commit: CommitId) -> e.Integrated:
+    return e.Integrated(workstream=taken.workstream, head=taken.head, onto=taken.onto, commit=commit)
+
+
+def publish(effect: f.Publish, state: RunState, world: World) -> Sequence[e.Event]:
+    """Show the integration head in the user's repository."""
+    branch = integration_branch(state.id)
+    shown = world.repository.resolve(branch)
+    if not world.repository.publish(vault=world.vault.path(), branch=branch, new=effect.commit, expected=shown):
+        raise WtError(f"the branch {branch} was moved by somebody else", hint=f"leave {branch} alone, then wto resume")
+    return (e.IntegrationPublished(commit=effect.commit, order=effect.order),)

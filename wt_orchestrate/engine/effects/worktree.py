@@ -1,0 +1,90 @@
+"""After the work: worktrees removed without losing anything, and brought back.
+
+A worktree is removed only when git itself shows that its work is integrated and nothing in it is uncommitted. It is moved
+to a trash folder beside the worktrees, and its branch's tip is kept in the vault for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wt_orchestrate.domain import effects as f
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import CommitId, branch_ref
+from wt_orchestrate.domain.state.lifecycle import ENDED
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, remove_guard
+from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.ports.engine import RemoveOutcome
+
+
+def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Sequence[e.Event]:
+    """Remove one worktree and its branch, or say why it stays."""
+    ws = state.workstreams[effect.workstream]
+    if ws.worktree is None or ws.branch is None:
+        return (e.WorktreeKept(workstream=ws.id, reason="it has no worktree"),)
+    if live_attempt(ws) is not None or ws.stage not in ENDED:
+        return (e.WorktreeKept(workstream=ws.id, reason=f"its agent is at work; wto stop {ws.id} ends it"),)
+    ref = head_ref(state.id, ws.id)
+    head = world.vault.fetch({branch_ref(ws.branch): ref}).get(ref)
+    if head is not None and not effect.force and not _integrated(state, ws, world):
+        return (
+            e.WorktreeKept(
+                workstream=ws.id,
+                reason="its commits are not integrated; --force removes it all the same (wto restore brings it back)",
+            ),
+        )
+    archive = world.vault.archive(archive_name(state.id, ws.id), head) if head is not None else ""
+    removed = world.repository.remove_worktree(path=ws.worktree, trash=trash_path(state, ws, world), force=effect.force)
+    match removed.outcome:
+        case RemoveOutcome.DIRTY:
+            return (e.WorktreeKept(workstream=ws.id, reason=f"it holds uncommitted work: {some_of(removed.paths)}"),)
+        case RemoveOutcome.UNSAFE:
+            return (e.WorktreeKept(workstream=ws.id, reason=f"{ws.worktree} is not the worktree that was made"),)
+        case RemoveOutcome.REMOVED | RemoveOutcome.ABSENT:
+            if head is not None:
+                world.repository.delete_branch(ws.branch, expected=head)
+            remove_guard(state, ws.id, world)
+            return (e.WorktreeRemoved(workstream=ws.id, trash=removed.trash, archive=archive),)
+
+
+def _integrated(state: RunState, ws: WorkstreamState, world: World) -> bool:
+    """The vault itself shows the branch's newest head below the integration head."""
+    head = world.vault.resolve(head_ref(state.id, ws.id))
+    integration = world.vault.resolve(integration_ref(state.id))
+    return head is not None and integration is not None and world.vault.is_ancestor(head, integration)
+
+
+def trash_folder(state: RunState) -> str:
+    """Beside the worktrees, so that moving there is a rename."""
+    return f"{state.settings.worktrees.split('{run}')[0].rstrip('/')}/.trash"
+
+
+def trash_path(state: RunState, ws: WorkstreamState, world: World) -> str:
+    """Where a worktree goes; the name ends with the time, by which the trash is swept."""
+    return f"{trash_folder(state)}/{state.id}-{ws.id}-{int(world.clock.now())}"
+
+
+def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -> Sequence[e.Event]:
+    """Make a worktree again from the vault, on its branch."""
+    ws = state.workstreams[effect.workstream]
+    if ws.worktree is None or ws.branch is None:
+        raise Refused(f"{ws.id} never had a worktree", hint="wto status")
+    head = world.repository.resolve(ws.branch) or _kept_head(state, ws, world)
+    if head is None:
+        raise Refused(f"nothing of {ws.id} is archived", hint="wto status")
+    world.repository.restore_branch(vault=world.vault.path(), branch=ws.branch, head=head)
+    world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
+    guard_worktree(state, ws.id, ws.worktree, world)
+    return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head),)
+
+
+def _kept_head(state: RunState, ws: WorkstreamState, world: World) -> CommitId | None:
+    """The newest head that the vault has: the one last seen, else the last one archived, else the base."""
+    if ws.head is not None and world.vault.contains(ws.head):
+        return ws.head
+    kept = world.vault.archived(f"{archive_name(state.id, ws.id)}/")
+    newest = max(kept, key=lambda ref: int(ref.rpartition("/")[2]), default=None)
+    return kept[newest] if newest is not None else None

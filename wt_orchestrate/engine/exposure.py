@@ -1,0 +1,66 @@
+"""What leaves the machine or lands only when a person says so: protected paths, what looks like a secret, very large files.
+
+Landing and pull requests ask the same rule. A push may be the more dangerous of both: everybody who reads the forge has the
+commits then, and a changed workflow runs there at once, with the repository's own secrets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wt_orchestrate.domain.agent.commit_scan import listed, not_allowed
+from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.plan.scope import scope_matches
+from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.ports.engine import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What a person allowed; `secrets` are marks of what looks like a secret and is none."""
+
+    protected: bool = False
+    large: bool = False
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What a person has to allow first; `options` are the words that do so, with those that were given already, and what is to
+    be thought of before."""
+
+    reason: str
+    options: str
+    paths: tuple[str, ...]
+
+
+def missing_word(
+    vault: Vault, settings: Settings, *, base: CommitId, head: CommitId, word: Word, verb: str
+) -> Missing | None:
+    """What of `base..head` nobody allowed, all of it at once; None when there is nothing. `verb` is what would happen to it."""
+    changes = vault.changes(base=base, head=head)
+    touched = {path for change in changes for path in (change.path, change.old) if path}
+    protected = tuple(sorted(path for path in touched if scope_matches(settings.protected, path)))
+    large = tuple(change.path for change in changes if change.size > settings.largest_mb << 20)
+    secrets = not_allowed(vault.scan(base=base, head=head), {*settings.allow_secrets, *word.secrets})
+    reasons = []
+    if protected and not word.protected:
+        reasons.append(f"protected paths were changed: {some_of(protected, 10)}")
+    if large and not word.large:
+        reasons.append(f"files above {settings.largest_mb} MiB would {verb}: {some_of(large, 10)}")
+    if secrets:
+        reasons.append(f"what looks like a secret would {verb}: {listed(secrets)}")
+    if not reasons:
+        return None
+    options = [
+        *(("--allow-protected",) if protected else ()),
+        *(("--allow-large",) if large else ()),
+        *(f"--allow-secret {mark}" for mark in (*word.secrets, *(each.mark for each in secrets))),
+        *(("(only if it is no secret)",) if secrets else ()),
+    ]
+    return Missing(
+        reason="; ".join(reasons),
+        options=" ".join(options),
+        paths=tuple(dict.fromkeys((*protected, *large, *(each.path for each in secrets)))),
+    )

@@ -1,0 +1,261 @@
+"""Pull requests made, brought up to date, and listened to. Whatever was half done is found and finished the next time: the
+forge is asked by branch what there is, and a push says where it expects the branch to be.
+
+What was found out is told to the run as requests, like everything that comes from outside; only requests change its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.events.pull_requests import PullRequest, PullState, base_branch, stacked_on
+from wt_orchestrate.domain.ids import Branch, CommitId, WorkstreamId
+from wt_orchestrate.domain.plan.model import Kind
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.lifecycle import DONE, Stage
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, followers, newest_of
+from wt_orchestrate.engine import requests
+from wt_orchestrate.engine.exposure import Word, missing_word
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.ports.engine import Clock, Log, Vault
+from wt_orchestrate.ports.forge import Forge, Proposal, Proposed, Remote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What pull requests are made with."""
+
+    forge: Forge | None
+    """None where the forge is only told by push options."""
+    remote: Remote
+    vault: Vault
+    log: Log
+    clock: Clock
+    options: Callable[[Proposal], tuple[str, ...]] | None
+    word: Word
+    """What a person allowed to be pushed."""
+    dry: bool = False
+    """Only look: nothing is pushed, made, changed or told, and what is said is what would be done."""
+    held: dict[CommitId, frozenset[CommitId]] = field(default_factory=dict)
+    """What was asked of git already: heads of others by the head that holds them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """Texts of one pull request; the body may name on what it is stacked."""
+
+    title: str
+    body: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What was done for one workstream, for people."""
+
+    workstream: WorkstreamId
+    words: str
+    pull_request: PullRequest | None = None
+    warning: bool = False
+    landed: bool = False
+
+
+def tell(desk: Desk, state: RunState, request: e.Request) -> None:
+    """Tell the run what was found out."""
+    if not desk.dry:
+        requests.ask(desk.log, desk.clock, state, request)
+
+
+# ---------------------------------------------------------------- whose, from where, onto what
+
+
+def candidates(state: RunState) -> tuple[WorkstreamState, ...]:
+    """Everybody who may have a pull request, in the order of integration, then of the plan."""
+    able = [
+        ws
+        for ws in state.workstreams.values()
+        if ws.spec.kind is Kind.CHANGE and not ws.spec.serves and not ws.spec.continues and newest_of(ws) is not None
+    ]
+    return tuple(sorted(able, key=lambda ws: ws.integrated_order or 1 << 60))
+
+
+def head_of(state: RunState, ws: WorkstreamState) -> CommitId:
+    """What its pull request shows: its accepted work, with that of those who went on with it and are integrated."""
+    head = newest_of(ws)
+    for after in followers(state, ws.id):
+        if after.stage in DONE and after.accepted is not None:
+            head = after.accepted
+    assert head is not None
+    return head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Onto:
+    """Into which branch it goes; `marks` is the commit of a branch of its own, `on` the workstream that it is stacked on."""
+
+    branch: Branch
+    marks: CommitId | None = None
+    on: WorkstreamState | None = None
+
+
+def _held(desk: Desk, state: RunState, head: CommitId) -> frozenset[CommitId]:
+    """Which heads of others a head holds; git is asked once for each."""
+    if head not in desk.held:
+        others = [other for each in candidates(state) if (other := newest_of(each))]
+        desk.held[head] = desk.vault.holds(head, beyond=state.base, others=others)
+    return desk.held[head]
+
+
+def onto_of(desk: Desk, state: RunState, ws: WorkstreamState, opened: Sequence[str]) -> _Onto:
+    heads = {
+        each.id: head for each in candidates(state) if each.stage is not Stage.LANDED and (head := newest_of(each))
+    }
+    holds = {
+        str(name): frozenset(
+            str(other) for other, theirs in heads.items() if theirs != head and theirs in _held(desk, state, head)
+        )
+        for name, head in heads.items()
+    }
+    on = stacked_on(ws.id, holds, opened)
+    if on == "":
+        return _Onto(branch=state.target)
+    if on is not None:
+        below = state.workstreams[WorkstreamId(on)]
+        assert below.branch is not None
+        return _Onto(branch=below.branch, on=below)
+    assert ws.branch is not None and ws.base is not None
+    return _Onto(branch=base_branch(ws.branch), marks=ws.base)
+
+
+# ---------------------------------------------------------------- opening
+
+
+def open_pull_requests(
+    desk: Desk,
+    state: RunState,
+    names: Sequence[WorkstreamId],
+    *,
+    wording: Mapping[WorkstreamId, Wording],
+    draft: bool,
+    labels: tuple[str, ...],
+) -> Iterator[Done]:
+    """Push the branches and make their pull requests, or bring those that are there up to date."""
+    wanted = set(names)
+    opened = {str(ws.id) for ws in candidates(state) if ws.pull_request is not None and ws.pull_request.number}
+    for ws in candidates(state):
+        if ws.id not in wanted:
+            continue
+        withheld = withheld_words(desk.vault, state, ws, desk.word)
+        if withheld:
+            wanted.discard(ws.id)
+            yield Done(workstream=ws.id, words=withheld, pull_request=ws.pull_request, warning=True)
+            continue
+        onto = onto_of(desk, state, ws, sorted(opened | wanted))
+        done = proposed(desk, state, ws, onto, wording[ws.id], draft=draft, labels=labels)
+        opened.add(ws.id)
+        assert done.pull_request is not None
+        note = e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request)
+        if ws.pull_request != done.pull_request:
+            tell(desk, state, note)
+            state = with_workstream(state, replace(ws, pull_request=done.pull_request))
+        yield done
+
+
+def withheld_words(vault: Vault, state: RunState, ws: WorkstreamState, word: Word) -> str:
+    """Why its work is not pushed without a person's word; empty where it may be. What was pushed before was allowed."""
+    head, known = head_of(state, ws), ws.pull_request
+    base = known.head if known is not None and vault.is_ancestor(known.head, head) else state.base
+    missing = missing_word(vault, state.settings, base=base, head=head, word=word, verb="be pushed")
+    if missing is None:
+        return ""
+    return f"not pushed: {missing.reason}; to push it, run wto pr open {ws.id} {missing.options}"
+
+
+def with_workstream(state: RunState, ws: WorkstreamState) -> RunState:
+    return replace(state, workstreams={**state.workstreams, ws.id: ws})
+
+
+def proposed(
+    desk: Desk,
+    state: RunState,
+    ws: WorkstreamState,
+    onto: _Onto,
+    wording: Wording,
+    *,
+    draft: bool,
+    labels: tuple[str, ...],
+) -> Done:
+    assert ws.branch is not None
+    head, known = head_of(state, ws), ws.pull_request
+    if onto.marks is not None:
+        _push(desk, onto.marks, onto.branch, None)
+    wanted = Proposal(
+        branch=ws.branch,
+        base=onto.branch,
+        title=wording.title,
+        body=wording.body(_stack_words(onto)),
+        draft=draft,
+        labels=labels,
+    )
+    if desk.forge is None:
+        options = desk.options(wanted) if desk.options is not None and known is None else ()
+        pushed = _push(desk, head, ws.branch, known.head if known is not None else None, options)
+        made = PullRequest(number=0, url="", branch=ws.branch, base=onto.branch, head=head, draft=draft)
+        return Done(workstream=ws.id, words=f"{pushed}; the forge makes the merge request of it", pull_request=made)
+    pushed = _push(desk, head, ws.branch, known.head if known is not None else None)
+    there = desk.forge.find(ws.branch)
+    if there is None or there.state is PullState.CLOSED:
+        found, how = (_not_made(wanted) if desk.dry else desk.forge.create(wanted)), "opened"
+    elif there.state is PullState.MERGED:
+        found, how = there, "is merged already; wto pr sync takes note of it"
+    else:
+        changed = replace(there, base=wanted.base) if desk.dry else desk.forge.update(there.number, wanted)
+        found, how = changed, "brought up to date"
+    words = f"#{found.number} {how}, {pushed}, into {found.base}"
+    return Done(workstream=ws.id, words=words, pull_request=noted_as(found, ws.branch, head))
+
+
+def _not_made(wanted: Proposal) -> Proposed:
+    return Proposed(number=0, url="", base=wanted.base, state=PullState.OPEN, draft=wanted.draft)
+
+
+def noted_as(found: Proposed, branch: Branch, head: CommitId) -> PullRequest:
+    return PullRequest(
+        number=found.number,
+        url=found.url,
+        branch=branch,
+        base=found.base,
+        head=head,
+        draft=found.draft,
+        state=found.state,
+    )
+
+
+def _stack_words(onto: _Onto) -> str:
+    if onto.on is not None:
+        number = onto.on.pull_request.number if onto.on.pull_request is not None else 0
+        return f"It builds on {f'#{number}' if number else onto.on.id}, which comes first."
+    return "It builds on several others of this run, which come first." if onto.marks is not None else ""
+
+
+def _push(
+    desk: Desk, commit: CommitId, branch: Branch, expected: CommitId | None, options: tuple[str, ...] = ()
+) -> str:
+    """Put a branch where it should be; what was done, in words. Raises Refused when somebody else moved it."""
+    there = desk.remote.head(branch)
+    if there == commit:
+        return f"{branch} is there already"
+    if there is not None and there != expected and not _ours(desk, there, commit):
+        raise Refused(
+            f"{branch} is at {there[:10]} on {desk.remote.url}, where we did not put it",
+            hint=f"look at it first: git fetch {desk.remote.url} {branch}; where nothing of it is needed, remove it there",
+        )
+    if not desk.dry and not desk.remote.push(commit=commit, branch=branch, expected=there, options=options):
+        raise Refused(f"{branch} was just moved on {desk.remote.url} by somebody else", hint="try again")
+    return f"{branch} pushed at {commit[:10]}"
+
+
+def _ours(desk: Desk, there: CommitId, commit: CommitId) -> bool:
+    """Whether it was pushed by us and not noted any more: an earlier state of the same work."""
+    return desk.vault.contains(there) and desk.vault.is_ancestor(there, commit)

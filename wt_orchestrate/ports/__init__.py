@@ -1,0 +1,6 @@
+"""The seams between the engine and the outside world, as protocols with their values: one file a neighbour.
+
+Belongs here: what the engine needs from an adapter, said so that a fake can do it too; each port has a contract suite
+in tests/contract.
+Does not: an implementation (`adapters`), a type of a library.
+"""

@@ -1,0 +1,130 @@
+"""Everything a run needs, looked at for `wto doctor`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from wt_orchestrate.errors import WtError
+from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
+from wt_orchestrate.wiring.memory import memories
+from wt_orchestrate.wiring.plan.plan_files import default_settings, load_settings, settings_path
+from wt_orchestrate.wiring.site import Site, find_site, open_log, repository, supervised
+
+if TYPE_CHECKING:
+    from wt_orchestrate.domain.doctor import Diagnosis, MachineFacts
+    from wt_orchestrate.domain.plan.model import AgentSpec
+    from wt_orchestrate.ports.engine import AgentVersion, RepositoryFacts
+
+
+def agent_version(spec: AgentSpec) -> AgentVersion:
+    """What can be said of an agent's program."""
+    from wt_orchestrate.adapters.agents.registry import agents
+    from wt_orchestrate.adapters.executor.detached import said
+
+    agent = agents(dict(os.environ))[spec.type]
+    command = agent.version_command(spec)
+    path = command.argv[0] if command.argv else ""
+    return agent.version(spec, path=path, said=said(command.argv, command.env) if path else "")
+
+
+def diagnosis(start: str) -> tuple[Diagnosis, ...]:
+    """Everything a run needs, looked at. Never raises for what it finds."""
+    from wt_orchestrate.domain.doctor import Diagnosis, diagnose
+
+    try:
+        site = find_site(start)
+        facts = repository(site).facts()
+    except WtError as error:
+        return (Diagnosis(what="git", weight="error", found=error.message, remedy=error.hint),)
+    return (*diagnose(_machine_facts(site, facts)), *_drafts_left(site))
+
+
+def _drafts_left(site: Site) -> Iterator[Diagnosis]:
+    """Draftings that were killed and could not be cleaned up; nothing where there are none."""
+    from wt_orchestrate.domain.doctor import Diagnosis
+
+    for name in sweep_drafts(site.state_dir):
+        yield Diagnosis(
+            what="drafting",
+            weight="warning",
+            found=f"what the killed drafting {name} left could not be cleaned up",
+            remedy=f"end its processes by hand, then remove {site.path('drafts')}/{name}",
+        )
+
+
+def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
+    """What the rules of `diagnose` ask for, gathered."""
+    from wt_orchestrate.adapters.executor.detached import said
+    from wt_orchestrate.adapters.machine import free_bytes, shares_blocks, watch_limits
+    from wt_orchestrate.domain.doctor import AgentFound, MachineFacts
+    from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
+
+    try:
+        settings, problem = load_settings(facts), ""
+    except WtError as error:
+        settings, problem = default_settings(), error.message
+    versions = {
+        name: agent_version(spec)
+        for name, spec in {AgentType.CLAUDE_CODE.value: AgentSpec(), **settings.agents}.items()
+    }
+    above = os.path.dirname(facts.main_worktree or facts.common_dir)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
+    return MachineFacts(
+        git_version=facts.git_version,
+        repository=facts.main_worktree or facts.common_dir,
+        branch=facts.branch,
+        has_commit=facts.head is not None,
+        submodules=facts.submodules,
+        shallow=facts.shallow,
+        identity=said(("git", "-C", site.start, "var", "GIT_COMMITTER_IDENT"), env),
+        settings_path=settings_path(facts),
+        settings_problem=problem,
+        agents=tuple(
+            AgentFound(name=name, path=seen.path, version=seen.version, problem=seen.problem, hint=seen.hint)
+            for name, seen in versions.items()
+        ),
+        watch_limits=watch_limits(),
+        free_bytes={"worktrees": (above, free_bytes(above)), "state": (site.state_dir, free_bytes(site.state_dir))},
+        shares_blocks=shares_blocks(above),
+        run=_run_found(site),
+        memory=_memory_found(site),
+    )
+
+
+def _memory_found(site: Site) -> tuple[str, str]:
+    """How much the memory holds, and what is wrong with it."""
+    store = memories(site)
+    damage = store.damage()
+    if damage:
+        return "", damage
+    count = store.count()
+    return f"{count} entries" if count else "empty", ""
+
+
+def _run_found(site: Site) -> tuple[str, str, str]:
+    """The newest run in words, what is wrong with it (empty when nothing is), and what is to be done."""
+    from wt_orchestrate.domain.machine import quiet
+    from wt_orchestrate.engine.requests import newest_state
+
+    if supervised(site):
+        return "a supervisor is at work", "", ""
+    try:
+        log = open_log(site)
+    except WtError as error:
+        return "the log cannot be read", error.message, error.hint
+    try:
+        damage = log.damage()
+        if damage:
+            aside = f"move {site.path('journal.jsonl')} away: it is then made anew from the database"
+            return "the journal is damaged", damage, aside
+        state = newest_state(log)
+    except WtError as error:
+        return "the log cannot be read", error.message, error.hint
+    finally:
+        log.close()
+    if state is None:
+        return "none yet", "", ""
+    cut_off = "" if quiet(state) else "it was cut off and has no supervisor"
+    return f"{state.id} is {state.phase}", cut_off, "wto resume, or wto stop"

@@ -1,0 +1,136 @@
+"""Plans and settings from files: what people wrote, as checked values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.wiring.plan.roles import roles_in_force
+from wt_orchestrate.wiring.site import find_site, repository
+
+if TYPE_CHECKING:
+    from wt_orchestrate.adapters.planfile import LoadedPlan
+    from wt_orchestrate.domain.plan.model import Plan, Workstream
+    from wt_orchestrate.domain.plan.settings import Settings, UserSettings
+    from wt_orchestrate.domain.state.run import RunState
+    from wt_orchestrate.ports.engine import RepositoryFacts
+
+
+def settings_path(facts: RepositoryFacts) -> str:
+    """Where a repository's settings lie."""
+    return f"{facts.main_worktree or facts.common_dir}/.wto/config.yaml"
+
+
+def load_settings(facts: RepositoryFacts) -> Settings:
+    """The repository's settings, its roles among them; the defaults when it has none."""
+    from wt_orchestrate.adapters.planfile import load_settings as load
+
+    path = settings_path(facts)
+    settings = load(path if os.path.exists(path) else None)
+    return replace(settings, roles=roles_in_force(facts.main_worktree or facts.common_dir))
+
+
+def user_settings() -> UserSettings:
+    """The user's own settings: config.yaml in WTO_CONFIG_DIR, else in the user's configuration folder."""
+    from wt_orchestrate.adapters.planfile import load_user_settings
+
+    folder = os.environ.get("WTO_CONFIG_DIR")
+    if not folder:
+        from platformdirs import user_config_dir
+
+        folder = user_config_dir("wt-orchestrate")
+    return load_user_settings(os.path.join(folder, "config.yaml"))
+
+
+def account_environments() -> Mapping[str, Mapping[str, str]]:
+    """The environment of each account, with the user's own filled in."""
+    return {
+        name: {key: os.path.expandvars(os.path.expanduser(value)) for key, value in account.env.items()}
+        for name, account in user_settings().accounts.items()
+    }
+
+
+def load_plan(path: str, settings: Settings) -> LoadedPlan:
+    """A checked plan. Raises PlanInvalid with every problem."""
+    from wt_orchestrate.adapters.planfile import load_plan as load
+
+    return load(path, settings)
+
+
+def checked_plan(plan: Plan, settings: Settings) -> LoadedPlan:
+    """A plan that was not read from a file. Raises PlanInvalid."""
+    from wt_orchestrate.adapters.planfile import LoadedPlan
+    from wt_orchestrate.domain.plan.validation import problems
+    from wt_orchestrate.errors import PlanInvalid
+
+    found = [f"{problem.message} ({problem.hint})" for problem in problems(plan, settings) if not problem.warning]
+    if found:
+        raise PlanInvalid(found)
+    return LoadedPlan(plan=plan, warnings=())
+
+
+def load_further(path: str, state: RunState) -> Mapping[str, Workstream]:
+    """Workstreams from a file that fit a run. Raises PlanInvalid with every problem."""
+    from wt_orchestrate.adapters.planfile import load_further as load
+    from wt_orchestrate.domain.schedule.expansion import misfits
+
+    return load(path, lambda further: misfits(state, further))
+
+
+def workstream_text(name: str, spec: Workstream) -> str:
+    """A workstream as YAML for a person to edit."""
+    from wt_orchestrate.adapters.planfile import render_workstream
+
+    return render_workstream(name, spec)
+
+
+def plan_text(state: RunState) -> str:
+    """The plan of a run as it is followed, with what was added to it, as YAML."""
+    from wt_orchestrate.adapters.planfile import render_plan
+    from wt_orchestrate.domain.replace import replace
+    from wt_orchestrate.domain.text.secrets import without_secrets
+
+    specs = {ws.id: ws.spec for ws in state.workstreams.values()}
+    return without_secrets(render_plan(replace(state.plan, workstreams=specs)))
+
+
+def edited_workstream(path: str, name: str) -> Workstream:
+    """The workstream in an edited file. Raises PlanInvalid."""
+    from wt_orchestrate.adapters.planfile import load_further as load
+
+    found = load(path, lambda further: ())
+    if list(found) != [name]:
+        raise Refused(f"{path} must hold {name} and nothing else", hint=f"wto edit {name}")
+    return found[name]
+
+
+def plan_schema() -> dict[str, object]:
+    """The JSON Schema of plan.yaml."""
+    from wt_orchestrate.adapters.planfile import plan_schema as schema
+
+    return schema()
+
+
+def settings_schema() -> dict[str, object]:
+    """The JSON Schema of .wto/config.yaml."""
+    from wt_orchestrate.adapters.planfile import settings_schema as schema
+
+    return schema()
+
+
+def settings_around(start: str) -> Settings:
+    """The settings of the repository around a folder; the defaults outside of one."""
+    try:
+        return load_settings(repository(find_site(start)).facts())
+    except Refused:
+        return default_settings()
+
+
+def default_settings() -> Settings:
+    """What holds without a repository."""
+    from wt_orchestrate.domain.plan.settings import Settings
+
+    return Settings(roles=roles_in_force(None))

@@ -1,0 +1,124 @@
+"""What `wto forecast` shows: the radar of a run, or of any branches, without a supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wt_orchestrate.wiring.site import Site, open_log, repository, vault
+
+_RUNS = 5
+"""So many runs back is measured."""
+
+if TYPE_CHECKING:
+    from wt_orchestrate.domain.drafting.cochange import PlanForecast
+    from wt_orchestrate.domain.drafting.estimate import Advice, Measured
+    from wt_orchestrate.domain.ids import Branch, CommitId
+    from wt_orchestrate.domain.plan.model import Plan
+    from wt_orchestrate.ports.engine import Forecast, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """A forecast, with what it is made of. `onto` is the branch that all are merged onto."""
+
+    run: str
+    """Empty for branches of no run."""
+    onto: str
+    against: CommitId
+    sides: tuple[Side, ...]
+    forecast: Forecast
+
+
+def foresee_run(site: Site, run: str | None) -> Foresight:
+    """The workstreams of a run (the newest by default) that are on their way, uncommitted work included, against each other
+    and the integration branch. Raises NotFound when there is no run, or it has not begun."""
+    from wt_orchestrate.domain.ids import integration_branch
+    from wt_orchestrate.domain.state.forecast import glances
+    from wt_orchestrate.engine.effects.forecast import side_of
+    from wt_orchestrate.engine.requests import find_run, load_state
+    from wt_orchestrate.errors import NotFound
+
+    log = open_log(site)
+    try:
+        state = load_state(log, find_run(log, run))
+    finally:
+        log.close()
+    if state.integration is None:
+        raise NotFound(f"{state.id} has not begun", hint="wto status")
+    sides = tuple(side_of(each, site.path("indexes")) for each in glances(state))
+    found = vault(site).forecast(sides, against=state.integration)
+    return Foresight(
+        run=state.id, onto=integration_branch(state.id), against=state.integration, sides=sides, forecast=found
+    )
+
+
+def foresee_plan(site: Site, plan: Plan, *, commits: int) -> tuple[Branch, PlanForecast]:
+    """What the history of the plan's target says of its workstreams; with the target. Raises NotFound without one."""
+    from wt_orchestrate.domain.drafting.cochange import plan_forecast
+    from wt_orchestrate.domain.ids import branch_ref
+
+    repo, kept = repository(site), vault(site)
+    target = _known(plan.target or repo.facts().branch or "", repo.heads(""))
+    kept.ensure()
+    ref = f"refs/wto/target/{target}"
+    head = kept.fetch({branch_ref(target): ref})[ref]
+    return target, plan_forecast(plan, kept.past(head=head, commits=commits))
+
+
+def advise_plan(site: Site, plan: Plan, forecast: PlanForecast | None) -> Advice:
+    """Whether it pays to work on a plan at the same time, with what earlier runs of this repository took."""
+    from wt_orchestrate.domain.drafting.estimate import advise
+
+    return advise(plan, forecast, measured_here(site))
+
+
+def measured_here(site: Site) -> Measured:
+    """What the newest runs of this repository took; nothing where there are none that can be read."""
+    from wt_orchestrate.domain.drafting.estimate import Measured, measured
+    from wt_orchestrate.domain.report.report import report
+    from wt_orchestrate.errors import WtError
+
+    try:
+        log = open_log(site)
+    except WtError:
+        return Measured()
+    try:
+        records = [log.read(each.id) for each in log.runs()[-_RUNS:]]
+    except WtError:
+        return Measured()
+    finally:
+        log.close()
+    return measured([report(each, now=each[-1].at) for each in records if each])
+
+
+def foresee_branches(site: Site, names: Sequence[str], target: str | None) -> Foresight:
+    """Any branches, by their commits, against each other and the target. Raises NotFound for one that is not there."""
+    from wt_orchestrate.domain.ids import branch_ref
+    from wt_orchestrate.ports.engine import Side
+
+    repo, kept = repository(site), vault(site)
+    onto = _known(target or repo.facts().branch or "", known := repo.heads(""))
+    wanted = [_known(name, known) for name in dict.fromkeys(names)]
+    kept.ensure()
+    refs = {name: f"refs/wto/branches/{name.replace('%', '%25').replace('/', '%2F')}" for name in (onto, *wanted)}
+    heads = kept.fetch({branch_ref(name): ref for name, ref in refs.items()})
+    sides = tuple(Side(name=name, head=heads[refs[name]]) for name in wanted if refs[name] in heads)
+    against = heads[refs[onto]]
+    return Foresight(run="", onto=onto, against=against, sides=sides, forecast=kept.forecast(sides, against=against))
+
+
+def _known(name: str, known: Mapping[Branch, CommitId]) -> Branch:
+    from difflib import get_close_matches
+
+    from wt_orchestrate.errors import NotFound
+
+    branch = next((each for each in known if each == name), None)
+    if branch is not None:
+        return branch
+    if not name:
+        raise NotFound("HEAD is detached, so there is no target branch", hint="wto forecast --target BRANCH")
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "git branch --list; a remote's branch needs a local one first"
+    raise NotFound(f"there is no branch {name!r}", hint=hint)

@@ -1,0 +1,115 @@
+"""What looking commands show, read without a supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.wiring.site import Site, open_log, vault
+
+if TYPE_CHECKING:
+    from wt_orchestrate.domain.events.train import LandRefused
+    from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.domain.state.run import RunState
+    from wt_orchestrate.domain.state.train import CheckResult
+    from wt_orchestrate.engine.attempt_log import AttemptLines
+    from wt_orchestrate.engine.exposure import Word
+    from wt_orchestrate.ports.engine import Explained
+
+_LONGEST_BRIEF = 1 << 20
+
+
+def attempt_lines(site: Site, *, attempt: int | None, raw: bool) -> AttemptLines:
+    """The output of a workstream's attempt (the newest by default)."""
+    from wt_orchestrate.adapters.agents.registry import agents
+    from wt_orchestrate.adapters.executor.local import LocalExecutor
+    from wt_orchestrate.engine.attempt_log import AttemptLines
+
+    known = agents({})
+    return AttemptLines(
+        executor=LocalExecutor(site.path("processes")),
+        reader_of=lambda kind: known[kind].reader(),
+        raw=raw,
+        wanted=attempt,
+    )
+
+
+def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[str, object]]:
+    """Changed files with their hunks, as plain values."""
+    from dataclasses import asdict
+
+    from wt_orchestrate.adapters.gitrepo.objects.patch import parse_diff
+
+    return [asdict(file) for file in parse_diff(vault(site).diff(base=base, head=head))]
+
+
+def stored_view(site: Site, run: str | None) -> tuple[str, str] | None:
+    """The id of a run (the newest by default) and its view as JSON text; None when there is no such run."""
+    from wt_orchestrate.adapters.store.views import read_view
+
+    return read_view(site.path("log.db"), run)
+
+
+def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[str, int]:
+    """How many uncommitted paths each worktree holds, by our own index; two are looked at in turn at a time.
+    `worktrees` has a path and a head for each name."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.engine.world import index_path
+
+    source = vault(site)
+
+    def count(name: str) -> int:
+        path, head = worktrees[name]
+        return len(source.dirty(worktree=path, head=CommitId(head), index=index_path(site.path("indexes"), path)))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(worktrees, pool.map(count, worktrees), strict=True))
+
+
+def living_processes(site: Site, names: Iterable[str]) -> frozenset[str]:
+    """Those of these kept processes whose keeper is alive: it holds its lock."""
+    from wt_orchestrate.adapters.executor.liveness import keeper_lives
+
+    return frozenset(name for name in names if keeper_lives(site.path(f"processes/{name}")))
+
+
+def told_brief(site: Site, attempt: str) -> str:
+    """What the agent of an attempt was given to read as it began; empty where that is gone."""
+    from wt_orchestrate.adapters.regular import regular_text
+
+    try:
+        return regular_text(site.path("processes"), (attempt, "brief.md"), limit=_LONGEST_BRIEF) or ""
+    except Refused:
+        return ""
+
+
+def explained(site: Site, name: str) -> Explained:
+    """How a merge commit comes about. Raises NotFound, or Refused when it is no merge."""
+    source = vault(site)
+    source.ensure()
+    return source.explain(source.find(name))
+
+
+def word_to_land(site: Site, state: RunState, word: Word) -> LandRefused | None:
+    """What landing a run would refuse for want of a person's word, as the landing itself will; None when nothing."""
+    from wt_orchestrate.engine.effects.landing import word_to_land as would_refuse
+
+    return would_refuse(vault(site), state, word)
+
+
+def passed_on(site: Site, run: str, tree: str) -> tuple[CheckResult, ...]:
+    """The checks that passed on a tree in a run, as its log has them; none when there is no such run."""
+    from wt_orchestrate.domain.ids import RunId, TreeId
+    from wt_orchestrate.engine.requests import load_state
+
+    log = open_log(site)
+    try:
+        if all(line.id != run for line in log.runs()):
+            return ()
+        of_tree = load_state(log, RunId(run)).judged.get(TreeId(tree), {})
+        return tuple(found.last for found in of_tree.values() if found.passed and found.last is not None)
+    finally:
+        log.close()

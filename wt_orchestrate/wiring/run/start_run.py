@@ -1,0 +1,201 @@
+"""Beginning a run: what is written down before anything is made, or why nothing can be."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from wt_orchestrate.errors import Refused, WtError
+from wt_orchestrate.wiring.memory import learn
+from wt_orchestrate.wiring.plan.plan_files import user_settings
+from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
+
+if TYPE_CHECKING:
+    from wt_orchestrate.adapters.planfile import LoadedPlan
+    from wt_orchestrate.domain.ids import Branch, CommitId, RunId
+    from wt_orchestrate.domain.plan.branch_queue import Queued
+    from wt_orchestrate.domain.plan.settings import Merging, Settings
+    from wt_orchestrate.ports.engine import Log, RepositoryFacts
+
+_ENDS_S = 10.0
+_LOOK_S = 0.05
+
+
+def begin_run(
+    site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, path: str, land: bool, key: str = ""
+) -> RunId:
+    """Write down a new run of this plan. Raises Refused when the repository or its target cannot carry one."""
+    from wt_orchestrate.adapters.gitrepo.remotes import remotes, without_credentials
+    from wt_orchestrate.domain.events.run import Actor, RunStarted
+    from wt_orchestrate.domain.fold.run import fold
+    from wt_orchestrate.domain.status.view import render_view
+
+    repo = repository(site)
+    facts = repo.facts()
+    target = target_of(facts, loaded.plan.target)
+    _require_agents(loaded, settings)
+    base = repo.resolve(target)
+    if base is None:
+        raise Refused(
+            f"the target branch {target} does not exist", hint="name an existing branch as target: in the plan"
+        )
+    started = RunStarted(
+        plan=loaded.plan,
+        settings=replace(settings, worktrees=worktree_template(facts, settings), merge=_merging(facts, settings, base)),
+        plan_path=os.path.abspath(path),
+        target=target,
+        base=base,
+        seed=str(uuid4()),
+        repository=facts.main_worktree or facts.common_dir,
+        land=land,
+        boot=clock().boot(),
+        accounts={name: account.agents for name, account in user_settings().accounts.items()},
+        remotes={name: without_credentials(url) for name, url in remotes(site.common_dir).items()},
+    )
+    runs = log.runs()
+    if runs:  # its end may have been cut off before anybody learned from it
+        with suppress(WtError):
+            learn(site, runs[-1].id)
+    return log.begin(
+        started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record)), key=key
+    ).run
+
+
+def require_free(site: Site, log: Log) -> None:
+    """One run at a time: a second one would take the first one's places and integration order. A supervisor whose run has come
+    to rest is only ending, which is waited for. Raises Busy."""
+    from wt_orchestrate.domain.machine import quiet
+    from wt_orchestrate.engine.requests import newest_state
+    from wt_orchestrate.errors import Busy
+
+    state = newest_state(log)
+    if supervised(site) and not (state is not None and quiet(state) and _ends(site)):
+        raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
+    state = newest_state(log)
+    if state is not None and not quiet(state):
+        raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
+
+
+def _ends(site: Site) -> bool:
+    """Whether the supervisor at work ends within some seconds."""
+    until = time.monotonic() + _ENDS_S
+    while supervised(site):
+        if time.monotonic() > until:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
+def _merging(facts: RepositoryFacts, settings: Settings, base: CommitId) -> Merging:
+    """How conflicts of this run are settled: with the drivers and the program that are there now, before any agent is."""
+    from shutil import which
+
+    from wt_orchestrate.adapters.gitrepo.conflict.merge_drivers import configured_drivers
+
+    wanted = settings.merge
+    program = which("mergiraf") or "off" if wanted.mergiraf == "auto" else wanted.mergiraf
+    drivers = {**configured_drivers(facts.common_dir, base), **wanted.drivers}
+    return replace(wanted, drivers=drivers, mergiraf=program)
+
+
+def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tuple[Queued, ...]:
+    """What the commits of branches say they are for, read in the vault. Raises NotFound for a branch that is not there,
+    Refused for one that the target holds already."""
+    from difflib import get_close_matches
+
+    from wt_orchestrate.domain.ids import Branch, branch_ref
+    from wt_orchestrate.domain.plan.branch_queue import Queued
+    from wt_orchestrate.errors import NotFound
+
+    repo, kept = repository(site), vault(site)
+    onto = target_of(repo.facts(), target)
+    kept.ensure()
+    known = repo.heads("")
+    if onto in names:
+        raise Refused(f"{onto} holds all of {str(onto)!r} already", hint="it is the target: queue other branches")
+    for name in (onto, *names):
+        if Branch(name) not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = (
+                f"did you mean {near[0]}?" if near else "git branch --list; a remote's branch needs a local one first"
+            )
+            raise NotFound(f"there is no branch {name!r}", hint=hint)
+    wanted = {branch_ref(Branch(name)): f"refs/wto/queue/{number}" for number, name in enumerate(names)}
+    heads = kept.fetch({branch_ref(onto): f"refs/wto/target/{onto}", **wanted})
+    found: list[Queued] = []
+    for number, name in enumerate(names):
+        commits = kept.commits(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
+        if not commits:
+            raise Refused(
+                f"{onto} holds all of {name!r} already", hint=f"wto train add leaves it out: git log {onto}..{name}"
+            )
+        subjects = [commit.subject for commit in commits]
+        intent = "What its commits say:\n" + "\n".join(f"- {subject}" for subject in subjects[-20:])
+        found.append(Queued(branch=name, title=subjects[-1], intent=intent))
+    return tuple(found)
+
+
+def target_of(facts: RepositoryFacts, wanted: str | None) -> Branch:
+    if facts.submodules:
+        raise Refused(
+            f"{facts.name} has submodules, which worktrees of agents cannot carry yet",
+            hint="run it in a repository without submodules",
+        )
+    if wanted is not None:
+        return _as_branch(wanted)
+    if facts.branch is None:
+        raise Refused(
+            "HEAD is detached, so there is no target branch", hint="git switch a branch, or write target: in the plan"
+        )
+    if facts.head is None:
+        raise Refused(f"the branch {facts.branch} has no commit yet", hint="make a first commit")
+    return facts.branch
+
+
+def _require_agents(loaded: LoadedPlan, settings: Settings) -> None:
+    """Refuse a plan whose agents' programs are not there, before anything is made."""
+    from wt_orchestrate.adapters.agents.registry import agents
+    from wt_orchestrate.domain.plan.settings import agent_spec
+    from wt_orchestrate.errors import AgentUnavailable
+
+    plan, known = loaded.plan, agents(dict(os.environ))
+    at_work = (stream for stream in plan.workstreams.values() if not stream.branch)
+    for name in dict.fromkeys(stream.agent or plan.defaults.agent for stream in at_work):
+        spec = agent_spec(name, plan_agents=plan.agents, settings=settings)
+        if spec is not None and not known[spec.type].version_command(spec).argv:
+            missing = known[spec.type].version(spec, path="", said="")
+            raise AgentUnavailable(f"the agent {name} cannot be started: {missing.problem}", hint=missing.hint)
+
+
+def _as_branch(text: str) -> Branch:
+    from wt_orchestrate.domain.ids import Branch
+
+    return Branch(text)
+
+
+def worktree_template(facts: RepositoryFacts, settings: Settings) -> str:
+    """The template of worktree paths, absolute, with {run} and {workstream} left in."""
+    above = facts.main_worktree or facts.common_dir
+    template = settings.worktrees.replace("{repo}", facts.name)
+    return os.path.normpath(os.path.join(above, os.path.expanduser(template)))
+
+
+def planned_effects(site: Site, loaded: LoadedPlan, settings: Settings) -> Iterator[str]:
+    """What `run` would do, in order, one line each; nothing is changed."""
+    from wt_orchestrate.domain.drafting.dry_run import preview
+    from wt_orchestrate.domain.ids import RunId
+
+    facts = repository(site).facts()
+    log = open_log(site)
+    run = RunId(f"r{len(log.runs()) + 1}")
+    log.close()
+    target = target_of(facts, loaded.plan.target)
+    base = repository(site).resolve(target)
+    if base is not None:
+        settings = replace(settings, merge=_merging(facts, settings, base))
+    return preview(loaded.plan, settings, run=run, target=target, worktrees=worktree_template(facts, settings))

@@ -1,0 +1,183 @@
+"""The supervisor of a run with every adapter it works through, and what is left behind by it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wt_orchestrate import __version__
+from wt_orchestrate.errors import Busy, WtError
+from wt_orchestrate.wiring.memory import learn, memories
+from wt_orchestrate.wiring.plan.plan_files import account_environments
+from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
+
+if TYPE_CHECKING:
+    from wt_orchestrate.domain.events.log import Record
+    from wt_orchestrate.domain.ids import RunId
+    from wt_orchestrate.domain.state.run import RunState
+    from wt_orchestrate.engine.supervisor import Supervisor
+    from wt_orchestrate.engine.world import World
+    from wt_orchestrate.ports.engine import Feed
+
+
+_SECRET = re.compile(
+    r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(_|$)|^ANTHROPIC_"
+)
+"""Names of variables that setup commands and checks do not get: they run code that agents wrote."""
+
+
+def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ...] = ()) -> Mapping[str, str]:
+    """What setup commands and checks get: the user's environment without git's own variables and without secrets."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in passed or not (name.startswith(("GIT_", "CLAUDE", "WTO_")) or _SECRET.search(name))
+    }
+
+
+@contextmanager
+def supervise(
+    site: Site, run: RunId, *, show: Callable[[Record], None], warn: Callable[[str], None]
+) -> Iterator[Supervisor]:
+    """A supervisor of this run, opened. Raises Busy while another process has the lock."""
+    from wt_orchestrate.adapters.store.locks import FileLock
+    from wt_orchestrate.engine.supervisor import Supervisor
+
+    lock = FileLock(site.path("supervisor.lock"))
+    if not lock.take_soon():
+        raise Busy(
+            f"another wt-orchestrate (process {lock.holder() or 'unknown'}) supervises this repository",
+            hint="wto watch",
+        )
+    with lock:
+        world, feed = _world(site, run)
+        supervisor = Supervisor(world, run, show=show, warn=warn)
+        try:
+            supervisor.open()
+            yield supervisor
+        finally:
+            supervisor.close()
+            feed.close()
+            world.log.close()
+        _learn(site, run, warn)
+
+
+def _learn(site: Site, run: RunId, warn: Callable[[str], None]) -> None:
+    """Learn from a run that has come to rest; that nothing can be learned now is only told."""
+    try:
+        learn(site, run)
+    except WtError as error:
+        warn(f"nothing was learned from {run}: {error.message}")
+
+
+def _world(site: Site, run: RunId) -> tuple[World, Feed]:
+    from wt_orchestrate.adapters.agents.registry import agents
+    from wt_orchestrate.adapters.executor.local import LocalExecutor
+    from wt_orchestrate.adapters.feed import WatchdogFeed
+    from wt_orchestrate.adapters.handoffs import HandoffFiles
+    from wt_orchestrate.adapters.machine import SystemMachine
+    from wt_orchestrate.adapters.notes import NoteFiles
+    from wt_orchestrate.adapters.planfile import PlanTexts
+    from wt_orchestrate.adapters.workers import ThreadWorkers
+    from wt_orchestrate.domain.plan.model import seconds
+    from wt_orchestrate.engine.requests import load_state
+    from wt_orchestrate.engine.world import World
+
+    log = open_log(site)
+    settings = load_state(log, run).settings
+    repo = repository(site)
+    repo.facts()
+    repo.exclude(("HANDOFF.md",))
+    feed = WatchdogFeed(seconds(settings.poll) or 5.0, use_events=settings.watch != "poll")
+    for folder in ("indexes", "processes", "checks"):
+        os.makedirs(site.path(folder), mode=0o700, exist_ok=True)
+    world = World(
+        clock=clock(),
+        machine=SystemMachine({"worktrees": settings.worktrees.split("{")[0], "state": site.state_dir}),
+        log=log,
+        repository=repo,
+        vault=vault(site),
+        executor=LocalExecutor(site.path("processes")),
+        agents=agents(dict(os.environ), passed=settings.pass_env, accounts=account_environments()),
+        handoffs=HandoffFiles(),
+        notes=NoteFiles(),
+        plans=PlanTexts(),
+        memories=memories(site),
+        feed=feed,
+        workers=ThreadWorkers(feed.wake),
+        command_env=command_environment(os.environ, passed=settings.pass_env),
+        common_dir=site.common_dir,
+        indexes=site.path("indexes"),
+        hooks=site.path("hooks"),
+        version=__version__,
+        tools=agent_tools_command(),
+        site={
+            "start": os.path.abspath(site.start),
+            "common_dir": site.common_dir,
+            "state_dir": site.state_dir,
+        },
+        pid=os.getpid(),
+        boot=clock().boot(),
+        reached=_end_at(os.environ.get("WTO_CRASH_AT", "")),
+    )
+    return world, feed
+
+
+def agent_tools_command() -> tuple[str, ...]:
+    """The command that serves agents their tools; empty where the official SDK is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("mcp") is None:
+        return ()
+    # -P: nothing is imported from the folder it is started in, which is the agent's worktree
+    return (sys.executable, "-P", "-m", "wt_orchestrate", "agent-tools")
+
+
+def _end_at(point: str) -> Callable[[str], None]:
+    """What tests kill the supervisor with: `WTO_CRASH_AT=<point>[#n]` ends the process where it is reached the n-th time."""
+    name, _, number = point.partition("#")
+    left = [int(number or 1)]
+
+    def reached(passed: str) -> None:
+        if passed == name:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
+
+
+def rebuild_log(site: Site) -> str:
+    """Make the event log anew from its journal; where the old one went (empty: there was none). Raises Busy while a
+    supervisor is at work, StoreUnreadable when the journal is damaged."""
+    from wt_orchestrate.adapters.store.eventlog import SqliteLog
+    from wt_orchestrate.adapters.store.journal import Journal
+    from wt_orchestrate.adapters.store.rebuilding import set_aside
+
+    if supervised(site):
+        raise Busy("a supervisor is at work on this repository", hint="wto stop")
+    aside = set_aside(site.path("log.db"), Journal(site.path("journal.jsonl")))
+    SqliteLog(site.path("log.db")).close()
+    return aside
+
+
+def leave_supervisor(site: Site, run: RunId) -> None:
+    """Start a supervisor that goes on without us; returns when it has taken its lock. Raises WtError if it does not."""
+    from wt_orchestrate.adapters.executor.detached import start_detached
+
+    # -P: nothing is imported from the folder it is started in, which is a repository that agents write
+    argv = (sys.executable, "-P", "-m", "wt_orchestrate", "-C", site.start, "supervise", run)
+    start_detached(argv, log=site.path("supervisor.log"), ready=lambda: supervised(site))
+
+
+def sweep_trash(state: RunState) -> int:
+    """Delete what has lain in the trash for a week; returns how many entries."""
+    from wt_orchestrate.adapters.trash import sweep
+    from wt_orchestrate.engine.effects.worktree import trash_folder
+
+    return sweep(trash_folder(state), now=clock().now())
