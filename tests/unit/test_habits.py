@@ -148,3 +148,24 @@ def test_a_command_that_is_missing_is_found(text: str, missing: list[str]) -> No
     """The search above sees groups, alternatives and options, and stops where the phrase does."""
     found = [each for named in _NAMED.finditer(text) for each in _missing(named[1].split(), named["rest"])]
     assert found == missing
+
+
+def _all_commands(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(words), command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            found = _of(command, name)
+            assert found is not None
+            yield from _all_commands((*words, name), found)
+
+
+_COMMANDS = dict(_all_commands(("wto",), app))
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_help_says_what_a_command_and_each_option_does(name: str) -> None:
+    """Each command's line in a list of 80 columns is a whole clause, and each option has a help text."""
+    command = _COMMANDS[name]
+    cut = [command.get_short_help_str(63)] if command.get_short_help_str(63).endswith("...") else []
+    silent = [each.name for each in command.params if isinstance(each, click.Option) and not each.help]
+    assert (cut, silent) == ([], [])

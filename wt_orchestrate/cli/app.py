@@ -36,7 +36,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "edit": "steer:edit",
         "approve": "approve:approve",
     },
-    "Look": {
+    "Inspect": {
         "status": "status:status",
         "watch": "look:watch",
         "logs": "look:logs",
@@ -55,10 +55,12 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "clean": "land:clean",
         "restore": "land:restore",
     },
-    "Remember": {"memory": "memory:memory"},
+    "Memory": {"memory": "memory:memory"},
     "Set up": {"doctor": "setup.init:doctor", "hook": "setup.hook:hook", "mcp": "setup.mcp:mcp"},
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
+_HELP_WIDTH = 63
+"""What is left beside the longest name on a terminal of 80 columns: a line of help that needs more is cut."""
 _HIDDEN = frozenset({"supervise", "agent-tools", "drafting"})
 
 
@@ -90,13 +92,26 @@ class LazyGroup(click.Group):
         for title, names in _SECTIONS.items():
             with formatter.section(title):
                 commands = [(name, self.get_command(ctx, name)) for name in names if name not in _HIDDEN]
-                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
+                formatter.write_dl(
+                    [(name, command.get_short_help_str(_HELP_WIDTH)) for name, command in commands if command]
+                )
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-C", "folder", default=".", metavar="DIR", help="Work on the repository around DIR.")
+_TERMS = (
+    "\b\n"
+    "Terms (more in docs/glossary.md):\n"
+    "  workstream  one piece of planned work: an agent, a branch and a worktree\n"
+    "  handoff     the report an agent leaves in HANDOFF.md\n"
+    "  train       the queue in which finished work is checked and merged\n"
+    "  vault       wto's own git repository, which keeps every commit of a run"
+)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_TERMS)
+@click.option("-C", "folder", default=".", metavar="DIR", help="Use the repository at DIR.")
 @click.version_option(version=__version__, prog_name="wt-orchestrate")
 @click.pass_context
 def app(context: click.Context, folder: str) -> None:
-    """Many agents at work on one repository, each in its own git worktree; their verified work integrated and landed."""
+    """Run many coding agents on one git repository. Each gets its own worktree and branch; what they finish is
+    checked, merged and landed."""
     context.obj = folder

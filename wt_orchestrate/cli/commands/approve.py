@@ -32,16 +32,16 @@ _SHOWN = ("decisions", "contradictions", "risks", "follow-ups", "learned")
 
 @click.command()
 @click.argument("stage", required=False)
-@click.option("--no", "why", metavar="WHY", help="Send its synthesis back with these words instead.")
-@click.option("-n", "--dry-run", is_flag=True, help="Show what would begin; change nothing.")
-@click.option("--round", "number", type=int, default=0, help="Only if nothing changed since this round was shown.")
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--no", "why", metavar="WHY", help="Reject it: send the synthesis back with this reason.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would start; change nothing.")
+@click.option("--round", "number", type=int, default=0, help="Approve only this round, as shown by -n.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def approve(
     start: str, stage: str | None, why: str | None, dry_run: bool, number: int, run_name: str | None, as_json: bool
 ) -> None:
-    """Let the stages behind STAGE begin, whose gate waits for a person; without STAGE, show what waits."""
+    """Approve a stage, so that the stages after it start. Without STAGE, shows what needs approval."""
     if why is not None and not why.strip():  # an empty variable of a script must not turn a no into a yes
         raise click.UsageError("--no needs words that its agent can act on")
     site = find_site(start)

@@ -25,15 +25,15 @@ _PATHS = 5
 
 @click.command()
 @click.argument("branches", nargs=-1)
-@click.option("--run", "run_name", help="The run; the newest by default. Not with BRANCHES.")
-@click.option("--target", help="What BRANCHES are merged onto; the branch checked out in the main worktree by default.")
-@click.option("--check", "--exit-code", "judging", is_flag=True, help="End with 6 when there is a conflict.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--run", "run_name", help="The run (default: the newest). Not with BRANCHES.")
+@click.option("--target", help="Merge BRANCHES onto this (default: the current branch).")
+@click.option("--check", "--exit-code", "judging", is_flag=True, help="Exit with 6 if there is a conflict.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def forecast(
     start: str, branches: tuple[str, ...], run_name: str | None, target: str | None, judging: bool, as_json: bool
 ) -> None:
-    """Foresee which workstreams would conflict, uncommitted work included; or which of BRANCHES, of no run at all."""
+    """Predict merge conflicts between workstreams or branches. Includes uncommitted work. With BRANCHES, needs no run."""
     if branches and run_name:
         raise click.UsageError("name branches or a run, not both")
     if target and not branches:

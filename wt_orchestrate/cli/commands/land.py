@@ -21,12 +21,12 @@ from wt_orchestrate.wiring.site import clock, find_site, open_log
 
 
 @click.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--allow-protected", is_flag=True, help="Land changes of protected paths too.")
-@click.option("--allow-secret", "marks", multiple=True, metavar="MARK", help="What looks like this secret is none.")
-@click.option("--allow-large", is_flag=True, help="Land files above the setting largest_mb too.")
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would land, and what would be refused; change nothing.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--allow-protected", is_flag=True, help="Also land changes to protected paths.")
+@click.option("--allow-secret", "marks", multiple=True, metavar="MARK", help="Allow this finding: it is not a secret.")
+@click.option("--allow-large", is_flag=True, help="Also land files larger than largest_mb.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would land; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def land(
     start: str,
@@ -37,7 +37,7 @@ def land(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Move the target branch to what the integration branch holds."""
+    """Move the target branch to the integrated work of a run."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -109,17 +109,16 @@ def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, a
 
 @click.command()
 @click.argument("workstreams", nargs=-1)
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @click.option(
     "--force",
     is_flag=True,
-    help="Also what failed, was cancelled or stopped (by its name: anything that is not at work), and worktrees with"
-    " uncommitted work (they go to the trash).",
+    help="Also remove workstreams that failed or were stopped, and uncommitted work (it goes to the trash).",
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would be removed; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
 @click.pass_obj
 def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force: bool, dry_run: bool) -> None:
-    """Remove worktrees whose work is integrated; every branch tip stays in the vault."""
+    """Remove worktrees whose work is integrated. Every branch tip stays in the vault."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -150,10 +149,10 @@ def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force:
 
 @click.command()
 @click.argument("workstream")
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj
 def restore(start: str, workstream: str, run_name: str | None) -> None:
-    """Make a removed worktree again from the vault."""
+    """Bring back a removed worktree from the vault."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))

@@ -18,12 +18,12 @@ from wt_orchestrate.wiring.site import find_site, open_log, supervised
 
 
 @click.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
-@click.option("--all", "details", is_flag=True, help="Tell every event.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
+@click.option("--all", "details", is_flag=True, help="Show every event.")
 @click.pass_obj
 def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> None:
-    """Follow a run that somebody else turns; ends when it is at rest."""
+    """Follow a run live until it ends."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -44,13 +44,13 @@ def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> Non
 
 @click.command()
 @click.argument("workstream")
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on printing until the run is at rest.")
-@click.option("--raw", is_flag=True, help="The agent's stream as it is.")
-@click.option("--attempt", type=int, help="The attempt; the newest by default.")
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Keep printing until the run ends.")
+@click.option("--raw", is_flag=True, help="Print the agent's raw stream.")
+@click.option("--attempt", type=int, help="The attempt (default: the newest).")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj
 def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int | None, run_name: str | None) -> None:
-    """What the agent of a workstream did and said; at the end, marked, what a command wrote to its stderr."""
+    """Show what an agent did and said. The end of a command's stderr is shown last, marked."""
     site = find_site(start)
     log = open_log(site)
     name = requests.find_run(log, run_name)
@@ -74,12 +74,12 @@ def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int |
 
 @click.command()
 @click.argument("workstream")
-@click.option("--stat", is_flag=True, help="Changed files with added and removed lines.")
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--stat", is_flag=True, help="Only list changed files, with line counts.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def diff(start: str, workstream: str, stat: bool, run_name: str | None, as_json: bool) -> None:
-    """What a workstream changed since its base, as the vault holds it."""
+    """Show what a workstream changed since its base."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))

@@ -43,29 +43,36 @@ from wt_orchestrate.wiring.site import clock, find_site, open_log
 SCHEMA = "wto.memory/1"
 _SHOWN = 160
 
-_json = click.option("--json", "as_json", is_flag=True)
-_dry = click.option("-n", "--dry-run", is_flag=True, help="Tell what would be done; change nothing.")
-_layer = click.option("--layer", type=click.Choice([layer.value for layer in Layer]))
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_dry = click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+_layer = click.option("--layer", type=click.Choice([layer.value for layer in Layer]), help="Only this layer.")
 _path = click.option(
-    "--path", "paths", multiple=True, metavar="PATH", help="A file, folder or glob it is about; repeatable."
+    "--path", "paths", multiple=True, metavar="PATH", help="A file, folder or glob it is about (repeatable)."
 )
 
 
 @click.group()
 def memory() -> None:
-    """What the repository remembers for later runs: decisions, conventions, findings, what failed and what helped."""
+    """Show and edit what later runs are told about this repository."""
 
 
 @memory.command()
 @click.argument("text")
-@click.option("--layer", type=click.Choice([layer.value for layer in Layer]), default="strategic", show_default=True)
-@click.option("--kind", type=click.Choice(KINDS), default="note", show_default=True)
+@click.option(
+    "--layer",
+    type=click.Choice([layer.value for layer in Layer]),
+    default="strategic",
+    show_default=True,
+    help="How far it reaches.",
+)
+@click.option("--kind", type=click.Choice(KINDS), default="note", show_default=True, help="What it is.")
 @_path
 @_dry
 @_json
 @click.pass_obj
 def add(start: str, text: str, layer: str, kind: str, paths: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Remember something; what is known already gains a source. With `--path` it is marked stale once those files change."""
+    """Remember something. If it is known already, this adds a source. With --path it is marked stale when those files
+    change."""
     site = find_site(start)
     now = clock().now()
     commit = looked_from(site) if paths and not dry_run else None
@@ -86,16 +93,16 @@ def add(start: str, text: str, layer: str, kind: str, paths: tuple[str, ...], dr
 
 @memory.command("list")
 @_layer
-@click.option("--kind", type=click.Choice(KINDS))
-@click.option("--stale", "only_stale", is_flag=True, help="Only entries whose files changed since.")
-@click.option("--flagged", "only_flagged", is_flag=True, help="Only entries that read like an instruction.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option("--kind", type=click.Choice(KINDS), help="Only this kind.")
+@click.option("--stale", "only_stale", is_flag=True, help="Only entries whose files have changed since.")
+@click.option("--flagged", "only_flagged", is_flag=True, help="Only entries that look like an instruction.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Show at most this many.")
 @_json
 @click.pass_obj
 def list_(
     start: str, layer: str | None, kind: str | None, only_stale: bool, only_flagged: bool, limit: int, as_json: bool
 ) -> None:
-    """The entries, newest first."""
+    """List the entries, newest first."""
     site = find_site(start)
     store = memories(site)
     filtered = only_stale or only_flagged
@@ -108,11 +115,11 @@ def list_(
 @memory.command()
 @click.argument("query", nargs=-1)
 @_path
-@click.option("--limit", type=click.IntRange(1, 1_000), default=10, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1_000), default=10, show_default=True, help="Show at most this many.")
 @_json
 @click.pass_obj
 def search(start: str, query: tuple[str, ...], paths: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """The entries that have most to do with some words, paths, or both."""
+    """Find the entries that best match words or paths."""
     if not query and not paths:
         raise click.UsageError("name words to look for, a --path, or both")
     site = find_site(start)
@@ -125,7 +132,7 @@ def search(start: str, query: tuple[str, ...], paths: tuple[str, ...], limit: in
 @_json
 @click.pass_obj
 def show(start: str, entry: str, as_json: bool) -> None:
-    """One entry: its whole text, sources, what makes it old, and which briefs it went into."""
+    """Show one entry: its text, sources and uses."""
     site = find_site(start)
     found = named_entry(site, entry)
     recalled = aged(site, [found])[0]
@@ -154,8 +161,8 @@ def show(start: str, entry: str, as_json: bool) -> None:
 @_json
 @click.pass_obj
 def forget(start: str, entries: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Forget entries for good: no brief of a later workstream tells them, and a run that is learned from again does not bring
-    them back. The logs of runs keep what agents wrote and were told."""
+    """Forget entries for good. No later brief contains them, and learning from a run again does not bring them back.
+    Logs of past runs stay as they are."""
     site = find_site(start)
     named = [named_entry(site, entry).id for entry in entries]
     gone = list(dict.fromkeys(named)) if dry_run else memories(site).forget(named)
@@ -167,12 +174,12 @@ def forget(start: str, entries: tuple[str, ...], dry_run: bool, as_json: bool) -
 
 @memory.command("export")
 @click.argument("file", required=False)
-@click.option("--all", "everything", is_flag=True, help="Also what is about single attempts, and what is flagged.")
+@click.option("--all", "everything", is_flag=True, help="Include entries about single attempts and flagged ones.")
 @_dry
 @_json
 @click.pass_obj
 def export_(start: str, file: str | None, everything: bool, dry_run: bool, as_json: bool) -> None:
-    """Write the memory as markdown: by default .wto/memory.md, for a team to share; `-` is standard output."""
+    """Write the memory as markdown. The default is .wto/memory.md, which a team can share; - is standard output."""
     site = find_site(start)
     path = "" if file == "-" else os.path.abspath(file) if file else memory_path(site)
     text, count = export_memory(site, path, everything=everything, dry=dry_run)
@@ -192,7 +199,7 @@ def export_(start: str, file: str | None, everything: bool, dry_run: bool, as_js
 @_json
 @click.pass_obj
 def import_(start: str, file: str | None, dry_run: bool, as_json: bool) -> None:
-    """Take in what a markdown file of this form holds; safe to repeat. Exit 3 where some of it cannot be read."""
+    """Read entries from a markdown file. Safe to repeat. Exits with 3 if a part cannot be read."""
     site = find_site(start)
     path = os.path.abspath(file) if file else memory_path(site)
     kept, problems = import_memory(site, path, dry=dry_run)
@@ -219,11 +226,11 @@ def import_(start: str, file: str | None, dry_run: bool, as_json: bool) -> None:
 
 
 @memory.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @_json
 @click.pass_obj
 def learn(start: str, run_name: str | None, as_json: bool) -> None:
-    """Learn from a run that is at rest; every run does so at its end, and it may be done again."""
+    """Learn from a run that has ended. Every run does this at its end; it is safe to repeat."""
     site = find_site(start)
     log = open_log(site)
     name = requests.find_run(log, run_name)

@@ -42,7 +42,7 @@ _KINDS = tuple(kind.value for kind in ForgeKind if kind not in {ForgeKind.AUTO, 
 
 @click.group()
 def pr() -> None:
-    """Pull requests of workstreams: opened, kept up to date, and what is said there sent on to the agents."""
+    """Open, update and show pull requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +76,13 @@ def _pushes(function: Callable[..., None]) -> Callable[..., None]:
         function(*args, pushing=_Pushing(word=word, kind=kind, api=api), **given)
 
     options = (
-        click.option("--allow-protected", is_flag=True, help="Push changes of protected paths too."),
+        click.option("--allow-protected", is_flag=True, help="Also push changes to protected paths."),
         click.option(
-            "--allow-secret", "marks", multiple=True, metavar="MARK", help="What looks like this secret is none."
+            "--allow-secret", "marks", multiple=True, metavar="MARK", help="Allow this finding: it is not a secret."
         ),
-        click.option("--allow-large", is_flag=True, help="Push files above the setting largest_mb too."),
-        click.option("--forge", "kind", type=click.Choice(_KINDS), help="What kind of forge it is, for this time."),
-        click.option("--api", metavar="URL", help="Where the forge is asked, for this time."),
+        click.option("--allow-large", is_flag=True, help="Also push files larger than largest_mb."),
+        click.option("--forge", "kind", type=click.Choice(_KINDS), help="The kind of forge, for this call."),
+        click.option("--api", metavar="URL", help="The URL of the forge's API, for this call."),
     )
     for option in reversed(options):
         command = option(command)
@@ -93,13 +93,13 @@ def _pushes(function: Callable[..., None]) -> Callable[..., None]:
 @click.argument("workstreams", nargs=-1)
 @click.option(
     "--run", "run_name", is_flag=False, flag_value=_ALL, metavar="[RUN]",
-    help="Without WORKSTREAMS: all that are integrated, of this run or the newest one.",
+    help="All integrated workstreams of this run (default: the newest).",
 )  # fmt: skip
-@click.option("--draft", is_flag=True, help="As drafts; also of work that is not integrated yet.")
-@click.option("--label", "labels", multiple=True, help="A label, beside those of the settings.")
+@click.option("--draft", is_flag=True, help="Open drafts; allows work that is not integrated yet.")
+@click.option("--label", "labels", multiple=True, help="Add a label to those in the settings (repeatable).")
 @_pushes
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would be opened; change nothing.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be opened; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def open_(
     start: str,
@@ -111,7 +111,7 @@ def open_(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Push agents' branches and open their pull requests, or bring those that are there up to date."""
+    """Push branches and open or update their pull requests."""
     if not workstreams and run_name is None:
         raise click.UsageError("name WORKSTREAMS, or --run for all of a run")
     site = find_site(start)
@@ -134,10 +134,10 @@ def open_(
 
 
 @pr.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @_pushes
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; change nothing.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def sync(
     start: str,
@@ -146,7 +146,7 @@ def sync(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Push what is new, send remarks and failed checks on to the agents, and take note of what was merged."""
+    """Push new work, send review remarks to agents, note merges."""
     site = find_site(start)
     state = reviewed_state(site, run_name)
     if not any(ws.pull_request is not None for ws in state.workstreams.values()):
@@ -164,11 +164,11 @@ def sync(
 
 
 @pr.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status(start: str, run_name: str | None, as_json: bool) -> None:
-    """The pull requests of a run, as they were when they were last looked at."""
+    """Show the pull requests of a run as last seen."""
     state = reviewed_state(find_site(start), run_name)
     found = [(ws, ws.pull_request) for ws in state.workstreams.values() if ws.pull_request is not None]
     if as_json:

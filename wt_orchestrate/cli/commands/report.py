@@ -25,20 +25,20 @@ _OTEL = click.option(
     metavar="[FILE]",
     is_flag=False,
     flag_value="-",
-    help="OpenTelemetry metrics as OTLP/JSON instead, to a file or (without a name, or -) to standard output.",
+    help="Write OpenTelemetry metrics (OTLP/JSON) to FILE or standard output.",
 )
 
 
 @click.command()
 @click.argument("run_argument", metavar="[RUN]", required=False)
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--workstream", "-w", help="Only this workstream.")
-@click.option("--format", "form", type=click.Choice(["md", "json"]), default="md", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="As --format json.")
-@_OTEL
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--workstream", "-w", help="Report only this workstream.")
 @click.option(
-    "--trace", "trace_file", metavar="FILE", help="Every stretch of time as a trace for Perfetto, into a file."
+    "--format", "form", type=click.Choice(["md", "json"]), default="md", show_default=True, help="The output format."
 )
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
+@_OTEL
+@click.option("--trace", "trace_file", metavar="FILE", help="Write a trace for Perfetto to FILE.")
 @click.pass_obj
 def report(
     start: str,
@@ -50,7 +50,7 @@ def report(
     otel: str | None,
     trace_file: str | None,
 ) -> None:
-    """What the run did, what it learned, what it cost and what it really saved."""
+    """Report what a run did, learned, cost and saved."""
     site = find_site(start)
     ledger, watched = Ledgers().read(site, run_argument or run_name)
     now = time.time()
@@ -72,11 +72,11 @@ def report(
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Every run, complete.")
+@click.option("--json", "as_json", is_flag=True, help="Print all runs as JSON.")
 @_OTEL
 @click.pass_obj
 def stats(start: str, as_json: bool, otel: str | None) -> None:
-    """All runs of the repository: time, speed-up, cost, rework and waiting, each and in all."""
+    """Show time, speed-up, cost and rework of all runs."""
     now = time.time()
     values = all_stats(find_site(start), now=now)
     if otel is not None:

@@ -33,18 +33,14 @@ _COLUMNS = (
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True)
-@click.option(
-    "--copy", "origin", metavar="ROLE", help="Write .wto/roles/NAME.md, the new one, as a copy of the built-in ROLE."
-)
-@click.option("-n", "--dry-run", is_flag=True, help="With --copy: say what would be written; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--copy", "origin", metavar="ROLE", help="Copy the built-in ROLE to .wto/roles/NAME.md.")
+@click.option("-n", "--dry-run", is_flag=True, help="With --copy: show what would be written.")
 @click.pass_obj
 def roles(start: str, name: str | None, as_json: bool, origin: str | None, dry_run: bool) -> None:
-    """The roles that workstreams can name; with NAME, one of them whole.
+    """List the roles a workstream can have, or show one.
 
-    They are built in, or a repository's own in .wto/roles/NAME.md, which go before the built-in ones. A run keeps to the
-    roles that were in force when it started.
-    """
+    A role in .wto/roles/NAME.md replaces the built-in role of that name. A run keeps the roles it started with."""
     root = _root(start)
     if origin is not None:
         _copy(root, name or origin, origin, dry_run=dry_run)

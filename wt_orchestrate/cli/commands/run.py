@@ -37,13 +37,13 @@ _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.valu
 
 @click.command()
 @click.argument("plan", type=click.Path(dir_okay=False))
-@click.option("--detach", is_flag=True, help="Leave a supervisor behind and return.")
-@click.option("--land", is_flag=True, help="Land when every workstream is integrated.")
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would be done; change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.option("--detach", is_flag=True, help="Run in the background.")
+@click.option("--land", is_flag=True, help="Land when all work is integrated.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @click.pass_obj
 def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json: bool) -> None:
-    """Run a plan: agents at work in their worktrees, their verified work integrated."""
+    """Run a plan: start its agents, check and merge their work."""
     site = find_site(start)
     settings = load_settings(repository(site).facts())
     loaded = load_plan(plan, settings)
@@ -139,12 +139,12 @@ def supervise(start: str, name: str) -> None:
 
 
 @click.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--detach", is_flag=True, help="Leave a supervisor behind and return.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--detach", is_flag=True, help="Run in the background.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @click.pass_obj
 def resume(start: str, run_name: str | None, detach: bool, as_json: bool) -> None:
-    """Go on with a run that was stopped or cut off; running agents are taken up, never started twice."""
+    """Resume a run that was stopped or interrupted. Agents that still run are kept, never started twice."""
     site = find_site(start)
     log = open_log(site)
     name = requests.find_run(log, run_name)
@@ -160,10 +160,10 @@ def resume(start: str, run_name: str | None, detach: bool, as_json: bool) -> Non
 
 @click.command()
 @click.argument("workstream", required=False)
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj
 def stop(start: str, workstream: str | None, run_name: str | None) -> None:
-    """End the agents of the run, or of one workstream; nothing is lost."""
+    """Stop all agents of a run, or one workstream. No work is lost: wto resume continues."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -186,11 +186,11 @@ def stop(start: str, workstream: str | None, run_name: str | None) -> None:
 
 @click.command(name="continue")
 @click.argument("workstream")
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @click.pass_obj
 def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) -> None:
-    """Look at a workstream again after a person mended it in its worktree."""
+    """Check a workstream again after you fixed it by hand."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -202,10 +202,10 @@ def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) 
 @click.command()
 @click.argument("workstream")
 @click.argument("text")
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj
 def answer(start: str, workstream: str, text: str, run_name: str | None) -> None:
-    """Answer what an agent asked; it goes on with the answer."""
+    """Answer an agent's question."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -220,17 +220,22 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
 @click.command()
 @click.argument("workstreams", nargs=-1)
 @click.option(
-    "--for", "stage", default=Stage.INTEGRATED.value, type=click.Choice([s.value for s in Stage]), show_default=True
+    "--for",
+    "stage",
+    default=Stage.INTEGRATED.value,
+    type=click.Choice([s.value for s in Stage]),
+    show_default=True,
+    help="The stage.",
 )
-@click.option("--timeout", type=float, help="Seconds to wait at most.")
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--timeout", type=float, help="Give up after this many seconds.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def wait(
     start: str, workstreams: tuple[str, ...], stage: str, timeout: float | None, run_name: str | None, as_json: bool
 ) -> None:
-    """Wait until workstreams (all by default) reach a stage: exit 0 reached, 1 they cannot, 8 a gate waits for a person,
-    124 time ran out."""
+    """Wait until workstreams reach a stage (default: all of them). Exits with 0 when they did, 1 when they cannot, 8
+    when a gate needs your approval, 124 on timeout."""
     site = find_site(start)
     log = open_log(site)
     name = requests.find_run(log, run_name)

@@ -24,12 +24,12 @@ from wt_orchestrate.wiring.site import Site, find_site, supervised, supervisor_p
 
 @click.command()
 @click.argument("workstream", required=False)
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--dirty", is_flag=True, help="Look into the worktrees for uncommitted changes, too.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--dirty", is_flag=True, help="Also look for uncommitted changes in the worktrees.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status(start: str, workstream: str | None, run_name: str | None, dirty: bool, as_json: bool) -> None:
-    """Where every workstream is, and the evidence for it; with WORKSTREAM, its story."""
+    """Show the state of all workstreams, or details of one."""
     site = find_site(start)
     found = stored_view(site, run_name)
     if found is None:

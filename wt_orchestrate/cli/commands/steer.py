@@ -30,7 +30,7 @@ from wt_orchestrate.wiring.plan.plan_files import edited_workstream, load_furthe
 from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, supervised
 
 _LOOK_S = 0.1
-_run_option = click.option("--run", "run_name", help="The run; the newest by default.")
+_run_option = click.option("--run", "run_name", help="The run (default: the newest).")
 
 
 def _state(site: Site, run_name: str | None) -> RunState:
@@ -66,11 +66,13 @@ def _one(state: RunState, workstream: str) -> WorkstreamId:
 @click.command()
 @click.argument("workstream")
 @click.argument("text")
-@click.option("--wait", "wait_s", type=float, default=10.0, show_default=True, help="Seconds to wait for the receipt.")
+@click.option(
+    "--wait", "wait_s", type=float, default=10.0, show_default=True, help="Seconds to wait until the agent has read it."
+)
 @_run_option
 @click.pass_obj
 def tell(start: str, workstream: str, text: str, wait_s: float, run_name: str | None) -> None:
-    """Tell an agent something: at its next turn while it works, else as the start of one."""
+    """Send an agent a message. A running agent gets it at its next turn, otherwise its next attempt starts with it."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)
@@ -100,7 +102,7 @@ def _delivered(site: Site, state: RunState, name: WorkstreamId, text: str, wait_
 @_run_option
 @click.pass_obj
 def interrupt(start: str, workstream: str, run_name: str | None) -> None:
-    """End the running turn of an agent; it waits for what it is told next."""
+    """Interrupt an agent's current turn. The agent then waits for wto tell."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)
@@ -114,7 +116,7 @@ def interrupt(start: str, workstream: str, run_name: str | None) -> None:
 @_run_option
 @click.pass_obj
 def redirect(start: str, workstream: str, brief: str, run_name: str | None) -> None:
-    """Give a workstream a new brief: its running agent is interrupted and told, else its next attempt gets it."""
+    """Give a workstream a new brief. A running agent is interrupted and gets it at once."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)
@@ -124,11 +126,11 @@ def redirect(start: str, workstream: str, brief: str, run_name: str | None) -> N
 
 @click.command()
 @click.argument("workstream")
-@click.option("--fresh", is_flag=True, help="In a new session, with the last handoff in its brief.")
+@click.option("--fresh", is_flag=True, help="Start a new session with the last handoff in its brief.")
 @_run_option
 @click.pass_obj
 def retry(start: str, workstream: str, fresh: bool, run_name: str | None) -> None:
-    """Another attempt at what failed, was cancelled or needs a person; counters start anew."""
+    """Retry a workstream that failed, was cancelled or needs you. Its retry counters start at zero."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)
@@ -141,7 +143,7 @@ def retry(start: str, workstream: str, fresh: bool, run_name: str | None) -> Non
 @_run_option
 @click.pass_obj
 def cancel(start: str, workstream: str, run_name: str | None) -> None:
-    """Give a workstream up: its agent is ended, its work stays where it is, what needs it is held."""
+    """Cancel a workstream. Its agent is stopped, its work is kept, and workstreams that need it are blocked."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)
@@ -167,7 +169,7 @@ def cancel(start: str, workstream: str, run_name: str | None) -> None:
 @_run_option
 @click.pass_obj
 def hold(start: str, workstream: str | None, run_name: str | None) -> None:
-    """Begin nothing new for a workstream, or for the run; agents at work go on."""
+    """Put a run or a workstream on hold: start nothing new. Running agents continue."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
@@ -181,7 +183,7 @@ def hold(start: str, workstream: str | None, run_name: str | None) -> None:
 @_run_option
 @click.pass_obj
 def release(start: str, workstream: str | None, run_name: str | None) -> None:
-    """Go on with what was put on hold."""
+    """Release a run or a workstream that is on hold."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
@@ -191,11 +193,11 @@ def release(start: str, workstream: str | None, run_name: str | None) -> None:
 
 @click.command()
 @click.argument("bounds", nargs=-1, required=True, metavar="NAME=VALUE...")
-@click.option("--workstream", help="Bounds of this workstream instead of the run's.")
+@click.option("--workstream", help="Set the limits of this workstream only.")
 @_run_option
 @click.pass_obj
 def limit(start: str, bounds: tuple[str, ...], workstream: str | None, run_name: str | None) -> None:
-    """Change bounds while the run goes on: agents=N, checks=N, budget-usd=X, tokens=N, turns=N, wall=2h."""
+    """Change the limits of a run. NAME is agents, checks, budget-usd, tokens, turns or wall, as in agents=4 wall=2h."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
@@ -232,7 +234,7 @@ def _duration(text: str) -> str:
 @_run_option
 @click.pass_obj
 def add(start: str, file: str, run_name: str | None) -> None:
-    """Add the workstreams of FILE (YAML with nothing but `workstreams:`) to a run that goes on."""
+    """Add workstreams to a run. FILE is YAML with only `workstreams:`."""
     site = find_site(start)
     state = _state(site, run_name)
     further = load_further(file, state)
@@ -242,10 +244,10 @@ def add(start: str, file: str, run_name: str | None) -> None:
 
 @click.command()
 @click.argument("workstream")
-@click.option("--title")
-@click.option("--brief")
-@click.option("--scope", multiple=True, metavar="GLOB", help="What it may write; may be given several times.")
-@click.option("--needs", multiple=True, metavar="WORKSTREAM", help="What it needs; may be given several times.")
+@click.option("--title", help="A new title.")
+@click.option("--brief", help="A new brief.")
+@click.option("--scope", multiple=True, metavar="GLOB", help="What it may write (repeatable).")
+@click.option("--needs", multiple=True, metavar="WORKSTREAM", help="What it needs (repeatable).")
 @_run_option
 @click.pass_obj
 def edit(
@@ -257,7 +259,7 @@ def edit(
     needs: tuple[str, ...],
     run_name: str | None,
 ) -> None:
-    """Write a workstream that has not begun anew: by options, or in $EDITOR when there is none."""
+    """Edit a workstream that has not started. Without options, opens $EDITOR."""
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)

@@ -27,16 +27,18 @@ from wt_orchestrate.wiring.site import find_site, open_log, supervised
 
 @click.group()
 def train() -> None:
-    """Integrate branches that people or other tools made."""
+    """Queue existing branches, then check and merge them."""
 
 
 @train.command()
 @click.argument("branches", nargs=-1, required=True)
-@click.option("--target", help="The branch to land on; the one checked out in the main worktree by default.")
-@click.option("--check", "checks", multiple=True, metavar="COMMAND", help="What judges every combined tree; several.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Trees checked at a time.")
-@click.option("--no-checks", is_flag=True, help="Queue them although nothing judges them.")
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would be queued; change nothing.")
+@click.option("--target", help="The branch to land on (default: the current one).")
+@click.option("--check", "checks", multiple=True, metavar="COMMAND", help="A check to run on each merge (repeatable).")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="How many merges to check at once."
+)
+@click.option("--no-checks", is_flag=True, help="Queue the branches without any check.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be queued; change nothing.")
 @click.pass_obj
 def add(
     start: str,
@@ -47,7 +49,7 @@ def add(
     no_checks: bool,
     dry_run: bool,
 ) -> None:
-    """Queue BRANCHES: into the newest run while that is unfinished, else into a new queue."""
+    """Queue branches. They join the newest run while it is unfinished, otherwise a new queue."""
     site = find_site(start)
     wish = QueueWish(branches=branches, target=target, checks=checks, workers=workers, unchecked=no_checks)
     log = open_log(site)
@@ -67,11 +69,11 @@ def _tell_added(further: Mapping[str, Workstream], moved_by: str, *, dry_run: bo
 
 
 @train.command("run")
-@click.option("--land", is_flag=True, help="Land when every branch is integrated.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
+@click.option("--land", is_flag=True, help="Land when all branches are integrated.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @click.pass_obj
 def run_(start: str, land: bool, as_json: bool) -> None:
-    """Merge, check and integrate what is queued; the longest part that passes counts, and who fails is named."""
+    """Merge and check the queued branches. A branch that fails is named and left out; the others are integrated."""
     site = find_site(start)
     log = open_log(site)
     state = unfinished_run(log)
@@ -87,11 +89,11 @@ def run_(start: str, land: bool, as_json: bool) -> None:
 
 
 @train.command()
-@click.option("--run", "run_name", help="The run; the newest by default.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--run", "run_name", help="The run (default: the newest).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status(start: str, run_name: str | None, as_json: bool) -> None:
-    """What rides, in order, what waits and why, and what became of the rest."""
+    """Show the queue: order, what waits and why, results."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))

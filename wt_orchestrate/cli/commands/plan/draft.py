@@ -49,20 +49,18 @@ def _length(context: click.Context, param: click.Parameter, value: str) -> float
 
 @click.command()
 @click.argument("goal", required=False, default="")
-@click.option("-o", "--output", default="plan.yaml", show_default=True, type=click.Path(), help="Where the plan goes.")
-@click.option("--agent", default="", help="Who drafts: an agent of the settings; claude-code by default.")
-@click.option("--target", help="The branch that is read and that the plan is for; the one checked out by default.")
+@click.option("-o", "--output", default="plan.yaml", show_default=True, type=click.Path(), help="Write the plan here.")
+@click.option("--agent", default="", help="The agent that drafts (default: claude-code).")
+@click.option("--target", help="The branch to plan for (default: the current one).")
 @click.option(
-    "--rounds", type=click.IntRange(1, 10), default=4, show_default=True, help="Plans that are judged at most."
+    "--rounds", type=click.IntRange(1, 10), default=4, show_default=True, help="Give up after this many plans."
 )
-@click.option(
-    "--timeout", callback=_length, metavar="TIME", default="20m", show_default=True, help="How long it may take in all."
-)
-@click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="What it may cost in US dollars.")
-@click.option("--resume", is_flag=True, help="Go on with the newest drafting that was cut off or did not get ready.")
-@click.option("--yes", is_flag=True, help="Run the plan at once, unless commands in it wait for your approval.")
-@click.option("-n", "--dry-run", is_flag=True, help="Print what the agent would be told; change nothing.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--timeout", callback=_length, metavar="TIME", default="20m", show_default=True, help="The time limit.")
+@click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="The cost limit in US dollars.")
+@click.option("--resume", is_flag=True, help="Resume the newest draft that was not finished.")
+@click.option("--yes", is_flag=True, help="Run the plan at once if nothing needs approval.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show the prompt; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def draft(
     context: click.Context,
@@ -78,7 +76,8 @@ def draft(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Let an agent read the repository and draft a plan for GOAL; it is checked and sent back until it can be used."""
+    """Let an agent draft a plan for GOAL. It reads the repository; its plan is checked and sent back until it is
+    valid."""
     if bool(goal.strip()) is resume:
         raise click.UsageError("say either the GOAL, or --resume for the newest drafting")
     site = find_site(context.obj)

@@ -25,13 +25,17 @@ _MARKS = {Level.HIGH: "error", Level.MEDIUM: "warning", Level.LOW: "nothing", Le
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option(
-    "--commits", type=click.IntRange(1, 100_000), default=2_000, show_default=True, help="How far to look back."
+    "--commits",
+    type=click.IntRange(1, 100_000),
+    default=2_000,
+    show_default=True,
+    help="How many commits of history to read.",
 )
-@click.option("--check", is_flag=True, help="End with 6 when two that may run at the same time will most likely meet.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--check", is_flag=True, help="Exit with 6 if two are likely to overlap.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def forecast(start: str, file: str, commits: int, check: bool, as_json: bool) -> None:
-    """Which workstreams will likely meet in the same files, and whether it pays to work on them at the same time."""
+    """Predict which workstreams will change the same files. Also says whether running them in parallel pays off."""
     site = find_site(start)
     loaded = load_plan(file, settings_around(start))
     target, found = foresee_plan(site, loaded.plan, commits=commits)

@@ -34,7 +34,7 @@ class _Plans(click.Group):
 
 @click.group(cls=_Plans)
 def plan() -> None:
-    """Draft, check, show and begin plans."""
+    """Draft, check and show plans."""
 
 
 plan.add_command(forecast)
@@ -43,10 +43,10 @@ plan.add_command(new)
 
 @plan.command()
 @click.argument("file", type=_FILE)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(start: str, file: str, as_json: bool) -> None:
-    """Every problem of a plan, with its place; exit 3 if there is any."""
+    """Check a plan and list every problem. Exits with 3 if there is one."""
     loaded = load_plan(file, settings_around(start))
     if as_json:
         values = {"schema": "wto.plan-check/1", "ok": True, "warnings": list(loaded.warnings)}
@@ -59,11 +59,11 @@ def check(start: str, file: str, as_json: bool) -> None:
 
 @plan.command()
 @click.argument("file", type=_FILE)
-@click.option("--json", "as_json", is_flag=True)
-@click.option("--mermaid", is_flag=True, help="As a mermaid diagram.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--mermaid", is_flag=True, help="Print a mermaid diagram.")
 @click.pass_obj
 def show(start: str, file: str, as_json: bool, mermaid: bool) -> None:
-    """The graph: waves, the longest chain, who waits for whom."""
+    """Show the order of workstreams and the longest chain."""
     loaded = load_plan(file, settings_around(start))
     for warning in loaded.warnings:
         click.echo(f"{symbol('warning')} {warning}", err=True)
@@ -132,7 +132,7 @@ def _mermaid(shown: Plan) -> str:
 
 
 @plan.command()
-@click.option("--settings", is_flag=True, help="The schema of .wto/config.yaml instead.")
+@click.option("--settings", is_flag=True, help="Print the schema of .wto/config.yaml instead.")
 def schema(settings: bool) -> None:
-    """The JSON Schema of plan.yaml, for editors."""
+    """Print the JSON Schema of plan.yaml, for editors."""
     click.echo(json.dumps(settings_schema() if settings else plan_schema(), indent=2))

@@ -51,12 +51,12 @@ def purpose(text: str) -> str:
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(dir_okay=False))
-@click.option("--template", "name", metavar="NAME", help="A ready plan: debug, feature, refactor, audit or migrate.")
-@click.option("--goal", default="", metavar="TEXT", help="What all of it is for, written into the plan.")
-@click.option("--list", "listed", is_flag=True, help="The ready plans and what each is for.")
-@click.option("--json", "as_json", is_flag=True, help="With --list: as JSON.")
+@click.option("--template", "name", metavar="NAME", help="The template: debug, feature, refactor, audit, migrate.")
+@click.option("--goal", default="", metavar="TEXT", help="The goal, written into the plan.")
+@click.option("--list", "listed", is_flag=True, help="List the templates.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
 def new(file: str | None, name: str | None, goal: str, listed: bool, as_json: bool) -> None:
-    """A commented example of a plan, or a ready one, printed or written to FILE (never over one that is there)."""
+    """Write a commented example plan, or a ready one. It is printed, or written to FILE, which must not exist yet."""
     if listed:
         _list(as_json=as_json)
         return

@@ -27,15 +27,13 @@ _FILE_LIMIT = 1 << 24
 @click.command()
 @click.argument("workstream")
 @click.argument("words", nargs=-1, metavar='[FILE:LINE[-END]] "TEXT"')
-@click.option("--from", "from_file", metavar="FILE", help="Read comments from a file made by wto review --edit-file.")
-@click.option("--list", "lists", is_flag=True, help="All comments with their answers.")
-@click.option(
-    "--send", "sends", is_flag=True, help="Send its agent all comments that were not sent yet, as one message."
-)
-@click.option("--resolve", metavar="C1", help="It is settled.")
-@click.option("--reopen", metavar="C1", help="It is not settled; it goes out again with the next ones that are sent.")
-@click.option("--json", "as_json", is_flag=True, help="With --list.")
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--from", "from_file", metavar="FILE", help="Read comments from a file of wto review --edit-file.")
+@click.option("--list", "lists", is_flag=True, help="List all comments and answers.")
+@click.option("--send", "sends", is_flag=True, help="Send all unsent comments to the agent, as one message.")
+@click.option("--resolve", metavar="C1", help="Mark a comment as resolved.")
+@click.option("--reopen", metavar="C1", help="Reopen a comment; it is sent again with the next ones.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj
 def comment(
     start: str,
@@ -49,7 +47,7 @@ def comment(
     as_json: bool,
     run_name: str | None,
 ) -> None:
-    """Comment on a line, or on all of the work. Comments are collected until they are sent; --send may come with one."""
+    """Comment on a workstream's changes. Comments are collected until you send them with --send."""
     site = find_site(start)
     state = reviewed_state(site, run_name)
     name = requests.find_workstream(state.workstreams, workstream)

@@ -33,15 +33,22 @@ _FOR_REVIEW = frozenset({Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED, Stage.I
 
 @click.command()
 @click.argument("workstream", required=False)
-@click.option("--diff", "with_diff", is_flag=True, help="The diff behind it, too.")
-@click.option("--stat", "with_files", is_flag=True, help="Every changed file, with its added and removed lines.")
-@click.option("--html", "html_file", metavar="FILE", help="Write it as one page without scripts; - is the output.")
-@click.option("--edit-file", metavar="FILE", help="Write the diff as a file to write comments in.")
-@click.option("--send", "sends", is_flag=True, help="Send its agent the comments that were not sent yet.")
-@click.option("--calls", is_flag=True, help="Flag new calls of the network, of programs, and of code from text, too.")
-@click.option("--format", "form", type=click.Choice(["text", "md", "json"]), default="text", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--run", "run_name", help="The run; the newest by default.")
+@click.option("--diff", "with_diff", is_flag=True, help="Include the diff.")
+@click.option("--stat", "with_files", is_flag=True, help="Include every changed file, with line counts.")
+@click.option("--html", "html_file", metavar="FILE", help="Write an HTML page to FILE (- for standard output).")
+@click.option("--edit-file", metavar="FILE", help="Write the diff to FILE, for you to comment in.")
+@click.option("--send", "sends", is_flag=True, help="Send all unsent comments to the agent.")
+@click.option("--calls", is_flag=True, help="Also flag new calls to network, programs and eval.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="The output format.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
+@click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj
 def review(
     start: str,
@@ -56,8 +63,8 @@ def review(
     as_json: bool,
     run_name: str | None,
 ) -> None:
-    """What was asked, what its agent says, what the diff really does, what was checked, and what to look at; without
-    WORKSTREAM, of all that claims to be done."""
+    """Review a workstream: its brief, changes, checks and risks. Without WORKSTREAM, reviews all work that is claimed
+    done."""
     site = find_site(start)
     state = reviewed_state(site, run_name)
     if (sends or edit_file) and workstream is None:

@@ -20,10 +20,10 @@ _SHOWN = 20
 
 @click.command()
 @click.argument("commit")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def proof(start: str, commit: str, as_json: bool) -> None:
-    """Show how a merge comes about from its parents: every path, every patch, and every line that is gone."""
+    """Show where each change in a merge commit comes from. Lists every path, every patch and every line that is gone."""
     site = find_site(start)
     found = explained(site, commit)
     checks = passed_on(site, found.trailers.get("Wto-Run", ""), found.tree)

@@ -20,35 +20,43 @@ def agent_tools(place: str) -> None:
 
 @click.group()
 def note() -> None:
-    """For an agent that is a command: say something while it works, or look something up."""
+    """For agents: report progress, ask, or look things up. Works only inside an agent that is a command."""
 
 
 @note.command()
 @click.argument("percent", type=click.IntRange(0, 100))
 @click.argument("text", required=False, default="")
 def progress(percent: int, text: str) -> None:
-    """Tell how far you are."""
+    """Report how far you are."""
     click.echo(own_desk().progress(percent, text), err=True)
 
 
 @note.command()
 @click.argument("kind", type=click.Choice(FINDING_KINDS))
 @click.argument("text")
-@click.option("--path", default="", metavar="FILE", help="The file that it is about, from the repository's root.")
-@click.option("--line", default=0, type=click.IntRange(0), help="The line of that file.")
-@click.option("--for", "to", multiple=True, metavar="WORKSTREAM", help="Whom it is for; again for more.")
+@click.option("--path", default="", metavar="FILE", help="The file it is about, from the repository root.")
+@click.option("--line", default=0, type=click.IntRange(0), help="The line in that file.")
+@click.option("--for", "to", multiple=True, metavar="WORKSTREAM", help="Who should read it (repeatable).")
 def finding(kind: str, text: str, path: str, line: int, to: tuple[str, ...]) -> None:
-    """Hand over something that other workstreams should know now."""
+    """Share a finding with other workstreams."""
     click.echo(own_desk().share(kind, text, path=path, line=line, to=to), err=True)
 
 
 @note.command()
 @click.argument("question")
-@click.option("--option", "options", multiple=True, help="A possible answer; again for more.")
-@click.option("--wait", "wait_s", default=600.0, show_default=True, type=click.FloatRange(0), metavar="SECONDS")
+@click.option("--option", "options", multiple=True, help="A possible answer (repeatable).")
+@click.option(
+    "--wait",
+    "wait_s",
+    default=600.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Give up after this long.",
+)
 @click.pass_context
 def ask(context: click.Context, question: str, options: tuple[str, ...], wait_s: float) -> None:
-    """Ask the orchestrator and print the answer; ends with 1 when none came in time."""
+    """Ask a question and print the answer. Exits with 1 if no answer came in time."""
     answer = own_desk().asked(question, options, wait_s=wait_s)
     if answer is None:
         click.echo("no answer came in time", err=True)
@@ -59,5 +67,5 @@ def ask(context: click.Context, question: str, options: tuple[str, ...], wait_s:
 @note.command()
 @click.argument("query")
 def recall(query: str) -> None:
-    """Look up what earlier runs taught, and what agents of this one found or handed over."""
+    """Search earlier runs, findings and handoffs."""
     click.echo(clean(own_desk().recall(query)))

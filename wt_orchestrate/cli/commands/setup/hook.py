@@ -21,22 +21,23 @@ from wt_orchestrate.wiring.site import find_site
 
 @click.group()
 def hook() -> None:
-    """Guards for the main worktree: secrets, conflict markers, other people's scopes, pushes of run branches."""
+    """Install git hooks that check your commits and pushes. They refuse secrets, conflict markers and pushes of run
+    branches, and warn about paths that agents own."""
 
 
 @hook.command()
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.pass_obj
 def install(start: str, dry_run: bool) -> None:
-    """Put them before the hooks that are there, which run after them. Safe to repeat."""
+    """Install the hooks. Hooks that exist are kept and run after them. Safe to repeat."""
     _tell(install_hooks(find_site(start), dry=dry_run), dry_run)
 
 
 @hook.command()
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.pass_obj
 def uninstall(start: str, dry_run: bool) -> None:
-    """Take them away again and put back what was there."""
+    """Remove the hooks and restore the earlier ones."""
     _tell(uninstall_hooks(find_site(start), dry=dry_run), dry_run)
 
 
@@ -46,10 +47,10 @@ def _tell(done: Sequence[str], dry_run: bool) -> None:
 
 
 @hook.command()
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status(start: str, as_json: bool) -> None:
-    """Which of them are there."""
+    """Show which hooks are installed."""
     found = own_hooks(find_site(start))
     if as_json:
         click.echo(json.dumps({"schema": "wto.hooks/1", "hooks": [asdict(each) for each in found]}, indent=2))
@@ -64,7 +65,7 @@ def status(start: str, as_json: bool) -> None:
 @click.argument("arguments", nargs=-1)
 @click.pass_obj
 def run(start: str, name: str, arguments: tuple[str, ...]) -> None:
-    """What git's hook calls; exit 6 refuses."""
+    """Run one hook, as git does. Exits with 6 to refuse."""
     if os.environ.get("WTO_WORKSTREAM"):
         return
     found = _push() if name == "pre-push" else _commit(start)

@@ -19,10 +19,10 @@ from wt_orchestrate.wiring.site import Site, find_site
 
 
 @click.command()
-@click.option("-n", "--dry-run", is_flag=True, help="Print what would be written; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be written; change nothing.")
 @click.pass_obj
 def init(start: str, dry_run: bool) -> None:
-    """Write .wto/config.yaml and keep handoffs out of git's sight; safe to repeat."""
+    """Set up a repository: write .wto/config.yaml. Also keeps HANDOFF.md out of commits. Safe to repeat."""
     site = find_site(start)
     repository = wiring_site.repository(site)
     facts = repository.facts()
@@ -62,11 +62,11 @@ def _rebuild(site: Site, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True)
-@click.option("--rebuild", is_flag=True, help="Make the event log anew from its journal; the old one is kept aside.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--rebuild", is_flag=True, help="Rebuild the event log from its journal; keeps the old log.")
 @click.pass_obj
 def doctor(start: str, as_json: bool, rebuild: bool) -> None:
-    """Look at everything a run needs, each with its remedy; exit 1 if something must be mended."""
+    """Check the setup and say how to fix each problem. Exits with 1 if something must be fixed."""
     if rebuild:
         site = find_site(start)
         mended = mend_memory(site)

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from wt_orchestrate.adapters.clientconfig import Edit
 
 _folders = click.option(
-    "--repository", "folders", multiple=True, metavar="DIR", help="A repository that it may lead; again for more."
+    "--repository", "folders", multiple=True, metavar="DIR", help="A repository to serve (repeatable)."
 )
 
 
 _http = (
-    click.option("--http", "over_http", is_flag=True, help="Over streamable HTTP on this machine alone, with a token."),
-    click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --http; a free one by default."),
-    click.option("--address", default="127.0.0.1", show_default=True, help="With --http; a loopback address."),
+    click.option("--http", "over_http", is_flag=True, help="Serve HTTP on this machine only, with a token."),
+    click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port for --http (default: a free one)."),
+    click.option("--address", default="127.0.0.1", show_default=True, help="The loopback address for --http."),
 )
 
 
@@ -51,17 +51,18 @@ def _of_server(command: Callable[..., Any]) -> Callable[..., Any]:
 @_of_server
 @click.pass_context
 def mcp(context: click.Context, folders: tuple[str, ...], over_http: bool, port: int, address: str) -> None:
-    """Serve the Model Context Protocol on standard input and output, for the repositories that are named (else this one)."""
+    """Start the MCP server, or install it in a client. It serves the named repositories, or the current one, on
+    standard input and output."""
     if context.invoked_subcommand is None:
         _serve(folders or (context.obj,), over_http=over_http, port=port, address=address)
 
 
 @mcp.command()
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...")
-@click.option("--path", "first", metavar="DIRS", help="Where git and agents are looked for first, separated by colons.")
+@click.option("--path", "first", metavar="DIRS", help="Search path for git and agents, separated by colons.")
 @_of_server
 def serve(folders: tuple[str, ...], first: str | None, over_http: bool, port: int, address: str) -> None:
-    """The same for the repositories that are given: how a desktop program starts it, which knows few places of programs."""
+    """Start the MCP server for the given repositories. Desktop programs start it this way."""
     if first:
         look_first(first)
     _serve(folders, over_http=over_http, port=port, address=address)
@@ -95,21 +96,22 @@ def _require_sdk() -> None:
 def _of_client(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of both commands that edit a client's settings."""
     command = click.option("-n", "--dry-run", is_flag=True, help="Show the change; write nothing.")(command)
-    command = click.option("--config", metavar="FILE", help="The settings file, if it is not at the usual place.")(
-        command
-    )
-    return click.option("--client", type=click.Choice(["claude-desktop", "claude-code"]), required=True)(command)
+    command = click.option("--config", metavar="FILE", help="The settings file, if not in the usual place.")(command)
+    return click.option(
+        "--client", type=click.Choice(["claude-desktop", "claude-code"]), required=True, help="The client."
+    )(command)
 
 
 @mcp.command()
 @_of_client
 @_folders
-@click.option("--http", "url", metavar="URL", help="Let it call a server of wto mcp --http there; Claude Code only.")
+@click.option("--http", "url", metavar="URL", help="Connect to a running wto mcp --http (Claude Code only).")
 @click.pass_obj
 def install(
     start: str, client: str, config: str | None, dry_run: bool, folders: tuple[str, ...], url: str | None
 ) -> None:
-    """Put the server into a client's settings: shown, then written, with a copy of what was there. Safe to repeat."""
+    """Add the server to a client's settings. Shows the change, then writes it and keeps a copy of the old file. Safe
+    to repeat."""
     _require_sdk()
     for folder in folders:
         find_site(folder)
@@ -124,7 +126,7 @@ def install(
 @_of_client
 @click.pass_obj
 def uninstall(start: str, client: str, config: str | None, dry_run: bool) -> None:
-    """Take the server out of a client's settings; everything else there stays."""
+    """Remove the server from a client's settings. Everything else there stays."""
     edit = client_edit(find_site(start), client, config, folders=(), remove=True)
     _change(edit, client, dry_run=dry_run)
 
