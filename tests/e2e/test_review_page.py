@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.browser import chromium, open_page
-from tests.unit.test_markup import hostile_page
+from tests.unit.cli.html.test_review_page import hostile_page
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
-from tests.integration.gitrepo.test_merging import edited, sides
+from tests.integration.gitrepo.proof.test_merge import edited, sides
 from tests.support.repos import START, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.settings import MergeDriver, Merging, Regenerate

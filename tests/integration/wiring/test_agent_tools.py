@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.test_composing import plain_state
+from tests.unit.domain.brief.test_context import plain_state
 from wt_orchestrate.adapters.notes import NoteDesk
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.wiring.agent_tools import AgentDesk

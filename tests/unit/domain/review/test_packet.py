@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.test_comments import after, begun, handed_over, said, state
+from tests.unit.domain.state.test_comments import after, begun, handed_over, said, state
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_comments import begun, handed_over, said, state
+from tests.unit.domain.state.test_comments import begun, handed_over, said, state
 from wt_orchestrate.cli.html.element import element
 from wt_orchestrate.cli.html.review_page import page
 from wt_orchestrate.domain import events as e

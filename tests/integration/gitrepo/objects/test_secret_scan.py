@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tests.integration.gitrepo.conflict.test_auto_resolve import begin_merge
 from tests.integration.gitrepo.conftest import Site
-from tests.integration.gitrepo.test_merging import edited, sides
-from tests.integration.gitrepo.test_settling import begin_merge
+from tests.integration.gitrepo.proof.test_merge import edited, sides
 from wt_orchestrate.domain.agent.commit_scan import Scan, Trailer
 
 KEY = "AKIA" + "IOSFODNN7EXAMPL3"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.gitrepo.conflict.test_auto_resolve import begin_merge, resolve, settle
 from tests.integration.gitrepo.conftest import Site
-from tests.integration.gitrepo.test_merging import edited, sides
-from tests.integration.gitrepo.test_settling import begin_merge, resolve, settle
+from tests.integration.gitrepo.proof.test_merge import edited, sides
 from tests.support.processes import alive
 from tests.support.waiting import wait_until
 from wt_orchestrate.domain.plan.settings import MergeDriver, Merging

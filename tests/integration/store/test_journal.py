@@ -259,7 +259,7 @@ def test_a_deleted_log_is_noticed_by_whoever_writes(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from tests.integration.test_journal import SqliteLog, _record
+from tests.integration.store.test_journal import SqliteLog, _record
 log = SqliteLog(sys.argv[1])
 number = log.last_number()
 while True:
