@@ -12,6 +12,9 @@ from typing import Any
 
 from tests.support.project import COMMAND_AGENT, COMMIT, Project, use_fake_client
 from tests.support.waiting import wait_until
+from wt_orchestrate.adapters.store.eventlog import SqliteLog
+from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import RunId, WorkstreamId
 
 WAIT = 'while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.02; done'
 MAKE = "echo x > $WTO_WORKSTREAM.txt && git add -A && git commit -qm Work"
@@ -158,6 +161,24 @@ def test_a_cancelled_workstream_holds_what_needs_it_until_it_is_retried(project:
     retried = project.wto("retry", "a")
     assert retried.code == 0, retried.out + retried.err
     assert set(project.stages().values()) == {"integrated"}
+
+
+def test_a_request_that_is_refused_by_the_turn_that_takes_it_up_is_told(project: Project) -> None:
+    """With nobody at work a command takes its own request up: when another one came first, it ends with that refusal."""
+    script = f'touch "$TEST_FOLDER/begun"\n{WAIT}\n' + COMMIT
+    project.start(
+        "run", project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
+    )
+    wait_until((project.folder / "begun").exists, what="the agent having begun")
+    assert project.wto("stop").code == 0
+    log = SqliteLog(str(project.state / "log.db"))
+    log.ask(RunId("r1"), e.RetryRequested(workstream=WorkstreamId("a")), now=1.0)
+    log.close()
+    continued = project.wto("continue", "a")
+    assert (continued.code, "can be continued" in continued.err) == (6, True), continued.out + continued.err
+    _open(project)
+    assert project.wto("resume").code == 0
+    assert project.stages() == {"a": "integrated"}
 
 
 def test_hold_begins_nothing_new_and_release_goes_on(project: Project) -> None:

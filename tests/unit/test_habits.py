@@ -92,6 +92,19 @@ def test_nothing_names_the_machine_it_was_written_on(word: str) -> None:
     assert found == []
 
 
+def test_a_request_has_one_way_into_the_log() -> None:
+    """Whatever a face asks of a run goes through `wiring/requests.py`, which brings a refusal back to who asked."""
+    ways = {"wiring/requests.py", "engine/requests.py"}
+    round_it = [
+        f"{path.relative_to(PACKAGE)}:{number}"
+        for path in _files("wt_orchestrate")
+        if str(path.relative_to(PACKAGE)) not in ways
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(r"\brequests\.ask\w*\(|\blog\.ask\(|import ask\b", line)
+    ]
+    assert round_it == []
+
+
 _NAMED = re.compile(r"(?<![\w./-])wto((?: +(?:-C +\S+|[a-z][a-z|\\-]*(?![\w./:=])))+)(?P<rest>[^\n`\"'#;()]*)")
 """`wto` with the words behind it that may be commands (`a|b` is either), and the rest up to where a phrase may end."""
 _OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")

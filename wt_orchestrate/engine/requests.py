@@ -131,22 +131,6 @@ def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str
     return log.ask(state.id, request, now=now, key=key)
 
 
-def ask_stop(log: Log, clock: Clock, state: RunState, workstream: str | None) -> int:
-    """Wish that a workstream, or the run, be stopped."""
-    name = find_workstream(state.workstreams, workstream) if workstream is not None else None
-    return ask(log, clock, state, e.StopRequested(workstream=name))
-
-
-def ask_resume(log: Log, clock: Clock, state: RunState) -> int:
-    return ask(log, clock, state, e.ResumeRequested())
-
-
-def ask_continue(log: Log, clock: Clock, state: RunState, workstream: str) -> int:
-    """Wish that a workstream be looked at again."""
-    name = find_workstream(state.workstreams, workstream)
-    return ask(log, clock, state, e.ContinueRequested(workstream=name))
-
-
 def answered(state: RunState, workstream: str, text: str) -> e.AnswerRequested:
     """The answer to what an agent asked; a number picks one of its options."""
     name = find_workstream(state.workstreams, workstream)
@@ -172,23 +156,19 @@ def _picked(options: Sequence[str], text: str) -> str:
     return options[number - 1] if 1 <= number <= len(options) else ""
 
 
-def ask_land(log: Log, clock: Clock, state: RunState, wish: e.LandRequested) -> int:
-    return ask(log, clock, state, wish)
-
-
 def outcome_of(log: Log, run: RunId, request: int, *, after: int) -> e.Event | None:
     """What became of a request: itself where it was taken, `RequestRefused` where not; None while it waits."""
     cause = f"request:{request}"
     return next((record.event for record in log.read(run, after=after) if record.cause == cause), None)
 
 
-def ask_clean(log: Log, clock: Clock, state: RunState, workstreams: Sequence[str], *, force: bool) -> int:
-    """Wish that worktrees be removed: those named, or all that may be (see `cleaned_by`)."""
+def cleaning(state: RunState, workstreams: Sequence[str], *, force: bool) -> e.CleanRequested:
+    """The wish that worktrees be removed: those named, or all that may be (see `cleaned_by`). Raises Refused for none."""
     names = cleaned_by(state, workstreams, force=force)
     if not names:
         which = "integrated, failed, cancelled or stopped" if force else "integrated"
         raise Refused(f"there is nothing to clean: no {which} workstream has a worktree", hint="wto status")
-    return ask(log, clock, state, e.CleanRequested(workstreams=names, force=force))
+    return e.CleanRequested(workstreams=names, force=force)
 
 
 def cleaned_by(state: RunState, workstreams: Sequence[str], *, force: bool) -> tuple[WorkstreamId, ...]:
@@ -198,8 +178,3 @@ def cleaned_by(state: RunState, workstreams: Sequence[str], *, force: bool) -> t
         return tuple(find_workstream(state.workstreams, name) for name in workstreams)
     over = ENDED - {Stage.ESCALATED} if force else DONE
     return tuple(ws.id for ws in state.workstreams.values() if ws.worktree and not ws.removed and ws.stage in over)
-
-
-def ask_restore(log: Log, clock: Clock, state: RunState, workstream: str) -> int:
-    name = find_workstream(state.workstreams, workstream)
-    return ask(log, clock, state, e.RestoreRequested(workstream=name))

@@ -28,13 +28,13 @@ from wt_orchestrate.mcp_server.pages import BRIEFLY, STRETCH, Page, briefing, ne
 from wt_orchestrate.mcp_server.wait import Watch, stored
 from wt_orchestrate.ports.engine import Known
 from wt_orchestrate.wiring import site as wiring_site
+from wt_orchestrate.wiring.branch_queue import QueuedUp, QueueWish, asked_names, queue_up
 from wt_orchestrate.wiring.plan.plan_files import load_further, load_plan, load_settings, plan_text, settings_around
 from wt_orchestrate.wiring.read.forecast import foresee_plan
 from wt_orchestrate.wiring.read.reports import Ledgers
 from wt_orchestrate.wiring.read.review import reviewed, reviewed_state
 from wt_orchestrate.wiring.read.runs import told_brief
-from wt_orchestrate.wiring.requests import comment_on, known_wish, put_request
-from wt_orchestrate.wiring.run.branch_queue import QueuedUp, QueueWish, asked_names, queue_up
+from wt_orchestrate.wiring.requests import comment_on, known_wish, put_request, require_taken
 from wt_orchestrate.wiring.run.start_run import begin_run, require_free
 from wt_orchestrate.wiring.run.supervise import leave_supervisor
 from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, supervised, vault
@@ -317,9 +317,11 @@ class Desk:
                     said = log.known(key)  # the same call, said twice at once
                     if said is None:
                         raise
+            _require_queued(said, wish.branches)
+            if said.number:
+                require_taken(requests.outcome_of(log, said.run, said.number, after=0))
         finally:
             log.close()
-        _require_queued(said, wish.branches)
         return Wished(run=said.run, state="noted", number=said.number or 0, text="queued by this key before")
 
     def wish(self, repository: str, run: str, request: e.Request, *, key: str, goes_on: bool = True) -> Wished:

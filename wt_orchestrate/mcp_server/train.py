@@ -10,7 +10,7 @@ from pydantic import Field
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.mcp_server.desk import Desk, Wished
 from wt_orchestrate.mcp_server.terms import READS, WISHES, Cursor, Key, Repository, Run, Stream, plainly
-from wt_orchestrate.wiring.run.branch_queue import QueueWish
+from wt_orchestrate.wiring.branch_queue import QueueWish
 
 
 def add_to(server: MCPServer[Any], desk: Desk) -> None:

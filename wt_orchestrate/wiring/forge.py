@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import NotFound, Refused
-from wt_orchestrate.wiring.site import Site, clock, open_log, vault
+from wt_orchestrate.wiring.site import Site, vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.plan.settings import ForgeSettings
     from wt_orchestrate.domain.state.run import RunState
     from wt_orchestrate.engine.exposure import Word
-    from wt_orchestrate.engine.pull_requests.open import Desk
+    from wt_orchestrate.engine.pull_requests.open import Desk, RunRequests
     from wt_orchestrate.ports.forge import Proposal
 
 _TEMPLATE = "pull-request.md"
 _LONGEST = 1 << 16
 
 
-def desk(site: Site, state: RunState, settings: ForgeSettings, *, word: Word, dry: bool = False) -> Desk:
+def desk(
+    site: Site, state: RunState, settings: ForgeSettings, requests: RunRequests, *, word: Word, dry: bool = False
+) -> Desk:
     """What the pull requests of a run are made with. Raises NotFound without the remote, Refused where its URL is another one
     than when the run began, a token would go there unencrypted, or nobody can be asked."""
     from wt_orchestrate.adapters.forge.finding import in_the_clear, kind_of, open_forge, place_of, token_of
@@ -52,8 +54,7 @@ def desk(site: Site, state: RunState, settings: ForgeSettings, *, word: Word, dr
         forge=forge,
         remote=GitRemote(Git(kept.path()), url, token=token),
         vault=kept,
-        log=open_log(site),
-        clock=clock(),
+        requests=requests,
         options=_push_options() if by_push else None,
         word=word,
         dry=dry,

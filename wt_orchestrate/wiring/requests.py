@@ -1,10 +1,17 @@
-"""Requests as every face puts them: checked against all that is known, put once, and followed until it is known what became
-of them. Comments are made here, too, so that each face means the same line by the same words."""
+"""The one way in for what a face asks of a run: each request is checked against all that is known, put once, and followed
+until it is known what became of it. A refusal always comes back to who asked: at once where it can be said at once, else when
+a supervisor takes the request and the run has gone on meanwhile.
+
+`put_request` waits for the answer; who follows the run anyway puts with `seconds=0` and follows the `Put`; who puts many asks
+`Requests` for the refusals at the end. Comments are made here, too, so that each face means the same line by the same words.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -15,31 +22,39 @@ from wt_orchestrate.wiring.site import Site, clock, open_log, supervised
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.events.requests import CommentRequested, Request
+    from wt_orchestrate.domain.events.run import RequestRefused
     from wt_orchestrate.domain.ids import RunId
     from wt_orchestrate.domain.state.run import RunState, WorkstreamState
-    from wt_orchestrate.ports.engine import Known
+    from wt_orchestrate.ports.engine import Known, Log
 
 _LOOK_S = 0.05
+_TAKEN_S = 10.0
+"""How long a supervisor at work is given to take a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Put:
     """A request that was put. `taken`: a supervisor did; else it waits in the log for one that is at work (`supervised`), or
-    for the next one."""
+    for the next one. `after`: what becomes of it is told by a record behind this one."""
 
     run: RunId
     number: int
     taken: bool
     supervised: bool
+    after: int
+
+    @property
+    def cause(self) -> str:
+        """The cause of the record that tells what became of it."""
+        return f"request:{self.number}"
 
 
 def put_request(
-    site: Site, run: RunId, request: Request, *, key: str = "", seconds: float = 10.0, leave: bool = False
+    site: Site, run: RunId, request: Request, *, key: str = "", seconds: float = _TAKEN_S, leave: bool = False
 ) -> Put:
     """Put a request, and wait some seconds for a supervisor at work to take it; with `leave`, one is left behind where none is,
     also where the one at work ends without having seen it. Raises Refused when it is not possible as things are, now or when
     it is taken, or when the key names another wish."""
-    from wt_orchestrate.domain.events.run import RequestRefused
     from wt_orchestrate.engine import requests
 
     log = open_log(site)
@@ -52,15 +67,67 @@ def put_request(
         while True:
             at_work = supervised(site)  # asked first: what it took before it ended is in the log then
             became = requests.outcome_of(log, run, number, after=after)
-            if isinstance(became, RequestRefused):
-                raise Refused(became.reason, hint=became.hint)
+            require_taken(became)
             if became is None and leave and not at_work:
                 leave_supervisor(site, run)
                 leave, until = False, time.monotonic() + seconds
                 continue
             if became is not None or not at_work or time.monotonic() >= until:
-                return Put(run=run, number=number, taken=became is not None, supervised=at_work)
+                return Put(run=run, number=number, taken=became is not None, supervised=at_work, after=after)
             time.sleep(_LOOK_S)
+    finally:
+        log.close()
+
+
+def require_taken(became: object) -> None:
+    """Raises Refused where this is what became of a request and says that it was not possible any more."""
+    from wt_orchestrate.domain.events.run import RequestRefused
+
+    if isinstance(became, RequestRefused):
+        raise Refused(became.reason, hint=became.hint)
+
+
+@dataclass(slots=True)
+class Requests:
+    """Requests to one run that are put one after another; what was refused of them is asked for once, at the end."""
+
+    site: Site
+    log: Log
+    _put: dict[int, tuple[Request, RunState]] = field(default_factory=dict)
+
+    def put(self, state: RunState, request: Request) -> None:
+        """Put one. Raises Refused when it is not possible as things are."""
+        from wt_orchestrate.engine import requests
+
+        self._put[requests.ask(self.log, clock(), state, request)] = (request, state)
+
+    def waiting(self, run: RunId) -> tuple[Request, ...]:
+        """What the run was asked, by anybody, and nobody has taken yet."""
+        return tuple(asked.request for asked in self.log.asked(run))
+
+    def refusals(self, *, seconds: float = _TAKEN_S) -> Iterator[tuple[Request, RequestRefused]]:
+        """What of all that was put was refused when it was taken; a supervisor at work is given some seconds to take it."""
+        from wt_orchestrate.domain.events.run import RequestRefused
+        from wt_orchestrate.engine import requests
+
+        until = time.monotonic() + seconds
+        for number, (request, state) in self._put.items():
+            while True:
+                at_work = supervised(self.site)
+                became = requests.outcome_of(self.log, state.id, number, after=state.number)
+                if became is not None or not at_work or time.monotonic() >= until:
+                    break
+                time.sleep(_LOOK_S)
+            if isinstance(became, RequestRefused):
+                yield request, became
+
+
+@contextmanager
+def open_requests(site: Site) -> Iterator[Requests]:
+    """Requests to be put one after another; the log is closed at the end."""
+    log = open_log(site)
+    try:
+        yield Requests(site, log)
     finally:
         log.close()
 

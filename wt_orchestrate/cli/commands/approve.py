@@ -73,7 +73,7 @@ def _put_quietly(site: Site, state: RunState, word: e.ApproveRequested) -> None:
     }
     click.echo(json.dumps(values, ensure_ascii=False))
     if not put.taken and not put.supervised:
-        turn_run(site, state.id, as_json=True)
+        turn_run(site, state.id, as_json=True, put=put)
 
 
 def _show(state: RunState, stage: str | None, untaken: str, *, as_json: bool) -> None:

@@ -16,8 +16,9 @@ from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.exposure import Word
 from wt_orchestrate.errors import ExitCode, Refused
 from wt_orchestrate.wiring.read.runs import word_to_land
+from wt_orchestrate.wiring.requests import Put, put_request
 from wt_orchestrate.wiring.run.supervise import sweep_trash
-from wt_orchestrate.wiring.site import clock, find_site, open_log
+from wt_orchestrate.wiring.site import find_site, open_log
 
 
 @click.command()
@@ -48,12 +49,12 @@ def land(
         return
     require_supervised_or_quiet(site, state)
     wish = e.LandRequested(allow_protected=allow_protected, allow_secrets=marks, allow_large=allow_large)
-    number = requests.ask_land(log, clock(), state, wish)
+    put = put_request(site, state.id, wish, seconds=0)
     shown: list[e.Record] = []
     if not as_json:
         click.echo(f"{symbol('working')} Landing {state.id} on {state.target}", err=True)
-    follow(site, state.id, show=shown.append, until=lambda now: now.number > state.number and now.landing is None)
-    ending = _ending(list(log.read(state.id, after=state.number)), number)
+    follow(site, state.id, show=shown.append, until=lambda now: now.landing is None, put=put)
+    ending = _ending(shown, put)
     log.close()
     _tell_landing(state, ending, as_json=as_json)
 
@@ -79,11 +80,11 @@ def _preview(state: RunState, refused: e.LandRefused | None, *, as_json: bool) -
         )
 
 
-def _ending(records: list[e.Record], number: int) -> e.Landed | e.LandRefused | None:
-    """How the landing that was asked for under this number ended."""
+def _ending(records: list[e.Record], put: Put) -> e.Landed | e.LandRefused | None:
+    """How the landing that was asked for ended."""
     asked = False
     for record in records:
-        asked = asked or record.cause == f"request:{number}"
+        asked = asked or record.cause == put.cause
         if asked and isinstance(record.event, e.Landed | e.LandRefused):
             return record.event
     return None
@@ -129,17 +130,18 @@ def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force:
                 click.echo(f"{symbol('nothing')} Would remove {ws.worktree}")
         return
     require_supervised_or_quiet(site, state)
-    requests.ask_clean(log, clock(), state, workstreams, force=force)
-    follow(site, state.id, show=lambda record: None, until=lambda now: now.number > state.number and not now.cleaning)
+    log.close()
+    put = put_request(site, state.id, requests.cleaning(state, workstreams, force=force), seconds=0)
+    shown: list[e.Record] = []
+    follow(site, state.id, show=shown.append, until=lambda now: not now.cleaning, put=put)
     kept = 0
-    for record in log.read(state.id, after=state.number):
+    for record in shown:
         match record.event:
             case e.WorktreeRemoved(workstream=name, trash=trash, archive=archive):
                 click.echo(f"{symbol('done')} Removed {name} (kept as {archive}; files in {trash or 'no trash'})")
             case e.WorktreeKept(workstream=name, reason=reason):
                 kept += 1
                 click.echo(f"{symbol('warning')} Kept {name}: {reason}", err=True)
-    log.close()
     swept = sweep_trash(state)
     if swept:
         click.echo(f"{symbol('nothing')} Swept {swept} old entries from the trash")
@@ -157,12 +159,14 @@ def restore(start: str, workstream: str, run_name: str | None) -> None:
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
     require_supervised_or_quiet(site, state)
-    requests.ask_restore(log, clock(), state, workstream)
-    follow(site, state.id, show=lambda record: None, until=lambda now: now.number > state.number and not now.restoring)
-    for record in log.read(state.id, after=state.number):
+    log.close()
+    name = requests.find_workstream(state.workstreams, workstream)
+    put = put_request(site, state.id, e.RestoreRequested(workstream=name), seconds=0)
+    shown: list[e.Record] = []
+    follow(site, state.id, show=shown.append, until=lambda now: not now.restoring, put=put)
+    for record in shown:
         match record.event:
             case e.WorktreeRestored(path=path, head=head):
                 click.echo(f"{symbol('done')} Restored {workstream} at {path} ({head[:10]})")
             case e.RestoreRefused(reason=reason):
                 raise Refused(f"cannot restore {workstream}: {reason}", hint="wto status")
-    log.close()

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import wraps
+from itertools import chain
 from string import Template
 from typing import Any
 
 import click
 
 from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.events.log import workstream_of
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.settings import ForgeKind, ForgeSettings
 from wt_orchestrate.domain.review.packet import packet_text
@@ -33,6 +35,7 @@ from wt_orchestrate.errors import ExitCode, NotFound, Refused
 from wt_orchestrate.wiring import forge
 from wt_orchestrate.wiring.forge import pull_request_template
 from wt_orchestrate.wiring.read.review import reviewed, reviewed_state
+from wt_orchestrate.wiring.requests import Requests, open_requests
 from wt_orchestrate.wiring.site import Site, find_site, supervised, vault
 
 _BODY, _REST, _TITLE = 60_000, 2_000, 120
@@ -123,14 +126,12 @@ def open_(
         for name in names:
             _preview(site, state, state.workstreams[name], pushing.word, words[name].title)
         return
-    desk = forge.desk(site, state, settings, word=pushing.word)
-    try:
+    with open_requests(site) as put:
+        desk = forge.desk(site, state, settings, put, word=pushing.word)
         done = open_pull_requests(
             desk, state, names, wording=words, draft=draft or settings.draft, labels=(*settings.labels, *labels)
         )
-        _tell(done, state, as_json=as_json)
-    finally:
-        desk.log.close()
+        _tell(chain(done, _refused(put)), state, as_json=as_json)
 
 
 @pr.command()
@@ -151,14 +152,13 @@ def sync(
     state = reviewed_state(site, run_name)
     if not any(ws.pull_request is not None for ws in state.workstreams.values()):
         raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
-    desk = forge.desk(site, state, pushing.settings(state), word=pushing.word, dry=dry_run)
-    if dry_run and not as_json:
-        click.echo(f"{symbol('nothing')} Only looking; this is what would be done", err=True)
-    try:
-        _tell(sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws)), state, as_json=as_json)
-        waiting = bool(desk.log.asked(state.id))
-    finally:
-        desk.log.close()
+    with open_requests(site) as put:
+        desk = forge.desk(site, state, pushing.settings(state), put, word=pushing.word, dry=dry_run)
+        if dry_run and not as_json:
+            click.echo(f"{symbol('nothing')} Only looking; this is what would be done", err=True)
+        done = sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws))
+        _tell(chain(done, _refused(put)), state, as_json=as_json)
+        waiting = bool(put.waiting(state.id))
     if waiting and not dry_run and not supervised(site) and not as_json:
         click.echo(f"{symbol('hint')} Nobody is at work on {state.id}; to go on with what was said, run wto resume")
 
@@ -229,6 +229,14 @@ def _wording(site: Site, state: RunState, ws: WorkstreamState) -> Wording:
         return text[: _BODY + _REST]
 
     return Wording(title=addressless(title), body=body)
+
+
+def _refused(put: Requests) -> Iterator[Done]:
+    """What the run was not told in the end: it went on while it was being asked."""
+    for request, became in put.refusals():
+        hint = f" ({became.hint})" if became.hint else ""
+        name = workstream_of(request) or WorkstreamId("run")
+        yield Done(workstream=name, words=f"{became.reason}{hint}", warning=True)
 
 
 def _tell(done: Iterator[Done], state: RunState, *, as_json: bool) -> None:

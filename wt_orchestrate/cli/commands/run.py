@@ -14,7 +14,7 @@ from wt_orchestrate.cli.screen.follow import display, exit_code_of, follow
 from wt_orchestrate.cli.screen.status_table import status_lines
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.ids import RunId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.state.lifecycle import ENDED, PROGRESS, Phase, Stage
 from wt_orchestrate.domain.state.run import RunState
@@ -26,10 +26,10 @@ from wt_orchestrate.errors import ExitCode, NeedsPerson, WtError
 from wt_orchestrate.wiring import site as wiring_site
 from wt_orchestrate.wiring.memory import memories
 from wt_orchestrate.wiring.plan.plan_files import load_plan, load_settings
-from wt_orchestrate.wiring.requests import put_request
+from wt_orchestrate.wiring.requests import Put, put_request
 from wt_orchestrate.wiring.run.start_run import begin_run, planned_effects, require_free
 from wt_orchestrate.wiring.run.supervise import leave_supervisor
-from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, repository
+from wt_orchestrate.wiring.site import Site, find_site, open_log, repository
 
 _LOOK_S = 0.1
 _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, Stage.CANCELLED.value, HELD})
@@ -63,16 +63,20 @@ def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json:
     turn_run(site, name, as_json=as_json)
 
 
-def turn_run(site: Site, name: RunId, *, as_json: bool, after: int | None = None, land: bool = False) -> None:
+def turn_run(
+    site: Site, name: RunId, *, as_json: bool, after: int | None = None, land: bool = False, put: Put | None = None
+) -> None:
     """Follow a run to its rest in the foreground, then end with its summary and exit code. What anybody writes behind record
-    `after` is shown; `land` lands a whole run even if it was not begun with that wish."""
+    `after` is shown; `land` lands a whole run even if it was not begun with that wish. Raises Refused where the request `put`
+    is not possible any more when it is taken."""
     try:
         with display(site, name, as_json=as_json) as show:
-            state = follow(site, name, show=show, after=after)
+            state = follow(site, name, show=show, after=after, put=put)
             if (land or state.land_when_done) and _is_whole(state):
-                _ask_land(site, state)
-                seen = state.number
-                state = follow(site, name, show=show, until=lambda s: s.landing is None and quiet(s), after=seen)
+                seen, put = state.number, put_request(site, name, e.LandRequested(), seconds=0)
+                state = follow(
+                    site, name, show=show, until=lambda s: s.landing is None and quiet(s), after=seen, put=put
+                )
     except KeyboardInterrupt:
         click.echo(
             f"\n{symbol('warning')} stopped watching {name}; its agents go on\n"
@@ -98,12 +102,6 @@ def _learned(site: Site, name: RunId) -> None:
         entries = memories(site).learned(name).entries
         if entries:
             click.echo(f"{symbol('done')} {counted(entries, 'thing')} learned from {name}: wto memory list")
-
-
-def _ask_land(site: Site, state: RunState) -> None:
-    log = open_log(site)
-    requests.ask_land(log, clock(), state, e.LandRequested())
-    log.close()
 
 
 def _code(state: RunState) -> ExitCode:
@@ -149,13 +147,14 @@ def resume(start: str, run_name: str | None, detach: bool, as_json: bool) -> Non
     log = open_log(site)
     name = requests.find_run(log, run_name)
     state = requests.load_state(log, name)
-    if state.phase is not Phase.RUNNING or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
-        requests.ask_resume(log, clock(), state)
     log.close()
+    put = None
+    if state.phase is not Phase.RUNNING or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
+        put = put_request(site, name, e.ResumeRequested(), seconds=0)
     if detach and not wiring_site.supervised(site):
         _leave(site, name, as_json=as_json)
         return
-    turn_run(site, name, as_json=as_json, after=state.number)
+    turn_run(site, name, as_json=as_json, after=state.number, put=put)
 
 
 @click.command()
@@ -170,17 +169,18 @@ def stop(start: str, workstream: str | None, run_name: str | None) -> None:
     if workstream is None and quiet(state):
         click.echo(f"{symbol('nothing')} Run {state.id} is {state.phase} already")
         return
-    requests.ask_stop(log, clock(), state, workstream)
     log.close()
+    name = requests.find_workstream(state.workstreams, workstream) if workstream is not None else None
+    put = put_request(site, state.id, e.StopRequested(workstream=name), seconds=0)
 
     def stopped(now: RunState) -> bool:
-        if workstream is not None:
-            return now.number > state.number and now.workstreams[WorkstreamId(workstream)].stage in ENDED
+        if name is not None:
+            return now.workstreams[name].stage in ENDED
         return now.phase in {Phase.STOPPED, Phase.FINISHED}
 
     with display(site, state.id, as_json=False) as show:
-        follow(site, state.id, show=show, until=stopped)
-    what = workstream or f"run {state.id}"
+        follow(site, state.id, show=show, until=stopped, put=put)
+    what = name or f"run {state.id}"
     click.echo(f"{symbol('done')} Stopped {what}\n  {symbol('hint')} To go on, run wto resume")
 
 
@@ -194,9 +194,9 @@ def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) 
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
-    requests.ask_continue(log, clock(), state, workstream)
     log.close()
-    turn_run(site, state.id, as_json=as_json, after=state.number)
+    wish = e.ContinueRequested(workstream=requests.find_workstream(state.workstreams, workstream))
+    turn_run(site, state.id, as_json=as_json, put=put_request(site, state.id, wish, seconds=0))
 
 
 @click.command()
@@ -214,7 +214,7 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
     if put.taken or put.supervised:
         click.echo(f"{symbol('done')} The answer is on its way to {workstream}")
         return
-    turn_run(site, state.id, as_json=False, after=state.number)
+    turn_run(site, state.id, as_json=False, put=put)
 
 
 @click.command()

@@ -27,7 +27,7 @@ from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, WtError
 from wt_orchestrate.wiring import requests as wiring_requests
 from wt_orchestrate.wiring.plan.plan_files import edited_workstream, load_further, workstream_text
-from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, supervised
+from wt_orchestrate.wiring.site import Site, find_site, open_log, supervised
 
 _LOOK_S = 0.1
 _run_option = click.option("--run", "run_name", help="The run (default: the newest).")
@@ -50,7 +50,7 @@ def put_request(site: Site, state: RunState, request: e.Request, *, done: str, g
         click.echo(f"{symbol('nothing')} Noted; the supervisor takes it as soon as it can")
     else:
         if goes_on:
-            turn_run(site, state.id, as_json=False)
+            turn_run(site, state.id, as_json=False, put=put)
         click.echo(f"{symbol('nothing')} Noted; nobody is at work on {state.id}")
         click.echo(f"  {symbol('hint')} To take it up, run wto resume")
     return put.taken
@@ -147,17 +147,13 @@ def cancel(start: str, workstream: str, run_name: str | None) -> None:
     site = find_site(start)
     state = _state(site, run_name)
     name = _one(state, workstream)
-    log = open_log(site)
-    requests.ask(log, clock(), state, e.CancelRequested(workstream=name))
-    log.close()
+    put = wiring_requests.put_request(site, state.id, e.CancelRequested(workstream=name), seconds=0)
 
     def cancelled(now: RunState) -> bool:
-        return (
-            now.number > state.number and not now.workstreams[name].cancelling and now.workstreams[name].stage in ENDED
-        )
+        return not now.workstreams[name].cancelling and now.workstreams[name].stage in ENDED
 
     with display(site, state.id, as_json=False) as show:
-        follow(site, state.id, show=show, until=cancelled)
+        follow(site, state.id, show=show, until=cancelled, put=put)
     click.echo(f"{symbol('done')} Cancelled {name}\n  {symbol('hint')} To take it up again, run wto retry {name}")
 
 

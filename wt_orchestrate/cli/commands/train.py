@@ -20,8 +20,8 @@ from wt_orchestrate.domain.status.train import train_view
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import Busy, NotFound
-from wt_orchestrate.wiring.run import branch_queue
-from wt_orchestrate.wiring.run.branch_queue import QueueWish, asked_names, queue_up, unfinished_run
+from wt_orchestrate.wiring import branch_queue
+from wt_orchestrate.wiring.branch_queue import QueueWish, asked_names, queue_up, unfinished_run
 from wt_orchestrate.wiring.site import find_site, open_log, supervised
 
 

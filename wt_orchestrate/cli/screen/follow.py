@@ -17,7 +17,7 @@ import click
 
 from wt_orchestrate.cli.screen.board import Board
 from wt_orchestrate.cli.screen.style import symbol
-from wt_orchestrate.domain.events.log import Record, workstream_of
+from wt_orchestrate.domain.events.log import Event, Record, workstream_of
 from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
@@ -28,7 +28,7 @@ from wt_orchestrate.domain.state.stages import waiting_gate
 from wt_orchestrate.domain.status.story import Weight, cause, sentence
 from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.errors import Busy, ExitCode, Refused
-from wt_orchestrate.wiring.requests import asks_left
+from wt_orchestrate.wiring.requests import Put, asks_left, require_taken
 from wt_orchestrate.wiring.run.supervise import supervise
 from wt_orchestrate.wiring.site import Site, open_log, supervised
 
@@ -52,31 +52,51 @@ def follow(
     show: Show,
     until: Callable[[RunState], bool] = quiet,
     after: int | None = None,
+    put: Put | None = None,
 ) -> RunState:
     """Turn the run, or watch it being turned, until this holds. Records behind `after` are shown, whoever wrote them. What is
-    asked while we are ending is still ours: whoever asked saw somebody at work, and left nobody behind."""
-    shown = _Shown(site, run, show, after=after)
+    asked while we are ending is still ours: whoever asked saw somebody at work, and left nobody behind.
+
+    With `put` it must have been taken, too, and records behind it are shown. Raises Refused as soon as it is known that the
+    request is not possible any more."""
+    shown = _Shown(site, run, show, after=put.after if put is not None and after is None else after, put=put)
+
+    def over(state: RunState) -> bool:
+        return shown.taken() and until(state)
+
     while True:
         try:
             with supervise(site, run, show=shown, warn=_warn) as supervisor:
-                supervisor.run(until)
+                supervisor.run(over)
             if not asks_left(site, run):
                 return supervisor.state
         except Busy:
-            state = _watch(site, run, shown, until=until)
+            state = _watch(site, run, shown, until=over)
             if state is not None:
                 return state
 
 
 class _Shown:
     """Shows every record behind `after` once and in order: what others wrote before the one that we are told comes first.
-    Without `after` the first that we are told is the first."""
+    Without `after` the first that we are told is the first. Among them is what became of the request that is followed."""
 
-    def __init__(self, site: Site, run: RunId, show: Show, *, after: int | None) -> None:
+    def __init__(self, site: Site, run: RunId, show: Show, *, after: int | None, put: Put | None) -> None:
         self._site = site
         self._run = run
-        self._show = show
+        self._told = show
+        self._put = put if put is not None and not put.taken else None
+        self._became: Event | None = None
         self.after = after
+
+    def taken(self) -> bool:
+        """Whether the request that is followed, if any, has been taken. Raises Refused where it was not possible any more."""
+        require_taken(self._became)
+        return self._put is None or self._became is not None
+
+    def _show(self, record: Record) -> None:
+        if self._put is not None and record.cause == self._put.cause:
+            self._became = record.event
+        self._told(record)
 
     def __call__(self, record: Record) -> None:
         if self.after is not None and record.number > self.after + 1:

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.events.pull_requests import PullRequest, PullState, base_branch, stacked_on
-from wt_orchestrate.domain.ids import Branch, CommitId, WorkstreamId
+from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, followers, newest_of
-from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.exposure import Word, missing_word
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.engine import Clock, Log, Vault
+from wt_orchestrate.ports.engine import Vault
 from wt_orchestrate.ports.forge import Forge, Proposal, Proposed, Remote
+
+
+class RunRequests(Protocol):
+    """How a run is told what was found out, and asked for more."""
+
+    def put(self, state: RunState, request: e.Request) -> None:
+        """Put one request. Raises Refused when it is not possible as things are."""
+        ...
+
+    def waiting(self, run: RunId) -> Sequence[e.Request]:
+        """What the run was asked and nobody has taken yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +43,7 @@ class Desk:
     """None where the forge is only told by push options."""
     remote: Remote
     vault: Vault
-    log: Log
-    clock: Clock
+    requests: RunRequests
     options: Callable[[Proposal], tuple[str, ...]] | None
     word: Word
     """What a person allowed to be pushed."""
@@ -64,7 +75,7 @@ class Done:
 def tell(desk: Desk, state: RunState, request: e.Request) -> None:
     """Tell the run what was found out."""
     if not desk.dry:
-        requests.ask(desk.log, desk.clock, state, request)
+        desk.requests.put(state, request)
 
 
 # ---------------------------------------------------------------- whose, from where, onto what

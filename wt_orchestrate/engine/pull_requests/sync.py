@@ -175,7 +175,7 @@ def _half_sent(desk: Desk, state: RunState, ws: WorkstreamState) -> bool:
     """Whether remarks of the forge were collected for it and nobody sends them: we were ended in between."""
     if ws.stage in DONE | STUCK or not any(each.origin for each in of_status(ws.comments, CommentStatus.UNSENT)):
         return False
-    waiting = (asked.request for asked in desk.log.asked(state.id))
+    waiting = desk.requests.waiting(state.id)
     return not any(isinstance(each, e.CommentsSendRequested) and each.workstream == ws.id for each in waiting)
 
 

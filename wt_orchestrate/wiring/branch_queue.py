@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.plan.plan_files import checked_plan, load_settings
+from wt_orchestrate.wiring.requests import put_request
 from wt_orchestrate.wiring.run.start_run import begin_run, queued_branches
-from wt_orchestrate.wiring.site import Site, clock, repository, supervised
+from wt_orchestrate.wiring.site import Site, repository, supervised
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import RunId
@@ -70,7 +71,6 @@ def queue_up(site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool 
     """Queue branches; nothing moves by that. Raises Refused, or NotFound for a branch that is not there."""
     from wt_orchestrate.domain import events as e
     from wt_orchestrate.domain.plan.branch_queue import queue_plan, queued_workstreams
-    from wt_orchestrate.engine import requests
 
     state = unfinished_run(log)
     settings = load_settings(repository(site).facts())
@@ -85,8 +85,8 @@ def queue_up(site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool 
     if dry:
         return QueuedUp(run=None, number=0, further=further)
     if state is not None:
-        number = requests.ask(log, clock(), state, e.AddRequested(workstreams=further), key=key)
-        return QueuedUp(run=state.id, number=number, further=further, moved_by=moved_by(site, state))
+        put = put_request(site, state.id, e.AddRequested(workstreams=further), key=key)
+        return QueuedUp(run=state.id, number=put.number, further=further, moved_by=moved_by(site, state))
     judged = _checks(settings, wish)
     plan = queue_plan(further, target=wish.target, checks=judged, workers=wish.workers)
     loaded = checked_plan(plan, settings)
