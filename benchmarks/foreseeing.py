@@ -22,7 +22,7 @@ from measuring import Cost, cost_of, make_repository, run
 
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.engine import Forecast, Side
+from wt_orchestrate.ports.git.forecast import Forecast, Side
 
 _SAMPLE = {"one process a pair": 300, "one process for all": 2_000}
 _WORKTREES = 4
@@ -75,7 +75,7 @@ def _compared(place: Path, count: int, env: Mapping[str, str]) -> Iterator[tuple
     pairs = [(one, other) for one, other in combinations(heads, 2)]
     costs: dict[str, list[float]] = {name: [] for name in ("ours", "again", *_SAMPLE)}
     for turn in range(4):
-        fresh = GitVault(vault.path(), source=str(place / "repository" / ".git"), scratch=str(place / "scratch"))
+        fresh = GitVault(vault.path, source=str(place / "repository" / ".git"), scratch=str(place / "scratch"))
         made: list[Forecast] = []
         ours = cost_of(lambda to=fresh, into=made: into.append(to.forecast(sides, against=onto)))
         again = cost_of(lambda to=fresh: to.forecast(sides, against=onto))
@@ -106,7 +106,7 @@ def _vaulted(place: Path, count: int) -> tuple[GitVault, CommitId, Sequence[Side
     )
     vault.ensure()
     names = ["main", *(f"b{number}" for number in range(count))]
-    heads = vault.fetch({f"refs/heads/{name}": f"refs/wto/heads/{name}" for name in names})
+    heads = vault.refs.fetch({f"refs/heads/{name}": f"refs/wto/heads/{name}" for name in names})
     onto, *rest = (heads[f"refs/wto/heads/{name}"] for name in names)
     return vault, onto, [Side(name=name, head=head) for name, head in zip(names[1:], rest, strict=True)]
 
@@ -163,14 +163,14 @@ def _uncommitted(place: Path, env: Mapping[str, str]) -> Iterator[tuple[str, str
     for side in sides:
         path = place / f"w-{side.name}"
         run(["git", "worktree", "add", "-q", "--detach", str(path), side.head], cwd=place / "repository", env=env)
-        vault.seed_index(worktree=str(path), head=side.head, index=str(place / "indexes" / side.name))
+        vault.checkouts.seed_index(worktree=str(path), head=side.head, index=str(place / "indexes" / side.name))
         (path / "src/000/f00000.txt").write_text("uncommitted\n")
         looked.append(
             Side(name=side.name, head=side.head, worktree=str(path), index=str(place / "indexes" / side.name))
         )
     costs = []
     for _ in range(4):
-        without = cost_of(lambda: vault.forecast(sides, against=onto))
-        with_them = cost_of(lambda: vault.forecast(looked, against=onto))
+        without = cost_of(lambda: vault.forecasts.forecast(sides, against=onto))
+        with_them = cost_of(lambda: vault.forecasts.forecast(looked, against=onto))
         costs.append((with_them.cpu - without.cpu) / _WORKTREES)
     yield "uncommitted work of a worktree of 20,000 files: CPU it adds", f"{1000 * median(costs[1:]):.0f} ms"

@@ -17,7 +17,7 @@ from measuring import Cost, cost_of, make_repository, run
 
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.engine import Chain, Rider
+from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Rider
 
 FILES, FOLDERS = 20_000, 200
 WHEN = 1_700_000_000
@@ -81,13 +81,15 @@ def _ours(place: Path, count: int, turn: int) -> tuple[Cost, str]:
     )
     vault.ensure()
     names = ["main", *(f"b{number}" for number in range(count))]
-    heads = vault.fetch({f"refs/heads/{name}": f"refs/wto/heads/{name}" for name in names})
+    heads = vault.refs.fetch({f"refs/heads/{name}": f"refs/wto/heads/{name}" for name in names})
     onto, *rest = (heads[f"refs/wto/heads/{name}"] for name in names)
     riders = [
         Rider(name=name, head=head, message=f"Merge {name}\n") for name, head in zip(names[1:], rest, strict=True)
     ]
     made: list[Chain] = []
-    cost = cost_of(lambda: made.append(vault.chain(onto=onto, riders=riders, at=WHEN, pin="refs/wto/pin/bench")))
+    cost = cost_of(
+        lambda: made.append(vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=WHEN, pin="refs/wto/pin/bench")))
+    )
     assert len(made[0].cars) == count
     return cost, made[0].cars[-1].tree
 

@@ -29,7 +29,7 @@ def planning(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     _make_history(repository, env)
     vault = GitVault(str(folder / "vault"), source=str(repository / ".git"), scratch=str(folder / "scratch"))
     vault.ensure()
-    head = vault.fetch({"refs/heads/main": "refs/wto/target/main"})["refs/wto/target/main"]
+    head = vault.refs.fetch({"refs/heads/main": "refs/wto/target/main"})["refs/wto/target/main"]
     plan = _plan()
     log = [
         "git",
@@ -44,8 +44,8 @@ def planning(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     ]
     tree = ["git", "ls-tree", "-r", "--name-only", "-z", head]
     ours, git, _, cpu = in_turn(
-        lambda: cost_of(lambda: plan_forecast(plan, vault.past(head=CommitId(head), commits=_COMMITS))),
-        lambda: cost_of(lambda: [run(words, cwd=vault.path(), env=env) for words in (log, tree)]),
+        lambda: cost_of(lambda: plan_forecast(plan, vault.commits.past(head=CommitId(head), commits=_COMMITS))),
+        lambda: cost_of(lambda: [run(words, cwd=vault.path, env=env) for words in (log, tree)]),
         rounds=3,
     )
     yield "plan forecast, CPU over git reading the history", f"{cpu:.2f} ({ours.cpu:.2f} s against {git.cpu:.2f} s)"

@@ -29,7 +29,7 @@ def remembering(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, str
     make_repository(repository, _FILES, env)
     vault = GitVault(str(folder / "vault"), source=str(repository / ".git"), scratch=str(folder / "scratch"))
     vault.ensure()
-    head = CommitId(vault.fetch({"refs/heads/main": "refs/wto/target/main"})["refs/wto/target/main"])
+    head = CommitId(vault.refs.fetch({"refs/heads/main": "refs/wto/target/main"})["refs/wto/target/main"])
     many, few = (_filled(folder / f"{count}.db", count, head) for count in (_MANY, _FEW))
     terms = query_terms(_BRIEF)
 

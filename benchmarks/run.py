@@ -36,7 +36,7 @@ from wt_orchestrate.adapters.store.eventlog import SqliteLog  # noqa: E402
 from wt_orchestrate.domain.fold.run import fold_all  # noqa: E402
 from wt_orchestrate.domain.ids import Branch, RunId  # noqa: E402
 from wt_orchestrate.engine.requests import load_state  # noqa: E402
-from wt_orchestrate.ports.engine import Guard  # noqa: E402
+from wt_orchestrate.ports.git.repository import Guard  # noqa: E402
 
 PYTHON = sys.executable
 NAMES = [f"w{number}" for number in range(8)]

@@ -9,7 +9,7 @@ import pytest
 from tests.support.memories import FakeMemories
 from wt_orchestrate.adapters.store.memories import SqliteMemories
 from wt_orchestrate.domain.memory.entries import Layer, MemoryId, Note, Source, note
-from wt_orchestrate.ports.engine import Memories
+from wt_orchestrate.ports.memory import Memories
 
 NOW = 1_700_000_000.0
 

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.simulation.git import lost_paths
 from tests.simulation.processes import broken
 from tests.simulation.stage_promises import STAGE_EVENTS, known_needs
+from tests.simulation.vault import lost_paths
 from tests.simulation.world import SimWorld
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.agent.stream import TurnOutcome

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from tests.simulation import git
-from tests.simulation.git import SimRepository, SimVault
+from tests.simulation import vault
+from tests.simulation.git import SimRepository
 from tests.simulation.processes import SimExecutor
+from tests.simulation.vault import SimCommits, SimMerges, SimRefs
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain import observation
 from wt_orchestrate.domain.fold import messages
@@ -26,7 +27,9 @@ from wt_orchestrate.domain.train import culprit, landing, train
 from wt_orchestrate.domain.verdict import verdict
 from wt_orchestrate.engine import supervisor
 from wt_orchestrate.engine.effects import perform, worktree
-from wt_orchestrate.ports.engine import Landed, LandOutcome, Merge, ProcessReport
+from wt_orchestrate.ports.engine import ProcessReport
+from wt_orchestrate.ports.git.merges import Merge
+from wt_orchestrate.ports.git.repository import Landed, LandOutcome
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -34,12 +37,12 @@ Plant = Callable[[], AbstractContextManager[Any]]
 @contextmanager
 def land_again_after_a_crash() -> Iterator[None]:
     """A restart does not look whether the branch holds the work already."""
-    real = SimVault.advance
+    real = SimRefs.advance
 
-    def advance(self: SimVault, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
+    def advance(self: SimRefs, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
         return self.resolve(ref) == old and real(self, ref, new=new, old=old)
 
-    with patch.object(SimVault, "advance", advance), patch.object(SimVault, "trailers", lambda self, **given: {}):
+    with patch.object(SimRefs, "advance", advance), patch.object(SimCommits, "trailers", lambda self, **given: {}):
         yield
 
 
@@ -76,16 +79,16 @@ def spawn_before_record() -> Iterator[None]:
 @contextmanager
 def clean_up_before_archive() -> Iterator[None]:
     """Heads are not kept before branches are deleted or moved."""
-    with patch.object(SimVault, "archive", lambda self, name, commit: f"refs/wto/archive/{name}/1"):
+    with patch.object(SimRefs, "archive", lambda self, name, commit: f"refs/wto/archive/{name}/1"):
         yield
 
 
 @contextmanager
 def take_our_side() -> Iterator[None]:
     """A conflict is settled by what is integrated already, and the proof believes it."""
-    real = SimVault.merge
+    real = SimMerges.merge
 
-    def merge(self: SimVault, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+    def merge(self: SimMerges, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
         made = real(self, ours=ours, theirs=theirs, message=message, at=at, pin=pin)
         if made.commit is not None:
             return made
@@ -93,7 +96,7 @@ def take_our_side() -> Iterator[None]:
         commit = self._objects.add(tree, (ours, theirs), message)
         return Merge(commit=commit, tree=self._objects.tree_id(commit))
 
-    with patch.object(SimVault, "merge", merge), patch.object(git, "lost_paths", _nothing):
+    with patch.object(SimMerges, "merge", merge), patch.object(vault, "lost_paths", _nothing):
         yield
 
 

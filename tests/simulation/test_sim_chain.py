@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.faults import Crash, Faults
-from tests.simulation.git import Objects, SimVault, Site
-from wt_orchestrate.ports.engine import Car, Chain, LeftOut, Rider
+from tests.simulation.git import Objects, Site
+from tests.simulation.vault import SimVault
+from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, LeftOut, Rider
 
 
 def test_a_simulated_chain_leaves_out_who_conflicts() -> None:
@@ -21,7 +22,7 @@ def test_a_simulated_chain_leaves_out_who_conflicts() -> None:
         "second": {"a": "1", "b": "2", "c": "1"},
     }
     riders = [Rider(name=name, head=objects.add(tree, (onto,), name), message=name) for name, tree in trees.items()]
-    chain = vault.chain(onto=onto, riders=riders, at=1.0, pin="refs/wto/pin")
+    chain = vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=1.0, pin="refs/wto/pin"))
     first, second = chain.cars
     out = LeftOut(name="clashes", head=riders[1].head, onto=first.commit, conflicts=("a",), partners=("first",))
     assert chain == Chain(cars=(_car(riders[0], onto, first), _car(riders[2], first.commit, second)), left_out=(out,))
@@ -29,8 +30,8 @@ def test_a_simulated_chain_leaves_out_who_conflicts() -> None:
     assert site.vault["refs/wto/pin"] == second.commit
     site.faults.armed = frozenset({site.faults.step + 1})
     with pytest.raises(Crash):
-        vault.chain(onto=onto, riders=riders, at=1.0, pin="refs/wto/pin")
-    assert vault.chain(onto=onto, riders=riders, at=1.0, pin="refs/wto/pin") == chain
+        vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=1.0, pin="refs/wto/pin"))
+    assert vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=1.0, pin="refs/wto/pin")) == chain
 
 
 def _car(rider: Rider, onto: str, made: Car) -> Car:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.simulation.faults import Crash, Faults
-from tests.simulation.git import Objects, SimRepository, SimVault, Site
+from tests.simulation.git import Objects, SimRepository, Site
 from tests.simulation.parts import (
     SimClock,
     SimFeed,
@@ -22,6 +22,7 @@ from tests.simulation.parts import (
     SimWorkers,
 )
 from tests.simulation.processes import Process, SimAgent, SimExecutor
+from tests.simulation.vault import SimVault
 from tests.support.memories import sim_memories
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.agent.stream import TurnOutcome

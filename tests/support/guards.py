@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tests.integration.gitrepo.conftest import Site
 from tests.support.repos import TestRepository, sealed_environment
 from wt_orchestrate.domain.ids import Branch
-from wt_orchestrate.ports.engine import Guard
+from wt_orchestrate.ports.git.repository import Guard
 
 OWNED = (("db", "src/db/**"), ("web", "src/web/**"), ("web", "docs/*.md"))
 

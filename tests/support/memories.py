@@ -22,8 +22,7 @@ from wt_orchestrate.domain.memory.entries import (
     paths_of,
 )
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports.engine import Kept
-from wt_orchestrate.ports.memory import Learned
+from wt_orchestrate.ports.memory import Kept, Learned
 
 
 class FakeMemories:

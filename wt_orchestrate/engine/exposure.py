@@ -13,7 +13,7 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.text.clean import some_of
-from wt_orchestrate.ports.engine import Vault
+from wt_orchestrate.ports.git.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +39,11 @@ def missing_word(
     vault: Vault, settings: Settings, *, base: CommitId, head: CommitId, word: Word, verb: str
 ) -> Missing | None:
     """What of `base..head` nobody allowed, all of it at once; None when there is nothing. `verb` is what would happen to it."""
-    changes = vault.changes(base=base, head=head)
+    changes = vault.commits.changes(base=base, head=head)
     touched = {path for change in changes for path in (change.path, change.old) if path}
     protected = tuple(sorted(path for path in touched if scope_matches(settings.protected, path)))
     large = tuple(change.path for change in changes if change.size > settings.largest_mb << 20)
-    secrets = not_allowed(vault.scan(base=base, head=head), {*settings.allow_secrets, *word.secrets})
+    secrets = not_allowed(vault.commits.scan(base=base, head=head), {*settings.allow_secrets, *word.secrets})
     reasons = []
     if protected and not word.protected:
         reasons.append(f"protected paths were changed: {some_of(protected, 10)}")

@@ -84,7 +84,7 @@ def read_branches(state: RunState, world: World) -> Iterator[BranchRead | Taken]
     }
     if not moved:
         return
-    fetched = world.vault.fetch(_refspecs(state, moved))
+    fetched = world.vault.refs.fetch(_refspecs(state, moved))
     for name in moved:
         head = fetched.get(head_ref(state.id, name))
         if head is not None:
@@ -111,10 +111,10 @@ def _refspecs(state: RunState, moved: Mapping[WorkstreamId, CommitId]) -> Mappin
 
 def _branch(ws: WorkstreamState, head: CommitId, state: RunState, world: World) -> BranchRead:
     base = ws.base or state.base
-    world.vault.archive(archive_name(state.id, ws.id), head)
+    world.vault.refs.archive(archive_name(state.id, ws.id), head)
     known = ws.head or base
-    forward = world.vault.is_ancestor(known, head)
-    commits = world.vault.commits(base=known if forward else base, head=head)
+    forward = world.vault.commits.is_ancestor(known, head)
+    commits = world.vault.commits.between(base=known if forward else base, head=head)
     lines = tuple(
         CommitLine(id=commit.id, author=commit.author, at=commit.at, subject=commit.subject, paths=commit.paths[:50])
         for commit in commits

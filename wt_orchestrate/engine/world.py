@@ -9,21 +9,10 @@ from typing import get_args
 from wt_orchestrate.domain.effects import Effect
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType
-from wt_orchestrate.ports.engine import (
-    Agent,
-    Clock,
-    Executor,
-    Feed,
-    Handoffs,
-    Log,
-    Machine,
-    Memories,
-    Notes,
-    Plans,
-    Repository,
-    Vault,
-    Workers,
-)
+from wt_orchestrate.ports.engine import Agent, Clock, Executor, Feed, Handoffs, Log, Machine, Notes, Plans, Workers
+from wt_orchestrate.ports.git.repository import Repository
+from wt_orchestrate.ports.git.vault import Vault
+from wt_orchestrate.ports.memory import Memories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,7 +203,7 @@ class Desk:
                 )
             case "diff":
                 found = reviewed(site, state, ws)
-                diff = vault(site).diff(base=found.base, head=found.head).decode("utf-8", "replace")
+                diff = vault(site).commits.diff(base=found.base, head=found.head).decode("utf-8", "replace")
                 return page(without_secrets(diff), cursor, of=f"the work of {ws.id}: data")
             case _:
                 packet = reviewed(site, state, ws).packet

@@ -23,37 +23,6 @@ from wt_orchestrate.domain.plan.roles import Role
 from wt_orchestrate.domain.schedule.admission import Room
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.git import Car as Car
-from wt_orchestrate.ports.git import Chain as Chain
-from wt_orchestrate.ports.git import Change as Change
-from wt_orchestrate.ports.git import Commit as Commit
-from wt_orchestrate.ports.git import Explained as Explained
-from wt_orchestrate.ports.git import Forecast as Forecast
-from wt_orchestrate.ports.git import Foreseen as Foreseen
-from wt_orchestrate.ports.git import Guard as Guard
-from wt_orchestrate.ports.git import Hunk as Hunk
-from wt_orchestrate.ports.git import Landed as Landed
-from wt_orchestrate.ports.git import LandOutcome as LandOutcome
-from wt_orchestrate.ports.git import LeftOut as LeftOut
-from wt_orchestrate.ports.git import Merge as Merge
-from wt_orchestrate.ports.git import OwnHook as OwnHook
-from wt_orchestrate.ports.git import Patch as Patch
-from wt_orchestrate.ports.git import Proof as Proof
-from wt_orchestrate.ports.git import Removed as Removed
-from wt_orchestrate.ports.git import RemoveOutcome as RemoveOutcome
-from wt_orchestrate.ports.git import Repository as Repository
-from wt_orchestrate.ports.git import RepositoryFacts as RepositoryFacts
-from wt_orchestrate.ports.git import Resolution as Resolution
-from wt_orchestrate.ports.git import ResolvedFile as ResolvedFile
-from wt_orchestrate.ports.git import Rider as Rider
-from wt_orchestrate.ports.git import Settled as Settled
-from wt_orchestrate.ports.git import Side as Side
-from wt_orchestrate.ports.git import Staged as Staged
-from wt_orchestrate.ports.git import Untold as Untold
-from wt_orchestrate.ports.git import Vault as Vault
-from wt_orchestrate.ports.git import WorktreeFacts as WorktreeFacts
-from wt_orchestrate.ports.memory import Kept as Kept
-from wt_orchestrate.ports.memory import Memories as Memories
 
 # ---------------------------------------------------------------- time
 

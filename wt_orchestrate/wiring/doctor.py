@@ -15,7 +15,8 @@ from wt_orchestrate.wiring.site import Site, find_site, open_log, repository, su
 if TYPE_CHECKING:
     from wt_orchestrate.domain.doctor import Diagnosis, MachineFacts
     from wt_orchestrate.domain.plan.model import AgentSpec
-    from wt_orchestrate.ports.engine import AgentVersion, RepositoryFacts
+    from wt_orchestrate.ports.engine import AgentVersion
+    from wt_orchestrate.ports.git.repository import RepositoryFacts
 
 
 def agent_version(spec: AgentSpec) -> AgentVersion:

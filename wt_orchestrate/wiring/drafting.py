@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.plan.model import AgentSpec, Plan
     from wt_orchestrate.domain.plan.settings import Settings
     from wt_orchestrate.engine.drafting import Drafting
-    from wt_orchestrate.ports.engine import Agent, Vault
+    from wt_orchestrate.ports.engine import Agent
+    from wt_orchestrate.ports.git.vault import Vault
 
 _PLAN_LIMIT = 1 << 20
 _LOOK_S = 0.1
@@ -92,7 +93,7 @@ def begin_draft(
     kept = vault(site)
     kept.ensure()
     ref = f"refs/wto/target/{onto}"
-    head = kept.fetch({branch_ref(onto): ref})[ref]
+    head = kept.refs.fetch({branch_ref(onto): ref})[ref]
     for each in old(site.state_dir, now=clock().now()):
         each.remove()
     return folder.begin(
@@ -316,7 +317,7 @@ def draft_words(site: Site, goal: str, *, agent: str, target: str | None) -> str
     kept = vault(site)
     kept.ensure()
     ref = f"refs/wto/target/{onto}"
-    head = kept.fetch({branch_ref(onto): ref}).get(ref)
+    head = kept.refs.fetch({branch_ref(onto): ref}).get(ref)
     if head is None:
         raise Refused(f"the target branch {onto} does not exist", hint="name an existing branch with --target")
     ground = _ground(site, kept, goal=goal, target=onto, commit=head)
@@ -360,14 +361,14 @@ def _world(site: Site, folder: DraftFolder, wish: DraftWish, noted: Callable[[Dr
         noted(progress)
 
     claude = spec.type is AgentType.CLAUDE_CODE
-    instructions = kept.blob(commit, "CLAUDE.md") if claude else None
+    instructions = kept.objects.blob(commit, "CLAUDE.md") if claude else None
     return Drafting(
         clock=clock(),
         executor=executor,
         agent=_agent(spec, settings),
         spec=spec,
         account=next(iter(accounts), "") if claude else "",
-        worktree=kept.checkout(commit=commit, slot="tree"),
+        worktree=kept.checkouts.checkout(commit=commit, slot="tree"),
         schema=json.dumps(SCHEMA) if claude else "",
         instructions=instructions.decode(errors="replace") if instructions else "",
         words=words,
@@ -388,7 +389,7 @@ def _ground(site: Site, kept: Vault, *, goal: str, target: str, commit: str) -> 
     from wt_orchestrate.domain.ids import CommitId
 
     seen = measured_here(site)
-    files = kept.past(head=CommitId(commit), commits=1).files
+    files = kept.commits.past(head=CommitId(commit), commits=1).files
     return Ground(
         goal=goal,
         target=target,

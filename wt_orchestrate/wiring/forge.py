@@ -52,7 +52,7 @@ def desk(
     forge = None if by_push or place is None else open_forge(place, settings, os.environ)
     return Desk(
         forge=forge,
-        remote=GitRemote(Git(kept.path()), url, token=token),
+        remote=GitRemote(Git(kept.path), url, token=token),
         vault=kept,
         requests=requests,
         options=_push_options() if by_push else None,

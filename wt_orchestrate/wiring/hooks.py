@@ -9,7 +9,7 @@ from wt_orchestrate.wiring.site import Site, open_log, repository
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.state.run import RunState
-    from wt_orchestrate.ports.engine import OwnHook, Staged
+    from wt_orchestrate.ports.git.repository import OwnHook, Staged
 
 
 def own_hooks(site: Site) -> tuple[OwnHook, ...]:

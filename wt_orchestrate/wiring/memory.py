@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import CommitId, RunId
     from wt_orchestrate.domain.memory.entries import Entry, MemoryId, Note, Recalled
     from wt_orchestrate.domain.memory.markdown import Problem
-    from wt_orchestrate.ports.engine import Kept, Memories
-    from wt_orchestrate.ports.memory import Learned
+    from wt_orchestrate.ports.memory import Kept, Learned, Memories
 
 
 def memories(site: Site) -> Memories:
@@ -83,10 +82,10 @@ def looked_from(site: Site) -> CommitId | None:
             return None
         kept = vault(site)
         kept.ensure()
-        if kept.contains(facts.head):
+        if kept.objects.contains(facts.head):
             return facts.head
         ref = f"refs/wto/target/{facts.branch}"
-        return kept.fetch({branch_ref(facts.branch): ref}).get(ref)
+        return kept.refs.fetch({branch_ref(facts.branch): ref}).get(ref)
     except WtError:
         return None
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 
 if TYPE_CHECKING:
-    from wt_orchestrate.ports.engine import Clock, Log, Repository, Vault
+    from wt_orchestrate.ports.engine import Clock, Log
+    from wt_orchestrate.ports.git.repository import Repository
+    from wt_orchestrate.ports.git.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

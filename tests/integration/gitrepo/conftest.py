@@ -35,7 +35,7 @@ class Site:
     def vaulted(self, *branches: str) -> tuple[CommitId, ...]:
         """The heads of these branches, once the vault has them under refs/wto/test/."""
         refs = {branch_ref(Branch(name)): f"refs/wto/test/{name}" for name in branches}
-        found = self.vault.fetch(refs)
+        found = self.vault.refs.fetch(refs)
         return tuple(found[f"refs/wto/test/{name}"] for name in branches)
 
     def agent(self, name: str) -> TestRepository:

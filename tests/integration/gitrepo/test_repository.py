@@ -15,7 +15,7 @@ from wt_orchestrate.adapters.gitrepo.repository import GitRepository, git_versio
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.engine import RepositoryFacts, WorktreeFacts
+from wt_orchestrate.ports.git.repository import RepositoryFacts, WorktreeFacts
 
 
 def facts_of(start: str, tmp_path: Path) -> RepositoryFacts:

@@ -19,7 +19,8 @@ from tests.support.guards import guard_of
 from tests.support.repos import START, TestRepository, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports.engine import Rider, Side
+from wt_orchestrate.ports.git.forecast import Side
+from wt_orchestrate.ports.git.merges import ChainSpec, Rider
 
 HOOKS = (
     "post-checkout", "post-merge", "pre-commit", "post-commit", "post-index-change", "reference-transaction", "pre-push",
@@ -109,7 +110,7 @@ def signatures(attack: Attack) -> None:
 
 
 def remotes(attack: Attack) -> None:
-    source, vault = attack.site.user.common_dir, attack.site.vault.path()
+    source, vault = attack.site.user.common_dir, attack.site.vault.path
     for remote in (source, vault, "origin"):
         for key in ("uploadpack", "receivepack", "proxy"):
             attack.agent.git("config", f"remote.{remote}.{key}", attack.command)
@@ -122,14 +123,14 @@ def remotes(attack: Attack) -> None:
 
 
 def remote_helpers(attack: Attack) -> None:
-    for remote in (attack.site.user.common_dir, attack.site.vault.path()):
+    for remote in (attack.site.user.common_dir, attack.site.vault.path):
         attack.agent.git("config", f"remote.{remote}.vcs", "ext")
         attack.agent.git("config", f"remote.{remote}.url", f"sh -c '{attack.command}'")
     attack.config(protocol__ext__allow="always", protocol__allow="always")
 
 
 def instead_of(attack: Attack) -> None:
-    for url in (attack.site.user.common_dir, attack.site.vault.path()):
+    for url in (attack.site.user.common_dir, attack.site.vault.path):
         attack.agent.git("config", f"url.ext::sh -c '{attack.command}' .insteadOf", url)
 
 
@@ -145,7 +146,7 @@ def promisor(attack: Attack) -> None:
 
 def alternates(attack: Attack) -> None:
     attack.config(core__alternateRefsCommand=attack.command)
-    Path(attack.site.user.common_dir, "objects/info/alternates").write_text(f"{attack.site.vault.path()}/objects\n")
+    Path(attack.site.user.common_dir, "objects/info/alternates").write_text(f"{attack.site.vault.path}/objects\n")
 
 
 def others(attack: Attack) -> None:
@@ -212,7 +213,7 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
     repository.guard_worktree(path=agent.path, guard=guard, owned=())
 
     def merge() -> None:
-        found = vault.merge(ours=main, theirs=head, message="m\n", at=START, pin="refs/wto/pin")
+        found = vault.merges.merge(ours=main, theirs=head, message="m\n", at=START, pin="refs/wto/pin")
         made["merge"] = found.commit or head
 
     calls: list[tuple[str, Callable[[], object]]] = [
@@ -224,21 +225,21 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
         ("exclude", lambda: repository.exclude(("/HANDOFF.md",))),
         (
             "fetch",
-            lambda: vault.fetch({"refs/heads/main": "refs/wto/main", "refs/heads/wto/r1/evil": "refs/wto/evil"}),
+            lambda: vault.refs.fetch({"refs/heads/main": "refs/wto/main", "refs/heads/wto/r1/evil": "refs/wto/evil"}),
         ),
-        ("vault.resolve", lambda: vault.resolve("refs/wto/main")),
-        ("contains", lambda: vault.contains(head)),
-        ("is_ancestor", lambda: vault.is_ancestor(main, head)),
-        ("tree", lambda: vault.tree(head)),
-        ("commits", lambda: vault.commits(base=main, head=head)),
-        ("changes", lambda: vault.changes(base=main, head=head)),
-        ("diff", lambda: vault.diff(base=main, head=head)),
-        ("blob", lambda: vault.blob(head, "README.md")),
-        ("seed_index", lambda: vault.seed_index(worktree=agent.path, head=head, index=f"{site.folder}/i/x")),
-        ("dirty", lambda: vault.dirty(worktree=agent.path, head=head, index=f"{site.folder}/i/x")),
+        ("vault.refs.resolve", lambda: vault.refs.resolve("refs/wto/main")),
+        ("contains", lambda: vault.objects.contains(head)),
+        ("is_ancestor", lambda: vault.commits.is_ancestor(main, head)),
+        ("tree", lambda: vault.objects.tree(head)),
+        ("commits", lambda: vault.commits.between(base=main, head=head)),
+        ("changes", lambda: vault.commits.changes(base=main, head=head)),
+        ("diff", lambda: vault.commits.diff(base=main, head=head)),
+        ("blob", lambda: vault.objects.blob(head, "README.md")),
+        ("seed_index", lambda: vault.checkouts.seed_index(worktree=agent.path, head=head, index=f"{site.folder}/i/x")),
+        ("dirty", lambda: vault.checkouts.dirty(worktree=agent.path, head=head, index=f"{site.folder}/i/x")),
         (
             "forecast",
-            lambda: vault.forecast(
+            lambda: vault.forecasts.forecast(
                 [
                     Side(name="evil", head=head, worktree=agent.path, index=f"{site.folder}/i/x"),
                     Side(name="other", head=main, worktree=site.user.path, index=f"{site.folder}/i/y"),
@@ -247,22 +248,24 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
             ),
         ),
         ("merge", merge),
-        ("prove", lambda: vault.prove(merge=made["merge"], ours=main, theirs=head)),
+        ("prove", lambda: vault.merges.prove(merge=made["merge"], ours=main, theirs=head)),
         (
             "chain",
-            lambda: vault.chain(
-                onto=main, riders=[Rider(name="evil", head=head, message="m\n")], at=START, pin="refs/wto/chained"
+            lambda: vault.merges.chain(
+                ChainSpec(
+                    onto=main, riders=[Rider(name="evil", head=head, message="m\n")], at=START, pin="refs/wto/chained"
+                )
             ),
         ),
-        ("checkout", lambda: vault.checkout(commit=head, slot="s")),
-        ("checkout again", lambda: vault.checkout(commit=main, slot="s")),
-        ("advance", lambda: vault.advance("refs/wto/x", new=main, old=None)),
-        ("archive", lambda: vault.archive("x", head)),
-        ("archived", vault.archived),
-        ("trailers", lambda: vault.trailers(base=main, head=head, key="Wto-Head")),
+        ("checkout", lambda: vault.checkouts.checkout(commit=head, slot="s")),
+        ("checkout again", lambda: vault.checkouts.checkout(commit=main, slot="s")),
+        ("advance", lambda: vault.refs.advance("refs/wto/x", new=main, old=None)),
+        ("archive", lambda: vault.refs.archive("x", head)),
+        ("archived", vault.refs.archived),
+        ("trailers", lambda: vault.commits.trailers(base=main, head=head, key="Wto-Head")),
         (
             "publish",
-            lambda: repository.publish(vault=vault.path(), branch=Branch("wto/r1/i"), new=made["merge"], expected=None),
+            lambda: repository.publish(vault=vault.path, branch=Branch("wto/r1/i"), new=made["merge"], expected=None),
         ),
         (
             "add_worktree",

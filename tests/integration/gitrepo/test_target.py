@@ -11,7 +11,7 @@ import pytest
 from tests.integration.gitrepo.conftest import Site
 from tests.support.repos import TestRepository, digest, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
-from wt_orchestrate.ports.engine import Landed, LandOutcome
+from wt_orchestrate.ports.git.repository import Landed, LandOutcome
 
 MAIN = Branch("main")
 TARGET = ("refs/heads/main",)
@@ -195,7 +195,7 @@ OURS = Branch("wto/r1/integration")
 def merged(site: Site, work: tuple[CommitId, CommitId]) -> CommitId:
     """A commit that only the vault has."""
     ours, theirs = site.vaulted("main", "work")
-    made = site.vault.merge(ours=ours, theirs=theirs, message="Integrate\n", at=0.0, pin="refs/wto/pin").commit
+    made = site.vault.merges.merge(ours=ours, theirs=theirs, message="Integrate\n", at=0.0, pin="refs/wto/pin").commit
     assert made is not None
     return made
 
@@ -205,8 +205,8 @@ def test_a_branch_is_published_from_the_vault(site: Site, work: tuple[CommitId, 
     new = merged(site, work)
     before = digest(site.user)
     publish = site.repository.publish
-    assert publish(vault=site.vault.path(), branch=OURS, new=new, expected=None)
-    assert publish(vault=site.vault.path(), branch=OURS, new=new, expected=None)
+    assert publish(vault=site.vault.path, branch=OURS, new=new, expected=None)
+    assert publish(vault=site.vault.path, branch=OURS, new=new, expected=None)
     assert digest(site.user, without=(f"refs/heads/{OURS}",)) == before
     assert site.user.git("log", "-1", "--format=%s", OURS) == "Integrate"
     assert land(site, (work[0], new)).outcome is LandOutcome.MOVED
@@ -216,16 +216,16 @@ def test_a_branch_is_published_from_the_vault(site: Site, work: tuple[CommitId, 
 def test_D1_what_a_gc_took_from_a_published_branch_is_brought_back(site: Site, work: tuple[CommitId, CommitId]) -> None:
     """A branch of ours that points at a commit that is gone is whole again when it is shown next, also with a newer one."""
     new = merged(site, work)
-    assert site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=None)
+    assert site.repository.publish(vault=site.vault.path, branch=OURS, new=new, expected=None)
     lost = Path(site.user.common_dir, "objects", new[:2], new[2:])
     lost.unlink()
-    assert site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=new)
+    assert site.repository.publish(vault=site.vault.path, branch=OURS, new=new, expected=new)
     assert site.user.git("log", "-1", "--format=%s", OURS) == "Integrate"
     (newer,) = site.vaulted("main")
     lost.unlink()
-    made = site.vault.merge(ours=new, theirs=newer, message="Next\n", at=0.0, pin="refs/wto/pin2")
+    made = site.vault.merges.merge(ours=new, theirs=newer, message="Next\n", at=0.0, pin="refs/wto/pin2")
     assert made.commit is not None
-    assert site.repository.publish(vault=site.vault.path(), branch=OURS, new=made.commit, expected=new)
+    assert site.repository.publish(vault=site.vault.path, branch=OURS, new=made.commit, expected=new)
     assert site.user.git("rev-list", "--objects", "--quiet", OURS) == ""
 
 
@@ -233,10 +233,10 @@ def test_a_lost_race_is_told(site: Site, work: tuple[CommitId, CommitId]) -> Non
     """A branch that is not where it is expected stays where it is."""
     new = merged(site, work)
     site.user.git("branch", OURS, "work")
-    assert not site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=None)
-    assert not site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=work[0])
+    assert not site.repository.publish(vault=site.vault.path, branch=OURS, new=new, expected=None)
+    assert not site.repository.publish(vault=site.vault.path, branch=OURS, new=new, expected=work[0])
     assert site.user.head(OURS) == work[1]
-    assert site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=work[1])
+    assert site.repository.publish(vault=site.vault.path, branch=OURS, new=new, expected=work[1])
 
 
 def test_D3_a_branch_that_is_checked_out_is_not_moved(site: Site, work: tuple[CommitId, CommitId]) -> None:
@@ -244,6 +244,6 @@ def test_D3_a_branch_that_is_checked_out_is_not_moved(site: Site, work: tuple[Co
     new = merged(site, work)
     site.user.git("checkout", "-q", "-b", OURS)
     before = digest(site.user)
-    assert not site.repository.publish(vault=site.vault.path(), branch=OURS, new=new, expected=work[0])
+    assert not site.repository.publish(vault=site.vault.path, branch=OURS, new=new, expected=work[0])
     assert digest(site.user) == before
     assert site.user.git("cat-file", "-t", new) == "commit"

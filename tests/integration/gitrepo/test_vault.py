@@ -16,7 +16,7 @@ from tests.support.repos import START, digest, make_repository
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports.engine import Change, Commit
+from wt_orchestrate.ports.git.commits import Change, Commit
 
 HEAD = {"refs/heads/main": "refs/wto/test/main"}
 ARCHIVE = "refs/wto/archive/test/a"
@@ -27,9 +27,9 @@ def test_a_vault_that_was_cut_off_in_the_making_is_made_again(site: Site, tmp_pa
     vault = GitVault(str(tmp_path / "v.git"), source=site.user.common_dir, scratch=str(tmp_path / "s"))
     (tmp_path / "v.git.new" / "objects").mkdir(parents=True)
     vault.ensure()
-    assert vault.fetch(HEAD) == {"refs/wto/test/main": site.user.head()}
+    assert vault.refs.fetch(HEAD) == {"refs/wto/test/main": site.user.head()}
     vault.ensure()
-    assert vault.resolve("refs/wto/test/main") == site.user.head()
+    assert vault.refs.resolve("refs/wto/test/main") == site.user.head()
 
 
 def test_several_who_need_it_at_once_find_one(site: Site, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_several_who_need_it_at_once_find_one(site: Site, tmp_path: Path) -> Non
     def ensured(vault: GitVault) -> CommitId | None:
         together.wait(timeout=30)
         vault.ensure()
-        return vault.fetch(HEAD).get("refs/wto/test/main") or vault.resolve("refs/wto/test/main")
+        return vault.refs.fetch(HEAD).get("refs/wto/test/main") or vault.refs.resolve("refs/wto/test/main")
 
     with ThreadPoolExecutor(len(others)) as pool:
         assert set(pool.map(ensured, others)) == {site.user.head()}
@@ -54,10 +54,10 @@ def test_fetch_leaves_out_what_is_missing(site: Site) -> None:
     site.user.git("branch", "a")
     refs = {"refs/heads/a": "refs/wto/test/a", "refs/heads/b": "refs/wto/test/b", **HEAD}
     head = site.user.head()
-    assert site.vault.fetch(refs) == {"refs/wto/test/a": head, "refs/wto/test/main": head}
+    assert site.vault.refs.fetch(refs) == {"refs/wto/test/a": head, "refs/wto/test/main": head}
     site.user.git("branch", "-D", "a")
-    assert site.vault.fetch(refs) == {"refs/wto/test/main": head}
-    assert site.vault.resolve("refs/wto/test/a") == head
+    assert site.vault.refs.fetch(refs) == {"refs/wto/test/main": head}
+    assert site.vault.refs.resolve("refs/wto/test/a") == head
 
 
 def test_fetch_runs_no_fetch_when_nothing_is_new(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,13 +89,13 @@ def test_D1_rewritten_and_deleted_history_is_archived(site: Site) -> None:
     site.user.git("branch", "-D", "a")
     site.user.git("reflog", "expire", "--expire=now", "--all")
     site.user.git("gc", "-q", "--prune=now")
-    site.vault.fetch({"refs/heads/a": "refs/wto/test/a"})
-    assert site.vault.archived("test/a/") == {f"{ARCHIVE}/1": seen[1], f"{ARCHIVE}/2": seen[2]}
+    site.vault.refs.fetch({"refs/heads/a": "refs/wto/test/a"})
+    assert site.vault.refs.archived("test/a/") == {f"{ARCHIVE}/1": seen[1], f"{ARCHIVE}/2": seen[2]}
     assert all(
-        any(site.vault.is_ancestor(commit, kept) for kept in (*site.vault.archived().values(), seen[-1]))
+        any(site.vault.commits.is_ancestor(commit, kept) for kept in (*site.vault.refs.archived().values(), seen[-1]))
         for commit in seen
     )
-    assert site.vault.resolve("refs/wto/test/a") == seen[-1]
+    assert site.vault.refs.resolve("refs/wto/test/a") == seen[-1]
 
 
 def test_archive_counts_up_and_keeps_once(site: Site) -> None:
@@ -103,11 +103,11 @@ def test_archive_counts_up_and_keeps_once(site: Site) -> None:
     first = site.user.head()
     second = site.user.commit({"x": "1"})
     site.vaulted("main")
-    assert site.vault.archive("r1/a", first) == "refs/wto/archive/r1/a/1"
-    assert site.vault.archive("r1/a", second) == "refs/wto/archive/r1/a/2"
-    assert site.vault.archive("r1/a", first) == "refs/wto/archive/r1/a/2"
-    assert site.vault.archive("r1/ab", first) == "refs/wto/archive/r1/ab/1"
-    assert site.vault.archived("r1/a/") == {"refs/wto/archive/r1/a/1": first, "refs/wto/archive/r1/a/2": second}
+    assert site.vault.refs.archive("r1/a", first) == "refs/wto/archive/r1/a/1"
+    assert site.vault.refs.archive("r1/a", second) == "refs/wto/archive/r1/a/2"
+    assert site.vault.refs.archive("r1/a", first) == "refs/wto/archive/r1/a/2"
+    assert site.vault.refs.archive("r1/ab", first) == "refs/wto/archive/r1/ab/1"
+    assert site.vault.refs.archived("r1/a/") == {"refs/wto/archive/r1/a/1": first, "refs/wto/archive/r1/a/2": second}
 
 
 def test_hidden_refs_are_fetched_all_the_same(site: Site) -> None:
@@ -123,7 +123,7 @@ def test_one_broken_branch_does_not_fail_the_others(site: Site) -> None:
     site.user.git("checkout", "-q", "main")
     main = site.user.commit({"v": "1"})
     os.unlink(f"{site.user.common_dir}/objects/{head[:2]}/{head[2:]}")
-    assert site.vault.fetch({"refs/heads/broken": "refs/wto/test/broken", **HEAD}) == {"refs/wto/test/main": main}
+    assert site.vault.refs.fetch({"refs/heads/broken": "refs/wto/test/broken", **HEAD}) == {"refs/wto/test/main": main}
 
 
 def test_L7_a_tampered_object_does_not_come_in(site: Site) -> None:
@@ -134,7 +134,7 @@ def test_L7_a_tampered_object_does_not_come_in(site: Site) -> None:
     os.replace(f"{objects}/{evil[:2]}/{evil[2:]}", f"{objects}/{blob[:2]}/{blob[2:]}")
     with pytest.raises(GitFailed):
         site.vaulted("main")
-    assert site.vault.resolve("refs/wto/test/main") is None
+    assert site.vault.refs.resolve("refs/wto/test/main") is None
 
 
 def test_replaced_objects_are_seen_as_they_are(site: Site) -> None:
@@ -144,7 +144,7 @@ def test_replaced_objects_are_seen_as_they_are(site: Site) -> None:
     site.user.git("reset", "-q", "--hard", good)
     site.user.git("replace", good, evil)
     (head,) = site.vaulted("main")
-    assert site.vault.blob(head, "README.md") == FILES["README.md"].encode()
+    assert site.vault.objects.blob(head, "README.md") == FILES["README.md"].encode()
 
 
 def test_a_shallow_repository_can_be_fetched_from(site: Site, tmp_path: Path) -> None:
@@ -153,12 +153,12 @@ def test_a_shallow_repository_can_be_fetched_from(site: Site, tmp_path: Path) ->
     site.user.git("clone", "-q", "--depth=1", f"file://{site.user.path}", str(tmp_path / "shallow"))
     shallow = make_site(site.user.at(str(tmp_path / "shallow")), tmp_path / "home")
     (head,) = shallow.vaulted("main")
-    assert shallow.vault.blob(head, "more") == b"x"
+    assert shallow.vault.objects.blob(head, "more") == b"x"
     assert shallow.agent("a").git("status", "--porcelain") == ""
     agent = shallow.user.at(f"{shallow.folder}/trees/a")
     new = agent.commit({"w": "1"})
     shallow.vaulted("wto/r1/a")
-    assert [commit.id for commit in shallow.vault.commits(base=head, head=new)] == [new]
+    assert [commit.id for commit in shallow.vault.commits.between(base=head, head=new)] == [new]
 
 
 def test_advance_is_a_compare_and_swap(site: Site) -> None:
@@ -168,12 +168,12 @@ def test_advance_is_a_compare_and_swap(site: Site) -> None:
     third = site.user.commit({"x": "2"})
     site.vaulted("main")
     ref = "refs/wto/r1/integration"
-    assert site.vault.advance(ref, new=first, old=None)
-    assert site.vault.advance(ref, new=first, old=None)
-    assert not site.vault.advance(ref, new=second, old=None)
-    assert not site.vault.advance(ref, new=third, old=second)
-    assert site.vault.advance(ref, new=second, old=first)
-    assert site.vault.resolve(ref) == second
+    assert site.vault.refs.advance(ref, new=first, old=None)
+    assert site.vault.refs.advance(ref, new=first, old=None)
+    assert not site.vault.refs.advance(ref, new=second, old=None)
+    assert not site.vault.refs.advance(ref, new=third, old=second)
+    assert site.vault.refs.advance(ref, new=second, old=first)
+    assert site.vault.refs.resolve(ref) == second
 
 
 def test_questions_about_commits(site: Site) -> None:
@@ -182,10 +182,10 @@ def test_questions_about_commits(site: Site) -> None:
     second = site.user.commit({"x": "1"})
     site.vaulted("main")
     missing = CommitId("1" * 40)
-    assert [site.vault.contains(commit) for commit in (first, missing)] == [True, False]
-    assert site.vault.is_ancestor(first, second)
-    assert not site.vault.is_ancestor(second, first)
-    assert site.vault.tree(second) == site.user.git("rev-parse", f"{second}^{{tree}}")
+    assert [site.vault.objects.contains(commit) for commit in (first, missing)] == [True, False]
+    assert site.vault.commits.is_ancestor(first, second)
+    assert not site.vault.commits.is_ancestor(second, first)
+    assert site.vault.objects.tree(second) == site.user.git("rev-parse", f"{second}^{{tree}}")
 
 
 def test_commits_with_their_paths(site: Site) -> None:
@@ -201,9 +201,9 @@ def test_commits_with_their_paths(site: Site) -> None:
         Commit(id=second, author="Ada", at=START + 2, subject="empty", paths=()),
         Commit(id=third, author="Ada", at=START + 3, subject="moved", paths=("README.md", "moved.md")),
     ]
-    assert list(site.vault.commits(base=base, head=third)) == wanted
-    assert list(site.vault.commits(base=base, head=third, limit=1)) == wanted[2:]
-    assert list(site.vault.commits(base=third, head=third)) == []
+    assert list(site.vault.commits.between(base=base, head=third)) == wanted
+    assert list(site.vault.commits.between(base=base, head=third, limit=1)) == wanted[2:]
+    assert list(site.vault.commits.between(base=third, head=third)) == []
 
 
 def test_changes_since_the_merge_base(site: Site) -> None:
@@ -218,7 +218,7 @@ def test_changes_since_the_merge_base(site: Site) -> None:
     site.user.git("checkout", "-q", "main")
     base = site.user.commit({"README.md": "ours"})
     site.vaulted("main", "a")
-    assert list(site.vault.changes(base=base, head=head)) == [
+    assert list(site.vault.commits.changes(base=base, head=head)) == [
         Change(path=".gitignore", status="D", mode="000000", deleted=3),
         Change(path="README.md", status="M", mode="100644", size=13, added=1),
         Change(path="bin", status="A", mode="100644", size=2, binary=True),
@@ -234,12 +234,12 @@ def test_a_diff_in_fixed_options(site: Site) -> None:
     base = site.user.head()
     head = site.user.commit({"README.md": "read me\nmore\n", "*.md": "x\n"})
     site.vaulted("main")
-    whole = site.vault.diff(base=base, head=head)
+    whole = site.vault.commits.diff(base=base, head=head)
     assert [line for line in whole.splitlines() if line.startswith(b"diff")] == [
         b"diff --git a/*.md b/*.md",
         b"diff --git a/README.md b/README.md",
     ]
-    part = site.vault.diff(base=base, head=head, paths=("*.md",))
+    part = site.vault.commits.diff(base=base, head=head, paths=("*.md",))
     assert part.endswith(b"--- /dev/null\n+++ b/*.md\n@@ -0,0 +1 @@\n+x\n")
     assert b"README" not in part
 
@@ -252,7 +252,7 @@ def test_unrelated_histories_differ_in_everything(site: Site) -> None:
     head = site.user.commit({"only": "x\n"})
     site.vaulted("main", "a")
     wanted = [Change(path="only", status="A", mode="100644", size=2, added=1)]
-    assert list(site.vault.changes(base=base, head=head)) == wanted
+    assert list(site.vault.commits.changes(base=base, head=head)) == wanted
 
 
 def test_blobs_are_bounded_and_regular(site: Site) -> None:
@@ -260,7 +260,7 @@ def test_blobs_are_bounded_and_regular(site: Site) -> None:
     os.symlink("README.md", f"{site.user.path}/link")
     head = site.user.commit({"big": b"x" * 3_000_000})
     site.vaulted("main")
-    read = site.vault.blob
+    read = site.vault.objects.blob
     assert read(head, "README.md") == b"read me\n"
     assert read(head, "src/übung mit leerzeichen.txt") == b"eins\n"
     assert read(head, "big", limit=10) == b"x" * 10
@@ -275,7 +275,7 @@ def test_trailers_of_our_own_commits_only(site: Site) -> None:
     site.user.git("checkout", "-q", "-b", "a")
     theirs = site.user.commit({"w": "1"}, "work\n\nWto-Head: forged-on-the-side")
     site.vaulted("main", "a")
-    merge = site.vault.merge(
+    merge = site.vault.merges.merge(
         ours=base,
         theirs=theirs,
         message=f"Integrate a\n\nWto-Run: r1\nWto-Head: {theirs}\n",
@@ -283,12 +283,12 @@ def test_trailers_of_our_own_commits_only(site: Site) -> None:
         pin="refs/wto/p",
     ).commit
     assert merge is not None
-    site.repository.publish(vault=site.vault.path(), branch="wto/r1/i", new=merge, expected=None)  # type: ignore[arg-type]
+    site.repository.publish(vault=site.vault.path, branch="wto/r1/i", new=merge, expected=None)  # type: ignore[arg-type]
     site.user.git("checkout", "-q", "wto/r1/i")
     head = site.user.commit({"v": "1"}, "more\n\nWto-Head: forged")
     site.vaulted("wto/r1/i")
-    assert site.vault.trailers(base=base, head=head, key="Wto-Head") == {theirs: merge}
-    assert site.vault.trailers(base=merge, head=head, key="Wto-Head") == {}
+    assert site.vault.commits.trailers(base=base, head=head, key="Wto-Head") == {theirs: merge}
+    assert site.vault.commits.trailers(base=merge, head=head, key="Wto-Head") == {}
 
 
 def test_nothing_of_ours_is_left_in_the_source(site: Site) -> None:
@@ -302,9 +302,9 @@ def test_a_killed_fetch_leaves_a_vault_that_works(tmp_path: Path) -> None:
     """kill -9 in the middle of a fetch leaves a vault into which the next fetch brings everything (D5)."""
     site = make_site(make_repository(str(tmp_path / "app"), FILES), tmp_path)
     head = site.user.commit({f"f{number}": os.urandom(20_000) for number in range(100)})
-    arguments = ["git", f"--git-dir={site.vault.path()}", "fetch", "-q", "--no-write-fetch-head", site.user.path, head]
+    arguments = ["git", f"--git-dir={site.vault.path}", "fetch", "-q", "--no-write-fetch-head", site.user.path, head]
     running = subprocess.Popen(arguments)
     running.kill()
     running.wait()
     assert site.vaulted("main") == (head,)
-    assert site.vault.blob(head, "f0") is not None
+    assert site.vault.objects.blob(head, "f0") is not None

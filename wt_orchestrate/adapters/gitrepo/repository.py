@@ -25,7 +25,7 @@ from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, reading_sett
 from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import set_apart
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.engine import Guard, Landed, Removed, RepositoryFacts, WorktreeFacts
+from wt_orchestrate.ports.git.repository import Guard, Landed, Removed, RepositoryFacts, WorktreeFacts
 from wt_orchestrate.resources import resource
 
 NEEDED = (2, 38, 0)

@@ -20,7 +20,7 @@ from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.runner import Git, fields
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
-from wt_orchestrate.ports.engine import Landed, LandOutcome, WorktreeFacts
+from wt_orchestrate.ports.git.repository import Landed, LandOutcome, WorktreeFacts
 
 _UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_START")
 _REMEMBERED = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")

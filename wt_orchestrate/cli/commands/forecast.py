@@ -13,7 +13,7 @@ import click
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
-from wt_orchestrate.ports.engine import Forecast, Foreseen
+from wt_orchestrate.ports.git.forecast import Forecast, Foreseen
 from wt_orchestrate.wiring.read.forecast import Foresight, foresee_branches, foresee_run
 from wt_orchestrate.wiring.site import find_site
 

@@ -88,9 +88,9 @@ def diff(start: str, workstream: str, stat: bool, run_name: str | None, as_json:
         raise NotFound(f"{ws.id} has no commits yet", hint=f"wto status {ws.id}")
     vault = wiring_site.vault(site)
     if not stat and not as_json:
-        click.echo(vault.diff(base=ws.base, head=ws.head), nl=False)
+        click.echo(vault.commits.diff(base=ws.base, head=ws.head), nl=False)
         return
-    changes = vault.changes(base=ws.base, head=ws.head)
+    changes = vault.commits.changes(base=ws.base, head=ws.head)
     if as_json:
         values = changed_files(site, base=ws.base, head=ws.head)
         click.echo(json.dumps({"schema": "wto.diff/1", "workstream": ws.id, "head": ws.head, "changes": values}))

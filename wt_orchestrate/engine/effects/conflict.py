@@ -10,31 +10,35 @@ from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_arbiter, is_reviewer
 from wt_orchestrate.domain.train.arbiter import resolution_findings
 from wt_orchestrate.engine.world import World, archive_name, pin_ref
-from wt_orchestrate.ports.engine import Resolution, ResolvedFile
+from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, SettleSpec
 
 
 def settle(effect: f.Settle, state: RunState, world: World) -> Sequence[e.Event]:
     """A commit that merges both sides and was proven, or the paths that nothing settles."""
     merging = state.settings.merge
-    made = world.vault.settle(
-        ours=effect.head,
-        theirs=effect.onto,
-        message=f"Settle the conflict of {effect.workstream}\n\nWto-Run: {state.id}\n",
-        at=effect.at,
-        pin=pin_ref(state.id, f"settled-{effect.workstream}"),
-        slot=_slot(state, effect.workstream),
-        merging=merging,
-        env=world.command_env,
+    made = world.vault.conflicts.settle(
+        SettleSpec(
+            ours=effect.head,
+            theirs=effect.onto,
+            message=f"Settle the conflict of {effect.workstream}\n\nWto-Run: {state.id}\n",
+            at=effect.at,
+            pin=pin_ref(state.id, f"settled-{effect.workstream}"),
+            slot=_slot(state, effect.workstream),
+            merging=merging,
+            env=world.command_env,
+        )
     )
     if made.commit is None:
         return (_failed(effect, made.conflicts),)
-    found = world.vault.prove_resolution(resolved=made.commit, ours=effect.head, theirs=effect.onto, paths=effect.paths)
+    found = world.vault.conflicts.prove_resolution(
+        resolved=made.commit, ours=effect.head, theirs=effect.onto, paths=effect.paths
+    )
     # what a person or an arbiter decided once may be decided so again; a program may not take a side
     sided = tuple(file.path for file in found.files if file.took and made.by.get(file.path) != "rerere")
     bad = (*found.beyond, *sided, *(file.path for file in found.files if file.markers or file.mode))
     if bad:
         return (_failed(effect, bad),)
-    world.vault.archive(archive_name(state.id, effect.workstream), made.commit)
+    world.vault.refs.archive(archive_name(state.id, effect.workstream), made.commit)
     return (
         e.ConflictSettled(
             workstream=effect.workstream,
@@ -63,7 +67,7 @@ def judged_resolution(state: RunState, ws: WorkstreamState, head: CommitId, worl
     if served is None or served.conflict_head is None or served.conflict_onto is None:
         return ()
     both = (served.conflict_head, served.conflict_onto)
-    missing = [side for side in both if not world.vault.is_ancestor(side, head)]
+    missing = [side for side in both if not world.vault.commits.is_ancestor(side, head)]
     if missing:
         return (f"the commit {missing[0]} is not merged into it; run `git merge {missing[0]}`",)
     found = _resolution(served, head, world)
@@ -84,7 +88,7 @@ def _place(file: ResolvedFile) -> str:
 
 def _resolution(served: WorkstreamState, head: CommitId, world: World) -> Resolution:
     assert served.conflict_head is not None and served.conflict_onto is not None
-    return world.vault.prove_resolution(
+    return world.vault.conflicts.prove_resolution(
         resolved=head, ours=served.conflict_head, theirs=served.conflict_onto, paths=served.conflict
     )
 
@@ -94,8 +98,8 @@ def remember_resolution(state: RunState, ws: WorkstreamState, head: CommitId, wo
     served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else ws
     if is_reviewer(ws) or served is None or served.conflict_head is None or served.conflict_onto is None:
         return
-    if not state.settings.merge.rerere or not world.vault.is_ancestor(served.conflict_onto, head):
+    if not state.settings.merge.rerere or not world.vault.commits.is_ancestor(served.conflict_onto, head):
         return
-    world.vault.remember(
+    world.vault.conflicts.remember(
         ours=served.conflict_head, theirs=served.conflict_onto, resolved=head, slot=_slot(state, served.id)
     )

@@ -11,13 +11,13 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.train.forecast import clash, news
 from wt_orchestrate.engine.world import World, index_path
-from wt_orchestrate.ports.engine import Side
+from wt_orchestrate.ports.git.forecast import Side
 
 
 def forecast(effect: f.Forecast, state: RunState, world: World) -> Sequence[e.Event]:
     """Foresee what merging the sides would come to."""
     sides = [side_of(each, world.indexes) for each in effect.sides]
-    found = world.vault.forecast(sides, against=effect.against)
+    found = world.vault.forecasts.forecast(sides, against=effect.against)
     made = news(
         state.forecast,
         [clash(each.one, each.other, each.paths) for each in found.conflicts],

@@ -6,7 +6,7 @@ from wt_orchestrate.domain.ids import WorkstreamId, integration_branch
 from wt_orchestrate.domain.plan.settings import Hooks
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.engine.world import World
-from wt_orchestrate.ports.engine import Guard
+from wt_orchestrate.ports.git.repository import Guard
 
 
 def guard_worktree(state: RunState, name: WorkstreamId, path: str, world: World) -> bool:

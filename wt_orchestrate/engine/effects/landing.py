@@ -17,7 +17,8 @@ from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.engine.exposure import Word, missing_word
 from wt_orchestrate.engine.world import World, pin_ref, short
 from wt_orchestrate.errors import ExitCode, Refused
-from wt_orchestrate.ports.engine import Landed, LandOutcome, Vault
+from wt_orchestrate.ports.git.repository import Landed, LandOutcome
+from wt_orchestrate.ports.git.vault import Vault
 
 
 def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> Sequence[e.Event]:
@@ -27,8 +28,8 @@ def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> 
     refused = _needs_a_word(world.vault, state, word, target=target, head=effect.integration)
     if refused is not None:
         return (refused,)
-    if world.vault.is_ancestor(target, effect.integration):
-        tree = world.vault.tree(effect.integration)
+    if world.vault.commits.is_ancestor(target, effect.integration):
+        tree = world.vault.objects.tree(effect.integration)
         return (e.LandingPrepared(expected=target, commit=effect.integration, tree=tree, checked=True),)
     return _combined(effect, state, world, target)
 
@@ -44,7 +45,7 @@ def word_to_land(vault: Vault, state: RunState, word: Word) -> e.LandRefused | N
 def _target_head(vault: Vault, target: Branch) -> CommitId:
     """The head of the target now, fetched. Raises Refused when the branch is gone."""
     ref = f"refs/wto/target/{target}"
-    head = vault.fetch({branch_ref(target): ref}).get(ref)
+    head = vault.refs.fetch({branch_ref(target): ref}).get(ref)
     if head is None:
         raise Refused(f"the target branch {target} does not exist any more", hint=f"git branch {target}")
     return head
@@ -67,7 +68,7 @@ def _needs_a_word(
 
 
 def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: CommitId) -> Sequence[e.Event]:
-    merge = world.vault.merge(
+    merge = world.vault.merges.merge(
         ours=target,
         theirs=effect.integration,
         message=f"Land run {state.id} on {effect.target}\n\nWto-Run: {state.id}\n",
@@ -85,7 +86,7 @@ def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: C
                 paths=merge.conflicts,
             ),
         )
-    proof = world.vault.prove(merge=merge.commit, ours=target, theirs=effect.integration)
+    proof = world.vault.merges.prove(merge=merge.commit, ours=target, theirs=effect.integration)
     if proof.lost:
         return (
             e.ProofFailed(workstream=None, commit=merge.commit, lost=proof.lost),
@@ -103,8 +104,8 @@ def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
     branch = integration_branch(state.id)
     published = world.repository.resolve(branch)
     if published != effect.commit:
-        world.repository.publish(vault=world.vault.path(), branch=branch, new=effect.commit, expected=published)
-    world.vault.archive(f"target/{effect.target}", effect.expected)
+        world.repository.publish(vault=world.vault.path, branch=branch, new=effect.commit, expected=published)
+    world.vault.refs.archive(f"target/{effect.target}", effect.expected)
     landed = world.repository.land(target=effect.target, new=effect.commit, expected=effect.expected)
     match landed.outcome:
         case LandOutcome.MOVED | LandOutcome.ALREADY:

@@ -98,21 +98,23 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
 
 def _vault_base(effect: f.VaultBase, state: RunState, world: World) -> Sequence[e.Event]:
     world.vault.ensure()
-    world.vault.fetch({branch_ref(state.target): f"refs/wto/target/{state.target}"})
-    if not world.vault.contains(effect.base):
+    world.vault.refs.fetch({branch_ref(state.target): f"refs/wto/target/{state.target}"})
+    if not world.vault.objects.contains(effect.base):
         raise InvariantBroken(f"the vault does not hold the base {effect.base} after fetching {state.target}")
-    if not world.vault.advance(integration_ref(state.id), new=effect.base, old=None):
+    if not world.vault.refs.advance(integration_ref(state.id), new=effect.base, old=None):
         raise InvariantBroken(f"the vault holds another integration branch of {state.id} already")
     branch = integration_branch(state.id)
     world.repository.publish(
-        vault=world.vault.path(), branch=branch, new=effect.base, expected=world.repository.resolve(branch)
+        vault=world.vault.path, branch=branch, new=effect.base, expected=world.repository.resolve(branch)
     )
-    return (e.BaseVaulted(base=effect.base, tree=world.vault.tree(effect.base)),)
+    return (e.BaseVaulted(base=effect.base, tree=world.vault.objects.tree(effect.base)),)
 
 
 def _create_worktree(effect: f.CreateWorktree, state: RunState, world: World) -> Sequence[e.Event]:
     world.repository.add_worktree(path=effect.path, branch=effect.branch, base=effect.base)
-    world.vault.seed_index(worktree=effect.path, head=effect.base, index=index_path(world.indexes, effect.path))
+    world.vault.checkouts.seed_index(
+        worktree=effect.path, head=effect.base, index=index_path(world.indexes, effect.path)
+    )
     included = world.repository.copy_included(path=effect.path)
     guarded = guard_worktree(state, effect.workstream, effect.path, world)
     return (
@@ -202,7 +204,7 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
 
 def _instructions(ws: WorkstreamState, world: World) -> str:
     """The repository's own CLAUDE.md as it is at the base, out of the agent's reach."""
-    blob = world.vault.blob(ws.base, "CLAUDE.md") if ws.base is not None else None
+    blob = world.vault.objects.blob(ws.base, "CLAUDE.md") if ws.base is not None else None
     return blob.decode(errors="replace") if blob is not None else ""
 
 
@@ -266,15 +268,15 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     ws = state.workstreams[effect.workstream]
     assert state.integration is not None and ws.branch is not None
     ref = head_ref(state.id, ws.id)
-    head = world.vault.fetch({branch_ref(ws.branch): ref}).get(ref)
+    head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref)
     onto = ws.base if is_reviewer(ws) and ws.base is not None else state.integration  # it begins with another's work
-    changes = world.vault.changes(base=onto, head=head) if head else ()
+    changes = world.vault.commits.changes(base=onto, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
     dirty = _dirty(state, ws, head, world) if head else ()
     evidence = Evidence(
         base=ws.base,
         head=head,
-        has_commits=head is not None and not world.vault.is_ancestor(head, onto),
+        has_commits=head is not None and not world.vault.commits.is_ancestor(head, onto),
         paths=paths,
         dirty=dirty,
         handoff=ws.handoff,
@@ -294,7 +296,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=found, round=effect.round),)
     remember_resolution(state, ws, head, world)
     if head != ws.head:  # a head that was seen before was archived when it was seen
-        world.vault.archive(archive_name(state.id, ws.id), head)
+        world.vault.refs.archive(archive_name(state.id, ws.id), head)
     return (
         e.ClaimAccepted(
             workstream=ws.id,
@@ -306,7 +308,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             protected=tuple(path for path in paths if scope_matches(state.settings.protected, path)),
             further=further.workstreams,
             round=effect.round,
-            tree=world.vault.tree(head),
+            tree=world.vault.objects.tree(head),
         ),
     )
 
@@ -320,13 +322,13 @@ def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World)
     """What its commits must not carry on. A person's own claim is a person's word; what lands is looked at once more."""
     if ws.by_person or state.integration is None or ws.spec.kind is Kind.RESEARCH:
         return ()
-    found = _findings_of(state, ws, world.vault.scan(base=state.integration, head=head))
+    found = _findings_of(state, ws, world.vault.commits.scan(base=state.integration, head=head))
     if not found:
         return ()
     # what it brought along from the target is of those who put it there
     ref = f"refs/wto/target/{state.target}"
-    target = tuple(world.vault.fetch({branch_ref(state.target): ref}).values())
-    return _findings_of(state, ws, world.vault.scan(base=state.integration, head=head, without=target))
+    target = tuple(world.vault.refs.fetch({branch_ref(state.target): ref}).values())
+    return _findings_of(state, ws, world.vault.commits.scan(base=state.integration, head=head, without=target))
 
 
 def _findings_of(state: RunState, ws: WorkstreamState, scan: Scan) -> tuple[str, ...]:
@@ -354,9 +356,9 @@ def _dirty(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -
     nothing of what they leave beside the work: that says nothing of it, as changes of the work would."""
     if ws.worktree is None:
         return ()
-    found = world.vault.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
+    found = world.vault.checkouts.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
     if may_only_read(state, ws):
-        return tuple(path for path in found[:_LOOKED_AT] if world.vault.blob(head, path, limit=1) is not None)
+        return tuple(path for path in found[:_LOOKED_AT] if world.vault.objects.blob(head, path, limit=1) is not None)
     return found
 
 
@@ -375,11 +377,11 @@ def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:
 def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
     """After a conflict was resolved in the worktree: paths the other side changed that are now as if it had not."""
     onto, own = ws.conflict_onto, ws.conflict_head
-    if onto is None or own is None or not world.vault.is_ancestor(onto, head):
+    if onto is None or own is None or not world.vault.commits.is_ancestor(onto, head):
         return ()
-    theirs = [change.path for change in world.vault.changes(base=own, head=onto)]
+    theirs = [change.path for change in world.vault.commits.changes(base=own, head=onto)]
     return tuple(path for path in theirs if _same(world, path, head, own) and not _same(world, path, head, onto))
 
 
 def _same(world: World, path: str, one: CommitId, other: CommitId) -> bool:
-    return world.vault.blob(one, path) == world.vault.blob(other, path)
+    return world.vault.objects.blob(one, path) == world.vault.objects.blob(other, path)

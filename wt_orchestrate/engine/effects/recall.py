@@ -29,7 +29,8 @@ from wt_orchestrate.domain.memory.entries import (
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.engine.world import World
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports.engine import Memories, Vault
+from wt_orchestrate.ports.git.vault import Vault
+from wt_orchestrate.ports.memory import Memories
 
 BRIEF_ENTRIES, BRIEF_CHARACTERS = 12, 4_000
 """How much of the memory goes into one brief."""
@@ -123,7 +124,7 @@ def ages(
         places += [(each, fixed_part(path)) for path in source.paths for each in (commit, head)]
     places = list(dict.fromkeys(places))
     try:
-        found = dict(zip(places, vault.objects_at(places), strict=True))
+        found = dict(zip(places, vault.objects.at(places), strict=True))
     except WtError:
         return unknown
     ages: dict[MemoryId, tuple[tuple[str, ...], bool]] = dict(unknown)

@@ -16,13 +16,15 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_atte
 from wt_orchestrate.engine.effects.launch import shell
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports.engine import LeftOut, Rider
+from wt_orchestrate.ports.git.merges import ChainSpec, LeftOut, Rider
 
 
 def assemble(effect: f.Assemble, state: RunState, world: World) -> Sequence[e.Event]:
     """Couple the riders onto the train, and tell why one is not in it."""
     riders = [_rider(state, name, head) for name, head in effect.riders]
-    chain = world.vault.chain(onto=effect.onto, riders=riders, at=effect.at, pin=pin_ref(state.id, "train"))
+    chain = world.vault.merges.chain(
+        ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin_ref(state.id, "train"))
+    )
     made = [
         e.MergeMade(
             workstream=WorkstreamId(car.name),
@@ -64,7 +66,7 @@ def make_trial(effect: f.MakeTrial, state: RunState, world: World) -> Sequence[e
     """The suspect's work on an earlier integration commit."""
     riders = [_rider(state, effect.workstream, effect.head)]
     pin = pin_ref(state.id, f"trial-{effect.workstream}")
-    chain = world.vault.chain(onto=effect.onto, riders=riders, at=effect.at, pin=pin)
+    chain = world.vault.merges.chain(ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin))
     car = chain.cars[0] if chain.cars else None
     return (
         e.TrialMade(
@@ -95,7 +97,7 @@ def merge_message(state: RunState, ws: WorkstreamState, head: CommitId) -> str:
 def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.Event]:
     """Start one check in its place, on exactly that tree."""
     slot = f"{state.id}-{effect.slot}"
-    path = world.vault.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh)
+    path = world.vault.checkouts.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh)
     if effect.fresh:
         world.repository.copy_included(path=path)
     env = {**world.command_env, "WTO_RUN": state.id, "WTO_CHECK": effect.check.run}
@@ -130,16 +132,16 @@ def _with_setup(state: RunState, check: Check) -> str:
 def advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Event]:
     """Move it, or find out what it holds already."""
     ref = integration_ref(state.id)
-    if world.vault.resolve(ref) is None:  # the log says where it was; the vault's copy of it was lost
-        world.vault.advance(ref, new=effect.onto, old=None)
-    if world.vault.advance(ref, new=effect.commit, old=effect.onto):
+    if world.vault.refs.resolve(ref) is None:  # the log says where it was; the vault's copy of it was lost
+        world.vault.refs.advance(ref, new=effect.onto, old=None)
+    if world.vault.refs.advance(ref, new=effect.commit, old=effect.onto):
         if not effect.takes:
             return (e.IntegrationAdvanced(commit=effect.commit),)
         return tuple(_integrated(each, each.commit) for each in effect.takes)
-    found = world.vault.resolve(ref)
-    heads = world.vault.trailers(base=state.base, head=found, key="Wto-Head") if found is not None else {}
+    found = world.vault.refs.resolve(ref)
+    heads = world.vault.commits.trailers(base=state.base, head=found, key="Wto-Head") if found is not None else {}
     taken = [(each, heads[each.head]) for each in effect.takes if each.head in heads]
-    tree = world.vault.tree(found) if found is not None else None
+    tree = world.vault.objects.tree(found) if found is not None else None
     moved = [
         e.IntegrationMoved(workstream=each.workstream, found=found, tree=tree)
         for each in effect.takes
@@ -158,6 +160,6 @@ def publish(effect: f.Publish, state: RunState, world: World) -> Sequence[e.Even
     """Show the integration head in the user's repository."""
     branch = integration_branch(state.id)
     shown = world.repository.resolve(branch)
-    if not world.repository.publish(vault=world.vault.path(), branch=branch, new=effect.commit, expected=shown):
+    if not world.repository.publish(vault=world.vault.path, branch=branch, new=effect.commit, expected=shown):
         raise WtError(f"the branch {branch} was moved by somebody else", hint=f"leave {branch} alone, then wto resume")
     return (e.IntegrationPublished(commit=effect.commit, order=effect.order),)

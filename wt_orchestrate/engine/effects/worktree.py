@@ -17,7 +17,7 @@ from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, remove_guard
 from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.engine import RemoveOutcome
+from wt_orchestrate.ports.git.repository import RemoveOutcome
 
 
 def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Sequence[e.Event]:
@@ -28,7 +28,7 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
     if live_attempt(ws) is not None or ws.stage not in ENDED:
         return (e.WorktreeKept(workstream=ws.id, reason=f"its agent is at work; wto stop {ws.id} ends it"),)
     ref = head_ref(state.id, ws.id)
-    head = world.vault.fetch({branch_ref(ws.branch): ref}).get(ref)
+    head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref)
     if head is not None and not effect.force and not _integrated(state, ws, world):
         return (
             e.WorktreeKept(
@@ -36,7 +36,7 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
                 reason="its commits are not integrated; --force removes it all the same (wto restore brings it back)",
             ),
         )
-    archive = world.vault.archive(archive_name(state.id, ws.id), head) if head is not None else ""
+    archive = world.vault.refs.archive(archive_name(state.id, ws.id), head) if head is not None else ""
     removed = world.repository.remove_worktree(path=ws.worktree, trash=trash_path(state, ws, world), force=effect.force)
     match removed.outcome:
         case RemoveOutcome.DIRTY:
@@ -52,9 +52,9 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
 
 def _integrated(state: RunState, ws: WorkstreamState, world: World) -> bool:
     """The vault itself shows the branch's newest head below the integration head."""
-    head = world.vault.resolve(head_ref(state.id, ws.id))
-    integration = world.vault.resolve(integration_ref(state.id))
-    return head is not None and integration is not None and world.vault.is_ancestor(head, integration)
+    head = world.vault.refs.resolve(head_ref(state.id, ws.id))
+    integration = world.vault.refs.resolve(integration_ref(state.id))
+    return head is not None and integration is not None and world.vault.commits.is_ancestor(head, integration)
 
 
 def trash_folder(state: RunState) -> str:
@@ -75,7 +75,7 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
     head = world.repository.resolve(ws.branch) or _kept_head(state, ws, world)
     if head is None:
         raise Refused(f"nothing of {ws.id} is archived", hint="wto status")
-    world.repository.restore_branch(vault=world.vault.path(), branch=ws.branch, head=head)
+    world.repository.restore_branch(vault=world.vault.path, branch=ws.branch, head=head)
     world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
     guard_worktree(state, ws.id, ws.worktree, world)
     return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head),)
@@ -83,8 +83,8 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
 
 def _kept_head(state: RunState, ws: WorkstreamState, world: World) -> CommitId | None:
     """The newest head that the vault has: the one last seen, else the last one archived, else the base."""
-    if ws.head is not None and world.vault.contains(ws.head):
+    if ws.head is not None and world.vault.objects.contains(ws.head):
         return ws.head
-    kept = world.vault.archived(f"{archive_name(state.id, ws.id)}/")
+    kept = world.vault.refs.archived(f"{archive_name(state.id, ws.id)}/")
     newest = max(kept, key=lambda ref: int(ref.rpartition("/")[2]), default=None)
     return kept[newest] if newest is not None else None

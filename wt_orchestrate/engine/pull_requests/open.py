@@ -19,8 +19,8 @@ from wt_orchestrate.domain.state.lifecycle import DONE, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, followers, newest_of
 from wt_orchestrate.engine.exposure import Word, missing_word
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.engine import Vault
 from wt_orchestrate.ports.forge import Forge, Proposal, Proposed, Remote
+from wt_orchestrate.ports.git.vault import Vault
 
 
 class RunRequests(Protocol):
@@ -114,7 +114,7 @@ def _held(desk: Desk, state: RunState, head: CommitId) -> frozenset[CommitId]:
     """Which heads of others a head holds; git is asked once for each."""
     if head not in desk.held:
         others = [other for each in candidates(state) if (other := newest_of(each))]
-        desk.held[head] = desk.vault.holds(head, beyond=state.base, others=others)
+        desk.held[head] = desk.vault.commits.holds(head, beyond=state.base, others=others)
     return desk.held[head]
 
 
@@ -176,7 +176,7 @@ def open_pull_requests(
 def withheld_words(vault: Vault, state: RunState, ws: WorkstreamState, word: Word) -> str:
     """Why its work is not pushed without a person's word; empty where it may be. What was pushed before was allowed."""
     head, known = head_of(state, ws), ws.pull_request
-    base = known.head if known is not None and vault.is_ancestor(known.head, head) else state.base
+    base = known.head if known is not None and vault.commits.is_ancestor(known.head, head) else state.base
     missing = missing_word(vault, state.settings, base=base, head=head, word=word, verb="be pushed")
     if missing is None:
         return ""
@@ -269,4 +269,4 @@ def _push(
 
 def _ours(desk: Desk, there: CommitId, commit: CommitId) -> bool:
     """Whether it was pushed by us and not noted any more: an earlier state of the same work."""
-    return desk.vault.contains(there) and desk.vault.is_ancestor(there, commit)
+    return desk.vault.objects.contains(there) and desk.vault.commits.is_ancestor(there, commit)

@@ -88,11 +88,11 @@ def _landed(
         return None
     hints = (feedback.merge,) if feedback.merge is not None else ()
     head = head_of(state, ws)
-    found = desk.vault.absorbed(head=head, into=target, hints=hints)
+    found = desk.vault.commits.absorbed(head=head, into=target, hints=hints)
     changed = ""
     if found is None:
         theirs = _gone_on(desk, ws, feedback, head)
-        found = desk.vault.absorbed(head=theirs, into=target, hints=hints) if theirs is not None else None
+        found = desk.vault.commits.absorbed(head=theirs, into=target, hints=hints) if theirs is not None else None
         changed = ", with what others committed to its branch there" if found is not None else ""
     if found is None:
         return None
@@ -110,8 +110,8 @@ def _gone_on(desk: Desk, ws: WorkstreamState, feedback: Feedback, head: CommitId
     theirs = feedback.head
     if feedback.proposed.state is not PullState.MERGED or theirs is None or theirs == head or ws.branch is None:
         return None
-    came = desk.vault.contains(theirs) or desk.remote.bring(theirs, of=ws.branch)
-    return theirs if came and desk.vault.is_ancestor(head, theirs) else None
+    came = desk.vault.objects.contains(theirs) or desk.remote.bring(theirs, of=ws.branch)
+    return theirs if came and desk.vault.commits.is_ancestor(head, theirs) else None
 
 
 def _ended(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Done:
@@ -192,7 +192,7 @@ def _heard(desk: Desk, feedback: Feedback, head: CommitId) -> Iterator[Heard]:
                 text=said.text,
                 path=said.path,
                 line=said.line,
-                commit=commit if commit is not None and desk.vault.contains(commit) else None,
+                commit=commit if commit is not None and desk.vault.objects.contains(commit) else None,
             )
     for ran in feedback.failed if feedback.head == head else ():
         yield heard_check(origin=f"#{number} {ran.id}", name=ran.name, url=ran.url, summary=ran.summary, head=head)

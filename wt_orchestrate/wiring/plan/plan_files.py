@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.plan.model import Plan, Workstream
     from wt_orchestrate.domain.plan.settings import Settings, UserSettings
     from wt_orchestrate.domain.state.run import RunState
-    from wt_orchestrate.ports.engine import RepositoryFacts
+    from wt_orchestrate.ports.git.repository import RepositoryFacts
 
 
 def settings_path(facts: RepositoryFacts) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.drafting.estimate import Advice, Measured
     from wt_orchestrate.domain.ids import Branch, CommitId
     from wt_orchestrate.domain.plan.model import Plan
-    from wt_orchestrate.ports.engine import Forecast, Side
+    from wt_orchestrate.ports.git.forecast import Forecast, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
     if state.integration is None:
         raise NotFound(f"{state.id} has not begun", hint="wto status")
     sides = tuple(side_of(each, site.path("indexes")) for each in glances(state))
-    found = vault(site).forecast(sides, against=state.integration)
+    found = vault(site).forecasts.forecast(sides, against=state.integration)
     return Foresight(
         run=state.id, onto=integration_branch(state.id), against=state.integration, sides=sides, forecast=found
     )
@@ -63,8 +63,8 @@ def foresee_plan(site: Site, plan: Plan, *, commits: int) -> tuple[Branch, PlanF
     target = _known(plan.target or repo.facts().branch or "", repo.heads(""))
     kept.ensure()
     ref = f"refs/wto/target/{target}"
-    head = kept.fetch({branch_ref(target): ref})[ref]
-    return target, plan_forecast(plan, kept.past(head=head, commits=commits))
+    head = kept.refs.fetch({branch_ref(target): ref})[ref]
+    return target, plan_forecast(plan, kept.commits.past(head=head, commits=commits))
 
 
 def advise_plan(site: Site, plan: Plan, forecast: PlanForecast | None) -> Advice:
@@ -96,17 +96,19 @@ def measured_here(site: Site) -> Measured:
 def foresee_branches(site: Site, names: Sequence[str], target: str | None) -> Foresight:
     """Any branches, by their commits, against each other and the target. Raises NotFound for one that is not there."""
     from wt_orchestrate.domain.ids import branch_ref
-    from wt_orchestrate.ports.engine import Side
+    from wt_orchestrate.ports.git.forecast import Side
 
     repo, kept = repository(site), vault(site)
     onto = _known(target or repo.facts().branch or "", known := repo.heads(""))
     wanted = [_known(name, known) for name in dict.fromkeys(names)]
     kept.ensure()
     refs = {name: f"refs/wto/branches/{name.replace('%', '%25').replace('/', '%2F')}" for name in (onto, *wanted)}
-    heads = kept.fetch({branch_ref(name): ref for name, ref in refs.items()})
+    heads = kept.refs.fetch({branch_ref(name): ref for name, ref in refs.items()})
     sides = tuple(Side(name=name, head=heads[refs[name]]) for name in wanted if refs[name] in heads)
     against = heads[refs[onto]]
-    return Foresight(run="", onto=onto, against=against, sides=sides, forecast=kept.forecast(sides, against=against))
+    return Foresight(
+        run="", onto=onto, against=against, sides=sides, forecast=kept.forecasts.forecast(sides, against=against)
+    )
 
 
 def _known(name: str, known: Mapping[Branch, CommitId]) -> Branch:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.state.comments import Comment, Place
     from wt_orchestrate.domain.state.run import RunState, WorkstreamState
     from wt_orchestrate.domain.text.diff import FileDiff
-    from wt_orchestrate.ports.engine import Resolution
+    from wt_orchestrate.ports.git.conflicts import Resolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def file_diffs(site: Site, *, base: CommitId, head: CommitId) -> tuple[FileDiff,
     from wt_orchestrate.domain.text.diff import FileDiff, Hunk, Line
 
     source, nothing = vault(site), Changes(added=(), removed=())
-    changes = source.changes(base=base, head=head)
+    changes = source.commits.changes(base=base, head=head)
     known = sum(change.added + change.deleted for change in changes) <= _READ_LINES
-    read = changed_lines(source.diff(base=base, head=head)) if known else ()
+    read = changed_lines(source.commits.diff(base=base, head=head)) if known else ()
     known = known and len(read) == len(changes)  # both are in git's order
     found: list[FileDiff] = []
     for number, change in enumerate(changes):
@@ -109,7 +109,7 @@ def file_diffs(site: Site, *, base: CommitId, head: CommitId) -> tuple[FileDiff,
 
 def file_lines(site: Site, *, commit: CommitId, path: str) -> Sequence[str] | None:
     """The lines of a regular text file at a commit; None when it is not there, no text, or too long."""
-    found = vault(site).blob(commit, path, limit=_FILE_LIMIT + 1)
+    found = vault(site).objects.blob(commit, path, limit=_FILE_LIMIT + 1)
     if found is None or len(found) > _FILE_LIMIT or b"\0" in found:
         return None
     text = found.decode("utf-8", "surrogateescape")
@@ -129,7 +129,7 @@ def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mappin
             found[comment.id] = Place(path=comment.path, line=comment.line, end=comment.end)
             continue
         if made_on not in between:
-            follows = source.is_ancestor(made_on, head)
+            follows = source.commits.is_ancestor(made_on, head)
             between[made_on] = file_diffs(site, base=made_on, head=head) if follows else None
         files = between[made_on]
         if files is not None:
@@ -146,9 +146,11 @@ def resolution_of(site: Site, ws: WorkstreamState) -> Resolution | None:
     if ws.conflict or resolved is None or ours is None or onto is None:
         return None
     source = vault(site)
-    if not (source.is_ancestor(onto, resolved) and source.is_ancestor(ours, resolved)):
+    if not (source.commits.is_ancestor(onto, resolved) and source.commits.is_ancestor(ours, resolved)):
         return None
-    return source.prove_resolution(resolved=resolved, ours=ours, theirs=onto, paths=tuple(ws.settled_by) or None)
+    return source.conflicts.prove_resolution(
+        resolved=resolved, ours=ours, theirs=onto, paths=tuple(ws.settled_by) or None
+    )
 
 
 def unchanged_lockfiles(site: Site, files: Sequence[FileDiff], *, head: CommitId) -> frozenset[str]:
@@ -158,4 +160,4 @@ def unchanged_lockfiles(site: Site, files: Sequence[FileDiff], *, head: CommitId
     changed = {file.path for file in files}
     beside = {lock for path in changed for lock in locks_beside(path)} - changed
     source = vault(site)
-    return frozenset(lock for lock in beside if source.blob(head, lock, limit=1) is not None)
+    return frozenset(lock for lock in beside if source.objects.blob(head, lock, limit=1) is not None)

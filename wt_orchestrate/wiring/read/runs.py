@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.state.train import CheckResult
     from wt_orchestrate.engine.attempt_log import AttemptLines
     from wt_orchestrate.engine.exposure import Word
-    from wt_orchestrate.ports.engine import Explained
+    from wt_orchestrate.ports.git.merges import Explained
 
 _LONGEST_BRIEF = 1 << 20
 
@@ -41,7 +41,7 @@ def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[st
 
     from wt_orchestrate.adapters.gitrepo.objects.patch import parse_diff
 
-    return [asdict(file) for file in parse_diff(vault(site).diff(base=base, head=head))]
+    return [asdict(file) for file in parse_diff(vault(site).commits.diff(base=base, head=head))]
 
 
 def stored_view(site: Site, run: str | None) -> tuple[str, str] | None:
@@ -63,7 +63,9 @@ def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[st
 
     def count(name: str) -> int:
         path, head = worktrees[name]
-        return len(source.dirty(worktree=path, head=CommitId(head), index=index_path(site.path("indexes"), path)))
+        return len(
+            source.checkouts.dirty(worktree=path, head=CommitId(head), index=index_path(site.path("indexes"), path))
+        )
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(worktrees, pool.map(count, worktrees), strict=True))
@@ -90,7 +92,7 @@ def explained(site: Site, name: str) -> Explained:
     """How a merge commit comes about. Raises NotFound, or Refused when it is no merge."""
     source = vault(site)
     source.ensure()
-    return source.explain(source.find(name))
+    return source.merges.explain(source.refs.find(name))
 
 
 def word_to_land(site: Site, state: RunState, word: Word) -> LandRefused | None:

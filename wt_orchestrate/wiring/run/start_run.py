@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import Branch, CommitId, RunId
     from wt_orchestrate.domain.plan.branch_queue import Queued
     from wt_orchestrate.domain.plan.settings import Merging, Settings
-    from wt_orchestrate.ports.engine import Log, RepositoryFacts
+    from wt_orchestrate.ports.engine import Log
+    from wt_orchestrate.ports.git.repository import RepositoryFacts
 
 _ENDS_S = 10.0
 _LOOK_S = 0.05
@@ -126,10 +127,10 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
             )
             raise NotFound(f"there is no branch {name!r}", hint=hint)
     wanted = {branch_ref(Branch(name)): f"refs/wto/queue/{number}" for number, name in enumerate(names)}
-    heads = kept.fetch({branch_ref(onto): f"refs/wto/target/{onto}", **wanted})
+    heads = kept.refs.fetch({branch_ref(onto): f"refs/wto/target/{onto}", **wanted})
     found: list[Queued] = []
     for number, name in enumerate(names):
-        commits = kept.commits(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
+        commits = kept.commits.between(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
         if not commits:
             raise Refused(
                 f"{onto} holds all of {name!r} already", hint=f"wto train add leaves it out: git log {onto}..{name}"

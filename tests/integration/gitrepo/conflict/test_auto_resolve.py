@@ -17,21 +17,30 @@ from tests.integration.gitrepo.proof.test_merge import edited, sides
 from tests.support.repos import START, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.settings import MergeDriver, Merging, Regenerate
-from wt_orchestrate.ports.engine import Resolution, Settled
+from wt_orchestrate.ports.git.conflicts import Resolution, Settled, SettleSpec
 
 PIN = "refs/wto/pin/settled"
 
 
 def settle(site: Site, ours: CommitId, theirs: CommitId, merging: Merging) -> Settled:
     env = {name: value for name, value in sealed_environment(site.user.home).items() if not name.startswith("GIT_")}
-    return site.vault.settle(
-        ours=ours, theirs=theirs, message="Settle\n", at=START + 0.9, pin=PIN, slot="settle", merging=merging, env=env
+    return site.vault.conflicts.settle(
+        SettleSpec(
+            ours=ours,
+            theirs=theirs,
+            message="Settle\n",
+            at=START + 0.9,
+            pin=PIN,
+            slot="settle",
+            merging=merging,
+            env=env,
+        )
     )
 
 
 def blob(site: Site, commit: CommitId | None, path: str) -> str | None:
     assert commit is not None
-    found = site.vault.blob(commit, path)
+    found = site.vault.objects.blob(commit, path)
     return None if found is None else found.decode()
 
 
@@ -46,7 +55,7 @@ def test_what_nothing_settles_stays_in_conflict(site: Site) -> None:
     ours, theirs = sides(site, {"src/app.py": edited((3, "ours\n"))}, {"src/app.py": edited((3, "theirs\n"))})
     before = digest(site.user)
     assert settle(site, ours, theirs, Merging()) == Settled(commit=None, tree=None, by={}, conflicts=("src/app.py",))
-    assert site.vault.resolve(PIN) is None
+    assert site.vault.refs.resolve(PIN) is None
     assert digest(site.user) == before
 
 
@@ -56,7 +65,7 @@ def test_a_changelog_is_merged_by_union(site: Site) -> None:
     made = settle(site, ours, theirs, Merging(union=("CHANGES.md",)))
     assert (made.by, made.conflicts) == ({"CHANGES.md": "union"}, ())
     assert sorted((blob(site, made.commit, "CHANGES.md") or "").splitlines()) == ["- one", "- two"]
-    assert site.vault.resolve(PIN) == made.commit
+    assert site.vault.refs.resolve(PIN) == made.commit
     assert settle(site, ours, theirs, Merging(union=("CHANGES.md",))) == made
 
 
@@ -121,7 +130,7 @@ def test_a_resolution_is_remembered_for_other_branches(site: Site) -> None:
     begin_merge(site)
     resolved = site.user.commit({"src/app.py": edited((3, "ours and theirs\n"))}, "resolve")
     (vaulted,) = site.vaulted("a")
-    assert site.vault.remember(ours=theirs, theirs=ours, resolved=vaulted, slot="settle") == 1
+    assert site.vault.conflicts.remember(ours=theirs, theirs=ours, resolved=vaulted, slot="settle") == 1
     site.user.git("checkout", "-q", "main")
     site.user.commit({"unrelated.txt": "x\n"})
     later, _ = site.vaulted("main", "a")
@@ -141,7 +150,7 @@ def resolve(site: Site, ours: CommitId, theirs: CommitId, files: Mapping[str, by
     begin_merge(site)
     site.user.commit(files, "resolve")
     (resolved,) = site.vaulted("a")
-    return site.vault.prove_resolution(resolved=resolved, ours=theirs, theirs=ours, paths=("src/app.py",))
+    return site.vault.conflicts.prove_resolution(resolved=resolved, ours=theirs, theirs=ours, paths=("src/app.py",))
 
 
 CASES = {

@@ -17,9 +17,11 @@ from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, TestRepository, digest, make_repository
 from wt_orchestrate.adapters.gitrepo.forecast import uncommitted
 from wt_orchestrate.adapters.gitrepo.forecast.uncommitted import Entry
+from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports.engine import Forecast, Foreseen, Rider, Side, Untold
+from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side, Untold
+from wt_orchestrate.ports.git.merges import ChainSpec, Rider
 
 Files = Mapping[str, "bytes | str | None"]
 LINES = [f"line {number}\n" for number in range(1, 21)]
@@ -56,7 +58,7 @@ def conflict(one: str, other: str, *paths: str) -> Foreseen:
 
 def contents(site: Site) -> list[str]:
     """Everything that lies in the vault and beside it."""
-    state = Path(site.vault.path()).parent
+    state = Path(site.vault.path).parent
     (state / "checks").mkdir(exist_ok=True)
     return sorted(str(path.relative_to(state)) for path in state.rglob("*") if path.suffix != ".lock")
 
@@ -75,7 +77,7 @@ SIDES: dict[str, Files] = {
 def test_the_matrix_is_told_whole(site: Site) -> None:
     """Same lines, a renamed folder, a file that became a folder: in conflict; the same file elsewhere: touching."""
     sides = branched(site, SIDES)
-    assert site.vault.forecast(sides, against=main(site)) == Forecast(
+    assert site.vault.forecasts.forecast(sides, against=main(site)) == Forecast(
         conflicts=(
             conflict("alone", "folder", "README.md"),
             conflict("top", "top-too", APP),
@@ -95,11 +97,11 @@ def test_the_matrix_is_told_whole(site: Site) -> None:
 def test_what_was_merged_is_remembered(site: Site) -> None:
     """The same pairs are not merged again, a further side only with those it meets."""
     sides = branched(site, SIDES)
-    first = site.vault.forecast(sides, against=main(site))
-    again = site.vault.forecast(sides, against=main(site))
+    first = site.vault.forecasts.forecast(sides, against=main(site))
+    again = site.vault.forecasts.forecast(sides, against=main(site))
     assert again == Forecast(conflicts=first.conflicts, touching=first.touching, merged=0)
     further = branched(site, {"readme": {"README.md": "readme\n"}})
-    assert site.vault.forecast([*sides, *further], against=main(site)).merged == 2
+    assert site.vault.forecasts.forecast([*sides, *further], against=main(site)).merged == 2
 
 
 def test_nothing_is_left_behind(site: Site) -> None:
@@ -110,7 +112,7 @@ def test_nothing_is_left_behind(site: Site) -> None:
     agent.write({APP: edited((2, "agent\n"))})
     worker = Side(name="agent", head=agent.head(), worktree=agent.path, index=f"{site.folder}/indexes/a")
     before, users = contents(site), digest(site.user)
-    assert len(site.vault.forecast([*sides, worker], against=onto).conflicts) == 5
+    assert len(site.vault.forecasts.forecast([*sides, worker], against=onto).conflicts) == 5
     assert (contents(site), digest(site.user)) == (before, users)
 
 
@@ -122,7 +124,7 @@ def test_what_two_have_against_the_target_is_not_held_against_the_two(site: Site
     )
     site.user.commit({APP: edited((2, "target\n"))})
     new = branched(site, {"new": {"README.md": "new\n"}, "same": {APP: edited((2, "target\n"), (19, "same\n"))}})
-    assert site.vault.forecast([*old, *new], against=main(site)) == Forecast(
+    assert site.vault.forecasts.forecast([*old, *new], against=main(site)) == Forecast(
         conflicts=(conflict("clashes", "", APP), conflict("merges", "same", APP)),
         touching=(
             conflict("merges", "", APP),
@@ -139,9 +141,11 @@ def test_a_branch_upon_a_branch_is_no_conflict(site: Site) -> None:
     second = branched(site, {"second": {APP: edited((2, "second\n"))}}, at="first")
     onto = main(site)
     expected = (conflict("first", "second", APP),)
-    assert site.vault.forecast([*first, *second], against=onto) == Forecast(conflicts=(), touching=expected, merged=1)
+    assert site.vault.forecasts.forecast([*first, *second], against=onto) == Forecast(
+        conflicts=(), touching=expected, merged=1
+    )
     site.user.commit({APP: edited((19, "target\n"))})
-    moved = site.vault.forecast([*first, *second], against=main(site))
+    moved = site.vault.forecasts.forecast([*first, *second], against=main(site))
     assert (moved.conflicts, expected[0] in moved.touching) == ((), True)
 
 
@@ -154,7 +158,7 @@ def test_what_is_in_already_and_what_is_foreign(site: Site) -> None:
     foreign, onto = site.vaulted("foreign", "main")
     sides = branched(site, {"one": {"x": "one\n"}})
     same = Side(name="same", head=sides[0].head)
-    found = site.vault.forecast(
+    found = site.vault.forecasts.forecast(
         [*sides, same, Side(name="main", head=onto), Side(name="foreign", head=foreign)], against=onto
     )
     assert found == Forecast(conflicts=(conflict("foreign", "", "README.md", APP),), touching=(), merged=1)
@@ -162,7 +166,7 @@ def test_what_is_in_already_and_what_is_foreign(site: Site) -> None:
 
 def test_nobody(site: Site) -> None:
     """Without sides there is nothing to tell."""
-    assert site.vault.forecast([], against=main(site)) == Forecast(conflicts=())
+    assert site.vault.forecasts.forecast([], against=main(site)) == Forecast(conflicts=())
 
 
 def test_git_runs_as_often_for_many_as_for_few(site: Site, other_git: Callable[[str], Path]) -> None:
@@ -170,18 +174,18 @@ def test_git_runs_as_often_for_many_as_for_few(site: Site, other_git: Callable[[
     sides = branched(site, {f"w{number}": {"README.md": f"{number}\n"} for number in range(12)})
     onto = main(site)
     folder = other_git('echo "$1" >> "${0%/*}/words"\nexec $GIT "$@"')
-    assert site.vault.forecast(sides, against=onto).merged == 66
+    assert site.vault.forecasts.forecast(sides, against=onto).merged == 66
     assert (folder / "words").read_text().split() == ["rev-list", "diff-tree", "merge-tree"]
 
 
 def test_an_older_git_foresees_the_same(site: Site, other_git: Callable[[str], Path]) -> None:
     """A git whose merge-tree takes one pair only is asked once for each."""
     sides = branched(site, SIDES)
-    found = site.vault.forecast(sides, against=main(site))
+    found = site.vault.forecasts.forecast(sides, against=main(site))
     other_git('case "$*" in "merge-tree --stdin"*) exit 129;; esac\nexec $GIT "$@"')
     fresh = make_site(site.user, Path(site.folder, "other"))
     fresh.vaulted("main", *(side.name for side in sides))
-    assert fresh.vault.forecast(sides, against=main(fresh)) == found
+    assert fresh.vault.forecasts.forecast(sides, against=main(fresh)) == found
 
 
 def test_sha256(tmp_path: Path) -> None:
@@ -192,7 +196,7 @@ def test_sha256(tmp_path: Path) -> None:
     agent.write({APP: edited((2, "agent\n"))})
     worker = Side(name="agent", head=agent.head(), worktree=agent.path, index=f"{site.folder}/indexes/a")
     site.user.commit({APP: edited((19, "target\n"))})
-    found = site.vault.forecast([*sides, worker], against=main(site))
+    found = site.vault.forecasts.forecast([*sides, worker], against=main(site))
     assert found.conflicts == (conflict("one", "agent", APP),)
 
 
@@ -205,16 +209,16 @@ def test_a_git_killed_in_the_middle_breaks_nothing(site: Site, other_git: Callab
     onto, before = main(site), contents(site)
     agent.write({APP: edited((2, "agent\n"))})
     worker = Side(name="agent", head=agent.head(), worktree=agent.path, index=f"{site.folder}/indexes/a")
-    site.vault.dirty(worktree=worker.worktree, head=worker.head, index=worker.index)
+    site.vault.checkouts.dirty(worktree=worker.worktree, head=worker.head, index=worker.index)
     other_git(
         f'case "$1" in ls-files|read-tree|update-index|ls-tree|cat-file) exec $GIT "$@";; esac\n'
         f'echo x >> "${{0%/*}}/count"\nif [ "$(wc -l < "${{0%/*}}/count")" -eq {number} ]; then\n'
         'kill -9 $$\nfi\nexec $GIT "$@"'
     )
     with pytest.raises(GitFailed):
-        site.vault.forecast([*sides, worker], against=onto)
+        site.vault.forecasts.forecast([*sides, worker], against=onto)
     assert contents(site) == before
-    found = site.vault.forecast([*sides, worker], against=onto)
+    found = site.vault.forecasts.forecast([*sides, worker], against=onto)
     assert {(each.one, each.other) for each in found.conflicts} == {("one", "two"), ("one", "agent"), ("two", "agent")}
 
 
@@ -226,7 +230,7 @@ def agent(site: Site) -> TestRepository:
     """An agent's fresh worktree."""
     made = site.agent("a")
     site.vaulted("main", "wto/r1/a")
-    site.vault.seed_index(worktree=made.path, head=made.head(), index=f"{site.folder}/indexes/a")
+    site.vault.checkouts.seed_index(worktree=made.path, head=made.head(), index=f"{site.folder}/indexes/a")
     return made
 
 
@@ -237,7 +241,7 @@ def worker(site: Site, agent: TestRepository) -> Side:
 def taken(site: Site, agent: TestRepository) -> uncommitted.Snapshot:
     """What the radar sees of the agent's worktree."""
     side = worker(site, agent)
-    git = site.vault._git
+    git = Git(site.vault.path)
     return uncommitted.taken(git, worktree=side.worktree, head=side.head, index=side.index, settings={})
 
 
@@ -247,7 +251,7 @@ def test_uncommitted_work_counts(site: Site, agent: TestRepository) -> None:
     agent.write({APP: None, "README.md": "agent\n", "x.log": "ignored\n", "HANDOFF.md": "never counts\n"})
     os.rename(f"{agent.path}/src", f"{agent.path}/lib")
     os.symlink("README.md", f"{agent.path}/link")
-    found = site.vault.forecast([*sides, worker(site, agent)], against=main(site))
+    found = site.vault.forecasts.forecast([*sides, worker(site, agent)], against=main(site))
     assert [each for each in found.conflicts if each.other == "agent"] == [
         conflict("alone", "agent", "README.md"),
         conflict("top", "agent", APP),
@@ -265,10 +269,10 @@ def test_uncommitted_work_counts(site: Site, agent: TestRepository) -> None:
         conflict("folder", "agent", "README.md"),
         conflict("link", "agent", "link"),
     ]
-    again = site.vault.forecast([*sides, worker(site, agent)], against=main(site))
+    again = site.vault.forecasts.forecast([*sides, worker(site, agent)], against=main(site))
     assert (again.conflicts, again.merged) == (found.conflicts, 0)
     agent.write({"README.md": "agent again\n"})
-    assert site.vault.forecast([*sides, worker(site, agent)], against=main(site)).merged == 8
+    assert site.vault.forecasts.forecast([*sides, worker(site, agent)], against=main(site)).merged == 8
 
 
 def test_a_worktree_is_read_as_it_is(site: Site, agent: TestRepository) -> None:
@@ -313,7 +317,7 @@ def test_S8_no_link_leads_out_of_a_worktree(site: Site, agent: TestRepository, t
     os.rename(agent.path, f"{agent.path}.real")
     os.symlink(f"{agent.path}.real", agent.path)
     side = Side(name="agent", head=main(site), worktree=agent.path, index=f"{site.folder}/indexes/a")
-    assert site.vault.forecast([side], against=main(site)).untold == (
+    assert site.vault.forecasts.forecast([side], against=main(site)).untold == (
         Untold(name="agent", reason="its worktree is gone"),
     )
 
@@ -335,7 +339,7 @@ def test_S1_nothing_in_a_worktree_runs(site: Site, agent: TestRepository, tmp_pa
         ".gitattributes": Entry("100644", b"* filter=evil\n"),
         "README.md": Entry("100644", b"agent\n"),
     }
-    site.vault.forecast([worker(site, agent)], against=main(site))
+    site.vault.forecasts.forecast([worker(site, agent)], against=main(site))
     assert not marker.exists()
 
 
@@ -349,7 +353,7 @@ def test_what_cannot_be_taken_in_is_told(
     expected = (conflict("one", "agent", "README.md"),)
 
     def told() -> tuple[Sequence[Foreseen], Sequence[str]]:
-        found = site.vault.forecast([*sides, side], against=main(site))
+        found = site.vault.forecasts.forecast([*sides, side], against=main(site))
         return found.conflicts, [each.reason for each in found.untold]
 
     side = worker(site, agent)
@@ -389,10 +393,12 @@ def test_who_is_said_not_to_meet_rides_together(shared_site: Site, seed: int, ro
     others can; and two that neither conflict nor touch can be merged one upon the other, in one order at least."""
     random, scribe = Random(seed), Scribe()
     beginning, branches = random_set(random, scribe, count=6, rough=rough)
-    commits = scribe.write(shared_site.user.at(shared_site.vault.path()))
+    commits = scribe.write(shared_site.user.at(shared_site.vault.path))
     heads = {f"w{place}": commits[number - 1] for place, number in enumerate(branches)}
     onto = commits[beginning - 1]
-    found = shared_site.vault.forecast([Side(name=name, head=head) for name, head in heads.items()], against=onto)
+    found = shared_site.vault.forecasts.forecast(
+        [Side(name=name, head=head) for name, head in heads.items()], against=onto
+    )
     bad = {each.one for each in found.conflicts if not each.other}
     assert bad == {name for name in heads if not rides(shared_site, onto, heads, name)}
     met = {(each.one, each.other) for each in (*found.conflicts, *found.touching)}
@@ -403,5 +409,5 @@ def test_who_is_said_not_to_meet_rides_together(shared_site: Site, seed: int, ro
 def rides(site: Site, onto: CommitId, heads: Mapping[str, CommitId], *names: str) -> bool:
     """Whether these can be merged one upon another."""
     riders = [Rider(name=name, head=heads[name], message=f"{name}\n") for name in names]
-    chain = site.vault.chain(onto=onto, riders=riders, at=START, pin="refs/wto/pin/forecast")
+    chain = site.vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=START, pin="refs/wto/pin/forecast"))
     return not any(each.conflicts or not each.lost for each in chain.left_out)

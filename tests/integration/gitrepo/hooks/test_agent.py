@@ -16,7 +16,7 @@ from tests.support.repos import digest
 from wt_orchestrate.adapters.gitrepo.hooks.agent import pathspecs, write_scopes
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.plan.scope import scope_matches
-from wt_orchestrate.ports.engine import Guard
+from wt_orchestrate.ports.git.repository import Guard
 
 
 def test_a_commit_outside_the_scope_is_refused_with_the_owner(site: Site) -> None:

@@ -18,7 +18,7 @@ from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, digest, make_repository
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Refused, WtError
-from wt_orchestrate.ports.engine import Car, Chain, LeftOut, Rider
+from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, LeftOut, Rider
 
 PIN = "refs/wto/pin/train"
 LINES = [f"line {number}\n" for number in range(1, 21)]
@@ -48,7 +48,7 @@ def rider(name: str, head: CommitId) -> Rider:
 
 
 def chained(site: Site, onto: CommitId, riders: Sequence[Rider]) -> Chain:
-    return site.vault.chain(onto=onto, riders=riders, at=START + 0.9, pin=PIN)
+    return site.vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=START + 0.9, pin=PIN))
 
 
 def one_by_one(site: Site, onto: CommitId, riders: Sequence[Rider]) -> Chain:
@@ -59,7 +59,9 @@ def one_by_one(site: Site, onto: CommitId, riders: Sequence[Rider]) -> Chain:
     for each in riders:
         out = LeftOut(name=each.name, head=each.head, onto=tip)
         try:
-            made = site.vault.merge(ours=tip, theirs=each.head, message=each.message, at=START, pin="refs/wto/pin/one")
+            made = site.vault.merges.merge(
+                ours=tip, theirs=each.head, message=each.message, at=START, pin="refs/wto/pin/one"
+            )
         except Refused:
             left_out.append(replace(out, lost=("the common history",)))
             continue
@@ -70,7 +72,7 @@ def one_by_one(site: Site, onto: CommitId, riders: Sequence[Rider]) -> Chain:
         if made.commit is None or made.tree is None:
             left_out.append(replace(out, conflicts=made.conflicts))
             continue
-        lost = site.vault.prove(merge=made.commit, ours=tip, theirs=each.head).lost
+        lost = site.vault.merges.prove(merge=made.commit, ours=tip, theirs=each.head).lost
         if lost:
             left_out.append(replace(out, lost=lost))
             continue
@@ -89,13 +91,13 @@ def plain(chain: Chain) -> Chain:
 
 
 def refs(site: Site) -> list[str]:
-    return site.user.at(site.vault.path()).git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+    return site.user.at(site.vault.path).git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
 
 
 def require_sound(site: Site) -> None:
     """Git finds nothing wrong with the vault, and nothing but objects came into it."""
-    site.user.at(site.vault.path()).git("fsck", "--full", "--strict", "--no-dangling")
-    assert [name for name in os.listdir(site.vault.path()) if name.startswith("fast_import")] == []
+    site.user.at(site.vault.path).git("fsck", "--full", "--strict", "--no-dangling")
+    assert [name for name in os.listdir(site.vault.path) if name.startswith("fast_import")] == []
 
 
 MANY: dict[str, Files] = {
@@ -160,13 +162,13 @@ def test_nobody_rides(site: Site) -> None:
     """Without riders, and when all of them are left out, the beginning itself is pinned."""
     onto, riders = branched(site, {"a": {"README.md": "a\n"}})
     assert chained(site, onto, []) == Chain(cars=())
-    assert site.vault.resolve(PIN) == onto
+    assert site.vault.refs.resolve(PIN) == onto
     site.user.commit({"README.md": "main\n"})
     (onto,) = site.vaulted("main")
     assert chained(site, onto, [riders["a"]]) == Chain(
         cars=(), left_out=(LeftOut(name="a", head=riders["a"].head, onto=onto, conflicts=("README.md",)),)
     )
-    assert site.vault.resolve(PIN) == onto
+    assert site.vault.refs.resolve(PIN) == onto
 
 
 def test_what_is_in_already_rides_without_a_change(site: Site) -> None:
@@ -181,7 +183,7 @@ def test_what_is_in_already_rides_without_a_change(site: Site) -> None:
     chain = chained(site, onto, riding)
     assert plain(chain) == one_by_one(site, onto, riding)
     trees = [car.tree for car in chain.cars]
-    assert (trees[0], trees[1], trees[4]) == (site.vault.tree(onto), site.vault.tree(onto), trees[3])
+    assert (trees[0], trees[1], trees[4]) == (site.vault.objects.tree(onto), site.vault.objects.tree(onto), trees[3])
 
 
 def test_branches_that_only_git_can_judge(site: Site) -> None:
@@ -214,7 +216,7 @@ def test_branches_that_only_git_can_judge(site: Site) -> None:
     chain = chained(site, onto, riding)
     assert [car.name for car in chain.cars] == [each.name for each in riding]
     assert plain(chain) == one_by_one(site, onto, riding)
-    assert site.vault.blob(chain.cars[-1].commit, "lib/app.py") == edited((5, "edits\n")).encode()
+    assert site.vault.objects.blob(chain.cars[-1].commit, "lib/app.py") == edited((5, "edits\n")).encode()
     require_sound(site)
 
 
@@ -284,7 +286,7 @@ def test_a_chain_is_what_merging_one_by_one_makes(shared_site: Site, seed: int, 
     site = shared_site
     random, scribe = Random(seed), Scribe()
     beginning, branches = random_set(random, scribe, count=random.randint(2, 9), rough=rough)
-    commits = scribe.write(site.user.at(site.vault.path()))
+    commits = scribe.write(site.user.at(site.vault.path))
     riders = [rider(f"w{place}", commits[number - 1]) for place, number in enumerate(branches)]
     onto = commits[beginning - 1]
     assert plain(chained(site, onto, riders)) == one_by_one(site, onto, riders)
@@ -346,7 +348,7 @@ def test_a_side_that_was_taken_is_caught(site: Site, other_git: Callable[[str], 
     onto, riders = branched(site, MANY)
     taken = site.user.git("rev-parse", f"{side}:src/app.py")
     merged = one_by_one(site, onto, [riders["meets"], riders["meets-too"]]).cars[-1].commit
-    right = site.user.at(site.vault.path()).git("rev-parse", f"{merged}:src/app.py")
+    right = site.user.at(site.vault.path).git("rev-parse", f"{merged}:src/app.py")
     other_git(f'if [ "$1" = fast-import ]; then sed -e s/{right}/{taken}/ | $GIT "$@"; else exec $GIT "$@"; fi')
     chain = chained(site, onto, [riders["meets"], riders["meets-too"], riders["alone"]])
     below = chain.cars[0].commit

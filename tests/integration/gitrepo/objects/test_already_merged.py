@@ -28,7 +28,7 @@ def _work(site: Site) -> None:
 
 def _found(site: Site, *, hints: tuple[CommitId, ...] = ()) -> CommitId | None:
     into, head = site.vaulted("main", "a")
-    return site.vault.absorbed(head=head, into=into, hints=hints)
+    return site.vault.commits.absorbed(head=head, into=into, hints=hints)
 
 
 def _bring(site: Site, how: str) -> CommitId:

@@ -15,7 +15,7 @@ def test_a_diff_of_the_vault_is_read(site: Site) -> None:
     lines = [f"line {number}\n" for number in range(1, 21)]
     head = site.user.commit({"src/app.py": "".join(["new\n", *lines[:15], "changed\n", *lines[16:]]), "é": "1\n2\n"})
     site.vaulted("main")
-    assert list(parse_diff(site.vault.diff(base=base, head=head))) == [
+    assert list(parse_diff(site.vault.commits.diff(base=base, head=head))) == [
         FilePatch(
             path="src/app.py",
             added=2,

@@ -13,7 +13,7 @@ OTHER = "xoxb-" + "123456789012-abcdef"
 
 def _scan(site: Site) -> Scan:
     base, head = site.vaulted("main", "a")
-    return site.vault.scan(base=base, head=head)
+    return site.vault.commits.scan(base=base, head=head)
 
 
 def test_L8_every_commit_is_looked_at_with_the_place_of_what_it_adds(site: Site) -> None:

@@ -14,7 +14,7 @@ from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.repos import START, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.engine import Merge, Proof
+from wt_orchestrate.ports.git.merges import Merge, Proof
 
 LINES = [f"line {number}\n" for number in range(1, 21)]
 Files = dict[str, "bytes | str | None"]
@@ -39,12 +39,14 @@ def sides(site: Site, ours: Files, theirs: Files) -> tuple[CommitId, CommitId]:
 
 
 def merge(site: Site, ours: CommitId, theirs: CommitId) -> Merge:
-    return site.vault.merge(ours=ours, theirs=theirs, message="Integrate a\n", at=START + 0.9, pin="refs/wto/pin/a")
+    return site.vault.merges.merge(
+        ours=ours, theirs=theirs, message="Integrate a\n", at=START + 0.9, pin="refs/wto/pin/a"
+    )
 
 
 def prove(site: Site, commit: CommitId | None, ours: CommitId, theirs: CommitId) -> Proof:
     assert commit is not None
-    return site.vault.prove(merge=commit, ours=ours, theirs=theirs)
+    return site.vault.merges.prove(merge=commit, ours=ours, theirs=theirs)
 
 
 def planted(site: Site, *options: str) -> CommitId:
@@ -63,8 +65,8 @@ def test_a_merge_is_a_commit_with_both_parents(site: Site) -> None:
     made = merge(site, ours, theirs)
     assert merge(site, ours, theirs) == made
     assert made.commit is not None
-    assert site.vault.resolve("refs/wto/pin/a") == made.commit
-    raw = site.user.at(site.vault.path()).git("cat-file", "commit", made.commit)
+    assert site.vault.refs.resolve("refs/wto/pin/a") == made.commit
+    raw = site.user.at(site.vault.path).git("cat-file", "commit", made.commit)
     who = f"wt-orchestrate <wt-orchestrate@localhost> {START} +0000"
     assert raw.splitlines() == [
         f"tree {made.tree}",
@@ -88,7 +90,7 @@ def test_a_fast_forward_is_a_merge_commit_too(site: Site) -> None:
     theirs = site.user.commit({"w": "1"})
     site.vaulted("main", "a")
     made = merge(site, ours, theirs)
-    assert (made.commit != theirs, made.tree) == (True, site.vault.tree(theirs))
+    assert (made.commit != theirs, made.tree) == (True, site.vault.objects.tree(theirs))
     assert prove(site, made.commit, ours, theirs).lost == ()
 
 
@@ -97,7 +99,7 @@ def test_conflicts_are_named_and_nothing_is_made(site: Site) -> None:
     theirs_files: Files = {"README.md": "theirs\n", "src/app.py": None, "ü\n": "t", "clean": "c"}
     ours, theirs = sides(site, {"README.md": "ours\n", "src/app.py": edited((1, "o\n")), "ü\n": "o"}, theirs_files)
     assert merge(site, ours, theirs) == Merge(commit=None, tree=None, conflicts=("README.md", "src/app.py", "ü\n"))
-    assert site.vault.resolve("refs/wto/pin/a") is None
+    assert site.vault.refs.resolve("refs/wto/pin/a") is None
 
 
 def test_unrelated_histories_are_refused(site: Site) -> None:
@@ -121,7 +123,7 @@ def test_planted_merge_options_and_drivers_mean_nothing(site: Site, tmp_path: Pa
     )
     made = merge(site, ours, theirs)
     assert made.commit is not None
-    assert site.vault.blob(made.commit, "src/app.py") == edited((1, "ours\n"), (20, "theirs\n")).encode()
+    assert site.vault.objects.blob(made.commit, "src/app.py") == edited((1, "ours\n"), (20, "theirs\n")).encode()
     assert prove(site, made.commit, ours, theirs).lost == ()
     assert not marker.exists()
 
@@ -247,7 +249,7 @@ def test_other_parents_are_caught(site: Site) -> None:
     """A commit with the right tree and the wrong parents is no merge of both."""
     ours, theirs = sides(site, {"a": "o"}, {"b": "t"})
     made = merge(site, ours, theirs)
-    again = site.vault.merge(ours=theirs, theirs=ours, message="swapped", at=START, pin="refs/wto/pin/b")
+    again = site.vault.merges.merge(ours=theirs, theirs=ours, message="swapped", at=START, pin="refs/wto/pin/b")
     assert made.tree == again.tree
     assert prove(site, again.commit, ours, theirs).lost == ("the merge's parents",)
 

@@ -13,7 +13,7 @@ from tests.integration.gitrepo.proof.test_merge import edited, sides
 from tests.support.processes import alive
 from tests.support.waiting import wait_until
 from wt_orchestrate.domain.plan.settings import MergeDriver, Merging
-from wt_orchestrate.ports.engine import Hunk
+from wt_orchestrate.ports.git.conflicts import Hunk
 
 HONEST = {
     "both kept": ("a\n", "b\n", "a\nb\n"),
@@ -76,7 +76,7 @@ def test_a_mode_that_neither_side_gave_is_told(site: Site) -> None:
     os.chmod(f"{site.user.path}/src/app.py", 0o755)
     site.user.commit({"src/app.py": edited((3, "a\nb\n"))}, "resolve")
     (resolved,) = site.vaulted("a")
-    (file,) = site.vault.prove_resolution(resolved=resolved, ours=theirs, theirs=ours).files
+    (file,) = site.vault.conflicts.prove_resolution(resolved=resolved, ours=theirs, theirs=ours).files
     assert (file.path, file.mode, file.whole) == ("src/app.py", "100755", False)
 
 
@@ -101,7 +101,7 @@ def test_S4_a_remembered_link_writes_nothing_outside_the_throwaway_tree(site: Si
     os.unlink(link)
     user.commit({"link": "written through\n"}, "resolve")
     (resolved,) = site.vaulted("a")
-    assert site.vault.remember(ours=theirs, theirs=ours, resolved=resolved, slot="settle") == 0
+    assert site.vault.conflicts.remember(ours=theirs, theirs=ours, resolved=resolved, slot="settle") == 0
     assert victim.read_text(encoding="utf-8") == "safe\n"
 
 

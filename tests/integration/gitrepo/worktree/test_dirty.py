@@ -19,12 +19,12 @@ def agent(site: Site) -> TestRepository:
     """An agent's fresh worktree, whose index ours was seeded from."""
     made = site.agent("a")
     site.vaulted("main", "wto/r1/a")
-    site.vault.seed_index(worktree=made.path, head=made.head(), index=f"{site.folder}/indexes/a")
+    site.vault.checkouts.seed_index(worktree=made.path, head=made.head(), index=f"{site.folder}/indexes/a")
     return made
 
 
 def dirty(site: Site, agent: TestRepository, head: CommitId | None = None) -> tuple[str, ...]:
-    return site.vault.dirty(worktree=agent.path, head=head or agent.head(), index=f"{site.folder}/indexes/a")
+    return site.vault.checkouts.dirty(worktree=agent.path, head=head or agent.head(), index=f"{site.folder}/indexes/a")
 
 
 def test_a_fresh_worktree_is_clean(site: Site, agent: TestRepository) -> None:
@@ -144,7 +144,7 @@ def test_a_seeded_index_is_not_taken_twice(site: Site, agent: TestRepository) ->
     """Once there, our index is not replaced by the worktree's, which the agent may have changed."""
     agent.git("update-index", "--skip-worktree", "README.md")
     agent.write({"README.md": "work"})
-    site.vault.seed_index(worktree=agent.path, head=agent.head(), index=f"{site.folder}/indexes/a")
+    site.vault.checkouts.seed_index(worktree=agent.path, head=agent.head(), index=f"{site.folder}/indexes/a")
     assert dirty(site, agent) == ("README.md",)
 
 

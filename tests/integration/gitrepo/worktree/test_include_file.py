@@ -62,7 +62,7 @@ def test_what_is_named_and_ignored_comes_along(rich: Site) -> None:
 def test_a_check_slot_gets_them_too(rich: Site) -> None:
     """Any folder can be the destination."""
     (head,) = rich.vaulted("main")
-    path = rich.vault.checkout(commit=head, slot="s")
+    path = rich.vault.checkouts.checkout(commit=head, slot="s")
     assert rich.repository.copy_included(path=path) == len(BROUGHT)
     assert files_below(path) >= BROUGHT
 

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.gitrepo.conftest import Site
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.engine import Removed, RemoveOutcome
+from wt_orchestrate.ports.git.repository import Removed, RemoveOutcome
 
 
 def remove(site: Site, *, force: bool = False) -> Removed:

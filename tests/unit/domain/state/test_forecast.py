@@ -20,8 +20,8 @@ from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.status.story import sentence
 from wt_orchestrate.domain.status.view import view
 from wt_orchestrate.domain.train.forecast import clash, forecast_effects, news
-from wt_orchestrate.ports.engine import Forecast as Seen
-from wt_orchestrate.ports.engine import Foreseen, Side, Untold
+from wt_orchestrate.ports.git.forecast import Forecast as Seen
+from wt_orchestrate.ports.git.forecast import Foreseen, Side, Untold
 from wt_orchestrate.wiring.read.forecast import Foresight
 
 BASE = CommitId("1" * 40)

@@ -7,7 +7,7 @@ from typing import cast
 from tests.support.memories import FakeMemories
 from wt_orchestrate.domain.memory.entries import AGENT, Layer, Source, note
 from wt_orchestrate.engine.effects.recall import recall
-from wt_orchestrate.ports.engine import Vault
+from wt_orchestrate.ports.git.vault import Vault
 
 NOW = 1_800_000_000.0
 

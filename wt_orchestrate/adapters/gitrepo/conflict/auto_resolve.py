@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from wt_orchestrate.adapters.gitrepo.files.no_follow import FOLDER, WRITTEN_OVER
-from wt_orchestrate.adapters.gitrepo.objects import fetch
-from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts
+from wt_orchestrate.adapters.gitrepo.objects.fetch import GitRefs
+from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts, prove_resolution
 from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
 from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out, drop
@@ -25,7 +25,7 @@ from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.plan.settings import Merging
 from wt_orchestrate.errors import Overran
-from wt_orchestrate.ports.git import Settled
+from wt_orchestrate.ports.git.conflicts import Resolution, Settled, SettleSpec
 
 
 def ran(command: str, *, cwd: str, env: Mapping[str, str], timeout: str) -> bool:
@@ -52,100 +52,87 @@ def ran(command: str, *, cwd: str, env: Mapping[str, str], timeout: str) -> bool
 _SETTLED = "refs/heads/settled"
 
 
-def settle(
-    git: Git,
-    *,
-    scratch: str,
-    memory: str,
-    slot: str,
-    ours: CommitId,
-    theirs: CommitId,
-    message: str,
-    at: float,
-    pin: str,
-    merging: Merging,
-    env: Mapping[str, str],
-) -> Settled:
-    """The merge of both with their conflicts settled, kept by the ref `pin`, or the paths that are still in conflict."""
-    try:
+class GitConflicts:
+    """Conflicts in the vault. Throwaway trees are made below `scratch`; `memory` is the folder of earlier resolutions."""
+
+    def __init__(self, git: Git, *, scratch: str, memory: str) -> None:
+        self._git = git
+        self._scratch = scratch
+        self._memory = memory
+
+    def settle(self, spec: SettleSpec) -> Settled:
+        """The merge of both with their conflicts settled, kept by the ref `pin`, or the paths that are still in conflict."""
         try:
-            own = _merged(
-                git, scratch=scratch, memory=memory, slot=slot, ours=ours, theirs=theirs, merging=merging, env=env
-            )
-        except Overran:
-            return Settled(commit=None, tree=None, by={}, conflicts=tuple(sorted(conflicts(git, ours, theirs))))
-        by = _settled_by(git, own, ours, theirs, merging, env)
+            try:
+                own = self._merged(spec)
+            except Overran:
+                return Settled(commit=None, tree=None, by={}, conflicts=self._paths(spec))
+            by = self._settled_by(own, spec)
+            left = _unmerged(own)
+            if left:
+                return Settled(commit=None, tree=None, by=by, conflicts=left)
+            return self._committed(own, spec, by)
+        finally:
+            drop(scratch=self._scratch, slot=spec.slot)
+
+    def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
+        """Record how a conflict was resolved, so that it is settled the same way next time; how many files it was in."""
+        spec = SettleSpec(ours=ours, theirs=theirs, message="", at=0, pin="", slot=slot, merging=Merging(), env={})
+        own = self._merged(spec, replay=False)
+        try:
+            learned = sum(_learn(self._git, own, path, resolved) for path in _both_files(own))
+            own.run("rerere")
+            return learned
+        finally:
+            drop(scratch=self._scratch, slot=slot)
+
+    def prove_resolution(
+        self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None = None
+    ) -> Resolution:
+        """Compare a commit that resolves the conflict of two with both of them."""
+        return prove_resolution(self._git, resolved=resolved, ours=ours, theirs=theirs, paths=paths)
+
+    def _merged(self, spec: SettleSpec, *, replay: bool = True) -> Git:
+        """Git in a throwaway tree where both are merged as far as they can be; never committed."""
+        path = check_out(self._git, scratch=self._scratch, commit=spec.ours, slot=spec.slot, keep=False)
+        own = Git(f"{path}/.git", {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": f"{path}/.git/index", **spec.env})
+        os.makedirs(self._memory, mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.symlink(self._memory, f"{path}/.git/rr-cache")
+        with open(f"{path}/.git/config", "a", encoding="utf-8") as file:
+            file.write(_configuration(spec.merging, replay=replay))
+        with open(f"{path}/.git/info/attributes", "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(_attributes(spec.merging))
+        own.outcome(
+            "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", spec.theirs,
+            ok=(0, 1), timeout_s=seconds(spec.merging.timeout) or LONG_S,
+        )  # fmt: skip
+        return own
+
+    def _paths(self, spec: SettleSpec) -> tuple[str, ...]:
+        """The paths that git itself does not merge."""
+        return tuple(sorted(conflicts(self._git, spec.ours, spec.theirs)))
+
+    def _settled_by(self, own: Git, spec: SettleSpec) -> Mapping[str, str]:
+        """How each path of the conflict that is in conflict no more was settled."""
+        paths = self._paths(spec)
         left = _unmerged(own)
-        if left:
-            return Settled(commit=None, tree=None, by=by, conflicts=left)
-        return _committed(git, own, ours=ours, theirs=theirs, message=message, at=at, pin=pin, by=by)
-    finally:
-        drop(scratch=scratch, slot=slot)
+        by = {path: how for path, how in _drivers(own, paths).items() if path not in left}
+        by |= {path: "rerere" for path in paths if path not in by and path not in left}
+        return by | dict.fromkeys(_regenerated(own, spec.merging, spec.env), "regenerated")
 
-
-def _settled_by(
-    git: Git, own: Git, ours: CommitId, theirs: CommitId, merging: Merging, env: Mapping[str, str]
-) -> Mapping[str, str]:
-    """How each path of the conflict that is in conflict no more was settled."""
-    paths = tuple(sorted(conflicts(git, ours, theirs)))
-    left = _unmerged(own)
-    by = {path: how for path, how in _drivers(own, paths).items() if path not in left}
-    by |= {path: "rerere" for path in paths if path not in by and path not in left}
-    return by | dict.fromkeys(_regenerated(own, merging, env), "regenerated")
-
-
-def _committed(
-    git: Git,
-    own: Git,
-    *,
-    ours: CommitId,
-    theirs: CommitId,
-    message: str,
-    at: float,
-    pin: str,
-    by: Mapping[str, str],
-) -> Settled:
-    """The merge as a commit, brought into the vault."""
-    date = f"@{int(at)} +0000"
-    tree = own.line("write-tree")
-    made = own.run(
-        "commit-tree", tree, "-p", ours, "-p", theirs, "-F", "-",
-        stdin=message.encode(), env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
-    )  # fmt: skip
-    commit = CommitId(made.decode().strip())
-    own.run("update-ref", "--no-deref", _SETTLED, commit)
-    fetch.fetch(git, own.git_dir, {_SETTLED: pin})
-    return Settled(commit=commit, tree=TreeId(tree), by=by)
-
-
-def remember(
-    git: Git,
-    *,
-    scratch: str,
-    memory: str,
-    slot: str,
-    ours: CommitId,
-    theirs: CommitId,
-    resolved: CommitId,
-) -> int:
-    """Record how a conflict was resolved, so that it is settled the same way next time; how many files it was in."""
-    own = _merged(
-        git,
-        scratch=scratch,
-        memory=memory,
-        slot=slot,
-        ours=ours,
-        theirs=theirs,
-        merging=Merging(),
-        env={},
-        replay=False,
-    )
-    try:
-        learned = sum(_learn(git, own, path, resolved) for path in _both_files(own))
-        own.run("rerere")
-        return learned
-    finally:
-        drop(scratch=scratch, slot=slot)
+    def _committed(self, own: Git, spec: SettleSpec, by: Mapping[str, str]) -> Settled:
+        """The merge as a commit, brought into the vault."""
+        date = f"@{int(spec.at)} +0000"
+        tree = own.line("write-tree")
+        made = own.run(
+            "commit-tree", tree, "-p", spec.ours, "-p", spec.theirs, "-F", "-",
+            stdin=spec.message.encode(), env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+        )  # fmt: skip
+        commit = CommitId(made.decode().strip())
+        own.run("update-ref", "--no-deref", _SETTLED, commit)
+        GitRefs(self._git, own.git_dir).fetch({_SETTLED: spec.pin})
+        return Settled(commit=commit, tree=TreeId(tree), by=by)
 
 
 def _both_files(own: Git) -> tuple[str, ...]:
@@ -190,38 +177,6 @@ def _opened(opened: ExitStack, name: str, flags: int, at: int | None) -> int:
     descriptor = os.open(name, flags, dir_fd=at)
     opened.callback(os.close, descriptor)
     return descriptor
-
-
-# ---------------------------------------------------------------- the throwaway merge
-
-
-def _merged(
-    git: Git,
-    *,
-    scratch: str,
-    memory: str,
-    slot: str,
-    ours: CommitId,
-    theirs: CommitId,
-    merging: Merging,
-    env: Mapping[str, str],
-    replay: bool = True,
-) -> Git:
-    """Git in a tree where both are merged as far as they can be; never committed."""
-    path = check_out(git, scratch=scratch, commit=ours, slot=slot, keep=False)
-    own = Git(f"{path}/.git", {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": f"{path}/.git/index", **env})
-    os.makedirs(memory, mode=0o700, exist_ok=True)
-    with suppress(FileExistsError):
-        os.symlink(memory, f"{path}/.git/rr-cache")
-    with open(f"{path}/.git/config", "a", encoding="utf-8") as file:
-        file.write(_configuration(merging, replay=replay))
-    with open(f"{path}/.git/info/attributes", "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(_attributes(merging))
-    own.outcome(
-        "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", theirs,
-        ok=(0, 1), timeout_s=seconds(merging.timeout) or LONG_S,
-    )  # fmt: skip
-    return own
 
 
 def _configuration(merging: Merging, *, replay: bool) -> str:

@@ -12,7 +12,7 @@ merged in a quarantine. What came of a pair is remembered by the two commits, fo
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.forecast import uncommitted
@@ -22,7 +22,7 @@ from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
 from wt_orchestrate.adapters.gitrepo.objects.quarantine import merge_commits, quarantined
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.engine import Forecast, Foreseen, Side, Untold
+from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side, Untold
 
 _REMEMBERED = 50_000
 """Pairs of commits."""
@@ -42,15 +42,18 @@ class _Seen:
 
 @dataclass(slots=True)
 class Radar:
-    """The radar of one vault. `folder` is the quarantine's place."""
+    """The radar of one vault. `folder` is the quarantine's place, `settings` tells the user's configuration for reading
+    worktrees."""
 
     git: Git
     folder: str
+    settings: Callable[[], Mapping[str, str]] = lambda: NOTHING
     _known: OrderedDict[tuple[CommitId, CommitId], tuple[str, ...] | None] = field(default_factory=OrderedDict)
     """Paths in conflict by pair; None for a clean merge."""
 
-    def forecast(self, sides: Sequence[Side], *, against: CommitId, settings: Mapping[str, str] = NOTHING) -> Forecast:
-        """What would conflict. `settings` is the user's configuration for reading worktrees."""
+    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
+        """What would conflict."""
+        settings = self.settings() if any(side.worktree for side in sides) else NOTHING
         with quarantined(self.git, self.folder) as git:
             snapshots = [_snapshot(self.git, side, settings) for side in sides]
             heads = uncommitted.written(git, snapshots)

@@ -20,7 +20,7 @@ from threading import get_ident
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.runner import Git, execute, text
-from wt_orchestrate.ports.git import Guard
+from wt_orchestrate.ports.git.repository import Guard
 
 HOOKS = (
     "applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg",

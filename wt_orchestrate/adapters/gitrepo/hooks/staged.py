@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from wt_orchestrate.adapters.gitrepo.objects.secret_scan import added_lines, exposed_in
 from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
 from wt_orchestrate.adapters.gitrepo.runner import execute, fields, text
-from wt_orchestrate.ports.git import Staged
+from wt_orchestrate.ports.git.repository import Staged
 
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.runner import execute, text
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.git import OwnHook
+from wt_orchestrate.ports.git.repository import OwnHook
 
 NAMES = ("pre-commit", "pre-push")
 _MARK = "# wto hook: looks at what you commit and push; wto hook uninstall takes it away again"

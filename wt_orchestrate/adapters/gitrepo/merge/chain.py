@@ -23,10 +23,12 @@ from wt_orchestrate.adapters.gitrepo.merge.survey import Survey, survey
 from wt_orchestrate.adapters.gitrepo.objects import fast_import
 from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import deleted, deltas
+from wt_orchestrate.adapters.gitrepo.proof.explain import explain
+from wt_orchestrate.adapters.gitrepo.proof.merge import prove
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.engine import Car, Chain, LeftOut, Rider
+from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, Explained, LeftOut, Merge, Proof
 
 UNRELATED = "the common history"
 """What a rider has lost that was begun apart from everything."""
@@ -38,25 +40,43 @@ _ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 <<
 """git frees and asks for the same memory again with each object; told not to give it back (glibc), fast-import takes half."""
 
 
-def chain(git: Git, *, onto: CommitId, riders: Sequence[Rider], at: float, pin: str) -> Chain:
-    """Merge the riders in order, each onto what rides ahead of it."""
-    git = git.at(_ROOMY)
-    yard = _Yard(git, survey(git, onto=onto, riders=riders), at, pin)
-    failed: dict[int, tuple[str, ...]] = {}
-    while True:
-        made = yard.assemble([number for number in range(len(riders)) if number not in failed])
-        verdicts = judged(git, yard.survey, made)
-        lost = yard.failed(made, verdicts)
-        failed |= lost
-        if not lost and yard.conflicts_are_real(made):
-            break
-    if not made:
-        git.run("update-ref", "--no-deref", "--end-of-options", pin, onto)
-    left_out = yard.left_out(made, failed)
-    return Chain(
-        cars=tuple(_car(yard.survey, each, verdict) for each, verdict in zip(made, verdicts, strict=True)),
-        left_out=tuple(left_out[number] for number in sorted(left_out)),
-    )
+class GitMerges:
+    """Merges of the vault: in memory, proven, explained."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+
+    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+        """Merge in memory into a commit with both parents, pinned at the ref `pin`."""
+        return merge_tree.merge(self._git, ours=ours, theirs=theirs, message=message, at=at, pin=pin)
+
+    def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
+        """Compare a merge with both sides."""
+        return prove(self._git, merge=merge, ours=ours, theirs=theirs)
+
+    def chain(self, spec: ChainSpec) -> Chain:
+        """Merge the riders in order, each onto what is ahead of it, each proven."""
+        git = self._git.at(_ROOMY)
+        yard = _Yard(git, survey(git, onto=spec.onto, riders=spec.riders), spec.at, spec.pin)
+        failed: dict[int, tuple[str, ...]] = {}
+        while True:
+            made = yard.assemble([number for number in range(len(spec.riders)) if number not in failed])
+            verdicts = judged(git, yard.survey, made)
+            lost = yard.failed(made, verdicts)
+            failed |= lost
+            if not lost and yard.conflicts_are_real(made):
+                break
+        if not made:
+            git.run("update-ref", "--no-deref", "--end-of-options", spec.pin, spec.onto)
+        left_out = yard.left_out(made, failed)
+        return Chain(
+            cars=tuple(_car(yard.survey, each, verdict) for each, verdict in zip(made, verdicts, strict=True)),
+            left_out=tuple(left_out[number] for number in sorted(left_out)),
+        )
+
+    def explain(self, merge: CommitId) -> Explained:
+        """How a merge comes about, from its parents alone."""
+        return explain(self._git, merge)
 
 
 def _car(survey: Survey, made: Made, verdict: Verdict) -> Car:

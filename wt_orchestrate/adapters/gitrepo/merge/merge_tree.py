@@ -9,7 +9,7 @@ from __future__ import annotations
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.engine import Merge
+from wt_orchestrate.ports.git.merges import Merge
 
 
 def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:

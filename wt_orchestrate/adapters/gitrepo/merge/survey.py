@@ -15,7 +15,7 @@ from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, deleted, deltas, turned
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.domain.ids import CommitId, TreeId
-from wt_orchestrate.ports.engine import Rider
+from wt_orchestrate.ports.git.merges import Rider
 
 Graph = Mapping[str, Sequence[str]]
 """New commits, each with its parents."""

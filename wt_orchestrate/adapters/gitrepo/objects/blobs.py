@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
-from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.ids import CommitId, TreeId
 
 
 def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:
@@ -44,16 +44,32 @@ def commits_among(git: Git, ids: Sequence[str]) -> frozenset[CommitId]:
     return frozenset(CommitId(name) for name, kind in pairs if kind == "commit")
 
 
-def present(git: Git, commit: str) -> bool:
-    """Whether there is such a commit."""
-    return git.outcome("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))[0] == 0
+class GitObjects:
+    """Commits, trees and files of the vault."""
 
+    def __init__(self, git: Git) -> None:
+        self._git = git
 
-def at_paths(git: Git, places: Sequence[tuple[CommitId, str]]) -> list[str]:
-    """The object at each path of a commit; empty where there is none."""
-    if not places:
-        return []
-    asked = [f"{commit}:{path}" for commit, path in places]
-    output = git.run("cat-file", "--batch-check=%(objectname)", "--buffer", stdin=input_lines(asked))
-    found = output.decode("utf-8", "surrogateescape").split("\n")[: len(places)]
-    return ["" if line.endswith((" missing", " ambiguous")) else line for line in found]
+    def contains(self, commit: CommitId) -> bool:
+        return self._git.outcome("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))[0] == 0
+
+    def tree(self, commit: CommitId) -> TreeId:
+        return TreeId(self._git.line("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}"))
+
+    def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
+        """The start of a regular file at a commit; None when it is not there or is no regular file."""
+        if not path or path.startswith("/") or ".." in path.split("/"):
+            return None
+        entry = self._git.run("ls-tree", "-z", commit, "--", path)
+        if not entry.startswith((b"100644 ", b"100755 ")):
+            return None
+        return self._git.start_of("cat-file", "blob", entry.split(None, 3)[2].decode(), limit=limit)
+
+    def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
+        """The object at each path of a commit; empty where there is none."""
+        if not places:
+            return []
+        asked = [f"{commit}:{path}" for commit, path in places]
+        output = self._git.run("cat-file", "--batch-check=%(objectname)", "--buffer", stdin=input_lines(asked))
+        found = output.decode("utf-8", "surrogateescape").split("\n")[: len(places)]
+        return ["" if line.endswith((" missing", " ambiguous")) else line for line in found]

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from wt_orchestrate.adapters.gitrepo.objects.blobs import commits_among
-from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved, swap
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.errors import GitFailed
+from wt_orchestrate.errors import GitFailed, NotFound
 
 ARCHIVE = "refs/wto/archive/"
 FETCH = (
@@ -26,18 +26,57 @@ TRUSTING = "upload-pack.config"
 _TRIES = 5
 
 
-def fetch(git: Git, source: str, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
-    """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; what each here is at now."""
-    for _ in range(_TRIES):
-        offered = commits_at(Git(source), tuple(refs))
-        known = commits_at(git, tuple(refs.values()))
-        wanted = {here: offered[there] for there, here in refs.items() if there in offered}
-        changed = {here: new for here, new in wanted.items() if known.get(here) != new}
-        come = bring(git, source, tuple(dict.fromkeys(changed.values())))
-        steps = [(here, new, known.get(here)) for here, new in changed.items() if new in come]
-        if not steps or moved(git, [*steps, *_archiving(git, steps)]):
-            return {here: new for here, new in wanted.items() if here not in changed or new in come}
-    raise GitFailed(("update-ref", *refs.values()), code=1, stderr="refs of the vault kept moving")
+class GitRefs:
+    """The refs of the vault, filled from `source`, the repository's common git directory."""
+
+    def __init__(self, git: Git, source: str) -> None:
+        self._git = git
+        self._source = source
+
+    def fetch(self, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
+        """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; what each here is at now."""
+        for _ in range(_TRIES):
+            offered = commits_at(Git(self._source), tuple(refs))
+            known = commits_at(self._git, tuple(refs.values()))
+            wanted = {here: offered[there] for there, here in refs.items() if there in offered}
+            changed = {here: new for here, new in wanted.items() if known.get(here) != new}
+            come = bring(self._git, self._source, tuple(dict.fromkeys(changed.values())))
+            steps = [(here, new, known.get(here)) for here, new in changed.items() if new in come]
+            if not steps or moved(self._git, [*steps, *_archiving(self._git, steps)]):
+                return {here: new for here, new in wanted.items() if here not in changed or new in come}
+        raise GitFailed(("update-ref", *refs.values()), code=1, stderr="refs of the vault kept moving")
+
+    def resolve(self, ref: str) -> CommitId | None:
+        return commits_at(self._git, (ref,)).get(ref)
+
+    def advance(self, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
+        """Compare-and-swap a ref; True if it points at `new` afterwards. `old` None: it must not exist."""
+        return swap(self._git, ref, new=new, old=old)
+
+    def archive(self, name: str, commit: CommitId) -> str:
+        """Keep a commit for good under `refs/wto/archive/<name>/<n>`; the ref that keeps it, maybe an older one."""
+        for _ in range(_TRIES):
+            ref = kept(self._git, name, commit)
+            if ref:
+                return ref
+            ref = next_archive(self._git, name)
+            if moved(self._git, ((ref, commit, None),)):
+                return ref
+        raise GitFailed(("update-ref", f"{ARCHIVE}{name}"), code=1, stderr="the archive kept moving")
+
+    def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
+        """Refs below `refs/wto/archive/`."""
+        whole = f"{ARCHIVE}{prefix}"
+        found = commits_at(self._git, (whole.rpartition("/")[0] + "/",), below=True)
+        return {ref: commit for ref, commit in found.items() if ref.startswith(whole)}
+
+    def find(self, name: str) -> CommitId:
+        """The commit of that name in the vault, or in the user's repository: then it is fetched. Raises NotFound."""
+        for place in (self._git, Git(self._source)):
+            found = place.line("rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1, 128))
+            if found and (place is self._git or bring(self._git, self._source, (CommitId(found),))):
+                return CommitId(found)
+        raise NotFound(f"there is no commit {name!r}", hint="git log --merges, or wto report for the commits of a run")
 
 
 def bring(git: Git, source: str, commits: Sequence[CommitId]) -> frozenset[CommitId]:
@@ -76,18 +115,6 @@ def _archiving(
             name = here.removeprefix("refs/wto/").removeprefix("refs/")
             if not kept(git, name, old):
                 yield next_archive(git, name), old, None
-
-
-def archive(git: Git, name: str, commit: CommitId) -> str:
-    """Keep a commit for good under `refs/wto/archive/<name>/<n>`; the ref that keeps it, maybe an older one."""
-    for _ in range(_TRIES):
-        ref = kept(git, name, commit)
-        if ref:
-            return ref
-        ref = next_archive(git, name)
-        if moved(git, ((ref, commit, None),)):
-            return ref
-    raise GitFailed(("update-ref", f"{ARCHIVE}{name}"), code=1, stderr="the archive kept moving")
 
 
 def kept(git: Git, name: str, commit: CommitId) -> str:

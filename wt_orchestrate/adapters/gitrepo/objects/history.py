@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from wt_orchestrate.adapters.gitrepo.objects.already_merged import absorbed
 from wt_orchestrate.adapters.gitrepo.objects.blobs import sizes
+from wt_orchestrate.adapters.gitrepo.objects.secret_scan import scan
 from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, fields, input_lines, text
+from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.engine import Change, Commit
+from wt_orchestrate.ports.git.commits import Change, Commit
 
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--no-color", "--no-relative")
 _RENAMES = ("-M", "-l7000")
@@ -29,26 +32,107 @@ class Raw:
     ids: tuple[str, str]
 
 
-def commits(git: Git, *, base: CommitId, head: CommitId, limit: int) -> Sequence[Commit]:
-    """Commits in `base..head`, oldest first, with the paths each changed (a merge: against its first parent)."""
-    form = "--format=%H%x00%an%x00%ct%x00%s"
-    output = git.run(
-        "log", "-z", "--no-show-signature", f"--max-count={limit}", form, "--end-of-options", f"{base}..{head}"
-    )
-    parts = output.decode("utf-8", "replace").split("\0")
-    records = [parts[start : start + 4] for start in range(0, len(parts) - 3, 4)]
-    records.reverse()
-    paths = _paths_by_commit(git, [record[0] for record in records])
-    return tuple(
-        Commit(
-            id=CommitId(commit),
-            author=author[:_LONGEST],
-            at=float(at),
-            subject=subject[:_LONGEST],
-            paths=paths.get(commit, ()),
+class GitCommits:
+    """What the commits of the vault say, change and hold."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+
+    def is_ancestor(self, old: CommitId, new: CommitId) -> bool:
+        return old == new or self._git.outcome("merge-base", "--is-ancestor", old, new, ok=(0, 1))[0] == 0
+
+    def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
+        """The best common ancestor; None for unrelated histories."""
+        code, output = self._git.outcome("merge-base", one, other, ok=(0, 1))
+        return CommitId(output.decode().strip()) if code == 0 else None
+
+    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
+        """Commits in `base..head`, oldest first, with the paths each changed (a merge: against its first parent)."""
+        form = "--format=%H%x00%an%x00%ct%x00%s"
+        output = self._git.run(
+            "log", "-z", "--no-show-signature", f"--max-count={limit}", form, "--end-of-options", f"{base}..{head}"
         )
-        for commit, author, at, subject in records
-    )
+        parts = output.decode("utf-8", "replace").split("\0")
+        records = [parts[start : start + 4] for start in range(0, len(parts) - 3, 4)]
+        records.reverse()
+        paths = _paths_by_commit(self._git, [record[0] for record in records])
+        return tuple(
+            Commit(
+                id=CommitId(commit),
+                author=author[:_LONGEST],
+                at=float(at),
+                subject=subject[:_LONGEST],
+                paths=paths.get(commit, ()),
+            )
+            for commit, author, at, subject in records
+        )
+
+    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+        """Changed paths from the merge base to head, renames followed."""
+        output = self._git.run(
+            "diff-tree",
+            "-r",
+            "-z",
+            *_RENAMES,
+            "--raw",
+            "--numstat",
+            *_PLAIN,
+            self._since(base, head),
+            head,
+            timeout_s=LONG_S,
+        )
+        raws, rest = _raws(output)
+        counts = _counts(rest)
+        size = sizes(self._git, [raw.ids[1] for raw in raws if raw.modes[1].strip("0") and raw.modes[1] != _SUBMODULE])
+        return tuple(_change(raw, counts.get(raw.path, ("0", "0")), size.get(raw.ids[1], 0)) for raw in raws)
+
+    def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
+        """A unified diff from the merge base to head."""
+        fixed = ("-r", "-p", *_RENAMES, "--full-index", "--src-prefix=a/", "--dst-prefix=b/", *_PLAIN)
+        return self._git.run("diff-tree", *fixed, self._since(base, head), head, "--", *paths, timeout_s=LONG_S)
+
+    def _since(self, base: CommitId, head: CommitId) -> str:
+        """Where the changes of `head` begin: the merge base, or the empty tree for unrelated histories."""
+        return self.merge_base(base, head) or self._git.line("hash-object", "-t", "tree", "--stdin")
+
+    def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
+        """Values of a trailer on the first-parent line of `base..head`, in commits that the tool committed; where a value
+        stands twice, the older commit counts."""
+        form = f"--format=%H%x00%cn <%ce>%x00%(trailers:key={key},valueonly,unfold,separator=%x1f)"
+        output = self._git.run(
+            "log", "-z", "--first-parent", "--no-show-signature", form, "--end-of-options", f"{base}..{head}"
+        )
+        parts = output.decode("utf-8", "replace").split("\0")
+        found: dict[str, CommitId] = {}
+        for commit, committer, values in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
+            if committer == f"{NAME} <{EMAIL}>":
+                found |= {value.strip(): CommitId(commit) for value in values.split("\x1f") if value.strip()}
+        return found
+
+    def past(self, *, head: CommitId, commits: int) -> History:
+        """The newest commits of a head that are no merges, by the paths they touched (a renamed file is two), and its files.
+        A first commit (also where a shallow clone ends) only says that there are files."""
+        output = self._git.run(
+            "log", "--no-merges", "--min-parents=1", "--name-only", "-z", "--no-renames", "--no-show-signature",
+            f"--max-count={commits}", "--format=%x01", "--end-of-options", head, timeout_s=LONG_S,
+        )  # fmt: skip
+        told = output.decode("utf-8", "surrogateescape").split("\x01")[1:]
+        touched = (tuple(path for path in part.lstrip("\0\n").split("\0") if path and path != "\n") for part in told)
+        files = fields(self._git.run("ls-tree", "-r", "--name-only", "-z", head, timeout_s=LONG_S))
+        return History(files=tuple(files), commits=tuple(paths for paths in touched if paths))
+
+    def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
+        """Which of the other commits a head holds that `beyond` does not hold."""
+        lines = self._git.run("rev-list", "--end-of-options", head, f"^{beyond}").decode().split()
+        return frozenset(others) & frozenset(map(CommitId, lines))
+
+    def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
+        """The commit of a branch that holds all of a head's work, whoever merged it and however."""
+        return absorbed(self._git, head=head, into=into, hints=hints)
+
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
+        """What the commits of `base..head` expose."""
+        return scan(self._git, base=base, head=head, without=without)
 
 
 def _paths_by_commit(git: Git, ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
@@ -62,37 +146,6 @@ def _paths_by_commit(git: Git, ids: Sequence[str]) -> Mapping[str, tuple[str, ..
         else:
             paths = found.setdefault(part, [])
     return {commit: tuple(names) for commit, names in found.items()}
-
-
-def merge_base(git: Git, one: CommitId, other: CommitId) -> CommitId | None:
-    """The best common ancestor; None for unrelated histories."""
-    code, output = git.outcome("merge-base", one, other, ok=(0, 1))
-    return CommitId(output.decode().strip()) if code == 0 else None
-
-
-def _since(git: Git, base: CommitId, head: CommitId) -> str:
-    """Where the changes of `head` begin: the merge base, or the empty tree for unrelated histories."""
-    return merge_base(git, base, head) or git.line("hash-object", "-t", "tree", "--stdin")
-
-
-def changes(git: Git, *, base: CommitId, head: CommitId) -> Sequence[Change]:
-    """Changed paths from the merge base to head, renames followed."""
-    output = git.run(
-        "diff-tree",
-        "-r",
-        "-z",
-        *_RENAMES,
-        "--raw",
-        "--numstat",
-        *_PLAIN,
-        _since(git, base, head),
-        head,
-        timeout_s=LONG_S,
-    )
-    raws, rest = _raws(output)
-    counts = _counts(rest)
-    size = sizes(git, [raw.ids[1] for raw in raws if raw.modes[1].strip("0") and raw.modes[1] != _SUBMODULE])
-    return tuple(_change(raw, counts.get(raw.path, ("0", "0")), size.get(raw.ids[1], 0)) for raw in raws)
 
 
 def raw_changes(git: Git, one: str, other: str, *, renames: bool = False) -> Sequence[Raw]:
@@ -155,40 +208,8 @@ def _change(raw: Raw, counts: tuple[str, str], size: int) -> Change:
     )
 
 
-def diff(git: Git, *, base: CommitId, head: CommitId, paths: Sequence[str]) -> bytes:
-    """A unified diff from the merge base to head."""
-    fixed = ("-r", "-p", *_RENAMES, "--full-index", "--src-prefix=a/", "--dst-prefix=b/", *_PLAIN)
-    return git.run("diff-tree", *fixed, _since(git, base, head), head, "--", *paths, timeout_s=LONG_S)
-
-
-def trailers(git: Git, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
-    """Values of a trailer on the first-parent line of `base..head`, in commits that the tool committed; where a value
-    stands twice, the older commit counts."""
-    form = f"--format=%H%x00%cn <%ce>%x00%(trailers:key={key},valueonly,unfold,separator=%x1f)"
-    output = git.run("log", "-z", "--first-parent", "--no-show-signature", form, "--end-of-options", f"{base}..{head}")
-    parts = output.decode("utf-8", "replace").split("\0")
-    found: dict[str, CommitId] = {}
-    for commit, committer, values in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
-        if committer == f"{NAME} <{EMAIL}>":
-            found |= {value.strip(): CommitId(commit) for value in values.split("\x1f") if value.strip()}
-    return found
-
-
 def follow(raws: Sequence[Raw]) -> Iterator[tuple[str, str]]:
     """Renames among raw changes, old path and new."""
     for raw in raws:
         if raw.status == "R":
             yield raw.old, raw.path
-
-
-def past(git: Git, *, head: CommitId, commits: int) -> History:
-    """The newest commits of a head that are no merges, by the paths they touched (a renamed file is two), and its files. A first
-    commit (also where a shallow clone ends) only says that there are files."""
-    output = git.run(
-        "log", "--no-merges", "--min-parents=1", "--name-only", "-z", "--no-renames", "--no-show-signature",
-        f"--max-count={commits}", "--format=%x01", "--end-of-options", head, timeout_s=LONG_S,
-    )  # fmt: skip
-    told = output.decode("utf-8", "surrogateescape").split("\x01")[1:]
-    touched = (tuple(path for path in part.lstrip("\0\n").split("\0") if path and path != "\n") for part in told)
-    files = fields(git.run("ls-tree", "-r", "--name-only", "-z", head, timeout_s=LONG_S))
-    return History(files=tuple(files), commits=tuple(paths for paths in touched if paths))

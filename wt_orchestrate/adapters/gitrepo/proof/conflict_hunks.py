@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.proof.three_way import Edit
-from wt_orchestrate.ports.git import Hunk
+from wt_orchestrate.ports.git.conflicts import Hunk
 
 _LISTED = 60
 """Lines of each part of a hunk that are told."""

@@ -4,25 +4,15 @@ line by line what is gone. It is worked out anew from the commit's own parents; 
 
 from __future__ import annotations
 
-from wt_orchestrate.adapters.gitrepo.objects import fetch
-from wt_orchestrate.adapters.gitrepo.objects.history import commits, raw_changes
+from wt_orchestrate.adapters.gitrepo.objects.history import GitCommits, raw_changes
 from wt_orchestrate.adapters.gitrepo.proof.merge import PARENTS, prove
 from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts, prove_resolution
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, text
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.errors import NotFound, Refused
-from wt_orchestrate.ports.git import Explained, Patch
+from wt_orchestrate.errors import Refused
+from wt_orchestrate.ports.git.merges import Explained, Patch
 
 _PATCHES = 500
-
-
-def find(git: Git, source: str, name: str) -> CommitId:
-    """The commit of that name in the vault, or in the user's repository: then it is fetched. Raises NotFound."""
-    for place in (git, Git(source)):
-        found = place.line("rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1, 128))
-        if found and (place is git or fetch.bring(git, source, (CommitId(found),))):
-            return CommitId(found)
-    raise NotFound(f"there is no commit {name!r}", hint="git log --merges, or wto report for the commits of a run")
 
 
 def explain(git: Git, merge: CommitId) -> Explained:
@@ -81,7 +71,7 @@ def _paths(git: Git, base: CommitId, ours: CommitId, theirs: CommitId, lost: fro
 
 def _patches(git: Git, base: CommitId, theirs: CommitId, lost: frozenset[str]) -> tuple[Patch, ...]:
     """The patches of the side that was merged in, oldest first, each with its identity."""
-    made = commits(git, base=base, head=theirs, limit=_PATCHES)
+    made = GitCommits(git).between(base=base, head=theirs, limit=_PATCHES)
     shown = git.run(
         "log", "-p", "--no-merges", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--format=commit %H",
         f"--max-count={_PATCHES}", "--end-of-options", f"{base}..{theirs}", timeout_s=LONG_S,

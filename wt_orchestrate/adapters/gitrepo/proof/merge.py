@@ -19,7 +19,7 @@ from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Entry
 from wt_orchestrate.adapters.gitrepo.proof.three_way import ALGORITHMS, Triple, merged
 from wt_orchestrate.adapters.gitrepo.runner import Git, fields
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.engine import Proof
+from wt_orchestrate.ports.git.merges import Proof
 
 _FILES = ("100644", "100755")
 PARENTS = "the merge's parents"

@@ -19,7 +19,7 @@ from wt_orchestrate.adapters.gitrepo.proof.merge import prove
 from wt_orchestrate.adapters.gitrepo.proof.three_way import ALGORITHMS, MARKER, edits_between, lines_of
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.git import Hunk, Resolution, ResolvedFile
+from wt_orchestrate.ports.git.conflicts import Hunk, Resolution, ResolvedFile
 
 _TEXTS = ("100644", "100755", "120000")
 _LISTED = 200

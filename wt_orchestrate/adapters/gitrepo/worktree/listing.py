@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from wt_orchestrate.adapters.gitrepo.runner import Git, text
 from wt_orchestrate.domain.ids import Branch, CommitId
-from wt_orchestrate.ports.engine import WorktreeFacts
+from wt_orchestrate.ports.git.repository import WorktreeFacts
 
 MAKING = "wt-orchestrate is making it"
 MADE = "wt-orchestrate keeps it for an agent"

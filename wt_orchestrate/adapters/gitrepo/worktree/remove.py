@@ -18,7 +18,7 @@ from wt_orchestrate.adapters.gitrepo.worktree.dirty import differing
 from wt_orchestrate.adapters.gitrepo.worktree.listing import Entry, Place, entry_of, place
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.engine import Removed, RemoveOutcome
+from wt_orchestrate.ports.git.repository import Removed, RemoveOutcome
 
 
 def remove(

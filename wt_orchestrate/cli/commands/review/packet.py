@@ -140,7 +140,7 @@ def _tell_all(site: Site, found: Reviewed, *, first: bool, with_files: bool, wit
             lines = "binary" if file["binary"] else f"+{file['added']} -{file['deleted']}"
             click.echo(clean(f"{file['status']}  {lines:>12}  {file['path']}{old}"))
     if with_diff:
-        text = vault(site).diff(base=found.base, head=found.head).decode("utf-8", "replace")
+        text = vault(site).commits.diff(base=found.base, head=found.head).decode("utf-8", "replace")
         click.echo("\n" + "\n".join(clean(without_secrets(line)) for line in text.split("\n")), nl=False)
 
 

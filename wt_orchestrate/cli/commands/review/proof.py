@@ -11,7 +11,8 @@ from wt_orchestrate.cli.screen.hunks import hunk_lines
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
-from wt_orchestrate.ports.engine import Explained, ResolvedFile
+from wt_orchestrate.ports.git.conflicts import ResolvedFile
+from wt_orchestrate.ports.git.merges import Explained
 from wt_orchestrate.wiring.read.runs import explained, passed_on
 from wt_orchestrate.wiring.site import find_site
 

@@ -9,7 +9,7 @@ from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, Place, placed, rou
 from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Since, Survey
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Delta, Entry, after, before, parsed, turned
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.engine import Rider
+from wt_orchestrate.ports.git.merges import Rider
 
 ONTO, OLD = CommitId("0" * 40), CommitId("1" * 40)
 

@@ -1,0 +1,39 @@
+"""Trees of commits on the disk, as the port has them: throwaway checkouts of ours, and worktrees compared with a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.adapters.gitrepo.worktree import dirty
+from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out
+from wt_orchestrate.adapters.gitrepo.worktree.checkout import reading_settings
+from wt_orchestrate.domain.ids import CommitId
+
+
+class GitCheckouts:
+    """Checkouts of the vault below `scratch`; `source` is the common git directory whose configuration says how files of
+    worktrees are written."""
+
+    def __init__(self, git: Git, *, source: str, scratch: str) -> None:
+        self._git = git
+        self._source = source
+        self._scratch = scratch
+
+    @cached_property
+    def settings(self) -> Mapping[str, str]:
+        """What reading a worktree must know, read once."""
+        return reading_settings(self._source)
+
+    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
+        """A throwaway tree with exactly that commit's files."""
+        return check_out(self._git, scratch=self._scratch, commit=commit, slot=slot, keep=keep)
+
+    def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
+        """Make the index that `dirty` compares with warm, right after a worktree was made, before anybody is in it."""
+        dirty.seed(worktree=worktree, index=index)
+
+    def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
+        """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored."""
+        return dirty.differing(self._git, worktree=worktree, head=head, index=index, settings=self.settings)

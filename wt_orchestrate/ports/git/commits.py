@@ -1,0 +1,71 @@
+"""The seam to the commits of the vault: what commits say, change and hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from wt_orchestrate.domain.agent.commit_scan import Scan
+from wt_orchestrate.domain.drafting.cochange import History
+from wt_orchestrate.domain.ids import CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One commit as the log tells it; `paths` are those it changed."""
+
+    id: CommitId
+    author: str
+    at: float
+    subject: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One changed path between two trees; status is git's letter (A, M, D, R, C, T), `old` the path before a rename."""
+
+    path: str
+    status: str
+    old: str = ""
+    mode: str = ""
+    size: int = 0
+    """Bytes of the new content."""
+    added: int = 0
+    deleted: int = 0
+    binary: bool = False
+
+
+class Commits(Protocol):
+    """What commits of the vault say, change and hold."""
+
+    def is_ancestor(self, old: CommitId, new: CommitId) -> bool: ...
+
+    def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
+        """The best common ancestor of two commits."""
+
+    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
+        """Commits in `base..head`, oldest first."""
+
+    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+        """Changed paths from the merge base to head."""
+
+    def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
+        """A unified diff from the merge base to head, in fixed options."""
+
+    def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
+        """Values of a trailer on the first-parent line of `base..head`, each with the commit that carries it."""
+
+    def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
+        """Which of the other commits a head holds that are not held by `beyond` already."""
+
+    def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
+        """The commit of a branch that holds all of a head's work, by its content; None where none does. `hints` are likely."""
+
+    def past(self, *, head: CommitId, commits: int) -> History:
+        """The files of a head, and what each of its newest commits touched."""
+
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
+        """What the commits of `base..head` expose: each of them, not only what is left in the end. Those that `without` holds
+        are not looked at."""

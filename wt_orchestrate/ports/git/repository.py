@@ -1,0 +1,167 @@
+"""The seam to the user's repository: fetched from, given worktrees and refs of ours, and moved forward when landing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from wt_orchestrate.domain.agent.commit_scan import Exposed
+from wt_orchestrate.domain.ids import Branch, CommitId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryFacts:
+    """What a repository is. `main_worktree` is None for a bare one; `branch` None when HEAD is detached."""
+
+    common_dir: str
+    main_worktree: str | None
+    branch: Branch | None
+    head: CommitId | None
+    """None when the branch is unborn."""
+    git_version: tuple[int, int, int]
+    submodules: bool
+    shallow: bool
+    name: str
+    """The repository folder's name, for people and paths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeFacts:
+    """One worktree as git lists it; `git_dir` is its own administrative folder."""
+
+    path: str
+    branch: Branch | None
+    head: CommitId | None
+    git_dir: str
+
+
+class LandOutcome(StrEnum):
+    MOVED = "moved"
+    """The target points at the commit; a clean checkout of it was brought along."""
+    ALREADY = "already"
+    STALE = "stale"
+    """The target no longer is what was expected; nothing was changed."""
+    DIRTY = "dirty"
+    """A checkout of the target has local changes in affected paths; nothing was changed."""
+    REFUSED = "refused"
+    """A hook or git itself said no; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    outcome: LandOutcome
+    where: str = ""
+    """The worktree that holds the target checked out, or empty."""
+    detail: str = ""
+    paths: tuple[str, ...] = ()
+
+
+class RemoveOutcome(StrEnum):
+    REMOVED = "removed"
+    ABSENT = "absent"
+    DIRTY = "dirty"
+    """It holds uncommitted work; it stays."""
+    UNSAFE = "unsafe"
+    """The path is not the worktree we made (a link, another repository); it stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    outcome: RemoveOutcome
+    trash: str = ""
+    """Where it went."""
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What the hooks of a worktree must know. `folder` is theirs, `scopes` a file that says who owns what in the run; with
+    `full` commits get trailers and other people's refs are guarded."""
+
+    run: str
+    name: str
+    branch: Branch
+    integration: Branch
+    scope: tuple[str, ...]
+    folder: str
+    scopes: str
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnHook:
+    """A hook of the main worktree: whether ours stands there, and whether one that is not ours runs there, too."""
+
+    name: str
+    ours: bool
+    others: bool
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """What is about to be committed: its paths, what looks like a secret in added lines, and conflict markers in them."""
+
+    paths: tuple[str, ...]
+    exposed: tuple[Exposed, ...] = ()
+    markers: tuple[tuple[str, int], ...] = ()
+
+
+class Repository(Protocol):
+    """The user's repository: fetched from, given worktrees and refs of ours, and moved forward when landing."""
+
+    def facts(self) -> RepositoryFacts:
+        """Look at it. Raises Refused when git is too old or it is no repository."""
+
+    def resolve(self, branch: Branch) -> CommitId | None:
+        """The commit a branch points at (full ref; a tag of that name never answers)."""
+
+    def heads(self, prefix: str) -> Mapping[Branch, CommitId]:
+        """All branches below a prefix such as `wto/r7/`, in one call."""
+
+    def worktrees(self) -> Sequence[WorktreeFacts]:
+        """All worktrees, the main one first."""
+
+    def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
+        """Make the worktree with its branch at base. A half-made one of ours is completed or removed and made again;
+        one that is there already is left as it is. Raises Refused when the path or branch belongs to something else."""
+
+    def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
+        """Put our hooks before the repository's own, in this worktree alone, or bring them up to date; `owned` are all
+        workstreams' globs. False where the repository's configuration does not allow it."""
+
+    def refresh_guard(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> None:
+        """Bring hooks that stand there up to date: other scopes, a hooks folder that the repository has got since."""
+
+    def remove_guard(self, folder: str) -> None:
+        """Remove the folder of a worktree's hooks; safe when there is none."""
+
+    def exclude(self, patterns: Sequence[str]) -> bool:
+        """Keep these names out of everybody's `git status` here (info/exclude); whether anything was added."""
+
+    def copy_included(self, *, path: str) -> int:
+        """Copy the ignored files that `.worktreeinclude` names from the main worktree; returns how many."""
+
+    def remove_worktree(self, *, path: str, trash: str, force: bool = False) -> Removed:
+        """Move a clean worktree of ours into `trash` (same file system) and forget it in git; its branch stays."""
+
+    def delete_branch(self, branch: Branch, *, expected: CommitId) -> bool:
+        """Delete a branch of ours if it still points there."""
+
+    def publish(self, *, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
+        """Bring a commit over from the vault and point a branch of ours at it, by compare-and-swap; True if it is there."""
+
+    def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
+        """Make a branch of ours again that somebody deleted; False when it is there, wherever it points."""
+
+    def unlock_worktree(self, *, path: str, branch: Branch) -> tuple[str, ...]:
+        """Remove git's lock files that a killed git left in a worktree of ours and at its branch; the caller has made sure
+        that nobody works there. Which ones; young ones stay, because a person may be at it by hand."""
+
+    def has_worktree(self, path: str) -> bool:
+        """Whether a worktree is there; cheap, for every poll."""
+
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
+        """Move the target forward to a commit that is already in the repository, taking a clean checkout along."""
