@@ -65,7 +65,7 @@ def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
     for name, value in {**_FIXED, **own}.items():
         monkeypatch.setenv(name, str(value))
     yield seal
-    base = os.fsencode(tmp_path_factory.getbasetemp())
+    base = os.fsencode(f"{tmp_path_factory.getbasetemp()}/")
     wait_until(lambda: not _left_behind(base), what="no kept process of this test is left", timeout_s=5.0)
 
 

@@ -10,11 +10,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
+from tests.support.forkserver import ForkServer, usable
 from tests.support.repos import TestRepository, make_repository
 from tests.support.waiting import wait_until
 
@@ -25,6 +28,38 @@ def default_signals() -> None:
     """Signals as a shell in a terminal leaves them: whoever started the tests may ignore some (nohup does)."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+
+
+class Running(Protocol):
+    """A started program: a forked one or one with an interpreter of its own."""
+
+    pid: int
+    returncode: int | Any
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+@cache
+def _fork_server() -> ForkServer:
+    """The one of this worker; it ends with it."""
+    return ForkServer()
+
+
+def begin(
+    words: tuple[str, ...], *, cwd: str, env: Mapping[str, str], files: tuple[IO[Any], IO[Any], IO[Any]]
+) -> Running:
+    """Start the program as a process of its own, on three files: its input, its output and its errors."""
+    if usable(env):
+        return _fork_server().start(words, cwd=cwd, env=env, files=[each.fileno() for each in files])
+    stdin, stdout, stderr = files
+    command = [sys.executable, "-P", "-m", "wt_orchestrate", *words]
+    return subprocess.Popen(
+        command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=default_signals
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +82,7 @@ class Project:
     folder: Path
     repository: TestRepository
     environment: dict[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[Any]] = field(default_factory=list)
+    started: list[Running] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -69,17 +104,21 @@ class Project:
 
     def wto(self, *words: str, timeout: float = 120.0, stdin: str | None = None) -> Ended:
         """Run the program to its end."""
-        ended = subprocess.run(
-            [sys.executable, "-P", "-m", "wt_orchestrate", *words],
-            cwd=self.repository.path,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            input=stdin if stdin is not None else "",
-            check=False,
-        )
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        with (
+            tempfile.TemporaryFile() as given,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            given.write((stdin or "").encode())
+            given.seek(0)
+            child = begin(words, cwd=self.repository.path, env=self.environment, files=(given, out, err))
+            try:
+                code = child.wait(timeout)
+            except BaseException:
+                child.kill()
+                child.wait()
+                raise
+            return Ended(code, _read(out), _read(err))
 
     def python(self, code: str) -> str:
         """Run code with the program's modules in its environment; what it prints."""
@@ -92,19 +131,13 @@ class Project:
             check=True,
         ).stdout
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> Running:
         """Start the program and go on; it is killed at the test's end if it still runs."""
-        with open(self.folder / f"out-{len(self.started)}.txt", "w", encoding="utf-8") as output:
-            child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "wt_orchestrate", *words],
-                cwd=self.repository.path,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-                preexec_fn=default_signals,
-            )
+        with (
+            open(os.devnull, encoding="utf-8") as nothing,
+            open(self.folder / f"out-{len(self.started)}.txt", "w", encoding="utf-8") as output,
+        ):
+            child = begin(words, cwd=self.repository.path, env=self.environment, files=(nothing, output, output))
         self.started.append(child)
         return child
 
@@ -142,6 +175,11 @@ class Project:
         if (self.folder / "state").exists():
             self.wto("stop")
         wait_until(lambda: not self.processes(), timeout_s=15.0, what=f"no process of {self.folder} being left")
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 COMMAND_AGENT = """

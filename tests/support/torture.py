@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.project import COMMAND_AGENT, Project, make_project
+from tests.support.project import COMMAND_AGENT, Project, Running, make_project
 
 NAMES = ("a", "b", "c", "d")
 SCRIPT = """sleep 0.3
@@ -74,12 +74,12 @@ class Torture:
         self._check(project, child, before, told)
         project.close()
 
-    def _ended(self, child: subprocess.Popen[str]) -> bool:
+    def _ended(self, child: Running) -> bool:
         with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=self._chance.uniform(0.05, 0.6))
         return child.poll() is not None
 
-    def _kill_something(self, project: Project, child: subprocess.Popen[str]) -> list[str]:
+    def _kill_something(self, project: Project, child: Running) -> list[str]:
         kept = sorted(project.processes())
         targets = [("supervisor", child.pid)] + [("kept process", pid) for pid in kept]
         what, pid = self._chance.choice(targets)
@@ -90,7 +90,7 @@ class Torture:
             self.kills += 1
         return [what]
 
-    def _check(self, project: Project, child: subprocess.Popen[str], before: str, told: list[str]) -> None:
+    def _check(self, project: Project, child: Running, before: str, told: list[str]) -> None:
         """All integrated, each once, the target a descendant of what it was, nothing left alive."""
         if project.wto("land").code not in {0, 6}:
             self.violations.append(f"landing was refused after {told}")
