@@ -213,7 +213,12 @@ def make_project(folder: Path, files: Mapping[str, bytes | str | None] | None = 
     repository = make_repository(str(folder / "repository"), files or {"README.md": "hello\n"})
     repository.git("config", "user.name", "Ada")
     repository.git("config", "user.email", "ada@example.org")
-    environment = {
+    return Project(folder, repository, make_environment(folder, repository))
+
+
+def make_environment(folder: Path, repository: TestRepository) -> dict[str, str]:
+    """The sealed environment of a project's commands."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": repository.home,
         "LANG": "C.UTF-8",
@@ -224,7 +229,6 @@ def make_project(folder: Path, files: Mapping[str, bytes | str | None] | None = 
         "GIT_CONFIG_NOSYSTEM": "1",
         "TEST_FOLDER": str(folder),
     }
-    return Project(folder, repository, environment)
 
 
 def use_fake_client(project: Project) -> str:

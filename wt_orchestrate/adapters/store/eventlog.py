@@ -107,7 +107,7 @@ class SqliteLog:
         )
         try:
             return [
-                Record(number=number, at=at, actor=Actor(actor), run=run, cause=cause, event=_decode(kind, body))
+                Record(number=number, at=at, actor=Actor(actor), run=run, cause=cause, event=parse_event(kind, body))
                 for number, at, actor, cause, kind, body in rows
             ]
         except sqlite3.DatabaseError as error:
@@ -148,7 +148,7 @@ class SqliteLog:
         ).fetchone()
         if wish is None:  # a crash left the line of the run in the journal, and not that of its first event
             return None
-        return Known(key=key, run=RunId(run), number=number, wish=_decode(*wish))  # type: ignore[arg-type]
+        return Known(key=key, run=RunId(run), number=number, wish=parse_event(*wish))  # type: ignore[arg-type]
 
     def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
         """Put a request; returns its number."""
@@ -191,7 +191,7 @@ class SqliteLog:
         rows = self._connection.execute(
             "SELECT number, at, type, body FROM requests WHERE run = ? AND taken = 0 ORDER BY number", (run,)
         )
-        return [Asked(number=number, at=at, request=_decode(kind, body)) for number, at, kind, body in rows]  # type: ignore[arg-type]
+        return [Asked(number=number, at=at, request=parse_event(kind, body)) for number, at, kind, body in rows]  # type: ignore[arg-type]
 
     def close(self) -> None:
         self._connection.close()
@@ -308,7 +308,7 @@ def _row(record: Record) -> Row:
     }
 
 
-def _decode(kind: str, body: bytes) -> Event:
+def parse_event(kind: str, body: bytes) -> Event:
     known = _TYPES.get(kind)
     if known is None:
         raise StoreUnreadable(f"the log holds an event of the unknown type {kind}", hint="install the newer release")
