@@ -90,7 +90,7 @@ class GitFailed(WtError):
 
 
 class Overran(WtError):
-    """A command of ours that did not end within its time; it and all that it started are gone."""
+    """A command of ours that did not finish within its time; it and all that it started are gone."""
 
 
 def _told(stderr: str) -> str:

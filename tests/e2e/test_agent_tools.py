@@ -127,7 +127,7 @@ def test_a_later_agent_reads_findings_and_handoffs_in_its_brief(project: Project
     assert "> Decisions: One pool." in brief
     assert "(left out or cut: summary)" in brief
     assert "of `a`) Names are German" in brief
-    file = brief.split("the whole is in `", 1)[1].split("`", 1)[0].replace("ID", "a")
+    file = brief.split("the full handoff is in `", 1)[1].split("`", 1)[0].replace("ID", "a")
     assert "Detail 2499 of it." in Path(file).read_text(encoding="utf-8")
 
     async def look(call: Call) -> None:
@@ -178,7 +178,7 @@ def test_a_question_survives_the_supervisor(project: Project) -> None:
     (project.folder / "open").touch()
     project.wait_for("a", "integrated", deadline_s=60)
     heard = (project.folder / "heard.a").read_text(encoding="utf-8")
-    assert heard.count("The answer to what you asked:\n\nthis one") == 1
+    assert heard.count("The answer to your question:\n\nthis one") == 1
     assert "db2" not in heard
     assert _stream(project, "a")["attempts"] == 1
 

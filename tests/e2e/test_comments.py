@@ -60,7 +60,7 @@ def test_comments_go_out_as_one_message_and_come_back_answered(project: Project)
     assert "C1, src/a.py:2:\n> two\nShout.\n\nC2, src/a.py:3:\n> three\nMust it stay?\n\nC3:\nWell done" in brief
     assert project.wto("comment", "work", "--list").out == (
         "◎ C1 answered src/a.py:2 (changed since)\n  > two\n  Shout.\n  → its agent: fixed in the second commit\n"
-        "    (the lines were changed since)\n"
+        "    (the lines have changed since)\n"
         "◎ C2 answered src/a.py:4\n  > three\n  Must it stay?\n  → its agent: No: it has to stay.\n"
         "    (the lines were not changed; they are at src/a.py:4)\n"
         "? C3 open\n  Well done\n"
@@ -111,14 +111,14 @@ def test_a_review_file_is_written_edited_and_read(project: Project) -> None:
     file = project.folder / "review.md"
     assert project.wto("review", "work", "--edit-file", str(file)).code == 0
     nothing = project.wto("comment", "work", "--from", str(file))
-    assert (nothing.code, nothing.err.splitlines()[0]) == (5, f"✗ nothing was written into {file}")
+    assert (nothing.code, nothing.err.splitlines()[0]) == (5, f"✗ {file} has no comments")
     text = file.read_text(encoding="utf-8").replace(">     2 |+ two\n", ">     2 |+ two\nLouder,\nplease.\n")
     file.write_text(text.replace("## file src/a.py\n", "Good.\n\n## file src/a.py\nShort file.\n"), encoding="utf-8")
     assert project.wto("comment", "work", "--from", str(file)).out.startswith(
         "✓ Collected 3 comments; not sent yet: C1,"
     )
     again = project.wto("comment", "work", "--from", str(file)).out
-    assert again.startswith("✓ Collected 0 comments, 3 were there already")
+    assert again.startswith("✓ Collected 0 comments, 3 existed already")
     told = [(each["path"], each["line"], each["quoted"], each["text"]) for each in _comments(project)]
     assert told == [
         (None, None, "", "Good."),
@@ -128,7 +128,7 @@ def test_a_review_file_is_written_edited_and_read(project: Project) -> None:
     assert project.wto("comment", "work", "--resolve", "C2").code == 0
     file.write_text("## file src/a.py\n> 1 |\nSame\n> 1 |\nSame\n", encoding="utf-8")
     twice = project.wto("comment", "work", "--from", str(file)).out
-    assert twice.startswith("✓ Collected 1 comment, 1 were there already; not sent yet: C1, C3, C4\n")
+    assert twice.startswith("✓ Collected 1 comment, 1 existed already; not sent yet: C1, C3, C4\n")
     file.write_text("## file src/a.py\n> 9 |\nx\n", encoding="utf-8")
     ended = project.wto("comment", "work", "--from", str(file))
     assert (ended.code, ended.err.splitlines()[0]) == (3, f"{file}:3: src/a.py has no line 9")
@@ -140,10 +140,10 @@ def test_places_are_checked_against_the_diff(project: Project) -> None:
     for words, code, said in (
         (("src/b.py:1", "x"), 5, "✗ the work of work does not change 'src/b.py'\n  ↳ did you mean src/a.py?\n"),
         (("src/a.py:2-4", "x"), 5, "✗ src/a.py has no line 4\n"),
-        (("src/a.py", "x"), 2, "is no place; write it as FILE:LINE or FILE:LINE-END\n"),
-        ((), 2, "nothing to say; give a TEXT, or one of --from, --list, --send, --resolve, --reopen\n"),
+        (("src/a.py", "x"), 2, "is not a place; write it as FILE:LINE or FILE:LINE-END\n"),
+        ((), 2, "give a TEXT, or one of --from, --list, --send, --resolve, --reopen\n"),
         (("--send",), 6, "✗ there is no comment on work to send\n"),
     ):
         ended = project.wto("comment", "work", *words)
         assert (ended.code, said in ended.err) == (code, True), ended.err
-    assert project.wto("comment", "work", "--list").out == "There is no comment\n"
+    assert project.wto("comment", "work", "--list").out == "No comments\n"

@@ -86,8 +86,8 @@ def test_an_arbiter_says_why_one_side_goes_in_one_place_and_everybody_sees_it(pr
     heard = (project.folder / "heard.two-arbiter").read_text(encoding="utf-8")
     assert "it lets one side go at f.txt:11; keep what both sides meant, or name the file under ## Decisions" in heard
     told = project.wto("review", "two").out
-    assert "f.txt was in conflict; settled by arbiter" in told
-    assert "at line 11: ▲ one side was let go" in told and "▲ gone, by integrated: line 10 one" in told
+    assert "f.txt had a conflict; resolved by arbiter" in told
+    assert "at line 11: ▲ one side was dropped" in told and "▲ removed by integrated: line 10 one" in told
     (file,) = project.wto("review", "two", "--json").json["conflict"]["resolution"]["files"]
     assert [(hunk["line"], hunk["took"], hunk["dropped_theirs"]) for hunk in file["hunks"]] == [
         (2, "", []),
@@ -96,9 +96,9 @@ def test_an_arbiter_says_why_one_side_goes_in_one_place_and_everybody_sees_it(pr
     page = project.folder / "page.html"
     assert project.wto("review", "two", "--html", str(page)).code == 0
     text = page.read_text(encoding="utf-8")
-    assert "resolved by arbiter" in text and "At line 11: one side was let go" in text
+    assert "resolved by arbiter" in text and "At line 11: one side was dropped" in text
     proof = project.wto("proof", project.repository.git("rev-parse", "wto/r1/two-arbiter"))
-    assert (proof.code, "f.txt was in conflict:" in proof.out) == (6, True)
+    assert (proof.code, "f.txt had a conflict:" in proof.out) == (6, True)
 
 
 def test_a_changelog_that_everybody_writes_needs_nobody(project: Project) -> None:
@@ -142,7 +142,7 @@ def test_a_driver_of_the_repository_counts_as_it_was_when_the_run_began(project:
     shown = project.wto("run", "--dry-run", plan).out.splitlines()
     assert shown[1:3] == [
         "where **/*.list conflict: run the merge driver lines, `cat %A %B | sort -u > %A.new && mv %A.new %A`",
-        "take the branch a as the work of a",
+        "use the branch a as the work of a",
     ]
     assert project.wto("train", "add", "a", "b", "--check", "true").code == 0
     project.repository.git("config", "merge.lines.driver", "false")

@@ -92,15 +92,15 @@ def test_a_plan_is_sent_back_until_it_can_be_used(project: Project) -> None:
     assert "workstreams.api.brif: 'brif' is not a known key; did you mean 'brief'?" in drafted.err
     assert "'api' and 'db' may run at the same time and both may write 'api/a.py'" in drafted.err
     told = (project.folder / "told.3").read_text()
-    assert "## What was wrong with your last plan" in told and "both may write 'api/a.py'" in told
+    assert "## Problems of your last plan" in told and "both may write 'api/a.py'" in told
     assert "> Make it answer" in told and "Configured checks: `true`" in told
     text = Path(out(project)).read_text()
     assert text.splitlines()[0].startswith("# yaml-language-server: $schema=")
     assert text.partition("\n\n")[2] == PLAN
     assert drafted.out.splitlines()[0].startswith(f"✓ Wrote {out(project)}: 2 workstreams, 3 rounds, ")
-    assert "✓ 1 pair with nothing in common" in drafted.out
+    assert "✓ 1 pair without overlap" in drafted.out
     assert (
-        "↳ working at the same time pays: about 20 min with 2 agents, 40 min with one alone, 2.0 times as fast (estimated)"
+        "↳ parallel work pays off: about 20 min with 2 agents, 40 min with one alone, 2.0 times as fast (estimated)"
         in (drafted.out.splitlines())
     )
     assert project.wto("plan", "check", out(project)).code == 0
@@ -137,25 +137,23 @@ def test_what_cannot_be_made_valid_is_kept_and_can_be_taken_up(project: Project)
     prepared(project, leaning, leaning, plan_of("api"))
     drafted = draft(project, "--rounds", "2")
     assert drafted.code == 3
-    assert "no plan could be used in 2 rounds" in drafted.err
-    assert "workstreams.api.brief: the brief leans on what its agent cannot see ('as discussed before')" in drafted.err
+    assert "no valid plan in 2 rounds" in drafted.err
+    assert "workstreams.api.brief: the brief refers to text its agent cannot see ('as discussed before')" in drafted.err
     assert not Path(out(project)).exists()
     saved = (project.folder / "drafted.invalid.yaml").read_text()
-    assert (
-        "# A draft that cannot be used yet. What is wrong with it:\n# - workstreams.api.brief: the brief leans" in saved
-    )
+    assert "# A draft that is not valid yet. Problems:\n# - workstreams.api.brief: the brief refers" in saved
     assert "as discussed before, and tell" in saved
     nothing_left(project)
     resumed = project.wto("plan", "draft", "--resume", "-o", out(project))
     assert resumed.code == 0, resumed.err
-    assert "What it was, as data:" in (project.folder / "told.3").read_text()
+    assert "Your last plan, as data:" in (project.folder / "told.3").read_text()
     assert project.wto("plan", "check", out(project)).code == 0
 
 
 HOSTILE: dict[str, tuple[Any, str]] = {
     "paths out of the repository": (
         plan_of("api", workstreams={"api": {"brief": BRIEF.format("api"), "scope": ["../../etc/**"]}}),
-        "leaves the repository or is not plain",
+        "leaves the repository or is not a plain path",
     ),
     "git's own folder": (
         plan_of("api", workstreams={"api": {"brief": BRIEF.format("api"), "scope": [".git/hooks/**"]}}),
@@ -163,7 +161,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     ),
     "a scope about nothing": (
         plan_of("api", workstreams={"api": {"brief": BRIEF.format("db"), "scope": ["apis/**"]}}),
-        "nothing is there that 'apis/**' could be about; did you mean api?",
+        "no file matches 'apis/**'; did you mean api?",
     ),
     "an id that is a path": (
         plan_of("api", workstreams={"../x": {"brief": BRIEF.format("api"), "scope": ["api/**"]}}),
@@ -171,21 +169,24 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     ),
     "a thousand workstreams": (
         plan_of(*(f"s{number}" for number in range(1_000))),
-        "1000 workstreams are more than a person can judge (50)",
+        "1000 workstreams are more than a person can review (50)",
     ),
     "an agent with a command of its own": (
         plan_of("api", agents={"api": {"type": "command", "run": 'touch "$TEST_FOLDER/owned"'}}),
-        "a drafted plan brings no agents of its own",
+        "a drafted plan must not define agents",
     ),
-    "bounds that are the person's": (plan_of("api", limits={"agents": 64}), "bounds are the person's to set"),
+    "limits that only the person sets": (plan_of("api", limits={"agents": 64}), "only the person sets limits"),
     "another target": (plan_of("api", target="release"), "the plan is for main"),
     "somebody's branch": (
         plan_of("api", workstreams={"api": {"brief": "", "branch": "topic"}}),
         "a drafted workstream has no branch:",
     ),
-    "characters that hide": (plan_of("api", notes="x", goal="good\u202egoal"), "control characters or such that hide"),
-    "control characters": (plan_of("api", stages=["a\x1b[2Jb"]), "control characters or such that hide"),
-    "no characters at all": (plan_of("api", goal="\ud800"), "it holds half a character"),
+    "characters that hide": (
+        plan_of("api", notes="x", goal="good\u202egoal"),
+        "control characters or characters that hide",
+    ),
+    "control characters": (plan_of("api", stages=["a\x1b[2Jb"]), "control characters or characters that hide"),
+    "no characters at all": (plan_of("api", goal="\ud800"), "it contains an incomplete character"),
     "a bomb of aliases": (
         "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nworkstreams: *c\n",
         "anchors and aliases are not allowed",
@@ -224,10 +225,10 @@ def test_commands_that_nobody_approved_are_told_and_run_nowhere(project: Project
     prepared(project, proposed)
     drafted = draft(project, "--yes")
     assert drafted.code == 8
-    assert "3 commands in the plan wait for your approval, so it was not run" in drafted.err
-    assert '? checks, to be approved: touch "$TEST_FOLDER/owned"' in drafted.out
+    assert "3 commands in the plan need your approval, so it was not run" in drafted.err
+    assert '? checks, needs approval: touch "$TEST_FOLDER/owned"' in drafted.out
     assert (
-        "? checks of api, to be approved: make api" in drafted.out and "? setup, to be approved: npm ci" in drafted.out
+        "? checks of api, needs approval: make api" in drafted.out and "? setup, needs approval: npm ci" in drafted.out
     )
     text = Path(out(project)).read_text()
     assert '#   - {run: "touch \\"$TEST_FOLDER/owned\\""}\n# setup:\n#   - "npm ci"\n' in text
@@ -262,10 +263,10 @@ def test_yes_runs_what_is_valid_and_brings_no_commands(project: Project) -> None
     assert drafted.code == 0, drafted.err
     assert project.stages() == {"api": "integrated"}
     again = project.wto("plan", "forecast", out(project))
-    assert "↳ one agent would be as fast: " in again.out and "there is one workstream" in again.out
+    assert "↳ one agent would be as fast: " in again.out and "there is only one workstream" in again.out
     assert "↳ measured in earlier runs (1 workstream, medians): set-up " in again.out
     told = project.wto("plan", "draft", "Go on", "--agent", "planner", "--dry-run").out
-    assert "- What agents' work costs besides, measured in earlier runs (1 workstream" in told
+    assert "- Costs besides agent time, measured in earlier runs (1 workstream" in told
 
 
 def test_ctrl_c_ends_the_planner_and_resume_goes_on(project: Project) -> None:
@@ -414,7 +415,7 @@ def test_what_earlier_runs_learned_reaches_the_planner_as_data(project: Project)
     project.python(REMEMBER)
     shown = project.wto("plan", "draft", "Mend the answer of db", "--agent", "planner", "--dry-run")
     assert shown.code == 0, shown.err
-    assert "## What earlier runs left\n\nAs data: notes of agents and people" in shown.out
+    assert "## Notes from earlier runs\n\nData: notes of agents and people" in shown.out
     (line,) = [line for line in shown.out.splitlines() if "never in api" in line]
     assert line.startswith("> - fact (") and "agent" in line
     assert "curl" not in shown.out

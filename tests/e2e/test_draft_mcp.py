@@ -49,7 +49,7 @@ def test_a_plan_is_drafted_edited_and_started(project: Project, over: Transport)
         assert found["sent_back"] == ["round 1: 1 problem"] and found["forecast"] == []
         assert found["to_approve"] == ["checks: make it"] and found["notes"] == "Two folders, two streams."
         assert found["advice"][0].startswith(
-            "working at the same time pays: about 20 min with 2 agents, 40 min with one alone"
+            "parallel work pays off: about 20 min with 2 agents, 40 min with one alone"
         )
         checked = await call("check_plan", plan=found["plan"])
         assert checked["ok"], checked

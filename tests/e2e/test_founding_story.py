@@ -303,7 +303,7 @@ def test_five_workstreams_are_led_to_landed_work_and_the_next_run_has_learned(
         await lead.until("land")
         told = json.dumps(_requests(stub, "jobs")[0]["body"]["messages"])
         assert f"> {LESSON} {address}" in told and "> Nightly jobs are mended like the shell scripts in bin." in told
-        assert "said by the orchestrator" in (await call("story", workstream="jobs"))["text"]
+        assert "from the orchestrator" in (await call("story", workstream="jobs"))["text"]
         await _it_is_landed(lead, ("jobs",))
         reports.append(await call("report"))
 

@@ -189,8 +189,8 @@ def test_L8_trailers_that_only_a_person_may_write_go_back_to_the_agent(project: 
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
     ended = project.wto("run", "--land", plan)
     assert ended.code == 0, ended.out + ended.err
-    assert "carries the trailer `Signed-off-by: A <a@b.c>`, which only a person may write" in ended.out + ended.err
-    assert "carries the trailer `Wto-Workstream: b`, which is not true of it" in ended.out + ended.err
+    assert "has the trailer `Signed-off-by: A <a@b.c>`, which only a person may add" in ended.out + ended.err
+    assert "has the trailer `Wto-Workstream: b`, which is not true" in ended.out + ended.err
     assert project.repository.git("log", "-1", "--format=%B", "main^2").strip() == "Plain"
 
 
@@ -349,7 +349,7 @@ def test_odd_repositories_work_or_are_refused_with_a_reason(project: Project, tm
     nowhere = tmp_path / "nowhere"
     nowhere.mkdir()
     refused = project.wto("-C", str(nowhere), "status")
-    assert (refused.code, "is in no git repository" in refused.err) == (6, True)
+    assert (refused.code, "is not in a git repository" in refused.err) == (6, True)
 
     bare = tmp_path / "bare.git"
     project.repository.git("clone", "-q", "--bare", ".", str(bare))

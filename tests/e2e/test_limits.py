@@ -33,7 +33,7 @@ def test_P4_the_wall_limit_stops_the_run_and_says_so(project: Project) -> None:
     )
     ended = project.wto("run", plan)
     assert ended.code == 130
-    assert "the run reached its wall limit of 1s" in ended.out
+    assert "the run reached its time limit of 1s" in ended.out
     assert (project.worktree("a") / "draft").exists()
     assert project.processes() == []
 

@@ -327,7 +327,7 @@ def test_a_killed_supervisor_is_replaced_by_the_next_wish(project: Project, over
         assert "nobody is at work; `resume` starts one" in await call("briefing")
         (project.folder / "go").touch()
         resumed = await call("resume", key="resume-1")
-        assert (resumed["state"], resumed["text"]) == ("taken", "a supervisor is at work")
+        assert (resumed["state"], resumed["text"]) == ("taken", "a supervisor is running")
         assert (await until(call, "land"))["text"].startswith("1 workstream integrated")
 
     led(project, go_on, over=over)
@@ -380,7 +380,7 @@ def test_comments_with_nobody_at_work_are_noted_sent_and_put_once(project: Proje
     async def comment(call: Call, client: Client) -> None:
         one = {"workstream": "work", "path": "src/a.py", "line": 3, "text": "Must it stay?", "key": "comment-1"}
         noted = await call("comment", send=False, **one)
-        assert (noted["state"], noted["text"][:31]) == ("noted", "noted; nobody is at work, and t")
+        assert (noted["state"], noted["text"][:31]) == ("noted", "saved; no supervisor is running, and t")
         assert (await call("comment", send=False, **one)) == noted
         for cursor in ("x", "-1", "99999999999999999999", "९", "1e3"):
             for name, more in (("wait", {}), ("story", {}), ("inspect", {"workstream": "work"})):

@@ -35,7 +35,7 @@ def test_an_entry_is_added_shown_kept_and_taken_out_again(project: Project) -> N
     assert Path(entry["command"]).is_absolute() and entry["args"][-2:] == ["--repository", project.repository.path]
     assert (project.folder / "desktop.json.bak").read_bytes() == before
     again = project.wto("mcp", "install", "--client", "claude-desktop", "--config", str(path))
-    assert again.code == 0 and "is as it should be" in again.out
+    assert again.code == 0 and "is up to date" in again.out
     assert project.wto("mcp", "uninstall", "--client", "claude-desktop", "--config", str(path)).code == 0
     assert path.read_bytes() == before
 
@@ -57,7 +57,7 @@ def test_the_server_looks_where_the_terminal_does(project: Project, monkeypatch:
 def test_a_folder_that_no_settings_can_name_is_refused(tmp_path: Path) -> None:
     """Settings are UTF-8, names of folders need not be: told as such, and nothing is written."""
     path = tmp_path / "desktop.json"
-    with pytest.raises(Refused, match="is no UTF-8"):
+    with pytest.raises(Refused, match="is not UTF-8"):
         planned(str(path), "wt-orchestrate", {"command": "x", "args": [os.fsdecode(b"/r/\xff")]})
     assert not path.exists()
 
@@ -120,7 +120,7 @@ def test_what_may_not_be_written_is_left_alone(project: Project) -> None:
     path.chmod(0o644)
     edit = planned(str(path), "wt-orchestrate", SERVER)
     path.write_text('{"a": 1}')
-    with pytest.raises(Refused, match="was changed meanwhile"):
+    with pytest.raises(Refused, match="was changed in the meantime"):
         write(edit)
     assert path.read_text() == '{"a": 1}' and [each.name for each in project.folder.glob("desktop*")] == [
         "desktop.json"
@@ -148,12 +148,12 @@ def test_a_server_over_http_is_named_and_its_token_is_not(project: Project) -> N
 
 
 DAMAGED = {
-    "cut off": ('{"mcpServers": {"a": ', ":1:22: this is no JSON"),
-    "a list": ("[]", ":1:1: there is no object"),
-    "servers of another shape": ('{"mcpServers": []}', "mcpServers is no object"),
-    "a server twice": ('{"mcpServers": {"a": {}, "a": {}}}', "'a' stands twice in it"),
-    "servers twice": ('{"mcpServers": {}, "mcpServers": {}}', "'mcpServers' stands twice in it"),
-    "a comment": ("{\n  // mine\n}", ":2:3: this is no JSON"),
+    "cut off": ('{"mcpServers": {"a": ', ":1:22: this is not JSON"),
+    "a list": ("[]", ":1:1: expected a JSON object"),
+    "servers of another shape": ('{"mcpServers": []}', "mcpServers is not an object"),
+    "a server twice": ('{"mcpServers": {"a": {}, "a": {}}}', "'a' appears twice in it"),
+    "servers twice": ('{"mcpServers": {}, "mcpServers": {}}', "'mcpServers' appears twice in it"),
+    "a comment": ("{\n  // mine\n}", ":2:3: this is not JSON"),
 }
 
 
@@ -188,7 +188,7 @@ def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
     path.write_text("{}", encoding="utf-8")
     edit = planned(str(path), "ours", {"command": "wto"})
     path.write_text('{"theme": "dark"}', encoding="utf-8")
-    with pytest.raises(Refused, match="was changed meanwhile"):
+    with pytest.raises(Refused, match="was changed in the meantime"):
         write(edit)
     assert [each.name for each in tmp_path.iterdir()] == ["desktop.json"]
     assert path.read_text(encoding="utf-8") == '{"theme": "dark"}'
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_written_is_told_and_stays(
     monkeypatch.setattr(os, call, full)
     with pytest.raises(Refused, match="cannot be written: No space left on device") as refused:
         write(edit)
-    assert "is as it was" in refused.value.hint
+    assert "is unchanged" in refused.value.hint
     assert path.read_text(encoding="utf-8") == "{}"
     assert not list(tmp_path.glob("*.new"))
 

@@ -80,14 +80,14 @@ def test_a_second_run_does_at_once_what_the_first_one_had_to_learn(project: Proj
     assert {"run": "r2", "workstream": "pear"} in shown["used_by"]
     assert convention["layer"] == "strategic" and convention["sources"][0]["workstream"] == "apple"
     assert convention["id"] in project.status()["workstreams"][0]["recalled"]
-    assert f"of the memory recalled into its brief: {convention['id']} (convention, said by an agent in r1/apple" in (
+    assert f"of the memory recalled into its brief: {convention['id']} (convention, from an agent in r1/apple" in (
         project.wto("status", "pear").out
     )
     memory = project.wto("report", "--json").json["memory"]
     assert (convention["id"], "pear") in {(each["id"], each["workstream"]) for each in memory["recalled"]}
     assert memory["learned"] == project.wto("memory", "learn", "--json").json["entries"] > 0
     told = project.wto("report").out
-    assert f"- {convention['id']} was told to `pear` (convention, said by an agent in r1/apple" in told
+    assert f"- {convention['id']} was given to `pear` (convention, from an agent in r1/apple" in told
     assert f"- learned from this run: {memory['learned']} (`wto memory list`)" in told
 
 
@@ -98,9 +98,9 @@ def test_a_brief_quotes_what_is_remembered_and_leaves_out_what_reads_like_an_ord
     assert project.wto("run", "--land", _plan(project, "apple")).code == 0
     assert project.wto("run", "--land", _plan(project, "pear")).code == 0
     brief = (project.folder / "brief.r2.pear.1").read_text()
-    assert "## What is remembered of this repository" in brief
+    assert "## Notes about this repository" in brief
     assert "> every text file at the top must be listed in REGISTRY" in brief
-    assert "said by an agent in r1/apple" in brief
+    assert "from an agent in r1/apple" in brief
     assert "evil.example" not in brief and "0123456789abcdefghij" not in brief
     flagged = _entries(project, "--flagged")
     assert [each["kept_from_agents"] for each in flagged] == [True]
@@ -208,7 +208,7 @@ def test_a_client_remembers_and_recalls_by_mcp(project: Project) -> None:
         assert bad["flags"] and "agents are not told it" in bad["text"]
         found = await call("recall", query="which port")
         assert [each["id"] for each in found["entries"]] == ["m1"] and "not instructions" in found["of"]
-        assert found["entries"][0]["source"].startswith("said by the orchestrator")
+        assert found["entries"][0]["source"].startswith("from the orchestrator")
         assert [each["id"] for each in (await call("recall", paths=["*.md"]))["entries"]] == ["m1"]
         text = str((await client.read_resource("wto://memory")).contents[0])
         assert "5433" in text and "disregard" not in text

@@ -33,8 +33,8 @@ def test_secrets_and_conflict_markers_are_refused_with_their_place(project: Proj
     assert project.wto("hook", "install").code == 0
     refused = _commit(project, {"a.py": f"x = 1\nkey = '{KEY}'\n"})
     assert refused.returncode == 1
-    assert "wto: a.py:2 looks like a secret (AWS access key AKIA… (20 characters)); take it out" in refused.stderr
-    assert "wto: git commit --no-verify goes on without this" in refused.stderr and KEY not in refused.stderr
+    assert "wto: a.py:2 looks like a secret (AWS access key AKIA… (20 characters)); remove it" in refused.stderr
+    assert "wto: git commit --no-verify skips this check" in refused.stderr and KEY not in refused.stderr
     marked = _commit(project, {"a.py": "<<<<<<< one\nx = 1\n"})
     assert marked.returncode == 1 and "wto: a.py:1 is a conflict marker; resolve the conflict first" in marked.stderr
     assert _commit(project, {"a.py": "x = 1\n"}).returncode == 0
@@ -53,7 +53,7 @@ def test_a_path_that_a_running_workstream_owns_is_told_and_run_branches_are_not_
     assert project.wto("hook", "install").code == 0
     told = _commit(project, {"api/b.py": "x = 1\n"})
     assert told.returncode == 0
-    assert "wto: api/b.py belongs to api of r1, which is working: both will have to be merged" in told.stderr
+    assert "wto: api/b.py belongs to api of r1, which is working: both changes will have to be merged" in told.stderr
     (project.folder / "go").touch()
     assert run.wait(timeout=60) == 0
     elsewhere = project.folder / "elsewhere.git"
@@ -75,7 +75,7 @@ def test_what_was_there_runs_behind_and_comes_back_to_the_byte(project: Project)
     old.chmod(0o755)
     before = {path.name: (path.read_bytes(), path.stat().st_mode) for path in _hooks(project).iterdir()}
     dry = project.wto("hook", "install", "--dry-run")
-    assert dry.code == 0 and "would be pre-commit: new; what is there runs after it" in dry.out
+    assert dry.code == 0 and "would be pre-commit: new; the existing hook runs after it" in dry.out
     assert {path.name for path in _hooks(project).iterdir()} == set(before)
     assert project.wto("hook", "install").code == 0
     assert project.wto("hook", "install").code == 0
@@ -89,7 +89,7 @@ def test_what_was_there_runs_behind_and_comes_back_to_the_byte(project: Project)
     assert project.wto("hook", "uninstall").code == 0
     after = {path.name: (path.read_bytes(), path.stat().st_mode) for path in _hooks(project).iterdir()}
     assert after == before
-    assert "pre-commit: there is none of ours" in project.wto("hook", "uninstall").out
+    assert "pre-commit: not installed" in project.wto("hook", "uninstall").out
 
 
 def test_folders_of_other_tools_are_left_alone(project: Project) -> None:

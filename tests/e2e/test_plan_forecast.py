@@ -34,15 +34,15 @@ def test_what_always_changed_together_is_better_done_one_after_another(project: 
     assert (told.code, told.err) == (0, "")
     assert told.out.splitlines() == [
         "✗ api and db: high, 0.97",
-        "    api/pool.py: in 91% of what touches api, 91% of what touches db",
-        "    db/pool.py: in 91% of what touches api, 91% of what touches db",
-        "✓ 4 pairs with nothing in common",
-        "↳ db is better begun after api: add needs: [api] to it",
+        "    api/pool.py: in 91% of the commits that touch api, 91% of the commits that touch db",
+        "    db/pool.py: in 91% of the commits that touch api, 91% of the commits that touch db",
+        "✓ 4 pairs without overlap",
+        "↳ db should start after api: add needs: [api] to it",
         "↳ The longest chain stays at 2 workstreams: api > db",
-        "↳ An estimate from 15 commits of main, 1 of more than 30 files left out; git may merge what meets",
-        "↳ at best 2.0 times as fast as one agent, if all workstreams take equally long; "
-        "write estimate: into the plan to know more",
-        "↳ overlap: 1 pair that may run at the same time will likely meet in the same files",
+        "↳ Estimated from 15 commits of main, 1 of more than 30 files ignored; git may still merge an overlap",
+        "↳ at best 2.0 times as fast as one agent, if all workstreams take equally long; add estimate: to the "
+        "plan for better numbers",
+        "↳ overlap: 1 parallel pair will likely change the same files",
     ]
     assert project.wto("plan", "forecast", "--check", project.plan(PLAN)).code == 6
     serial = PLAN.replace("scope: [db/**]", "scope: [db/**], needs: [api]")

@@ -39,7 +39,7 @@ def test_a_bad_plan_ends_with_3_and_all_its_problems(project: Project) -> None:
     assert (bad.code, bad.out) == (3, "")
     assert [line.startswith(f"{plan}:") for line in bad.err.splitlines()] == [True, True, True]
     assert [line.partition(": ")[2] for line in bad.err.splitlines()] == [
-        "the goal is empty; say in a sentence what all of this is for",
+        "the goal is empty; say in a sentence what the plan is for",
         "'brief' is missing; add brief: here",
         "'breif' is not a known key; did you mean 'brief'?",
     ]
@@ -61,7 +61,7 @@ def test_doctor_says_what_is_there_and_what_to_do(project: Project) -> None:
     project.repository.git("config", "user.useConfigOnly", "true")
     broken = project.wto("doctor")
     assert broken.code == 1
-    assert "git does not know who commits here" in broken.out and "git config --global user.name" in broken.out
+    assert "user.name and user.email are not set" in broken.out and "git config --global user.name" in broken.out
 
 
 def test_usage_errors_end_with_2_and_offer_the_nearest_command(project: Project) -> None:

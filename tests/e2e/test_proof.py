@@ -37,7 +37,7 @@ def test_an_integration_commit_is_proven_with_its_patches_and_checks(project: Pr
         "✓ both merged: a.txt",
         "✓ as theirs: n",
         f"✓ patch {two[:12]} Work of two",
-        "✓ proven: nothing that either side changed is gone",
+        "✓ proven: nothing that either side changed is lost",
     ]
     assert lines[4].startswith("✓ `true` passed on its tree in ")
     found = project.wto("proof", "wto/r1/integration", "--json").json
@@ -53,7 +53,7 @@ def test_a_merge_that_took_a_side_by_hand_is_caught(project: Project) -> None:
     assert shown.code == 6
     assert "✗ not explained: b.txt" in shown.out
     assert "▲ b.txt; it is the second parent's whole" in shown.out
-    assert "    gone, by the first parent: by main" in shown.out
+    assert "    removed by the first parent: by main" in shown.out
     project.repository.git("reset", "-q", "--hard", "HEAD^")
     project.repository.git("merge", "-q", "-s", "ours", "-m", "dropped", "side")
     found = project.wto("proof", "main", "--json").json
@@ -73,6 +73,6 @@ def test_a_merge_that_took_a_side_by_hand_is_caught(project: Project) -> None:
 def test_what_is_no_merge_is_refused(project: Project) -> None:
     """A commit with one parent, and a name that nobody knows, are told with what to do."""
     plain = project.wto("proof", "HEAD")
-    assert (plain.code, "so it merges nothing" in plain.err) == (6, True)
+    assert (plain.code, "so it is not a merge" in plain.err) == (6, True)
     unknown = project.wto("proof", "nonsuch")
     assert (unknown.code, unknown.err.splitlines()[0]) == (5, "✗ there is no commit 'nonsuch'")

@@ -146,7 +146,7 @@ def test_branches_are_pushed_and_stacked_pull_requests_opened_once(project: Proj
         assert anywhere.head(branch) == project.repository.head(branch)
     again = project.wto("pr", "open", "--run")
     assert again.code == 0 and len(anywhere.pulls) == 2
-    assert "api: #1 brought up to date, wto/r1/api is there already, into main" in again.out
+    assert "api: #1 brought up to date, wto/r1/api exists already, into main" in again.out
     rows = project.wto("pr", "status", "--json").json["pull_requests"]
     assert [(row["workstream"], row["number"], row["base"], row["state"]) for row in rows] == [
         ("api", 1, "main", "open"),
@@ -173,7 +173,7 @@ def test_what_was_not_checked_is_pushed_only_as_a_draft(project: Project, github
     text = "goal: Do it\nchecks: [{run: 'false'}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x, retries: 0}}\n"
     assert project.wto("run", project.plan(text, {"a": ADD})).code == 1
     refused = project.wto("pr", "open", "a")
-    assert refused.code == 6 and "a is failed: only what is integrated was checked" in refused.err
+    assert refused.code == 6 and "a is failed: only integrated work has passed the checks" in refused.err
     assert project.wto("pr", "open", "--run").code == 5
     assert project.wto("pr", "open", "a", "--draft").code == 0
     assert [(each.branch, each.draft) for each in github.pulls] == [("wto/r1/a", True)]
@@ -386,5 +386,5 @@ def test_what_is_no_forge_or_not_told_is_refused_with_the_way_on(project: Projec
     project.repository.git("remote", "add", "origin", "https://git.example.org/o/r.git")
     run(project, "workstreams: {b: {brief: x}}\n", {"b": ADD})
     unknown = project.wto("pr", "open", "b")
-    assert unknown.code == 6 and "say so with --forge github, gitlab, gitea or pagure" in unknown.err
+    assert unknown.code == 6 and "name it with --forge github, gitlab, gitea or pagure" in unknown.err
     assert "set GITEA_TOKEN in the environment" in project.wto("pr", "open", "b", "--forge", "gitea").err

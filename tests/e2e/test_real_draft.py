@@ -82,7 +82,7 @@ def test_a_plan_comes_as_structured_output_and_is_sent_back(project: Project, st
     assert found["cost_usd"] > 0 and found["tokens"] > 0
     said = told(stub)
     assert "Begin db" in said, "git log was allowed"
-    assert "The plan cannot be used yet" in said and "Make it answer" in said, "the same session"
+    assert "The plan is not valid yet" in said and "Make it answer" in said, "the same session"
     assert "MARK-OF-THE-REPOSITORY" in json.dumps([entry["body"].get("system") for entry in stub.requests])
     tools = {tool["name"] for entry in stub.requests for tool in entry["body"].get("tools", [])}
     assert "StructuredOutput" in tools and not tools & {"Write", "Edit", "NotebookEdit"}

@@ -101,7 +101,7 @@ def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(p
     assert "haiku" in builder["model"] and "haiku" not in finder["model"]
     *denied, history, tree, _ = _results(finder)
     assert len(denied) == 6
-    assert all("the one file you may write is HANDOFF.md" in said for said in denied)
+    assert all("you may write only HANDOFF.md" in said for said in denied)
     assert "Not allowed" not in history and "f.txt" in tree
     worktree = project.worktree("find")
     assert (worktree / "f.txt").read_text(encoding="utf-8") == "zero\n" and not list(worktree.glob("m*.txt"))
@@ -160,7 +160,7 @@ def test_who_only_reads_is_held_whatever_the_users_own_settings_allow(
     assert "WORKTREE-SAYS" not in environment
     assert ("FROM_USER=users-own" in environment) is (not wrong)
     assert "Not allowed" not in history
-    assert len(denied) == 3 and all("the one file you may write is HANDOFF.md" in said for said in denied)
+    assert len(denied) == 3 and all("you may write only HANDOFF.md" in said for said in denied)
     assert not list(other.iterdir()) and not list(project.worktree("find").glob("m*.txt"))
     assert "USER-SAYS" in json.dumps(finder["system"])
 

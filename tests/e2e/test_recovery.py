@@ -272,4 +272,4 @@ def test_a_busy_machine_admits_one_agent_at_a_time_and_says_so(project: Project)
     ended = project.wto("run", plan)
     assert ended.code == 0, ended.out
     assert {(project.folder / f"n.{name}").read_text().strip() for name in "abc"} == {"1"}
-    assert "no further agent is started:" in ended.out and "MiB of memory are free" in ended.out
+    assert "no new agent starts:" in ended.out and "MiB of memory are free" in ended.out

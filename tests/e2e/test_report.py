@@ -53,9 +53,9 @@ def test_the_report_tells_what_was_asked_contributed_and_saved(project: Project)
         "- Integrated: 2 of 2 workstreams",
         "- Speed-up: ",
         "Estimated at best",
-        "`pool` and `config` say different things of the setting `pool.size`",
+        "`pool` and `config` disagree about the setting `pool.size`",
         "- `pool`, risk: “src/a.py:3 is slow”",
-        "Its agent says: “The pool is larger.”",
+        "The agent says: “The pool is larger.”",
     ):
         assert text in told
     found = project.wto("report", "r1", "--json").json
@@ -118,7 +118,7 @@ def test_an_absent_supervisor_is_told_and_agents_work_counts_as_long_as_it_was(p
     assert found["active_s"] == pytest.approx(end["ended_at"] - end["started_at"], abs=0.3)
     assert (found["gain"]["unsure_s"], found["gain"]["speedup"]["how"]) == (0, "computed")
     assert found["waiting_s"]["supervisor"] > 3.5
-    assert "- No supervisor was at work for " in project.wto("report").out
+    assert "- No supervisor was running for " in project.wto("report").out
 
 
 def test_stats_tell_every_run_and_survive_a_damaged_one(project: Project) -> None:

@@ -94,7 +94,7 @@ def test_after_the_rounds_a_person_decides(project: Project) -> None:
     assert ended.code == 8, ended.out + ended.err
     work = _streams(project)["work"]
     assert (work["stage"], work["attempts"]) == ("escalated", 2)
-    assert work["reason"] == "work-review-2 still asks for a change (C2)"
+    assert work["reason"] == "work-review-2 still requests a change (C2)"
     assert project.wto("continue", "work").code == 0
     ended = project.wto("resume")
     assert ended.code == 0, ended.out + ended.err

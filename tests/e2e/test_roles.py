@@ -38,7 +38,7 @@ def test_what_a_role_owes_goes_back_until_it_is_there(project: Project) -> None:
     assert ended.code == 0, ended.out + ended.err
     assert (streams(project)["work"]["stage"], streams(project)["work"]["attempts"]) == ("landed", 2)
     heard = (project.folder / "heard.work").read_text(encoding="utf-8")
-    assert "your handoff must hold, beside its summary: `## Findings`, `## Verification`." in heard
+    assert "your handoff must have, besides its summary: `## Findings`, `## Verification`." in heard
     assert "the role debugger owes the section '## Verification', which is missing or empty" in heard
 
 
@@ -54,7 +54,7 @@ def test_a_command_is_told_its_role_and_owes_the_same(project: Project) -> None:
     assert ended.code == 0, ended.out + ended.err
     assert streams(project)["w"]["attempts"] == 2
     brief = (project.folder / "brief.1").read_text(encoding="utf-8")
-    assert "Your role: welder.\n\nYou are welder, and we say so.\n\nIn this role your handoff must hold" in brief
+    assert "Your role: welder.\n\nYou are welder, and we say so.\n\nIn this role your handoff must have" in brief
     assert "there is no HANDOFF.md" in (project.folder / "brief.2").read_text(encoding="utf-8")
 
 
@@ -98,7 +98,7 @@ def test_a_plan_with_a_wrong_role_begins_nothing(project: Project) -> None:
     )
     ended = project.wto("plan", "check", plan)
     assert ended.code == 3
-    assert ":9:17: there is no role 'bulider'; did you mean 'builder'?" in ended.err
+    assert ":9:17: unknown role 'bulider'; did you mean 'builder'?" in ended.err
     assert ":10:17: the role 'security' only reads, and 'b' is to end with commits; write kind: research" in ended.err
     good = project.plan(
         f"goal: g\n{COMMAND_AGENT}workstreams: {{a: {{brief: b}}}}\n", {"a": "exit 1\n"}, name="good.yaml"
@@ -106,7 +106,7 @@ def test_a_plan_with_a_wrong_role_begins_nothing(project: Project) -> None:
     assert project.wto("run", good).code != 0
     more = project.plan("workstreams: {c: {brief: b, role: wizard}}\n", name="more.yaml")
     ended = project.wto("add", more)
-    assert ended.code == 3 and "there is no role 'wizard'; known: arbiter, builder, debugger" in ended.err
+    assert ended.code == 3 and "unknown role 'wizard'; known: arbiter, builder, debugger" in ended.err
 
 
 def test_a_running_run_keeps_the_roles_it_began_with(project: Project) -> None:

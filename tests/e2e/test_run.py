@@ -194,6 +194,6 @@ def test_a_dry_run_changes_nothing(project: Project) -> None:
     )
     ended = project.wto("run", "--dry-run", plan)
     assert ended.code == 0, ended.err
-    assert "make the worktree" in ended.out and "start the agent scripted on a" in ended.out
+    assert "create the worktree" in ended.out and "start the agent scripted on a" in ended.out
     assert project.repository.git("worktree", "list").count("\n") == 0
     assert project.wto("status").code == 5

@@ -54,7 +54,7 @@ def test_a_stage_is_drawn_together_and_the_next_one_begins_after_a_persons_word(
     assert research["then"] == ["pool", "port"] and research["waits_since"]
     synthesis = next(ws for ws in status["workstreams"] if ws["id"] == "research-synthesis")
     assert (synthesis["condition"], synthesis["role"]) == ("waiting for approval", "synthesiser")
-    assert "waits for your word" in project.wto("status").out
+    assert "needs your approval" in project.wto("status").out
     shown = project.wto("approve")
     assert shown.code == 8 and "the file says 5432" in shown.out and "Mend the pool" in shown.out
     gate = _gate(project)
@@ -105,7 +105,7 @@ def test_nothing_of_what_would_begin_is_hidden_at_the_gate(project: Project) -> 
     assert project.wto("run", _plan(project, {"research-synthesis": drawn_together(planned)})).code == 8
     shown = project.wto("approve").out
     assert "Mend it  (execution, debugger, agent scripted)" in shown
-    assert "| step 12" in shown and "| step 13" not in shown and "8 more lines: wto approve --json" in shown
+    assert "| step 12" in shown and "| step 13" not in shown and "8 more lines: see wto approve --json" in shown
     (pool,) = _gate(project)["then"]
     assert project.wto("cancel", "research-synthesis").code == 0
     alone = project.wto("approve").out
@@ -156,7 +156,7 @@ def test_a_round_is_not_approved_while_wishes_wait_that_it_does_not_show(project
 
 def test_a_failed_workstream_holds_its_stage_until_a_person_gives_it_up(project: Project) -> None:
     """The other one goes on; after `cancel` the stage ends with what there is, and the synthesis is told what is missing."""
-    told = 'grep -q "given up" "$WTO_BRIEF" && grep -q "Look at the configuration" "$WTO_BRIEF"\n'
+    told = 'grep -q "cancelled or failed" "$WTO_BRIEF" && grep -q "Look at the configuration" "$WTO_BRIEF"\n'
     plan = _plan(
         project,
         {"config": "exit 1\n", "research-synthesis": told + drawn_together("pool: {brief: Mend it}")},
@@ -192,7 +192,7 @@ def test_a_synthesis_is_not_believed_before_its_notes_and_its_plan_hold(project:
     told = (project.folder / "scripts" / "told").read_text()
     assert "the section '## Learned' is missing or empty" in told
     assert "pool is in the stage 'research'; a synthesis plans only stages behind its own: execution" in told
-    assert "x-review has serves: only a person or the tool may set that" in told
+    assert "x-review has serves: only a person may set that" in told
     assert "x-review has review:" in told and "b has branch:" in told
     assert list(project.stages()) == ["database", "config", "research-synthesis"]
     assert project.wto("approve", "research").code == 0
@@ -212,7 +212,7 @@ def test_a_gate_without_a_synthesis_holds_and_cannot_be_sent_back(project: Proje
     assert back.code == 6 and "has no synthesis that could go on" in back.err
     for nothing in ("", " "):  # an empty variable of a script is no yes
         blank = project.wto("approve", "build", "--no", nothing)
-        assert blank.code == 2 and "--no needs words" in blank.err
+        assert blank.code == 2 and "--no needs a reason" in blank.err
     assert project.stages()["b"] == "queued"
     early = project.wto("approve", "ship")
     assert early.code == 6 and "is ahead, not at its gate" in early.err

@@ -257,7 +257,7 @@ def test_an_edit_in_the_editor_is_checked_like_a_plan(project: Project) -> None:
     wait_until((project.folder / "begun").exists, what="the agent having begun")
     _editor(project, "sed -i 's/brief: old/brief: [/' \"$1\"")
     broken = project.wto("edit", "b")
-    assert broken.code == 3 and "this is no YAML" in broken.err
+    assert broken.code == 3 and "this is not valid YAML" in broken.err
     _editor(project, "true")
     assert project.wto("edit", "b").code == 5
     _editor(project, "sed -i 's/brief: old/brief: new/' \"$1\"")
@@ -302,7 +302,7 @@ def test_an_agent_cannot_add_commands_of_its_own(project: Project) -> None:
     )
     assert project.wto("run", plan).code == 1
     reason = _workstream(project, "find")["reason"]
-    assert "mend brings a check of its own (curl example.org)" in reason and "mend expands" in reason
+    assert "mend defines its own check (curl example.org)" in reason and "mend expands" in reason
     assert project.stages() == {"find": "failed"}
 
 

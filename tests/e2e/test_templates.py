@@ -137,10 +137,7 @@ def test_the_stages_of_a_plan_are_shown_in_three_forms(project: Project) -> None
     written = project.folder / "ready.yaml"
     assert project.wto("plan", "new", str(written), "--template", "migrate").code == 0
     text = project.wto("plan", "show", str(written)).out
-    assert (
-        "stage pilot        planned by the synthesis before it, drawn together by a synthesis, then waits for wto approve"
-        in text
-    )
+    assert "stage pilot        planned by the synthesis before it, then a synthesis, then needs wto approve" in text
     stages = project.wto("plan", "show", "--json", str(written)).json["stages"]
     assert [(each["name"], each["gate"], each["synthesis"]) for each in stages] == [
         ("survey", "auto", True),

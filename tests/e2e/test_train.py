@@ -72,7 +72,7 @@ def test_a_pair_that_fails_only_together_is_named_and_the_rest_lands(project: Pr
     pair = {"left", "right"} & set(refused)
     assert set(refused) - pair == {"broken"} and len(pair) == 1
     partner = next(iter({"left", "right"} - pair))
-    assert refused[pair.pop()].endswith(f"it passes on this work alone and fails together with {partner}")
+    assert refused[pair.pop()].endswith(f"it passed on this work alone and failed together with {partner}")
     assert refused["broken"] == f"the check `{CHECK}` failed on its work merged with the integration branch"
     assert sum(row["state"] == "integrated" for row in rows.values()) == 4
     assert project.wto("land").code == 0
@@ -86,7 +86,7 @@ def test_a_branch_that_moves_is_looked_at_again(project: Project) -> None:
     _queue(project, {"fine": {"fine.txt": "1"}, "broken": {"broken": "1"}})
     assert project.wto("train", "run").code == 11
     project.repository.git("switch", "-q", "broken")
-    project.repository.commit({"broken": None, "mended.txt": "1"}, "Mend it")
+    project.repository.commit({"broken": None, "mended.txt": "1"}, "Fix it")
     project.repository.git("switch", "-q", "main")
     assert project.wto("continue", "broken").code == 0
     assert project.wto("land").code == 0
@@ -168,7 +168,7 @@ for busy in (False, True):
 
 
 def test_what_happened_before_the_first_look_is_shown(project: Project) -> None:
-    """Whoever follows from an earlier record sees all that somebody else wrote since, once and in order: however fast the
+    """Whoever follows from an earlier record sees all that another process wrote since, once and in order: however fast the
     checks were, and whether that supervisor is still there or gone."""
     _queue(project, {"a": {"a.txt": "a"}})
     assert project.wto("train", "run").code == 0

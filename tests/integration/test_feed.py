@@ -43,7 +43,7 @@ def feed(request: pytest.FixtureRequest) -> Iterator[WatchdogFeed]:
 
 
 def _watch(feed: WatchdogFeed, *paths: Path, settled: bool = True) -> None:
-    """Watch files, each under its own name as key; then take the first hints about what is there already."""
+    """Watch files, each under its own name as key; then take the first hints about what exists already."""
     feed.watch(frozenset(Watched(key=path.name, path=str(path)) for path in paths))
     existing = frozenset(path.name for path in paths if path.exists())
     if settled:
@@ -112,7 +112,7 @@ def test_a_folder_that_was_moved_away_and_made_again_is_watched(feed: WatchdogFe
 
 
 def test_what_changed_before_it_was_watched_is_hinted_at(feed: WatchdogFeed, tmp_path: Path) -> None:
-    """Between the last look and the first watch nothing is lost: a file that is there already gets a hint."""
+    """Between the last look and the first watch nothing is lost: a file that exists already gets a hint."""
     (tmp_path / "exit.json").write_text("{}")
     _watch(feed, tmp_path / "exit.json", settled=False)
     assert feed.wait(5.0) == {"exit.json"}
@@ -246,7 +246,7 @@ def test_without_any_file_events_the_reason_is_told(tmp_path: Path) -> None:
         raise OSError(24, "inotify instance limit reached")
 
     feed = WatchdogFeed(0.02, notices=none_left)
-    assert feed.degraded == "file events cannot be had: inotify instance limit reached"
+    assert feed.degraded == "file events are not available: inotify instance limit reached"
     _watch(feed, tmp_path / "a")
     (tmp_path / "a").write_text("x")
     assert feed.wait(5.0) == {"a"}

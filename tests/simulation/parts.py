@@ -79,7 +79,7 @@ class SimLog:
         if self.full:
             raise StoreUnreadable("the disk is full", passing=True)
         if records and records[0].number != self.last_number() + 1:
-            raise StoreUnreadable("somebody else wrote meanwhile")
+            raise StoreUnreadable("another process wrote")
         with self._faults.around("append"):
             self.records.extend(records)
             self.taken.update(taken)
@@ -239,7 +239,7 @@ class SimPlans:
         try:
             given = json.loads(text)
         except ValueError:
-            return FurtherRead(workstreams={}, problems=("this is no YAML",))
+            return FurtherRead(workstreams={}, problems=("this is not valid YAML",))
         return FurtherRead(
             workstreams={
                 name: Workstream(

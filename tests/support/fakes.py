@@ -183,7 +183,7 @@ class FakeExecutor:
 
     def send(self, process: ProcessId, *, message: str, line: str) -> None:
         if "\n" in line:
-            raise InvariantBroken(f"a message for {process} holds more than one line")
+            raise InvariantBroken(f"a message for {process} has more than one line")
         kept = self.process(process)
         if message in kept.inbox:
             return

@@ -28,7 +28,7 @@ def plan(
     """A plan of these workstreams, worked on by Claude Code."""
     streams = {name: Workstream(brief="x", needs=(needs or {}).get(name, ())) for name in names}
     return Plan(
-        goal="Mend it",
+        goal="Fix it",
         workstreams={**streams, **(further or {})},
         checks=(Check(run="check"),),
         limits=Limits(agents=agents),

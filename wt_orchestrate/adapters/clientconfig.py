@@ -48,7 +48,7 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
     whole = _parsed(path, text)
     servers = whole.get(_SERVERS, {})
     if not isinstance(servers, dict):
-        raise Refused(f"{path}: {_SERVERS} is no object", hint="mend it first; nothing was changed")
+        raise Refused(f"{path}: {_SERVERS} is not an object", hint="fix it first; nothing was changed")
     if servers.get(name) == entry:
         return Edit(path=real, before=before, after=before or "", raw=raw)
     if text is None or not text.strip():
@@ -58,16 +58,17 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
         after.encode()
     except UnicodeEncodeError as error:
         raise Refused(
-            f"{path}: the name of a folder is no UTF-8 and cannot stand in it", hint="rename it; nothing was changed"
+            f"{path}: the name of a folder is not UTF-8, so it cannot be written there",
+            hint="rename it; nothing was changed",
         ) from error
     except ValueError as error:
-        raise Refused(f"{path}: {error}", hint="mend it first; nothing was changed") from error
+        raise Refused(f"{path}: {error}", hint="fix it first; nothing was changed") from error
     _require_same(path, whole, json.loads(after), name, entry)
     return Edit(path=real, before=before, after=mark + after, raw=raw)
 
 
 def _edited(text: str, name: str, entry: Mapping[str, Any] | None) -> str:
-    """The text with the server put in or taken out. Raises ValueError where a name stands twice."""
+    """The text with the server put in or taken out. Raises ValueError where a name appears twice."""
     whole = object_at(text, 0)
     for each in whole.members:
         if each.name == _SERVERS:
@@ -95,9 +96,9 @@ def _parsed(path: str, text: str | None) -> dict[str, Any]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}:{error.colno}"
-        raise Refused(f"{where}: this is no JSON: {error.msg}", hint="mend it first; nothing was changed") from None
+        raise Refused(f"{where}: this is not JSON: {error.msg}", hint="fix it first; nothing was changed") from None
     if not isinstance(value, dict):
-        raise Refused(f"{path}:1:1: there is no object", hint="mend it first; nothing was changed")
+        raise Refused(f"{path}:1:1: expected a JSON object", hint="fix it first; nothing was changed")
     return value
 
 
@@ -107,18 +108,18 @@ def write(edit: Edit) -> str:
     try:
         if _content(edit.path) != edit.raw:
             raise Refused(
-                f"{edit.path} was changed meanwhile", hint="look at it, then do it again; nothing was changed"
+                f"{edit.path} was changed in the meantime", hint="check the file, then try again; nothing was changed"
             )
         os.makedirs(os.path.dirname(edit.path), exist_ok=True)
         mode = 0o600 if edit.raw is None else os.stat(edit.path).st_mode & 0o777
         if not mode & 0o200:
-            raise Refused(f"{edit.path} is read-only", hint=f"chmod u+w {edit.path}, if it may be changed")
+            raise Refused(f"{edit.path} is read-only", hint=f"chmod u+w {edit.path}, if you want it changed")
         kept = "" if edit.raw is None else _copy(edit.path, edit.raw, mode)
         _replace(edit.path, edit.after.encode(), mode)
     except OSError as error:
         raise Refused(
             f"{error.filename or edit.path} cannot be written: {error.strerror}",
-            hint=f"look at the permissions and the free space there; {edit.path} is as it was",
+            hint=f"check permissions and free space there; {edit.path} is unchanged",
         ) from error
     return kept
 

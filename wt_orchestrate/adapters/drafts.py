@@ -159,4 +159,4 @@ def _plainly(work: Any) -> None:
     try:
         work()
     except OSError as error:
-        raise WtError(f"the drafting cannot be written down: {error.strerror}", hint="wto doctor") from error
+        raise WtError(f"the draft cannot be saved: {error.strerror}", hint="wto doctor") from error

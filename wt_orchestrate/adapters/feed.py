@@ -75,12 +75,12 @@ class WatchdogFeed:
         self._woken = False
         self._moved = True
         self._notices: Notices | None = None
-        self.degraded = "" if use_events else "file events are switched off"
+        self.degraded = "" if use_events else "file events are turned off"
         if use_events:
             try:
                 self._notices = (notices or native_notices)(self._tell)
             except OSError as error:
-                self.degraded = f"file events cannot be had: {error.strerror}"
+                self.degraded = f"file events are not available: {error.strerror}"
 
     def watch(self, wanted: frozenset[Watched]) -> None:
         """Watch exactly these from now on."""

@@ -42,7 +42,7 @@ def _read(folder: int) -> HandoffFile:
     with os.fdopen(os.open(NAME, flags, dir_fd=folder), "rb") as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
-            return HandoffFile(text=None, problem=f"{NAME} is not a regular file with one name")
+            return HandoffFile(text=None, problem=f"{NAME} is not a regular file (or has a second hard link)")
         content = file.read(LIMIT + 1)
     if b"\0" in content:
         return HandoffFile(text=None, problem=f"{NAME} is not text")

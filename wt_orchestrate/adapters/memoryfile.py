@@ -18,14 +18,14 @@ def read_text(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put the file itself there") from error
+        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put a regular file there") from error
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
         os.close(descriptor)
-        raise Refused(f"{path} is no regular file", hint="put the file itself there")
+        raise Refused(f"{path} is not a regular file", hint="put a regular file there")
     with os.fdopen(descriptor, "rb") as file:
         if facts.st_size > LIMIT:
-            raise Refused(f"{path} is longer than {LIMIT >> 20} MiB", hint="split it and import the parts")
+            raise Refused(f"{path} is longer than {LIMIT >> 20} MiB", hint="split it and import each part")
         return file.read(LIMIT).decode("utf-8", "replace")
 
 
@@ -34,7 +34,7 @@ def write_text(path: str, text: str) -> None:
     beside = f"{path}.{os.getpid()}.new"
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-            raise Refused(f"{path} is no regular file", hint="move it away, or name another file")
+            raise Refused(f"{path} is not a regular file", hint="move it, or name another file")
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
@@ -45,5 +45,5 @@ def write_text(path: str, text: str) -> None:
         with suppress(OSError):
             os.unlink(beside)
         raise Refused(
-            f"{path} cannot be written: {error.strerror}", hint="look at space and permissions there"
+            f"{path} cannot be written: {error.strerror}", hint="check free space and permissions there"
         ) from error

@@ -138,7 +138,7 @@ def _bytes(place: int, name: str, *, offset: int, limit: int) -> bytes:
     number = os.open(name, _FILE, dir_fd=place)
     try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError(f"{name} is no regular file")
+            raise OSError(f"{name} is not a regular file")
         return os.pread(number, limit, offset)
     finally:
         os.close(number)

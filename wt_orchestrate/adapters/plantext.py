@@ -70,7 +70,7 @@ def render_plan(plan: Plan, *, proposed: Sequence[Proposed] = (), notes: str = "
 
 def render_invalid(text: str, *, problems: Sequence[str], lines: Sequence[str] = ()) -> str:
     """What an agent returned and what is wrong with it; nothing of it is lost, and nothing of it acts on whoever looks."""
-    head = ["# A draft that cannot be used yet. What is wrong with it:"]
+    head = ["# A draft that is not valid yet. Problems:"]
     head += [f"# - {_one_line(problem)}" for problem in problems]
     return "\n".join([SCHEMA_LINE, *(f"# {_one_line(line)}" for line in lines), *head, "", _readable(text)]) + "\n"
 
@@ -133,7 +133,7 @@ def _dumped(value: Any) -> list[str]:
 def _proposed(proposed: Sequence[Proposed], *, indent: str) -> Iterator[str]:
     if not proposed:
         return
-    yield f"{indent}# Commands that the agent proposes. They run nowhere unless you approve them, by taking the # away:"
+    yield f"{indent}# Commands that the agent proposes. They do not run until you approve them by removing the #:"
     for key in ("checks", "setup"):
         chosen = [each for each in proposed if each.key == key]
         if chosen:
@@ -147,7 +147,7 @@ def _proposed(proposed: Sequence[Proposed], *, indent: str) -> Iterator[str]:
 def _notes(notes: str) -> Iterator[str]:
     if notes.strip():
         yield "#"
-        yield "# What the planner says of it:"
+        yield "# Notes of the planner:"
         for line in notes.strip()[:4_000].splitlines():
             yield f"# {_one_line(line)}".rstrip()
 

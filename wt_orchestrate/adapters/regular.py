@@ -23,13 +23,13 @@ def regular_text(root: str, names: Sequence[str], *, limit: int) -> str | None:
         opened.append(os.open(names[-1], _FILE, dir_fd=opened[-1]))
         facts = os.fstat(opened[-1])
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
-            raise Refused(f"{path} is no regular file with one name", hint="put the file itself there")
+            raise Refused(f"{path} is not a regular file (or has a second hard link)", hint="put a regular file there")
         with os.fdopen(opened.pop(), "rb") as file:
             return file.read(limit).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put the file itself there") from error
+        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put a regular file there") from error
     finally:
         for number in opened:
             os.close(number)
@@ -48,10 +48,10 @@ def names_in(root: str, names: Sequence[str], *, most: int) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put the folder itself there") from error
+        raise Refused(f"{path} cannot be read: {error.strerror}", hint="put a real folder there") from error
     finally:
         for number in opened:
             os.close(number)
     if len(found) > most:
-        raise Refused(f"{path} holds {len(found)} files, more than {most}", hint="take some out")
+        raise Refused(f"{path} holds {len(found)} files, more than {most}", hint="remove some")
     return tuple(found)

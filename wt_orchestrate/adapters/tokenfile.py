@@ -40,7 +40,7 @@ def _make(path: str) -> None:
 
 
 def _read(path: str) -> str:
-    hint = f"delete {path}: the next start makes another one"
+    hint = f"delete {path}: the next start creates a new one"
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -48,8 +48,8 @@ def _read(path: str) -> str:
     with open(opened, "rb") as file:
         found = os.fstat(opened)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise Refused(f"{path} is not a file that only you can read", hint=hint)
+            raise Refused(f"{path} is readable by others", hint=hint)
         text = file.read(_LONGEST).decode("ascii", "replace").strip()
     if len(text) < _SHORTEST or not all(each.isalnum() or each in "-_" for each in text):
-        raise Refused(f"{path} holds no token", hint=hint)
+        raise Refused(f"{path} contains no token", hint=hint)
     return text

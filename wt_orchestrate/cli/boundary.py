@@ -68,7 +68,7 @@ def _tell_usage(error: click.ClickException, *, as_json: bool) -> None:
     click.echo(f"{symbol('error')} {error.format_message()}", err=True)
     context = getattr(error, "ctx", None)
     if context is not None:
-        click.echo(f"  {symbol('hint')} To see how it is used, run {context.command_path} --help", err=True)
+        click.echo(f"  {symbol('hint')} For usage, run {context.command_path} --help", err=True)
 
 
 def _tell_bug(error: Exception) -> int:
@@ -81,6 +81,6 @@ def _tell_bug(error: Exception) -> int:
     descriptor, path = tempfile.mkstemp(prefix="wto-bug-", suffix=".txt")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
         file.write("\n".join([*words, "", traceback.format_exc()]))
-    click.echo(f"{symbol('error')} a bug in wt-orchestrate: {clean(str(error))[:300]}", err=True)
-    click.echo(f"  {symbol('hint')} Nothing is lost; the report is in {path}; wto resume goes on", err=True)
+    click.echo(f"{symbol('error')} this is a bug in wt-orchestrate: {clean(str(error))[:300]}", err=True)
+    click.echo(f"  {symbol('hint')} No work is lost. The report is in {path}. To continue, run wto resume", err=True)
     return ExitCode.BUG

@@ -80,7 +80,7 @@ def _git(facts: MachineFacts) -> Diagnosis:
 
 def _repository(facts: MachineFacts) -> Diagnosis:
     if facts.submodules:
-        remedy = "run it in a repository without submodules; worktrees of agents cannot carry them yet"
+        remedy = "use a repository without submodules; agents' worktrees do not support them yet"
         return Diagnosis(what="repository", weight="error", found="it has submodules", remedy=remedy)
     if facts.branch is None:
         remedy = "git switch a branch, or write target: in the plan"
@@ -96,14 +96,14 @@ def _identity(facts: MachineFacts) -> Diagnosis:
     who = facts.identity.rpartition(" ")[0].rpartition(" ")[0]
     if who:
         return Diagnosis(what="identity", weight="ok", found=f"commits are made as {who}")
-    found = "git does not know who commits here, so agents cannot commit"
+    found = "user.name and user.email are not set, so agents cannot commit"
     remedy = 'git config --global user.name "..." and git config --global user.email "..."'
     return Diagnosis(what="identity", weight="error", found=found, remedy=remedy)
 
 
 def _settings(facts: MachineFacts) -> Iterator[Diagnosis]:
     if facts.settings_problem:
-        remedy = f"mend {facts.settings_path}, or the file that is named"
+        remedy = f"fix {facts.settings_path}, or the file named above"
         yield Diagnosis(what="settings", weight="error", found=facts.settings_problem, remedy=remedy)
 
 
@@ -118,10 +118,10 @@ def _agents(facts: MachineFacts) -> Iterator[Diagnosis]:
 
 def _watching(facts: MachineFacts) -> Diagnosis:
     if facts.watch_limits is None:
-        return Diagnosis(what="file watching", weight="ok", found="no limits to look at here")
+        return Diagnosis(what="file watching", weight="ok", found="this system has no such limits")
     watches, instances = facts.watch_limits
     if watches < _WATCHES or instances < _INSTANCES:
-        found = f"{watches} watches and {instances} instances are few; what cannot be watched is polled"
+        found = f"{watches} watches and {instances} instances are low; files beyond that are polled"
         remedy = "sudo sysctl fs.inotify.max_user_watches=65536 fs.inotify.max_user_instances=256"
         return Diagnosis(what="file watching", weight="warning", found=found, remedy=remedy)
     return Diagnosis(what="file watching", weight="ok", found=f"{watches} watches, {instances} instances")

@@ -122,7 +122,7 @@ def _wall(state: RunState, now: float) -> tuple[e.Event, ...]:
         return ()
     if any(live_attempt(ws) is not None and not overdue(state, ws, now) for ws in state.workstreams.values()):
         return ()
-    return (e.StopRequested(reason=f"the run reached its wall limit of {state.plan.limits.wall}"),)
+    return (e.StopRequested(reason=f"the run reached its time limit of {state.plan.limits.wall}"),)
 
 
 def _refusals(state: RunState) -> tuple[e.Event, ...]:
@@ -142,7 +142,7 @@ def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...
     if kind == "vault" and state.phase is not Phase.STOPPED:
         return (e.RunStopped(reason=failure.reason),)
     if kind == "publish" and state.phase is not Phase.STOPPED:
-        return (e.RunStopped(reason=f"the integration branch cannot be shown: {failure.reason}"),)
+        return (e.RunStopped(reason=f"the integration branch cannot be updated: {failure.reason}"),)
     if kind in {"landing", "land"} and state.landing is not None:
         commands = (failure.hint,) if failure.hint else ()
         return (e.LandRefused(reason=failure.reason, code=ExitCode.CONFLICT, commands=commands),)
@@ -154,7 +154,7 @@ def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...
     if kind == "restore" and name in state.restoring:
         return (e.RestoreRefused(workstream=name, reason=failure.reason),)
     if kind == "restore" and state.workstreams[name].lost:
-        reason = f"its {state.workstreams[name].lost} is gone and cannot be made again: {failure.reason}"
+        reason = f"its {state.workstreams[name].lost} is missing and cannot be created again: {failure.reason}"
         return (e.WorkstreamFailed(workstream=name, reason=reason, hint=failure.hint),) if _open(state, name) else ()
     if kind in {"clean", "restore", "stop", "answer", "tell"} or not _open(state, name):
         return ()

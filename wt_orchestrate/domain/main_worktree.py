@@ -17,8 +17,8 @@ def refused(exposed: Sequence[Exposed], markers: Sequence[tuple[str, int]], allo
     """What must not be committed, one sentence each."""
     for each in [each for each in exposed if each.mark not in allowed][:_LISTED]:
         yield (
-            f"{at_line(each.path, each.line)} looks like a secret ({each.kind} {each.shown}); take it out, or, if it is none, "
-            f"put its mark {each.mark} into allow_secrets: of .wto/config.yaml"
+            f"{at_line(each.path, each.line)} looks like a secret ({each.kind} {each.shown}); remove it, or, if it "
+            f"is not a secret, add its mark {each.mark} to allow_secrets: of .wto/config.yaml"
         )
     for path, line in markers[:_LISTED]:
         yield f"{at_line(path, line)} is a conflict marker; resolve the conflict first"
@@ -32,7 +32,7 @@ def belongs(state: RunState, paths: Sequence[str]) -> Iterator[str]:
         met = [path for path in paths if ws.spec.scope and scope_matches(ws.spec.scope, path)]
         if met and ws.stage not in ENDED:
             more = f" and {len(met) - 1} more" if len(met) > 1 else ""
-            yield f"{met[0]}{more} belongs to {ws.id} of {state.id}, which is {ws.stage}: both will have to be merged"
+            yield f"{met[0]}{more} belongs to {ws.id} of {state.id}, which is {ws.stage}: both changes will have to be merged"
 
 
 def refused_pushes(refs: Sequence[str]) -> Iterator[str]:

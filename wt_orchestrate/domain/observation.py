@@ -367,7 +367,7 @@ def _with_sign(seen: e.AttemptObserved, sign: s.Sign) -> e.AttemptObserved:
         case s.Denied(tools=tools):
             return replace(seen, denied=(*seen.denied, *tools))
         case s.RetryWaited(reason=reason, delay_s=delay):
-            return replace(seen, waits=f"{reason}, again in {delay:.0f} s", waits_s=delay)
+            return replace(seen, waits=f"{reason}, retry in {delay:.0f} s", waits_s=delay)
         case s.UsageLimited(resets_at=resets_at):
             return replace(seen, waits="usage limit", resets_at=resets_at)
         case s.TurnEnded(outcome=outcome, text=text):

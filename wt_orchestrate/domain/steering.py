@@ -205,7 +205,7 @@ def _limit(state: RunState, request: e.LimitRequested, now: float) -> Refusal | 
     if request.agents is not None and request.agents < 1:
         return Refusal("agents must be at least 1", "wto hold, to begin nothing new")
     if request.wall is not None and not seconds(request.wall):
-        return Refusal(f"{request.wall!r} is no duration", "write it as 45s, 10m or 1h30m")
+        return Refusal(f"{request.wall!r} is not a duration", "write it as 45s, 10m or 1h30m")
     wanted = {
         "money": request.budget_usd,
         "tokens": request.tokens,
@@ -219,7 +219,7 @@ def _limit(state: RunState, request: e.LimitRequested, now: float) -> Refusal | 
         if cap is not None and cap <= use.used:
             return Refusal(f"{use.words()} are used already; a bound of {cap:g} is none", "choose a higher one")
     if any(cap is not None and cap <= 0 for cap in wanted.values()):
-        return Refusal("a bound must be more than 0", "choose a higher one")
+        return Refusal("a limit must be more than 0", "choose a higher one")
     return None
 
 

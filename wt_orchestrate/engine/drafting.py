@@ -175,7 +175,7 @@ def _heard(sign: s.Sign, process: ProcessId, turn: _Turn, world: Drafting) -> bo
         case s.Said(text=text):
             turn.progress = replace(progress, activity=_line(text))
         case s.RetryWaited(reason=reason, delay_s=delay):
-            turn.progress = replace(progress, activity=_line(f"waits: {reason}, again in {delay:.0f} s"))
+            turn.progress = replace(progress, activity=_line(f"waits: {reason}, retry in {delay:.0f} s"))
         case s.Denied(count=count):
             turn.progress = replace(progress, denied=progress.denied + count)
         case s.Spent():

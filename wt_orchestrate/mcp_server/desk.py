@@ -119,7 +119,7 @@ class Desk:
 
     def _at_work_in_words(self, site: Site, phase: str) -> str:
         if supervised(site):
-            return "a supervisor is at work"
+            return "a supervisor is running"
         return (
             "nobody is at work; `resume` starts one"
             if phase == "running"
@@ -371,7 +371,7 @@ class Desk:
         if state.phase is not Phase.RUNNING or stopped or known_wish(site, key) is not None:
             return self.wish(repository, run, e.ResumeRequested(), key=key)
         self._at_work(site, state.id)
-        return Wished(run=state.id, state="taken", number=0, text="a supervisor is at work")
+        return Wished(run=state.id, state="taken", number=0, text="a supervisor is running")
 
     def _at_work(self, site: Site, run: RunId) -> None:
         if not supervised(site):

@@ -41,7 +41,7 @@ _Kind = Literal["decision", "convention", "goal", "estimate", "failure", "remedy
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
 class Remembered:
-    """What became of it. `new` is false where it was known already; `flags` say why it would be kept from agents."""
+    """What became of it. `new` is false where it was known already; `flags` say why it would be not shown to agents."""
 
     id: str
     new: bool

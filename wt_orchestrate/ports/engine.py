@@ -114,7 +114,7 @@ class Log(Protocol):
 
     def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
         """Append records of one run, mark requests as taken and replace the run's view: one transaction, durable on
-        return. Their numbers follow `last_number`; raises StoreUnreadable when somebody else wrote meanwhile."""
+        return. Their numbers follow `last_number`; raises StoreUnreadable when another process wrote."""
 
     def last_number(self) -> int:
         """The number of the newest event of any run; 0 in an empty log."""

@@ -50,8 +50,8 @@ def _drafts_left(site: Site) -> Iterator[Diagnosis]:
         yield Diagnosis(
             what="drafting",
             weight="warning",
-            found=f"what the killed drafting {name} left could not be cleaned up",
-            remedy=f"end its processes by hand, then remove {site.path('drafts')}/{name}",
+            found=f"processes or files that the killed draft {name} left could not be cleaned up",
+            remedy=f"kill its processes by hand, then remove {site.path('drafts')}/{name}",
         )
 
 
@@ -110,7 +110,7 @@ def _run_found(site: Site) -> tuple[str, str, str]:
     from wt_orchestrate.engine.requests import newest_state
 
     if supervised(site):
-        return "a supervisor is at work", "", ""
+        return "a supervisor is running", "", ""
     try:
         log = open_log(site)
     except WtError as error:
@@ -118,7 +118,7 @@ def _run_found(site: Site) -> tuple[str, str, str]:
     try:
         damage = log.damage()
         if damage:
-            aside = f"move {site.path('journal.jsonl')} away: it is then made anew from the database"
+            aside = f"move {site.path('journal.jsonl')} elsewhere: it is then rebuilt from the database"
             return "the journal is damaged", damage, aside
         state = newest_state(log)
     except WtError as error:
@@ -127,5 +127,5 @@ def _run_found(site: Site) -> tuple[str, str, str]:
         log.close()
     if state is None:
         return "none yet", "", ""
-    cut_off = "" if quiet(state) else "it was cut off and has no supervisor"
+    cut_off = "" if quiet(state) else "it was interrupted and has no supervisor"
     return f"{state.id} is {state.phase}", cut_off, "wto resume, or wto stop"

@@ -89,7 +89,7 @@ def _remote_url(site: Site, state: RunState, name: str) -> str:
 
 def pull_request_template(root: str) -> str:
     """The user's own `.wto/pull-request.md`, else the one that comes along. A link there is not followed: what it says is
-    published. Raises Refused for what is no regular file."""
+    published. Raises Refused for what is not a regular file."""
     from wt_orchestrate.adapters.regular import regular_text
     from wt_orchestrate.resources import resource
 

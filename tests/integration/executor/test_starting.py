@@ -137,7 +137,7 @@ def test_child_starts_with_default_signals_and_nothing_open(executor: LocalExecu
     [
         (("no-such-command",), "/", "command not found: no-such-command"),
         (("/etc/passwd",), "/", "cannot run /etc/passwd: Permission denied"),
-        (("true",), "/no/such/folder", "cannot enter /no/such/folder: No such file or directory"),
+        (("true",), "/no/such/folder", "cannot change to /no/such/folder: No such file or directory"),
     ],
 )
 def test_unstartable_command_is_an_end_with_its_reason(

@@ -104,7 +104,7 @@ def test_an_old_git_is_refused(site: Site, tmp_path: Path, monkeypatch: pytest.M
 
 def test_no_repository_is_refused(tmp_path: Path) -> None:
     """A folder outside any repository, and one that does not exist, are refused."""
-    with pytest.raises(Refused, match="is in no git repository"):
+    with pytest.raises(Refused, match="is not in a git repository"):
         find_common_dir(str(tmp_path))
     with pytest.raises(Refused, match="there is no folder"):
         find_common_dir(str(tmp_path / "missing"))

@@ -162,7 +162,7 @@ def test_a_shallow_repository_can_be_fetched_from(site: Site, tmp_path: Path) ->
 
 
 def test_advance_is_a_compare_and_swap(site: Site) -> None:
-    """A ref moves only from where it is expected; one that is there already counts as moved."""
+    """A ref moves only from where it is expected; one that exists already counts as moved."""
     first = site.user.head()
     second = site.user.commit({"x": "1"})
     third = site.user.commit({"x": "2"})

@@ -35,6 +35,6 @@ def test_a_key_of_a_call_stands_for_one_thing_to_remember(tmp_path: Path) -> Non
 
 
 def test_a_folder_is_no_memory_file(tmp_path: Path) -> None:
-    """It is refused as what it is, like anything else that is no regular file."""
-    with pytest.raises(Refused, match="is no regular file"):
+    """It is refused as what it is, like anything else that is not a regular file."""
+    with pytest.raises(Refused, match="is not a regular file"):
         read_text(str(tmp_path))

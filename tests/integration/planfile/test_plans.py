@@ -11,7 +11,7 @@ from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaul
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.errors import NotFound, PlanInvalid
 
-GOOD = """goal: Mend it
+GOOD = """goal: Fix it
 target: main
 checks:
   - run: true
@@ -49,7 +49,7 @@ def test_a_whole_plan_becomes_its_value(tmp_path: Path) -> None:
     loaded = load_plan(str(path), Settings())
     assert loaded.warnings == ()
     assert loaded.plan == Plan(
-        goal="Mend it",
+        goal="Fix it",
         target="main",
         checks=(Check(run="true", timeout="10m"),),
         limits=Limits(agents=3, budget_usd=2.5, wall="2h"),
@@ -74,10 +74,10 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
         '  b: {brief: "", scope: [../x, /y], needs: [aa], checks: [{rn: x}]}\nlimits: {agents: few}\n',
     ) == [
         "5:5: 'need' is not a known key; did you mean 'needs'?",
-        "6:7: the brief is empty; say what the agent is to do",
-        "6:26: '../x' leaves the repository or is not plain; write it without . and ..",
+        "6:7: the brief is empty; say what the agent should do",
+        "6:26: '../x' leaves the repository or is not a plain path; write it without . and ..",
         "6:32: '/y' is absolute; write it from the repository's root",
-        "6:45: there is no workstream 'aa'; did you mean 'a'?",
+        "6:45: unknown workstream 'aa'; did you mean 'a'?",
         "6:59: 'run' is missing; add run: here",
         "6:60: 'rn' is not a known key; did you mean 'run'?",
         "7:10: limits.agents must be a whole number, not 'few'; see wto plan schema",
@@ -87,11 +87,11 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
-        ("a: &x 1\nb: *x\n", ["1:4: anchors and aliases are not allowed; write the value out where it is needed"]),
-        ("goal: [\n", ["2:1: this is no YAML: did not find expected node content; mend the YAML there"]),
+        ("a: &x 1\nb: *x\n", ["1:4: anchors and aliases are not allowed; write the value where it is needed"]),
+        ("goal: [\n", ["2:1: this is not valid YAML: did not find expected node content; fix the YAML there"]),
         (b"goal: \xff\n", ["1:7: the file is not UTF-8; save it as UTF-8"]),
-        ("goal: x\ngoal: y\n", ["2:1: the key 'goal' stands twice; keep one of them"]),
-        ("<<: {a: b}\n", ["1:1: merge keys are not allowed; write the keys out"]),
+        ("goal: x\ngoal: y\n", ["2:1: the key 'goal' appears twice; keep one of them"]),
+        ("<<: {a: b}\n", ["1:1: merge keys are not allowed; write the keys directly"]),
         (
             "goal: !!python/object/apply:os.system [ls]\n",
             ["1:7: the tag tag:yaml.org,2002:python/object/apply:os.system is not allowed; write a plain value"],
@@ -101,12 +101,12 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
         ("", ["1:1: the file must be a mapping, not None; see wto plan schema"]),
         (
             "goal: x\nworkstreams: {a: {brief: x, needs: [a]}}\n",
-            ["2:29: needs go in a circle: a -> a; remove one of them"],
+            ["2:29: needs form a cycle: a -> a; remove one of them"],
         ),
         (
             "goal: x\ntarget: ../main\nworkstreams: {HEAD: {brief: x}, a.lock: {brief: x}}\n",
             [
-                "2:1: '../main' is no name git takes for a branch; name a branch",
+                "2:1: '../main' is not a valid branch name; name a branch",
                 "3:15: the id 'HEAD' may hold only a-z, 0-9 and '-', starts with a letter or digit and has at most 41 characters;"
                 " choose another id, such as db-pool",
                 "3:33: the id 'a.lock' may hold only a-z, 0-9 and '-', starts with a letter or digit and has at most 41 "
@@ -148,5 +148,5 @@ def test_settings_are_checked_like_plans(tmp_path: Path) -> None:
     with pytest.raises(PlanInvalid, match="1:1: 'worktree' is not a known key; did you mean 'worktrees'"):
         load_settings(str(path))
     path.write_text("worktrees: ../trees\n")
-    with pytest.raises(PlanInvalid, match=r"does not hold \{run\}"):
+    with pytest.raises(PlanInvalid, match=r"does not contain \{run\}"):
         load_settings(str(path))

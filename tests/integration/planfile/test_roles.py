@@ -63,7 +63,7 @@ def test_a_files_name_does_nothing_to_whoever_looks(tmp_path: Path) -> None:
     found = [line for line in _problems(tmp_path) if "warning" not in line]
     assert all("\x1b" not in line and "\n" not in line for line in found)
     named, called = sorted(found)
-    assert named.startswith("own.md:2:1: it is named 'o\\nwn\\x1b', and its file 'own'")
+    assert named.startswith("own.md:2:1: its name is 'o\\nwn\\x1b', but the file 'own'")
     assert called.startswith("x\\x1b[2J\\n✓ Fine.md:1:1: the name 'x\\x1b[2J\\n✓ Fine' may hold only")
 
 
@@ -96,8 +96,8 @@ def test_a_repository_adds_and_overrides_its_own(tmp_path: Path) -> None:
     )
     assert found["builder"].prompt.startswith("You weld") and found["builder"].source == ".wto/roles/builder.md"
     assert warnings == (
-        f"{tmp_path}/.wto/roles/own.md:12:1: warning: 'color' is the client's own and does nothing here; "
-        "it may stay for the client",
+        f"{tmp_path}/.wto/roles/own.md:12:1: warning: 'color' is for the client and has no effect here; "
+        "you can keep it for the client",
     )
 
 
@@ -116,25 +116,25 @@ def test_every_problem_of_every_file_comes_at_once(tmp_path: Path) -> None:
     )
     assert _problems(tmp_path) == [
         "Upper.md:1:1: the name 'Upper' may hold only a-z, 0-9 and '-', starts with a letter or digit and has at most 41 "
-        "characters; name the file otherwise",
-        "a.md:2:1: it is named 'b', and its file 'a'; write name: a, or rename the file",
+        "characters; rename the file",
+        "a.md:2:1: its name is 'b', but the file 'a'; write name: a, or rename the file",
         "a.md:4:1: 'tool' is not a known key; did you mean 'tools'?",
         "a.md:5:1: maxTurns must be a whole number, not 'many'; see wto roles builder",
-        "b.md:4:15: this is no YAML: did not find expected key; mend the YAML there",
-        "c.md:1:1: there is no text under the front matter; say there what the agent is to be and how it works",
+        "b.md:4:15: this is not valid YAML: did not find expected key; fix the YAML there",
+        "c.md:1:1: there is no text under the front matter; describe there what the agent does and how",
         "c.md:4:1: handoff must be a list, not {'a': 'b'}; see wto roles builder",
-        "d.md:1:1: there is no text under the front matter; say there what the agent is to be and how it works",
+        "d.md:1:1: there is no text under the front matter; describe there what the agent does and how",
         "d.md:4:1: a role cannot ask for 'bypassPermissions'; write one of default, acceptEdits, plan, dontAsk, auto",
-        "d.md:5:1: maxTurns must be more than 0; remove it for none",
-        "e.md:2:25: this is no YAML: mapping values are not allowed in this context; mend the YAML there",
+        "d.md:5:1: maxTurns must be more than 0; remove it for no limit",
+        "e.md:2:25: this is not valid YAML: mapping values are not allowed in this context; fix the YAML there",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "1:1: there is no front matter at its top"),
-        (b"You build.\n", "1:1: there is no front matter at its top"),
+        (b"", "1:1: it has no front matter"),
+        (b"You build.\n", "1:1: it has no front matter"),
         (b"---\nname: x\n", "1:1: its front matter is not closed by `---`"),
         (b"---\n---\ntext\n", "1:1: the file must be a mapping"),
         (b"---\n- a\n---\ntext\n", "2:1: the file must be a mapping"),
@@ -142,12 +142,12 @@ def test_every_problem_of_every_file_comes_at_once(tmp_path: Path) -> None:
         (b"\x7fELF\0\0", "1:1: the file is not UTF-8 text"),
         (b"---\nname: x\ndescription: y\n---\n" + b"a" * 70_000, "1:1: the file is over 64 KiB"),
         (b"---\nname: x\ndescription: y\n---\n" + "ä".encode() * 300_000, "1:1: the file is over 64 KiB"),
-        (b"---\nname: x\ndescription: " + b"[" * 20_000 + b"\n---\ntext\n", "3:1013: this is no YAML"),
+        (b"---\nname: x\ndescription: " + b"[" * 20_000 + b"\n---\ntext\n", "3:1013: this is not valid YAML"),
         (b"---\na: &a [x, x]\nname: [*a, *a]\n---\ntext\n", "2:4: anchors and aliases are not allowed"),
         (b"---\nname: !!python/name:os.system x\ndescription: y\n---\nt\n", "2:7: the tag"),
-        (b"---\nname: x\nname: x\ndescription: y\n---\ntext\n", "3:1: the key 'name' stands twice"),
-        (b"---\nname: y\ndescription: y\n---\ntext\n", "2:1: it is named 'y', and its file 'x'"),
-        (b"---\nname: x\ndescription: y\ntools: 3\nhandoff: [[a]]\n---\nt\n", "4:1: '3' is no tool"),
+        (b"---\nname: x\nname: x\ndescription: y\n---\ntext\n", "3:1: the key 'name' appears twice"),
+        (b"---\nname: y\ndescription: y\n---\ntext\n", "2:1: its name is 'y', but the file 'x'"),
+        (b"---\nname: x\ndescription: y\ntools: 3\nhandoff: [[a]]\n---\nt\n", "4:1: '3' is not a tool"),
     ],
 )
 def test_whatever_lies_there_is_a_problem_with_its_place(tmp_path: Path, content: bytes, said: str) -> None:
@@ -172,7 +172,7 @@ def test_only_the_file_itself_is_read(tmp_path: Path, make: Callable[[Path], obj
     (tmp_path / "outside.md").write_text(WHOLE.replace("own", "x"), encoding="utf-8")
     make(_with(tmp_path, {}))
     (line,) = _problems(tmp_path)
-    assert line.startswith("x.md:1:1: it ") and "put the file itself there" in line
+    assert line.startswith("x.md:1:1: it ") and "put a regular file there" in line
 
 
 def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -180,14 +180,14 @@ def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     _with(tmp_path / "elsewhere", {"own.md": WHOLE})
     (tmp_path / ".wto").mkdir()
     (tmp_path / ".wto" / "roles").symlink_to(tmp_path / "elsewhere" / ".wto" / "roles")
-    assert "put the folder itself there" in _problems(tmp_path)[0]
+    assert "put a real folder there" in _problems(tmp_path)[0]
 
 
 def test_an_arbiter_must_be_able_to_write(tmp_path: Path) -> None:
     """What it is called for cannot be done by reading."""
     _with(tmp_path, {"arbiter.md": "---\nname: arbiter\ndescription: x\ntools: Read\n---\ntext\n"})
     assert _problems(tmp_path) == [
-        "arbiter.md:4:1: an arbiter resolves conflicts, and this one only reads; give it Edit, Write and Bash"
+        "arbiter.md:4:1: an arbiter resolves conflicts, but this role is read-only; give it Edit, Write and Bash"
     ]
 
 

@@ -73,7 +73,7 @@ def test_A1_a_turn_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     """A second writer is noticed by the numbers, and nothing of the turn is kept."""
     log = _log(tmp_path)
     log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}")
-    with pytest.raises(StoreUnreadable, match="somebody else wrote"):
+    with pytest.raises(StoreUnreadable, match="another process wrote"):
         log.append([_record(2, e.BaseVaulted(base=BASE)), _record(1, e.BaseVaulted(base=BASE))], view="new")
     assert log.last_number() == 1
     assert log.view(RunId("r1")) == "{}"

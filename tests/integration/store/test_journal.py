@@ -141,7 +141,7 @@ def test_a_journal_that_lost_its_end_is_told(tmp_path: Path) -> None:
     _begun(tmp_path).close()
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(True)[:-2]))
-    with pytest.raises(StoreUnreadable, match="has lost its end"):
+    with pytest.raises(StoreUnreadable, match="is cut off"):
         SqliteLog(str(tmp_path / "log.db"))
 
 
@@ -217,7 +217,7 @@ def test_a_damaged_journal_is_told_with_a_remedy_that_works(project: Project) ->
     lines = path.read_bytes().splitlines(True)
     path.write_bytes(b"".join([lines[0], lines[1].replace(b"e", b"E", 1), *lines[2:]]))
     told = project.wto("doctor").out
-    assert "journal.jsonl:2" in told and "away: it is then made anew from the database" in told, told
+    assert "journal.jsonl:2" in told and "elsewhere: it is then rebuilt from the database" in told, told
     path.rename(project.state / "aside.jsonl")
     assert project.wto("status").code == 0
     assert project.wto("land").code == 0
@@ -252,7 +252,7 @@ def test_a_deleted_log_is_noticed_by_whoever_writes(tmp_path: Path) -> None:
     """SQLite would go on writing into a file that is gone; we do not."""
     log = _begun(tmp_path)
     (tmp_path / "log.db").unlink()
-    with pytest.raises(StoreUnreadable, match="was deleted or replaced under us"):
+    with pytest.raises(StoreUnreadable, match="was deleted or replaced while in use"):
         log.append([_record(7)])
     log.close()
 
@@ -310,7 +310,7 @@ def test_D6_a_damaged_log_is_told_and_made_anew_by_one_command(project: Project)
         assert "wto doctor --rebuild" in ended.err
     assert "damaged" in project.wto("doctor").out
     rebuilt = project.wto("doctor", "--rebuild")
-    assert "Made the event log anew from its journal" in rebuilt.out, rebuilt.out + rebuilt.err
+    assert "Rebuilt the event log from its journal" in rebuilt.out, rebuilt.out + rebuilt.err
     after = project.wto("status", "--json").json
     assert [(ws["id"], ws["stage"], ws["integrated_as"]) for ws in after["workstreams"]] == [
         (ws["id"], ws["stage"], ws["integrated_as"]) for ws in before["workstreams"]

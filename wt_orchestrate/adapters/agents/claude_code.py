@@ -184,7 +184,7 @@ class ClaudeCode:
         version = (said.split() or [""])[0]
         numbers = tuple(int(part) for part in version.split(".") if part.isdigit())
         if len(numbers) != 3:
-            return AgentVersion(path=path, version=version, problem="it does not tell its version", hint=_INSTALL)
+            return AgentVersion(path=path, version=version, problem="it does not report its version", hint=_INSTALL)
         if numbers < OLDEST:
             oldest = ".".join(map(str, OLDEST))
             return AgentVersion(
@@ -221,9 +221,9 @@ def _standing(start: AgentStart, environment: Mapping[str, str]) -> str:
         parts.append(f"Your role in this session is `{start.role.name}`:\n\n{start.role.prompt.strip()}")
     users = users_instructions(environment) if _only_reads(start) else ""
     if users:
-        parts.append(f"The user's own standing instructions (CLAUDE.md):\n\n{users}")
+        parts.append(f"The user's instructions (CLAUDE.md):\n\n{users}")
     if start.instructions:
-        parts.append(f"The repository's own standing instructions (CLAUDE.md):\n\n{start.instructions}")
+        parts.append(f"The repository's instructions (CLAUDE.md):\n\n{start.instructions}")
     return "\n\n".join(parts)
 
 

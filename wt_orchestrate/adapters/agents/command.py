@@ -55,10 +55,10 @@ class CommandAgent:
         return None
 
     def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
-        raise InvariantBroken("a command never asks for leave")
+        raise InvariantBroken("a command never asks for permission")
 
     def answer(self, *, ask: str, payload: str, text: str) -> str:
-        raise InvariantBroken("a command never asks a question")
+        raise InvariantBroken("a command never asks questions")
 
     def version_command(self, spec: AgentSpec) -> VersionCommand:
         """The shell it is run by; its version does not matter."""

@@ -26,9 +26,9 @@ def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool], 
         if child.poll() is not None:
             if child.returncode == 0:
                 return
-            raise WtError(f"{what} ended at once: {_tail(log)}", hint=f"its output is in {log}")
+            raise WtError(f"{what} exited at once: {_tail(log)}", hint=f"its output is in {log}")
         if time.monotonic() > deadline:
-            raise WtError(f"{what} did not begin within {_DEADLINE_S:.0f} s", hint=f"its output is in {log}")
+            raise WtError(f"{what} did not start within {_DEADLINE_S:.0f} s", hint=f"its output is in {log}")
         time.sleep(0.02)
 
 
@@ -47,4 +47,4 @@ def _tail(path: str) -> str:
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - 1_000))
         lines = file.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

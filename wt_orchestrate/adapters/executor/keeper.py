@@ -107,7 +107,7 @@ class Keeper:
                 return
             os.setsid()
             signal.set_wakeup_fd(-1)
-            step = f"cannot enter {self.cwd}"
+            step = f"cannot change to {self.cwd}"
             os.chdir(self.cwd)
             step = "cannot open its output"
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND

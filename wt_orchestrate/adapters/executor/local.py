@@ -67,7 +67,7 @@ class LocalExecutor:
                 self._spawn(folder, launch)
                 report = self.poll(launch.id)
         if report.state is ProcessState.ABSENT:
-            last = read_tail(f"{folder}/keeper.log", limit=2_000).strip().splitlines()[-1:] or ["it said nothing"]
+            last = read_tail(f"{folder}/keeper.log", limit=2_000).strip().splitlines()[-1:] or ["no output"]
             raise WtError(f"the keeper of {launch.id} did not start: {last[0]}", hint=f"see {folder}/keeper.log")
         return report
 
@@ -122,11 +122,11 @@ class LocalExecutor:
     def send(self, process: ProcessId, *, message: str, line: str) -> None:
         """Put one line in its inbox under the id `message`, unless it is or was there; durable on return."""
         if "\n" in line:
-            raise InvariantBroken(f"a message for {process} holds more than one line")
+            raise InvariantBroken(f"a message for {process} has more than one line")
         inbox = f"{self.folder(process)}/inbox"
         name = _message_name(message)
         os.makedirs(f"{inbox}/sent", mode=0o700, exist_ok=True)
-        with _plainly(f"{process} cannot be given a message"), _locked(f"{inbox}/.lock"):
+        with _plainly(f"{process} cannot receive a message"), _locked(f"{inbox}/.lock"):
             # First the inbox: a message that the keeper moves meanwhile is seen twice rather than never.
             known = [entry.partition("-") for folder in (inbox, f"{inbox}/sent") for entry in os.listdir(folder)]
             if all(its_name != name for _, _, its_name in known):
@@ -184,7 +184,7 @@ class LocalExecutor:
         entries += [("input", "")] if launch.input else []
         entries += [("deadline_s", str(launch.deadline_s))] if launch.deadline_s is not None else []
         if any("\0" in value for _, value in entries):
-            raise InvariantBroken(f"a NUL in what {launch.id} is started with")
+            raise InvariantBroken(f"the command of {launch.id} contains a NUL byte")
         os.makedirs(f"{folder}/inbox/sent", mode=0o700, exist_ok=True)
         for name in ("control", "stdin"):
             if not os.path.exists(f"{folder}/{name}"):
@@ -256,13 +256,15 @@ class LocalExecutor:
         until = time.monotonic() + 1.0
         while self.poll(process).state is ProcessState.RUNNING:
             if time.monotonic() > until:
-                raise WtError(f"{process} cannot be ended: its keeper does not answer", hint="wto stop")
+                raise WtError(f"{process} cannot be stopped: its keeper does not respond", hint="wto stop")
             time.sleep(_LOOK_S)
 
     def _sweep(self, process: ProcessId, *, gentle_s: float) -> None:
         left = sweep(f"{MARK}={self._path(process)}", gentle_s=gentle_s)
         if left:
-            raise WtError(f"processes of {process} cannot be ended: {left}", hint="end them by hand, then wto resume")
+            raise WtError(
+                f"processes of {process} cannot be stopped: {left}", hint="kill them by hand, then run wto resume"
+            )
 
 
 def _message_name(message: str) -> str:

@@ -76,21 +76,21 @@ def _whole(answer: HTTPResponse, until: float) -> bytes:
         if not part:
             break
         if monotonic() > until:
-            raise TimeoutError(f"it was still answering after {_ANSWER_S:.0f} s")
+            raise TimeoutError(f"it had not finished its answer after {_ANSWER_S:.0f} s")
         content += part
     return content
 
 
 def parsed(content: bytes, base: str) -> Any:
     if len(content) > LARGEST:
-        raise WtError(f"{base} answered more than {LARGEST >> 20} MiB", hint="try again")
+        raise WtError(f"{base} sent more than {LARGEST >> 20} MiB", hint="try again")
     if not content.strip():
         return None
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise WtError(
-            f"{base} did not answer with JSON; is it a forge's interface?", hint="forge: {api: ...}"
+            f"{base} did not answer with JSON; is this the URL of a forge's API?", hint="forge: {api: ...}"
         ) from None
 
 
@@ -99,14 +99,16 @@ def refused(code: int, content: bytes, *, what: str, hint: str) -> WtError:
     said = _words(content)
     asked = what.partition("?")[0]
     if code in {401, 403}:
-        return Refused(f"the forge does not let us ({code}) {asked}{said}", hint=hint)
+        return Refused(f"the forge denied access ({code}) {asked}{said}", hint=hint)
     if code == 404:
-        return Refused(f"the forge does not know it (404) {asked}{said}", hint=f"it may only be hidden from us: {hint}")
+        return Refused(f"the forge did not find it (404) {asked}{said}", hint=f"you may not have access to it: {hint}")
     if code == 429 or code >= 500:
-        return WtError(f"the forge cannot answer now ({code}) {asked}{said}", hint="try again later; nothing is lost")
+        return WtError(f"the forge is not available ({code}) {asked}{said}", hint="try again later; nothing is lost")
     if 300 <= code < 400:
-        return Refused(f"the forge is elsewhere ({code}) {asked}", hint="name where it is asked: forge: {api: ...}")
-    return Refused(f"the forge refused ({code}) {asked}{said}", hint="see what it says")
+        return Refused(
+            f"the forge redirects elsewhere ({code}) {asked}", hint="set the URL of its API: forge: {api: ...}"
+        )
+    return Refused(f"the forge refused ({code}) {asked}{said}", hint="read its message")
 
 
 def _words(content: bytes) -> str:

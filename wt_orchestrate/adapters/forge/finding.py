@@ -81,8 +81,8 @@ def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
         if pattern.search(host):
             return kind
     raise Refused(
-        f"what kind of forge {place.host} is does not follow from its name",
-        hint="say so with --forge github, gitlab, gitea or pagure; for later runs in .wto/config.yaml: forge: {kind: github}",
+        f"what kind of forge {place.host} is cannot be told from its name",
+        hint="name it with --forge github, gitlab, gitea or pagure; for later runs in .wto/config.yaml: forge: {kind: github}",
     )
 
 
@@ -139,5 +139,5 @@ def _header(name: str, value: str, kind: ForgeKind) -> dict[str, str]:
 
 def _hint(kind: ForgeKind) -> str:
     return f"set {TOKENS[kind][0]} in the environment" + (
-        ", or install gh and log in" if kind is ForgeKind.GITHUB else ""
+        ", or install gh and run gh auth login" if kind is ForgeKind.GITHUB else ""
     )

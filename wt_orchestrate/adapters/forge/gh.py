@@ -39,7 +39,7 @@ class GhApi:
         given = json.dumps(body).encode() if body is not None else b""
         code, answer, said = _ended([*words, path], given)
         if len(answer) > LARGEST:
-            raise WtError(f"gh answered more than {LARGEST >> 20} MiB", hint="try again")
+            raise WtError(f"gh sent more than {LARGEST >> 20} MiB", hint="try again")
         if code != 0:
             raise self._failed(code, answer, said, f"{method} {path}")
         return parsed(answer, f"gh for {self._host}")
@@ -49,7 +49,7 @@ class GhApi:
         hint = f"gh auth status --hostname {self._host}"
         if status is not None:
             return refused(int(status[1]), answer, what=what, hint=hint)
-        return WtError(f"gh could not ask {self._host}: {said[-300:] or code}", hint=hint)
+        return WtError(f"gh could not query {self._host}: {said[-300:] or code}", hint=hint)
 
 
 def _ended(words: Sequence[str], given: bytes) -> tuple[int, bytes, str]:

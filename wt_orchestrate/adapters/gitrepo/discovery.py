@@ -27,7 +27,7 @@ def find_common_dir(start: str) -> str:
         ended = subprocess.run(arguments, cwd=start, env=env | {"LC_ALL": "C"}, capture_output=True, check=False)
     except (FileNotFoundError, NotADirectoryError) as error:
         if not os.path.isdir(start):
-            raise Refused(f"there is no folder {start}", hint="cd to a repository, or name one with -C") from error
+            raise Refused(f"there is no folder {start}", hint="cd into a repository, or name one with -C") from error
         raise WtError("git was not found", hint="install git 2.38 or newer") from error
     if ended.returncode == 0:
         return os.path.realpath(os.fsdecode(ended.stdout.removesuffix(b"\n")))
@@ -38,4 +38,4 @@ def find_common_dir(start: str) -> str:
             f"git does not trust the repository at {start}: it belongs to another user",
             hint=f"git config --global --add safe.directory {os.path.realpath(start)}",
         )
-    raise Refused(f"{os.path.realpath(start)} is in no git repository", hint="cd to one, or git init")
+    raise Refused(f"{os.path.realpath(start)} is not in a git repository", hint="cd into one, or run git init")

@@ -124,11 +124,13 @@ class GitRemote:
         except GitFailed as error:
             said = str(error).replace(self._url, self.url)
             hint = (
-                "git push in a terminal asks for what is missing" if "Authentication" in said else "see what git says"
+                "run git push in a terminal; it asks for the missing login"
+                if "Authentication" in said
+                else "read git's message"
             )
             raise Refused(f"{self.url}: {said}", hint=hint) from None
         except WtError as error:
-            raise WtError(f"{self.url} does not answer: {error}", hint="try again; nothing is lost") from None
+            raise WtError(f"{self.url} does not respond: {error}", hint="try again; nothing is lost") from None
 
     def _header(self) -> Mapping[str, str]:
         """The token for a forge over HTTP, where the URL brings none; git's own helpers come after it."""

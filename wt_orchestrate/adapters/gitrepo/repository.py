@@ -64,12 +64,12 @@ class GitRepository:
         version = git_version(self._git)
         if version < NEEDED:
             raise Refused(
-                f"git {'.'.join(map(str, version))} is too old: merging in memory needs 2.38",
+                f"git {'.'.join(map(str, version))} is too old: git 2.38 or newer is needed",
                 hint="install git 2.38 or newer",
             )
         if os.path.isdir(f"{self.common_dir}/reftable"):
             raise Refused(
-                f"{self.common_dir} keeps its refs in a reftable, which is not supported yet",
+                f"{self.common_dir} stores its refs in a reftable, which is not supported yet",
                 hint="git refs migrate --ref-format=files",
             )
         head = listing.first_line(f"{self.common_dir}/HEAD")
@@ -274,7 +274,7 @@ def git_version(git: Git) -> tuple[int, int, int]:
     """The version of git, such as (2, 39, 5)."""
     numbers = re.match(r"git version (\d+)\.(\d+)(?:\.(\d+))?", git.line("version"))
     if numbers is None:
-        raise Refused("git does not say its version", hint="install git 2.38 or newer")
+        raise Refused("git does not report its version", hint="install git 2.38 or newer")
     return int(numbers[1]), int(numbers[2]), int(numbers[3] or 0)
 
 

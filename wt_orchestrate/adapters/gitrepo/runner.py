@@ -188,7 +188,7 @@ def execute(
             output, said = process.communicate(stdin or None, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             _end(process)
-            raise Overran(f"git {arguments[0]} did not end within {timeout_s:.0f} s", hint="try again") from error
+            raise Overran(f"git {arguments[0]} did not finish within {timeout_s:.0f} s", hint="try again") from error
         except BaseException:
             _end(process)
             raise

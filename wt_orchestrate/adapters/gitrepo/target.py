@@ -48,14 +48,16 @@ def land(
     held_up = _remembered(git.git_dir, target)
     if held_up:
         return Landed(
-            outcome=LandOutcome.REFUSED, where=held_up, detail=f"a rebase or bisection of {target} is under way"
+            outcome=LandOutcome.REFUSED, where=held_up, detail=f"a rebase or bisect of {target} is in progress"
         )
     holders = [each for each in worktrees if each.branch == target]
     if not holders:
         return Landed(outcome=LandOutcome.MOVED if swap() else LandOutcome.STALE)
     if len(holders) > 1 or not os.path.isdir(holders[0].path):
         return Landed(
-            outcome=LandOutcome.REFUSED, where=holders[0].path, detail=f"{target} is checked out more than once"
+            outcome=LandOutcome.REFUSED,
+            where=holders[0].path,
+            detail=f"{target} is checked out in more than one worktree",
         )
     return _land_there(git, holders[0], target=target, new=new, expected=expected)
 
@@ -63,7 +65,7 @@ def land(
 def _land_there(git: Git, holder: WorktreeFacts, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
     under_way = [name for name in _UNDER_WAY if os.path.exists(f"{holder.git_dir}/{name}")]
     if under_way:
-        detail = f"a merge, rebase or the like is under way there ({under_way[0]})"
+        detail = f"a merge, rebase or similar is in progress there ({under_way[0]})"
         return Landed(outcome=LandOutcome.REFUSED, where=holder.path, detail=detail)
     in_the_way = _in_the_way(git, holder.path, new=new, expected=expected)
     if in_the_way:

@@ -141,7 +141,7 @@ def read_draft(text: str) -> DraftRead:
         body = json.dumps(json.loads(body), ensure_ascii=False)
     if re.search("[\ud800-\udfff]", body):
         return DraftRead(
-            plan=None, problems=(Problem(place=(), message="it holds half a character", hint="write text"),)
+            plan=None, problems=(Problem(place=(), message="it contains an incomplete character", hint="write text"),)
         )
     drafted, reading = read_value(body, _Drafted)
     if drafted is None or reading.problems:
@@ -204,7 +204,7 @@ def load_settings(path: str | None) -> Settings:
         return Settings()
     settings, reading = _load(path, Settings, empty=Settings())
     if settings is not None and settings.roles:
-        problem = Problem(place=("roles",), message="roles are files", hint="put each into .wto/roles/NAME.md")
+        problem = Problem(place=("roles",), message="roles are files", hint="put each role into .wto/roles/NAME.md")
         reading.problems.append((mark_of(reading, problem.place), problem))
     for problem in settings_problems(settings) if settings is not None and not reading.problems else ():
         reading.problems.append((mark_of(reading, problem.place), problem))
@@ -265,8 +265,8 @@ def read_value(
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = clean(str(getattr(error, "problem", None) or error))
-        hint = "mend the YAML there" if "alias" not in said else "write the value out; aliases are not allowed"
-        reading.problems.append((mark, Problem(place=(), message=f"this is no YAML: {said}", hint=hint)))
+        hint = "fix the YAML there" if "alias" not in said else "write the value out; aliases are not allowed"
+        reading.problems.append((mark, Problem(place=(), message=f"this is not valid YAML: {said}", hint=hint)))
         return None, reading
     except RecursionError:
         reading.problems.append((None, Problem(place=(), message="it is nested too deeply", hint="flatten it")))
@@ -275,9 +275,7 @@ def read_value(
         return empty, reading
     for token in _anchors(text):
         message = "anchors and aliases are not allowed"
-        reading.problems.append(
-            (token, Problem(place=(), message=message, hint="write the value out where it is needed"))
-        )
+        reading.problems.append((token, Problem(place=(), message=message, hint="write the value where it is needed")))
     if reading.problems:
         return None, reading
     value = _plain(node, (), reading, 0)
@@ -294,7 +292,7 @@ def _text(path: str) -> str:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"there is no file {path}", hint="wto plan new > plan.yaml") from error
     except OSError as error:
-        raise PlanInvalid([f"{path}: it cannot be read ({error.strerror}); look at the file"]) from error
+        raise PlanInvalid([f"{path}: it cannot be read ({error.strerror}); check the file"]) from error
     if len(content) > MAX_BYTES:
         raise PlanInvalid([f"{path}:1:1: the file is over 1 MiB; move long texts out of the plan"])
     try:
@@ -339,13 +337,13 @@ def _mapping(node: yaml.MappingNode, place: Place, reading: Reading, depth: int)
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
-            problem = Problem(place=place, message="a key must be a word", hint="write key: value")
+            problem = Problem(place=place, message="a key must be plain text", hint="write key: value")
             reading.problems.append((key_node.start_mark, problem))
             continue
         key = str(key_node.value)
         if key in found or key == "<<":
-            what = "merge keys are not allowed" if key == "<<" else f"the key {clean(key)!r} stands twice"
-            hint = "write the keys out" if key == "<<" else "keep one of them"
+            what = "merge keys are not allowed" if key == "<<" else f"the key {clean(key)!r} appears twice"
+            hint = "write the keys directly" if key == "<<" else "keep one of them"
             reading.problems.append((key_node.start_mark, Problem(place=(*place, key), message=what, hint=hint)))
             continue
         reading.places[(*place, key)] = key_node.start_mark
@@ -434,7 +432,7 @@ def _problem(kind: type, place: Place, error: Any) -> Problem:
     if error["type"] == "missing":
         return Problem(place=place, message=f"{name!r} is missing", hint=f"add {name}: here")
     if error["type"] == "enum":
-        return Problem(place=place, message=f"{name!r} must be {error['ctx']['expected']}", hint="write one of these")
+        return Problem(place=place, message=f"{name!r} must be {error['ctx']['expected']}", hint="use one of these")
     told = _KINDS.get(error["type"], error["msg"].lower())
     given = clean(repr(error.get("input")))[:60]
     return Problem(place=place, message=f"{_where(place)} {told}, not {given}", hint="see wto plan schema")

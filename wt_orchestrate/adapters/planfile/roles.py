@@ -124,13 +124,17 @@ def _of_role(problem: Problem) -> Problem:
 def _split(text: str) -> tuple[str, str] | Problem:
     """The front matter, its lines numbered as in the file, and the text behind it; or what is wrong."""
     if len(text) > MAX_ROLE:
-        return Problem(place=(), message=f"the file is over {MAX_ROLE >> 10} KiB", hint="a role is a page of text")
+        return Problem(
+            place=(),
+            message=f"the file is over {MAX_ROLE >> 10} KiB",
+            hint="shorten it; a role is about a page of text",
+        )
     if "\0" in text or "\ufffd" in text:
         return Problem(place=(), message="the file is not UTF-8 text", hint="save it as UTF-8")
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
-    hint = "begin with `---`, name: and description:, `---`, then the text (wto roles builder shows one)"
+    hint = "start with `---`, name: and description:, `---`, then the text (see wto roles builder)"
     if lines[0].rstrip() != "---":
-        return Problem(place=(), message="there is no front matter at its top", hint=hint)
+        return Problem(place=(), message="it has no front matter", hint=hint)
     end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
     if end is None:
         return Problem(place=(), message="its front matter is not closed by `---`", hint=hint)
@@ -147,16 +151,16 @@ def _shaped(value: Any) -> Any:
 def _problems(each: RoleText, front: _Front, role: Role) -> Iterator[Problem]:
     reason = unsafe_id(each.name)
     if reason is not None:
-        yield Problem(place=(), message=f"the name '{_plain(each.name)}' {reason}", hint="name the file otherwise")
+        yield Problem(place=(), message=f"the name '{_plain(each.name)}' {reason}", hint="rename the file")
     elif front.name != each.name:
-        message = f"it is named '{_plain(front.name)}', and its file '{each.name}'"
+        message = f"its name is '{_plain(front.name)}', but the file '{each.name}'"
         yield Problem(place=("name",), message=message, hint=f"write name: {each.name}, or rename the file")
     for key, message, hint in misfits(role):
         yield Problem(place=(key,) if key else (), message=clean(message), hint=hint)
     if role.name == ARBITER and reads_only(role):
         hint = "give it Edit, Write and Bash"
-        yield Problem(place=("tools",), message="an arbiter resolves conflicts, and this one only reads", hint=hint)
+        yield Problem(place=("tools",), message="an arbiter resolves conflicts, but this role is read-only", hint=hint)
     for key in CLIENT_ONLY:
         if getattr(front, key) is not None:
-            message = f"{key!r} is the client's own and does nothing here"
-            yield Problem(place=(key,), message=message, hint="it may stay for the client", warning=True)
+            message = f"{key!r} is for the client and has no effect here"
+            yield Problem(place=(key,), message=message, hint="you can keep it for the client", warning=True)

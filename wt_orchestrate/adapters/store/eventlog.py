@@ -81,7 +81,7 @@ class SqliteLog:
         with self._writing() as connection:
             last = self.last_number()
             if [record.number for record in records] != list(range(last + 1, last + 1 + len(records))):
-                raise StoreUnreadable("somebody else wrote the event log meanwhile", hint="wto status")
+                raise StoreUnreadable("another process wrote to the event log", hint="wto status")
             marks = ({"kind": "taken", "numbers": list(taken)},) if taken else ()
             self._journal(connection, (*(_row(record) for record in records), *marks))
             for record in records:
@@ -254,10 +254,10 @@ class SqliteLog:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         if not self._file:
-            raise StoreUnreadable(f"{self._path} is on a read-only disk", hint="only looking is possible there")
+            raise StoreUnreadable(f"{self._path} is on a read-only disk", hint="only reading is possible there")
         if not os.path.exists(self._path) or os.stat(self._path).st_ino != self._file:
             raise StoreUnreadable(
-                f"{self._path} was deleted or replaced under us", hint="wto doctor --rebuild, then wto resume"
+                f"{self._path} was deleted or replaced while in use", hint="wto doctor --rebuild, then wto resume"
             )
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -280,16 +280,16 @@ class SqliteLog:
 
 def _unreadable(path: str, error: sqlite3.Error) -> StoreUnreadable:
     if isinstance(error, sqlite3.OperationalError):
-        hint = "look at the permissions there, or wait for whoever holds it, then wto doctor"
+        hint = "check permissions there, or wait for the process that uses it, then run wto doctor"
         return StoreUnreadable(f"{path} cannot be read: {error}", hint=hint, passing=True)
-    return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild makes it anew from the journal")
+    return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild restores it from the journal")
 
 
 def _unwritable(path: str, error: sqlite3.Error) -> StoreUnreadable:
     if isinstance(error, sqlite3.OperationalError):  # locked, full, read-only
-        hint = "look at free space and permissions there, then wto resume"
+        hint = "check free space and permissions there, then run wto resume"
         return StoreUnreadable(f"{path} cannot be written: {error}", hint=hint, passing=True)
-    return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild makes it anew from the journal")
+    return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild restores it from the journal")
 
 
 def _row(record: Record) -> Row:
@@ -311,11 +311,11 @@ def _row(record: Record) -> Row:
 def parse_event(kind: str, body: bytes) -> Event:
     known = _TYPES.get(kind)
     if known is None:
-        raise StoreUnreadable(f"the log holds an event of the unknown type {kind}", hint="install the newer release")
+        raise StoreUnreadable(f"the log contains an event of the unknown type {kind}", hint="install the newer release")
     try:
         return msgspec.json.decode(body, type=known)
     except msgspec.MsgspecError as error:
-        hint = "wto doctor --rebuild makes the log anew from the journal"
+        hint = "wto doctor --rebuild restores the log from the journal"
         raise StoreUnreadable(f"an event of the type {kind} cannot be read: {error}", hint=hint) from error
 
 

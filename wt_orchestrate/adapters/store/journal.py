@@ -59,7 +59,7 @@ class Journal:
         except OSError as error:
             raise StoreUnreadable(
                 f"{self.path} cannot be written: {error.strerror}",
-                hint="look at free space and permissions there, then wto resume",
+                hint="check free space and permissions there, then run wto resume",
                 passing=True,
             ) from error
         finally:
@@ -135,8 +135,8 @@ def _row(line: bytes, last: str, number: int, path: str) -> tuple[Row, str]:
     told, body = line[:32].decode(errors="replace"), line[33:]
     if line[32:33] != b" " or _hash(last, body) != told:
         raise StoreUnreadable(
-            f"{path}:{number}: the journal was changed here, or a part of it is lost",
-            hint="restore it from a backup, or move it away while the database is whole: it is then made anew from that",
+            f"{path}:{number}: the journal was changed here, or part of it is missing",
+            hint="restore it from a backup, or move it: it is rebuilt from an undamaged database",
         )
     row: Row = msgspec.json.decode(body)
     return row, told

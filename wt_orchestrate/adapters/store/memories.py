@@ -36,7 +36,7 @@ from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports.memory import Kept, Learned
 
 _WAIT_S = 10.0
-_REMEDY = "wto doctor --rebuild makes it anew from what is whole"
+_REMEDY = "wto doctor --rebuild restores it from the undamaged part"
 _GENERAL = 50
 _SLACK = 1 << 22
 """Bytes of old rows that the journal may carry."""
@@ -265,11 +265,11 @@ class SqliteMemories:
         except sqlite3.Error as error:
             raise self._failed(error) from error
         except OSError as error:
-            hint = "look at the permissions there, then wto doctor"
+            hint = "check permissions there, then run wto doctor"
             message = f"{error.filename or self._path} cannot be used: {error.strerror}"
             raise StoreUnreadable(message, hint=hint, passing=True) from error
         except (msgspec.MsgspecError, UnicodeError) as error:
-            raise StoreUnreadable(f"{self._path} holds what is no entry: {error}", hint=_REMEDY) from error
+            raise StoreUnreadable(f"{self._path} contains an invalid entry: {error}", hint=_REMEDY) from error
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -327,9 +327,9 @@ class SqliteMemories:
             tables.clear(connection)
             self._play(connection, after=0)
         elif first != there:
-            raise StoreUnreadable(f"{self._journal.path} is damaged: it is no journal of a memory", hint=_REMEDY)
+            raise StoreUnreadable(f"{self._journal.path} is damaged: it is not a memory journal", hint=_REMEDY)
         elif size < until:
-            message = f"{self._journal.path} has lost its end ({size} of {until} bytes are there)"
+            message = f"{self._journal.path} is cut off ({size} of {until} bytes are left)"
             raise StoreUnreadable(message, hint=_REMEDY)
         elif size > until:
             self._play(connection, after=until)
@@ -378,7 +378,7 @@ class SqliteMemories:
 
     def _failed(self, error: sqlite3.Error) -> StoreUnreadable:
         if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-            hint = "look at free space and permissions there, or wait for whoever holds it, then wto doctor"
+            hint = "check free space and permissions there, or wait for the process that uses it, then run wto doctor"
             return StoreUnreadable(f"{self._path} cannot be used: {error}", hint=hint, passing=True)
         return StoreUnreadable(f"{self._path} is damaged: {error}", hint=_REMEDY)
 

@@ -56,7 +56,7 @@ def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Step] = _
     if version > len(steps):
         raise StoreUnreadable(
             f"{path} was written by a newer wt-orchestrate (format {version}, this one knows {len(steps)})",
-            hint="install the newer release; it was left untouched",
+            hint="install the newer release; the file is unchanged",
         )
     if version == len(steps):
         return

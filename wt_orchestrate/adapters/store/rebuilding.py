@@ -20,8 +20,8 @@ def catch_up(connection: sqlite3.Connection, journal: Journal) -> bool:
     until, size = held(connection), journal.size()
     if size < until:
         raise StoreUnreadable(
-            f"{journal.path} has lost its end ({size} of {until} bytes are there)",
-            hint="restore it from a backup, or move it away: it is then made anew from the database",
+            f"{journal.path} is cut off ({size} of {until} bytes are left)",
+            hint="restore it from a backup, or move it: it is rebuilt from the database",
         )
     rows = list(journal.rows(after=until))
     for row in rows:

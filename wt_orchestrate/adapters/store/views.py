@@ -26,7 +26,7 @@ def read_view(path: str, run: str | None) -> tuple[str, str] | None:
         found = connection.execute("SELECT body FROM views WHERE run = ?", (run,)).fetchone()
         return None if found is None else (run, str(found[0]))
     except sqlite3.DatabaseError as error:
-        hint = "wto doctor --rebuild makes it anew from the journal"
+        hint = "wto doctor --rebuild restores it from the journal"
         raise StoreUnreadable(f"{path} cannot be read: {error}", hint=hint) from error
     finally:
         if connection is not None:

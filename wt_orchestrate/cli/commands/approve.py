@@ -43,7 +43,7 @@ def approve(
 ) -> None:
     """Approve a stage, so that the stages after it start. Without STAGE, shows what needs approval."""
     if why is not None and not why.strip():  # an empty variable of a script must not turn a no into a yes
-        raise click.UsageError("--no needs words that its agent can act on")
+        raise click.UsageError("--no needs a reason that the agent can act on")
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
@@ -56,7 +56,7 @@ def approve(
     if as_json:
         _put_quietly(site, state, word)
         return
-    done = f"The synthesis of {stage} goes on with your words" if why else f"The stage {stage} is approved"
+    done = f"Sent the synthesis of {stage} back with your reason" if why else f"Approved the stage {stage}"
     put_request(site, state, word, done=done, goes_on=True)
 
 
@@ -86,11 +86,11 @@ def _show(state: RunState, stage: str | None, untaken: str, *, as_json: bool) ->
         shown = {**_values(state, waiting.name), "untaken": untaken} if waiting is not None else None
         click.echo(json.dumps({"schema": SCHEMA, "run": state.id, "gate": shown}, indent=2, ensure_ascii=False))
     elif waiting is None:
-        raise NotFound(f"no gate of {state.id} waits for anybody", hint="wto status")
+        raise NotFound(f"no stage of {state.id} needs approval", hint="wto status")
     else:
         click.echo("\n".join(_lines(state, waiting.name)))
         if untaken:
-            click.echo(f"{symbol('warning')} Not shown yet: {untaken}; wto resume takes them up, then look again")
+            click.echo(f"{symbol('warning')} Not shown yet: {untaken}; run wto resume, then look again")
     if waiting is not None and stage is None:
         raise SystemExit(ExitCode.NEEDS_PERSON)
 
@@ -146,25 +146,25 @@ def _lines(state: RunState, stage: str) -> list[str]:
     synthesis = synthesis_of(state, stage)
     streams = (*members(state, stage), *([synthesis] if synthesis is not None else []))
     gone = [ws.id for ws in streams if ws.stage is Stage.CANCELLED]
-    lines = [f"The stage {stage} of {state.id} is complete and waits for your word (round {gate_round(state, stage)})."]
+    lines = [f"The stage {stage} of {state.id} is complete and needs your approval (round {gate_round(state, stage)})."]
     if gone:
-        lines.append(f"{symbol('warning')} given up: {', '.join(gone)}")
+        lines.append(f"{symbol('warning')} cancelled: {', '.join(gone)}")
     late = joined_late(state, synthesis) if synthesis is not None else ()
     if late:
         names = ", ".join(ws.id for ws in late)
-        lines.append(f"{symbol('warning')} joined after the synthesis, which does not know of it: {names}")
+        lines.append(f"{symbol('warning')} was added after the synthesis, which does not cover it: {names}")
     for name, text in _notes(synthesis).items():
-        lines += ["", f"{name.capitalize()}, as {synthesis.id if synthesis is not None else ''} has it:"]
+        lines += ["", f"{name.capitalize()}, according to {synthesis.id if synthesis is not None else ''}:"]
         lines += [f"  > {clean(line)}" for line in text.splitlines()]
     planned = [state.workstreams[name] for name in next_workstreams(state, stage)]
-    lines += ["", "Then begin:" if planned else "Nothing is planned behind it."]
+    lines += ["", "Starts next:" if planned else "Nothing is planned after it."]
     for ws in planned:
         lines += _planned_lines(ws)
     lines += [f"{symbol('warning')} {clean(text)}" for text in _doubts(state, stage)]
     heard = synthesis is not None and synthesis.stage is not Stage.CANCELLED
-    back = f'; to send it back, wto approve {stage} --no "..."' if heard else ""
-    lines += ["", f"{symbol('hint')} To let it pass, run wto approve {stage}{back}"]
-    lines.append(f"{symbol('hint')} Before that: wto edit WS, wto cancel WS, wto add FILE change what comes next")
+    back = f'; to reject it, run wto approve {stage} --no "..."' if heard else ""
+    lines += ["", f"{symbol('hint')} To approve it, run wto approve {stage}{back}"]
+    lines.append(f"{symbol('hint')} To change what starts next, run wto edit WS, wto cancel WS or wto add FILE first")
     return lines
 
 
@@ -180,5 +180,5 @@ def _planned_lines(ws: WorkstreamState) -> list[str]:
     lines = [f"  {ws.id:<16} {clean(spec.title)}  ({who}){needs}{scope}"]
     lines += [f"    | {clean(line)}" for line in brief[:_BRIEF]]
     if len(brief) > _BRIEF:
-        lines.append(f"    {symbol('hint')} {counted(len(brief) - _BRIEF, 'more line')}: wto approve --json")
+        lines.append(f"    {symbol('hint')} {counted(len(brief) - _BRIEF, 'more line')}: see wto approve --json")
     return lines

@@ -35,9 +35,9 @@ def forecast(
 ) -> None:
     """Predict merge conflicts between workstreams or branches. Includes uncommitted work. With BRANCHES, needs no run."""
     if branches and run_name:
-        raise click.UsageError("name branches or a run, not both")
+        raise click.UsageError("name either branches or a run")
     if target and not branches:
-        raise click.UsageError("--target goes with branches: a run has its integration branch")
+        raise click.UsageError("--target works only with branches; a run uses its integration branch")
     site = find_site(start)
     found = foresee_branches(site, branches, target) if branches else foresee_run(site, run_name)
     if as_json:
@@ -74,16 +74,16 @@ def forecast_lines(found: Foresight, *, width: int | None) -> list[str]:
     """The matrix, what conflicts where, and a summary."""
     seen, names = found.forecast, [side.name for side in found.sides]
     if not names:
-        return [f"{symbol('nothing')} nobody is on the way"]
+        return [f"{symbol('nothing')} nothing to compare"]
     shown = _shown(names, seen, most=_ROWS if width is None else max(2, min(_ROWS, (width - 24) // 4)))
     lines = _matrix(shown, seen) if seen.conflicts or seen.touching else []
     if len(shown) < len(names) and lines:
-        lines.append(f"({len(shown)} of {len(names)} shown, those with most conflicts; see --json)")
+        lines.append(f"({len(shown)} of {len(names)} shown, most conflicts first; see --json)")
     lines += [_told(each, found.onto) for each in seen.conflicts[:_LISTED]]
     if len(seen.conflicts) > _LISTED:
         lines.append(f"({len(seen.conflicts) - _LISTED} more conflicts; see --json)")
     lines += [
-        f"{symbol('warning')} {clean(each.name)}: uncommitted work left out, {clean(each.reason)}"
+        f"{symbol('warning')} {clean(each.name)}: uncommitted work not included: {clean(each.reason)}"
         for each in seen.untold
     ]
     return [*lines, _summary(found)]
@@ -93,7 +93,10 @@ def _summary(found: Foresight) -> str:
     seen = found.forecast
     count = len(found.sides)
     what = counted(count, "workstream") if found.run else f"{count} {'branch' if count == 1 else 'branches'}"
-    told = f"{counted(len(seen.conflicts), 'conflict')}, {counted(len(seen.touching), 'pair')} in the same files without one"
+    told = (
+        f"{counted(len(seen.conflicts), 'conflict')}, {counted(len(seen.touching), 'pair')} in the same files "
+        "without a conflict"
+    )
     return f"{symbol('error' if seen.conflicts else 'done')} {what} onto {clean(found.onto)}: {told}"
 
 

@@ -103,7 +103,7 @@ def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, a
         click.echo(f"  {symbol('hint')} To see what was done, run wto report; to remove the worktrees, run wto clean")
         return
     if ending is None:
-        raise Refused("the landing was given up because the run was stopped", hint="wto land")
+        raise Refused("the landing was cancelled because the run was stopped", hint="wto land")
     hint = "; ".join(ending.commands)
     raise Refused(f"cannot land {state.id}: {ending.reason}", hint=hint, exit_code=ExitCode(ending.code))
 
@@ -144,7 +144,7 @@ def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force:
                 click.echo(f"{symbol('warning')} Kept {name}: {reason}", err=True)
     swept = sweep_trash(state)
     if swept:
-        click.echo(f"{symbol('nothing')} Swept {swept} old entries from the trash")
+        click.echo(f"{symbol('nothing')} Deleted {swept} old entries from the trash")
     if kept:
         raise SystemExit(ExitCode.CONFLICT)
 

@@ -30,14 +30,14 @@ def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> Non
     log.close()
     if not supervised(site):
         if not quiet(state):
-            raise NotFound(f"no supervisor is at work on {state.id}", hint="wto resume")
+            raise NotFound(f"no supervisor runs {state.id}", hint="wto resume")
         click.echo(f"{symbol('nothing')} Run {state.id} is {state.phase}", err=True)
         raise SystemExit(exit_code_of(state))
     try:
         with display(site, state.id, as_json=as_json, details=details) as show:
             state = follow(site, state.id, show=show, after=state.number)
     except KeyboardInterrupt:
-        click.echo(f"\n{symbol('hint')} Stopped looking; the run goes on", err=True)
+        click.echo(f"\n{symbol('hint')} Stopped watching; the run continues", err=True)
         raise SystemExit(ExitCode.INTERRUPTED) from None
     raise SystemExit(exit_code_of(state))
 
@@ -57,7 +57,7 @@ def logs(start: str, workstream: str, following: bool, raw: bool, attempt: int |
     state = requests.load_state(log, name)
     ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
     if not ws.attempts and not following:
-        raise NotFound(f"{ws.id} has had no attempt yet", hint=f"wto status {ws.id}")
+        raise NotFound(f"{ws.id} has no attempt yet", hint=f"wto status {ws.id}")
     lines = attempt_lines(site, attempt=attempt, raw=raw)
     while True:
         for line in lines.more(ws):

@@ -88,7 +88,7 @@ def add(start: str, text: str, layer: str, kind: str, paths: tuple[str, ...], dr
     word = {True: "Would remember" if dry_run else "Remembered", False: "Known already as"}[kept.new]
     click.echo(f"{symbol('done' if kept.changed else 'nothing')} {word} {kept.entry.id}")
     for flag in kept.entry.flags:
-        click.echo(f"  {symbol('warning')} it {flag}; agents are told it all the same, because you said it")
+        click.echo(f"  {symbol('warning')} it {flag}; agents get it anyway, because you added it")
 
 
 @memory.command("list")
@@ -121,7 +121,7 @@ def list_(
 def search(start: str, query: tuple[str, ...], paths: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Find the entries that best match words or paths."""
     if not query and not paths:
-        raise click.UsageError("name words to look for, a --path, or both")
+        raise click.UsageError("give search words, a --path, or both")
     site = find_site(start)
     found = recall(site, query=" ".join(query), paths=paths, limit=limit, characters=1_000_000)
     _tell(found, total=memories(site).count(), as_json=as_json)
@@ -140,7 +140,9 @@ def show(start: str, entry: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"schema": SCHEMA, **_values(recalled), "used_by": uses}, ensure_ascii=False, indent=2))
         return
-    click.echo(f"{found.id} {found.layer.value} {found.kind}, said {counted(found.times, 'time')}{_doubts(recalled)}")
+    click.echo(
+        f"{found.id} {found.layer.value} {found.kind}, recorded {counted(found.times, 'time')}{_doubts(recalled)}"
+    )
     for line in clean(found.text).splitlines():
         click.echo(f"  {line}")
     for source in found.sources:
@@ -148,10 +150,10 @@ def show(start: str, entry: str, as_json: bool) -> None:
         about = f": {', '.join(source.paths)}" if source.paths else ""
         click.echo(f"{symbol('detail')} {one}{f', {time_of_day(source.at)}' if source.at else ''}{about}")
     for flag in found.flags:
-        click.echo(f"{symbol('warning')} it {flag}{'; kept from agents' if withheld(found) else ''}")
+        click.echo(f"{symbol('warning')} it {flag}{'; not shown to agents' if withheld(found) else ''}")
     told = ", ".join(f"{use['run']}/{use['workstream']}" for use in uses)
     click.echo(
-        f"{symbol('detail')} went into the briefs of {told}" if told else f"{symbol('nothing')} went into no brief yet"
+        f"{symbol('detail')} used in the briefs of {told}" if told else f"{symbol('nothing')} not used in a brief yet"
     )
 
 
@@ -219,7 +221,7 @@ def import_(start: str, file: str | None, dry_run: bool, as_json: bool) -> None:
     else:
         for problem in problems:
             click.echo(f"{path}:{problem.line}: {clean(problem.message)}", err=True)
-        would = "Would take in" if dry_run else "Took in"
+        would = "Would import" if dry_run else "Imported"
         click.echo(f"{symbol('done')} {would} {new} new, {changed} changed; {len(kept) - new - changed} known already")
     if problems:
         raise SystemExit(ExitCode.INVALID)
@@ -257,11 +259,7 @@ def _tell(found: Sequence[Recalled], *, total: int, as_json: bool) -> None:
         click.echo(f"{entry.id:<5} {entry.kind:<10} {short}")
         click.echo(f"      {symbol('detail')} {source_words(entry)}, {_since(entry)}{_doubts(each)}")
     if not found:
-        click.echo(
-            f"{symbol('nothing')} nothing found among {total}"
-            if total
-            else f"{symbol('nothing')} nothing is remembered yet"
-        )
+        click.echo(f"{symbol('nothing')} no match among {total}" if total else f"{symbol('nothing')} no entries yet")
 
 
 def _since(entry: Entry) -> str:
@@ -270,7 +268,7 @@ def _since(entry: Entry) -> str:
 
 def _doubts(each: Recalled) -> str:
     words = f"; stale: {', '.join(each.stale[:3])} changed since" if each.stale else ""
-    words += "; whether its files changed is not known" if each.unknown else ""
+    words += "; unknown whether its files changed" if each.unknown else ""
     return words + (f"; flagged: it {each.entry.flags[0]}" if each.entry.flags else "")
 
 

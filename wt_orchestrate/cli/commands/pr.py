@@ -116,7 +116,7 @@ def open_(
 ) -> None:
     """Push branches and open or update their pull requests."""
     if not workstreams and run_name is None:
-        raise click.UsageError("name WORKSTREAMS, or --run for all of a run")
+        raise click.UsageError("name WORKSTREAMS, or use --run for all of a run")
     site = find_site(start)
     state = reviewed_state(site, None if run_name == _ALL else run_name)
     settings = pushing.settings(state)
@@ -155,12 +155,12 @@ def sync(
     with open_requests(site) as put:
         desk = forge.desk(site, state, pushing.settings(state), put, word=pushing.word, dry=dry_run)
         if dry_run and not as_json:
-            click.echo(f"{symbol('nothing')} Only looking; this is what would be done", err=True)
+            click.echo(f"{symbol('nothing')} Dry run; this is what would be done", err=True)
         done = sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws))
         _tell(chain(done, _refused(put)), state, as_json=as_json)
         waiting = bool(put.waiting(state.id))
     if waiting and not dry_run and not supervised(site) and not as_json:
-        click.echo(f"{symbol('hint')} Nobody is at work on {state.id}; to go on with what was said, run wto resume")
+        click.echo(f"{symbol('hint')} No supervisor runs {state.id}; to work on the remarks, run wto resume")
 
 
 @pr.command()
@@ -176,7 +176,7 @@ def status(start: str, run_name: str | None, as_json: bool) -> None:
         click.echo(json.dumps({"schema": "wto.pull-requests/1", "run": state.id, "pull_requests": rows}, indent=2))
         return
     if not found:
-        click.echo(f"{symbol('nothing')} {state.id} has no pull requests; wto pr open --run makes them")
+        click.echo(f"{symbol('nothing')} {state.id} has no pull requests; to open them, run wto pr open --run")
     for ws, known in found:
         draft = " (draft)" if known.draft else ""
         number = f"#{known.number} " if known.number else ""
@@ -207,12 +207,12 @@ def _wanted(state: RunState, names: Sequence[str], *, draft: bool) -> tuple[Work
     for name in wanted:
         ws = state.workstreams[name]
         if name not in able:
-            raise Refused(f"{name} has no work of its own to open a pull request with", hint=f"wto status {name}")
+            raise Refused(f"{name} has no commits for a pull request", hint=f"wto status {name}")
         if ws.stage is Stage.LANDED:
-            raise Refused(f"{name} has landed on {state.target} already", hint="git log")
+            raise Refused(f"{name} has already landed on {state.target}", hint="git log")
         if ws.stage is not Stage.INTEGRATED and not draft:
             raise Refused(
-                f"{name} is {ws.stage}: only what is integrated was checked", hint=f"wto pr open {name} --draft"
+                f"{name} is {ws.stage}: only integrated work has passed the checks", hint=f"wto pr open {name} --draft"
             )
     return wanted
 

@@ -98,6 +98,6 @@ def _write(values: dict[str, Any], where: str) -> None:
         os.replace(beside, where)
     except OSError as error:
         raise Refused(
-            f"{where} cannot be written: {error.strerror}", hint="name a file in a folder that is there"
+            f"{where} cannot be written: {error.strerror}", hint="name a file in an existing folder"
         ) from error
-    click.echo(f"{symbol('done')} Written to {where}", err=True)
+    click.echo(f"{symbol('done')} Wrote {where}", err=True)

@@ -72,7 +72,7 @@ def _root(start: str) -> str | None:
 def _missing(name: str, known: list[str]) -> NotFound:
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-    return NotFound(f"there is no role {clean(name)!r}", hint=hint)
+    return NotFound(f"unknown role {clean(name)!r}", hint=hint)
 
 
 def _values(role: Role, *, whole: bool) -> dict[str, Any]:
@@ -109,11 +109,11 @@ def _table(shown: list[Role]) -> list[str]:
 
 
 def _lines(role: Role) -> list[str]:
-    may = "only reads; HANDOFF.md is the one file it can write" if reads_only(role) else "may write in its scope"
+    may = "read-only; it can write only HANDOFF.md" if reads_only(role) else "may write in its scope"
     facts = [
         ("From", role.source or "built-in"),
         ("May", may),
-        ("Tools", "all of the client's" if role.tools is None else ", ".join(role.tools)),
+        ("Tools", "all tools of the client" if role.tools is None else ", ".join(role.tools)),
         ("Not", ", ".join(role.disallowed_tools)),
         ("Model", role.model),
         ("Mode", role.permission_mode),
@@ -126,7 +126,7 @@ def _lines(role: Role) -> list[str]:
 
 def _copy(root: str | None, name: str, origin: str, *, dry_run: bool) -> None:
     if root is None:
-        raise click.UsageError("there is no repository here to write .wto/roles into")
+        raise click.UsageError("there is no repository here for .wto/roles")
     text = built_in_text(origin)
     if text is None:
         raise _missing(origin, sorted(read_roles(None)[0]))
@@ -138,16 +138,16 @@ def _copy(root: str | None, name: str, origin: str, *, dry_run: bool) -> None:
         click.echo(f"{symbol('nothing')} Would write {path}, a copy of the built-in {origin}")
         return
     if os.path.lexists(path):
-        raise Refused(f"{path} is there already", hint="edit it, or take it away first")
+        raise Refused(f"{path} exists already", hint="edit it, or remove it first")
     for folder in (f"{root}/.wto", f"{root}/.wto/roles"):
         if os.path.islink(folder):  # roles are read through no link
-            raise Refused(f"{folder} is a link", hint="make it a folder of the repository's own")
+            raise Refused(f"{folder} is a link", hint="replace it with a real folder")
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "x", encoding="utf-8") as file:
             file.write(re.sub(r"(?m)^name: .*$", f"name: {name}", text, count=1))
     except OSError as error:
-        raise WtError(f"{path} cannot be written: {error.strerror}", hint="look at what is there") from error
+        raise WtError(f"{path} cannot be written: {error.strerror}", hint="check what is there") from error
     click.echo(
         f"{symbol('done')} Wrote {path}\n  {symbol('hint')} Edit it, see it with wto roles {name}, and commit it"
     )

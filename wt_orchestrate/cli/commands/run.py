@@ -79,8 +79,8 @@ def turn_run(
                 )
     except KeyboardInterrupt:
         click.echo(
-            f"\n{symbol('warning')} stopped watching {name}; its agents go on\n"
-            f"  {symbol('hint')} To follow it again, run wto resume; to end the agents, run wto stop",
+            f"\n{symbol('warning')} stopped watching {name}; its agents continue\n"
+            f"  {symbol('hint')} To follow it again, run wto resume; to stop the agents, run wto stop",
             err=True,
         )
         raise SystemExit(ExitCode.INTERRUPTED) from None
@@ -122,8 +122,8 @@ def _leave(site: Site, name: RunId, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"schema": "wto.run/1", "run": name}))
         return
-    click.echo(f"{symbol('working')} Run {name} goes on in the background")
-    click.echo(f"  {symbol('hint')} To follow it, run wto watch; to end it, run wto stop")
+    click.echo(f"{symbol('working')} Run {name} continues in the background")
+    click.echo(f"  {symbol('hint')} To follow it, run wto watch; to stop it, run wto stop")
 
 
 @click.command(hidden=True)
@@ -181,7 +181,7 @@ def stop(start: str, workstream: str | None, run_name: str | None) -> None:
     with display(site, state.id, as_json=False) as show:
         follow(site, state.id, show=show, until=stopped, put=put)
     what = name or f"run {state.id}"
-    click.echo(f"{symbol('done')} Stopped {what}\n  {symbol('hint')} To go on, run wto resume")
+    click.echo(f"{symbol('done')} Stopped {what}\n  {symbol('hint')} To continue, run wto resume")
 
 
 @click.command(name="continue")
@@ -212,7 +212,7 @@ def answer(start: str, workstream: str, text: str, run_name: str | None) -> None
     log.close()
     put = put_request(site, state.id, requests.answered(state, workstream, text))
     if put.taken or put.supervised:
-        click.echo(f"{symbol('done')} The answer is on its way to {workstream}")
+        click.echo(f"{symbol('done')} Sent the answer to {workstream}")
         return
     turn_run(site, state.id, as_json=False, put=put)
 
@@ -294,11 +294,11 @@ def _gate(seen: dict[str, Any]) -> str:
 
 def _explain(code: ExitCode, stages: dict[str, str], wanted: str, *, supervised: bool, gate: str) -> None:
     if gate:
-        raise NeedsPerson(f"the stage {gate} waits for a person's word", hint=f"wto approve {gate}")
+        raise NeedsPerson(f"the stage {gate} needs approval", hint=f"wto approve {gate}")
     behind = ", ".join(f"{name} is {stage}" for name, stage in stages.items() if not _reached(stage, wanted))
     if code is ExitCode.TIMED_OUT:
-        raise WtError(f"time ran out: {behind}", hint="wto status", exit_code=code)
-    why = "" if supervised else " and no supervisor is at work"
+        raise WtError(f"timed out: {behind}", hint="wto status", exit_code=code)
+    why = "" if supervised else " and no supervisor is running"
     raise WtError(
         f"not {wanted}: {behind or 'nothing has started'}{why}", hint="wto status, wto resume", exit_code=code
     )

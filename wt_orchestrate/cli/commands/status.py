@@ -62,7 +62,7 @@ def _look(site: Site, view: dict[str, Any]) -> None:
         ws["alive"] = ws["process"] in alive if ws["process"] else None
         ws["unwatched"] = not at_work
         if ws["process"] and not ws["alive"] and not at_work:
-            ws["evidence"].insert(0, {"kind": "process", "text": "its process is gone", "at": None})
+            ws["evidence"].insert(0, {"kind": "process", "text": "its process has died", "at": None})
     if not at_work and view["run"]["phase"] in {"running", "stopping"}:
         view["next"].insert(0, "wto resume")
 
@@ -82,7 +82,7 @@ def _warnings(view: dict[str, Any]) -> list[str]:
     if view["run"]["supervisor"] == "none" and view["run"]["phase"] in {"running", "stopping"}:
         alive = sum(bool(ws["alive"]) for ws in view["workstreams"])
         seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view["at"]))
-        return [f"{symbol('warning')} no supervisor is at work since {seen}; {alive} agents are alive"]
+        return [f"{symbol('warning')} no supervisor since {seen}; {alive} agents still running"]
     return []
 
 

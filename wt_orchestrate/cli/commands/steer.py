@@ -47,12 +47,12 @@ def put_request(site: Site, state: RunState, request: e.Request, *, done: str, g
     if put.taken:
         click.echo(f"{symbol('done')} {done}")
     elif put.supervised:
-        click.echo(f"{symbol('nothing')} Noted; the supervisor takes it as soon as it can")
+        click.echo(f"{symbol('nothing')} Saved; the supervisor will act on it soon")
     else:
         if goes_on:
             turn_run(site, state.id, as_json=False, put=put)
-        click.echo(f"{symbol('nothing')} Noted; nobody is at work on {state.id}")
-        click.echo(f"  {symbol('hint')} To take it up, run wto resume")
+        click.echo(f"{symbol('nothing')} Saved; no supervisor runs {state.id}")
+        click.echo(f"  {symbol('hint')} To act on it, run wto resume")
     return put.taken
 
 
@@ -77,12 +77,12 @@ def tell(start: str, workstream: str, text: str, wait_s: float, run_name: str | 
     state = _state(site, run_name)
     name = _one(state, workstream)
     request = e.TellRequested(workstream=name, text=text)
-    if not put_request(site, state, request, done=f"Put into the inbox of {name}", goes_on=True):
+    if not put_request(site, state, request, done=f"Sent to {name}", goes_on=True):
         return
     if _delivered(site, state, name, text, wait_s):
         click.echo(f"{symbol('done')} {name} has read it")
     else:
-        click.echo(f"{symbol('nothing')} {name} has not read it yet; it will, and wto status {name} says when")
+        click.echo(f"{symbol('nothing')} {name} has not read it yet; wto status {name} shows when it has")
 
 
 def _delivered(site: Site, state: RunState, name: WorkstreamId, text: str, wait_s: float) -> bool:
@@ -135,7 +135,7 @@ def retry(start: str, workstream: str, fresh: bool, run_name: str | None) -> Non
     state = _state(site, run_name)
     name = _one(state, workstream)
     request = e.RetryRequested(workstream=name, fresh=fresh)
-    put_request(site, state, request, done=f"{name} gets another attempt", goes_on=True)
+    put_request(site, state, request, done=f"{name} will be retried", goes_on=True)
 
 
 @click.command()
@@ -154,7 +154,7 @@ def cancel(start: str, workstream: str, run_name: str | None) -> None:
 
     with display(site, state.id, as_json=False) as show:
         follow(site, state.id, show=show, until=cancelled, put=put)
-    click.echo(f"{symbol('done')} Cancelled {name}\n  {symbol('hint')} To take it up again, run wto retry {name}")
+    click.echo(f"{symbol('done')} Cancelled {name}\n  {symbol('hint')} To retry it, run wto retry {name}")
 
 
 # ---------------------------------------------------------------- the run
@@ -184,7 +184,7 @@ def release(start: str, workstream: str | None, run_name: str | None) -> None:
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
     what = name or f"Run {state.id}"
-    put_request(site, state, e.ReleaseRequested(workstream=name), done=f"{what} goes on", goes_on=True)
+    put_request(site, state, e.ReleaseRequested(workstream=name), done=f"{what} continues", goes_on=True)
 
 
 @click.command()
@@ -198,7 +198,7 @@ def limit(start: str, bounds: tuple[str, ...], workstream: str | None, run_name:
     state = _state(site, run_name)
     name = _one(state, workstream) if workstream else None
     request = e.LimitRequested(workstream=name, **dict(_bound(text, of_run=name is None) for text in bounds))
-    put_request(site, state, request, done=f"{name or 'The run'} is bound by {', '.join(bounds)}", goes_on=False)
+    put_request(site, state, request, done=f"{name or 'The run'} has the limits {', '.join(bounds)}", goes_on=False)
 
 
 def _bound(text: str, *, of_run: bool) -> tuple[str, Any]:
@@ -209,11 +209,11 @@ def _bound(text: str, *, of_run: bool) -> tuple[str, Any]:
     key, _, value = text.partition("=")
     field = key.strip().replace("-", "_")
     if field not in kinds:
-        raise click.UsageError(f"{key!r} is no bound; known: {', '.join(kind.replace('_', '-') for kind in kinds)}")
+        raise click.UsageError(f"{key!r} is not a limit; known: {', '.join(kind.replace('_', '-') for kind in kinds)}")
     try:
         return field, kinds[field](value.strip())
     except ValueError as error:
-        raise click.UsageError(f"{value!r} is no value for {key}") from error
+        raise click.UsageError(f"{value!r} is not a value for {key}") from error
 
 
 def _duration(text: str) -> str:
@@ -263,9 +263,7 @@ def edit(
     given: Mapping[str, Any] = {"title": title, "brief": brief, "scope": scope, "needs": needs}
     changes = {key: value for key, value in given.items() if value}
     wanted = replace(spec, **changes) if changes else _in_editor(name, spec)
-    put_request(
-        site, state, e.EditRequested(workstream=name, spec=wanted), done=f"{name} is written anew", goes_on=False
-    )
+    put_request(site, state, e.EditRequested(workstream=name, spec=wanted), done=f"Edited {name}", goes_on=False)
 
 
 def _in_editor(name: WorkstreamId, spec: Workstream) -> Workstream:

@@ -65,7 +65,7 @@ def _tell_added(further: Mapping[str, Workstream], moved_by: str, *, dry_run: bo
     for name, spec in further.items():
         click.echo(f"{symbol('nothing' if dry_run else 'done')} {word} {spec.branch} as {name}: {clean(spec.title)}")
     if not dry_run:
-        click.echo(f"  {symbol('hint')} To integrate, run {moved_by}; to look, run wto train status")
+        click.echo(f"  {symbol('hint')} To integrate, run {moved_by}; to see the queue, run wto train status")
 
 
 @train.command("run")
@@ -80,7 +80,7 @@ def run_(start: str, land: bool, as_json: bool) -> None:
     if state is None:
         raise NotFound("no branch is queued", hint="wto train add BRANCH...")
     if not supervised(site) and not is_queue(state.plan):
-        raise Busy(f"{state.id} is a run with agents that was cut off", hint="wto resume, or wto stop")
+        raise Busy(f"{state.id} is an interrupted run with agents", hint="wto resume, or wto stop")
     log.close()
     turn_run(site, state.id, as_json=as_json, after=state.number, land=land)
 
@@ -110,8 +110,8 @@ def status(start: str, run_name: str | None, as_json: bool) -> None:
     for line in table(columns, cells, width=None):
         click.echo(line)
     for name in asked:
-        click.echo(f"{symbol('queued')} {name} is asked for and not taken up yet")
+        click.echo(f"{symbol('queued')} {name} is requested but not queued yet")
     for command, trees in shown["flaky"].items():
-        click.echo(f"{symbol('warning')} `{clean(command)}` failed and passed on {counted(trees, 'tree')}: it flakes")
+        click.echo(f"{symbol('warning')} `{clean(command)}` failed and passed on {counted(trees, 'tree')}: it is flaky")
     if not quiet(state) and not supervised(site):
-        click.echo(f"  {symbol('hint')} Nothing moves; to integrate, run {branch_queue.moved_by(site, state)}")
+        click.echo(f"  {symbol('hint')} Nothing is running; to integrate, run {branch_queue.moved_by(site, state)}")

@@ -33,12 +33,12 @@ def diffs(
 
 
 def _file(file: FileDiff, anchor: str, threads: Sequence[dict[str, Any]], *, shown: bool) -> Markup:
-    lines = "no text" if file.binary else f"+{file.added} −{file.deleted}"
+    lines = "binary" if file.binary else f"+{file.added} −{file.deleted}"
     was = f" (was {file.old})" if file.old else ""
     summary = element("summary", element("code", file.path), element("span", f"{was} {lines}", of="soft"))
     if not shown:
         why = (
-            "There is no text to show."
+            "This file has no text to show."
             if not (file.added or file.deleted)
             else "Too long for this page; see wto review --diff."
         )

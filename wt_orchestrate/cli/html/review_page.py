@@ -19,7 +19,7 @@ from wt_orchestrate.resources import resource
 
 _MOST_FLAGS = 200
 _WEIGHTS = {"high": ("bad", "✗ high"), "medium": ("warn", "▲ medium"), "low": ("soft", "○ low")}
-_STATUS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "C": "copied", "T": "made something else"}
+_STATUS = {"A": "added", "M": "changed", "D": "deleted", "R": "renamed", "C": "copied", "T": "changed type"}
 _THREADS = {
     "unsent": ("warn", "○ not sent yet"),
     "open": ("warn", "? open"),
@@ -52,8 +52,8 @@ def page(packets: Sequence[tuple[dict[str, Any], Sequence[FileDiff]]]) -> str:
         element("main", (_article(number, found, files) for number, (found, files) in enumerate(packets))),
         element(
             "footer",
-            "Made by wto review. What stands in a violet box are an agent's own words; all else was seen in git or by "
-            "checks of ours. What looks like a secret is masked.",
+            "Made by wto review. A violet box holds an agent's own words; everything else comes from git or our own "
+            "checks. Possible secrets are masked.",
         ),
     )
     return "<!doctype html>\n" + element("html", head, body, lang="en").text + "\n"
@@ -91,7 +91,7 @@ def _top(found: dict[str, Any]) -> Markup:
     if not found["checks"]:
         checks = ("warn", "▲ no check has run")
     high = sum(flag["weight"] == "high" for flag in found["flags"])
-    look = ("bad", f"✗ {high} to look at first") if high else ("good", "✓ nothing weighty was flagged")
+    look = ("bad", f"✗ {high} to check first") if high else ("good", "✓ nothing serious was flagged")
     waiting = sum(thread["status"] != "resolved" for thread in found["threads"])
     chips = [
         ("", found["stage"]),
@@ -101,7 +101,7 @@ def _top(found: dict[str, Any]) -> Markup:
         ),
         checks,
         look,
-        *([("warn", f"? {counted(waiting, 'comment')} not settled")] if waiting else []),
+        *([("warn", f"? {counted(waiting, 'comment')} not resolved")] if waiting else []),
     ]
     return element(
         "header",
@@ -140,8 +140,8 @@ def _says(found: dict[str, Any]) -> Markup:
     findings = [element("li", element("strong", each["kind"]), f": {each['text']}") for each in says["findings"]]
     return element(
         "section",
-        element("h2", "Says (its agent's own words)", of="tag"),
-        element("p", says["summary"].strip() or "It left no summary.", of="words"),
+        element("h2", "Summary (the agent's own words)", of="tag"),
+        element("p", says["summary"].strip() or "The agent left no summary.", of="words"),
         _named("Status", says["status"] or "none"),
         _named("Decisions", says["decisions"]),
         _named("Verification", says["verification"]),
@@ -158,11 +158,11 @@ def _questions(found: dict[str, Any]) -> Part:
         return ""
     return element(
         "section",
-        element("h2", "For you to answer"),
+        element("h2", "Questions for you"),
         element(
             "div",
             element("section", element("h3", "Questions"), element("ul", asks, of="plain"), of="card") if asks else (),
-            element("section", element("h3", "▲ Does not agree"), element("ul", against, of="plain"), of="card")
+            element("section", element("h3", "▲ Contradictions"), element("ul", against, of="plain"), of="card")
             if against
             else (),
             of="pair",
@@ -216,7 +216,7 @@ def _flags(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
             ]
         )
     left = len(found["flags"]) - len(rows)
-    caption = "Pointers, not verdicts; the weightiest first" + (f" ({left} more in --json)" if left else "")
+    caption = "Hints, not verdicts; most serious first" + (f" ({left} more in --json)" if left else "")
     return _section("Look at", _table(caption, ("Weight", "Where", "What"), rows))
 
 
@@ -251,7 +251,7 @@ def _does(found: dict[str, Any]) -> Markup:
     ]
     return element(
         "section",
-        element("h2", "Does (seen in git)", of="tag"),
+        element("h2", "Changes (from git)", of="tag"),
         _table("By area", ("Area", "Files", "Added", "Removed"), areas),
         [element("h3", "Moved code", of="small"), element("ul", moved, of="plain")] if moved else (),
         of="card",
@@ -270,7 +270,7 @@ def _files(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
         for path in found["read_first"][:_MOST_FLAGS]
     ]
     left = len(found["read_first"]) - len(rows)
-    caption = "In the order to read them, what is risky first" + (f" ({left} more in --json)" if left else "")
+    caption = "In reading order, most risky first" + (f" ({left} more in --json)" if left else "")
     return _section("Files", _table(caption, ("File", "What", "Added", "Removed"), rows))
 
 
@@ -281,7 +281,7 @@ def _what(file: dict[str, Any]) -> str:
 
 def _checks(found: dict[str, Any]) -> Markup:
     if not found["checks"]:
-        return _section("Checks", element("p", "▲ None has run on its work yet.", of="warn"))
+        return _section("Checks", element("p", "▲ No check has run on this work yet.", of="warn"))
     rows: list[Row] = []
     for check in found["checks"]:
         passed = check["outcome"] == "passed"
@@ -294,7 +294,7 @@ def _checks(found: dict[str, Any]) -> Markup:
                 ([element("code", check["tree"][:10]), " flaky" if check["flaky"] else ""], ""),
             ]
         )
-    return _section("Checks", _table("Run by us, on exactly this tree", ("Outcome", "Command", "Time", "Tree"), rows))
+    return _section("Checks", _table("We ran these on exactly this tree", ("Outcome", "Command", "Time", "Tree"), rows))
 
 
 def _resolution(found: dict[str, Any]) -> Part:
@@ -307,13 +307,13 @@ def _resolution(found: dict[str, Any]) -> Part:
 
 
 def _resolved(file: dict[str, Any], names: dict[str, str]) -> Markup:
-    side: Part = element("p", "▲ It is one side's whole.", of="warn") if file["took"] else ""
+    side: Part = element("p", "▲ It is exactly one side.", of="warn") if file["took"] else ""
     return element(
         "div",
         element("h3", element("code", file["path"]), f", resolved by {file['by']}"),
         side,
         [_conflict(hunk, names) for hunk in file["hunks"][:_HUNKS]],
-        element("p", "It is no text.", of="soft") if not file["text"] else "",
+        element("p", "It is not text.", of="soft") if not file["text"] else "",
     )
 
 
@@ -327,8 +327,8 @@ def _conflict(hunk: dict[str, Any], names: dict[str, str]) -> Markup:
     ]
     for key, name in (("dropped_ours", names["ours"]), ("dropped_theirs", names["theirs"])):
         if hunk[key]:
-            rows.append([(f"▲ gone, by {name}", "mark warn"), (element("pre", "\n".join(hunk[key]), of="code"), "")])
-    caption = f"At line {hunk['line']}" + (": one side was let go" if hunk["took"] else "")
+            rows.append([(f"▲ removed by {name}", "mark warn"), (element("pre", "\n".join(hunk[key]), of="code"), "")])
+    caption = f"At line {hunk['line']}" + (": one side was dropped" if hunk["took"] else "")
     return _table(caption, ("Side", "Lines"), rows)
 
 
@@ -373,7 +373,7 @@ def _beside(found: dict[str, Any]) -> Part:
         for other in found["overlaps"]
     ]
     return _section(
-        "Others at these files",
+        "Others in these files",
         _table("Workstreams that touch the same files", ("Workstream", "Stage", "Files", "Merge"), rows),
     )
 
@@ -391,12 +391,12 @@ def thread(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
     if found["path"]:
         now = found["now"] or {}
         place = _linked(now.get("path", found["path"]), now.get("line", found["line"]), anchors)
-    since = " · its lines were changed since" if found["changed"] else ""
+    since = " · its lines have changed since" if found["changed"] else ""
     return element(
         "section",
         element("h3", f"{found['id']} ", element("span", word, of=kind), " ", place, element("span", since, of="soft")),
         element("pre", found["quoted"]) if found["quoted"] else (),
         element("p", found["text"], of="words"),
-        element("p", element("strong", "Its agent: "), found["answer"], of="answer") if found["answer"] else (),
+        element("p", element("strong", "The agent: "), found["answer"], of="answer") if found["answer"] else (),
         of=f"card thread {found['status']}",
     )

@@ -141,7 +141,7 @@ def _watch(site: Site, run: RunId, shown: _Shown, *, until: Callable[[RunState],
 def require_supervised_or_quiet(site: Site, state: RunState) -> None:
     """Refuse to touch a run that was cut off: taking it up is a wish of its own."""
     if not quiet(state) and not supervised(site):
-        raise Refused(f"run {state.id} was cut off in the middle", hint="wto resume (or wto stop) first")
+        raise Refused(f"run {state.id} was interrupted", hint="wto resume (or wto stop) first")
 
 
 # ---------------------------------------------------------------- showing

@@ -21,7 +21,7 @@ def hunk_lines(file: Mapping[str, Any], *, ours: str, theirs: str) -> Iterator[s
 
 
 def _hunk(hunk: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
-    yield f"at line {hunk['line']}" + (f": {symbol('warning')} one side was let go" if hunk["took"] else "")
+    yield f"at line {hunk['line']}" + (f": {symbol('warning')} one side was dropped" if hunk["took"] else "")
     width = max(map(len, names))
     for name, key in names.items():
         lines: Sequence[str] = hunk[key]
@@ -36,4 +36,4 @@ def _hunk(hunk: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
 def _gone(hunk: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
     for name, key in names.items():
         for line in hunk[key][:_LINES]:
-            yield f"  {symbol('warning')} gone, by {name}: {line}"
+            yield f"  {symbol('warning')} removed by {name}: {line}"

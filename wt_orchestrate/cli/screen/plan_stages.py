@@ -48,9 +48,9 @@ def _words(shown: Plan, stage: str) -> Iterator[str]:
     if _is_filled(shown, stage):
         yield f"and what is {planned}" if count else planned
     if has_synthesis(spec):
-        yield "drawn together by a synthesis"
+        yield "then a synthesis"
     if has_gate(spec):
-        yield f"then waits for wto approve {stage}"
+        yield f"then needs wto approve {stage}"
 
 
 def mermaid_lines(shown: Plan) -> Iterator[str]:

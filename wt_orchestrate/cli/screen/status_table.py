@@ -96,9 +96,9 @@ def note(ws: dict[str, Any], now: float) -> str:
     if ws["stage"] == "held":
         return f"needs {', '.join(ws['held_by'])}"
     if condition(ws, now) == "limited" and ws["resumes_at"]:
-        return f"goes on by itself in {age(ws['resumes_at'] - now)}"
+        return f"resumes by itself in {age(ws['resumes_at'] - now)}"
     if ws.get("gate") and ws["stage"] == "queued":
-        return f"waits for wto approve {ws['gate']}"
+        return f"needs wto approve {ws['gate']}"
     if ws["waits_for"]:
         return f"after {', '.join(ws['waits_for'])}"
     if ws["stage"] in {"failed", "escalated", "cancelled"}:
@@ -142,7 +142,9 @@ def _summary(view: dict[str, Any], now: float) -> list[str]:
         counts[condition(ws, now)] = counts.get(condition(ws, now), 0) + 1
     told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     cost = money(run["cost_usd"]) + (f" of {money(run['budget_usd'])}" if run["budget_usd"] else "")
-    line = f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · walls: {run['wall']}"
+    line = (
+        f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · sandbox: {run['wall']}"
+    )
     return [
         line,
         *(
@@ -159,7 +161,7 @@ def _gate(view: dict[str, Any], now: float) -> str:
         if stage["standing"] == "waiting for approval":
             since = f" since {age(now - stage['waits_since'])}" if stage["waits_since"] else ""
             then = f", before {', '.join(stage['then'])}" if stage["then"] else ""
-            return f"the stage {stage['name']} waits for your word{since}{then}"
+            return f"the stage {stage['name']} needs your approval{since}{then}"
     return ""
 
 
@@ -181,8 +183,8 @@ def _troubles(run: dict[str, Any], now: float) -> list[str]:
     used = [use["words"] for use in run.get("used", ()) if use["used"] >= 0.8 * use["cap"]]
     return [
         run["reason"],
-        "on hold: nothing new is begun" if run.get("on_hold") else "",
-        f"no further agent is started: {run['admission']}" if run.get("admission") else "",
+        "on hold: nothing new starts" if run.get("on_hold") else "",
+        f"no new agent starts: {run['admission']}" if run.get("admission") else "",
         *resting,
         f"used: {'; '.join(used)}" if used else "",
     ]
@@ -190,8 +192,8 @@ def _troubles(run: dict[str, Any], now: float) -> list[str]:
 
 def _rest(account: dict[str, Any], now: float) -> str:
     if account["refusal"]:
-        return f"cannot log in: {account['refusal']}"
-    return f"rests, {age(account['rests_until'] - now)} more"
+        return f"login failed: {account['refusal']}"
+    return f"limit reached, {age(account['rests_until'] - now)} more"
 
 
 def _next(view: dict[str, Any]) -> list[str]:

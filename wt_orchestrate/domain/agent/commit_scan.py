@@ -74,13 +74,13 @@ def exposure_findings(
     found = not_allowed(scan, allowed, certain=True)
     if found:
         yield (
-            f"what looks like a secret is in its commits: {listed(found)}; take it out of every commit (amend or rebuild them), "
-            "not only of the newest, and read it from the environment"
+            f"possible secrets in its commits: {listed(found)}; remove them from every commit (amend or rewrite), "
+            "not only the newest, and read them from the environment"
         )
     keys = {key.lower() for key in human}
     for each in scan.trailers:
-        words = f"the commit {each.commit[:10]} carries the trailer `{each.key}: {each.value[:80]}`"
+        words = f"the commit {each.commit[:10]} has the trailer `{each.key}: {each.value[:80]}`"
         if each.key.lower() in keys:
-            yield f"{words}, which only a person may write; take it out of the message"
+            yield f"{words}, which only a person may add; remove it from the message"
         elif own is not None and each.key.lower().startswith("wto-") and (each.key, each.value) not in own:
-            yield f"{words}, which is not true of it; take it out of the message"
+            yield f"{words}, which is not true; remove it from the message"

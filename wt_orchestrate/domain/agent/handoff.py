@@ -24,7 +24,7 @@ _KIND = re.compile(r"\(?(fact|risk|convention|todo)\)?\s*[:-]\s*", re.IGNORECASE
 
 HANDOFF_CONTRACT = """## Your handoff
 
-Keep a file `HANDOFF.md` at the root of your worktree while you work (it stays out of commits) and finish it at the end:
+Keep a file `HANDOFF.md` at the root of your worktree (never commit it). Update it while you work and complete it at the end:
 
     ---
     status: working        (then `done` when everything is finished and committed, or `blocked` when you need an answer)
@@ -32,12 +32,12 @@ Keep a file `HANDOFF.md` at the root of your worktree while you work (it stays o
     ---
     ## Summary
     ## Decisions
-    ## Findings            (one a line; `fact:`, `risk:`, `convention:` or `todo:`, with path:line where it fits)
-    ## Verification        (commands you ran and what they said)
+    ## Findings            (one per line; `fact:`, `risk:`, `convention:` or `todo:`, with path:line where it fits)
+    ## Verification        (commands you ran and their results)
     ## Questions           (what you need from the orchestrator, with status blocked)
     ## Next
 
-Only `status: done` with a summary counts as finished; it is then checked against git and by running the checks again."""
+Only `status: done` with a summary counts as finished. We then verify it in git and run the checks again."""
 
 
 class HandoffStatus(StrEnum):
@@ -82,7 +82,7 @@ def parse_handoff(text: str) -> Handoff:
     problems: list[str] = []
     if len(text) > LIMIT:
         text = text[:LIMIT]
-        problems.append(f"it is cut at {LIMIT} characters")
+        problems.append(f"it is longer than {LIMIT} characters and was cut")
     lines = clean(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     front, body = _split(lines, problems)
     sections = dict(_sections(body))
@@ -137,7 +137,7 @@ def _split(lines: Sequence[str], problems: list[str]) -> tuple[Mapping[str, str]
     """The front matter's pairs and the lines behind it."""
     start = next((number for number, line in enumerate(lines) if line.strip()), 0)
     if not lines or lines[start].strip() != "---":
-        problems.append("there is no front matter (`---`, `status: ...`, `---`) at its top")
+        problems.append("there is no front matter (`---`, `status: ...`, `---`) at the top")
         return {}, lines
     pairs: dict[str, str] = {}
     for number in range(start + 1, len(lines)):
@@ -193,7 +193,7 @@ def _progress(front: Mapping[str, str], problems: list[str]) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 3:
-        problems.append("its progress is no number from 0 to 100")
+        problems.append("its progress is not a number from 0 to 100")
         return None
     return min(100, int(text))
 
@@ -219,11 +219,11 @@ def _remark(text: str) -> Remark:
 
 NOTHING = "none"
 SECTIONS: Mapping[str, str] = {
-    "Decisions": "what follows from the findings, each with its reason and whose finding it rests on",
-    "Contradictions": "where handoffs disagree: who says what, which one is right, and how you know",
-    "Risks": "what may go wrong from here on, the most serious first",
-    "Follow-ups": "what is worth doing and is not part of this plan",
-    "Learned": "what whoever works on this repository next should know",
+    "Decisions": "what to do given the findings: each with its reason and the finding it is based on",
+    "Contradictions": "where handoffs disagree: who says what, which is right, and how you know",
+    "Risks": "what may go wrong next, most serious first",
+    "Follow-ups": "what is worth doing but not part of this plan",
+    "Learned": "what anyone who works on this repository next should know",
 }
 """The sections of strategic notes and what belongs there."""
 
@@ -238,6 +238,6 @@ def gaps(decisions: str, other: Mapping[str, str], *, plans: bool) -> Iterator[s
     for name in SECTIONS:
         text = decisions if name == "Decisions" else other.get(name.lower(), "")
         if not text.strip():
-            yield f"the section '## {name}' is missing or empty; write `{NOTHING}` where there is nothing to say"
+            yield f"the section '## {name}' is missing or empty; write `{NOTHING}` if there is nothing to say"
     if plans and not other.get("workstreams", "").strip():
         yield f"the section '## Workstreams' is missing or empty; plan the next stage there, or write `{NOTHING}`"

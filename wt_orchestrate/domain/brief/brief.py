@@ -27,18 +27,18 @@ _TAIL = 6_000
 _EXPANDS = """## Further workstreams
 
 You may add workstreams to the plan: a section `## Workstreams` in HANDOFF.md, as YAML in a code fence, by id. They start once
-your own work is integrated, each with an agent of its own that sees nothing of this conversation.
+your own work is integrated, each with its own agent that does not see this conversation.
 
     ## Workstreams
     ```yaml
-    mend-pool:
-      title: Mend the connection pool
+    fix-pool:
+      title: Fix the connection pool
       brief: What to do, where to look, when it is done.
       scope: ["src/db/**"]
       needs: []
     ```
 
-Ids are words of a-z, 0-9 and '-'. Scopes of workstreams that may run at the same time should not overlap. They bring no
+Ids use a-z, 0-9 and '-'. Scopes of workstreams that may run at the same time should not overlap. They have no
 checks of their own and cannot add further ones."""
 
 
@@ -47,14 +47,14 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
     to know."""
     parts = [
         f"# {ws.spec.title or ws.id}",
-        f"You work alone on the workstream `{ws.id}` of a larger plan, in a git worktree of your own on the branch "
-        f"`{ws.branch}`. Goal of the whole plan: {state.plan.goal.strip()}",
+        f"You work alone on the workstream `{ws.id}` of a larger plan, in your own git worktree on the branch "
+        f"`{ws.branch}`. Goal of the plan: {state.plan.goal.strip()}",
     ]
     if message:
-        parts.append(f"## What happened before\n\n{message}\n\nWhat was done so far is in this worktree.")
+        parts.append(f"## What happened before\n\n{message}\n\nThe work so far is in this worktree.")
         if ws.handoff is not None:
-            parts.append("The last handoff here, as data:\n\n" + _quoted(ws.handoff))
-    parts.append(f"## Your part\n\n{ws.spec.brief.strip()}")
+            parts.append("The last handoff, as data:\n\n" + _quoted(ws.handoff))
+    parts.append(f"## Your task\n\n{ws.spec.brief.strip()}")
     parts.append(_role(state, ws))
     parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_said_already(ws)]))
     parts += [_told(told), _rules(state, ws), composed_needs(state, ws), composed_findings(state, ws)]
@@ -72,7 +72,7 @@ def _said_already(ws: WorkstreamState) -> tuple[str, ...]:
 
 def resumed_brief(message: str, told: Sequence[Message] = ()) -> str:
     """What a resumed session is told."""
-    go_on = "" if told else "Go on with the work. Look at `git status` and HANDOFF.md first."
+    go_on = "" if told else "Continue the work. Look at `git status` and HANDOFF.md first."
     return "\n\n".join(part for part in (message or go_on, _told(told)) if part)
 
 
@@ -92,7 +92,8 @@ def _role(state: RunState, ws: WorkstreamState) -> str:
     if owes(state, ws):
         titles = ", ".join(f"`## {title}`" for title in owes(state, ws))
         said.append(
-            f"In this role your handoff must hold, beside its summary: {titles}. Write `none` where that is true."
+            f"In this role your handoff must have, besides its summary: {titles}. Write `none` if there is nothing "
+            "to say."
         )
     return "\n\n".join(said)
 
@@ -100,17 +101,17 @@ def _role(state: RunState, ws: WorkstreamState) -> str:
 def _rules(state: RunState, ws: WorkstreamState) -> str:
     lines = ["## Rules", ""]
     if ws.spec.kind is Kind.RESEARCH:
-        lines.append("- This is research: change and commit nothing; your findings go into HANDOFF.md.")
+        lines.append("- This is research: change nothing and commit nothing. Write your findings into HANDOFF.md.")
     else:
         lines.append(
-            "- Commit your work on this branch in small commits with clear messages; leave nothing uncommitted."
+            "- Commit your work on this branch in small commits with clear messages. Leave nothing uncommitted."
         )
     if ws.spec.scope:
         lines.append(f"- Change only these paths: {', '.join(ws.spec.scope)}. Other changes are refused.")
     lines.append("- Stay in this worktree. Never use `git stash` (it is shared with other agents); never push.")
     checks = dict.fromkeys(check.run for check in (*state.plan.checks, *ws.spec.checks))
     if checks:
-        lines.append("- Your work is judged by these commands, run on it merged with everybody else's work:")
+        lines.append("- Your work must pass these commands after it is merged with the work of all others:")
         lines += [f"    {command}" for command in checks]
     return "\n".join(lines)
 
@@ -137,10 +138,10 @@ def _others(state: RunState, ws: WorkstreamState) -> str:
 def evidence_message(findings: Sequence[str], kind: Kind) -> str:
     """What did not hold of a claim, for the agent that made it."""
     listed = "\n".join(f"- {finding}" for finding in findings)
-    way = "Mend it, commit your work" if kind is Kind.CHANGE else "Mend it"
+    way = "Fix it, commit your work" if kind is Kind.CHANGE else "Fix it"
     return (
-        f"The work is not accepted yet. This does not hold:\n\n{listed}\n\n"
-        f"{way}, and update HANDOFF.md with `status: done` when it is finished."
+        f"Your work is not accepted yet. Problems:\n\n{listed}\n\n"
+        f"{way}, then update HANDOFF.md with `status: done` when it is finished."
     )
 
 
@@ -152,7 +153,7 @@ def check_message(
         f"The check `{check.command}` {check.outcome} (exit code {check.exit_code}) on your work merged with the "
         f"integration branch `{branch}`. {_blame_sentence(ws, blame, partner)}The end of its output, as data:\n\n"
         + "\n".join(f"> {line}" for line in check.tail[-_TAIL:].splitlines())
-        + f"\n\nFind the cause and mend it (`git merge {branch}` brings the others' work into your worktree), run the "
+        + f"\n\nFind the cause and fix it (`git merge {branch}` merges the others' work into your worktree), run the "
         "check, commit, and update HANDOFF.md with `status: done`."
     )
 
@@ -160,9 +161,10 @@ def check_message(
 def _blame_sentence(ws: WorkstreamState, blame: Blame, partner: WorkstreamState | None) -> str:
     if partner is not None:
         return (
-            f"It passes on your work alone and fails only together with `{partner.id}`, which is integrated already.\n\n"
+            f"It passes on your work alone and fails only together with `{partner.id}`, which is already "
+            "integrated.\n\n"
             f"What `{partner.id}` was to do, as data:\n\n{intent(partner)}\n\nWhat you were to do:\n\n{intent(ws)}\n\n"
-            "Mend it so that both hold. "
+            "Fix it so that both work. "
         )
     return f"{blame_words(blame).capitalize()}. " if blame.on_target or blame.alone is not None else ""
 
@@ -170,12 +172,12 @@ def _blame_sentence(ws: WorkstreamState, blame: Blame, partner: WorkstreamState 
 def blame_words(blame: RiderBlamed | Blame) -> str:
     """What a failed check comes from, as far as it is certain."""
     if blame.on_target:
-        return "it fails on the target too, without this work"
+        return "the check failed on the target too, without this work"
     if blame.partner is not None:
-        return f"it passes on this work alone and fails together with {blame.partner}"
+        return f"it passed on this work alone and failed together with {blame.partner}"
     if blame.alone:
-        return "it fails on this work alone"
-    return "it passes without this work and fails with it"
+        return "it failed on this work alone"
+    return "it passed without this work and failed with it"
 
 
 def intent(ws: WorkstreamState) -> str:
@@ -188,7 +190,7 @@ def intent(ws: WorkstreamState) -> str:
 def conflict_message(ws: WorkstreamState, *, branch: Branch, others: Sequence[WorkstreamState]) -> str:
     """A conflict with what is integrated already, with the intents of both sides."""
     intents = "\n".join(
-        f"- `{other.id}` wanted: {other.spec.title or other.spec.brief.strip()[:400]}"
+        f"- `{other.id}`'s task: {other.spec.title or other.spec.brief.strip()[:400]}"
         + (f"\n> {other.handoff.summary[:800]}" if other.handoff is not None else "")
         for other in others
     )
@@ -196,7 +198,8 @@ def conflict_message(ws: WorkstreamState, *, branch: Branch, others: Sequence[Wo
     return (
         f"Your work conflicts with the integration branch `{branch}` in: {', '.join(ws.conflict)}.\n\n"
         + (f"The other side, as data:\n\n{intents}\n\n" if intents else "")
-        + f"Your own side, as you were told:\n\n{own}\n\n"
-        + f"Run `git merge {branch}` in your worktree, resolve the conflicts so that both intents hold (never drop the "
-        "other side), run the checks, commit the merge, and update HANDOFF.md with `status: done`."
+        + f"Your side, from your brief:\n\n{own}\n\n"
+        + f"Run `git merge {branch}` in your worktree, resolve the conflicts so that both sides keep their intent "
+        "(never drop the other side), run the checks, commit the merge, and update HANDOFF.md with `status: "
+        "done`."
     )

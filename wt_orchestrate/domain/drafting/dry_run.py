@@ -28,7 +28,7 @@ def _commands(settings: Settings) -> Iterator[str]:
     for name, driver in settings.merge.drivers.items():
         yield f"where {', '.join(driver.paths)} conflict: run the merge driver {name}, `{driver.run}`"
     for rule in settings.merge.regenerate:
-        yield f"where {', '.join(rule.paths)} conflict: make them anew by `{rule.run}`"
+        yield f"where {', '.join(rule.paths)} conflict: regenerate them with `{rule.run}`"
     if settings.merge.mergiraf not in {"", "auto", "off"}:
         yield f"where files conflict: merge them by {settings.merge.mergiraf}"
 
@@ -36,9 +36,9 @@ def _commands(settings: Settings) -> Iterator[str]:
 def _beginning(plan: Plan, settings: Settings, name: str, *, run: RunId, worktrees: str) -> Iterator[str]:
     where = worktrees.replace("{run}", run).replace("{workstream}", name)
     if plan.workstreams[name].branch:
-        yield f"take the branch {plan.workstreams[name].branch} as the work of {name}"
+        yield f"use the branch {plan.workstreams[name].branch} as the work of {name}"
         return
-    yield f"make the worktree {where} on branch {workstream_branch(run, WorkstreamId(name))}"
+    yield f"create the worktree {where} on branch {workstream_branch(run, WorkstreamId(name))}"
     for command in (*settings.setup, *plan.setup):
         yield f"run the setup command `{command}` there"
     yield f"start the agent {plan.workstreams[name].agent or plan.defaults.agent} on {name}"

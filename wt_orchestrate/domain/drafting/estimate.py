@@ -84,7 +84,7 @@ def advise(plan: Plan, forecast: PlanForecast | None, measured: Measured) -> Adv
     speedup = serial / parallel if parallel > 0 else 1.0
     word = Word.UNKNOWN if not estimated else Word.PARALLEL if speedup >= PAYS else Word.ONE_AGENT
     if word is Word.UNKNOWN and speedup < PAYS:
-        word = Word.ONE_AGENT  # nothing can run at the same time, however long it takes
+        word = Word.ONE_AGENT  # nothing can run in parallel, however long it takes
     meeting = sum(pair.level in {Level.HIGH, Level.MEDIUM} for pair in forecast.pairs) if forecast is not None else 0
     return Advice(
         word=word,
@@ -149,17 +149,17 @@ def _why(
     if speedup >= PAYS or not streams:
         return ""
     if streams == 1:
-        return "there is one workstream"
+        return "there is only one workstream"
     chain = longest_chain(plan, work)
     if sum(work[name] for name in chain) > total / PAYS:
-        return f"nearly everything is in one chain ({' > '.join(chain)})"
+        return f"nearly all work is in one chain ({' > '.join(chain)})"
     if serialise:
-        return "those that could run at the same time will most likely meet in the same files"
+        return "workstreams that could run in parallel will likely change the same files"
     if plan.limits.agents == 1:
         return "the plan allows one agent at a time"
     if overhead * PAYS > total / streams:
-        return "set-up and train take about as long as the work itself"
-    return "set-up, train and waiting take up what is gained"
+        return "setup and train take about as long as the work itself"
+    return "setup, train and waiting cost what parallel work gains"
 
 
 # ---------------------------------------------------------------- what was measured
@@ -197,44 +197,40 @@ def advice_lines(advice: Advice) -> tuple[str, ...]:
 def _lines(advice: Advice) -> Iterator[str]:
     yield _verdict(advice)
     if advice.estimated:
-        yield f"critical path: {' > '.join(advice.path)}, {length(advice.path_s)} of agents' work (estimated)"
-        basis = f"estimates: how long agents work ({len(advice.estimated)} of the plan"
+        yield f"critical path: {' > '.join(advice.path)}, {length(advice.path_s)} of agent work (estimated)"
+        basis = f"estimates: agent time ({len(advice.estimated)} of the plan"
         basis += f"; {', '.join(advice.guessed[:5])} counted as the median of the others)" if advice.guessed else ")"
         yield basis
     if advice.estimated or advice.measured.streams:
         yield measured_words(advice.measured)
     if advice.meeting:
-        noun = (
-            "pair that may run at the same time will"
-            if advice.meeting == 1
-            else "pairs that may run at the same time will"
-        )
-        yield f"overlap: {advice.meeting} {noun} likely meet in the same files"
+        noun = "parallel pair will" if advice.meeting == 1 else "parallel pairs will"
+        yield f"overlap: {advice.meeting} {noun} likely change the same files"
 
 
 def _verdict(advice: Advice) -> str:
     if not advice.estimated:
         if advice.word is Word.ONE_AGENT:
-            return f"one agent would be as fast: {advice.why or 'nothing can run at the same time'}"
+            return f"one agent would be as fast: {advice.why or 'nothing can run in parallel'}"
         return (
-            f"at best {advice.speedup:.1f} times as fast as one agent, if all workstreams take equally long; write estimate: "
-            "into the plan to know more"
+            f"at best {advice.speedup:.1f} times as fast as one agent, if all workstreams take equally long; add "
+            "estimate: to the plan for better numbers"
         )
     both = f"about {length(advice.parallel_s)} with {counted(advice.agents, 'agent')}, {length(advice.serial_s)} with one alone"
     if advice.word is Word.ONE_AGENT:
         return f"one agent would be as fast: {both}; {advice.why}"
-    return f"working at the same time pays: {both}, {advice.speedup:.1f} times as fast (estimated)"
+    return f"parallel work pays off: {both}, {advice.speedup:.1f} times as fast (estimated)"
 
 
 def measured_words(measured: Measured) -> str:
     """What was measured, or that nothing was."""
     if not measured.streams:
-        return "not known yet, and left out: set-up, checks and train (no earlier run of this repository)"
+        return "unknown and not included: setup, checks and train (no earlier run in this repository)"
     parts = [
         f"{what} {length(value)}"
         for what, value in (
             ("set-up", measured.setup_s),
-            ("from claim to integration", measured.train_s),
+            ("from claimed to integrated", measured.train_s),
             ("one pass of the checks", measured.check_s),
         )
         if value is not None

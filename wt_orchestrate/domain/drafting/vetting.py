@@ -75,15 +75,15 @@ def draft_problems(plan: Plan, *, files: Sequence[str], target: str) -> tuple[Pr
 def _too_much(plan: Plan) -> Iterator[Problem]:
     count = len(plan.workstreams)
     if count > MOST_STREAMS:
-        message = f"{count} workstreams are more than a person can judge ({MOST_STREAMS})"
-        yield Problem(place=("workstreams",), message=message, hint="join small ones; further ones can be added later")
+        message = f"{count} workstreams are more than a person can review ({MOST_STREAMS})"
+        yield Problem(place=("workstreams",), message=message, hint="merge small ones; more can be added later")
     length = sum(len(text) for _, text in _texts(plan))
     if length > MOST_TEXT:
         message = f"{length} characters are more than a person can read ({MOST_TEXT})"
         yield Problem(place=("workstreams",), message=message, hint="shorten the briefs")
     globs = [(name, number, glob) for name, spec in plan.workstreams.items() for number, glob in enumerate(spec.scope)]
     if len(globs) > MOST_GLOBS:
-        message = f"{len(globs)} globs are more than anybody can judge ({MOST_GLOBS})"
+        message = f"{len(globs)} globs are more than a person can review ({MOST_GLOBS})"
         yield Problem(place=("workstreams",), message=message, hint="name folders instead of files")
     for name, number, glob in globs[:MOST_GLOBS]:
         parts = glob.split("/")
@@ -95,14 +95,14 @@ def _too_much(plan: Plan) -> Iterator[Problem]:
 def _not_its_own(plan: Plan, target: str) -> Iterator[Problem]:
     """What a drafted plan may not decide."""
     if plan.agents:
-        message = "a drafted plan brings no agents of its own"
+        message = "a drafted plan must not define agents"
         yield Problem(place=("agents",), message=message, hint="use those of the repository")
     if plan.limits != Limits():
-        message = "bounds are the person's to set"
+        message = "only the person sets limits"
         yield Problem(place=("limits",), message=message, hint="remove limits:")
     if replace(plan.defaults, agent=Defaults().agent, review="") != Defaults():
-        message = "bounds are the person's to set"
-        yield Problem(place=("defaults",), message=message, hint="keep agent: and review: at most")
+        message = "only the person sets limits"
+        yield Problem(place=("defaults",), message=message, hint="keep only agent: and review:")
     if plan.target not in {None, target}:
         yield Problem(
             place=("target",), message=f"the plan is for {target}", hint=f"write target: {target}, or nothing"
@@ -115,13 +115,13 @@ def _not_its_own(plan: Plan, target: str) -> Iterator[Problem]:
         for key in ("limits", "retries", "idle"):
             if getattr(stream, key) != getattr(_BARE, key):
                 place = ("workstreams", name, key)
-                yield Problem(place=place, message="bounds are the person's to set", hint=f"remove {key}:")
+                yield Problem(place=place, message="only the person sets limits", hint=f"remove {key}:")
 
 
 def _hidden(plan: Plan) -> Iterator[Problem]:
     for place, text in _texts(plan):
         if sound(text) != text:
-            message = "it holds control characters or such that hide or turn text"
+            message = "it contains control characters or characters that hide or reverse text"
             yield Problem(place=place, message=message, hint="write plain text")
 
 
@@ -156,10 +156,10 @@ def _stream(plan: Plan, name: str, stream: Workstream) -> Iterator[Problem]:
         yield Problem(place=(*place, "brief"), message=message, hint=hint)
     leaning = _LEANS.search(brief)
     if leaning is not None:
-        message = f"the brief leans on what its agent cannot see ({leaning.group()!r})"
-        yield Problem(place=(*place, "brief"), message=message, hint="write out what is meant")
+        message = f"the brief refers to text its agent cannot see ({leaning.group()!r})"
+        yield Problem(place=(*place, "brief"), message=message, hint="write out what you mean")
     if not stream.scope and stream.kind is Kind.CHANGE and len(plan.workstreams) > 1:
-        message = "it has no scope, so it may write everything that others write"
+        message = "it has no scope, so it may overlap with every other workstream"
         yield Problem(place=(*place, "scope"), message=message, hint="give the globs of the paths it changes")
 
 
@@ -204,8 +204,10 @@ def _plausible(
     alike = [each for each in folders if each.startswith(first[:2]) or each.endswith(last)]
     near = get_close_matches(fixed, sorted(alike, key=len)[:_CANDIDATES], n=1, cutoff=0.6)
     said = f"did you mean {near[0]}? " if near else ""
-    message = f"nothing is there that {glob[:_SHOWN]!r} could be about"
-    yield Problem(place=place, message=message, hint=f"{said}if {fixed[:_SHOWN]} is to be made, the brief must say so")
+    message = f"no file matches {glob[:_SHOWN]!r}"
+    yield Problem(
+        place=place, message=message, hint=f"{said}if {fixed[:_SHOWN]} is to be created, the brief must say so"
+    )
 
 
 def _fixed(glob: str) -> str:
@@ -255,13 +257,13 @@ def _proposed(checks: Sequence[Check], known: set[str], *, of: str) -> Iterator[
 def remarks(plan: Plan, settings: Settings) -> tuple[str, ...]:
     """What a person should know of a plan that can be run."""
     found = [
-        f"{name} may write {glob}, which is protected: landing it needs your word"
+        f"{name} may write {glob}, which is protected: landing it needs your approval"
         for name, stream in plan.workstreams.items()
         for glob in stream.scope
         if any(_same_ground(glob, protected) for protected in settings.protected)
     ]
     if not plan.checks:
-        found.append("the plan has no checks: nothing judges the combined work")
+        found.append("the plan has no checks: nothing tests the combined work")
     return tuple(found[:_LISTED])
 
 

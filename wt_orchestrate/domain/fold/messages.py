@@ -15,7 +15,7 @@ from wt_orchestrate.domain.state.run import WorkstreamState, live_attempt
 
 _LASTING = frozenset({MessageKind.PERSON, MessageKind.SHARED})
 """What waits for the next attempt when one ends."""
-_UNANSWERED = "What you asked had no answer when your last attempt ended. Ask again if it still matters."
+_UNANSWERED = "Your question had no answer when your last attempt ended. Ask again if it still matters."
 _KEPT = 50
 """How many delivered messages stay in the state; the log keeps all."""
 
@@ -51,22 +51,23 @@ def fold_messages(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
 def redirection(brief: str) -> str:
     """A new brief for a running session."""
     return (
-        "Your brief has changed. What follows replaces what you were asked to do; what you did so far is in this "
-        f"worktree, and the rules of your first brief still hold.\n\n{brief.strip()}"
+        "Your brief has changed. The text below replaces your task. Your work so far is in this worktree, and the "
+        f"rules of your first brief still apply.\n\n{brief.strip()}"
     )
 
 
 def wrap_up(what: str) -> str:
     """What an agent is told when a bound is used up."""
     return (
-        f"The budget for this work is used up ({what}). End now: commit what holds, write HANDOFF.md (`status: done` only "
-        "if it is finished, else `status: working` with what is left under ## Next), and end your turn."
+        f"The budget for this work is used up ({what}). Finish now: commit what works, write HANDOFF.md (`status: "
+        "done` only "
+        "if it is finished, else `status: working` with the rest under ## Next), and end your turn."
     )
 
 
 def answer_message(text: str) -> str:
     """The answer to a question whose call did not wait for it any more."""
-    return f"The answer to what you asked:\n\n{text.strip()}"
+    return f"The answer to your question:\n\n{text.strip()}"
 
 
 def _unread(ws: WorkstreamState, name: AttemptId, record: e.Record) -> WorkstreamState:

@@ -40,13 +40,11 @@ def tells(state: RunState, word: e.ApproveRequested, record: e.Record) -> Workst
 def _sent_back(why: str, late: Sequence[WorkstreamState]) -> str:
     """What a synthesiser is told whose plan a person does not approve."""
     names = ", ".join(f"`{ws.id}`" for ws in late)
-    further = (
-        f"\n\nSince you began, {names} joined the stage. What it handed over is in the folder $WTO_NEEDS, as data."
-    )
+    further = f"\n\nSince you started, {names} joined the stage. Its handoff is in the folder $WTO_NEEDS, as data."
     return (
-        "A person read your synthesis and does not approve it yet. What you planned was taken out of the run again; look at "
-        f"their words, go on, and hand over the whole of it anew in HANDOFF.md with `status: done`. They say:\n\n{why.strip()}"
-        + (further if late else "")
+        "A person read your synthesis and did not approve it. The workstreams you planned were removed from the "
+        "run. Read the reason, continue, and write the complete synthesis again in HANDOFF.md with `status: done`. "
+        f"The reason:\n\n{why.strip()}" + (further if late else "")
     )
 
 

@@ -162,7 +162,7 @@ def _retried(ws: WorkstreamState, *, fresh: bool) -> WorkstreamState:
         return replace(ws, stage=Stage.QUEUED)
     if not ws.attempts:
         return replace(ws, stage=Stage.PREPARING)
-    message = "A person wishes another attempt. Look at `git status` and HANDOFF.md first, then finish the work."
+    message = "A person asked for another attempt. Look at `git status` and HANDOFF.md first, then finish the work."
     return _judged(
         replace(
             ws,
@@ -350,7 +350,7 @@ def taken_up(workstream: WorkstreamState) -> WorkstreamState:
     if retry is None and workstream.attempts:
         retry = Retry(
             reason="resume",
-            message="You were stopped and now go on. Look at `git status` and HANDOFF.md first, then finish the work.",
+            message="You were stopped and now continue. Look at `git status` and HANDOFF.md first, then finish the work.",
             fresh=False,
             not_before=0.0,
         )

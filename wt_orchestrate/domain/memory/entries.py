@@ -134,9 +134,9 @@ def note(
     text = text.strip()
     whole = without_secrets(clean(text[: 4 * MOST_TEXT]).strip())
     if not whole:
-        raise ValueError("there is nothing to remember in an empty text")
+        raise ValueError("the text is empty")
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no kind of memory; there are {', '.join(KINDS)}")
+        raise ValueError(f"{kind!r} is not a kind of memory; known: {', '.join(KINDS)}")
     told = tuple(_source(each) for each in sources[:MOST_SOURCES])
     kept = whole if len(whole) <= MOST_TEXT and len(text) <= 4 * MOST_TEXT else f"{whole[:MOST_TEXT].rstrip()} …"
     return Note(
@@ -271,9 +271,9 @@ def told_at(entry: Entry) -> Source | None:
 
 
 _SAID = {
-    PERSON: "said by a person",
-    ORCHESTRATOR: "said by the orchestrator",
-    AGENT: "said by an agent",
+    PERSON: "from a person",
+    ORCHESTRATOR: "from the orchestrator",
+    AGENT: "from an agent",
     MEASURED: "measured",
 }
 
@@ -287,7 +287,7 @@ def source_words(entry: Entry) -> str:
     where += f"/{newest.workstream}" if newest.workstream else ""
     at = f" at {newest.commit[:10]}" if newest.commit else ""
     more = len(entry.sources) - 1
-    claimed = ", as a file claims" if newest.claimed else ""
+    claimed = ", according to a file" if newest.claimed else ""
     return f"{_SAID[newest.who]}{where}{at}{claimed}" + (f" and {more} more" if more else "")
 
 
@@ -302,7 +302,7 @@ def parse_memory_id(text: str) -> MemoryId:
     """The id in `m12`, `M12` or `12`. Raises ValueError."""
     found = re.fullmatch(r"[mM]?([1-9][0-9]{0,9})", text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no entry; entries are named m1, m2, ...")
+        raise ValueError(f"{text!r} is not an entry; entries are named m1, m2, ...")
     return MemoryId(f"m{found[1]}")
 
 

@@ -27,10 +27,10 @@ from wt_orchestrate.domain.memory.entries import (
 )
 
 _TOP = """\
-# What is known about this repository
+# Memory of this repository
 
-Kept by `wto memory export` and `wto memory import`. One bullet an entry: its kind, a colon, its text; below it where it is known
-from. Edit it as you like; what cannot be read is told and left out.
+Kept by `wto memory export` and `wto memory import`. One bullet per entry: its kind, a colon, its text; below it the
+from. Edit it freely; what cannot be read is reported and ignored.
 """
 _HEADING = re.compile(r"#{1,6}\s+(.+)")
 _BULLET = re.compile(r"[-*+]\s+(.*)$")
@@ -119,7 +119,7 @@ def parse_memory(text: str) -> MemoryFile:
     if len(begun) > MOST_ENTRIES:
         over = begun.pop()
         problems.append(
-            Problem(line=over.line, message=f"{MOST_ENTRIES} entries are read; this and what follows is not")
+            Problem(line=over.line, message=f"{MOST_ENTRIES} entries are read; this one and the rest are ignored")
         )
     notes = [made for each in begun if (made := _note(each, problems)) is not None]
     return MemoryFile(notes=tuple(notes), problems=tuple(sorted(problems, key=lambda each: each.line)))
@@ -136,7 +136,7 @@ def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
             blanks += 1
             continue
         if _MARKER.match(line):
-            problems.append(Problem(line=number, message="a merge was left unresolved here; both sides are read"))
+            problems.append(Problem(line=number, message="an unresolved merge; both sides are read"))
         elif heading:
             if current is not None:
                 yield current
@@ -152,11 +152,11 @@ def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
                 yield current
             current = _Begun(number, layer or Layer.SHARED, [bullet[1]])
             if layer is None:
-                problems.append(Problem(line=number, message="it stands below no layer; it is read as shared"))
+                problems.append(Problem(line=number, message="it is under no layer; it is read as shared"))
         elif current is not None and line.startswith(" ") and not current.sources:
             current.text += [""] * blanks + [line.removeprefix("  ").removeprefix("\\")]
         elif layer is not None:
-            problems.append(Problem(line=number, message=f"this belongs to no entry: {line.strip()[:80]!r}"))
+            problems.append(Problem(line=number, message=f"this is not part of an entry: {line.strip()[:80]!r}"))
         blanks = 0
     if current is not None:
         yield current
@@ -169,7 +169,7 @@ def _layer(name: str, number: int, before: Layer | None, problems: list[Problem]
         if before is None and number < 3:
             return None  # the file's own title
         known = ", ".join(Layer)
-        message = f"there is no layer {name[:60]!r} (there are {known}); what is below is read as shared"
+        message = f"unknown layer {name[:60]!r} (there are {known}); the entries below are read as shared"
         problems.append(Problem(line=number, message=message))
         return Layer.SHARED
 

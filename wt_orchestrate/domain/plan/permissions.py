@@ -177,12 +177,12 @@ def decide_permission(*, tool: str, target: str, read_only: bool = False) -> tup
     """The answer to a permission question: whatever no rule granted is denied, with the way on for the agent."""
     what = f"{tool} {target}".strip()[:200]
     may = (
-        "You only read here: the one file you may write is HANDOFF.md; look at files and at git's history, and run the "
-        "checks named in your brief."
+        "You are read-only here: you may write only HANDOFF.md, read files and git history, and run the checks "
+        "named in your brief."
         if read_only
         else "You may edit files in your worktree, run the checks named in your brief and use git on your own branch."
     )
     return False, (
-        f"Not allowed: {what}. {may} Go on without this; if the work cannot be done without it, say so under Questions in "
-        "HANDOFF.md with status: blocked."
+        f"Not allowed: {what}. {may} Continue without this. If the work cannot be done without it, say so under "
+        "Questions in HANDOFF.md with status: blocked."
     )

@@ -64,18 +64,18 @@ def misfits(role: Role) -> Iterator[tuple[str, str, str]]:
     for key, rules in (("tools", role.tools or ()), ("disallowedTools", role.disallowed_tools)):
         for rule in rules:
             if not _RULE.fullmatch(rule):
-                yield key, f"{rule!r} is no tool and no rule for one", "write it as Read or Bash(git log *)"
+                yield key, f"{rule!r} is not a tool or a tool rule", "write it as Read or Bash(git log *)"
     if role.permission_mode and role.permission_mode not in MODES:
         known = ", ".join(MODES)
         yield "permissionMode", f"a role cannot ask for {role.permission_mode!r}", f"write one of {known}"
     if role.max_turns is not None and role.max_turns < 1:
-        yield "maxTurns", "maxTurns must be more than 0", "remove it for none"
+        yield "maxTurns", "maxTurns must be more than 0", "remove it for no limit"
     for section in role.handoff:
         if not re.fullmatch(r"[A-Za-z][\w /-]{0,60}", section):
-            yield "handoff", f"{section!r} is no title of a section", "write it as in HANDOFF.md, such as Findings"
+            yield "handoff", f"{section!r} is not a section title", "write it as in HANDOFF.md, such as Findings"
     if not role.description.strip():
         yield "description", "description is empty", "say what it is for"
     if not _MODEL.fullmatch(role.model):
-        yield "model", f"{role.model!r} is no name of a model", "write inherit, an alias such as haiku, or a full name"
+        yield "model", f"{role.model!r} is not a model name", "write inherit, an alias such as haiku, or a full name"
     if not role.prompt.strip():
-        yield "", "there is no text under the front matter", "say there what the agent is to be and how it works"
+        yield "", "there is no text under the front matter", "describe there what the agent does and how"

@@ -42,8 +42,8 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
     """Everything wrong with settings whose shape is right."""
     for name in ("{run}", "{workstream}"):
         if name not in settings.worktrees:
-            message = f"the path does not hold {name}"
-            yield Problem(place=("worktrees",), message=message, hint="write it in, as in the default")
+            message = f"the path does not contain {name}"
+            yield Problem(place=("worktrees",), message=message, hint="add it, as in the default")
     yield from _duration(("stagger",), settings.stagger)
     yield from _duration(("poll",), settings.poll)
     yield from _duration(("radar",), settings.radar)
@@ -63,7 +63,7 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
         return (
             Problem(
                 place=("workstreams",),
-                message=f"{len(plan.workstreams)} workstreams are more than the {MAX_WORKSTREAMS} a run can hold",
+                message=f"{len(plan.workstreams)} workstreams are more than the {MAX_WORKSTREAMS} a run allows",
                 hint="split the plan",
             ),
         )
@@ -76,7 +76,7 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
         found.append(
             Problem(
                 place=("workstreams", cycle[0], "needs"),
-                message=f"needs go in a circle: {chain}",
+                message=f"needs form a cycle: {chain}",
                 hint="remove one of them",
             )
         )
@@ -87,7 +87,7 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
 
 def _plan_problems(plan: Plan) -> Iterator[Problem]:
     if not plan.goal.strip():
-        yield Problem(place=("goal",), message="the goal is empty", hint="say in a sentence what all of this is for")
+        yield Problem(place=("goal",), message="the goal is empty", hint="say in a sentence what the plan is for")
     if not plan.workstreams:
         yield Problem(place=("workstreams",), message="there is no workstream", hint="add one with a brief")
     if plan.limits.checks < 1:
@@ -96,21 +96,21 @@ def _plan_problems(plan: Plan) -> Iterator[Problem]:
         yield Problem(place=("limits", "agents"), message="agents must be at least 1", hint="write 1 or more")
     if plan.limits.budget_usd is not None and plan.limits.budget_usd <= 0:
         yield Problem(
-            place=("limits", "budget_usd"), message="the budget must be more than 0", hint="remove it for none"
+            place=("limits", "budget_usd"), message="the budget must be more than 0", hint="remove it for no limit"
         )
     if plan.limits.wall is not None:
         yield from _duration(("limits", "wall"), plan.limits.wall)
     for what, cap in (("tokens", plan.limits.tokens), ("turns", plan.limits.turns)):
         if cap is not None and cap <= 0:
-            yield Problem(place=("limits", what), message="the bound must be more than 0", hint="remove it for none")
+            yield Problem(
+                place=("limits", what), message="the limit must be more than 0", hint="remove it for no limit"
+            )
     yield from _budget(("defaults", "limits"), plan.defaults.limits)
     yield from _duration(("defaults", "idle"), plan.defaults.idle)
     if plan.defaults.retries < 0:
         yield Problem(place=("defaults", "retries"), message="retries cannot be negative", hint="write 0 for none")
     if plan.target is not None and (not plan.target or _UNSAFE_BRANCH.search(plan.target)):
-        yield Problem(
-            place=("target",), message=f"{plan.target!r} is no name git takes for a branch", hint="name a branch"
-        )
+        yield Problem(place=("target",), message=f"{plan.target!r} is not a valid branch name", hint="name a branch")
     for number, check in enumerate(plan.checks):
         yield from _check(("checks", number), check.run, check.timeout)
     for number, command in enumerate(plan.setup):
@@ -131,11 +131,12 @@ def _stage_problems(plan: Plan) -> Iterator[Problem]:
         reason = unsafe_id(spec.name) if ends else None
         if reason is not None:
             message = (
-                f"the stage {spec.name!r} {reason}, and a stage with a gate or a synthesis is named on the command line"
+                f"the stage {spec.name!r} {reason}, but a stage with a gate or a synthesis needs a name for the "
+                "command line"
             )
             yield Problem(place=place, message=message, hint="choose another name, such as research")
         if spec.name not in used and not filled:
-            message = f"no workstream is in the stage {spec.name!r}, and no synthesis before it plans any"
+            message = f"no workstream is in the stage {spec.name!r}, and no synthesis before it plans one"
             hint = "add one, remove the stage, or give the stage before it synthesis: true"
             yield Problem(place=place, message=message, hint=hint, warning=not stages.has_synthesis(spec))
         filled = filled or stages.has_synthesis(spec)
@@ -144,14 +145,14 @@ def _stage_problems(plan: Plan) -> Iterator[Problem]:
 def _budget(place: Place, limits: Budget) -> Iterator[Problem]:
     for what, cap in (("budget_usd", limits.budget_usd), ("tokens", limits.tokens), ("turns", limits.turns)):
         if cap is not None and cap <= 0:
-            yield Problem(place=(*place, what), message="the bound must be more than 0", hint="remove it for none")
+            yield Problem(place=(*place, what), message="the limit must be more than 0", hint="remove it for no limit")
     if limits.wall is not None:
         yield from _duration((*place, "wall"), limits.wall)
 
 
 def _duration(place: Place, text: str) -> Iterator[Problem]:
     if seconds(text) is None:
-        yield Problem(place=place, message=f"{text!r} is no duration", hint="write it as 45s, 10m or 1h30m")
+        yield Problem(place=place, message=f"{text!r} is not a duration", hint="write it as 45s, 10m or 1h30m")
 
 
 def _check(place: Place, command: str, timeout: str) -> Iterator[Problem]:
@@ -177,7 +178,7 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
     for name, stream in plan.workstreams.items():
         if stream.agent and stream.branch:
             place: Place = ("workstreams", name, "agent")
-            yield Problem(place=place, message="a branch needs no agent: its work is done", hint="remove agent:")
+            yield Problem(place=place, message="a branch needs no agent: its work exists already", hint="remove agent:")
         if stream.review and agent_spec(stream.review, plan_agents=plan.agents, settings=settings) is None:
             yield _unknown(("workstreams", name, "review"), "agent", stream.review, known)
         wanted = stream.agent or plan.defaults.agent
@@ -202,7 +203,7 @@ def _role_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
 def _unknown(place: Place, what: str, wanted: str, known: Sequence[str]) -> Problem:
     near = get_close_matches(wanted, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:12]) or 'none'}"
-    return Problem(place=place, message=f"there is no {what} {wanted!r}", hint=hint)
+    return Problem(place=place, message=f"unknown {what} {wanted!r}", hint=hint)
 
 
 def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
@@ -213,16 +214,18 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
     tools = (("serves", stream.serves), ("continues", stream.continues), ("synthesises", stream.synthesises))
     for key, value in tools:
         if value and not _SERVING.search(name):
-            yield Problem(place=(*place, key), message=f"{key}: is the tool's own", hint="remove it")
+            yield Problem(place=(*place, key), message=f"{key}: is reserved for wto", hint="remove it")
     if stream.branch:
         yield from _branch_problems(plan, name)
     elif not stream.brief.strip():
-        yield Problem(place=(*place, "brief"), message="the brief is empty", hint="say what the agent is to do")
+        yield Problem(place=(*place, "brief"), message="the brief is empty", hint="say what the agent should do")
     for number, need in enumerate(stream.needs):
         if need not in plan.workstreams:
             yield _unknown((*place, "needs", number), "workstream", need, list(plan.workstreams))
         elif need in stream.needs[:number]:
-            yield Problem(place=(*place, "needs", number), message=f"{need!r} is needed twice", hint="remove one")
+            yield Problem(
+                place=(*place, "needs", number), message=f"{need!r} is listed twice in needs", hint="remove one"
+            )
     if stream.stage and stream.stage not in stages.stage_names(plan):
         yield _unknown((*place, "stage"), "stage", stream.stage, stages.stage_names(plan))
     yield from _budget((*place, "limits"), stream.limits)
@@ -240,13 +243,15 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
 def _branch_problems(plan: Plan, name: str) -> Iterator[Problem]:
     stream, place = plan.workstreams[name], ("workstreams", name, "branch")
     if _UNSAFE_BRANCH.search(stream.branch):
-        yield Problem(place=place, message=f"{stream.branch!r} is no branch name", hint="write it without refs/heads/")
+        yield Problem(
+            place=place, message=f"{stream.branch!r} is not a valid branch name", hint="write it without refs/heads/"
+        )
     if stream.branch == plan.target:
         yield Problem(place=place, message=f"{stream.branch!r} is the target itself", hint="choose another branch")
     if stream.branch.startswith("wto/"):
-        yield Problem(place=place, message=f"{stream.branch!r} is a run's own branch", hint="choose another branch")
+        yield Problem(place=place, message=f"{stream.branch!r} is a branch of a run", hint="choose another branch")
     if stream.kind is Kind.RESEARCH or stream.expands:
-        yield Problem(place=place, message="a branch brings changes and nothing else", hint="remove kind: and expands:")
+        yield Problem(place=place, message="a branch can only bring changes", hint="remove kind: and expands:")
     others = [other for other, spec in plan.workstreams.items() if spec.branch == stream.branch and other != name]
     if others and list(plan.workstreams).index(others[0]) < list(plan.workstreams).index(name):
         yield Problem(place=place, message=f"{stream.branch!r} is in {others[0]!r} already", hint="remove one of them")
@@ -260,7 +265,9 @@ def _glob(place: Place, glob: str) -> Iterator[Problem]:
         yield Problem(place=place, message=f"{glob!r} is absolute", hint="write it from the repository's root")
     elif ".." in parts or "." in parts or "" in parts:
         yield Problem(
-            place=place, message=f"{glob!r} leaves the repository or is not plain", hint="write it without . and .."
+            place=place,
+            message=f"{glob!r} leaves the repository or is not a plain path",
+            hint="write it without . and ..",
         )
     elif any(ord(char) < 32 or ord(char) == 127 for char in glob) or "\\" in glob:
         yield Problem(place=place, message=f"{glob!r} has control characters or backslashes", hint="write a plain path")

@@ -1,7 +1,7 @@
 """What came of a run as a whole: contributions, contradictions, risks, follow-ups, and what was learned.
 
 All of it follows from the log: what agents handed over is quoted and attributed, what was measured stands beside it. Two
-workstreams contradict each other here where they say different things of the same line, file, setting or command in so many
+workstreams contradict each other here where they disagree about the same line, file, setting or command in so many
 words, or where one says of a check what we did not see; that they really disagree is for the reader to judge. The word of a
 synthesiser (a stage's, or a workstream that a person gave that role) stands apart, as its word.
 """
@@ -68,15 +68,17 @@ def contribution(ws: WorkstreamState) -> str:
         files = f", {counted(ws.files, 'file')}{lines}{where}" if ws.files else ""
         parts.append(f"{counted(ws.commits, 'commit')}{files}.")
     if ws.checks:
-        parts.append(f"On its tree {'; '.join(f'`{plain(c.command, 80)}` {c.outcome.value}' for c in ws.checks[:5])}.")
+        parts.append(
+            f"Checks on its tree: {'; '.join(f'`{plain(c.command, 80)}` {c.outcome.value}' for c in ws.checks[:5])}."
+        )
     if ws.settled_by:
         how = ", ".join(sorted(set(ws.settled_by.values())))
-        parts.append(f"Its conflict in {_listed(sorted(ws.settled_by))} was settled by {how}.")
+        parts.append(f"Its conflict in {_listed(sorted(ws.settled_by))} was resolved by {how}.")
     said = plain(ws.handoff.summary, 600) if ws.handoff is not None else ""
     if said:
-        parts.append(f"Its agent says: “{said}”")
+        parts.append(f"The agent says: “{said}”")
     elif ws.history:
-        parts.append(f"Its commits say: “{plain('; '.join(c.subject for c in ws.history[-5:]), 300)}”")
+        parts.append(f"Commits: “{plain('; '.join(c.subject for c in ws.history[-5:]), 300)}”")
     return " ".join(parts)
 
 
@@ -152,9 +154,7 @@ def _risks(state: RunState, streams: Sequence[WorkstreamState], flaky: Sequence[
         yield from _unverified(state, ws)
         denied = sorted({tool for attempt in ws.attempts for tool in attempt.denied})
         if denied:
-            text = (
-                f"its agent was not allowed {plain(', '.join(denied), 200)}; what it could not do or try is not known"
-            )
+            text = f"its agent was not allowed {plain(', '.join(denied), 200)}; so parts of the work may be missing"
             yield {"kind": "denied", "workstream": ws.id, "text": text, "how": "measured"}
 
 
@@ -163,14 +163,14 @@ def _unverified(state: RunState, ws: WorkstreamState) -> Iterator[Entry]:
     if ws.spec.serves:
         return
     if ws.stage in DONE and ws.spec.kind is Kind.CHANGE and not (state.plan.checks or ws.spec.checks):
-        text = "it was integrated without any check: the plan has none"
+        text = "it was integrated without a check: the plan has none"
         yield {"kind": "unverified", "workstream": ws.id, "text": text, "how": "measured"}
     if ws.handoff is None:
         return
     ran = {" ".join(check.run.split()) for check in (*state.plan.checks, *ws.spec.checks)}
     alone = dict.fromkeys(each.about for each in commands(ws.handoff) if each.about not in ran)
     if alone:
-        text = f"it says what came of {_listed([plain(each, 80) for each in alone])}; nobody but its agent ran that"
+        text = f"it reports the result of {_listed([plain(each, 80) for each in alone])}; only its agent ran that"
         yield {"kind": "unverified", "workstream": ws.id, "text": text, "how": "its word"}
 
 

@@ -78,13 +78,13 @@ def _conflicts(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
         ws = state.workstreams[name]
         others = [each.id for each in state.workstreams.values() if each.id != name and paths & set(each.paths)]
         known = any(name in pair and (seen & paths or not seen) for pair, seen in foreseen.items())
-        radar = "The radar had foreseen it." if known else "The radar had not foreseen it."
-        text = f"`{name}` conflicted with {_listed(others) or 'work integrated before'} in {_listed(sorted(paths))}. {radar}"
+        radar = "The forecast had predicted it." if known else "The forecast had not predicted it."
+        text = f"`{name}` conflicted with {_listed(others) or 'work integrated earlier'} in {_listed(sorted(paths))}. {radar}"
         yield _measured(state, text, topic=f"conflict:{name}", ws=ws, paths=sorted(paths))
     for (one, other), paths in foreseen.items():
         if real.keys() & {one, other} or not _both_done(state, one, other):
             continue
-        text = f"A conflict of `{one}` and `{other}` in {_listed(sorted(paths))} was foreseen and did not come."
+        text = f"A conflict of `{one}` and `{other}` in {_listed(sorted(paths))} was predicted and did not happen."
         yield _measured(state, text, topic=f"foreseen:{one}:{other}", paths=sorted(paths))
 
 
@@ -101,8 +101,8 @@ def _waits(state: RunState) -> Iterator[Note]:
         for need in (state.workstreams[WorkstreamId(name)] for name in ws.spec.needs):
             if need.paths and not set(need.paths) & set(ws.paths):
                 text = (
-                    f"`{ws.id}` waited for `{need.id}` ({_active_s(need):.0f} s of work), and they changed no file in common: "
-                    "where it needs nothing of it, both can be done at the same time."
+                    f"`{ws.id}` waited for `{need.id}` ({_active_s(need):.0f} s of work), and they changed no "
+                    "common file: if one does not need the other, they can run in parallel."
                 )
                 paths = (*ws.paths[:10], *need.paths[:10])
                 yield _measured(state, text, topic=f"wait:{need.id}:{ws.id}", ws=ws, paths=paths)
@@ -117,7 +117,7 @@ def _bounds(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
     }
     for (name, what), event in reached.items():
         whose = f"`{name}`" if name is not None else "the run"
-        text = f"The bound on {what} of {whose} was too small: {event.cap:g} were used up."
+        text = f"The limit on {what} of {whose} was too small: all {event.cap:g} were used."
         yield _measured(
             state, text, topic=f"bound:{name or ''}:{what}", ws=state.workstreams.get(name) if name else None
         )
@@ -132,7 +132,7 @@ def _bounds(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
     if wall and 0 < took * _FAR < wall:
         yield _measured(
             state,
-            f"The wall limit of {limits.wall} was far too large: {state.id} took {took:.0f} s.",
+            f"The time limit of {limits.wall} was far too large: {state.id} took {took:.0f} s.",
             topic="bound:wall",
         )
 
@@ -155,9 +155,10 @@ def _course(state: RunState, ws: WorkstreamState, records: Sequence[e.Record]) -
     again = ", ".join(f"{cause} ({times})" for cause, times in causes.items())
     done = ws.stage in DONE
     end = "integrated" if done else f"not integrated ({ws.stage.value}{f': {ws.reason}' if ws.reason else ''})"
-    helped = "; what helped was another attempt that was told of it" if again and done else ""
+    helped = "; another attempt that knew of it succeeded" if again and done else ""
     text = (
-        f"`{ws.id}`{f' ({ws.spec.title})' if ws.spec.title else ''}: {end} after {counted(len(ws.attempts), 'attempt')}, "
+        f"`{ws.id}`{f' ({ws.spec.title})' if ws.spec.title else ''}: {end} after "
+        f"{counted(len(ws.attempts), 'attempt')}, "
         f"{_active_s(ws):.0f} s of agent time, ${cost_usd(ws):.2f}, {counted(ws.files, 'file')} changed."
         + (f" New attempts because of: {again}{helped}." if again else "")
     )
@@ -179,9 +180,9 @@ def _failed_first(state: RunState, ws: WorkstreamState, records: Sequence[e.Reco
     after = "; it passed after another attempt" if ws.stage in DONE else ""
     for command, said in failed.items():
         text = (
-            f"The check `{command}` failed at first on the work of `{ws.id}`: {said or 'it said nothing'}{after}."
+            f"The check `{command}` first failed on the work of `{ws.id}`: {said or 'no output'}{after}."
             if command
-            else f"The first claim of `{ws.id}` did not hold: {said}."
+            else f"The first claim of `{ws.id}` was rejected: {said}."
         )
         yield _measured(
             state, text, layer=Layer.EXECUTION, kind="failure", topic=f"failed:{ws.id}:{command}", ws=ws, paths=ws.paths

@@ -43,8 +43,8 @@ def report_markdown(values: Mapping[str, Any], *, workstream: str = "") -> str:
     for ws in told:
         lines += _workstream(ws)
     if len(told) < len(streams):
-        lines += ["", f"{len(streams) - len(told)} integrated workstreams are told by the table; "]
-        lines[-1] += "`wto report --workstream NAME` tells one, `--json` all."
+        lines += ["", f"{len(streams) - len(told)} integrated workstreams appear only in the table; "]
+        lines[-1] += "`wto report --workstream NAME` shows one, `--json` all."
     return clean("\n".join(lines)) + "\n"
 
 
@@ -68,7 +68,7 @@ def _outcome(values: Mapping[str, Any]) -> Iterator[str]:
     yield f"- Landed on {values['target']}: {landed}"
     yield f"- Integrated: {len(values['integrated'])} of {counted(len(values['workstreams']), 'workstream')}"
     for each in values["not_integrated"][:_SHOWN]:
-        yield f"- Not integrated: `{each['id']}` ({each['stage']}): {_line(each['why']) or 'no reason known'}"
+        yield f"- Not integrated: `{each['id']}` ({each['stage']}): {_line(each['why']) or 'reason unknown'}"
     if len(values["not_integrated"]) > _SHOWN:
         yield f"- and {len(values['not_integrated']) - _SHOWN} more that are not integrated"
 
@@ -78,11 +78,12 @@ def _outcome(values: Mapping[str, Any]) -> Iterator[str]:
 
 def _gain(values: Mapping[str, Any]) -> Iterator[str]:
     gain = values["gain"]
-    yield from ("", "## What it took and what it saved", "")
+    yield from ("", "## Time, cost and savings", "")
     yield f"- Wall-clock time: {duration(gain['wall_s'])}{_beside(gain)}"
     yield (
-        f"- One agent alone: {duration(gain['serial_s'])} (computed: {duration(gain['serial_parts']['work_s'])} at work and one "
-        f"start of {duration(gain['serial_parts']['start_s'])}; without checks, other starts and conflicts)"
+        f"- One agent alone: {duration(gain['serial_s'])} (computed: {duration(gain['serial_parts']['work_s'])} of "
+        f"work and one start of {duration(gain['serial_parts']['start_s'])}; without checks, other starts and "
+        "conflicts)"
     )
     yield f"- Speed-up: {speedup(gain['speedup'])}"
     path = " > ".join(values["critical_path"][:8]) + (" > …" if len(values["critical_path"]) > 8 else "")
@@ -91,11 +92,11 @@ def _gain(values: Mapping[str, Any]) -> Iterator[str]:
     if best and gain["serial_s"] > 0:
         yield f"- Estimated at best, {gain['best']['of']}: {', '.join(_best(best))}"
     if gain["unwatched_s"]:
-        told = f"- No supervisor was at work for {duration(gain['unwatched_s'])} at most"
-        unsure = f"; {duration(gain['unsure_s'])} of agents' work then is not certain" if gain["unsure_s"] else ""
+        told = f"- No supervisor was running for {duration(gain['unwatched_s'])} at most"
+        unsure = f"; {duration(gain['unsure_s'])} of agent work in that time is uncertain" if gain["unsure_s"] else ""
         yield told + unsure
     elif gain["unsure_s"]:
-        yield f"- {duration(gain['unsure_s'])} of agents' work is not certain: their end was seen by nobody"
+        yield f"- {duration(gain['unsure_s'])} of agent work is uncertain: nobody saw when it ended"
     waiting = sorted(values["waiting_s"].items(), key=lambda each: -each[1])
     if waiting:
         yield "- Waiting, over all workstreams: " + ", ".join(f"{cause} {duration(s)}" for cause, s in waiting)
@@ -107,16 +108,16 @@ def speedup(found: Mapping[str, Any]) -> str:
     if found["value"] is None:
         return "unknown"
     if found["how"] == "between":
-        return f"between {found['least']:.2f} and {found['value']:.2f} times (part of the work was seen by nobody)"
+        return f"between {found['least']:.2f} and {found['value']:.2f} times (nobody saw a part of the work)"
     return f"{found['value']:.2f} times"
 
 
 def _beside(gain: Mapping[str, Any]) -> str:
     parts = []
     if gain["rest_s"]:
-        parts.append(f"{duration(gain['rest_s'])} at rest")
+        parts.append(f"{duration(gain['rest_s'])} idle")
     if gain["skipped_s"]:
-        parts.append(f"{duration(abs(gain['skipped_s']))} asleep or of a clock that was set")
+        parts.append(f"{duration(abs(gain['skipped_s']))} asleep or from a changed clock")
     return f" (not counted: {', '.join(parts)})" if parts else ""
 
 
@@ -136,10 +137,10 @@ def _spent(values: Mapping[str, Any]) -> Iterator[str]:
     again = values["rework"]
     if again["attempts"] or again["commits_rewritten"] or again["not_integrated_s"]:
         causes = ", ".join(f"{cause} {each['attempts']}" for cause, each in again["by_cause"].items())
-        parts = [f"{counted(again['attempts'], 'attempt')} again{f' ({causes})' if causes else ''}"]
+        parts = [f"{counted(again['attempts'], 'attempt')} retried{f' ({causes})' if causes else ''}"]
         parts.append(f"{duration(again['active_s'])}, ${again['cost_usd']:.2f}")
         if again["commits_rewritten"]:
-            parts.append(f"{counted(again['commits_rewritten'], 'commit')} did not survive")
+            parts.append(f"{counted(again['commits_rewritten'], 'commit')} were rewritten")
         if again["not_integrated_s"]:
             parts.append(f"{duration(again['not_integrated_s'])} for work that is not integrated")
         yield f"- Rework: {'; '.join(parts)}"
@@ -182,10 +183,10 @@ def _synthesis(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shared(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What agents told one another while they worked."""
+    """What agents told each other while they worked."""
     if not found:
         return
-    yield from ("", "## What agents told one another", "")
+    yield from ("", "## What agents told each other", "")
     for each in found[:_SHOWN]:
         place = f" at {each['path']}{':' + str(each['line']) if each['line'] else ''}" if each["path"] else ""
         yield f"- `{each['workstream']}`, {each['kind']} {each['id']}{place}: “{_line(each['text'])}”"
@@ -204,7 +205,7 @@ def _memory(found: Mapping[str, Any]) -> Iterator[str]:
     for name, uses in list(told.items())[:_SHOWN]:
         to = ", ".join(f"`{each['workstream']}`" for each in uses[:5]) + (" and more" if len(uses) > 5 else "")
         old = "; files changed since" if uses[0]["stale"] else ""
-        yield f"- {name} was told to {to} ({uses[0]['kind']}, {uses[0]['source']}{old}): “{_line(uses[0]['text'], 200)}”"
+        yield f"- {name} was given to {to} ({uses[0]['kind']}, {uses[0]['source']}{old}): “{_line(uses[0]['text'], 200)}”"
     if len(told) > _SHOWN:
         yield f"- and {len(told) - _SHOWN} more (`wto report --json`)"
     if found["learned"]:
@@ -221,15 +222,15 @@ def _entry(entry: Mapping[str, Any]) -> Iterator[str]:
 def _said(entry: Mapping[str, Any]) -> Iterator[str]:
     names = [each["workstream"] for each in entry["says"] if each["workstream"]]
     if entry["kind"] == "measured":
-        yield f"- `{names[0]}` says of `{entry['about']}` what was not seen:"
+        yield f"- `{names[0]}` makes a claim about `{entry['about']}` that was not seen:"
     else:
-        yield f"- {' and '.join(f'`{name}`' for name in names)} say different things of the {entry['kind']} `{entry['about']}`:"
+        yield f"- {' and '.join(f'`{name}`' for name in names)} disagree about the {entry['kind']} `{entry['about']}`:"
     for each in entry["says"][:6]:
         yield f"  - {each['workstream'] or 'we'}: “{each['text']}”" if each["workstream"] else f"  - {each['text']}"
 
 
 def _synthesiser(each: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", f"## What `{each['workstream']}` makes of it (its word, not measured)", "")
+    yield from ("", f"## What `{each['workstream']}` concludes (its word, not measured)", "")
     if each["summary"]:
         yield f"> {each['summary']}"
     for name in ("contradictions", "risks", "follow_ups", "learned", "decisions"):
@@ -252,7 +253,7 @@ def _workstream(ws: Mapping[str, Any]) -> list[str]:
         if ws[name]:
             lines += ["", f"{name.capitalize()}:", "", *(f"> {line}" for line in ws[name].splitlines()[:40])]
     if ws["happened"]:
-        lines += ["", "What happened on the way:", ""]
+        lines += ["", "Events:", ""]
         lines += [f"- {_line(text)}" for text in ws["happened"]]
     if ws["findings"]:
         lines += ["", "Findings:", ""]

@@ -139,13 +139,13 @@ def _trouble(event: e.Event) -> str:
         case e.AttemptAsked(question=True, text=text):
             return f"asked: {text}"
         case e.WorktreeLost(what=what):
-            return f"its {what} was taken away and made again"
+            return f"its {what} was removed and created again"
         case e.CheckFinished(command=command, outcome=outcome) if outcome is not e.CheckOutcome.PASSED:
             return f"the check {command} {outcome.value}"
         case e.MergeConflicted(paths=paths):
             return f"conflicted in {', '.join(paths)}"
         case e.BudgetReached(what=what):
-            return f"used up its bound on {what}"
+            return f"used up its limit on {what}"
         case _:
             return ""
 
@@ -204,9 +204,9 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float]:
 def _why(state: RunState, ws: WorkstreamState) -> str:
     held = held_by(state, ws)
     if held:
-        return f"held: it needs {', '.join(held)}"
+        return f"blocked: it needs {', '.join(held)}"
     if at_gate(state, ws):
-        return f"waits for a person: wto approve {at_gate(state, ws)}"
+        return f"needs approval: wto approve {at_gate(state, ws)}"
     if ws.stage is Stage.QUEUED and rests(state, ws):
         return "put on hold by a person"
     return ws.reason or state.reason
@@ -243,7 +243,7 @@ def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
             "how": "computed" if sure else "between",
         },
         "overhead_s": _overhead(found),
-        "best": {"how": "estimated", "of": "agents' work alone, without any waiting", "with": best},
+        "best": {"how": "estimated", "of": "agent work only, without waiting", "with": best},
     }
 
 

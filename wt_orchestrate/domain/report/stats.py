@@ -122,9 +122,7 @@ def trend(values: Sequence[float]) -> dict[str, Any]:
     higher = median(newer) > median(older)
     told = "higher" if higher else "lower"
     return {
-        "says": told
-        if chance < _CERTAIN and median(newer) != median(older)
-        else "no difference that chance would not make",
+        "says": told if chance < _CERTAIN and median(newer) != median(older) else "no significant difference",
         "runs": len(values),
         "older_median": round(median(older), 6),
         "newer_median": round(median(newer), 6),
@@ -190,7 +188,7 @@ def _sums(found: Mapping[str, Any]) -> list[str]:
     else:
         told += f" ({trend_['runs']} of {trend_['needed']})"
     done = f"{total['integrated']} of {counted(total['workstreams'], 'workstream')} integrated"
-    again = f"{counted(total['attempts'], 'attempt')}, {int(total['rework'].get('attempts', 0))} of them again"
+    again = f"{counted(total['attempts'], 'attempt')}, {int(total['rework'].get('attempts', 0))} of them retries"
     took = f"Wall-clock {duration(total['wall_s'])}, one agent alone {duration(total['serial_s'])} (computed)"
     return [
         "",

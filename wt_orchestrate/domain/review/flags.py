@@ -95,11 +95,11 @@ def flags(
 
 def _of_file(file: FileDiff, scope: Sequence[str], protected: Sequence[str]) -> Iterator[Flag]:
     if scope and not scope_matches(scope, file.path):
-        yield _flag("outside scope", Weight.HIGH, file, 0, "it is outside of what this workstream may write")
+        yield _flag("outside scope", Weight.HIGH, file, 0, "it is outside the scope of this workstream")
     if scope_matches(protected, file.path):
-        yield _flag("protected", Weight.HIGH, file, 0, "it is protected: it lands only with a person's word")
+        yield _flag("protected", Weight.HIGH, file, 0, "it is protected: landing it needs a person's approval")
     elif scope_matches(_CI, file.path):
-        yield _flag("build and hooks", Weight.HIGH, file, 0, "it decides what is checked, or runs by itself")
+        yield _flag("build and hooks", Weight.HIGH, file, 0, "it controls checks, or runs automatically")
     yield from _tests(file)
     yield from _kinds(file)
     for line in file.new:
@@ -114,20 +114,24 @@ def _tests(file: FileDiff) -> Iterator[Flag]:
     if not _TEST.search(file.old or file.path):
         return
     if file.status == "D":
-        yield _flag("test deleted", Weight.HIGH, file, 0, "a file of tests is deleted")
+        yield _flag("test deleted", Weight.HIGH, file, 0, "a test file is deleted")
         return
     gone = [line for line in file.gone if _ASSERT.search(line.text)]
     new = [line for line in file.new if _ASSERT.search(line.text)]
     if len(gone) > len(new):
         at = gone[0].number
-        text = f"{counted(len(gone) - len(new), 'assertion')} fewer than before (the first one stood on line {at})"
+        text = f"{counted(len(gone) - len(new), 'assertion')} fewer than before (the first was on line {at})"
         yield _flag("assertions removed", Weight.HIGH, file, 0, text)
     for line in new:
         if _EMPTY_ASSERT.search(line.text):
-            yield _flag("empty assertion", Weight.HIGH, file, line.number, "it holds whatever happens")
+            yield _flag("empty assertion", Weight.HIGH, file, line.number, "it can never fail")
         elif any(_is_weaker(line.text, old.text) for old in gone):
             yield _flag(
-                "weaker assertion", Weight.HIGH, file, line.number, "it compared before, and only asks for truth now"
+                "weaker assertion",
+                Weight.HIGH,
+                file,
+                line.number,
+                "it compared values before and now only tests for truth",
             )
 
 
@@ -159,7 +163,7 @@ def _tests_gone(files: Sequence[FileDiff]) -> Iterator[Flag]:
             match = _TEST_NAME.match(line.text)
             if match is not None and match[1] not in there:
                 yield _flag(
-                    "test removed", Weight.HIGH, file, 0, f"{match[1]} is gone (it stood on line {line.number})"
+                    "test removed", Weight.HIGH, file, 0, f"{match[1]} is removed (it was on line {line.number})"
                 )
 
 
@@ -190,11 +194,11 @@ def _kinds(file: FileDiff) -> Iterator[Flag]:
     elif file.mode == "100755" and not (file.added or file.deleted or file.binary):
         yield _flag("permissions", Weight.MEDIUM, file, 0, "it became executable")
     if file.binary:
-        yield _flag("binary", Weight.MEDIUM, file, 0, f"it is no text ({file.size} bytes)")
+        yield _flag("binary", Weight.MEDIUM, file, 0, f"it is binary ({file.size} bytes)")
     if file.size > HUGE:
         yield _flag("huge", Weight.MEDIUM, file, 0, f"it has {file.size} bytes")
     if not file.lines_known:
-        yield _flag("not read", Weight.MEDIUM, file, 0, "the diff is too long to be looked at line by line")
+        yield _flag("not read", Weight.MEDIUM, file, 0, "the diff is too long to check line by line")
     if _GENERATED.search(file.path) or any(_GENERATED_WORDS.search(line.text) for line in file.new[:5]):
         yield _flag("generated", Weight.LOW, file, 0, "it seems to be generated or vendored")
 
@@ -205,9 +209,9 @@ def _of_line(file: FileDiff, number: int, text: str) -> Iterator[Flag]:
     if _SKIP.search(text):
         yield _flag("test skipped", Weight.HIGH, file, number, "a test is skipped, expected to fail, or run alone")
     if _WEAKER.search(text):
-        yield _flag("check weakened", Weight.MEDIUM, file, number, "a check is told to look away")
+        yield _flag("check weakened", Weight.MEDIUM, file, number, "a check is switched off")
     if _TODO.search(text):
-        yield _flag("unfinished", Weight.LOW, file, number, "it says itself that it is not finished")
+        yield _flag("unfinished", Weight.LOW, file, number, "it says it is not finished")
 
 
 def _dependencies(files: Sequence[FileDiff], lockfiles: Collection[str]) -> Iterator[Flag]:
@@ -220,13 +224,11 @@ def _dependencies(files: Sequence[FileDiff], lockfiles: Collection[str]) -> Iter
             yield from added
             behind = [lock for lock in locks_beside(file.path) if lock in lockfiles]
             if added and behind:
-                yield _flag(
-                    "manifest", Weight.MEDIUM, file, 0, f"it names new dependencies, and {behind[0]} did not change"
-                )
+                yield _flag("manifest", Weight.MEDIUM, file, 0, f"it adds dependencies, but {behind[0]} did not change")
         for manifest, locks in _MANIFESTS.items():
             beside = f"{folder}/{manifest}" if folder else manifest
             if name in locks and beside not in changed:
-                yield _flag("lockfile", Weight.HIGH, file, 0, f"it changed, and {manifest} did not")
+                yield _flag("lockfile", Weight.HIGH, file, 0, f"it changed, but {manifest} did not")
 
 
 def locks_beside(path: str) -> tuple[str, ...]:

@@ -256,13 +256,13 @@ def _claims_against(ws: WorkstreamState, files: Sequence[FileDiff]) -> Iterator[
     ]
     for path in list(dict.fromkeys(claimed))[:_SAID]:
         if not any(each == path or each.endswith(f"/{path}") for each in touched):
-            yield f"its handoff tells of a change in {path}, and the diff does not touch it"
+            yield f"its handoff reports a change in {path}, but the diff does not touch it"
     ran = [(match[1] or match[2]).strip() for match in _COMMAND.finditer(ws.handoff.verification)]
     ours = {check.command for check in ws.checks}
     for command in [each for each in dict.fromkeys(ran) if " " in each and each not in ours][:_SAID]:
-        yield f"its handoff tells of `{command}`, which no check of ours has run"
+        yield f"its handoff reports `{command}`, which none of our checks ran"
     if ws.handoff.verification.strip() and not ws.checks:
-        yield "its handoff tells of commands that were run, and no check of ours has run on its work yet"
+        yield "its handoff reports commands it ran, but none of our checks has run on its work yet"
 
 
 def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileDiff]) -> Iterator[str]:
@@ -270,13 +270,13 @@ def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileD
     if ws.handoff is not None and ws.handoff.questions.strip():
         yield f"Its agent asks: {ws.handoff.questions.strip()[:400]}"
     for comment in of_status(ws.comments, CommentStatus.ANSWERED)[:5]:
-        yield f"{comment.id} is answered: is it settled?"
+        yield f"{comment.id} is answered: is it resolved?"
     high = [flag for flag in found if flag.weight is Weight.HIGH]
     for flag in high[:5]:
-        yield f"{at_line(flag.path, flag.line)}: {flag.text}. Is that meant?"
+        yield f"{at_line(flag.path, flag.line)}: {flag.text}. Is this intended?"
     tests = [file for file in files if "test" in file.path]
     if files and not tests:
-        yield "No test was added or changed. Does anything show that it works?"
+        yield "No test was added or changed. How do we know it works?"
 
 
 def _order(files: Sequence[FileDiff], found: Sequence[Flag]) -> Iterator[str]:
@@ -296,16 +296,16 @@ def packet_text(packet: dict[str, Any], limit: int) -> str:
     parts = [
         f"## Purpose\n\n{_plain(title)}\n\n{_quoted(packet['asked']['brief'])}",
         *_section("Questions", [_plain(each) for each in packet["questions"]]),
-        *_section("To look at", [_flag_line(flag) for flag in packet["flags"]], "nothing was found"),
-        "## What its agent says (its own words)\n\n" + (_quoted(says["summary"]) or "nothing"),
+        *_section("To look at", [_flag_line(flag) for flag in packet["flags"]], "nothing found"),
+        "## What the agent says (its own words)\n\n" + (_quoted(says["summary"]) or "nothing"),
         *(f"### {name.capitalize()}\n\n{_quoted(says[name])}" for name in ("decisions", "verification") if says[name]),
         *_section("What it told other agents (its own words)", [_shared_line(each) for each in says["shared"]]),
-        *_section("What does not agree", [_plain(each) for each in packet["contradictions"]]),
+        *_section("Contradictions", [_plain(each) for each in packet["contradictions"]]),
         *_section("What the diff does", [_area_line(area) for area in does["areas"]], "nothing"),
         *_section("Checks", [_check_line(check) for check in packet["checks"]], "none has run"),
         *_resolution_section(packet["conflict"]["resolution"], packet["workstream"]),
         *_review_section(packet["review"]),
-        *_section("Also at work on these files", [_overlap_line(other) for other in packet["overlaps"]]),
+        *_section("Others in these files", [_overlap_line(other) for other in packet["overlaps"]]),
         *_section("Comments", [_thread_line(thread) for thread in packet["threads"]]),
         *_section("Read first", [_code(path) for path in packet["read_first"][:10]]),
     ]
@@ -340,7 +340,7 @@ def _resolution_section(resolution: dict[str, Any] | None, name: str) -> Iterato
             gone = [*hunk["dropped_ours"], *hunk["dropped_theirs"]]
             yield _block(lines)
             if gone:
-                yield f"Gone here: {', '.join(_code(line.strip()) for line in gone[:_HUNK_LINES])}"
+                yield f"Removed here: {', '.join(_code(line.strip()) for line in gone[:_HUNK_LINES])}"
 
 
 def _block(lines: Sequence[str]) -> str:
@@ -352,7 +352,7 @@ def _review_section(review: dict[str, Any] | None) -> Iterator[str]:
     if review is not None:
         older = "" if review["current"] else f" (of the earlier {review['head'][:10]})"
         lines = [_remark_line(each) for each in review["findings"]]
-        yield from _section(f"What {review['by']} says{older}, as an agent's words", lines, "nothing to change")
+        yield from _section(f"What {review['by']} says{older}(an agent's words)", lines, "nothing to change")
 
 
 def _remark_line(remark: dict[str, Any]) -> str:
@@ -380,14 +380,14 @@ def _overlap_line(other: dict[str, Any]) -> str:
     foreseen = f", merges {other['forecast']}ly" if other["forecast"] == "clean" else ""
     foreseen = ", **would conflict**" if other["forecast"] == "conflict" else foreseen
     paths = ", ".join(map(_code, other["paths"][:5]))
-    return f"{other['workstream']} ({other['stage']}{foreseen}): {paths}; it was asked: {_plain(other['asked'])}"
+    return f"{other['workstream']} ({other['stage']}{foreseen}): {paths}; its task: {_plain(other['asked'])}"
 
 
 def _thread_line(thread: dict[str, Any]) -> str:
     place = (
         f" on {_code(thread['path'] + (':' + str(thread['line']) if thread['line'] else ''))}" if thread["path"] else ""
     )
-    answer = f"; its agent: {_plain(thread['answer'])}" if thread["answer"] else ""
+    answer = f"; the agent: {_plain(thread['answer'])}" if thread["answer"] else ""
     return f"{thread['id']} {thread['status']}{place}: {_plain(thread['text'])}{answer}"
 
 

@@ -21,8 +21,8 @@ _HEAD = re.compile(r"<!-- wto review of (\S+) at ([0-9a-f]{40,64}) -->")
 _FILE = re.compile(r"## file (.+?)\s*$")
 _QUOTED = re.compile(r">\s*(\d+|-)\s*\|")
 _HOW = (
-    "Write under a line what there is to say about it, under the name of a file what is about the file, and here what is\n"
-    "about all of it. Leave the lines that begin with `>` and `## file` as they are, or delete them; then\n"
+    "Write a comment below the line it is about, comments on a file below its name, and general comments\n"
+    "about all of it. Keep or delete the lines that start with `>` and `## file`, but do not edit them; then run\n"
     "`wto comment {workstream} --from FILE`."
 )
 

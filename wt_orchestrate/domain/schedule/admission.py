@@ -44,11 +44,11 @@ def admission(bounds: Admission, room: Room, *, refused: bool) -> Verdict:
 def _full(bounds: Admission, room: Room, spare: float) -> Iterator[str]:
     for what, free in room.disk_mb.items():
         if free < bounds.disk_mb * spare:
-            yield f"{free:.0f} MiB are free for {what}, and {bounds.disk_mb} are needed"
+            yield f"{free:.0f} MiB are free for {what}, but {bounds.disk_mb} are needed"
 
 
 def _busy(bounds: Admission, room: Room, spare: float) -> Iterator[str]:
     if room.memory_mb is not None and room.memory_mb < bounds.memory_mb * spare:
-        yield f"{room.memory_mb:.0f} MiB of memory are free, and {bounds.memory_mb} are needed"
+        yield f"{room.memory_mb:.0f} MiB of memory are free, but {bounds.memory_mb} are needed"
     if room.load is not None and room.load > bounds.load / spare:
-        yield f"the load is {room.load:.1f} for each processor, more than {bounds.load:g}"
+        yield f"the load is {room.load:.1f} per processor, more than {bounds.load:g}"

@@ -41,7 +41,7 @@ def misfits(state: RunState, further: Mapping[str, Workstream]) -> Sequence[Prob
     """What keeps further workstreams from joining the run; their places are those in a plan."""
     doubled = [
         Problem(
-            place=("workstreams", name), message=f"there is a workstream {name!r} already", hint="name it otherwise"
+            place=("workstreams", name), message=f"there is a workstream {name!r} already", hint="choose another name"
         )
         for name in further
         if WorkstreamId(name) in state.workstreams
@@ -72,23 +72,23 @@ def agents_misfits(state: RunState, ws: WorkstreamState, further: Mapping[str, W
     """What keeps an agent's further workstreams from joining the run, one sentence each. No text of an agent's is let into a
     stage that is behind it or over, or made to look like a workstream of the tool's own, or reviewed less than the plan says."""
     if len(further) > MOST:
-        yield f"it adds {len(further)} workstreams, more than the {MOST} it may"
+        yield f"it adds {len(further)} workstreams, more than the {MOST} allowed"
     commands = {check.run for check in state.plan.checks}
     commands |= {check.run for spec in state.plan.workstreams.values() for check in spec.checks}
     for name, spec in further.items():
         foreign = [check.run for check in spec.checks if check.run not in commands]
         if foreign:
-            yield f"{name} brings a check of its own ({foreign[0]}); only the plan's own checks may be used"
+            yield f"{name} defines its own check ({foreign[0]}); only the plan's own checks may be used"
         if spec.expands:
-            yield f"{name} expands; an added workstream may not"
+            yield f"{name} has expands: an added workstream may not"
         for key in _OURS:
             if getattr(spec, key):
-                yield f"{name} has {key}: only a person or the tool may set that; remove it"
+                yield f"{name} has {key}: only a person may set that; remove it"
         for key in _BOUNDS:
             if getattr(spec, key) != getattr(_BARE, key):
-                yield f"{name} has {key}: bounds are the plan's to set; remove it"
+                yield f"{name} has {key}: only the plan sets limits; remove it"
         if spec.review is not None:
-            yield f"{name} has review: an added workstream is reviewed as the plan says; remove it"
+            yield f"{name} has review: the plan decides how an added workstream is reviewed; remove it"
         yield from _too_wide(state, name, spec)
         yield from _misplaced(state, ws, name, spec)
     for problem in misfits(state, further):
@@ -104,7 +104,7 @@ def _too_wide(state: RunState, name: str, spec: Workstream) -> Iterator[str]:
     if spec.role not in {other.spec.role for other in by_people} and widens(
         role_of(spec.role, settings=state.settings)
     ):
-        yield f"{name} has the role {spec.role!r}, which may do more than the plan's own workstreams; name another one"
+        yield f"{name} has the role {spec.role!r}, which has more rights than the plan's workstreams; choose another one"
 
 
 def _misplaced(state: RunState, ws: WorkstreamState, name: str, spec: Workstream) -> Iterator[str]:

@@ -57,7 +57,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
     if awaits_review(state, ws) and (reviewer := reviewer_at_work(state, ws)) is not None:
         add("review", f"waits for its review by {reviewer.id} ({reviewer.stage})", ws.since)
     waits = at_gate(state, ws) if ws.stage is Stage.VERIFYING else ""
-    add("gate", f"waits for a person: wto approve {waits}" if waits else "", ws.since)
+    add("gate", f"needs approval: wto approve {waits}" if waits else "", ws.since)
     if ws.commits:
         newest = ws.history[-1].subject if ws.history else ""
         add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)

@@ -87,7 +87,7 @@ def _run(event: e.Event) -> Told:
         case e.RunFinished(gate=stage, integrated=done) if stage:
             return (
                 Weight.ASKS,
-                f"run waits for a person: wto approve {stage} ({counted(done, 'workstream')} integrated so far)",
+                f"run needs approval: wto approve {stage} ({counted(done, 'workstream')} integrated so far)",
             )
         case e.RunFinished(integrated=done, unfinished=0):
             return Weight.GOOD, f"run finished: all {done} workstreams are integrated"
@@ -108,7 +108,7 @@ def _run(event: e.Event) -> Told:
         case e.AdmissionChanged(reason=""):
             return Weight.STEP, "the machine has room for further agents again"
         case e.AdmissionChanged(reason=reason):
-            return Weight.WARNING, f"no further agent is started: {reason}"
+            return Weight.WARNING, f"no new agent starts: {reason}"
         case e.BudgetWarned(what=what, used=used, cap=cap):
             return Weight.WARNING, f"{used / cap:.0%} of the bound on {what} are used"
         case e.BudgetReached(what=what):

@@ -47,7 +47,7 @@ def parse_line(line: bytes) -> Any:
 
 
 def object_at(text: str, start: int) -> Found:
-    """The object whose brace is the first thing from `start` on. Raises ValueError where a name stands twice in it."""
+    """The object whose brace is the first thing from `start` on. Raises ValueError where a name appears twice in it."""
     opening = _past(text, start)
     at = _past(text, opening + 1)
     members: list[Member] = []
@@ -57,7 +57,7 @@ def object_at(text: str, start: int) -> Found:
         value = _past(text, _past(text, at) + 1)
         _, end = _DECODER.raw_decode(text, value)
         if any(each.name == name for each in members):
-            raise ValueError(f"{name!r} stands twice in it")
+            raise ValueError(f"{name!r} appears twice in it")
         members.append(Member(name=name, key=key, value=value, end=end))
         at = _past(text, end)
         at = _past(text, at + 1) if text[at] == "," else at

@@ -132,7 +132,7 @@ def resolution_findings(
     modes: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """What does not hold of a resolution, one sentence each. `took` are files that are one side whole, `sided` places in
-    files where one side was let go and nobody says why."""
+    files where one side was dropped and nobody says why."""
     found: list[str] = []
     if beyond:
         found.append(

@@ -102,7 +102,7 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
 
 
 def _queued_branch(state: RunState, ws: WorkstreamState) -> e.Event | None:
-    """Work that is there already is claimed once what it needs is integrated, and again whenever its branch moves."""
+    """Work that exists already is claimed once what it needs is integrated, and again whenever its branch moves."""
     if state.phase is not Phase.RUNNING or state.integration is None or state.on_hold or ws.on_hold:
         return None
     moved = ws.looked_at is not None and ws.head not in {None, ws.looked_at}
@@ -138,7 +138,7 @@ def _judge_attempt(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.
         case TurnOutcome.LOGIN_FAILED:
             return _escalated(
                 ws,
-                f"the agent cannot log in: {attempt.text or 'no credentials'}",
+                f"the agent login failed: {attempt.text or 'no credentials'}",
                 ("wto doctor", f"wto retry {ws.id}"),
             )
         case TurnOutcome.RATE_LIMITED | TurnOutcome.OVERLOADED:

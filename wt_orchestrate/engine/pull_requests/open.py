@@ -256,7 +256,7 @@ def _push(
     """Put a branch where it should be; what was done, in words. Raises Refused when somebody else moved it."""
     there = desk.remote.head(branch)
     if there == commit:
-        return f"{branch} is there already"
+        return f"{branch} exists already"
     if there is not None and there != expected and not _ours(desk, there, commit):
         raise Refused(
             f"{branch} is at {there[:10]} on {desk.remote.url}, where we did not put it",

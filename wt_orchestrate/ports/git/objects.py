@@ -16,7 +16,7 @@ class Objects(Protocol):
     def tree(self, commit: CommitId) -> TreeId: ...
 
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
-        """The start of a regular file at a commit; None when it is not there or is no regular file."""
+        """The start of a regular file at a commit; None when it is not there or is not a regular file."""
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         """The object (file or folder) at each path of a commit, all in one go; empty where there is none. The path "" is the

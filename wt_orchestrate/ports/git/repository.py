@@ -126,7 +126,7 @@ class Repository(Protocol):
 
     def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
         """Make the worktree with its branch at base. A half-made one of ours is completed or removed and made again;
-        one that is there already is left as it is. Raises Refused when the path or branch belongs to something else."""
+        one that exists already is left as it is. Raises Refused when the path or branch belongs to something else."""
 
     def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
         """Put our hooks before the repository's own, in this worktree alone, or bring them up to date; `owned` are all

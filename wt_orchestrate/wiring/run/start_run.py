@@ -144,8 +144,8 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
 def target_of(facts: RepositoryFacts, wanted: str | None) -> Branch:
     if facts.submodules:
         raise Refused(
-            f"{facts.name} has submodules, which worktrees of agents cannot carry yet",
-            hint="run it in a repository without submodules",
+            f"{facts.name} has submodules, which agents' worktrees do not support yet",
+            hint="use a repository without submodules",
         )
     if wanted is not None:
         return _as_branch(wanted)

@@ -318,7 +318,7 @@ def test_S8_no_link_leads_out_of_a_worktree(site: Site, agent: TestRepository, t
     os.symlink(f"{agent.path}.real", agent.path)
     side = Side(name="agent", head=main(site), worktree=agent.path, index=f"{site.folder}/indexes/a")
     assert site.vault.forecasts.forecast([side], against=main(site)).untold == (
-        Untold(name="agent", reason="its worktree is gone"),
+        Untold(name="agent", reason="its worktree is missing"),
     )
 
 
@@ -368,9 +368,9 @@ def test_what_cannot_be_taken_in_is_told(
     os.mkfifo(f"{agent.path}/.gitignore")
     with monkeypatch.context() as patched:
         patched.setattr(uncommitted, "PATIENCE_S", 0.2)
-        assert told() == (expected, ["its worktree cannot be read: git ls-files did not end within 0 s"])
+        assert told() == (expected, ["its worktree cannot be read: git ls-files did not finish within 0 s"])
     os.rename(agent.path, tmp_path / "away")
-    assert told() == (expected, ["its worktree is gone"])
+    assert told() == (expected, ["its worktree is missing"])
 
 
 # ---------------------------------------------------------------- random sets

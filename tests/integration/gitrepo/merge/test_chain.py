@@ -150,7 +150,7 @@ def test_the_same_arguments_give_the_same_chain(site: Site) -> None:
 def test_who_conflicts_with_the_beginning_has_no_partner(site: Site) -> None:
     """What the target changed meanwhile is nobody's fault; others that meet it are merged with it."""
     onto, riders = branched(site, MANY | {"more": {"src/app.py": edited((20, "more\n"))}})
-    site.user.commit({"src/app.py": edited((2, "main\n"), (11, "main\n"))}, "main goes on")
+    site.user.commit({"src/app.py": edited((2, "main\n"), (11, "main\n"))}, "main continues")
     (onto,) = site.vaulted("main")
     chain = chained(site, onto, list(riders.values()))
     assert [car.name for car in chain.cars] == ["alone", "adds", "meets-too", "more"]

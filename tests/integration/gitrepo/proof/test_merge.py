@@ -107,7 +107,7 @@ def test_unrelated_histories_are_refused(site: Site) -> None:
     site.user.git("checkout", "-q", "--orphan", "a")
     site.user.commit({"only": "x"})
     ours, theirs = site.vaulted("main", "a")
-    with pytest.raises(Refused, match="share no history"):
+    with pytest.raises(Refused, match="have no common history"):
         merge(site, ours, theirs)
 
 

@@ -62,11 +62,11 @@ def test_a_host_tells_what_it_is_or_the_settings_do() -> None:
         assert place is not None and kind_of(place, ForgeSettings()) is kind
     odd = place_of("https://code.example.org/o/r")
     assert odd is not None and kind_of(odd, ForgeSettings(kind=ForgeKind.GITEA)) is ForgeKind.GITEA
-    with pytest.raises(Refused, match="does not follow from its name"):
+    with pytest.raises(Refused, match="cannot be told from its name"):
         kind_of(odd, ForgeSettings())
     trap = place_of("https://github.com.evil.example/o/r")
     assert trap is not None
-    with pytest.raises(Refused, match="does not follow"):
+    with pytest.raises(Refused, match="cannot be told"):
         kind_of(Place(scheme="https", host="evil.example", path="o/r"), ForgeSettings())
 
 
@@ -208,11 +208,11 @@ def odd() -> Iterator[RestApi]:
 @pytest.mark.parametrize(
     ("path", "kind", "words"),
     [
-        ("away", Refused, "the forge is elsewhere (302) GET away"),
+        ("away", Refused, "the forge redirects elsewhere (302) GET away"),
         ("html", WtError, "did not answer with JSON"),
-        ("none", Refused, "the forge does not know it (404) GET none: Not"),
-        ("busy", WtError, "the forge cannot answer now (503) GET busy"),
-        ("often", WtError, "the forge cannot answer now (429) GET often: API rate limit exceeded"),
+        ("none", Refused, "the forge did not find it (404) GET none: Not"),
+        ("busy", WtError, "the forge is not available (503) GET busy"),
+        ("often", WtError, "the forge is not available (429) GET often: API rate limit exceeded"),
     ],
 )
 def test_S11_an_odd_answer_is_an_error_that_leads_nowhere(

@@ -47,7 +47,7 @@ def test_a_good_handoff_is_read_whole() -> None:
 def test_a_broken_handoff_is_read_as_far_as_it_goes_and_says_what_is_wrong() -> None:
     """No front matter, an unclosed one, an unknown status and a wild progress are problems, never exceptions."""
     assert parse_handoff("## Summary\nx").problems == (
-        "there is no front matter (`---`, `status: ...`, `---`) at its top",
+        "there is no front matter (`---`, `status: ...`, `---`) at the top",
     )
     unclosed = parse_handoff("---\nstatus: done\n## Summary\nx\n")
     assert (unclosed.status, unclosed.summary) == (HandoffStatus.DONE, "x")
@@ -55,7 +55,7 @@ def test_a_broken_handoff_is_read_as_far_as_it_goes_and_says_what_is_wrong() -> 
     odd = parse_handoff("---\nstatus: finished\nprogress: lots\n---\n")
     assert odd.problems == (
         "its status is 'finished'; it must be working, done or blocked",
-        "its progress is no number from 0 to 100",
+        "its progress is not a number from 0 to 100",
     )
 
 

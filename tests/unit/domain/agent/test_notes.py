@@ -314,7 +314,7 @@ def test_an_answer_that_came_too_late_for_its_call_is_a_message() -> None:
     """It goes the way of what people tell, with proof of delivery, and waits for the next attempt if need be."""
     run = Run()
     _answered(run, "message")
-    assert [each.text for each in to_carry(run.now.workstreams[A])] == ["The answer to what you asked:\n\nx"]
+    assert [each.text for each in to_carry(run.now.workstreams[A])] == ["The answer to your question:\n\nx"]
     run.end(A)
     assert len(to_carry(run.now.workstreams[A])) == 1
 
@@ -329,7 +329,7 @@ def test_an_answer_whose_call_did_not_return_is_told_to_the_next_attempt() -> No
     for run in (lost, read):
         assert to_carry(run.now.workstreams[A]) == ()
         run.end(A)
-    assert [each.text for each in to_carry(lost.now.workstreams[A])] == ["The answer to what you asked:\n\nx"]
+    assert [each.text for each in to_carry(lost.now.workstreams[A])] == ["The answer to your question:\n\nx"]
     assert to_carry(read.now.workstreams[A]) == ()
 
 
@@ -339,7 +339,7 @@ def test_a_question_without_an_answer_is_told_to_the_next_attempt() -> None:
     run.say(A, {"say": "question", "ask": ASK, "text": "Which?"})
     run.end(A)
     assert [each.text for each in to_carry(run.now.workstreams[A])] == [
-        "What you asked had no answer when your last attempt ended. Ask again if it still matters."
+        "Your question had no answer when your last attempt ended. Ask again if it still matters."
     ]
     assert undelivered(run.now.workstreams[A]) == ()
 

@@ -29,10 +29,10 @@ def test_independent_work_pays() -> None:
     advice = advise(plan_of(a=("30m", ()), b=("30m", ())), None, NOTHING)
     assert (advice.word, advice.serial_s, advice.parallel_s, advice.speedup) == (Word.PARALLEL, 3600.0, 1800.0, 2.0)
     assert advice_lines(advice) == (
-        "working at the same time pays: about 30 min with 2 agents, 60 min with one alone, 2.0 times as fast (estimated)",
-        "critical path: a, 30 min of agents' work (estimated)",
-        "estimates: how long agents work (2 of the plan)",
-        "not known yet, and left out: set-up, checks and train (no earlier run of this repository)",
+        "parallel work pays off: about 30 min with 2 agents, 60 min with one alone, 2.0 times as fast (estimated)",
+        "critical path: a, 30 min of agent work (estimated)",
+        "estimates: agent time (2 of the plan)",
+        "unknown and not included: setup, checks and train (no earlier run in this repository)",
     )
 
 
@@ -41,7 +41,7 @@ def test_a_chain_is_as_fast_with_one_agent() -> None:
     advice = advise(plan_of(a=("30m", ()), b=("30m", ("a",)), c=("5m", ("a",))), None, NOTHING)
     assert advice.word is Word.ONE_AGENT
     assert advice_lines(advice)[0] == (
-        "one agent would be as fast: about 60 min with 2 agents, 65 min with one alone; nearly everything is in one chain (a > b)"
+        "one agent would be as fast: about 60 min with 2 agents, 65 min with one alone; nearly all work is in one chain (a > b)"
     )
 
 
@@ -56,9 +56,9 @@ def test_set_up_and_train_that_were_measured_can_eat_the_gain() -> None:
         600.0 + 300.0 + 900.0,
     )
     assert advice.overhead_s == 3000.0
-    assert advice_lines(advice)[0].endswith("set-up and train take about as long as the work itself")
+    assert advice_lines(advice)[0].endswith("setup and train take about as long as the work itself")
     assert advice_lines(advice)[-1] == (
-        "measured in earlier runs (4 workstreams, medians): set-up 10 min, from claim to integration 15 min, "
+        "measured in earlier runs (4 workstreams, medians): set-up 10 min, from claimed to integrated 15 min, "
         "one pass of the checks 60 s"
     )
 
@@ -83,10 +83,8 @@ def test_those_that_will_meet_are_counted_one_after_another() -> None:
     commits = tuple(("a/x", "b/x") for _ in range(9))
     advice = advise(plan, plan_forecast(plan, History(files=("a/x", "b/x"), commits=commits)), NOTHING)
     assert (advice.word, advice.parallel_s, advice.meeting) == (Word.ONE_AGENT, 3600.0, 1)
-    assert advice.why == "those that could run at the same time will most likely meet in the same files"
-    assert (
-        advice_lines(advice)[-1] == "overlap: 1 pair that may run at the same time will likely meet in the same files"
-    )
+    assert advice.why == "workstreams that could run in parallel will likely change the same files"
+    assert advice_lines(advice)[-1] == "overlap: 1 parallel pair will likely change the same files"
 
 
 def test_without_estimates_only_the_shape_is_told() -> None:
@@ -94,19 +92,18 @@ def test_without_estimates_only_the_shape_is_told() -> None:
     advice = advise(plan_of(a=(None, ()), b=(None, ())), None, DEAR)
     assert advice.word is Word.UNKNOWN
     assert advice_lines(advice)[0] == (
-        "at best 2.0 times as fast as one agent, if all workstreams take equally long; write estimate: into the plan to know more"
+        "at best 2.0 times as fast as one agent, if all workstreams take equally long; add estimate: to the plan "
+        "for better numbers"
     )
     assert advise(plan_of(a=(None, ()), b=(None, ("a",))), None, NOTHING).word is Word.ONE_AGENT
-    assert advise(plan_of(a=(None, ())), None, NOTHING).why == "there is one workstream"
+    assert advise(plan_of(a=(None, ())), None, NOTHING).why == "there is only one workstream"
 
 
 def test_what_has_no_estimate_counts_as_the_median_and_is_named() -> None:
     """Guessed lengths are told apart from estimated ones."""
     advice = advise(plan_of(a=("10m", ()), b=("20m", ()), c=("40m", ()), d=(None, ())), None, NOTHING)
     assert (advice.serial_s, advice.guessed) == (90 * 60.0, ("d",))
-    assert "estimates: how long agents work (3 of the plan; d counted as the median of the others)" in advice_lines(
-        advice
-    )
+    assert "estimates: agent time (3 of the plan; d counted as the median of the others)" in advice_lines(advice)
 
 
 def _stream(

@@ -72,7 +72,7 @@ def test_a_scope_about_nothing_is_refused_unless_the_brief_makes_it(glob: str) -
         assert found == ()
         return
     fixed = glob.removesuffix("/**")
-    assert found[0].startswith(f"workstreams.db.scope.0: nothing is there that '{glob}' could be about")
+    assert found[0].startswith(f"workstreams.db.scope.0: no file matches '{glob}'")
     assert problems(plan_of(db=stream(glob, brief=f"{BRIEF} Make {fixed} for it."))) == ()
 
 
@@ -86,7 +86,7 @@ def test_the_likely_folder_is_named() -> None:
     ("brief", "said"),
     [
         ("Do it.", "too short to stand alone"),
-        (f"{BRIEF} See above for the rest.", "leans on what its agent cannot see ('See above')"),
+        (f"{BRIEF} See above for the rest.", "refers to text its agent cannot see ('See above')"),
         (f"{BRIEF} Do it as discussed.", "('as discussed')"),
         (f"Go on where the previous workstream ended. {BRIEF}", "('the previous workstream')"),
     ],
@@ -108,7 +108,7 @@ def test_scopes_are_asked_for_where_several_write() -> None:
     assert problems(plan_of(db=stream())) == ()
     two = plan_of(db=stream(), look=stream(brief=f"{BRIEF} Look.", kind=Kind.RESEARCH))
     (found,) = problems(two)
-    assert found.startswith("workstreams.db.scope: it has no scope, so it may write everything that others write")
+    assert found.startswith("workstreams.db.scope: it has no scope, so it may overlap with every other workstream")
 
 
 def test_the_same_brief_twice_is_one_too_many() -> None:
@@ -134,7 +134,7 @@ def test_what_is_the_persons_is_not_the_planners() -> None:
     ]
     bounds: dict[str, Any] = {"retries": 100_000, "idle": "900h", "limits": Budget(tokens=10**12)}
     assert problems(plan_of(a=stream("src/db/**", **bounds))) == tuple(
-        f"workstreams.a.{key}: bounds are the person's to set; remove {key}:" for key in ("limits", "retries", "idle")
+        f"workstreams.a.{key}: only the person sets limits; remove {key}:" for key in ("limits", "retries", "idle")
     )
     assert (
         problems(replace(plan_of(a=stream("src/db/**")), defaults=Defaults(agent="x", review="y"), target="main")) == ()
@@ -146,10 +146,10 @@ def test_no_text_of_a_plan_hides_anything(text: str) -> None:
     """Control, turning, invisible and half characters are told with their place, whatever field they are in."""
     for field in ("title", "role", "brief"):
         (found,) = problems(plan_of(db=stream("src/db/**", **{field: BRIEF + text})))
-        assert found.startswith(f"workstreams.db.{field}: it holds control characters")
+        assert found.startswith(f"workstreams.db.{field}: it contains control characters")
     looked = StageSpec(name="look", synthesis=SynthesisSpec(brief=BRIEF + text))
     (found,) = problems(replace(plan_of(db=stream("src/db/**")), stages=(looked,)))
-    assert found.startswith("stages.0.synthesis.brief: it holds control characters")
+    assert found.startswith("stages.0.synthesis.brief: it contains control characters")
     assert sound(text) != text
     sound(text).encode()
 
@@ -196,8 +196,8 @@ def test_protected_paths_and_missing_checks_are_remarked() -> None:
     """A person hears beforehand of what needs their word to land, and that nothing judges the work."""
     plan = plan_of(ci=stream(".github/workflows/**"), all=stream("**", brief=f"{BRIEF} all"))
     assert remarks(plan, Settings()) == (
-        "ci may write .github/workflows/**, which is protected: landing it needs your word",
-        "the plan has no checks: nothing judges the combined work",
+        "ci may write .github/workflows/**, which is protected: landing it needs your approval",
+        "the plan has no checks: nothing tests the combined work",
     )
 
 
@@ -225,7 +225,7 @@ def test_the_planner_knows_the_roles_there_are() -> None:
     }
     ground = Ground(goal="g", target="main", commit="a" * 40, files=FILES)
     text = first_words(ground, Settings(roles=roles), agent=AgentType.CLAUDE_CODE)
-    assert "- Roles: looker, smith; for kind research alone, as they only read: looker\n" in text
+    assert "- Roles: looker, smith; only for kind research, because they are read-only: looker\n" in text
 
 
 def test_what_others_wrote_is_quoted_to_the_planner() -> None:

@@ -129,7 +129,7 @@ def test_a_file_only_claims_whose_word_it_is() -> None:
     """What was seen here is neither replaced nor outlived by a file's later date, and a brief is told what is only claimed."""
     text = "- fact: close it\n  - source: person at {} on 2290-01-01T00:00:00Z; files: `a.py`\n".format("f" * 40)
     (made,) = parse_memory(f"# x\n\n## shared\n\n{text}").notes
-    assert source_words(entry_of(made, 1, 5.0)) == "said by a person at ffffffffff, as a file claims"
+    assert source_words(entry_of(made, 1, 5.0)) == "from a person at ffffffffff, according to a file"
     seen = Source(who="person", at=100.0)
     known = merged(entry_of(note("close it", layer=Layer.SHARED, sources=(seen,)), 1, 200.0), made, 300.0)
     assert known.sources == (seen,)

@@ -38,7 +38,7 @@ def test_a_cycle_is_found_and_printed_as_a_chain() -> None:
     """The message shows the circle from its first workstream back to it."""
     plan = _plan({"a": ("b",), "b": ("c",), "c": ("a",), "d": ("a",)})
     assert find_cycle(plan) == ("a", "b", "c", "a")
-    assert [problem.message for problem in problems(plan, Settings())] == ["needs go in a circle: a -> b -> c -> a"]
+    assert [problem.message for problem in problems(plan, Settings())] == ["needs form a cycle: a -> b -> c -> a"]
 
 
 def test_too_many_workstreams_are_refused_at_once() -> None:

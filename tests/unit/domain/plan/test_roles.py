@@ -114,7 +114,7 @@ def test_rules_of_a_role_are_granted_and_refused() -> None:
 def test_whoever_only_reads_is_told_so_when_it_asks() -> None:
     """The answer to a permission question fits what the agent is."""
     _, said = decide_permission(tool="Edit", target="a.py", read_only=True)
-    assert "the one file you may write is HANDOFF.md" in said and "You may edit" not in said
+    assert "you may write only HANDOFF.md" in said and "You may edit" not in said
 
 
 def test_lists_are_read_as_the_client_writes_them() -> None:
@@ -173,7 +173,7 @@ def test_a_brief_names_what_is_owed_and_tells_a_command_the_role() -> None:
     """The client is told the role's text in its system prompt, a command in its brief; both what the handoff must hold."""
     client = _state(Workstream(brief="b", role="builder"), BUILDER)
     told = brief(client, client.workstreams[W])
-    assert "Your role: builder.\n\nIn this role your handoff must hold, beside its summary: `## Verification`." in told
+    assert "Your role: builder.\n\nIn this role your handoff must have, besides its summary: `## Verification`." in told
     assert "You build." not in told
     command = _state(Workstream(brief="b", role="builder", agent="a"), BUILDER)
     assert "Your role: builder.\n\nYou build.\n\nIn this role" in brief(command, command.workstreams[W])
@@ -191,10 +191,10 @@ def test_a_plan_names_roles_that_are_there_and_can_do_it() -> None:
     place = ("workstreams", "w", "role")
     known = (BUILDER, READER)
     assert found(Workstream(brief="b", role="bulider"), *known) == [
-        (place, "there is no role 'bulider'", "did you mean 'builder'?")
+        (place, "unknown role 'bulider'", "did you mean 'builder'?")
     ]
     assert found(Workstream(brief="b", role="wizard"), *known) == [
-        (place, "there is no role 'wizard'", "known: builder, reader")
+        (place, "unknown role 'wizard'", "known: builder, reader")
     ]
     assert found(Workstream(brief="b", role="reader"), *known) == [
         (

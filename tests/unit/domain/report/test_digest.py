@@ -38,8 +38,8 @@ def test_a_contribution_is_told_from_evidence_first() -> None:
     found = _run({"pool": _handoff(Summary="The pool\nis larger.")})
     (ws,) = found["workstreams"]
     assert ws["contribution"] == (
-        "Integrated as 0000000000. 1 commit, 1 file (+3 -1) in `pool.py`. On its tree `check` passed. "
-        "Its agent says: “The pool is larger.”"
+        "Integrated as 0000000000. 1 commit, 1 file (+3 -1) in `pool.py`. Checks on its tree: `check` passed. "
+        "The agent says: “The pool is larger.”"
     )
 
 
@@ -55,7 +55,7 @@ def test_a_setting_that_was_given_two_values_is_told() -> None:
     assert (only["kind"], only["about"], only["how"]) == ("setting", "pool.size", "found")
     assert [each["workstream"] for each in only["says"]] == ["pool", "config"]
     told = report_markdown(found)
-    assert "`pool` and `config` say different things of the setting `pool.size`" in told
+    assert "`pool` and `config` disagree about the setting `pool.size`" in told
 
 
 def test_different_findings_on_one_line_are_told() -> None:
@@ -181,7 +181,7 @@ def test_a_synthesiser_is_quoted_apart() -> None:
             "learned": ["hosts are named in one file"],
         }
     ]
-    assert "## What `sum` makes of it (its word, not measured)" in report_markdown(values)
+    assert "## What `sum` concludes (its word, not measured)" in report_markdown(values)
 
 
 def test_what_an_agent_added_speaks_for_nobody_else() -> None:
@@ -225,7 +225,7 @@ def test_a_report_on_a_hundred_workstreams_stays_readable() -> None:
     told = report_markdown(found)
     assert len(re.findall(r"\n\| w\d+ ", told)) == 100
     assert len(told.splitlines()) < 190
-    assert "100 integrated workstreams are told by the table" in told
+    assert "100 integrated workstreams appear only in the table" in told
     assert report_markdown(found, workstream="w7").startswith("## w7: ")
 
 

@@ -62,7 +62,7 @@ def test_a_summary_holds_what_counts_and_sums_add_up() -> None:
     assert total["rework"]["attempts"] == 2 and total["tokens"] == {"input": 20, "output": 10, "cache": 200}
     assert found["unreadable"] == [{"run": "r3", "why": "it is damaged"}]
     told = stats_text(found)
-    assert "2 runs: 2 of 2 workstreams integrated, 4 attempts, 2 of them again, $1.00" in told
+    assert "2 runs: 2 of 2 workstreams integrated, 4 attempts, 2 of them retries, $1.00" in told
     assert "r3: cannot be read: it is damaged" in told
 
 
@@ -76,8 +76,8 @@ def test_no_runs_are_no_error() -> None:
 def test_a_trend_is_told_only_where_chance_would_not_make_it() -> None:
     """Few runs tell nothing; equal halves differ by chance; halves that lie apart do not."""
     assert trend([1.0] * (ENOUGH - 1))["says"] == "too few runs to tell"
-    assert trend([1.0, 2.0, 1.0, 2.0] * 3)["says"] == "no difference that chance would not make"
-    assert trend([1.0] * 10)["says"] == "no difference that chance would not make"
+    assert trend([1.0, 2.0, 1.0, 2.0] * 3)["says"] == "no significant difference"
+    assert trend([1.0] * 10)["says"] == "no significant difference"
     rising = trend([1.0, 1.1, 1.2, 1.3, 1.4, 2.0, 2.1, 2.2, 2.3, 2.4])
     assert (rising["says"], rising["older_median"], rising["newer_median"]) == ("higher", 1.2, 2.2)
     assert trend([2.0, 2.1, 2.2, 2.3, 2.4, 1.0, 1.1, 1.2, 1.3, 1.4])["says"] == "lower"

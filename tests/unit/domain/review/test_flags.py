@@ -92,7 +92,7 @@ def test_outside_the_scope_and_protected_paths_come_first() -> None:
 
 
 def test_a_manifest_with_its_lockfile_is_no_flag_of_its_own() -> None:
-    """A lockfile that changed together with its manifest is as it should be."""
+    """A lockfile that changed together with its manifest is up to date."""
     found = flags([diff("web/package.json", '"a": "1.0.0"'), diff("web/package-lock.json", "{")])
     assert [flag.kind for flag in found] == ["dependency"]
 

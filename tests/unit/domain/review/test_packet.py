@@ -42,17 +42,17 @@ def claimed(summary: str, verification: str = "") -> WorkstreamState:
 def test_a_handoff_that_tells_of_other_files_is_held_against_the_diff(summary: str, told: list[str]) -> None:
     """Only sentences that tell of a change count, and a path may be told by its end."""
     found = packet(state(claimed(summary)), claimed(summary), FILES)["contradictions"]
-    wanted = [f"its handoff tells of a change in {path}, and the diff does not touch it" for path in told]
-    assert [text for text in found if "tells of a change" in text] == wanted
+    wanted = [f"its handoff reports a change in {path}, but the diff does not touch it" for path in told]
+    assert [text for text in found if "reports a change" in text] == wanted
 
 
 def test_commands_that_nobody_else_ran_are_told() -> None:
     """What it says it ran and no check of ours ran is the agent's word alone."""
     ws = claimed("x", "`make test` passed\n$ npm run lint\nand `x`")
     assert packet(state(ws), ws, FILES)["contradictions"][-3:] == [
-        "its handoff tells of `make test`, which no check of ours has run",
-        "its handoff tells of `npm run lint`, which no check of ours has run",
-        "its handoff tells of commands that were run, and no check of ours has run on its work yet",
+        "its handoff reports `make test`, which none of our checks ran",
+        "its handoff reports `npm run lint`, which none of our checks ran",
+        "its handoff reports commands it ran, but none of our checks has run on its work yet",
     ]
 
 

@@ -95,14 +95,14 @@ def test_names_and_mappings_are_one_order() -> None:
     [
         (("look", "look"), {"a": "look"}, ["the stage 'look' is named twice"]),
         ((LOOK, "do"), {"a": "look"}, []),
-        (("look", "do"), {"a": "look"}, ["no workstream is in the stage 'do', and no synthesis before it plans any"]),
+        (("look", "do"), {"a": "look"}, ["no workstream is in the stage 'do', and no synthesis before it plans one"]),
         (
             (StageSpec(name="Look at", gate=Gate.APPROVAL),),
             {"a": "Look at"},
-            ["the stage 'Look at' may hold only a-z, 0-9 and '-', starts with a letter or digit and has at most 41 characters, "
-             "and a stage with a gate or a synthesis is named on the command line"],
+            ["the stage 'Look at' may hold only a-z, 0-9 and '-', starts with a letter or digit and has at most "
+            "41 characters, but a stage with a gate or a synthesis needs a name for the command line"],
         ),
-        ((StageSpec(name="look", synthesis=SynthesisSpec(agent="nobody")),), {"a": "look"}, ["there is no agent 'nobody'"]),
+        ((StageSpec(name="look", synthesis=SynthesisSpec(agent="nobody")),), {"a": "look"}, ["unknown agent 'nobody'"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_stages_is_told(
@@ -241,7 +241,7 @@ def test_a_stage_ends_with_what_there_is_once_a_person_gave_the_failed_one_up() 
     world.note(e.CancelRequested(workstream=WorkstreamId("b")))
     _conclude(world)
     spec = _state(world).workstreams[SYNTHESIS].spec
-    assert spec.needs == ("a",) and "given up" in spec.brief and "`b`" in spec.brief
+    assert spec.needs == ("a",) and "cancelled or failed" in spec.brief and "`b`" in spec.brief
 
 
 def test_what_a_person_took_to_decide_is_not_the_runs_time() -> None:
@@ -368,7 +368,7 @@ def test_no_agents_text_makes_a_workstream_of_the_tools_own(key: str) -> None:
     _claim(world, "a")
     state = _state(world)
     found = agents_misfits(state, state.workstreams[SYNTHESIS], {"a-synthesis": OURS[key]})
-    assert f"a-synthesis has {key}: only a person or the tool may set that; remove it" in list(found)
+    assert f"a-synthesis has {key}: only a person may set that; remove it" in list(found)
 
 
 def test_no_agents_text_sets_bounds() -> None:
@@ -378,7 +378,7 @@ def test_no_agents_text_sets_bounds() -> None:
     state = _state(world)
     wide = Workstream(brief="x", stage="do", limits=Budget(budget_usd=1e9), retries=10**9, idle="900h")
     assert list(agents_misfits(state, state.workstreams[SYNTHESIS], {"p": wide})) == [
-        f"p has {key}: bounds are the plan's to set; remove it" for key in ("limits", "retries", "idle")
+        f"p has {key}: only the plan sets limits; remove it" for key in ("limits", "retries", "idle")
     ]
 
 
@@ -406,7 +406,7 @@ def test_no_agents_text_takes_a_role_or_an_agent_that_may_more(role: str) -> Non
     assert found(state, role="reader") == [] == found(state, role="builder")
     assert found(state, agent="claude-code") == []
     assert found(state, agent="wide") == ["p has the agent 'wide', which the plan does not use; remove agent:"]
-    assert "may do more than the plan's own workstreams" in "".join(found(state, role=role))
+    assert "has more rights than the plan's workstreams" in "".join(found(state, role=role))
     mine = {name: replace(ws, spec=replace(ws.spec, role=role, agent="wide")) for name, ws in state.workstreams.items()}
     assert found(replace(state, workstreams=mine), role=role, agent="wide") == [], "a person named both"
     theirs = {name: replace(ws, added_by=SYNTHESIS) for name, ws in mine.items()}

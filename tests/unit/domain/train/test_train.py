@@ -163,7 +163,7 @@ def test_a_pair_that_fails_only_together_is_named() -> None:
     line.run()
     stream = line.state.workstreams[WorkstreamId("e")]
     assert stream.blame is not None and (stream.blame.partner, stream.blame.alone) == ("b", False)
-    assert stream.reason.endswith("; it passes on this work alone and fails together with b")
+    assert stream.reason.endswith("; it passed on this work alone and failed together with b")
     assert [ws for ws, stage in line.stages().items() if stage is Stage.INTEGRATED] == ["a", "b", "c", "d"]
     assert [run for run in line.runs if run[0] in {"alone", "trial"}] == [
         ("alone", "e"),

@@ -63,7 +63,7 @@ def taken(git: Git, *, worktree: str, head: CommitId, index: str, settings: Mapp
         return Snapshot(head, problem=f"more than {MOST_BYTES >> 20} MiB are uncommitted")
     except (OSError, WtError) as error:
         if not os.path.isdir(worktree) or os.path.islink(worktree):
-            return Snapshot(head, problem="its worktree is gone")
+            return Snapshot(head, problem="its worktree is missing")
         said = error.message if isinstance(error, WtError) else error.strerror or str(error)
         return Snapshot(head, problem=f"its worktree cannot be read: {said}")
 
@@ -88,7 +88,7 @@ def _own_index(index: str) -> str:
 def _read(worktree: str, paths: Sequence[str]) -> Mapping[str, Entry]:
     """What lies at these paths. Raises FileNotFoundError when the worktree itself is gone."""
     if tuple(paths) == (".",):
-        raise FileNotFoundError(2, "the worktree is gone", worktree)
+        raise FileNotFoundError(2, "the worktree is missing", worktree)
     found: dict[str, Entry] = {}
     left = MOST_BYTES
     root = os.open(worktree, FOLDER)

@@ -1,6 +1,6 @@
 """Hooks of ours in the main worktree, for people who want them: put before what is there, and taken away without a trace.
 
-A hook that is there already is kept beside ours under another name and runs after it; taking ours away puts it back as it
+A hook that exists already is kept beside ours under another name and runs after it; taking ours away puts it back as it
 was. Folders of hooks that somebody else manages (husky's, or one that is shared by all repositories) are never written to.
 """
 
@@ -17,7 +17,7 @@ from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.git.repository import OwnHook
 
 NAMES = ("pre-commit", "pre-push")
-_MARK = "# wto hook: looks at what you commit and push; wto hook uninstall takes it away again"
+_MARK = "# wto hook: checks your commits and pushes; wto hook uninstall removes it"
 _BEFORE = ".before-wto"
 _SHIM = """#!/bin/sh
 {mark}
@@ -25,7 +25,7 @@ input=
 [ {name} = pre-push ] && input=$(cat)
 if [ -x {program} ]; then
     printf '%s\\n' "$input" | {command} hook run {name}
-    [ $? = 6 ] && exit 1 # whatever else goes wrong with it is no reason not to commit
+    [ $? = 6 ] && exit 1 # any other failure must not stop a commit
 fi
 [ -x "$0{before}" ] || exit 0
 if [ {name} = pre-push ]; then
@@ -48,7 +48,7 @@ def hooks_folder(root: str, common_dir: str) -> str:
         raise Refused(f"core.hooksPath is {folder}, which another tool manages", hint=f"add {lines} there, by hand")
     raise Refused(
         f"core.hooksPath is {folder}, which other repositories may share",
-        hint=f"git config core.hooksPath {own} gives this one its own; then wto hook install",
+        hint=f"git config core.hooksPath {own} gives this repository its own; then run wto hook install",
     )
 
 
@@ -67,14 +67,14 @@ def install(folder: str, *, command: Sequence[str], dry: bool) -> Iterator[str]:
         there, ours = os.path.lexists(path), _ours(path)
         if there and not ours and os.path.lexists(path + _BEFORE):
             raise Refused(
-                f"{path}{_BEFORE} is there already, and {path} is not ours", hint="look at both, and remove one"
+                f"{path}{_BEFORE} exists already, and {path} is not from wto", hint="look at both and remove one"
             )
         if not dry:
             os.makedirs(folder, exist_ok=True)
             if there and not ours:
                 os.rename(path, path + _BEFORE)
             _write(path, _shim(name, command))
-        kept = f"; what is there runs after it, as {name}{_BEFORE}" if there and not ours else ""
+        kept = f"; the existing hook runs after it, as {name}{_BEFORE}" if there and not ours else ""
         yield f"{name}: {'again' if ours else 'new'}{kept}"
 
 
@@ -83,14 +83,14 @@ def uninstall(folder: str, *, dry: bool) -> Iterator[str]:
     for name in NAMES:
         path = f"{folder}/{name}"
         if not _ours(path):
-            yield f"{name}: there is none of ours"
+            yield f"{name}: not installed"
             continue
         kept = os.path.lexists(path + _BEFORE)
         if not dry:
             os.unlink(path)
             if kept:
                 os.rename(path + _BEFORE, path)
-        yield f"{name}: taken away" + ("; the one from before is back" if kept else "")
+        yield f"{name}: removed" + ("; the earlier hook is restored" if kept else "")
 
 
 def _shim(name: str, command: Sequence[str]) -> str:

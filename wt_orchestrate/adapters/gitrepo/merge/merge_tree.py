@@ -21,7 +21,7 @@ def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float
         if git.outcome("merge-base", ours, theirs, ok=(0, 1, 128))[0] != 1:
             raise
         raise Refused(
-            f"{theirs[:12]} and {ours[:12]} share no history", hint="begin the branch anew from its base"
+            f"{theirs[:12]} and {ours[:12]} have no common history", hint="create the branch again from its base"
         ) from error
     tree, *names = fields(output)
     if code == 1:

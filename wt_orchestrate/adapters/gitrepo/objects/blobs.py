@@ -57,7 +57,7 @@ class GitObjects:
         return TreeId(self._git.line("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}"))
 
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
-        """The start of a regular file at a commit; None when it is not there or is no regular file."""
+        """The start of a regular file at a commit; None when it is not there or is not a regular file."""
         if not path or path.startswith("/") or ".." in path.split("/"):
             return None
         entry = self._git.run("ls-tree", "-z", commit, "--", path)

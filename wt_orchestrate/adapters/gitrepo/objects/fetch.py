@@ -44,7 +44,7 @@ class GitRefs:
             steps = [(here, new, known.get(here)) for here, new in changed.items() if new in come]
             if not steps or moved(self._git, [*steps, *_archiving(self._git, steps)]):
                 return {here: new for here, new in wanted.items() if here not in changed or new in come}
-        raise GitFailed(("update-ref", *refs.values()), code=1, stderr="refs of the vault kept moving")
+        raise GitFailed(("update-ref", *refs.values()), code=1, stderr="refs in the vault kept changing")
 
     def resolve(self, ref: str) -> CommitId | None:
         return commits_at(self._git, (ref,)).get(ref)
@@ -62,7 +62,7 @@ class GitRefs:
             ref = next_archive(self._git, name)
             if moved(self._git, ((ref, commit, None),)):
                 return ref
-        raise GitFailed(("update-ref", f"{ARCHIVE}{name}"), code=1, stderr="the archive kept moving")
+        raise GitFailed(("update-ref", f"{ARCHIVE}{name}"), code=1, stderr="the archive kept changing")
 
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         """Refs below `refs/wto/archive/`."""

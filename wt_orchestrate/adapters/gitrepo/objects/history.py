@@ -97,7 +97,7 @@ class GitCommits:
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, in commits that the tool committed; where a value
-        stands twice, the older commit counts."""
+        appears twice, the older commit counts."""
         form = f"--format=%H%x00%cn <%ce>%x00%(trailers:key={key},valueonly,unfold,separator=%x1f)"
         output = self._git.run(
             "log", "-z", "--first-parent", "--no-show-signature", form, "--end-of-options", f"{base}..{head}"

@@ -40,7 +40,7 @@ def parse_diff(diff: bytes) -> Sequence[FilePatch]:
     """The files of a diff in its order. Raises WtError when it has content but no file can be read from it."""
     patches = PatchSet(diff.decode("utf-8", "surrogateescape").splitlines(keepends=True))
     if diff.strip() and not patches:
-        raise WtError("the diff cannot be read", hint="git diff shows it as it is")
+        raise WtError("the diff cannot be read", hint="git diff shows it")
     return tuple(
         FilePatch(
             path=patch.path,
@@ -75,7 +75,7 @@ def changed_lines(diff: bytes) -> Sequence[Changes]:
     """The changed lines of each file of a diff, in its order. Raises WtError when no file can be read from it."""
     patches = PatchSet(diff.decode("utf-8", "surrogateescape").splitlines(keepends=True))
     if diff.strip() and not patches:
-        raise WtError("the diff cannot be read", hint="git diff shows it as it is")
+        raise WtError("the diff cannot be read", hint="git diff shows it")
     return tuple(
         Changes(
             added=tuple((line.target_line_no, line.value.rstrip("\n")) for line in _lines(patch) if line.is_added),

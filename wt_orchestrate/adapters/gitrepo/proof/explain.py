@@ -20,8 +20,8 @@ def explain(git: Git, merge: CommitId) -> Explained:
     parents = git.line("rev-parse", f"{merge}^@").split()
     if len(parents) != 2:
         raise Refused(
-            f"{merge[:12]} has {len(parents)} parent{'s' if len(parents) != 1 else ''}, so it merges nothing",
-            hint="name a merge commit, such as those of git log --merges",
+            f"{merge[:12]} has {len(parents)} parent{'s' if len(parents) != 1 else ''}, so it is not a merge",
+            hint="name a merge commit (git log --merges lists them)",
         )
     ours, theirs = map(CommitId, parents)
     proof = prove(git, merge=merge, ours=ours, theirs=theirs)

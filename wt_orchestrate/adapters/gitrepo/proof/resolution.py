@@ -157,7 +157,7 @@ def _gone(base: bytes, side: bytes, result: bytes) -> list[bytes]:
 
 
 def _took_whole(base: Entry, ours: Entry, theirs: Entry, result: Entry) -> str:
-    """Whose side the file is, to the byte, where the other one had made something else of it. Gone is a side, too."""
+    """Whose side the file is, to the byte, where the other one had changed type of it. Gone is a side, too."""
     if ours.id == theirs.id:
         return ""
     if result.id == ours.id and theirs.id != base.id:

@@ -60,7 +60,7 @@ def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: st
         case Place.FREE | Place.WORKTREE | Place.TORN | Place.FOREIGN:
             raise Refused(
                 f"{path} is not a worktree of {branch}",
-                hint="move it away (git worktree list shows what git knows of it), or set worktrees: in .wto/config.yaml",
+                hint="move it (see git worktree list), or set worktrees: in .wto/config.yaml",
             )
 
 
@@ -89,7 +89,7 @@ def _add(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
     known = _branch_head(git, branch, base)
     held = holder(git.git_dir, branch_ref(branch), main=main)
     if held is not None:
-        raise Refused(f"{branch} is checked out at {held}", hint="end the work there, or name another branch")
+        raise Refused(f"{branch} is checked out at {held}", hint="finish the work there, or name another branch")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     what = ("-b", branch, "--no-track") if known is None else ()
     start = base if known is None else branch
@@ -105,8 +105,8 @@ def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
     head = CommitId(found.decode().strip())
     if head != base and git.outcome("merge-base", "--is-ancestor", base, head, ok=(0, 1))[0] != 0:
         raise Refused(
-            f"the branch {branch} exists at {head[:12]} and does not hold {base[:12]}",
-            hint=f"git branch -m {branch} <another name> keeps it out of the way",
+            f"the branch {branch} exists at {head[:12]} and does not contain {base[:12]}",
+            hint=f"git branch -m {branch} <another name> renames it",
         )
     return head
 
@@ -139,7 +139,7 @@ def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | N
 def _entry(git: Git, path: str) -> Entry:
     entry = entry_of(git.git_dir, path)
     if entry is None:
-        raise InvariantBroken(f"git worktree add made no entry for {path}")
+        raise InvariantBroken(f"git worktree add registered nothing for {path}")
     return entry
 
 

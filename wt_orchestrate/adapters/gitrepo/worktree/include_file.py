@@ -1,7 +1,7 @@
 """Files that git ignores but work needs (`.env`, `node_modules`), brought along as `.worktreeinclude` says.
 
 The file lies at the main worktree's root, has gitignore syntax and means the same as for Claude Code: a file comes along
-when it is named there and ignored by git. git itself answers both questions. What is there already stays as it is.
+when it is named there and ignored by git. git itself answers both questions. What exists already stays as it is.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from wt_orchestrate.adapters.gitrepo.runner import Git, text
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.ports.git.repository import WorktreeFacts
 
-MAKING = "wt-orchestrate is making it"
-MADE = "wt-orchestrate keeps it for an agent"
+MAKING = "wt-orchestrate is creating it"
+MADE = "wt-orchestrate uses it for an agent"
 
 
 class Place(StrEnum):

@@ -69,7 +69,7 @@ def _unsaved(git: Git, apart: Git, entry: Entry, settings: Mapping[str, str]) ->
 
 def _move(path: str, trash: str) -> None:
     if os.path.lexists(trash):
-        raise Refused(f"{trash} exists already", hint="move it away")
+        raise Refused(f"{trash} exists already", hint="move it elsewhere")
     os.makedirs(os.path.dirname(trash), exist_ok=True)
     try:
         os.rename(path, trash)
@@ -77,6 +77,6 @@ def _move(path: str, trash: str) -> None:
         if error.errno != errno.EXDEV:
             raise
         raise Refused(
-            f"{trash} is on another file system than {path}",
-            hint="set worktrees: in .wto/config.yaml to a folder of one",
+            f"{trash} is not on the same file system as {path}",
+            hint="set worktrees: in .wto/config.yaml to a folder on the same one",
         ) from error

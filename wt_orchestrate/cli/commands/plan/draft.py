@@ -43,7 +43,7 @@ def _length(context: click.Context, param: click.Parameter, value: str) -> float
     """A length of time such as 20m, in seconds."""
     found = seconds(value)
     if not found:
-        raise click.BadParameter(f"{value!r} is no duration; write it as 45s, 10m or 1h30m", context, param)
+        raise click.BadParameter(f"{value!r} is not a duration; write it as 45s, 10m or 1h30m", context, param)
     return found
 
 
@@ -79,7 +79,7 @@ def draft(
     """Let an agent draft a plan for GOAL. It reads the repository; its plan is checked and sent back until it is
     valid."""
     if bool(goal.strip()) is resume:
-        raise click.UsageError("say either the GOAL, or --resume for the newest drafting")
+        raise click.UsageError("give either a GOAL, or --resume for the newest draft")
     site = find_site(context.obj)
     if dry_run:
         click.echo(draft_words(site, goal, agent=agent, target=target), nl=False)
@@ -105,8 +105,8 @@ def draft(
             click.echo(clean(line))
     if refused:
         raise WtError(
-            f"{counted(len(result.proposed), 'command')} in the plan wait for your approval, so it was not run",
-            hint=f"look at {output}, take the # away from what you approve, then wto run {output}",
+            f"{counted(len(result.proposed), 'command')} in the plan need your approval, so it was not run",
+            hint=f"read {output}, remove the # from commands you approve, then run wto run {output}",
             exit_code=ExitCode.NEEDS_PERSON,
         )
     if yes:
@@ -137,8 +137,8 @@ def _follow(site: Site, wish: DraftWish) -> None:
             draft_on(site, wish.id, noted=_teller(wish))
     except KeyboardInterrupt:
         click.echo(
-            f"\n{symbol('warning')} stopped drafting; its agent was ended, what it returned so far is kept\n"
-            f"  {symbol('hint')} To go on with it, run wto plan draft --resume",
+            f"\n{symbol('warning')} stopped drafting; its agent was stopped, its plans so far are kept\n"
+            f"  {symbol('hint')} To resume it, run wto plan draft --resume",
             err=True,
         )
         raise SystemExit(ExitCode.INTERRUPTED) from None
@@ -155,7 +155,7 @@ def _teller(wish: DraftWish) -> Callable[[DraftProgress], None]:
             return
         told.append(count)
         problems = progress.sent_back[-1]
-        again = "sent back" if progress.round < wish.rounds else "given up"
+        again = "sent back" if progress.round < wish.rounds else "gave up"
         click.echo(
             f"{symbol('warning')} round {progress.round}: {counted(len(problems), 'problem')}, {again}", err=True
         )
@@ -193,7 +193,7 @@ def _require_free(path: str) -> None:
         raise WtError(f"{path} exists already", hint="name another file with -o", exit_code=ExitCode.CONFLICT)
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise WtError(f"there is no folder {folder}", hint="make it, or name another file with -o")
+        raise WtError(f"there is no folder {folder}", hint="create it, or name another file with -o")
 
 
 def _write(path: str, text: str) -> None:
@@ -218,19 +218,19 @@ def _fail(result: DraftResult, output: str) -> None:
     match phase:
         case DraftPhase.INVALID:
             raise WtError(
-                f"no plan could be used in {counted(progress.round, 'round')} ({spent}){kept}\n"
+                f"no valid plan in {counted(progress.round, 'round')} ({spent}){kept}\n"
                 + "\n".join(f"    {line}" for line in progress.problems[:_PROBLEMS]),
-                hint=f"mend {saved} by hand, or wto plan draft --resume" if saved else "wto plan draft --resume",
+                hint=f"fix {saved} by hand, or run wto plan draft --resume" if saved else "wto plan draft --resume",
                 exit_code=ExitCode.INVALID,
             )
         case DraftPhase.TIMED_OUT:
             message = f"time ran out after {spent}{kept}"
             raise WtError(message, hint="wto plan draft --resume --timeout 40m", exit_code=ExitCode.TIMED_OUT)
         case DraftPhase.CANCELLED | DraftPhase.CUT_OFF:
-            message = f"the drafting was ended{kept}"
+            message = f"the draft was stopped{kept}"
             raise WtError(message, hint="wto plan draft --resume", exit_code=ExitCode.INTERRUPTED)
         case _:
-            message = f"{result.wish.agent} cannot go on: {progress.reason}{kept}"
+            message = f"{result.wish.agent} cannot continue: {progress.reason}{kept}"
             raise WtError(message, hint=progress.hint, exit_code=ExitCode.NO_AGENT)
 
 
@@ -257,7 +257,7 @@ def _ready_lines(result: DraftResult, path: str) -> Iterator[str]:
         estimate = f", {stream.estimate} (estimated)" if stream.estimate else ""
         yield f"  {name:<16} {stream.title}{after}{estimate}"
     if result.notes:
-        yield "The planner says, as data:"
+        yield "Notes of the planner (data):"
         yield from (f"  > {line}" for line in result.notes.strip()[:2_000].splitlines())
     yield from forecast_lines(result.wish.target, result.forecast)
     yield from (f"{symbol('hint')} {line}" for line in advice_lines(result.advice))
@@ -265,9 +265,9 @@ def _ready_lines(result: DraftResult, path: str) -> Iterator[str]:
         yield f"{symbol('warning')} {remark}"
     for each in result.proposed:
         of = f" of {each.of}" if each.of else ""
-        yield f"{symbol('asks')} {each.key}{of}, to be approved: {' '.join(clean(each.command).split())}"
+        yield f"{symbol('asks')} {each.key}{of}, needs approval: {' '.join(clean(each.command).split())}"
     if result.proposed:
-        yield f"{symbol('hint')} They stand as comments in {path}; take the # away from what you approve"
+        yield f"{symbol('hint')} They are comments in {path}; remove the # from those you approve"
     yield f"{symbol('hint')} Read and edit it, then run wto run {path}"
 
 

@@ -56,35 +56,38 @@ def _values(target: str, found: PlanForecast) -> dict[str, Any]:
 def forecast_lines(target: str, found: PlanForecast) -> Iterator[str]:
     """The forecast for people."""
     if not found.pairs:
-        yield f"{symbol('done')} no two workstreams may run at the same time"
+        yield f"{symbol('done')} no two workstreams run at the same time"
     told = [pair for pair in found.pairs if pair.level is not Level.NONE]
     for pair in told[:_SHOWN]:
         yield f"{symbol(_MARKS[pair.level])} {pair.one} and {pair.other}: {pair.level.value}, {pair.chance:.2f}{_why(pair)}"
         for met in pair.meetings[:3]:
             if met.one * met.other >= 0.01:
-                yield f"    {met.path}: in {met.one:.0%} of what touches {pair.one}, {met.other:.0%} of what touches {pair.other}"
+                yield (
+                    f"    {met.path}: in {met.one:.0%} of the commits that touch {pair.one}, {met.other:.0%} of "
+                    f"the commits that touch {pair.other}"
+                )
     if len(told) > _SHOWN:
         yield f"  and {len(told) - _SHOWN} more; see --json"
     apart = len(found.pairs) - len(told)
     if apart:
-        yield f"{symbol('done')} {counted(apart, 'pair')} with nothing in common"
+        yield f"{symbol('done')} {counted(apart, 'pair')} without overlap"
     for name in found.unscoped:
-        yield f"{symbol('warning')} {name} has no scope: it may write everything; give it one to tell more"
+        yield f"{symbol('warning')} {name} has no scope, so it may write everything; give it one for a better forecast"
     yield from _advice(found)
-    large = f", {found.large} of more than {LARGE} files left out" if found.large else ""
-    yield f"{symbol('hint')} An estimate from {counted(found.commits, 'commit')} of {target}{large}; git may merge what meets"
+    large = f", {found.large} of more than {LARGE} files ignored" if found.large else ""
+    yield f"{symbol('hint')} Estimated from {counted(found.commits, 'commit')} of {target}{large}; git may still merge an overlap"
 
 
 def _why(pair: PairForecast) -> str:
     shared = (
         f"; both may write {counted(pair.shared, 'file')} ({', '.join(pair.shared_files[:3])})" if pair.shared else ""
     )
-    return shared + (f"; fewer than {ENOUGH} commits tell of it" if pair.little_history else "")
+    return shared + (f"; fewer than {ENOUGH} commits to judge by" if pair.little_history else "")
 
 
 def _advice(found: PlanForecast) -> Iterator[str]:
     for name, needs in found.serialise.items():
-        yield f"{symbol('hint')} {name} is better begun after {', '.join(needs)}: add needs: [{', '.join(needs)}] to it"
+        yield f"{symbol('hint')} {name} should start after {', '.join(needs)}: add needs: [{', '.join(needs)}] to it"
     if found.serialise:
         before, after = len(found.before), len(found.after)
         longer = (

@@ -32,7 +32,7 @@ def template_text(name: str | None) -> str:
     else:
         near = get_close_matches(name, template_names(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(template_names())}"
-        raise click.UsageError(f"there is no template {name!r}; {hint}")
+        raise click.UsageError(f"unknown template {name!r}; {hint}")
     with open(path, encoding="utf-8") as file:
         return file.read()
 
@@ -75,7 +75,7 @@ def new(file: str | None, name: str | None, goal: str, listed: bool, as_json: bo
     click.echo(f"{symbol('done')} Wrote {file}")
     left = text.count("FILL IN") - (1 if name else 0)
     if left > 0:
-        click.echo(f"  {symbol('hint')} Fill in what is marked with FILL IN")
+        click.echo(f"  {symbol('hint')} Replace each FILL IN")
     click.echo(f"  {symbol('hint')} To check it, run wto plan check {file}")
 
 

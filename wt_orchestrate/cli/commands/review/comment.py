@@ -52,7 +52,7 @@ def comment(
     state = reviewed_state(site, run_name)
     name = requests.find_workstream(state.workstreams, workstream)
     if not (words or from_file or lists or sends or resolve or reopen):
-        raise click.UsageError("nothing to say; give a TEXT, or one of --from, --list, --send, --resolve, --reopen")
+        raise click.UsageError("give a TEXT, or one of --from, --list, --send, --resolve, --reopen")
     if words:
         _collect(site, state, (_typed(site, state, name, words),))
     if from_file:
@@ -85,7 +85,7 @@ def _place(text: str) -> tuple[str, int, int]:
     path, _, lines = text.rpartition(":")
     first, _, last = lines.partition("-")
     if not path or not first.isdecimal() or not (last or first).isdecimal() or not int(first):
-        raise click.UsageError(f"{text!r} is no place; write it as FILE:LINE or FILE:LINE-END")
+        raise click.UsageError(f"{text!r} is not a place; write it as FILE:LINE or FILE:LINE-END")
     return path, int(first), max(int(first), int(last or first))
 
 
@@ -104,11 +104,11 @@ def _read(site: Site, state: RunState, name: WorkstreamId, file: str) -> Sequenc
         raise PlanInvalid([f"{file}:{each.at}: {each.text}" for each in parsed.problems])
     if parsed.head not in {None, found.head}:
         raise Refused(
-            f"{file} is of {str(parsed.head)[:10]}, and {name} is at {found.head[:10]} now",
-            hint=f"wto review {name} --edit-file another file, and take your words over",
+            f"{file} is of {str(parsed.head)[:10]}, and {name} is now at {found.head[:10]}",
+            hint=f"wto review {name} --edit-file another file, and copy your comments there",
         )
     if not parsed.written:
-        raise NotFound(f"nothing was written into {file}", hint="write under the quoted lines")
+        raise NotFound(f"{file} has no comments", hint="write below the quoted lines")
     return [_of_file(site, found, state.workstreams[name], each, file) for each in parsed.written]
 
 
@@ -137,7 +137,7 @@ def _collect(site: Site, state: RunState, said: Sequence[e.CommentRequested]) ->
         for each in reviewed_state(site, state.id).workstreams[said[0].workstream].comments
         if each.status == "unsent"
     ]
-    left_out = f", {len(said) - len(new)} were there already" if len(new) < len(said) else ""
+    left_out = f", {len(said) - len(new)} existed already" if len(new) < len(said) else ""
     click.echo(
         f"{symbol('done')} Collected {counted(len(new), 'comment')}{left_out}; not sent yet: {', '.join(waiting)}"
     )
@@ -164,15 +164,15 @@ def _list(found: Reviewed, *, as_json: bool) -> None:
             click.echo(f"  → its agent: {words}")
             click.echo(f"    {_seen(thread)}")
     if not threads:
-        click.echo("There is no comment")
+        click.echo("No comments")
 
 
 def _seen(thread: dict[str, object]) -> str:
     """What we saw ourselves of an answer."""
     if not thread["line"]:
-        return "(whether that is so, only the diff says)"
+        return "(its claim; check the diff)"
     place = thread_place(thread).rstrip(": ")
     if thread["changed"]:
-        return "(the lines were changed since)"
-    claim = "although it says so, " if thread["says_fixed"] else ""
-    return f"({claim}the lines were not changed; they are at {place})"
+        return "(the lines have changed since)"
+    claim = "it claims a change, but " if thread["says_fixed"] else ""
+    return f"({claim}the lines are the same; they are at {place})"

@@ -98,7 +98,7 @@ def send(site: Site, state: RunState, name: str) -> None:
         site,
         state,
         e.CommentsSendRequested(workstream=workstream),
-        done=f"Sent to the agent of {workstream}; wto status {workstream} says when it has them",
+        done=f"Sent to the agent of {workstream}; wto status {workstream} shows when it has read them",
         goes_on=True,
     )
 
@@ -110,7 +110,7 @@ def _wanted(state: RunState, workstream: str | None) -> Sequence[WorkstreamState
         ws for ws in state.workstreams.values() if ws.stage in _FOR_REVIEW and reviewed_head(ws) not in {None, ws.base}
     ]
     if not found:
-        raise NotFound(f"nothing in {state.id} claims to be done", hint="wto status")
+        raise NotFound(f"nothing in {state.id} is claimed done", hint="wto status")
     return found
 
 
@@ -162,7 +162,7 @@ def _tell(found: dict[str, Any]) -> None:
         words = f"{check['command']} {check['outcome']} in {check['duration_s']:.1f} s on {check['tree'][:10]}{flaky}"
         _row("Checks", f"{mark} {words}")
     if not found["checks"]:
-        _row("Checks", "none has run on its work yet")
+        _row("Checks", "none has run on this work yet")
     _merged(found)
     _reviewed(found["review"])
     for flag in found["flags"][:_FLAGS]:
@@ -177,7 +177,7 @@ def _tell(found: dict[str, Any]) -> None:
     for text in found["contradictions"]:
         _row("Against", text)
     for text in found["questions"]:
-        _row("Asks you", text)
+        _row("Questions", text)
     _threads(found)
     if found["read_first"]:
         _row("Read first", some_of(found["read_first"], 5))
@@ -190,10 +190,10 @@ def _merged(found: dict[str, Any]) -> None:
     told = resolution["files"] if resolution is not None else ()
     for path, how in found["conflict"]["settled_by"].items():
         if path not in {file["path"] for file in told}:
-            _row("Merged", f"{path} was in conflict; settled by {how}")
+            _row("Merged", f"{path} had a conflict; resolved by {how}")
     for file in told:
-        mark = "" if not file["took"] else f"; {symbol('warning')} it is one side's whole"
-        _row("Merged", f"{file['path']} was in conflict; settled by {file['by']}{mark}")
+        mark = "" if not file["took"] else f"; {symbol('warning')} it is exactly one side"
+        _row("Merged", f"{file['path']} had a conflict; resolved by {file['by']}{mark}")
         for line in hunk_lines(file, ours=found["workstream"], theirs="integrated"):
             _row("", line)
 

@@ -57,31 +57,31 @@ def _tell(found: Explained) -> None:
             f"{mark} patch {patch.commit[:12]} {clean(patch.subject)}{'' if patch.whole else ' (not all of it)'}"
         )
     for file in found.resolved:
-        click.echo(f"{symbol('done' if file.whole else 'warning')} {clean(file.path)} was in conflict:")
+        click.echo(f"{symbol('done' if file.whole else 'warning')} {clean(file.path)} had a conflict:")
         for line in hunk_lines(asdict(file), ours="first parent", theirs="second parent"):
             click.echo(f"    {clean(line)}")
     for file in found.gone:
         _tell_gone(file)
     if found.gone:
         click.echo(
-            f"{symbol('error')} not proven: {counted(len(found.gone), 'path')} of the result no merge of both explains"
+            f"{symbol('error')} not proven: {counted(len(found.gone), 'path')} of the result cannot come from a merge of both"
         )
     else:
-        click.echo(f"{symbol('done')} proven: nothing that either side changed is gone")
+        click.echo(f"{symbol('done')} proven: nothing that either side changed is lost")
 
 
 def _tell_gone(file: ResolvedFile) -> None:
-    took = f"; it is the {'first' if file.took == 'ours' else 'second'} parent's whole" if file.took else ""
-    click.echo(f"{symbol('warning')} {clean(file.path)}{'' if file.text else ' is no text'}{took}")
+    took = f"; it is the {'first' if file.took == 'ours' else 'second'} parent unchanged" if file.took else ""
+    click.echo(f"{symbol('warning')} {clean(file.path)}{'' if file.text else ' is not text'}{took}")
     for whose, lines, count in (
         ("the first parent", file.dropped_ours, file.dropped[0]),
         ("the second parent", file.dropped_theirs, file.dropped[1]),
     ):
         for line in lines[:_SHOWN]:
-            click.echo(f"    gone, by {whose}: {clean(line)}")
+            click.echo(f"    removed by {whose}: {clean(line)}")
         if count > len(lines[:_SHOWN]):
             click.echo(f"    and {count - len(lines[:_SHOWN])} more; see --json")
     if file.mode:
-        click.echo(f"    its mode {file.mode} is neither parent's")
+        click.echo(f"    its mode {file.mode} is from neither parent")
     for number in file.markers:
         click.echo(f"    line {number} is a conflict marker")

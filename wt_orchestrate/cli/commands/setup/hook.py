@@ -56,7 +56,7 @@ def status(start: str, as_json: bool) -> None:
         click.echo(json.dumps({"schema": "wto.hooks/1", "hooks": [asdict(each) for each in found]}, indent=2))
         return
     for each in found:
-        words = ("ours" if each.ours else "not installed") + ("; another one runs there" if each.others else "")
+        words = ("ours" if each.ours else "not installed") + ("; another hook is installed" if each.others else "")
         click.echo(f"{symbol('done' if each.ours else 'nothing')} {each.name}: {words}")
 
 
@@ -72,7 +72,7 @@ def run(start: str, name: str, arguments: tuple[str, ...]) -> None:
     for line in found:
         click.echo(clean(f"wto: {line}"), err=True)
     if found:
-        click.echo(f"wto: git {name.removeprefix('pre-')} --no-verify goes on without this", err=True)
+        click.echo(f"wto: git {name.removeprefix('pre-')} --no-verify skips this check", err=True)
         raise SystemExit(ExitCode.CONFLICT)
 
 

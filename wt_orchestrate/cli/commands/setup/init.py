@@ -27,7 +27,9 @@ def init(start: str, dry_run: bool) -> None:
     repository = wiring_site.repository(site)
     facts = repository.facts()
     if facts.main_worktree is None:
-        raise click.UsageError("a bare repository has no worktree to write .wto/config.yaml into; commit it elsewhere")
+        raise click.UsageError(
+            "a bare repository has no worktree to write .wto/config.yaml into; commit it from a clone"
+        )
     path = settings_path(facts)
     if dry_run:
         click.echo(f"{symbol('nothing')} Would write {path} and add HANDOFF.md to {facts.common_dir}/info/exclude")
@@ -56,7 +58,7 @@ def _write_config(path: str) -> bool:
 
 def _rebuild(site: Site, *, as_json: bool) -> None:
     aside = rebuild_log(site)
-    click.echo(f"{symbol('done')} Made the event log anew from its journal", err=as_json)
+    click.echo(f"{symbol('done')} Rebuilt the event log from its journal", err=as_json)
     if aside:
         click.echo(f"  {symbol('hint')} The old one is {aside}", err=as_json)
 
@@ -71,7 +73,7 @@ def doctor(start: str, as_json: bool, rebuild: bool) -> None:
         site = find_site(start)
         mended = mend_memory(site)
         for moved in mended:
-            click.echo(f"{symbol('done')} Made the memory whole again; the damaged file is {moved}", err=as_json)
+            click.echo(f"{symbol('done')} Repaired the memory; the damaged file is {moved}", err=as_json)
         if not mended or os.path.exists(site.path("journal.jsonl")):
             _rebuild(site, as_json=as_json)
     findings = diagnosis(start)

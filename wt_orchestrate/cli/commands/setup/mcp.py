@@ -82,7 +82,7 @@ def _serve(folders: Sequence[str], *, over_http: bool, port: int, address: str) 
 
 def _tell_address(url: str) -> None:
     """Where it can be called, and where the token lies; never the token."""
-    click.echo(f"{symbol('done')} Serving {url}; ctrl-C ends it", err=True)
+    click.echo(f"{symbol('done')} Serving {url}; press Ctrl-C to stop", err=True)
     click.echo(f"  {symbol('hint')} Clients send the token in {clean(token_path())} as a Bearer token", err=True)
 
 
@@ -119,7 +119,7 @@ def install(
     _change(edit, client, dry_run=dry_run)
     if url:
         told = f"export {TOKEN_VARIABLE}=$(cat {token_path()})"
-        click.echo(f"  {symbol('hint')} No token is written there; before {client} starts: {clean(told)}")
+        click.echo(f"  {symbol('hint')} The token is not stored there; before you start {client}: {clean(told)}")
 
 
 @mcp.command()
@@ -133,7 +133,7 @@ def uninstall(start: str, client: str, config: str | None, dry_run: bool) -> Non
 
 def _change(edit: Edit, client: str, *, dry_run: bool) -> None:
     if not edit.changes:
-        click.echo(f"{symbol('nothing')} {edit.path} is as it should be")
+        click.echo(f"{symbol('nothing')} {edit.path} is up to date")
         return
     before = (edit.before or "").splitlines()
     for line in unified_diff(before, edit.after.splitlines(), edit.path, edit.path, lineterm="", n=2):
@@ -142,5 +142,5 @@ def _change(edit: Edit, client: str, *, dry_run: bool) -> None:
         click.echo(f"{symbol('nothing')} Would write {edit.path}")
         return
     kept = apply_edit(edit)
-    click.echo(f"{symbol('done')} Wrote {edit.path}" + (f"; as it was: {kept}" if kept else ""))
-    click.echo(f"  {symbol('hint')} To use it, start {client} anew")
+    click.echo(f"{symbol('done')} Wrote {edit.path}" + (f"; the old file is {kept}" if kept else ""))
+    click.echo(f"  {symbol('hint')} To use it, restart {client}")
