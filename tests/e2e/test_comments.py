@@ -62,7 +62,7 @@ def test_comments_go_out_as_one_message_and_come_back_answered(project: Project)
         "◎ C1 answered src/a.py:2 (changed since)\n  > two\n  Shout.\n  → its agent: fixed in the second commit\n"
         "    (the lines have changed since)\n"
         "◎ C2 answered src/a.py:4\n  > three\n  Must it stay?\n  → its agent: No: it has to stay.\n"
-        "    (the lines were not changed; they are at src/a.py:4)\n"
+        "    (the lines are the same; they are at src/a.py:4)\n"
         "? C3 open\n  Well done\n"
     )
     assert _workstream(project, "work")["comments"] == {"open": 1, "answered": 2}

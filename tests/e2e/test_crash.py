@@ -186,7 +186,7 @@ def test_an_interrupt_stops_looking_and_not_the_agents(project: Project) -> None
     child.send_signal(signal.SIGINT)
     assert child.wait(timeout=10) == 130
     said = (project.folder / "out-0.txt").read_text()
-    assert "its agents go on" in said and "wto resume" in said and "Traceback" not in said
+    assert "its agents continue" in said and "wto resume" in said and "Traceback" not in said
     assert project.status()["workstreams"][0]["alive"] is True
     _open(project)
     assert project.wto("resume").code == 0
