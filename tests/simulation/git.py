@@ -16,6 +16,7 @@ from wt_orchestrate.ports.git.repository import (
     Guard,
     Landed,
     LandOutcome,
+    Reached,
     Removed,
     RemoveOutcome,
     RepositoryFacts,
@@ -216,6 +217,19 @@ class SimRepository:
         with self._site.faults.around(f"restore_branch {branch}"):
             self._site.move("tool", branch, head)
         return True
+
+    def reached(self, worktrees: Mapping[str, Branch]) -> Mapping[str, Reached]:
+        found = {path: self._site.refs.get(branch) for path, branch in worktrees.items() if self.has_worktree(path)}
+        return {
+            path: Reached(head=f"refs/heads/{worktrees[path]}", at=at, commits=(at,) if at is not None else ())
+            for path, at in found.items()
+        }
+
+    def branch_with(self, commit: CommitId, *, besides: Branch) -> Branch | None:
+        return None
+
+    def take_over(self, *, path: str, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
+        return False
 
     def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
         at = self._site.refs[target]

@@ -56,6 +56,12 @@ class SimRefs:
             self._site.vault[ref] = commit
         return ref
 
+    def keep(self, name: str, commits: Sequence[CommitId]) -> tuple[CommitId, ...]:
+        for commit in commits:
+            self._site.held |= self._site.objects.history(commit)
+            self.archive(name, commit)
+        return ()
+
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         return {ref: at for ref, at in self._site.vault.items() if ref.startswith(f"refs/wto/archive/{prefix}")}
 

@@ -54,6 +54,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "pr": "pr:pr",
         "clean": "land:clean",
         "restore": "land:restore",
+        "take-over": "take_over:take_over",
     },
     "Memory": {"memory": "memory:memory"},
     "Set up": {"doctor": "setup.init:doctor", "hook": "setup.hook:hook", "mcp": "setup.mcp:mcp"},

@@ -203,6 +203,14 @@ class RestoreWorktree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOver:
+    """Put commits that were made elsewhere on a workstream's branch; `branch` empty: those that its HEAD is at."""
+
+    workstream: WorkstreamId
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
     """Whose merges are foreseen: a workstream's head, and the worktree whose uncommitted work counts as well."""
 
@@ -252,6 +260,7 @@ Effect = (
     | Land
     | CleanWorktree
     | RestoreWorktree
+    | TakeOver
     | Forecast
     | Recall
 )
@@ -294,6 +303,8 @@ def effect_key(effect: Effect) -> str:
             return f"clean:{workstream}"
         case RestoreWorktree(workstream=workstream):
             return f"restore:{workstream}"
+        case TakeOver(workstream=workstream):
+            return f"takeover:{workstream}"
         case Forecast():
             return FORECAST
         case Recall(workstream=workstream):

@@ -20,6 +20,7 @@ from wt_orchestrate.domain.effects import (
     SendMessage,
     StopAttempt,
     StopCommand,
+    TakeOver,
     VaultBase,
     Verify,
     effect_key,
@@ -104,7 +105,8 @@ def _one_each(drawn: tuple[e.Event, ...]) -> tuple[e.Event, ...]:
 def quiet(state: RunState) -> bool:
     """Nothing is under way and nothing will happen without a person, a request or another run."""
     at_work = any(live_attempt(ws) is not None for ws in state.workstreams.values())
-    waiting = state.landing is not None or state.cleaning or state.restoring or state.commands or state.open
+    after = state.cleaning or state.restoring or state.taking_over
+    waiting = state.landing is not None or after or state.commands or state.open
     return state.phase in {Phase.FINISHED, Phase.STOPPED} and not at_work and not waiting
 
 
@@ -153,6 +155,9 @@ def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...
         return (e.WorktreeKept(workstream=name, reason=failure.reason),)
     if kind == "restore" and name in state.restoring:
         return (e.RestoreRefused(workstream=name, reason=failure.reason),)
+    if kind == "takeover":
+        over = name in state.taking_over
+        return (e.TakeOverRefused(workstream=name, reason=failure.reason, hint=failure.hint),) if over else ()
     if kind == "restore" and state.workstreams[name].lost:
         reason = f"its {state.workstreams[name].lost} is missing and cannot be created again: {failure.reason}"
         return (e.WorkstreamFailed(workstream=name, reason=reason, hint=failure.hint),) if _open(state, name) else ()
@@ -318,7 +323,8 @@ def _claims(state: RunState) -> tuple[Effect, ...]:
 def _after(state: RunState) -> tuple[Effect, ...]:
     cleaning = tuple(CleanWorktree(workstream=name, force=force) for name, force in state.cleaning.items())
     lost = {ws.id for ws in state.workstreams.values() if _may_be_made_again(ws)}
-    return (*cleaning, *(RestoreWorktree(workstream=name) for name in sorted(state.restoring | lost)))
+    taking = (TakeOver(workstream=name, branch=branch) for name, branch in state.taking_over.items())
+    return (*cleaning, *(RestoreWorktree(workstream=name) for name in sorted(state.restoring | lost)), *taking)
 
 
 def _may_be_made_again(ws: WorkstreamState) -> bool:

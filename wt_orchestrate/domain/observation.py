@@ -193,7 +193,17 @@ class Taken:
     what: str
 
 
-Reading = ProcessEnd | StreamRead | BranchRead | HandoffRead | NotesIn | Taken
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """Commits at a worktree's HEAD that its branch does not hold; `head` None: there are none."""
+
+    workstream: WorkstreamId
+    where: str = ""
+    head: CommitId | None = None
+    count: int = 0
+
+
+Reading = Elsewhere | ProcessEnd | StreamRead | BranchRead | HandoffRead | NotesIn | Taken
 
 
 def observe(state: RunState, reading: Reading, *, last_handoff: str | None = None) -> Sequence[e.Event]:
@@ -217,6 +227,10 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
                     rewritten=reading.rewritten,
                 ),
             )
+        case Elsewhere(workstream=name, where=where, head=head):
+            if state.workstreams[name].elsewhere == head:
+                return ()
+            return (e.CommitsElsewhere(workstream=name, where=where, head=head, count=reading.count),)
         case Taken(workstream=name, what=what):
             return () if state.workstreams[name].lost else (e.WorktreeLost(workstream=name, what=what),)
         case HandoffRead(workstream=name, text=text, problem=problem):

@@ -97,6 +97,8 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
     match request:
         case e.ContinueRequested() if ws.stage not in STUCK - {Stage.CANCELLED}:
             return _not_so(ws, "only what failed, was stopped or needs a person can be continued")
+        case e.TakeOverRequested():
+            return _take_over(ws)
         case e.RetryRequested() if ws.stage not in STUCK:
             return _not_so(ws, "only what failed, was stopped, was cancelled or needs a person can be retried")
         case e.CancelRequested() if ws.stage in DONE:
@@ -128,6 +130,16 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
 
 def _not_so(ws: WorkstreamState, why: str, *, hint: str = "") -> Refusal:
     return Refusal(f"{ws.id} is {ws.stage}: {why}", hint or f"wto status {ws.id}")
+
+
+def _take_over(ws: WorkstreamState) -> Refusal | None:
+    if ws.worktree is None or ws.removed or ws.spec.branch:
+        return Refusal(f"{ws.id} has no worktree whose commits could be taken over", f"wto status {ws.id}")
+    if live_attempt(ws) is not None:
+        return _not_so(ws, "its agent is at work", hint=f"wto stop {ws.id}, then wto take-over {ws.id}")
+    if ws.stage not in STUCK | {Stage.PREPARING, Stage.CLAIMED, Stage.VERIFYING}:
+        return _not_so(ws, "its work is integrated, or was not started")
+    return None
 
 
 def _interrupt(state: RunState, ws: WorkstreamState) -> Refusal | None:

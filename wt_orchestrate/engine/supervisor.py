@@ -24,6 +24,7 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_atte
 from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.engine.effects.perform import perform
+from wt_orchestrate.engine.elsewhere import read_elsewhere
 from wt_orchestrate.engine.readings import (
     live_processes,
     primed,
@@ -202,10 +203,10 @@ class Supervisor:
         if all(ws.base is None and not ws.spec.branch for ws in self._state.workstreams.values()):
             return
         try:
-            readings = list(read_branches(self._state, self._world))
+            self._observe(list(read_branches(self._state, self._world)), actor=e.Actor.AGENT)
+            self._observe(list(read_elsewhere(self._state, self._world)), actor=e.Actor.AGENT)
         except GitFailed:
             return  # a ref was locked or moved while it was read; the next look reads it again
-        self._observe(readings, actor=e.Actor.AGENT)
 
     def _streams(self, *, everything: bool, hints: frozenset[str]) -> None:
         now = self._world.clock.elapsed()

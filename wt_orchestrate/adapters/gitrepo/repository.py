@@ -19,13 +19,14 @@ from wt_orchestrate.adapters.gitrepo.files.locks import locked, removed_when_old
 from wt_orchestrate.adapters.gitrepo.hooks import agent
 from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, reading_settings
 from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import set_apart
+from wt_orchestrate.adapters.gitrepo.worktree.reached import Reflogs
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.git.repository import Guard, Landed, Removed, RepositoryFacts, WorktreeFacts
+from wt_orchestrate.ports.git.repository import Guard, Landed, Reached, Removed, RepositoryFacts, WorktreeFacts
 from wt_orchestrate.resources import resource
 
 NEEDED = (2, 38, 0)
@@ -125,20 +126,19 @@ class GitRepository:
 
     def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
         """Make the worktree with its branch at base, complete a half-made one, or leave it as it is."""
-
-        def filled(entry: listing.Entry, commit: CommitId) -> None:
-            slots = (f"{self._lock_path}.0", f"{self._lock_path}.1")
-            fill(
-                self._apart,
-                worktree=entry.path,
-                admin=entry.admin,
-                commit=commit,
-                common_dir=self.common_dir,
-                slots=slots,
-            )
-
         add.make(
-            self._git, path=path, branch=branch, base=base, main=self._main, lock_path=self._lock_path, fill=filled
+            self._git, path=path, branch=branch, base=base, main=self._main, lock_path=self._lock_path, fill=self._fill
+        )
+
+    def _fill(self, entry: listing.Entry, commit: CommitId) -> None:
+        slots = (f"{self._lock_path}.0", f"{self._lock_path}.1")
+        fill(
+            self._apart,
+            worktree=entry.path,
+            admin=entry.admin,
+            commit=commit,
+            common_dir=self.common_dir,
+            slots=slots,
         )
 
     def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
@@ -250,6 +250,34 @@ class GitRepository:
     def has_worktree(self, path: str) -> bool:
         """Whether a worktree is there: two looks at the disk, for every poll."""
         return os.path.lexists(f"{path}/.git") and os.path.isdir(path)
+
+    @cached_property
+    def _reflogs(self) -> Reflogs:
+        return Reflogs(self.common_dir)
+
+    def reached(self, worktrees: Mapping[str, Branch]) -> Mapping[str, Reached]:
+        """For each worktree of ours, given with its branch, where its work may be."""
+        return self._reflogs.reached(worktrees)
+
+    def branch_with(self, commit: CommitId, *, besides: Branch) -> Branch | None:
+        """Another branch that holds a commit."""
+        arguments = ("for-each-ref", "--format=%(refname)", f"--contains={commit}", "--", "refs/heads/")
+        _, output = self._git.outcome(*arguments, ok=(0, 1, 128, 129))
+        names = (Branch(ref.removeprefix("refs/heads/")) for ref in text(output).splitlines())
+        return next((name for name in names if name != besides), None)
+
+    def take_over(self, *, path: str, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
+        """Point a worktree of ours and its branch at commits that were made elsewhere."""
+        entry = listing.entry_of(self.common_dir, path)
+        if entry is None or not entry.ours:
+            raise Refused(f"{path} is not a worktree of ours any more", hint="wto status")
+        self._bring(vault, new)
+        if self.resolve(branch) != new and not swap(self._git, branch_ref(branch), new=new, old=expected):
+            return False
+        with locked(entry.path):
+            self._fill(entry, new)
+            add.name_head(entry, branch)
+        return True
 
     def _held(self, branch: Branch) -> bool:
         return listing.holder(self.common_dir, branch_ref(branch), main=self._main) is not None

@@ -58,6 +58,7 @@ from wt_orchestrate.domain.events.requests import RestoreRequested as RestoreReq
 from wt_orchestrate.domain.events.requests import ResumeRequested as ResumeRequested
 from wt_orchestrate.domain.events.requests import RetryRequested as RetryRequested
 from wt_orchestrate.domain.events.requests import StopRequested as StopRequested
+from wt_orchestrate.domain.events.requests import TakeOverRequested as TakeOverRequested
 from wt_orchestrate.domain.events.requests import TellRequested as TellRequested
 from wt_orchestrate.domain.events.review import ReviewerCalled as ReviewerCalled
 from wt_orchestrate.domain.events.review import ReviewGiven as ReviewGiven
@@ -114,9 +115,12 @@ from wt_orchestrate.domain.events.workstream import WorkstreamStopped as Workstr
 from wt_orchestrate.domain.events.worktree import CommandDropped as CommandDropped
 from wt_orchestrate.domain.events.worktree import CommandStarted as CommandStarted
 from wt_orchestrate.domain.events.worktree import CommitLine as CommitLine
+from wt_orchestrate.domain.events.worktree import CommitsElsewhere as CommitsElsewhere
 from wt_orchestrate.domain.events.worktree import CommitsSeen as CommitsSeen
 from wt_orchestrate.domain.events.worktree import RestoreRefused as RestoreRefused
 from wt_orchestrate.domain.events.worktree import SetupFinished as SetupFinished
+from wt_orchestrate.domain.events.worktree import TakeOverRefused as TakeOverRefused
+from wt_orchestrate.domain.events.worktree import WorkTakenOver as WorkTakenOver
 from wt_orchestrate.domain.events.worktree import WorktreeCreated as WorktreeCreated
 from wt_orchestrate.domain.events.worktree import WorktreeKept as WorktreeKept
 from wt_orchestrate.domain.events.worktree import WorktreeLost as WorktreeLost

@@ -81,9 +81,12 @@ from wt_orchestrate.domain.events.workstream import (
 from wt_orchestrate.domain.events.worktree import (
     CommandDropped,
     CommandStarted,
+    CommitsElsewhere,
     CommitsSeen,
     RestoreRefused,
     SetupFinished,
+    TakeOverRefused,
+    WorkTakenOver,
     WorktreeCreated,
     WorktreeKept,
     WorktreeLost,
@@ -122,6 +125,9 @@ Event = (
     | AnswerRead
     | AttemptEnded
     | CommitsSeen
+    | CommitsElsewhere
+    | WorkTakenOver
+    | TakeOverRefused
     | HandoffSeen
     | ClaimMade
     | ClaimAccepted

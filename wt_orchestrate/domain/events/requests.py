@@ -173,6 +173,14 @@ class RestoreRequested:
     workstream: WorkstreamId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOverRequested:
+    """Put commits that an agent made elsewhere on its workstream's branch; without a name those that its HEAD is at."""
+
+    workstream: WorkstreamId
+    branch: str = ""
+
+
 Request = (
     StopRequested
     | ResumeRequested
@@ -191,6 +199,7 @@ Request = (
     | LandRequested
     | CleanRequested
     | RestoreRequested
+    | TakeOverRequested
     | CommentRequested
     | CommentsSendRequested
     | CommentResolveRequested

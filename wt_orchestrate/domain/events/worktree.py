@@ -80,6 +80,34 @@ class CommitsSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitsElsewhere:
+    """The worktree's HEAD left the workstream's branch for `where` (a branch, or empty for a detached HEAD) and holds commits
+    that the branch does not. `head` None: it is back. The vault holds these commits."""
+
+    workstream: WorkstreamId
+    where: str = ""
+    head: CommitId | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkTakenOver:
+    """Commits that were made elsewhere are on the workstream's branch now."""
+
+    workstream: WorkstreamId
+    where: str
+    head: CommitId
+    before: CommitId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOverRefused:
+    workstream: WorkstreamId
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorktreeLost:
     """The worktree or its branch was taken away by somebody else; it is made again from the vault."""
 

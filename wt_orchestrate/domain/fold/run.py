@@ -413,6 +413,12 @@ def _fold_after(state: RunState, record: e.Record) -> RunState:
             return replace(_tried_anew(state, f"restore:{name}"), restoring=state.restoring | {name})
         case e.WorktreeLost(workstream=name):
             return _tried_anew(state, f"restore:{name}")
+        case e.TakeOverRequested(workstream=name, branch=branch):
+            return replace(_tried_anew(state, f"takeover:{name}"), taking_over={**state.taking_over, name: branch})
+        case e.WorkTakenOver(workstream=name) | e.TakeOverRefused(workstream=name):
+            left = {key: branch for key, branch in state.taking_over.items() if key != name}
+            state = replace(state, taking_over=left)
+            return _woken(state, record) if isinstance(record.event, e.WorkTakenOver) else state
         case e.WorktreeRestored(workstream=name) | e.RestoreRefused(workstream=name):
             return replace(state, restoring=state.restoring - {name})
         case _:

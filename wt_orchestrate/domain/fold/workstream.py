@@ -74,6 +74,10 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(ws, pull_request=noted)
         case e.WorktreeRemoved():
             return replace(ws, removed=True, lost="")
+        case e.CommitsElsewhere(head=head, where=where):
+            return replace(ws, elsewhere=head, elsewhere_on=where)
+        case e.WorkTakenOver():
+            return replace(_continued(ws), by_person=False, elsewhere=None, elsewhere_on="")
         case e.WorktreeLost(what=what):
             return replace(ws, lost=what)
         case e.WorktreeRestored(path=path):

@@ -178,6 +178,10 @@ class WorkstreamState:
     cancelling: str = ""
     redirected: bool = False
     """Its brief is not what its running agent was told."""
+    elsewhere: CommitId | None = None
+    """Where its worktree's HEAD is, with commits that its branch does not hold."""
+    elsewhere_on: str = ""
+    """The branch these are on; empty for a detached HEAD."""
     lost: str = ""
     """What was taken away under it: its worktree or its branch."""
     budget: Mapping[str, bool] = field(default_factory=dict)
@@ -265,6 +269,8 @@ class RunState:
     cleaning: Mapping[WorkstreamId, bool] = field(default_factory=dict)
     """Worktrees to remove; True: by force."""
     restoring: frozenset[WorkstreamId] = frozenset()
+    taking_over: Mapping[WorkstreamId, str] = field(default_factory=dict)
+    """Workstreams whose commits made elsewhere are to be taken over, each with the branch that was named."""
     accounts: Mapping[str, Account] = field(default_factory=dict)
     remotes: Mapping[str, str] = field(default_factory=dict)
     """Where the repository's remotes were when the run began."""

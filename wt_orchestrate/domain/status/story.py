@@ -384,6 +384,14 @@ def _end(event: e.Event) -> Told:
             return Weight.WARNING, "stopped"
         case e.WorkstreamCancelled():
             return Weight.WARNING, "cancelled"
+        case e.CommitsElsewhere(head=None):
+            return Weight.STEP, "back on its own branch"
+        case e.CommitsElsewhere(where=where, count=count):
+            return Weight.WARNING, f"{counted(count, 'commit')} on {where or 'a detached HEAD'}, not on its own branch"
+        case e.WorkTakenOver(where=where, head=head):
+            return Weight.GOOD, f"commits taken over from {where or 'a detached HEAD'}: its branch is at {head[:10]}"
+        case e.TakeOverRefused(reason=reason):
+            return Weight.BAD, f"commits not taken over: {reason}"
         case e.WorktreeLost(what=what):
             return Weight.WARNING, f"its {what} was taken away; it is made again"
         case e.Landed(target=target, commit=commit):

@@ -11,7 +11,16 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.state.run import WorkstreamState, is_reviewer
-from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.domain.text.clean import counted, some_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitsAt:
+    """Commits that the workstream's branch does not hold: at `head`, on the branch `where`, or on a detached HEAD."""
+
+    where: str
+    head: CommitId
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +35,9 @@ class Evidence:
     dirty: tuple[str, ...]
     handoff: Handoff | None
     missing_branch: bool = False
+    elsewhere: CommitsAt | None = None
+    nested: tuple[str, ...] = ()
+    """Repositories inside the worktree of which only a commit id was committed."""
     dropped: tuple[str, ...] = ()
     """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
 
@@ -34,6 +46,15 @@ def _no_handoff(ws: WorkstreamState, owed: Sequence[str]) -> str:
     """That there is none, and why one is wanted."""
     titles = ", ".join(f"'## {title}'" for title in owed)
     return "there is no HANDOFF.md" + (f", in which the role {ws.spec.role} owes {titles}" if owed else "")
+
+
+def _not_on_the_branch(ws: WorkstreamState, at: CommitsAt) -> str:
+    name = at.where or at.head[:12]
+    place, verb = at.where or "a detached HEAD", "is" if at.count == 1 else "are"
+    return (
+        f"your {counted(at.count, 'commit')} {verb} on {place}, not on {ws.branch}; in the worktree run "
+        f"`git switch {ws.branch}` and `git merge {name}` (a person can run `wto take-over {ws.id}`)"
+    )
 
 
 def findings(
@@ -47,12 +68,19 @@ def findings(
     if ws.spec.continues and not evidence.has_commits:
         if evidence.handoff is None or not evidence.handoff.review:
             found.append("nothing was changed, and HANDOFF.md holds no answers in a section '## Review'")
+    elif evidence.elsewhere is not None:
+        found.append(_not_on_the_branch(ws, evidence.elsewhere))
     elif ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
         found.append("there is no commit on the branch; commit the work")
     if ws.spec.kind is Kind.RESEARCH and evidence.has_commits:
         found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")
     if evidence.dirty:
         found.append(f"the worktree has uncommitted changes: {some_of(evidence.dirty)}; commit or remove them")
+    for path in evidence.nested:
+        found.append(
+            f"{path} is a repository of its own: only its commit id was committed, none of its files; remove {path}/.git, "
+            f"then `git rm -q --cached {path}` and `git add {path}`, and commit"
+        )
     if evidence.dropped and not ws.by_person:
         found.append(
             f"your merge kept only your side of {some_of(evidence.dropped)}, and the other side's work there is gone; "

@@ -36,10 +36,13 @@ from wt_orchestrate.engine.effects.launch import equip, shell, telling_where, to
 from wt_orchestrate.engine.effects.recall import recall_for_brief
 from wt_orchestrate.engine.effects.train import advance, assemble, make_trial, publish, run_check
 from wt_orchestrate.engine.effects.worktree import clean_worktree, restore_worktree
+from wt_orchestrate.engine.elsewhere import commits_elsewhere, take_over
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref
 from wt_orchestrate.errors import AgentUnavailable, InvariantBroken
 from wt_orchestrate.ports.engine import AgentStart, FurtherRead
+from wt_orchestrate.ports.git.commits import Change
 
+_GITLINK = "160000"
 _LOOKED_AT = 200
 """Uncommitted paths of a reviewer that are looked at."""
 
@@ -87,6 +90,8 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
             return clean_worktree(effect, state, world)
         case f.RestoreWorktree():
             return restore_worktree(effect, state, world)
+        case f.TakeOver():
+            return take_over(effect, state, world)
         case f.Forecast():
             return forecast(effect, state, world)
         case f.Recall():
@@ -272,7 +277,8 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     onto = ws.base if is_reviewer(ws) and ws.base is not None else state.integration  # it begins with another's work
     changes = world.vault.commits.changes(base=onto, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
-    dirty = _dirty(state, ws, head, world) if head else ()
+    elsewhere = commits_elsewhere(state, ws, head, world) if head else None
+    dirty = _dirty(state, ws, elsewhere.head if elsewhere is not None else head, world) if head else ()
     evidence = Evidence(
         base=ws.base,
         head=head,
@@ -281,6 +287,8 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
         dirty=dirty,
         handoff=ws.handoff,
         missing_branch=head is None,
+        elsewhere=elsewhere,
+        nested=_nested(changes, head, world) if head else (),
         dropped=_dropped(ws, head, world) if head else (),
     )
     attempt = last_attempt(ws)
@@ -311,6 +319,19 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             tree=world.vault.objects.tree(head),
         ),
     )
+
+
+def _nested(changes: Sequence[Change], head: CommitId, world: World) -> tuple[str, ...]:
+    """Repositories that were committed as a mere commit id, and that no `.gitmodules` says how to get."""
+    found = [change.path for change in changes if change.mode == _GITLINK]
+    declared = world.vault.objects.blob(head, ".gitmodules") if found else None
+    named = {line.split("=", 1)[1].strip() for line in _path_lines(declared)}
+    return tuple(path for path in found if path not in named)
+
+
+def _path_lines(declared: bytes | None) -> Sequence[str]:
+    lines = (declared or b"").decode("utf-8", "surrogateescape").splitlines()
+    return [line for line in lines if line.split("=")[0].strip() == "path" and "=" in line]
 
 
 def _owed(state: RunState, ws: WorkstreamState, needs_handoff: bool) -> Sequence[str]:

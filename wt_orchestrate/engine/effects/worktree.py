@@ -15,7 +15,8 @@ from wt_orchestrate.domain.state.lifecycle import ENDED
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, remove_guard
-from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref
+from wt_orchestrate.engine.elsewhere import keep_all
+from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref, short
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.git.repository import RemoveOutcome
 
@@ -37,6 +38,13 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
             ),
         )
     archive = world.vault.refs.archive(archive_name(state.id, ws.id), head) if head is not None else ""
+    left, at = keep_all(state, ws, world)
+    if left:
+        named = some_of([short(commit) for commit in left])
+        return (e.WorktreeKept(workstream=ws.id, reason=f"its commits {named} are nowhere else and cannot be read"),)
+    if at is not None and not effect.force and not _holds(state, at, world):
+        reason = f"its HEAD is at {short(at)}, which is not integrated; wto take-over {ws.id} puts it on its branch"
+        return (e.WorktreeKept(workstream=ws.id, reason=reason),)
     removed = world.repository.remove_worktree(path=ws.worktree, trash=trash_path(state, ws, world), force=effect.force)
     match removed.outcome:
         case RemoveOutcome.DIRTY:
@@ -53,8 +61,12 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
 def _integrated(state: RunState, ws: WorkstreamState, world: World) -> bool:
     """The vault itself shows the branch's newest head below the integration head."""
     head = world.vault.refs.resolve(head_ref(state.id, ws.id))
+    return head is not None and _holds(state, head, world)
+
+
+def _holds(state: RunState, commit: CommitId, world: World) -> bool:
     integration = world.vault.refs.resolve(integration_ref(state.id))
-    return head is not None and integration is not None and world.vault.commits.is_ancestor(head, integration)
+    return integration is not None and world.vault.commits.is_ancestor(commit, integration)
 
 
 def trash_folder(state: RunState) -> str:
@@ -76,7 +88,8 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
     if head is None:
         raise Refused(f"nothing of {ws.id} is archived", hint="wto status")
     world.repository.restore_branch(vault=world.vault.path, branch=ws.branch, head=head)
-    world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
+    if not world.repository.has_worktree(ws.worktree):  # else only its branch was lost: HEAD may name another one now
+        world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
     guard_worktree(state, ws.id, ws.worktree, world)
     return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head),)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from wt_orchestrate.domain.ids import CommitId
@@ -22,6 +22,10 @@ class Refs(Protocol):
 
     def archive(self, name: str, commit: CommitId) -> str:
         """Keep a commit for good under `refs/wto/archive/<name>/<n>`; returns the ref (an existing one if it is kept already)."""
+
+    def keep(self, name: str, commits: Sequence[CommitId]) -> tuple[CommitId, ...]:
+        """Bring commits of the user's repository and archive under this name what is not archived there; those that are
+        there still and could not be brought. What was kept once is not looked at again."""
 
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         """Refs below `refs/wto/archive/`."""

@@ -37,6 +37,16 @@ class WorktreeFacts:
     git_dir: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Where the work of a worktree may be. `head` is the full ref that its HEAD names, or a commit id; `at` the commit it is
+    at, as far as that is written down; `commits` all that HEAD and its branch ever pointed at."""
+
+    head: str
+    at: CommitId | None
+    commits: tuple[CommitId, ...]
+
+
 class LandOutcome(StrEnum):
     MOVED = "moved"
     """The target points at the commit; a clean checkout of it was brought along."""
@@ -162,6 +172,17 @@ class Repository(Protocol):
 
     def has_worktree(self, path: str) -> bool:
         """Whether a worktree is there; cheap, for every poll."""
+
+    def reached(self, worktrees: Mapping[str, Branch]) -> Mapping[str, Reached]:
+        """For each worktree of ours, given with its branch, where its work may be; cheap, for every poll."""
+
+    def branch_with(self, commit: CommitId, *, besides: Branch) -> Branch | None:
+        """Another branch that holds a commit; None when there is none."""
+
+    def take_over(self, *, path: str, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
+        """Point a worktree of ours and its branch at commits that were made elsewhere: the branch moves forward by
+        compare-and-swap, HEAD names it again. The caller has made sure that nothing uncommitted would be overwritten; False
+        when the branch is not where it is expected."""
 
     def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
         """Move the target forward to a commit that is already in the repository, taking a clean checkout along."""

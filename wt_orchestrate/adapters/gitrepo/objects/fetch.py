@@ -9,6 +9,7 @@ configuration, and it starts nothing from there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.objects.blobs import commits_among
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved, swap
@@ -32,6 +33,7 @@ class GitRefs:
     def __init__(self, git: Git, source: str) -> None:
         self._git = git
         self._source = source
+        self._kept: dict[str, set[CommitId]] = {}
 
     def fetch(self, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
         """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; what each here is at now."""
@@ -63,6 +65,33 @@ class GitRefs:
             if moved(self._git, ((ref, commit, None),)):
                 return ref
         raise GitFailed(("update-ref", f"{ARCHIVE}{name}"), code=1, stderr="the archive kept changing")
+
+    def keep(self, name: str, commits: Sequence[CommitId]) -> tuple[CommitId, ...]:
+        """Bring and archive commits of the user's repository; those that are there and could not be brought."""
+        known = self._kept.setdefault(name, set())
+        new = tuple(commit for commit in commits if commit not in known)
+        left = self._bring_and_archive(name, new) if new else ()
+        known |= set(new) - set(left)
+        return left
+
+    def _bring_and_archive(self, name: str, commits: Sequence[CommitId]) -> tuple[CommitId, ...]:
+        """Archive what no archive ref of that name reaches, newest first, so that one ref keeps a whole line."""
+        present = commits_among(self._git, commits)
+        missing = tuple(commit for commit in commits if commit not in present)
+        with suppress(GitFailed):
+            present |= bring(self._git, self._source, missing)
+        here = [commit for commit in commits if commit in present]
+        while here:
+            loose = self._git.run(
+                "rev-list", "--stdin", "--not", f"--glob={ARCHIVE}{name}/*", stdin=input_lines(here), timeout_s=LONG_S
+            )
+            unkept = set(loose.decode().split())
+            here = [commit for commit in here if commit in unkept]
+            if here:
+                self.archive(name, here.pop())
+        lost = tuple(commit for commit in missing if commit not in present)
+        there = commits_among(Git(self._source), lost) if lost else frozenset()
+        return tuple(commit for commit in lost if commit in there)
 
     def archived(self, prefix: str = "") -> Mapping[str, CommitId]:
         """Refs below `refs/wto/archive/`."""

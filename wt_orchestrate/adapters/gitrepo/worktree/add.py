@@ -47,8 +47,8 @@ def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: st
     match place(git.git_dir, path, entry):
         case Place.WORKTREE if entry is not None and entry.ours and _on(entry, branch):
             return entry
-        case Place.FREE if entry is not None and entry.ours and _on(entry, branch):
-            return _found_again(entry)
+        case Place.FREE if entry is not None and entry.ours:
+            return _found_again(entry, branch)
         case Place.TORN if entry is not None and _on(entry, branch):
             _write(f"{path}/.git", f"gitdir: {entry.admin}\n")
             return entry
@@ -111,12 +111,17 @@ def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
     return head
 
 
-def _found_again(entry: Entry) -> Entry:
-    """A worktree whose folder is gone, but not what git keeps of it: made again at the same place."""
+def _found_again(entry: Entry, branch: Branch) -> Entry:
+    """A worktree whose folder is gone, but not what git keeps of it: made again at the same place. On a branch that an agent
+    made instead of its own nobody would look for it."""
+    head = entry.head
+    if not _on(entry, branch):
+        name_head(entry, branch)
+        head = branch_ref(branch)
     _write(f"{entry.admin}/locked", MAKING)
     os.makedirs(entry.path, exist_ok=True)
     _write(f"{entry.path}/.git", f"gitdir: {entry.admin}\n")
-    return Entry(entry.admin, entry.path, MAKING, entry.head)
+    return Entry(entry.admin, entry.path, MAKING, head)
 
 
 def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
@@ -156,6 +161,11 @@ def forget(entry: Entry) -> None:
         with suppress(FileNotFoundError):
             os.unlink(f"{entry.admin}/{name}")
     os.rmdir(entry.admin)
+
+
+def name_head(entry: Entry, branch: Branch) -> None:
+    """Have a worktree's HEAD name a branch that is at the very commit it holds."""
+    _write(f"{entry.admin}/HEAD", f"ref: {branch_ref(branch)}\n")
 
 
 def _write(path: str, text: str) -> None:

@@ -1,0 +1,73 @@
+"""Where the work of a worktree may be: what its HEAD is at, and every commit that HEAD or its branch ever pointed at.
+
+An agent may detach HEAD, make or rename a branch, or amend away what nobody has seen yet: git keeps all of it in reflogs,
+which are read here as files. No git runs for it, and a reflog that did not change is not read again. What is read is only a
+hint: a commit counts once the vault has it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from wt_orchestrate.adapters.gitrepo.worktree.listing import Entry, entries
+from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
+from wt_orchestrate.ports.git.repository import Reached
+
+_LIMIT = 4 << 20
+"""The newest bytes of a reflog that are read: some twenty thousand entries."""
+_ENTRY = re.compile(rb"^[0-9a-f]{40,64} ([0-9a-f]{40,64}) ", re.MULTILINE)
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_State = tuple[int, int, int]
+
+
+class Reflogs:
+    """The reflogs of a repository's worktrees, remembered while they stay as they are."""
+
+    def __init__(self, common_dir: str) -> None:
+        self._common_dir = common_dir
+        self._known: dict[str, tuple[_State, tuple[CommitId, ...]]] = {}
+
+    def reached(self, worktrees: Mapping[str, Branch]) -> Mapping[str, Reached]:
+        """For each worktree of ours, given with its branch; one that git does not know is left out."""
+        wanted = {os.path.realpath(path): (path, branch) for path, branch in worktrees.items()}
+        found = {}
+        for entry in entries(self._common_dir) if wanted else ():
+            if entry.ours and entry.path in wanted:
+                path, branch = wanted[entry.path]
+                found[path] = self._of(entry, branch)
+        return found
+
+    def _of(self, entry: Entry, branch: Branch) -> Reached:
+        own = self._commits(f"{entry.admin}/logs/HEAD")
+        names = {branch_ref(branch), entry.head} if entry.head.startswith("refs/heads/") else {branch_ref(branch)}
+        found = dict.fromkeys(own)
+        for name in sorted(names):
+            found.update(dict.fromkeys(self._commits(f"{self._common_dir}/logs/{name}")))
+        at = CommitId(entry.head) if _COMMIT.fullmatch(entry.head) else own[-1] if own else None
+        if at is not None:
+            found[at] = None
+        return Reached(head=entry.head, at=at, commits=tuple(found))
+
+    def _commits(self, log: str) -> tuple[CommitId, ...]:
+        try:
+            seen = os.stat(log, follow_symlinks=False)
+        except OSError:
+            return ()
+        state = (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+        known = self._known.get(log)
+        if known is None or known[0] != state:
+            known = self._known[log] = (state, _read(log))
+        return known[1]
+
+
+def _read(log: str) -> tuple[CommitId, ...]:
+    try:
+        with open(os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LIMIT))
+            found = _ENTRY.findall(file.read(_LIMIT))
+    except OSError:
+        return ()
+    # the newest mention counts: the last one is where it is now
+    return tuple(reversed(dict.fromkeys(CommitId(each.decode()) for each in reversed(found) if each.strip(b"0"))))
