@@ -273,7 +273,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     ws = state.workstreams[effect.workstream]
     assert state.integration is not None and ws.branch is not None
     ref = head_ref(state.id, ws.id)
-    head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref)
+    head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref) or _put_back(ws, world)
     onto = ws.base if is_reviewer(ws) and ws.base is not None else state.integration  # it begins with another's work
     changes = world.vault.commits.changes(base=onto, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
@@ -319,6 +319,15 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
             tree=world.vault.objects.tree(head),
         ),
     )
+
+
+def _put_back(ws: WorkstreamState, world: World) -> CommitId | None:
+    """The head of a branch of ours that went missing (renamed, or deleted) just before it was looked at, made again."""
+    head = ws.head or ws.base
+    if ws.spec.branch or head is None or ws.branch is None:
+        return None
+    world.repository.restore_branch(vault=world.vault.path, branch=ws.branch, head=head)
+    return head
 
 
 def _nested(changes: Sequence[Change], head: CommitId, world: World) -> tuple[str, ...]:
