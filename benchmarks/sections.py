@@ -1,7 +1,8 @@
 """Check runs of the train in simulation: riders of which some are bad, pairs that fail only together, checks that flake.
 
-The lengths come from the program's own search (`domain/section.py`); a suspect is confirmed as the program does it (once more on
-its tree, once on what is below it). Compared with one run for each rider, and with the bound H(r)/(1-r) for each landing.
+The lengths come from the program's own search (`domain/train/bisect.py`); a suspect is confirmed as the program does it
+(once more on its tree, once on what is below it). Compared with one run for each rider, and with the bound H(r)/(1-r)
+for each landing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +27,12 @@ SOURCES = (
     ".ci",
     "Makefile",
     "README.md",
+    "CONTRIBUTING.md",
+    "plugin",
 )
 _WORKPLACE = ("/" + "work/", "../" + "shared", "/" + "tmp/try", "/dev/" + "shm/lead")
 MAX_LINES = 500
+MAX_MODULES = 14
 OVER = {"ports/engine.py": 600, "ports/git.py": 600, "domain/state/run.py": 550}
 """Files that are one list by nature, with their own bound."""
 
@@ -69,6 +74,66 @@ def test_every_module_opens_with_its_contract() -> None:
         if path.suffix == ".py" and not path.read_text(encoding="utf-8").startswith('"""')
     ]
     assert bare == []
+
+
+def test_every_folder_says_what_belongs_in_it() -> None:
+    """Each folder of the package opens with three to six lines that say what belongs there and what does not."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("__init__.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        lines = [line for line in text.splitlines() if line.strip()]
+        if not 3 <= len(lines) <= 6 or "Belongs here:" not in text or "Does not:" not in text:
+            found[str(path.relative_to(PACKAGE))] = len(lines)
+    assert found == {}
+
+
+def test_no_folder_has_more_modules_than_can_be_read() -> None:
+    """A folder of the package has at most 14 modules, `__init__` included."""
+    folders = [path.parent for path in PACKAGE.rglob("__init__.py")]
+    counts = {str(each.relative_to(PACKAGE)): len(list(each.glob("*.py"))) for each in folders}
+    assert {name: count for name, count in counts.items() if count > MAX_MODULES} == {}
+
+
+@pytest.mark.parametrize(("contract", "bound"), [("domain", 12), ("gitrepo", 8)])
+def test_the_contracts_of_districts_stay_short(contract: str, bound: int) -> None:
+    """Who may import whom is a list of few lines that names every district."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (found,) = [each for each in settings["tool"]["importlinter"]["contracts"] if each["id"] == contract]
+    assert len(found["layers"]) <= bound
+    assert found["exhaustive"]
+
+
+_PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_]+(?:\.py)?|[a-z_]+\.py)(?=[`,])")
+"""A path of ours in a text: `folder/module`, `folder/module.py` or `module.py`."""
+_FLOORS = ("cli", "mcp_server", "wiring", "engine", "adapters", "ports", "domain", "gitrepo", "tests", "tools")
+_OUTSIDE = {"docs/guide"}
+"""Folders whose texts name files of the reader's repository."""
+
+
+def test_every_path_that_is_named_exists() -> None:
+    """Texts about the code name no module that was moved or renamed."""
+    names = [str(path.relative_to(ROOT)) for top in SOURCES for path in (ROOT / top).rglob("*")]
+    ends = {name[at:] for each in names for name in (each, each.removesuffix(".py")) for at in _starts(name)}
+    missing = [
+        f"{path.relative_to(ROOT)}: {match[1]}"
+        for path in _files("wt_orchestrate", "docs", "benchmarks", "tools", "CONTRIBUTING.md")
+        if not any(str(path.relative_to(ROOT)).startswith(each) for each in _OUTSIDE)
+        for match in _PATH.finditer(path.read_text(encoding="utf-8"))
+        if (match[1].endswith(".py") or match[1].startswith(_FLOORS)) and match[1] not in ends
+    ]
+    assert missing == []
+
+
+def _starts(name: str) -> list[int]:
+    return [0, *(at + 1 for at, letter in enumerate(name) if letter == "/")]
+
+
+def test_every_promise_has_its_tests_and_every_test_its_promise() -> None:
+    """The ids of docs/reliability.md are those in the names of tests."""
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    promised = set(re.findall(r"^\| ([A-Z]\d+) \|", page, re.MULTILINE))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in _files("tests"))
+    assert promised == {*re.findall(r"_?([A-Z]\d+)_", "\n".join(re.findall(r"def test_((?:[A-Z]\d+_)+)", tests)))}
 
 
 def test_every_test_states_its_promise() -> None:
@@ -143,7 +208,17 @@ def _of(group: click.Group, name: str) -> click.Command | None:
 
 def test_every_command_that_is_named_exists() -> None:
     """Hints and documents name no command, and no option of one, that there is not."""
-    sources = _files("wt_orchestrate", "templates", "hooks", "docs", "README.md", "CHANGELOG.md", "benchmarks")
+    sources = _files(
+        "wt_orchestrate",
+        "templates",
+        "hooks",
+        "docs",
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "benchmarks",
+        "plugin",
+    )
     assert [missing for path in sources for missing in _told(path)] == []
 
 

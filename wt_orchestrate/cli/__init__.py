@@ -1,6 +1,5 @@
-"""The command line: parses, asks the engine through the wiring, shows. No rules of the trade.
+"""The command line. `app` is the table of commands; `boundary` turns errors into messages and exit codes.
 
-`app` is the table of commands, `boundary` the one place where errors become messages and exit codes; commands/ has one
-file for each group of verbs, screen/ what they share for a terminal, html/ the review page. A module is imported only
-when its command is called.
+Belongs here: parsing, asking the engine through the wiring, showing. A module is imported when its command is called.
+Does not: a rule (`domain`), the choice of an adapter (`wiring`), the MCP server (`mcp_server`).
 """

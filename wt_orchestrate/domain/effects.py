@@ -1,4 +1,4 @@
-"""Everything to do: what the machine asks for and `engine/perform.py` does.
+"""Everything to do: what the machine asks for and `engine/effects/` does.
 
 An effect is idempotent. Its key names it: at most one effect of a key is under way, and a restart that asks for the same
 key means the same thing, because what was chosen for it is pinned in the log before it is performed.

@@ -1,3 +1,5 @@
-"""The MCP server: how Claude Desktop, Claude Code or any other client leads runs. A face like the command line; no
-rules here.
+"""The MCP server: how Claude Desktop, Claude Code or another client leads runs, and how agents report while they work.
+
+Belongs here: tools, resources and prompts; each reads the log or puts a request, as a command does.
+Does not: a rule (`domain`), the choice of an adapter (`wiring`), text for a terminal (`cli`).
 """

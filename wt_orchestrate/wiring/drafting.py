@@ -1,7 +1,8 @@
 """Drafting plans: who drafts, on what ground, and what has come of it.
 
 A drafting is done by whoever holds its lock: a command in the foreground, or a process left behind for a conversation. It reads
-a checkout of the target's commit made from the vault, never anybody's worktree, and whoever ends it cleans up (`leftovers.py`).
+a checkout of the target's commit made from the vault, never anybody's worktree, and whoever ends it cleans up
+(`draft_cleanup.py`).
 """
 
 from __future__ import annotations

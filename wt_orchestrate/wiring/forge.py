@@ -26,7 +26,7 @@ def desk(
 ) -> Desk:
     """What the pull requests of a run are made with. Raises NotFound without the remote, Refused where its URL is another one
     than when the run began, a token would go there unencrypted, or nobody can be asked."""
-    from wt_orchestrate.adapters.forge.finding import in_the_clear, kind_of, open_forge, place_of, token_of
+    from wt_orchestrate.adapters.forge.registry import in_the_clear, kind_of, open_forge, place_of, token_of
     from wt_orchestrate.adapters.gitrepo.remotes import GitRemote, without_credentials
     from wt_orchestrate.adapters.gitrepo.runner import Git
     from wt_orchestrate.domain.plan.settings import ForgeKind

@@ -1,1 +1,5 @@
-"""How agents are called and their streams read: one module for each type, one line each in `registry.py`."""
+"""The programs that do the work: how each is started, told something, and how its output is read.
+
+Belongs here: one module for each type of agent, and its line in `registry`.
+Does not: the process that runs it (`adapters/executor`), what its output means for a workstream (`domain/verdict`).
+"""

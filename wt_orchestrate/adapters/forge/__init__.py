@@ -1,1 +1,5 @@
-"""Forges: GitHub (by its client or by REST), GitLab, Gitea or Forgejo, and pagure, each behind the same port."""
+"""Forges behind one port: GitHub (by its client or by REST), GitLab, Gitea or Forgejo, and pagure.
+
+Belongs here: one module for each forge, and in `registry` how a remote's forge is recognised.
+Does not: what is done with a pull request (`engine/pull_requests`), what its comments mean (`domain/review`).
+"""

@@ -1,7 +1,7 @@
 """The user's repository: looked at, given worktrees and refs of ours, and moved forward when landing.
 
 In it the tool only fetches from the vault, adds and removes its own worktrees and branches, and moves refs it owns, or the
-target when landing, by compare-and-swap. It writes one key into the shared configuration (`guarding.py` says which and why),
+target when landing, by compare-and-swap. It writes one key into the shared configuration (`hooks/agent.py` says which and why),
 never collects garbage, and touches the user's checkout only to take a clean one along when its branch is landed on.
 Everything is found from the common git directory, which is looked up once and pinned.
 """

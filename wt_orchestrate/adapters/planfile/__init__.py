@@ -1,4 +1,8 @@
-"""Files that people write, as checked values: plans, settings and roles. The one door of YAML and pydantic."""
+"""Files that people write, as checked values: plans, settings and roles. The only importer of YAML and pydantic.
+
+Belongs here: reading text into the domain's values, with file, line and column of every problem; writing plans.
+Does not: rules that need no file (`domain/plan/validation`).
+"""
 
 from wt_orchestrate.adapters.planfile.plans import MAX_BYTES as MAX_BYTES
 from wt_orchestrate.adapters.planfile.plans import DraftRead as DraftRead

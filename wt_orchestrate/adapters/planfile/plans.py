@@ -2,7 +2,7 @@
 
 YAML is read as a tree of nodes with their places: no aliases, no tags, no merge keys, no doubled keys, bounded in size and
 depth; scalars are their text (`no`, `off` and `22:22` are words). The tree is then checked against the domain's own
-dataclasses, and the rules across fields (`domain/graph.py`) are asked, so that all problems come at once.
+dataclasses, and the rules across fields (`domain/plan/validation.py`) are asked, so that all problems come at once.
 """
 
 from __future__ import annotations

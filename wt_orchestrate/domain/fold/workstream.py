@@ -1,4 +1,4 @@
-"""Events folded into the state of one workstream; the run as a whole is `fold.py`'s."""
+"""Events folded into the state of one workstream; the run as a whole is in `fold/run.py`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A role's file is in Claude Code's own format for agents (front matter, then the text), so that the client takes it as well;
 `adapters/planfile/roles.py` reads it. The roles in force are recorded with a run when it starts (`Settings.roles`), so an edit
-of a file, by whomever, never changes a running one. What a role may do follows from its tools (`domain/permissions.py`).
+of a file, by whomever, never changes a running one. What a role may do follows from its tools (`permissions.py`).
 """
 
 from __future__ import annotations

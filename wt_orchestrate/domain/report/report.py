@@ -1,6 +1,6 @@
 """What a run did and what it really saved, as plain values: the synthesis of its work, and its measured gain.
 
-Times come from `measuring.py`, what is computed from them from `gain.py`; each number says which it is (`how`): measured,
+Times come from `timeline.py`, what is computed from them from `speedup.py`; each number says which it is (`how`): measured,
 computed from what was measured, or estimated. The one estimate is what more agents could have done. Texts of agents are
 quoted, bounded and attributed.
 """

@@ -1,10 +1,10 @@
 """Where a run's time went, measured from its log: for each workstream, stretch by stretch, what it was at or waited for.
 
 While an agent of a workstream is alive its own signs tell: starting (until its program first answers), at work, blocked (on a
-person's answer, on a limit), or ending (nothing left to do, until its process has died). Otherwise the workstream's stage tells
-what it waits for (`waiting.py`). Both are placed in the run's own time (`runtime.py`), and stretches at rest, when nothing was
-to be done without a person, are left out. So the stretches of one workstream never overlap and never add up to more than the
-wall time.
+person's answer, on a limit), or ending (nothing left to do, until its process is gone). Otherwise the workstream's stage tells
+what it waits for (`status/waiting.py`). Both are placed in the run's own time (`run_clock.py`), and stretches at rest,
+when nothing was to be done without a person, are left out. So the stretches of one workstream never overlap and never
+add up to more than the wall time.
 
 What nobody saw is not guessed. While no supervisor is at work agents go on, and what they did is read later: an agent's end is
 what its keeper wrote down, a turn's length what the agent's program told; where neither tells, the stretch counts as work at

@@ -1,6 +1,6 @@
 """One agent process as the log tells of it, and what passes between it and us: questions, messages, what it says by its tools.
 
-Times are wall seconds. A part of the state (`state.py`), which holds one attempt after another for each workstream.
+Times are wall seconds. A part of the state (`state/run.py`), which holds one attempt after another for each workstream.
 """
 
 from __future__ import annotations

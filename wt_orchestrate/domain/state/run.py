@@ -1,4 +1,4 @@
-"""The present of one run: values that `fold.py` makes from events, the legal moves between stages, and questions about them.
+"""The present of one run: values that `fold/run.py` makes from events, the legal moves between stages, and questions about them.
 
 A stage says where a workstream is in its life. `held` is no stage: a queued workstream is held while something it needs
 cannot go on, and that is worked out, never stored. What cannot be known is None, never a guess.

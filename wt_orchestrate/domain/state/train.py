@@ -1,6 +1,6 @@
 """Commits that may be published once every check passed on exactly their tree: the train's cars, suspects, the landing.
 
-Pure values; `fold.py` makes them from events, `train.py` and `landing.py` decide about them.
+Pure values; `fold/train.py` makes them from events, `train/train.py` and `train/landing.py` decide about them.
 """
 
 from __future__ import annotations

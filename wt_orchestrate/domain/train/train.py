@@ -1,9 +1,9 @@
 """The train: claims ride together, one merged upon another, and are checked by prefixes until it is known what may land.
 
 Claims come aboard by foreseen conflicts, fewest first, then by age; those that conflict with one aboard wait for it.
-`limits.checks` places check prefixes that `section.py` chooses. The longest green prefix is verified and the integration branch
+`limits.checks` places check prefixes that `bisect.py` chooses. The longest green prefix is verified and the integration branch
 moves to its last car at once, by compare-and-swap; what rides behind it stays valid, because it was built upon it. A check
-that fails where one claim joins puts that claim aside (`suspects.py`), and the others ride on without it.
+that fails where one claim joins puts that claim aside (`culprit.py`), and the others ride on without it.
 """
 
 from __future__ import annotations

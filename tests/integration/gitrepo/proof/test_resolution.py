@@ -80,7 +80,7 @@ def test_a_mode_that_neither_side_gave_is_told(site: Site) -> None:
     assert (file.path, file.mode, file.whole) == ("src/app.py", "100755", False)
 
 
-def test_S4_a_remembered_link_writes_nothing_outside_the_throwaway_tree(site: Site, tmp_path: Path) -> None:
+def test_S8_a_remembered_link_writes_nothing_outside_the_throwaway_tree(site: Site, tmp_path: Path) -> None:
     """A path that is a link on one side is never written through: what it points to stays as it is."""
     victim = tmp_path / "victim"
     victim.write_text("safe\n", encoding="utf-8")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wt_orchestrate.adapters.forge.api import RestApi
-from wt_orchestrate.adapters.forge.finding import Place, in_the_clear, kind_of, open_forge, place_of, token_of
 from wt_orchestrate.adapters.forge.github import GitHub
 from wt_orchestrate.adapters.forge.gitlab import push_options
+from wt_orchestrate.adapters.forge.registry import Place, in_the_clear, kind_of, open_forge, place_of, token_of
 from wt_orchestrate.adapters.gitrepo.remotes import without_credentials
 from wt_orchestrate.domain.events.pull_requests import stacked_on
 from wt_orchestrate.domain.ids import Branch, CommitId
