@@ -1,7 +1,7 @@
-"""Everything to do: what the machine asks for and `engine/effects/` does.
+"""Every effect: a thing to do that `machine` asks for and `engine/effects/` performs.
 
-An effect is idempotent. Its key names it: at most one effect of a key is under way, and a restart that asks for the same
-key means the same thing, because what was chosen for it is pinned in the log before it is performed.
+An effect is idempotent. Its key names it: at most one effect of a key is under way, and a restart that asks for the
+same key means the same thing, because the choices made for it are in the log before it is performed (`pins`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wt_orchestrate.domain.plan.model import Check
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultBase:
-    """Bring the target's base into the vault and start the integration branch there."""
+    """Fetch the target's base into the vault and start the integration branch there."""
 
     base: CommitId
 
@@ -50,7 +50,7 @@ class StartAttempt:
     turns: int | None = None
     account: str = ""
     carries: tuple[str, ...] = ()
-    """Messages that the prompt holds."""
+    """Messages that are part of the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +62,14 @@ class StopAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCommand:
-    """End a setup command or a check that nobody needs any more."""
+    """Stop a setup command or a check that is no longer needed."""
 
     process: ProcessId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerAsk:
-    """Answer a permission question by rule, or an agent's question by a person's words."""
+    """Answer a permission question by rule, or an agent's question with a person's answer."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -82,7 +82,7 @@ class AnswerAsk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessage:
-    """Tell a running agent something; with `interrupts` its running turn is ended first."""
+    """Send a message to a running agent; with `interrupts`, its running turn is ended first."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -101,7 +101,7 @@ class Verify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assemble:
-    """Merge these heads in memory one upon another, the first one onto `onto`, and prove each merge."""
+    """Merge these heads in memory, one on another, the first one onto `onto`, and prove each merge."""
 
     onto: CommitId
     riders: tuple[tuple[WorkstreamId, CommitId], ...]
@@ -110,7 +110,7 @@ class Assemble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settle:
-    """Settle a conflict by what was decided beforehand: remembered resolutions, drivers, union, lockfiles."""
+    """Resolve a conflict by automatic rules: remembered resolutions, drivers, union, lockfiles."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -121,7 +121,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeTrial:
-    """Merge a suspect's head onto an earlier integration commit, to see whether a check fails there."""
+    """Merge a suspect's head onto an earlier integration commit, to check that combination."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -131,7 +131,7 @@ class MakeTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCheck:
-    """Run one check on exactly this commit's tree; `workstream` None is the landing."""
+    """Run one check on exactly this commit's tree; `workstream` is None for the landing."""
 
     workstream: WorkstreamId | None
     commit: CommitId
@@ -139,16 +139,16 @@ class RunCheck:
     process: ProcessId
     check: Check
     slot: int
-    """The place it runs in: a tree of ours on the disk."""
+    """The slot it runs in: a checkout of ours."""
     fresh: bool
-    """The tree is brought there anew, with setup; else it is as the check before left it."""
+    """Check the tree out again, with setup; else it is as the check before left it."""
     probe: str
     ahead: tuple[WorkstreamId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A claim that an advance takes in: the head, and the merge commit that carries it."""
+    """A claim that an advance integrates: its head, and the merge commit that holds it."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -158,7 +158,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """Move the integration branch in the vault to a commit whose tree passed, by compare-and-swap. It takes in these
+    """Move the integration branch in the vault to a commit whose tree passed, by compare-and-swap. It integrates these
     claims; none for a landing."""
 
     commit: CommitId
@@ -168,7 +168,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    """Show the integration head in the user's repository; beside the train, so several steps may become one."""
+    """Copy the integration head to the user's repository. Not in step with the train: several moves may become one."""
 
     commit: CommitId
     order: int
@@ -212,7 +212,7 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """Whose merges are foreseen: a workstream's head, and the worktree whose uncommitted work counts as well."""
+    """One side of a forecast: a workstream's head, and the worktree whose uncommitted work counts too."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -221,7 +221,7 @@ class Glance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Foresee which of these would conflict with each other, or with the integration head."""
+    """Find out which of these would conflict with each other, or with the integration head."""
 
     against: CommitId
     sides: tuple[Glance, ...]
@@ -229,7 +229,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """Find what the memory says to a workstream: by words, and by the paths it may write."""
+    """Find what the memory has for a workstream, by words and by the paths it may write."""
 
     workstream: WorkstreamId
     terms: tuple[str, ...]
@@ -237,7 +237,7 @@ class Recall:
 
 
 FORECAST = "forecast:"
-"""The key of every forecast: one at a time, whatever it is made of."""
+"""The key of every forecast: only one is under way at a time."""
 
 
 Effect = (
@@ -316,8 +316,8 @@ def _digest(riders: tuple[tuple[WorkstreamId, CommitId], ...]) -> str:
 
 
 def pins(effect: Effect) -> Mapping[str, str]:
-    """What a restart must know of an effect that was under way: choices made from a state that has moved on, and the
-    identity of a process that may have been started."""
+    """What a restart must know of an effect that was interrupted: choices made from an earlier state, and the identity
+    of a process that may have been started."""
     match effect:
         case CreateWorktree(base=base, path=path):
             return {"base": base, "path": path}

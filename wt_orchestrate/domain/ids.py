@@ -1,7 +1,7 @@
-"""Typed names, and the one place where each is made from text.
+"""Typed names. Each is made from text here and nowhere else.
 
-An id that comes from a person or an agent passes through a `parse_` function here before anything else sees it, so that
-it is safe as a path component, a ref component and a word on a command line.
+An id that comes from a person or an agent passes through a `parse_` function, so that it is safe as a path component, a
+ref component and a word on a command line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WorkstreamId = NewType("WorkstreamId", str)
 AttemptId = NewType("AttemptId", str)
 """`<run>.<workstream>.<epoch>`; the epoch is the fencing token of the attempt."""
 ProcessId = NewType("ProcessId", str)
-"""Names one kept process and its folder: an attempt's id, or `<run>.<workstream>.<what>.<n>`."""
+"""The name of a kept process and of its folder: an attempt's id, or `<run>.<workstream>.<what>.<n>`."""
 Branch = NewType("Branch", str)
 """A branch's short name, without `refs/heads/`."""
 CommitId = NewType("CommitId", str)
@@ -30,7 +30,7 @@ RESERVED_IDS = frozenset({"integration", "head", "target", "main-worktree", "all
 
 
 def derived_id(name: str, ending: str, taken: Collection[str]) -> WorkstreamId:
-    """The id of a workstream that serves another, such as `pool-review`; numbered where it is taken."""
+    """The id of a workstream that serves another, such as `pool-review`; with a number if it is taken."""
     number = 0
     while True:
         number += 1
@@ -41,7 +41,7 @@ def derived_id(name: str, ending: str, taken: Collection[str]) -> WorkstreamId:
 
 
 def unsafe_id(text: str) -> str | None:
-    """Why `text` cannot be the id of a run or a workstream; None when it can."""
+    """Why `text` cannot be the id of a run or workstream; None if it can."""
     if not text:
         return "is empty"
     if not _ID.fullmatch(text):
@@ -56,7 +56,7 @@ def unsafe_id(text: str) -> str | None:
 
 
 def parse_workstream_id(text: str) -> WorkstreamId:
-    """The id, or ValueError saying why not."""
+    """The id. Raises ValueError with the reason."""
     reason = unsafe_id(text)
     if reason is not None:
         raise ValueError(f"{text!r} {reason}")
@@ -64,14 +64,14 @@ def parse_workstream_id(text: str) -> WorkstreamId:
 
 
 def parse_run_id(text: str) -> RunId:
-    """The id of a run, such as `r7`, or ValueError."""
+    """The id of a run, such as `r7`. Raises ValueError."""
     if not re.fullmatch(r"r[1-9][0-9]{0,8}", text):
         raise ValueError(f"{text!r} is not a run; runs are named r1, r2, ...")
     return RunId(text)
 
 
 def parse_commit_id(text: str) -> CommitId:
-    """A full object name (40 or 64 hexadecimal digits), or ValueError."""
+    """A full object name (40 or 64 hexadecimal digits). Raises ValueError."""
     if not _OBJECT.fullmatch(text):
         raise ValueError(f"{text!r} is not a full commit id")
     return CommitId(text)
@@ -82,8 +82,8 @@ def attempt_id(run: RunId, workstream: WorkstreamId, epoch: int) -> AttemptId:
 
 
 def receipt_of(attempt: AttemptId, message: str = "") -> str:
-    """What an agent's stream echoes when it has taken a message; without one, the prompt. The name of the line we send, so
-    that a restart knows it without having noted that it was sent."""
+    """What an agent's stream echoes once it has taken a message (without a message: the prompt). It is computed, so
+    that a restart knows it even if sending was not logged."""
     return str(uuid5(NAMESPACE_URL, f"{attempt}.{message}" if message else attempt))
 
 

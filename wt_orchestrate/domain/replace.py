@@ -1,9 +1,9 @@
-"""Copies of frozen values with some fields changed, quickly: folding a log is little else.
+"""A fast `dataclasses.replace` for frozen values; folding a log does little else.
 
-`dataclasses.replace` looks every field up by name and calls `__init__`, and a frozen value's fields can only be set one call
-at a time; for a state of seventy fields that is most of a fold. So a copy is made as a twin of its class, which has the same
-slots and lets itself be written, by a function that is made once for each class; then the twin is given the class. Values here
-have slots, no base class and no `__post_init__`: setting the fields is all there is to do.
+`dataclasses.replace` looks every field up by name and calls `__init__`, and a frozen value's fields can only be set one
+call at a time; for a state of seventy fields that is most of a fold. So a copy is made as an instance of a writable
+class with the same slots, by a function that is generated once for each class; then its `__class__` is set. The values
+have slots, no base class and no `__post_init__`, so setting the fields is enough.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _set = object.__setattr__
 
 @cache
 def _parts(kind: Hashable) -> tuple[frozenset[str], Callable[[Any], Any]]:
-    """The names of a class's fields, and how one of its values is copied."""
+    """The field names of a class, and the function that copies one of its values."""
     assert isinstance(kind, type)
     names = tuple(field.name for field in fields(kind))
     made: dict[str, Any] = {"twin": type(kind.__name__, (), {"__slots__": names}), "kind": kind}
@@ -30,7 +30,7 @@ def _parts(kind: Hashable) -> tuple[frozenset[str], Callable[[Any], Any]]:
 
 
 def replace(value: Value, /, **changes: Any) -> Value:
-    """The value with these fields changed. Raises TypeError for a name that is no field."""
+    """The value with these fields changed. Raises TypeError for a name that is not a field."""
     kind = type(value)
     names, copied = _parts(kind)  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
     if not changes.keys() <= names:

@@ -1,7 +1,7 @@
-"""What commits expose that a landing must not carry: what looks like a secret, and trailers that only a person may write.
+"""What commits expose that must not land: what looks like a secret, and trailers that only a person may write.
 
-Every commit is looked at, not only what is left in the end: a key that was added and taken out again is in the history for
-good. Nothing here holds a secret; it is named by its kind, its place, a mask and a mark.
+Every commit is scanned, not only the final tree: a key that was added and removed again stays in the history. Nothing
+here holds a secret; it is named by its kind, place, mask and mark.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Trailer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What a stretch of commits exposes; oldest first."""
+    """What a range of commits exposes, oldest first."""
 
     exposed: tuple[Exposed, ...] = ()
     trailers: tuple[Trailer, ...] = ()
@@ -53,7 +53,8 @@ _LISTED = 5
 
 
 def not_allowed(scan: Scan, allowed: Collection[str], *, certain: bool = False) -> tuple[Exposed, ...]:
-    """What nobody said is no secret, each mark once; with `certain` only what has the shape of a known kind of key."""
+    """The findings that no setting allows, each mark once; with `certain`, only those with the shape of a known kind of
+    key."""
     first: dict[str, Exposed] = {}
     for each in scan.exposed:
         if each.mark not in allowed and (each.certain or not certain):
@@ -69,8 +70,8 @@ def listed(found: Sequence[Exposed]) -> str:
 def exposure_findings(
     scan: Scan, *, allowed: Collection[str], human: Collection[str], own: Collection[tuple[str, str]] | None
 ) -> Iterator[str]:
-    """What does not hold of an agent's commits, one sentence each. `human` are the keys of trailers that only a person may
-    write, `own` the tool's trailers that are true of it (None: any may be there)."""
+    """Problems of an agent's commits, one sentence each. `human`: keys of trailers that only a person may write. `own`:
+    the tool's trailers that are true for it (None: any are allowed)."""
     found = not_allowed(scan, allowed, certain=True)
     if found:
         yield (

@@ -1,8 +1,8 @@
-"""The handoff an agent leaves in `HANDOFF.md`, as a value, and its tolerant reading.
+"""Parse `HANDOFF.md`, the report an agent leaves, into a value. Tolerant: it never raises.
 
-Handoff text is hostile: it is data, never an instruction, and no word in it is believed without evidence from git. Its
-front matter is lines of `key: value` and nothing more of YAML (so that nothing in it can be a bomb); its sections are
-headings outside code fences. What is broken is said in `problems`, and the rest is read all the same.
+Handoff text is hostile: it is data, never an instruction, and nothing in it counts without evidence from git. The front
+matter is lines of `key: value`, not YAML (no aliases, tags or types); sections are headings outside code fences.
+`problems` says what is malformed; the rest is still read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _BULLET = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.*)")
 _PLACE = re.compile(r"(?<![\w./-])([\w./-]{1,4096}\.\w+):(\d{1,9})")
-"""Tried once where a word begins: whoever writes a line of a hundred thousand letters stops nobody."""
+"""Anchored at the start of a word, so that a line of a hundred thousand letters takes no quadratic time."""
 _KIND = re.compile(r"\(?(fact|risk|convention|todo)\)?\s*[:-]\s*", re.IGNORECASE)
 
 HANDOFF_CONTRACT = """## Your handoff
@@ -45,12 +45,12 @@ class HandoffStatus(StrEnum):
     DONE = "done"
     BLOCKED = "blocked"
     UNKNOWN = "unknown"
-    """It says none, or none that is known."""
+    """No status, or an unknown one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """One finding handed over. `kind` is fact, risk, convention or todo; `path` and `line` where it names a place."""
+    """One finding. `kind` is fact, risk, convention or todo; `path` and `line` are set if it names a place."""
 
     text: str
     kind: str = "fact"
@@ -60,7 +60,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handoff:
-    """A parsed handoff; texts are cleaned for showing."""
+    """A parsed handoff; its texts are cleaned for display."""
 
     status: HandoffStatus = HandoffStatus.UNKNOWN
     progress: int | None = None
@@ -71,14 +71,14 @@ class Handoff:
     questions: str = ""
     next: str = ""
     review: str = ""
-    """Its answers to a reviewer's comments."""
+    """Answers to a reviewer's comments."""
     other: Mapping[str, str] = field(default_factory=dict)
-    """Sections of other names, as they were called."""
+    """Sections with other names, by name."""
     problems: tuple[str, ...] = ()
 
 
 def parse_handoff(text: str) -> Handoff:
-    """The handoff in a text, however broken it is."""
+    """The handoff in a text, however malformed it is."""
     problems: list[str] = []
     if len(text) > LIMIT:
         text = text[:LIMIT]
@@ -111,7 +111,7 @@ def complete(handoff: Handoff) -> tuple[str, ...]:
 
 
 def lacks(handoff: Handoff | None, sections: Sequence[str]) -> tuple[str, ...]:
-    """Those of these sections, by title, that are missing or empty."""
+    """Which of these sections, by title, are missing or empty."""
     return tuple(title for title in sections if handoff is None or not _holds(handoff, title.lower()))
 
 
@@ -129,12 +129,12 @@ def _holds(handoff: Handoff, section: str) -> bool:
 
 
 def summary_of_commits(subjects: Sequence[str]) -> str:
-    """The summary of work whose agent left no handoff: what its commits say."""
+    """The summary of work whose agent left no handoff: the subjects of its commits."""
     return clean("\n".join(f"- {subject}" for subject in subjects[-20:]))
 
 
 def _split(lines: Sequence[str], problems: list[str]) -> tuple[Mapping[str, str], Sequence[str]]:
-    """The front matter's pairs and the lines behind it."""
+    """The pairs of the front matter and the lines after it."""
     start = next((number for number, line in enumerate(lines) if line.strip()), 0)
     if not lines or lines[start].strip() != "---":
         problems.append("there is no front matter (`---`, `status: ...`, `---`) at the top")
@@ -173,7 +173,7 @@ def _sections(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _title(text: str) -> str:
-    """A heading's own words, without the marks that may close it."""
+    """A heading without its closing marks."""
     text = text.strip()
     return text.rstrip("#").rstrip() or text
 
@@ -199,7 +199,7 @@ def _progress(front: Mapping[str, str], problems: list[str]) -> int | None:
 
 
 def _remarks(text: str) -> Iterator[Remark]:
-    """One remark for each bullet, or for each paragraph where there are none."""
+    """One remark for each bullet, or for each paragraph if there are no bullets."""
     bullets = [match.group(1) for line in text.splitlines() if (match := _BULLET.match(line))]
     for part in bullets or [part.strip() for part in text.split("\n\n")]:
         if part:
@@ -225,11 +225,11 @@ SECTIONS: Mapping[str, str] = {
     "Follow-ups": "what is worth doing but not part of this plan",
     "Learned": "what anyone who works on this repository next should know",
 }
-"""The sections of strategic notes and what belongs there."""
+"""The sections of a synthesis's strategic notes, and what belongs in each."""
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a section says that there is nothing to say."""
+    """Whether a section says that there is nothing to report, such as `none`."""
     return text.strip(" \n\t-*.`_").lower() == NOTHING
 
 

@@ -1,7 +1,8 @@
-"""What a running agent says by its tools, as values, and the tolerant reading of its drop file.
+"""Parse the notes that a running agent writes through its tools. Tolerant: it never raises.
 
-A note is one line of JSON in the attempt's own folder. Nothing in it names who speaks: that is the attempt whose folder it
-lies in. All of it is hostile: what is no note is dropped, what is too long is cut, and how much one attempt may say is bounded.
+A note is one line of JSON in the attempt's own folder. It does not say who wrote it: that is the attempt whose folder
+it is in. Notes are hostile: what is not a note is dropped, what is too long is cut, and each attempt may write a
+bounded number.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from wt_orchestrate.domain.text.json_edit import parse_line
 
 FINDING_KINDS = ("fact", "risk", "convention", "todo", "decision")
 MOST_BYTES = 1 << 20
-"""How much of an attempt's drop file is read at all."""
+"""How much of an attempt's note file is read."""
 MOST_LINES = 2_000
 MOST_PROGRESS, MOST_FINDINGS, MOST_QUESTIONS = 300, 40, 20
 """How many notes of each kind one attempt may leave."""
@@ -35,7 +36,7 @@ _LONGEST_PATH = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressNote:
-    """How far the agent says it is; `percent` None where it does not say."""
+    """The agent's progress; `percent` is None if it gives no number."""
 
     percent: int | None
     note: str
@@ -43,7 +44,7 @@ class ProgressNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingNote:
-    """Something that others should know; `to` are those it names."""
+    """Something that others should know; `to` names workstreams."""
 
     kind: str
     text: str
@@ -54,7 +55,7 @@ class FindingNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionNote:
-    """A question to the orchestrator; `ask` names it."""
+    """A question to the person who leads; `ask` is its name."""
 
     ask: str
     text: str
@@ -63,7 +64,7 @@ class QuestionNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerReadNote:
-    """The call that asked has returned with the answer."""
+    """The tool call that asked has returned with the answer."""
 
     ask: str
 
@@ -73,7 +74,7 @@ Note = ProgressNote | FindingNote | QuestionNote | AnswerReadNote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedFinding:
-    """A finding as the run knows it: whose it is was seen, not said."""
+    """A finding as the run knows it. Its author is the folder it was read from, not what it says."""
 
     id: str
     workstream: str
@@ -87,7 +88,7 @@ class SharedFinding:
 
 
 def ask_name(given: str) -> str:
-    """The name of a question that was asked by a tool, in the log."""
+    """The name in the log of a question that was asked by a tool."""
     return f"{_ASKED}{given}"
 
 
@@ -98,12 +99,12 @@ def asked_by_tool(ask: str) -> str:
 
 
 def safe_path(text: str) -> str:
-    """A path below the repository's root, or nothing."""
+    """A path below the repository's root; empty if it is not one."""
     return text if _PATH.fullmatch(text) else ""
 
 
 def parse_note(line: bytes) -> Note | None:
-    """The note in a line; None for what is none. Never raises."""
+    """The note in a line; None if it is not one. Never raises."""
     if len(line) > LONGEST_LINE:
         return None
     try:
@@ -144,7 +145,7 @@ def _finding(given: Mapping[str, Any]) -> Note | None:
         return None
     kind, line = given.get("kind"), given.get("line")
     numbered = isinstance(line, int) and not isinstance(line, bool) and 0 < line < 10_000_000
-    path = safe_path(_text(given, "path", _LONGEST_PATH + 1))  # one that would have to be cut is none
+    path = safe_path(_text(given, "path", _LONGEST_PATH + 1))  # an option that would have to be cut is dropped
     return FindingNote(
         kind=kind if kind in FINDING_KINDS else "fact",
         text=text,

@@ -1,7 +1,7 @@
-"""What a reviewer found in the work of a workstream, as values, and the reading of the section in which it says so.
+"""Parse a reviewing agent's remarks about a workstream's work from the section `## Review` of its handoff.
 
-A reviewer is an agent that may write nothing but its handoff. Its remarks are the words of one agent about the work of
-another: shown as that, quoted as data, and weighed by the verdict, which never lets a reviewer change or land anything.
+A reviewer may write nothing but its handoff. Its remarks are shown as its own words and quoted as data. They never
+change or land anything by themselves; `domain/verdict` decides what follows.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.text.clean import at_line, clean
 
 MOST = 50
-"""Remarks of one review that count."""
+"""How many remarks of one review count."""
 TEXT_LIMIT = 2_000
 NOTHING = "none"
 
 
 class Weighing(StrEnum):
-    """How much a reviewer's remark weighs."""
+    """The weight of a remark."""
 
     MUST = "must"
-    """The work does not go on before it is answered."""
+    """Must be answered before the work goes on."""
     SHOULD = "should"
     NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One remark of a reviewer; without a path on the work as a whole, with line 0 on the file as a whole."""
+    """One remark. Without a path it is about the work as a whole; with line 0, about the file as a whole."""
 
     text: str
     weighs: Weighing = Weighing.NOTE
@@ -45,8 +45,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """One review that was given: of which head, by whom, and what was found. `claim` is which claim it was of, `sent_as` the
-    message in which its findings went back."""
+    """One review: of which head, by whom, and its remarks. `claim` is the claim it reviewed, `sent_as` the message that
+    carried its remarks to the agent."""
 
     reviewer: WorkstreamId
     head: CommitId
@@ -61,7 +61,7 @@ class Review:
 
 
 def to_answer(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """What goes back to the agent once something must: notes stay with the reader."""
+    """The remarks that go back to the agent if any must be answered; notes are not among them."""
     return tuple(finding for finding in findings if finding.weighs is not Weighing.NOTE)
 
 
@@ -71,12 +71,13 @@ _FILE = re.compile(r"`([^`:]+)`\s*:\s*")
 
 
 def findings_of(section: str) -> tuple[Finding, ...]:
-    """The remarks in a section `## Review`: each begins with its weight, lines below belong to it; the first fifty."""
+    """The remarks in a section `## Review`: each starts with its weight, indented lines below belong to it. At most
+    fifty."""
     return tuple(_finding(weighs, text) for weighs, text in _entries(section) if text.strip())[:MOST]
 
 
 def is_given(section: str) -> bool:
-    """Whether the section says anything that counts: remarks, or that there are none."""
+    """Whether the section counts as a review: it has remarks, or says that there are none."""
     return bool(findings_of(section)) or section.strip(" \n\t-*.`").lower().startswith(NOTHING)
 
 

@@ -1,7 +1,7 @@
-"""What agents state in their handoffs, in a form that can be compared: places, settings given a value, words on commands.
+"""Statements in handoffs that can be compared: findings about places, values of settings, results of commands.
 
-Texts are agents' own: data, quoted and bounded, never believed. A statement is only what a text says in so many words;
-nothing is understood beyond that, so that two that differ are told as differing and no more.
+The texts are agents' own: data, quoted and bounded. Only what a text says literally is a statement, so two that differ
+are reported as differing and nothing more.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _ENDINGS = frozenset(
         *("ts", "tsx", "txt", "vue", "xml", "yaml", "yml"),
     )
 )
-"""What a name without a folder must end with to be a file's: settings have dots, too."""
+"""File name endings that make a name without a folder a path: settings have dots too."""
 _SETTING = re.compile(
     r"(?<![\w.\-/])`?([A-Za-z_]\w{0,40}(?:[._-]\w{1,40}){1,6}|[A-Z][A-Z0-9]{2,40})`?"
     r" {0,3}(?:=|:=|:| is set to | set to | is now | is | -> )(?![=:]) {0,3}"
@@ -80,7 +80,7 @@ _NOT = re.compile(r"\b(?:not|never|cannot|n't|used to|before|until|would)\b", re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One thing that a text says: `about` what, which `value`, and the words themselves."""
+    """One statement: `about` what, which `value`, and the words themselves."""
 
     about: str
     value: str
@@ -94,8 +94,8 @@ def plain(text: str, limit: int = _LENGTH) -> str:
 
 
 def points(text: str) -> list[str]:
-    """The bullets of a section, or its paragraphs where there are none; each in one line. A section that says that there is
-    nothing to say has none."""
+    """The bullets of a section, or its paragraphs if there are none; each in one line. Empty if the section says
+    `none`."""
     text = text[:_TEXT]
     if says_nothing(text):
         return []
@@ -111,7 +111,7 @@ def paths_in(text: str) -> tuple[str, ...]:
 
 
 def settings(handoff: Handoff) -> Iterator[Statement]:
-    """Settings that its decisions and findings give a value."""
+    """Settings to which its decisions and findings give a value."""
     for text in (*points(handoff.decisions), *(plain(each.text) for each in handoff.findings[:_POINTS])):
         for match in _SETTING.finditer(text):
             value = match.group(2).strip("`\"'").strip().lower()
@@ -119,11 +119,11 @@ def settings(handoff: Handoff) -> Iterator[Statement]:
 
 
 def places(handoff: Handoff) -> Iterator[Statement]:
-    """Findings that name a line, with what they say of it."""
+    """Findings that name a line."""
     for each in handoff.findings[:_POINTS]:
         if each.path and each.line is not None:
             yield Statement(
-                about=f"{each.path}:{each.line}", value=_worn(each.text), text=f"{each.kind}: {plain(each.text)}"
+                about=f"{each.path}:{each.line}", value=_normalised(each.text), text=f"{each.kind}: {plain(each.text)}"
             )
 
 
@@ -131,11 +131,11 @@ def decided(handoff: Handoff) -> Iterator[Statement]:
     """Decisions that name a file."""
     for text in points(handoff.decisions):
         for path in paths_in(text):
-            yield Statement(about=path, value=_worn(text), text=text)
+            yield Statement(about=path, value=_normalised(text), text=text)
 
 
 def commands(handoff: Handoff) -> Iterator[Statement]:
-    """Commands that its verification says passed or failed, as far as one line says one of the two."""
+    """Commands that its verification reports as passed or failed, if one line says just one of the two."""
     for line in handoff.verification[:_TEXT].splitlines()[:_POINTS]:
         for match in _COMMAND.finditer(line):
             said = _word(_COMMAND.sub(" ", line))
@@ -146,7 +146,7 @@ def commands(handoff: Handoff) -> Iterator[Statement]:
 
 
 def _word(line: str) -> str:
-    """passed, failed, or empty where it says neither or may say both."""
+    """`passed`, `failed`, or empty if the line says neither or both."""
     rest = _NONE_FAILED.sub(" ", line)
     none_failed = rest != line
     fails, passes = _FAILS.search(rest) is not None, none_failed or _PASSES.search(rest) is not None
@@ -155,6 +155,6 @@ def _word(line: str) -> str:
     return "passed" if passes else "failed"
 
 
-def _worn(text: str) -> str:
-    """A text without what does not make a difference."""
+def _normalised(text: str) -> str:
+    """The text in lower case without punctuation that makes no difference."""
     return " ".join(re.findall(r"\w+", text[:_LENGTH].lower()))

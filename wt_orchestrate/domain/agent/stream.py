@@ -1,7 +1,7 @@
-"""What an agent's output tells, as values: the common tongue of all agent adapters.
+"""What an agent's output says, as values ("signs") that are the same for every type of agent.
 
-An adapter turns each line of its agent's stream into signs; nothing above it knows a line's format. A sign is a claim by
-the agent's program, never proof: proof comes from git and from our own checks.
+An adapter parses each line of its agent's stream into signs; nothing above it knows the format of a line. A sign is
+what the agent's program says, not proof: proof comes from git and from our own checks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ class TurnOutcome(StrEnum):
     COMPLETED = "completed"
     INTERRUPTED = "interrupted"
     LIMIT_REACHED = "limit reached"
-    """A bound of ours (turns, money) was hit."""
+    """One of our bounds (turns, money) was reached."""
     RATE_LIMITED = "rate limited"
     OVERLOADED = "overloaded"
-    """Overload, server or network trouble that passes."""
+    """Temporary trouble: overload, server or network."""
     LOGIN_FAILED = "login failed"
-    """Credentials or billing: only a person can mend it."""
+    """Credentials or billing: only a person can fix it."""
     CONTEXT_EXHAUSTED = "context exhausted"
-    """The conversation no longer fits; only a new session can go on."""
+    """The conversation is too long; only a new session can go on."""
     REFUSED = "refused"
     """The model declined to answer."""
     FAILED = "failed"
@@ -40,7 +40,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolUsed:
-    """The agent began a tool call; `target` is the path or command, cut to 200 characters."""
+    """The agent started a tool call; `target` is the path or command, cut to 200 characters."""
 
     tool: str
     target: str
@@ -64,7 +64,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermissionAsked:
-    """The agent waits for leave to use a tool; `payload` is the tool's input as JSON text."""
+    """The agent waits for permission to use a tool; `payload` is the tool's input as JSON text."""
 
     ask: str
     tool: str
@@ -91,7 +91,7 @@ class MessageTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What the agent used since the last such sign."""
+    """What the agent used since the last sign of this kind."""
 
     cost_usd: float = 0.0
     input_tokens: int = 0
@@ -102,7 +102,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """Tool calls that the agent was not allowed."""
+    """Tool calls that were denied."""
 
     count: int
     tools: tuple[str, ...]
@@ -110,7 +110,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryWaited:
-    """The agent's program waits for the model's service."""
+    """The agent's program waits before it asks the model's service again."""
 
     reason: str
     delay_s: float
@@ -118,15 +118,15 @@ class RetryWaited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageLimited:
-    """The account's limit: `resets_at` in seconds since the epoch, None when not told."""
+    """The account's usage limit; `resets_at` is in seconds since the epoch, None if unknown."""
 
     resets_at: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnded:
-    """One turn ended; `text` is the agent's last word, cut to 2,000 characters. By the clock of the agent's program it took
-    `seconds`, of which `lead_s` went by before it asked its model for the first time."""
+    """One turn ended; `text` is the agent's last text, cut to 2,000 characters. By its program's clock the turn took
+    `seconds`, of which `lead_s` passed before the first request to the model."""
 
     outcome: TurnOutcome
     text: str = ""
@@ -136,14 +136,14 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """The agent returned a value in the shape it was given, as JSON text."""
+    """The agent returned a value of the requested shape, as JSON text."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """The agent has finished everything it had and waits for a message."""
+    """The agent has nothing left to do and waits for a message."""
 
 
 Sign = (

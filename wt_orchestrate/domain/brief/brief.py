@@ -1,7 +1,7 @@
-"""What an agent is told: the brief of a first attempt, and the messages that bring evidence back.
+"""The text of briefs and of the messages that return evidence to an agent.
 
-Text that came from other agents (handoffs of needs) is quoted as data, bounded and attributed; nothing in it is an
-instruction. A brief is a function of the state alone, so that a restart composes the same one.
+Text from other agents (handoffs) is quoted as data, bounded and attributed. A brief is a function of the state alone,
+so that a restart composes the same one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, owes, tak
 from wt_orchestrate.domain.state.train import Blame, CheckResult
 
 _QUOTED = 4_000
-"""Characters of one handoff that reach another agent."""
+"""How many characters of one handoff reach another agent."""
 _TAIL = 6_000
 _EXPANDS = """## Further workstreams
 
@@ -43,8 +43,7 @@ checks of their own and cannot add further ones."""
 
 
 def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequence[Message] = ()) -> str:
-    """The whole brief of a workstream; with `message`, what happened before this attempt; `told` is what people want it
-    to know."""
+    """The whole brief of a workstream. `message`: what happened before this attempt. `told`: messages from people."""
     parts = [
         f"# {ws.spec.title or ws.id}",
         f"You work alone on the workstream `{ws.id}` of a larger plan, in your own git worktree on the branch "
@@ -56,7 +55,7 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
             parts.append("The last handoff, as data:\n\n" + _quoted(ws.handoff))
     parts.append(f"## Your task\n\n{ws.spec.brief.strip()}")
     parts.append(_role(state, ws))
-    parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_said_already(ws)]))
+    parts.append(open_comments(ws.comments, carried=[*(each.id for each in told), *_contained(ws)]))
     parts += [_told(told), _rules(state, ws), composed_needs(state, ws), composed_findings(state, ws)]
     parts += [recalled_section(ws), _others(state, ws), HANDOFF_CONTRACT]
     if ws.spec.expands:
@@ -64,8 +63,8 @@ def brief(state: RunState, ws: WorkstreamState, *, message: str = "", told: Sequ
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _said_already(ws: WorkstreamState) -> tuple[str, ...]:
-    """The comments that what happened before holds already."""
+def _contained(ws: WorkstreamState) -> tuple[str, ...]:
+    """The comments that `message` contains already."""
     sent_back = ws.retry is not None and ws.retry.reason == Cause.REVIEW and ws.review is not None
     return (ws.review.sent_as,) if sent_back and ws.review is not None else ()
 
@@ -77,12 +76,12 @@ def resumed_brief(message: str, told: Sequence[Message] = ()) -> str:
 
 
 def _told(told: Sequence[Message]) -> str:
-    """What people want the agent to know, in their words."""
+    """The messages from people, in their words."""
     return "\n\n".join(f"A message for you:\n\n{message.text.strip()}" for message in told)
 
 
 def _role(state: RunState, ws: WorkstreamState) -> str:
-    """What it is asked to be. The client is told a role's text as a part of its system prompt, other agents are told it here."""
+    """The role's text. For the client it is part of the system prompt; other agents get it here."""
     if not ws.spec.role:
         return ""
     role = role_of(ws.spec.role, settings=state.settings)
@@ -124,7 +123,7 @@ def _quoted(handoff: Handoff) -> str:
 
 
 def _others(state: RunState, ws: WorkstreamState) -> str:
-    """Who else is at work and on what paths; their briefs are theirs alone."""
+    """Who else works, and on which paths; not their briefs."""
     lines = [
         f"- `{other.id}`"
         + (f": {other.spec.title}" if other.spec.title else "")
@@ -148,7 +147,7 @@ def evidence_message(findings: Sequence[str], kind: Kind) -> str:
 def check_message(
     ws: WorkstreamState, check: CheckResult, blame: Blame, partner: WorkstreamState | None, *, branch: Branch
 ) -> str:
-    """A failed check's output, for the agent whose work it judged, with what it comes from."""
+    """A failed check's output and its cause, for the agent whose work it judged."""
     return (
         f"The check `{check.command}` {check.outcome} (exit code {check.exit_code}) on your work merged with the "
         f"integration branch `{branch}`. {_blame_sentence(ws, blame, partner)}The end of its output, as data:\n\n"
@@ -170,7 +169,7 @@ def _blame_sentence(ws: WorkstreamState, blame: Blame, partner: WorkstreamState 
 
 
 def blame_words(blame: RiderBlamed | Blame) -> str:
-    """What a failed check comes from, as far as it is certain."""
+    """The cause of a failed check, as far as it is certain."""
     if blame.on_target:
         return "the check failed on the target too, without this work"
     if blame.partner is not None:
@@ -181,14 +180,14 @@ def blame_words(blame: RiderBlamed | Blame) -> str:
 
 
 def intent(ws: WorkstreamState) -> str:
-    """What a workstream was asked to do, and what it says it did, quoted as data."""
+    """What a workstream was asked to do and says it did, quoted as data."""
     said = f"\n\n{ws.handoff.summary[:800]}" if ws.handoff is not None else ""
     text = f"{ws.spec.title}\n\n{ws.spec.brief.strip()[:1200]}{said}".strip()
     return "\n".join(f"> {line}" for line in text.splitlines())
 
 
 def conflict_message(ws: WorkstreamState, *, branch: Branch, others: Sequence[WorkstreamState]) -> str:
-    """A conflict with what is integrated already, with the intents of both sides."""
+    """A conflict with integrated work, with the intents of both sides."""
     intents = "\n".join(
         f"- `{other.id}`'s task: {other.spec.title or other.spec.brief.strip()[:400]}"
         + (f"\n> {other.handoff.summary[:800]}" if other.handoff is not None else "")

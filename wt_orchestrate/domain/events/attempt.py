@@ -1,4 +1,4 @@
-"""Facts about one agent process: started, observed, nudged, messages, questions, its end, and the handoffs it wrote."""
+"""Events of one agent process: started, observed, nudged, messages, questions, its end, and the handoffs it wrote."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AttemptStarted:
     agent: str
     agent_type: AgentType
     reason: str
-    """Why this attempt: first, a cause of recovery, unclaimed, answer, told, redirect, retry, resume."""
+    """Why this attempt: first, a cause of the retry ladder, unclaimed, answer, told, redirect, retry, resume."""
     started_at: float
     account: str = ""
     carries: tuple[str, ...] = ()
@@ -31,13 +31,13 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptObserved:
-    """What a stretch of the agent's stream told, up to a byte offset. Counts are of this stretch alone."""
+    """What new output of the agent says, up to a byte offset. Counts are of this part alone."""
 
     workstream: WorkstreamId
     attempt: AttemptId
     offset: int
     answered: bool = False
-    """The agent's program answered for the first time."""
+    """The agent's program produced its first output."""
     version: str = ""
     model: str = ""
     tool: str = ""
@@ -50,7 +50,7 @@ class AttemptObserved:
     waits: str = ""
     """What the agent's program waits for (a retry, a limit)."""
     waits_s: float = 0.0
-    """How long, as far as it tells."""
+    """How long, if it says so."""
     resets_at: float | None = None
     cost_usd: float = 0.0
     input_tokens: int = 0
@@ -65,12 +65,12 @@ class AttemptObserved:
     turn_s: float = 0.0
     """How long the turns took that ended here, by the clock of the agent's program."""
     lead_s: float = 0.0
-    """How much of that was before the model was asked, as far as it tells."""
+    """How much of that passed before the model was asked, if it says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptNudged:
-    """A running attempt is to be interrupted and told why: no progress, or a loop."""
+    """A running attempt is interrupted and told why: no progress, or a loop."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -81,7 +81,7 @@ class AttemptNudged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
-    """A message lies in a running agent's inbox; that it arrived is told by its stream."""
+    """A message is in a running agent's inbox; its stream says when it has arrived."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -90,7 +90,7 @@ class MessageSent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptAsked:
-    """The agent waits: `question` for a person, else for leave to use a tool."""
+    """The agent waits for an answer: `question` from a person, else for permission to use a tool."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -110,7 +110,7 @@ class AttemptAnswered:
     allowed: bool
     text: str
     by: str = ""
-    """How a question of a tool is answered: `call` by its own result, `message` where nobody waits there any more."""
+    """How a question of a tool is answered: `call` by its own result, `message` if the call does not wait any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Facts about the conflicts that are foreseen while agents work."""
+"""Events of the conflict forecast while agents work."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from wt_orchestrate.domain.ids import WorkstreamId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:
-    """Two workstreams that would conflict if they were merged as they are now; `other` is empty for the integration branch.
-    `more` is how many paths there are beyond those listed."""
+    """Two workstreams that would conflict if they were merged as they are now; `other` is empty for the integration
+    branch. `more`: how many paths there are beyond those listed."""
 
     one: WorkstreamId
     other: str
@@ -28,7 +28,7 @@ class BlindSpot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastMade:
-    """The radar saw something else than before: conflicts that are new (or in other paths), and those that are gone."""
+    """The forecast changed: new conflicts (or other paths), and conflicts that are gone."""
 
     found: tuple[Clash, ...] = ()
     gone: tuple[Clash, ...] = ()

@@ -1,7 +1,7 @@
-"""Every fact: what happened, in the past tense, and what was asked for (`...Requested`).
+"""Every event of a run: what happened, in the past tense, and what was requested (`...Requested`).
 
-Events are the only memory. The name of a class is its stored type and never changes; a new field gets a default, so that
-logs written before it can still be read. An event says what is known, not what to do: that is the machine's.
+Events are the only memory. The name of a class is its stored type and never changes; a new field gets a default, so
+that logs written before it can be read. An event says what is known, not what to do: that is `domain/machine`.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """An event as the log holds it. `cause` is the request number or effect key it came from."""
+    """An event as the log holds it. `cause` is the number of the request or the key of the effect it came from."""
 
     number: int
     at: float

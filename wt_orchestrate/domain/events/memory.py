@@ -1,4 +1,4 @@
-"""Facts about what is remembered and recalled."""
+"""Events of the memory: what was recalled for a workstream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wt_orchestrate.domain.ids import WorkstreamId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecalledEntry:
-    """An entry of the memory as it was when it was recalled: whose word it is, and which of its files changed since."""
+    """An entry of the memory when it was recalled: its source, and which of its files changed since."""
 
     id: str
     layer: str
@@ -23,7 +23,7 @@ class RecalledEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryRecalled:
-    """What the memory says to a workstream's brief; decided once. `problem` tells why nothing could be recalled."""
+    """What the memory adds to a workstream's brief; decided once. `problem` says why nothing could be recalled."""
 
     workstream: WorkstreamId
     entries: tuple[RecalledEntry, ...] = ()

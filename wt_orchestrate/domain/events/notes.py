@@ -1,4 +1,4 @@
-"""Facts about what agents said by their tools while they worked."""
+"""Events of what agents reported through their tools while they worked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from wt_orchestrate.domain.ids import AttemptId, WorkstreamId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotesRead:
-    """The drop file of a running attempt was read up to a byte offset. Counts are of this stretch alone; `dropped` are lines
-    that were no notes, said it twice, or went beyond a bound."""
+    """The note file of a running attempt was read up to a byte offset. Counts are of this part alone; `dropped` are
+    lines that were not notes, repeated one, or exceeded a bound."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -24,7 +24,7 @@ class NotesRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressTold:
-    """The agent's own word on how far it is."""
+    """The agent's own report of its progress."""
 
     workstream: WorkstreamId
     attempt: AttemptId

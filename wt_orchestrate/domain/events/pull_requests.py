@@ -1,7 +1,8 @@
-"""Pull requests of workstreams, as values: what is known of one, and which branch it is to be merged into.
+"""Pull requests of workstreams: values, events, and the branch that each is merged into.
 
-A workstream that was begun when others were integrated holds their work, too. Its pull request shows only its own when its base
-is the branch of what it holds; where it holds several that do not hold one another, a branch of its own marks where it began.
+A workstream that started when others were integrated contains their work too. Its pull request shows only its own work
+if its base is the branch of what it contains; if it contains several that do not contain one another, a branch of its
+own marks where it started.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class PullState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """What is known of one; `number` is 0 where the forge was only told to make it (push options)."""
+    """What is known of a pull request; `number` is 0 if the forge was only asked to make it (push options)."""
 
     number: int
     url: str
@@ -35,7 +36,8 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """A comment on a pull request, or a failed check of the forge, as it goes to an agent. `origin` is its name there."""
+    """A comment on a pull request, or a failed check of the forge, as it is passed to an agent. `origin` is its id on
+    the forge."""
 
     origin: str
     text: str
@@ -47,13 +49,13 @@ class Remark:
 
 
 def base_branch(branch: Branch) -> Branch:
-    """The branch that marks where a workstream began, beside its own; no workstream's name has a dot."""
+    """The branch that marks where a workstream started; no workstream's name has a dot."""
     return Branch(f"{branch}.base")
 
 
 def stacked_on(name: str, holds: Mapping[str, Set[str]], opened: Iterable[str]) -> str | None:
-    """On which of the others a pull request is stacked: the empty text for the target, None for a branch of its own. `holds`
-    says for each which others' unlanded work it holds, `opened` who has a pull request."""
+    """The workstream that a pull request is stacked on: an empty text for the target, None for a branch of its own.
+    `holds`: for each workstream, whose unlanded work it contains. `opened`: who has a pull request."""
     within = holds[name]
     if not within:
         return ""
@@ -70,7 +72,7 @@ class PullRequestNoted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUpRequested:
-    """Reviewers said something of work that is integrated: another workstream goes on with it, on a branch that begins there."""
+    """Reviewers remarked on integrated work: another workstream continues it, on a branch that starts there."""
 
     workstream: WorkstreamId
     follower: WorkstreamId
@@ -80,7 +82,7 @@ class FollowUpRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedElsewhere:
-    """Its work is in the target, merged by the forge or by anybody; `commit` is where it was found."""
+    """Its work is in the target, merged by the forge or by a person; `commit` is where it was found."""
 
     workstream: WorkstreamId
     commit: CommitId

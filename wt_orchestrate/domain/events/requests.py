@@ -1,4 +1,4 @@
-"""What people and their faces ask for, as events: a wish that the supervisor took, with the request it came from as its cause."""
+"""Requests of people, as events. The number of the request that the supervisor took is the event's cause."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wt_orchestrate.domain.plan.model import Workstream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested:
-    """End the agents of one workstream, or of the whole run."""
+    """Stop the agents of one workstream, or of the whole run."""
 
     workstream: WorkstreamId | None = None
     reason: str = "stopped on request"
@@ -21,12 +21,12 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeRequested:
-    """Go on with a stopped run, or with what a person mended."""
+    """Resume a stopped run, or go on after a person fixed something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinueRequested:
-    """A person mended this workstream in its worktree: look at it again."""
+    """A person fixed this workstream in its worktree: verify it again."""
 
     workstream: WorkstreamId
 
@@ -39,7 +39,7 @@ class AnswerRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TellRequested:
-    """Something for an agent to know: at its next turn, or beginning one."""
+    """A message for an agent: in its next turn, or starting one."""
 
     workstream: WorkstreamId
     text: str
@@ -47,14 +47,14 @@ class TellRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptRequested:
-    """End the running turn of an agent; its process waits for what it is told next."""
+    """End the running turn of an agent; its process waits for the next message."""
 
     workstream: WorkstreamId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectRequested:
-    """A new brief: to the running session, or for the next attempt."""
+    """A new brief: for the running session, or for the next attempt."""
 
     workstream: WorkstreamId
     brief: str
@@ -62,7 +62,7 @@ class RedirectRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRequested:
-    """Another attempt at what failed, was cancelled or needs a person; counters start anew."""
+    """Another attempt at what failed, was cancelled or needs a person; counters are reset."""
 
     workstream: WorkstreamId
     fresh: bool = False
@@ -70,7 +70,7 @@ class RetryRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
-    """Give a workstream up: its agent is ended, its work stays where it is."""
+    """Give a workstream up: its agent is stopped, its work stays where it is."""
 
     workstream: WorkstreamId
     reason: str = "cancelled on request"
@@ -78,7 +78,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequested:
-    """Begin nothing new for a workstream, or for the run."""
+    """Start nothing new for a workstream, or for the run."""
 
     workstream: WorkstreamId | None = None
 
@@ -90,7 +90,7 @@ class ReleaseRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRequested:
-    """New bounds for the run, or for one workstream; what is None stays as it is."""
+    """New limits for the run or for one workstream; None leaves a limit as it is."""
 
     workstream: WorkstreamId | None = None
     agents: int | None = None
@@ -103,14 +103,14 @@ class LimitRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRequested:
-    """Further workstreams for a run that goes on."""
+    """Additional workstreams for a run."""
 
     workstreams: Mapping[str, Workstream]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditRequested:
-    """A workstream that has not begun, written anew."""
+    """A new text for a workstream that has not started."""
 
     workstream: WorkstreamId
     spec: Workstream
@@ -118,8 +118,8 @@ class EditRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentRequested:
-    """A reviewer's comment, collected until it is sent. `line` to `end` are lines of `path` at `commit`, where they read
-    `quoted`; without a path it is on the work as a whole."""
+    """A reviewer's comment, kept until it is sent. `line` to `end` are lines of `path` at `commit`, with the text
+    `quoted`; without a path it is about the work as a whole."""
 
     workstream: WorkstreamId
     text: str
@@ -129,12 +129,12 @@ class CommentRequested:
     commit: CommitId | None = None
     quoted: str = ""
     origin: str = ""
-    """Its name on the forge, if it comes from there."""
+    """Its id on the forge, if it comes from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentsSendRequested:
-    """Give its agent all comments that were not sent yet, as one message."""
+    """Send the agent all comments that were not sent yet, as one message."""
 
     workstream: WorkstreamId
 
@@ -147,7 +147,7 @@ class CommentResolveRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentReopenRequested:
-    """What was answered or resolved is to be looked at again; it goes out with the next ones that are sent."""
+    """Open an answered or resolved comment again; it is sent with the next ones."""
 
     workstream: WorkstreamId
     comment: str
@@ -155,7 +155,7 @@ class CommentReopenRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandRequested:
-    """`allow_secrets` are marks of what looks like a secret and is none."""
+    """Land what is integrated. `allow_secrets`: marks of findings that look like secrets and are not."""
 
     allow_protected: bool = False
     allow_secrets: tuple[str, ...] = ()

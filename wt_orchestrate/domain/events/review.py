@@ -1,4 +1,4 @@
-"""Facts about the reviews that agents give."""
+"""Events of reviews by agents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ReviewerCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewGiven:
-    """What a reviewer found in a head; nothing where there are no findings."""
+    """The findings of a reviewer about a head; empty if there are none."""
 
     workstream: WorkstreamId
     reviewer: WorkstreamId

@@ -1,4 +1,4 @@
-"""Facts about a run as a whole: started, stopped, finished; its supervisor; effects intended and concluded; its budget."""
+"""Events of a run as a whole: started, stopped, finished; its supervisor; effects intended and concluded; its budget."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class RunStarted:
     target: Branch
     base: CommitId
     seed: str
-    """Random text that makes session ids of this run unlike any other's."""
+    """Random text that makes the session ids of this run unique."""
     repository: str
     """The main worktree, or the common folder of a bare repository."""
     land: bool = False
     boot: str = ""
     accounts: Mapping[str, int] = field(default_factory=dict)
-    """The names of the accounts for clients, each with its cap on agents at a time (0 is none)."""
+    """The names of the accounts for clients, each with its limit of agents at a time (0 for none)."""
     remotes: Mapping[str, str] = field(default_factory=dict)
-    """Where the repository's remotes were when the run began, without credentials: agents can write its configuration."""
+    """The repository's remotes when the run started, without credentials: agents can write its configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class BaseVaulted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStopped:
-    """Nothing of the run is at work any more because somebody wished so, or the wall limit did."""
+    """Everything of the run has stopped, because a person asked for it or the time limit was reached."""
 
     reason: str
 
@@ -63,7 +63,7 @@ class RunFinished:
     integrated: int
     unfinished: int
     gate: str = ""
-    """The stage behind which it waits for a person's approval."""
+    """The stage whose gate waits for a person's approval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +75,14 @@ class SupervisorStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSkipped:
-    """The machine slept or its clock was set: this stretch, in seconds, says nothing about anybody's progress."""
+    """The machine slept or its clock was set: these seconds say nothing about anybody's progress."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectIntended:
-    """An effect is about to be performed; `pins` are the choices a restart must make the same way."""
+    """An effect is about to be performed; `pins` are the choices that a restart must make the same way."""
 
     key: str
     effect: str
@@ -102,16 +102,16 @@ class EffectFailed:
     reason: str
     hint: str = ""
     final: bool = False
-    """Trying again would meet the same refusal."""
+    """Another try would be refused the same way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionChanged:
-    """The machine has room for another agent (no reason), or why not."""
+    """The machine has room for another agent (no reason), or why it has none."""
 
     reason: str
     full: bool = False
-    """Not even for a first one."""
+    """There is not even room for a first one."""
 
 
 # ---------------------------------------------------------------- requests
@@ -119,7 +119,7 @@ class AdmissionChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRefused:
-    """A request that was not possible any more when it was taken; nothing was changed."""
+    """A request that was no longer possible when it was taken; nothing was changed."""
 
     workstream: WorkstreamId | None
     reason: str
@@ -128,7 +128,7 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetWarned:
-    """Four fifths of a bound are used; `workstream` None is the run's."""
+    """Four fifths of a limit are used; `workstream` is None for the run's limit."""
 
     workstream: WorkstreamId | None
     what: str
@@ -138,7 +138,7 @@ class BudgetWarned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetReached:
-    """A bound is used up: agents are asked to end with a handoff."""
+    """A limit is used up: agents are asked to end with a handoff."""
 
     workstream: WorkstreamId | None
     what: str
@@ -148,7 +148,7 @@ class BudgetReached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkstreamsAdded:
-    """The handoff of a workstream added further ones."""
+    """The handoff of a workstream added others."""
 
     by: WorkstreamId
     workstreams: Mapping[str, Workstream]
@@ -156,7 +156,7 @@ class WorkstreamsAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpansionRefused:
-    """What a handoff wanted to add does not fit the plan any more."""
+    """What a handoff wanted to add no longer fits the plan."""
 
     workstream: WorkstreamId
     problems: tuple[str, ...]

@@ -1,6 +1,6 @@
-"""Facts about stages: that one is drawn together, that its gate waits, and what a synthesis takes back; and a person's word.
+"""Events of stages: a synthesis was called, a gate waits, a proposal was withdrawn; and a person's approval.
 
-None of them is about a single workstream, so none has a field of that name.
+None of them is about a single workstream, so none has a field `workstream`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wt_orchestrate.domain.plan.model import Workstream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisCalled:
-    """Everything of a stage is integrated or given up: an agent is to draw it together."""
+    """Everything of a stage is integrated or cancelled: an agent is to summarise it."""
 
     stage: str
     synthesis: WorkstreamId
@@ -22,7 +22,7 @@ class SynthesisCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReached:
-    """A stage is complete and nothing behind it begins before a person says so. `then` are the workstreams that wait."""
+    """A stage is complete and waits for a person's approval. `then` are the workstreams that wait for it."""
 
     stage: str
     round: int
@@ -31,7 +31,7 @@ class GateReached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalWithdrawn:
-    """A synthesis goes on, or was given up: what it had planned and nobody has begun leaves the plan."""
+    """A synthesis goes on, or was cancelled: what it had planned and has not started leaves the plan."""
 
     by: WorkstreamId
     workstreams: tuple[WorkstreamId, ...]
@@ -39,9 +39,9 @@ class ProposalWithdrawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproveRequested:
-    """A person lets the stages behind this one begin; with `no` its synthesis goes on with that word instead."""
+    """A person lets the stages after this one start; with `no`, its synthesis goes on with that message instead."""
 
     stage: str
     no: str = ""
     round: int = 0
-    """Which ending of the stage the person looked at; 0 is whatever there is."""
+    """The round of the gate that the person looked at; 0 for the current one."""

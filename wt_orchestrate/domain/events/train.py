@@ -1,4 +1,4 @@
-"""Facts about the train: who waits for whom, who is suspected of a failed check, and what became of it."""
+"""Events of the train: merges, checks, suspects and blame, conflicts, integration, landing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wt_orchestrate.domain.plan.model import Workstream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiderWaits:
-    """A claim conflicts with work that rides ahead of it: it is merged once that is integrated or out of the way."""
+    """A claim conflicts with work ahead of it in the train: it is merged once that work is integrated or gone."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -23,7 +23,7 @@ class RiderWaits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiderSuspected:
-    """A check failed where this claim joined the train, and passed (or was not run) without it: it is put aside."""
+    """A check failed where this claim joined the train, and passed (or did not run) without it: it is set aside."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -35,7 +35,7 @@ class RiderSuspected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialMade:
-    """A suspect's work merged onto an earlier integration commit; no commit where they conflict."""
+    """A suspect's work merged onto an earlier integration commit; no commit if they conflict."""
 
     workstream: WorkstreamId
     onto: CommitId
@@ -45,7 +45,7 @@ class TrialMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspectCleared:
-    """Nothing is held against it any more: the check passed on the very same tree, or the target that failed it has moved."""
+    """A suspect is cleared: the check passed on the same tree, or the target on which it failed has moved."""
 
     workstream: WorkstreamId
     command: str
@@ -54,7 +54,7 @@ class SuspectCleared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiderBlamed:
-    """A failed check is confirmed, and it is known what it comes from."""
+    """A failed check is confirmed, and its cause is known."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -67,9 +67,9 @@ class RiderBlamed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConflictSettled:
-    """A conflict is resolved in a commit of both sides, which rides in place of the head. `by` says how for each path:
-    rerere, union, mergiraf, driver:NAME, regenerated, arbiter; `dropped` how many lines of each side (its own, the other's)
-    are in it no more."""
+    """A conflict is resolved in a merge commit that replaces the head in the train. `by`: how each path was resolved
+    (rerere, union, mergiraf, driver:NAME, regenerated, arbiter). `dropped`: how many lines of each side (its own, the
+    other's) are gone."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -81,7 +81,7 @@ class ConflictSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleFailed:
-    """Nothing that was decided beforehand settles these paths."""
+    """No automatic rule resolves these paths."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -102,10 +102,10 @@ class CheckOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     BROKEN = "broken"
-    """It judged nothing: no such command, or no test was run."""
+    """It checked nothing: no such command, or no test was run."""
     TIMED_OUT = "timed out"
     LOST = "lost"
-    """It never told: its keeper was killed or the machine went down."""
+    """No result: its keeper was killed or the machine went down."""
 
 
 # ---------------------------------------------------------------- train and landing
@@ -143,7 +143,7 @@ class ProofFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinished:
-    """A check's word on one exact tree."""
+    """The result of a check on one exact tree."""
 
     workstream: WorkstreamId | None
     commit: CommitId
@@ -171,7 +171,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integrated:
-    """The integration branch holds the workstream's work; `commit` is None where there was none to hold."""
+    """The integration branch holds the workstream's work; `commit` is None if it had no commits."""
 
     workstream: WorkstreamId
     head: CommitId | None
@@ -181,14 +181,14 @@ class Integrated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationAdvanced:
-    """The integration branch took in the target, which had moved, on the way to landing."""
+    """On the way to landing, the integration branch was merged with the target, which had moved."""
 
     commit: CommitId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationPublished:
-    """The user's repository shows this integration head on its branch of that name; `order` is the event that made it."""
+    """The user's repository has this integration head on its branch of that name; `order` is the event that made it."""
 
     commit: CommitId
     order: int
@@ -205,7 +205,7 @@ class IntegrationMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandingPrepared:
-    """What would land, over which target; `tree` was checked already when `checked`."""
+    """The commit that would land and the target it is based on; `checked`: its tree was checked already."""
 
     expected: CommitId
     commit: CommitId
@@ -224,7 +224,7 @@ class Landed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetMoved:
-    """The target was moved by somebody else while the landing was on its way."""
+    """Somebody else moved the target during the landing."""
 
     target: Branch
     expected: CommitId
@@ -232,7 +232,7 @@ class TargetMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandRefused:
-    """Nothing was changed; `commands` are the way out. `code` is the exit code for the face that asked."""
+    """The landing was refused and nothing changed; `commands` say what to do. `code` is the exit code for the caller."""
 
     reason: str
     code: int

@@ -1,4 +1,4 @@
-"""Facts about a workstream's outcome: claims made, accepted and rejected, retries, failure, escalation, cancellation."""
+"""Events of a workstream's outcome: claims made, accepted and rejected, retries, failure, escalation, cancellation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimMade:
-    """The agent (or a person who continued it) says the work is done."""
+    """The agent (or a person who continued it) says that the work is done."""
 
     workstream: WorkstreamId
     by: Actor
@@ -23,7 +23,7 @@ class ClaimMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimAccepted:
-    """Everything but the checks holds for this head."""
+    """All evidence except the checks holds for this head."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -35,7 +35,7 @@ class ClaimAccepted:
     further: Mapping[str, Workstream] = field(default_factory=dict)
     """Workstreams that its handoff adds."""
     round: int = 0
-    """Which claim it is about; 0 in logs that did not tell."""
+    """Which claim it is about; 0 in logs that did not say."""
     tree: TreeId | None = None
     """The tree of the head by itself."""
 
@@ -52,7 +52,7 @@ class ClaimRejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDecided:
-    """There will be another attempt, not before `not_before`, told `message`."""
+    """There will be another attempt, not before `not_before`, with `message` in its prompt."""
 
     workstream: WorkstreamId
     reason: str
@@ -60,7 +60,7 @@ class RetryDecided:
     fresh: bool = False
     not_before: float = 0.0
     cause: Cause | None = None
-    """Whose rung of the recovery ladder this is."""
+    """The cause in the retry ladder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class WorkstreamFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkstreamEscalated:
-    """Only a person can go on with it; `commands` say how, `tried` what was tried, one sentence each."""
+    """It needs a person; `commands` say what to do, `tried` what was tried, one sentence each."""
 
     workstream: WorkstreamId
     reason: str

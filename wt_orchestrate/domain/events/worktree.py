@@ -1,4 +1,4 @@
-"""Facts about a worktree: created, lost, removed, kept, restored; its setup commands; the commits seen on its branch."""
+"""Events of a worktree: created, lost, removed, kept, restored; its setup commands; the commits on its branch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class WorktreeCreated:
     branch: Branch
     base: CommitId
     included: int = 0
-    """How many ignored files came along."""
+    """How many ignored files were copied."""
     guarded: bool = False
-    """Whether hooks of ours stand in it."""
+    """Whether our hooks are installed in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +30,18 @@ class CommandStarted:
     purpose: str
     command: str
     commit: CommitId | None = None
-    """What a check judges."""
+    """The commit that a check judges."""
     tree: TreeId | None = None
     slot: int = 0
     probe: str = ""
-    """What a check is run for: train, confirm, target, alone, trial, landing; empty in logs of the serial train."""
+    """Why a check runs: train, confirm, target, alone, trial, landing; empty in logs of the serial train."""
     ahead: tuple[WorkstreamId, ...] = ()
-    """The workstreams whose work is in the tree beside the one that is named."""
+    """The other workstreams whose work is in the tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDropped:
-    """A check ended that nobody waits for any more, without having judged anything."""
+    """A check ended without a result, and nobody waits for it."""
 
     process: ProcessId
 
@@ -109,7 +109,7 @@ class TakeOverRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorktreeLost:
-    """The worktree or its branch was taken away by somebody else; it is made again from the vault."""
+    """Somebody deleted the worktree or its branch; it is made again from the vault."""
 
     workstream: WorkstreamId
     what: str
@@ -127,7 +127,7 @@ class WorktreeRemoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorktreeKept:
-    """`clean` left it: removing it might have lost work."""
+    """`clean` left it: removing it could have lost work."""
 
     workstream: WorkstreamId
     reason: str

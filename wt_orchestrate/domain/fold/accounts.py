@@ -1,4 +1,4 @@
-"""Accounts folded: usage limits and rate limits pause an account, and a working attempt clears it."""
+"""Fold events into accounts: usage limits and rate limits pause an account, a working attempt clears it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STRIKES = frozenset({TurnOutcome.OVERLOADED, TurnOutcome.RATE_LIMITED})
 
 
 def first_accounts(caps: Mapping[str, int]) -> Mapping[str, Account]:
-    """The accounts of a run that begins."""
+    """The accounts of a run that starts."""
     return {name: Account(name=name, cap=cap) for name, cap in (caps or {DEFAULT: 0}).items()}
 
 
@@ -25,7 +25,7 @@ def first_accounts(caps: Mapping[str, int]) -> Mapping[str, Account]:
 
 
 def fold_account(state: RunState, record: e.Record, attempt: Attempt, seen: e.AttemptObserved) -> RunState:
-    """The accounts after a stretch of an attempt's stream."""
+    """The accounts after new output of an attempt."""
     account = state.accounts.get(attempt.account)
     if account is None:
         return state

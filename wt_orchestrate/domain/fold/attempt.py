@@ -1,4 +1,4 @@
-"""Events folded into the attempts of one workstream."""
+"""Fold events into the attempts of one workstream."""
 
 from __future__ import annotations
 
@@ -142,5 +142,5 @@ def _observed(attempt: Attempt, seen: e.AttemptObserved, at: float) -> Attempt:
 
 
 def counted(ws: WorkstreamState, cause: Cause | None) -> WorkstreamState:
-    """One more rung taken."""
+    """The workstream with one more try counted for this cause."""
     return ws if cause is None else replace(ws, tried={**ws.tried, cause: ws.tried.get(cause, 0) + 1})

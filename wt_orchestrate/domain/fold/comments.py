@@ -1,4 +1,4 @@
-"""Comments of reviewers, folded: collected, sent as one message, answered by a handoff, resolved and opened again."""
+"""Fold events into comments of reviewers: kept, sent as one message, answered by a handoff, resolved, opened again."""
 
 from __future__ import annotations
 
@@ -67,14 +67,15 @@ def _sent(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
 
 
 def remarked(ws: WorkstreamState, remarks: Sequence[Remark], record: e.Record) -> WorkstreamState:
-    """A workstream that begins with what reviewers said on a pull request: its first brief tells it."""
+    """A new workstream with what reviewers said on a pull request: its first brief contains it."""
     sent_as = f"f{record.number}"
     said = (_comment(number, each, record.at, sent_as=sent_as) for number, each in enumerate(remarks, 1))
     return replace(ws, comments=tuple(said))
 
 
 def _reviewed(ws: WorkstreamState, given: e.ReviewGiven, record: e.Record) -> WorkstreamState:
-    """What must be changed becomes comments that are sent; a review that asks for nothing settles what reviewers said before."""
+    """A review's remarks that must be answered become comments that are sent; a review without any resolves a
+    reviewer's earlier ones."""
     review = Review(reviewer=given.reviewer, head=given.head, claim=ws.called_for, findings=given.findings)
     comments = tuple(
         replace(each, resolved_at=record.at) if each.by and each.resolved_at is None else each for each in ws.comments
@@ -100,7 +101,7 @@ def _reviewed(ws: WorkstreamState, given: e.ReviewGiven, record: e.Record) -> Wo
 
 
 def _answered(ws: WorkstreamState, at: float) -> WorkstreamState:
-    """What was sent and not resolved takes the words of the handoff; the answer to what was opened again has to be a new one."""
+    """Sent, unresolved comments get the answers in the handoff; a reopened comment needs a new answer."""
     assert ws.handoff is not None
     given = answers(ws.handoff.review)
     comments = tuple(

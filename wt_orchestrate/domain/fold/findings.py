@@ -1,5 +1,5 @@
-"""What agents said by their tools, folded: findings into the run, with messages to those they concern; the rest into the
-attempt that said it."""
+"""Fold what agents reported through their tools: findings into the run, with messages to those they concern; the rest
+into the attempt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wt_orchestrate.domain.state.run import RunState
 
 
 def fold_shared(state: RunState, record: e.Record, shared: e.FindingShared) -> RunState:
-    """The run with one more finding; each workstream at work that it concerns is told once."""
+    """The run with one more finding; each working workstream that it concerns gets one message."""
     finding = SharedFinding(
         id=f"F{record.number}",
         workstream=shared.workstream,

@@ -1,4 +1,4 @@
-"""Forecasts folded: what is foreseen, and the warnings that follow for the agents concerned."""
+"""Fold forecasts: the conflicts, and the warnings to the agents concerned."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TITLE, _BRIEF = 200, 800
 
 
 def hears(state: RunState, ws: WorkstreamState) -> bool:
-    """Whether its agent is in the middle of a turn and can be told something in it."""
+    """Whether its agent is in the middle of a turn and can get a message in it."""
     attempt = live_attempt(ws)
     if attempt is None or not takes_messages(state, ws) or ws.stage is not Stage.WORKING:
         return False
@@ -31,7 +31,8 @@ def hears(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def warning(state: RunState, clashes: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """What an agent is told: with whom it would conflict, where, what those want, and that it need not stop."""
+    """The text of a warning: with whom the agent would conflict, where, what the other wants, and that it need not
+    stop."""
     parts = [_with(state, other, paths) for other, paths in clashes[:_OTHERS]]
     left = len(clashes) - len(parts)
     if left > 0:
@@ -89,7 +90,7 @@ def _foreseen(state: RunState, made: e.ForecastMade, at: float) -> RunState:
 
 
 def _warned(state: RunState, made: e.ForecastMade, record: e.Record) -> RunState:
-    """Each agent that is concerned and hears it is told what is new to it."""
+    """Each agent that is concerned and can get a message is told what is new to it."""
     new = {(each.one, each.other) for each in made.found}
     names = dict.fromkeys(name for pair in new for name in pair if name)
     for name in sorted(names):

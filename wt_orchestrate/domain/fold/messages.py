@@ -1,5 +1,7 @@
-"""What a workstream's agent is told, folded: put, sent, taken, carried by the next attempt. Delivered is only what a stream
-proved: by the receipt of the message itself, or of the prompt that carried it.
+"""Fold messages to a workstream's agent: put, sent, arrived, carried by the next attempt.
+
+A message is delivered only when a stream proves it: by the receipt of the message itself, or of the prompt that carried
+it.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def redirection(brief: str) -> str:
 
 
 def wrap_up(what: str) -> str:
-    """What an agent is told when a bound is used up."""
+    """The message when a limit is used up."""
     return (
         f"The budget for this work is used up ({what}). Finish now: commit what works, write HANDOFF.md (`status: "
         "done` only "
@@ -71,8 +73,8 @@ def answer_message(text: str) -> str:
 
 
 def _unread(ws: WorkstreamState, name: AttemptId, record: e.Record) -> WorkstreamState:
-    """An answer that was given to a call which is not known to have returned is told to the next attempt; so is that there was
-    none, which is no reason for an attempt."""
+    """An answer given to a call that is not known to have returned is sent to the next attempt. So is the fact that
+    there was no answer, which causes no attempt by itself."""
     attempt = next(each for each in ws.attempts if each.id == name)
     given = [text for _, text in attempt.answers if text]
     if given:
@@ -128,7 +130,8 @@ def _observed(ws: WorkstreamState, seen: e.AttemptObserved, at: float) -> Workst
 
 
 def _arrived(message: Message, attempt: Attempt, seen: e.AttemptObserved, *, interrupted: bool) -> bool:
-    """By its own receipt (that it was sent may not have been noted before a crash), or by that of the prompt it is in."""
+    """Messages that arrived: by their own receipt (a crash may have prevented logging that they were sent), or by that
+    of the prompt that carried them."""
     if message.delivered_at is not None:
         return False
     if not message.text:
@@ -139,7 +142,7 @@ def _arrived(message: Message, attempt: Attempt, seen: e.AttemptObserved, *, int
 
 
 def _ended(ws: WorkstreamState, name: AttemptId) -> WorkstreamState:
-    """What did not arrive waits for the next attempt, if it is a person's; what we said ourselves is void."""
+    """What did not arrive waits for the next attempt if it is a person's; our own messages are void."""
     if not ws.messages:
         return ws
     return replace(

@@ -1,7 +1,8 @@
-"""Events folded into state: the only way state changes.
+"""Fold events into the state of a run: the only way the state changes.
 
-`fold` is total and pure: the same records give the same state, on any machine and in any year. A stage that the table of
-legal moves does not allow raises `InvariantBroken` with the workstream's story, because it means a rule is wrong.
+`fold` is total and pure: the same records give the same state, on any machine and in any year. A stage that the table
+of legal moves does not allow raises `InvariantBroken` with the workstream's story, because it means that a rule is
+wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MINOR = (
     e.EditRequested,
     e.ApproveRequested,
 )
-"""Requests that give a finished run something to do, but do not take up one that a person stopped."""
+"""Requests that give a finished run something to do, but do not resume one that a person stopped."""
 
 
 def fold_all(records: Iterable[e.Record], state: RunState | None = None) -> RunState | None:
@@ -63,12 +64,12 @@ def fold(state: RunState | None, record: e.Record) -> RunState:
 
 
 def _void(state: RunState, event: e.Event) -> bool:
-    """A verdict that was drawn together with another conclusion, which took the car away that it is about."""
+    """Whether a verdict is void because a conclusion of the same decision removed the car that it is about."""
     return isinstance(event, e.Verified) and all(car.commit != event.commit for car in state.train.cars)
 
 
 def _verified_no_more(before: RunState, state: RunState, record: e.Record) -> RunState:
-    """What was verified upon a car that is gone has to be merged and checked anew."""
+    """Work that was verified on top of a car that is gone must be merged and checked again."""
     aboard = {car.workstream for car in state.train.cars}
     for car in before.train.cars:
         ws = state.workstreams[car.workstream]
@@ -113,13 +114,14 @@ def _branch(record: e.Record, name: WorkstreamId, spec: Workstream) -> Branch:
 def _added(
     state: RunState, record: e.Record, specs: Mapping[str, Workstream], by: WorkstreamId | None = None
 ) -> RunState:
-    """Further workstreams, behind those there are; whoever accepted them saw to it that they fit."""
+    """More workstreams, after the existing ones; they were checked before they were accepted."""
     plan = replace(state.plan, workstreams={**state.plan.workstreams, **specs})
     return replace(state, plan=plan, workstreams={**state.workstreams, **_begun(record, specs, by)})
 
 
 def _answered(state: RunState, word: e.ApproveRequested, record: e.Record) -> RunState:
-    """A gate's word in the run: a synthesis that is sent back is told why; what a person took to decide is not the run's time."""
+    """The state after a gate's decision: a synthesis that is sent back gets the reason; the time a person took does not
+    count as the run's."""
     told = tells(state, word, record)
     state = state if told is None else _with(state, told)
     if state.phase is not Phase.FINISHED or state.ended_at is None:
@@ -254,8 +256,8 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return state
 
 
-def _tried_anew(state: RunState, key: str) -> RunState:
-    """An effect that is wanted for another reason than the one it was refused for."""
+def _wanted_again(state: RunState, key: str) -> RunState:
+    """An effect that is wanted for another reason than the one for which it was refused."""
     return replace(state, failures={name: each for name, each in state.failures.items() if name != key})
 
 
@@ -276,7 +278,7 @@ def _limited(state: RunState, wanted: e.LimitRequested) -> RunState:
 
 
 def _used_up(state: RunState, record: e.Record) -> RunState:
-    """Every running agent is told that a bound of the run is used up."""
+    """Every running agent is told that a limit of the run is used up."""
     for workstream in state.workstreams.values():
         if live_attempt(workstream) is not None:
             told = replace(fold_messages(workstream, record), wrapping_since=record.at)
@@ -285,7 +287,7 @@ def _used_up(state: RunState, record: e.Record) -> RunState:
 
 
 def _set_back(state: RunState, seconds: float) -> RunState:
-    """After the clock was set back our own pauses would last longer by as much; a limit's reset is the service's own time."""
+    """After the clock was set back, our own pauses are shortened by as much; a limit's reset is the service's own time."""
     if seconds >= 0:
         return state
     failures = {key: replace(failure, at=failure.at + seconds) for key, failure in state.failures.items()}
@@ -355,7 +357,7 @@ def _phase(state: RunState, record: e.Record) -> RunState:
 
 
 def _stopping(state: RunState, reason: str) -> RunState:
-    """Nothing rides or lands any more, but for a move that is under way: its outcome has to be waited for."""
+    """Nothing is merged or landed any more, except a move that is under way: its outcome is awaited."""
     made = state.candidate
     moves = made is not None and f"advance:{made.commit}" in state.open
     train = state.train if advancing(state) else Train()
@@ -371,7 +373,7 @@ def _stopping(state: RunState, reason: str) -> RunState:
 
 
 def _woken(state: RunState, record: e.Record) -> RunState:
-    """A request that gives a run at rest something to do again."""
+    """The state after a request that gives a run at rest something to do."""
     state = behind_changed(state, record.event)
     if isinstance(record.event, e.LandRequested):
         wish = record.event
@@ -410,7 +412,7 @@ def _fold_after(state: RunState, record: e.Record) -> RunState:
         case e.WorktreeRemoved(workstream=name) | e.WorktreeKept(workstream=name):
             return replace(state, cleaning={key: by for key, by in state.cleaning.items() if key != name})
         case e.RestoreRequested(workstream=name):
-            return replace(_tried_anew(state, f"restore:{name}"), restoring=state.restoring | {name})
+            return replace(_wanted_again(state, f"restore:{name}"), restoring=state.restoring | {name})
         case e.WorktreeLost(workstream=name):
             return _tried_anew(state, f"restore:{name}")
         case e.TakeOverRequested(workstream=name, branch=branch):

@@ -1,4 +1,4 @@
-"""Events folded into gates and into what a synthesis proposed."""
+"""Fold events into gates and into what a synthesis proposed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fold_stages(state: RunState, record: e.Record) -> RunState:
 
 
 def tells(state: RunState, word: e.ApproveRequested, record: e.Record) -> WorkstreamState | None:
-    """The synthesis that is sent back, with the person's word among what it is told; None where it is let pass."""
+    """The synthesis that is sent back, with the person's message for it; None if it is approved."""
     found = synthesis_of(state, word.stage) if word.no else None
     if found is None:
         return None
@@ -38,7 +38,7 @@ def tells(state: RunState, word: e.ApproveRequested, record: e.Record) -> Workst
 
 
 def _sent_back(why: str, late: Sequence[WorkstreamState]) -> str:
-    """What a synthesiser is told whose plan a person does not approve."""
+    """The message to a synthesis whose plan a person did not approve."""
     names = ", ".join(f"`{ws.id}`" for ws in late)
     further = f"\n\nSince you started, {names} joined the stage. Its handoff is in the folder $WTO_NEEDS, as data."
     return (
@@ -49,8 +49,8 @@ def _sent_back(why: str, late: Sequence[WorkstreamState]) -> str:
 
 
 def behind_changed(state: RunState, event: e.Event) -> RunState:
-    """Another round of each gate that is not passed, where a person changed what waits behind it: whoever looked before that has
-    not seen it. An edit may have moved its workstream to another stage, and counts for all of them."""
+    """A new round of each gate that is not passed, if a person changed what waits for it, because an earlier look did
+    not show that. An edit may have moved its workstream to another stage, so it counts for all of them."""
     match event:
         case e.EditRequested():
             stages = set(pipeline.stage_names(state.plan))
@@ -68,7 +68,7 @@ def behind_changed(state: RunState, event: e.Event) -> RunState:
 
 
 def called_back(state: RunState, ws: WorkstreamState) -> RunState:
-    """A synthesis that goes on after its gate was passed has to pass it again: what was approved is not what will be."""
+    """A synthesis that goes on after its gate was passed must pass it again."""
     stage = ws.spec.synthesises
     if not stage or ws.stage is not Stage.PREPARING or not gate(state, stage).approved:
         return state
@@ -80,7 +80,7 @@ def _with(state: RunState, stage: str, found: GateState) -> RunState:
 
 
 def _without(state: RunState, names: frozenset[str]) -> RunState:
-    """Without workstreams that nobody has begun."""
+    """The state without workstreams that have not started."""
     plan = {name: spec for name, spec in state.plan.workstreams.items() if name not in names}
     left = {name: ws for name, ws in state.workstreams.items() if name not in names}
     cleaning = {name: force for name, force in state.cleaning.items() if name not in names}

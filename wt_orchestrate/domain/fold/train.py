@@ -1,4 +1,4 @@
-"""Events folded into the train, its suspects, what checks said, and the landing."""
+"""Fold events into the train, its suspects, results of checks, and the landing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wt_orchestrate.domain.state.train import Blame, Candidate, Car, CheckResult
 
 
 def suspected(state: RunState, ws: WorkstreamState, seen: e.RiderSuspected) -> Suspect:
-    """The suspect that an event makes, with what may be its partner."""
+    """The suspect that an event makes, with its possible partners."""
     return Suspect(
         workstream=ws.id,
         head=seen.head,
@@ -45,7 +45,7 @@ def fold_train(state: RunState, record: e.Record) -> RunState:
     """The run after one more record."""
     match record.event:
         case e.CommandDropped() as dropped:
-            return _place_unset(state, dropped.process)
+            return _slots_unset(state, dropped.process)
         case e.CheckFinished() as check:
             return _check_finished(state, check, record.at)
         case e.MergeMade() as made:
@@ -88,13 +88,13 @@ def fold_train(state: RunState, record: e.Record) -> RunState:
 
 
 def _is_awaited(state: RunState, name: WorkstreamId, head: CommitId) -> bool:
-    """Whether a merge of this head is still what the workstream waits for; it may have been called back meanwhile."""
+    """Whether the workstream still waits for a merge of this head; its claim may have been withdrawn."""
     ws = state.workstreams[name]
     return ws.stage is Stage.VERIFYING and ws.accepted == head and not (ws.stopping or ws.cancelling)
 
 
 def _coupled(state: RunState, made: e.MergeMade) -> RunState:
-    """One more car, if it is built upon the train as it is now."""
+    """The train with one more car, if the car is built on the train as it is now."""
     train = state.train
     below = train.tip or state.integration
     if made.onto != below or not _is_awaited(state, made.workstream, made.head):
@@ -106,7 +106,7 @@ def _coupled(state: RunState, made: e.MergeMade) -> RunState:
 
 
 def left_the_train(state: RunState, name: WorkstreamId) -> RunState:
-    """Without the claim of a workstream that is not being verified any more, and without what was built upon it."""
+    """The train without the claim of a workstream that is no longer being verified, and without what was built on it."""
     if state.workstreams[name].stage in _RIDING or not (aboard(state, name) or name in state.train.waiting):
         return state
     suspects = tuple(each for each in state.suspects if each.workstream != name)
@@ -117,7 +117,7 @@ def left_the_train(state: RunState, name: WorkstreamId) -> RunState:
 
 
 def _shortened(train: Train) -> Train:
-    """Whoever waits for nobody aboard any more may ride."""
+    """Claims whose conflicts have left the train may join."""
     names = {car.workstream for car in train.cars}
     return replace(train, waiting={each: ahead for each, ahead in train.waiting.items() if names & set(ahead)})
 
@@ -133,7 +133,7 @@ def _integrated(state: RunState, taken: e.Integrated, commit: CommitId, number: 
         integration_order=number,
         train=_shortened(replace(state.train, cars=cars[1:])) if known else Train(),
         rides=(state.rides[0] + 1, state.rides[1]),
-        land_refusal="",  # what stood against landing was said of less work
+        land_refusal="",  # an earlier refusal to land was about less work
     )
 
 
@@ -166,11 +166,11 @@ def _check_finished(state: RunState, check: e.CheckFinished, at: float) -> RunSt
     found = judged_anew(judgement(state, check.tree, check.command), result)
     of_tree = {**state.judged.get(check.tree, {}), check.command: found}
     state = replace(state, judged={**state.judged, check.tree: of_tree})
-    return _place_unset(state, check.process) if check.outcome is e.CheckOutcome.LOST else state
+    return _slots_unset(state, check.process) if check.outcome is e.CheckOutcome.LOST else state
 
 
-def _place_unset(state: RunState, process: str) -> RunState:
-    """A check that never told may have left its place half set up: nobody relies on any that is free."""
+def _slots_unset(state: RunState, process: str) -> RunState:
+    """A check without a result may have left its slot half set up: no free slot is trusted then."""
     used = {command.slot for command in state.commands.values()}
     return replace(state, slots={slot: commit for slot, commit in state.slots.items() if slot in used})
 

@@ -1,4 +1,4 @@
-"""Events folded into the state of one workstream; the run as a whole is in `fold/run.py`."""
+"""Fold events into the state of one workstream; the run as a whole is in `fold/run.py`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _OLD_CAUSES = {
     "idle": Cause.CRASH,
     "limit": Cause.OVERLOAD,
 }
-"""The causes of logs written before retries told theirs."""
+"""The causes of retries in logs that did not name them."""
 
 
 def fold_workstream(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
-    """A workstream after one more record that is about it."""
+    """A workstream after one more record about it."""
     return fold_comments(fold_messages(_fold(ws, record), record), record)
 
 
@@ -112,7 +112,7 @@ def _fold_steering(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
 
 
 def raised(limits: Budget, wanted: e.LimitRequested) -> Budget:
-    """The bounds with those that were asked for in place of the old ones."""
+    """The limits, with the requested ones replaced."""
     return Budget(
         budget_usd=limits.budget_usd if wanted.budget_usd is None else wanted.budget_usd,
         tokens=limits.tokens if wanted.tokens is None else wanted.tokens,
@@ -137,8 +137,8 @@ def _set_up(ws: WorkstreamState, setup: e.SetupFinished) -> WorkstreamState:
     )
 
 
-def _anew(ws: WorkstreamState) -> WorkstreamState:
-    """A person says this can go on: counters start anew."""
+def _reset(ws: WorkstreamState) -> WorkstreamState:
+    """A person says that it can go on: counters are reset."""
     return replace(
         ws,
         tried={},
@@ -160,8 +160,8 @@ def _anew(ws: WorkstreamState) -> WorkstreamState:
 
 
 def _retried(ws: WorkstreamState, *, fresh: bool) -> WorkstreamState:
-    """Another attempt, as a person wishes."""
-    ws = _anew(ws)
+    """Another attempt, requested by a person."""
+    ws = _reset(ws)
     if ws.worktree is None:
         return replace(ws, stage=Stage.QUEUED)
     if not ws.attempts:
@@ -178,8 +178,8 @@ def _retried(ws: WorkstreamState, *, fresh: bool) -> WorkstreamState:
 
 
 def _continued(ws: WorkstreamState) -> WorkstreamState:
-    """A person mended it: what is there is looked at again."""
-    ws = replace(_anew(ws), by_person=True)
+    """A person fixed it: verify what is there again."""
+    ws = replace(_reset(ws), by_person=True)
     if ws.worktree is None:
         return replace(ws, stage=Stage.QUEUED)
     if not ws.attempts:
@@ -188,7 +188,7 @@ def _continued(ws: WorkstreamState) -> WorkstreamState:
 
 
 def _judged(ws: WorkstreamState) -> WorkstreamState:
-    """The last attempt's end has been drawn a conclusion from."""
+    """A conclusion was drawn from the last attempt's end."""
     return replace(ws, attempts=tuple(replace(a, judged=a.judged or a.ended_at is not None) for a in ws.attempts))
 
 
@@ -210,7 +210,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 )
             )
         case e.ClaimAccepted(round=number) | e.ClaimRejected(round=number) if not _is_looked_at(ws, number):
-            return ws  # it was called back while the evidence was gathered
+            return ws  # the claim was withdrawn while the evidence was gathered
         case e.ClaimAccepted() as accepted:
             return replace(
                 ws,
@@ -310,11 +310,12 @@ def _is_other(ws: WorkstreamState, head: CommitId | None) -> bool:
 
 
 _OF_ITS_OWN = frozenset({"", "train", "confirm"})
-"""Checks on the tree that its work is in; the others look for what a failure comes from."""
+"""Purposes of checks on the tree that holds its work; others look for the cause of a failure."""
 
 
 def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> WorkstreamState:
-    """A word on a tree that only this workstream's work was added to; whoever shares one is judged by `RiderBlamed`."""
+    """A check's result on a tree to which only this workstream's work was added; a shared tree is judged by
+    `RiderBlamed`."""
     if check.outcome is e.CheckOutcome.LOST or ws.stage is not Stage.VERIFYING:
         return ws
     if check.ahead or check.probe not in _OF_ITS_OWN:
@@ -344,7 +345,7 @@ def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> Workstre
 
 
 def taken_up(workstream: WorkstreamState) -> WorkstreamState:
-    """A stopped workstream on its way again. A claim that was being looked at is looked at again; nobody works for it anew."""
+    """A stopped workstream, resumed. A claim that was being verified is verified again; no new agent works on it."""
     if workstream.worktree is None:
         return replace(workstream, stage=Stage.QUEUED, stopping=False)
     if workstream.stopped_in in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:

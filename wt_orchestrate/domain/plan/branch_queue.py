@@ -15,7 +15,7 @@ GOAL = "Integrate branches"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """A branch to integrate. `title` and `intent` are what its commits say."""
+    """A branch to integrate. `title` and `intent` come from its commit messages."""
 
     branch: str
     title: str
@@ -23,7 +23,7 @@ class Queued:
 
 
 def branch_id(branch: str, taken: Collection[str]) -> str:
-    """A safe id for a branch, such as `feature-login` for `feature/login`; numbered where it is taken."""
+    """A safe id for a branch, such as `feature-login` for `feature/login`; with a number if it is taken."""
     plain = re.sub(r"[^a-z0-9]+", "-", branch.lower()).strip("-")[:_LONGEST].strip("-") or "branch"
     if unsafe_id(plain) is not None:
         plain = f"branch-{plain}"[:_LONGEST].strip("-")
@@ -35,7 +35,7 @@ def branch_id(branch: str, taken: Collection[str]) -> str:
 
 
 def queued_workstreams(branches: Sequence[Queued], taken: Collection[str]) -> Mapping[str, Workstream]:
-    """A workstream for each branch, in their order."""
+    """One workstream for each branch, in the same order."""
     found: dict[str, Workstream] = {}
     for each in branches:
         name = branch_id(each.branch, {*taken, *found})
@@ -46,10 +46,10 @@ def queued_workstreams(branches: Sequence[Queued], taken: Collection[str]) -> Ma
 def queue_plan(
     workstreams: Mapping[str, Workstream], *, target: str | None, checks: Sequence[Check], workers: int
 ) -> Plan:
-    """The plan of a run that gives nobody anything to do but integrates these."""
+    """The plan of a run that has no work to do and integrates these branches."""
     return Plan(goal=GOAL, workstreams=workstreams, target=target, checks=tuple(checks), limits=Limits(checks=workers))
 
 
 def is_queue(plan: Plan) -> bool:
-    """Whether a plan only integrates branches that are there already."""
+    """Whether a plan only integrates existing branches."""
     return bool(plan.workstreams) and all(spec.branch for spec in plan.workstreams.values())

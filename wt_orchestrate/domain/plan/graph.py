@@ -12,7 +12,7 @@ from wt_orchestrate.domain.plan.model import Plan
 
 
 def needs_of(plan: Plan, name: str) -> tuple[WorkstreamId, ...]:
-    """What a workstream waits for: its `needs`, and everything of earlier stages; each once."""
+    """What a workstream waits for: its `needs` and everything of earlier stages, each once."""
     stream = plan.workstreams[name]
     before = stages.before(plan, stream.stage)
     if not before:
@@ -26,7 +26,7 @@ def _needs(plan: Plan) -> Mapping[str, tuple[WorkstreamId, ...]]:
 
 
 def dependents(plan: Plan) -> Mapping[str, tuple[str, ...]]:
-    """For each workstream those that wait for it directly."""
+    """For each workstream, those that directly need it."""
     waiting: dict[str, list[str]] = {name: [] for name in plan.workstreams}
     for name, needs in _needs(plan).items():
         for need in needs:
@@ -35,7 +35,7 @@ def dependents(plan: Plan) -> Mapping[str, tuple[str, ...]]:
 
 
 def waves(plan: Plan) -> tuple[tuple[str, ...], ...]:
-    """Workstreams in the order they could start, those of one wave at the same time. The graph must have no cycle."""
+    """Workstreams in the order they could start; those of one wave could start together. The graph must have no cycle."""
     left = dict(_needs(plan))
     done: set[str] = set()
     found: list[tuple[str, ...]] = []
@@ -61,7 +61,7 @@ def longest_chain(plan: Plan, weights: Mapping[str, float] | None = None) -> tup
 
 
 def find_cycle(plan: Plan) -> tuple[str, ...]:
-    """One cycle of needs, its first workstream again at the end; empty when there is none."""
+    """One cycle of needs, with its first workstream repeated at the end; empty if there is none."""
     needs = _needs(plan)
     colour: dict[str, int] = {}
     for root in needs:
@@ -87,7 +87,7 @@ def find_cycle(plan: Plan) -> tuple[str, ...]:
 
 
 def all_needs(plan: Plan) -> Mapping[str, frozenset[str]]:
-    """For each workstream everything it waits for, directly or not."""
+    """For each workstream, everything it needs, directly or not."""
     reached: dict[str, frozenset[str]] = {}
     for wave in waves(plan):
         for name in wave:

@@ -1,10 +1,10 @@
-"""What people asked for: the plan, as values.
+"""The plan as values.
 
 These dataclasses are the one model of `plan.yaml`: the loader (`adapters/planfile`) fills them, the JSON Schema is
-generated from them, and the text under each field is the help an editor shows. They hold the person's own words
-(durations as `10m`); `seconds` turns a checked duration into a number. Rules across fields live in `graph.py`.
+generated from them, and the text under each field is the help that an editor shows. They hold the person's own words
+(durations as `10m`); `seconds` turns a checked duration into a number. Rules across fields are in `validation.py`.
 
-`__pydantic_config__` is plain data for the loader; nothing here imports it.
+`__pydantic_config__` is plain data for the loader; nothing is imported here.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Kind(StrEnum):
 
 
 class AgentType(StrEnum):
-    """How an agent is called."""
+    """What kind of program an agent is."""
 
     CLAUDE_CODE = "claude-code"
     COMMAND = "command"
 
 
 class Gate(StrEnum):
-    """What it takes to pass from a stage to the next."""
+    """What has to happen before the next stage starts."""
 
     AUTO = "auto"
     APPROVAL = "approval"
@@ -55,7 +55,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSpec:
-    """An agent that workstreams may pick by name."""
+    """An agent that workstreams refer to by name."""
 
     __pydantic_config__ = _STRICT
 
@@ -70,11 +70,11 @@ class AgentSpec:
     permission_mode: str = "acceptEdits"
     """For `claude-code`: the client's permission mode."""
     allow: tuple[str, ...] = ()
-    """For `claude-code`: further permission rules, such as `Bash(npm run *)`."""
+    """For `claude-code`: additional permission rules that allow, such as `Bash(npm run *)`."""
     deny: tuple[str, ...] = ()
-    """For `claude-code`: permission rules that forbid."""
+    """For `claude-code`: permission rules that deny."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Further environment variables."""
+    """Additional environment variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,23 +110,23 @@ class Budget:
     turns: int | None = None
     """How many turns of the model it may take."""
     wall: str | None = None
-    """How long its agent may be at work in all, such as 45m."""
+    """How long its agent may work in all, such as 45m."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What a workstream has when it does not say."""
+    """What a workstream gets where it sets nothing itself."""
 
     __pydantic_config__ = _STRICT
 
     agent: str = "claude-code"
     """The agent's name."""
     review: str = ""
-    """The agent that reviews each claim, read-only, before it is integrated; empty is none."""
+    """The agent that reviews each claim, read-only, before it is integrated; empty for no review."""
     retries: int = 2
-    """How often failed evidence goes back to the agent before the workstream fails."""
+    """How often a failed check goes back to the agent before the workstream fails."""
     idle: str = "10m"
-    """How long an agent may show no sign of progress; 0s is for ever."""
+    """How long an agent may make no progress before it is stuck; 0s for no limit."""
     limits: Budget = Budget()
     """What each workstream may use."""
 
@@ -138,56 +138,56 @@ class Workstream:
     __pydantic_config__ = _STRICT
 
     brief: str
-    """What the agent is told: what to do, where to look, when it is done."""
+    """What the agent is asked to do, where to look, and when it is done."""
     title: str = ""
-    """One line for people."""
+    """One line that people see."""
     role: str = ""
-    """What the agent is asked to be, such as builder or debugger: one of those that `wto roles` lists."""
+    """The agent's role, such as builder or debugger: one that `wto roles` lists."""
     stage: str = ""
-    """One of the plan's `stages`; everything in an earlier one is integrated first."""
+    """One of the plan's `stages`; it starts when everything of the earlier stages is integrated."""
     kind: Kind = Kind.CHANGE
     """`change` must end with commits; `research` ends with findings in its handoff and no commits."""
     scope: tuple[str, ...] = ()
-    """Globs of the paths it may write; empty is everything."""
+    """Globs of the paths it may change; empty for all paths."""
     needs: tuple[str, ...] = ()
     """Workstreams that must be integrated before this one starts."""
     checks: tuple[Check, ...] = ()
-    """Further checks for this workstream, beside the plan's."""
+    """Checks for this workstream in addition to the plan's."""
     agent: str | None = None
     """The agent's name; the default is `defaults.agent`."""
     review: str | None = None
-    """The agent that reviews its claims, read-only, before they are integrated; an empty text is none. The default is
-    `defaults.review`."""
+    """The agent that reviews its claims, read-only, before they are integrated; an empty text for no review. The
+    default is `defaults.review`."""
     retries: int | None = None
-    """How often failed evidence goes back to the agent."""
+    """How often a failed check goes back to the agent."""
     idle: str | None = None
-    """How long the agent may show no sign of progress."""
+    """How long the agent may make no progress before it is stuck."""
     estimate: str | None = None
-    """How long its agent will likely be at work, such as 40m: a guess, used for advice before a run and for nothing else."""
+    """How long its agent will probably work, such as 40m. Only used for advice before a run."""
     limits: Budget = Budget()
-    """What it may use; what is not given here comes from `defaults.limits`."""
+    """What it may use; missing values come from `defaults.limits`."""
     expands: bool = False
-    """Whether its handoff may add further workstreams."""
+    """Whether its handoff may add workstreams."""
     serves: str = ""
-    """Only set by the tool: the workstream whose conflict an arbiter resolves, or whose claim a reviewer reads."""
+    """Set by the tool only: the workstream whose conflict an arbiter resolves, or whose claim a reviewer reads."""
     continues: str = ""
-    """Only set by the tool: the integrated workstream with whose work it goes on."""
+    """Set by the tool only: the integrated workstream whose work it continues."""
     synthesises: str = ""
-    """Only set by the tool: the stage whose handoffs a synthesiser draws together."""
+    """Set by the tool only: the stage whose handoffs a synthesis summarises."""
     branch: str = ""
-    """A branch that holds the work already, made by a person or another tool: no agent and no worktree is given to it."""
+    """An existing branch that holds the work already: it gets no agent and no worktree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisSpec:
-    """How what a stage found is drawn together."""
+    """How a stage's findings are summarised."""
 
     __pydantic_config__ = _STRICT
 
     agent: str | None = None
     """The agent's name; the default is `defaults.agent`."""
     brief: str = ""
-    """What it is told beside the handoffs: what to decide, what the next stage has to look like."""
+    """Its brief, in addition to the handoffs: what to decide, what the next stage should look like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,11 +197,12 @@ class StageSpec:
     __pydantic_config__ = _STRICT
 
     name: str
-    """What workstreams call it in `stage:`."""
+    """The name that workstreams use in `stage:`."""
     gate: Gate = Gate.AUTO
-    """`auto`: the next stage begins by itself. `approval`: it waits for `wto approve NAME`."""
+    """`auto`: the next stage starts by itself. `approval`: it waits for `wto approve NAME`."""
     synthesis: bool | SynthesisSpec = False
-    """Whether an agent draws all handoffs of the stage together at its end and plans the next one; a mapping says how."""
+    """Whether an agent summarises all handoffs of the stage at its end and plans the next one; a mapping gives details.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,11 +212,11 @@ class Plan:
     __pydantic_config__ = _STRICT
 
     goal: str
-    """What all of this is for, in a sentence or two."""
+    """What the plan is for, in a sentence or two."""
     workstreams: Mapping[str, Workstream]
     """The workstreams by id."""
     target: str | None = None
-    """The branch to land on; the default is the branch checked out in the main worktree."""
+    """The branch to land on; the default is the branch that is checked out in the main worktree."""
     checks: tuple[Check, ...] = ()
     """Commands run on every combined tree before it is integrated."""
     limits: Limits = Limits()
@@ -229,7 +230,7 @@ class Plan:
 
 
 def seconds(duration: str) -> float | None:
-    """The length of `1h30m`, `10m` or `45s` in seconds; None when the text is no duration."""
+    """The length of `1h30m`, `10m` or `45s` in seconds; None if the text is not a duration."""
     match = _DURATION.fullmatch(duration.strip())
     if match is None or not any(match.groups()):
         return None

@@ -1,8 +1,8 @@
-"""What an agent may do without asking, as the rules of the Claude Code client, and the answer to what it asks.
+"""What an agent may do without asking, as rules of the Claude Code client, and the answers to its permission questions.
 
-By default an agent edits in its worktree (the client's `acceptEdits` mode sees to that), runs the plan's checks, and works
-with git on its own branch; no more. Rules are quick feedback for honest agents, never a control: verification is. A user
-widens them knowingly, by `allow` of an agent in the plan or in the settings.
+By default an agent edits in its worktree (the client's `acceptEdits` mode), runs the plan's checks, and uses git on its
+own branch; nothing else. Rules give honest agents quick feedback; they are no security boundary: verification is. A
+user widens them with `allow` of an agent, in the plan or in the settings.
 """
 
 from __future__ import annotations
@@ -70,46 +70,47 @@ _GIT_READS = (
     "status",
 )
 SERVER = "wto"
-"""The name of our tools for agents, as their client knows it."""
+"""The name under which clients know our tools for agents."""
 _PLAIN = re.compile(r"[\w./=:@+-]+(?: [\w./=:@+-]+)*")
 
 
 def allow_rules(checks: Sequence[str], extra: Sequence[str] = ()) -> tuple[str, ...]:
-    """Rules that grant: git on the own branch, the checks word for word, and what the user added."""
+    """Rules that allow: git on the own branch, the checks word for word, and what the user added."""
     git = [f"Bash(git {words}{suffix})" for words in _GIT_ALLOWED for suffix in ("", " *")]
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), *extra]))
 
 
 def reading_rules(checks: Sequence[str]) -> tuple[str, ...]:
-    """Rules for an agent that may only read: the checks and its own handoff. What plan and settings allow an agent elsewhere does
-    not count here, nor what a user allows the client everywhere, in its own settings. Of git's reading commands the client itself
-    knows which options only read, and grants those unasked; a rule such as `Bash(git log *)` would also grant `--output=FILE`,
-    or a program by `git grep -O`. It does not know these two."""
+    """Rules for an agent that may only read: the checks and its own handoff. What the plan, the settings or the user's
+    own client settings allow elsewhere does not count. The client knows which options of git's reading commands only
+    read, and runs those unasked; a rule such as `Bash(git log *)` would also allow `--output=FILE`, and `git grep -O`
+    would run a program."""
     git = [f"Bash(git {words}{suffix})" for words in ("describe", "ls-tree") for suffix in ("", " *")]
     return tuple(dict.fromkeys([*git, *(rule for check in checks for rule in _check_rules(check)), "Edit(HANDOFF.md)"]))
 
 
 def own_rules(*, needs: str, tools: bool) -> tuple[str, ...]:
-    """Rules for what we give every agent: the whole handoffs of what it builds on, to read, and our tools."""
+    """Rules for what we give every agent: reading the handoffs of what it builds on, and our tools."""
     read = (f"Read(/{needs}/**)",) if needs.startswith("/") else ()
     return (*read, *((f"mcp__{SERVER}__*",) if tools else ()))
 
 
 def _check_rules(check: str) -> tuple[str, ...]:
-    """A check may be run as it is written, and where it is plain words also with further ones."""
+    """A check may be run as it is written; if it is plain words, also with additional words."""
     if "\n" in check or "(" in check or ")" in check:
         return ()
     return (f"Bash({check})", f"Bash({check} *)") if _PLAIN.fullmatch(check) else (f"Bash({check})",)
 
 
 WRITING = ("Edit", "Write", "NotebookEdit", "Edit(//**)")
-"""Rules that forbid every write, also those by redirection, whatever a user's own settings allow. Who is held by them gets no
-rule that grants a command either: `git log --output=FILE` begins like a command that reads. The client itself lets commands run
-that it knows to read only, by their options, too."""
+"""Rules that deny every write, also by redirection, whatever a user's own settings allow. An agent with these gets no
+rule that allows a command either: `git log --output=FILE` starts like a command that reads. The client itself runs
+commands that it knows to be read-only, by their options.
+"""
 
 
 def deny_rules(extra: Sequence[str] = ()) -> tuple[str, ...]:
-    """Rules that forbid, whatever else allows: what is shared between worktrees, and the agent's own settings."""
+    """Rules that deny, whatever else allows: what worktrees share, and the agent's own settings."""
     git = [f"Bash(git {words}{suffix})" for words in _GIT_DENIED for suffix in ("", " *")]
     files = ("Edit(.git/**)", "Edit(.git)", "Edit(.claude/**)", "Edit(.mcp.json)")
     return tuple(dict.fromkeys([*git, "Bash(git -c *)", *files, *extra]))
@@ -118,18 +119,19 @@ def deny_rules(extra: Sequence[str] = ()) -> tuple[str, ...]:
 # ---------------------------------------------------------------- what follows from a role
 
 _EDITS = frozenset({"Edit", "Write", "MultiEdit", "NotebookEdit"})
-_LOOKS = ("Read", "Grep", "Glob", "Bash")
-"""What a role that only reads has to look with, when it names no tools."""
-_HANDS_OVER = ("Read", "Edit", "Write", "AskUserQuestion")
-"""What every agent needs for its handoff and its questions. Whoever only reads can write nothing else with them."""
-_ASKED_FOR = frozenset({"WebFetch", "WebSearch"})
-"""Tools that change nothing here, but reach out: granted to a role that names them, and to no other."""
+_READING_TOOLS = ("Read", "Grep", "Glob", "Bash")
+"""The tools of a role that only reads and names none."""
+_HANDOFF_TOOLS = ("Read", "Edit", "Write", "AskUserQuestion")
+"""Tools that every agent needs for its handoff and questions. A role that only reads can write nothing else with them.
+"""
+_NETWORK_TOOLS = frozenset({"WebFetch", "WebSearch"})
+"""Tools that change nothing here but reach the network: allowed only for a role that names them."""
 _GIT_READ = re.compile(rf"Bash\(git (?:{'|'.join(map(re.escape, _GIT_READS))})(?::\*|[ ].*)?\)")
 
 
 def reads_only(role: Role | None) -> bool:
-    """Whether a role cannot write: none of its tools edits, and of commands it has git's reading ones at most. So does one
-    whose permission mode is `plan`."""
+    """Whether a role cannot write: none of its tools edits, and its commands are git's reading ones at most. A role in
+    permission mode `plan` only reads too."""
     if role is None:
         return False
     if role.permission_mode == "plan":
@@ -143,30 +145,30 @@ def reads_only(role: Role | None) -> bool:
 
 
 def offered_tools(role: Role | None, *, read_only: bool) -> tuple[str, ...] | None:
-    """The tools that the client offers to an agent of a role; None is all of them."""
+    """The tools that the client offers to an agent of a role; None for all."""
     if role is None or (role.tools is None and not read_only):
         return None
-    named = [tool_of(rule) for rule in (_LOOKS if role.tools is None else role.tools)]
+    named = [tool_of(rule) for rule in (_READING_TOOLS if role.tools is None else role.tools)]
     kept = [name for name in named if name not in role.disallowed_tools and not (read_only and name in _EDITS)]
-    return tuple(dict.fromkeys((*kept, *_HANDS_OVER)))
+    return tuple(dict.fromkeys((*kept, *_HANDOFF_TOOLS)))
 
 
 def granted_rules(role: Role | None, *, read_only: bool) -> tuple[str, ...]:
-    """What a role adds to what its agent may do without asking."""
+    """What a role adds to the rules that allow."""
     if role is None or role.tools is None:
         return ()
-    rules = [rule for rule in role.tools if "(" in rule or rule in _ASKED_FOR]
+    rules = [rule for rule in role.tools if "(" in rule or rule in _NETWORK_TOOLS]
     return tuple(rule for rule in rules if not (read_only and tool_of(rule) in {"Bash", *_EDITS}))
 
 
 def refused_rules(role: Role | None, *, read_only: bool) -> tuple[str, ...]:
-    """What a role takes away, whatever else allows; but for the tools by which a handoff is written."""
+    """What a role denies, whatever else allows, except the tools needed for a handoff."""
     rules = role.disallowed_tools if role is not None else ()
     return tuple(rule for rule in rules if not (read_only and rule in {"Edit", "Write"}))
 
 
 def widens(role: Role | None) -> bool:
-    """Whether an agent of this role may do more unasked than one without a role."""
+    """Whether an agent of this role may do more without asking than one without a role."""
     if role is None:
         return False
     read_only = reads_only(role)
@@ -174,7 +176,7 @@ def widens(role: Role | None) -> bool:
 
 
 def decide_permission(*, tool: str, target: str, read_only: bool = False) -> tuple[bool, str]:
-    """The answer to a permission question: whatever no rule granted is denied, with the way on for the agent."""
+    """The answer to a permission question: what no rule allows is denied, with what the agent can do instead."""
     what = f"{tool} {target}".strip()[:200]
     may = (
         "You are read-only here: you may write only HANDOFF.md, read files and git history, and run the checks "

@@ -1,8 +1,8 @@
-"""What an agent is asked to be: a role, as its file says it.
+"""Roles: what an agent is asked to be, as its file says.
 
-A role's file is in Claude Code's own format for agents (front matter, then the text), so that the client takes it as well;
-`adapters/planfile/roles.py` reads it. The roles in force are recorded with a run when it starts (`Settings.roles`), so an edit
-of a file, by whomever, never changes a running one. What a role may do follows from its tools (`permissions.py`).
+A role's file has Claude Code's own format for agents (front matter, then text), so that the client can read it too;
+`adapters/planfile/roles.py` parses it. The roles in force are recorded when a run starts (`Settings.roles`), so an edit
+of the file changes no running run. What a role may do follows from its tools (`permissions.py`).
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ ARBITER, REVIEWER, SYNTHESISER = "arbiter", "reviewer", "synthesiser"
 """The roles of workstreams that the tool adds by itself."""
 INHERIT = "inherit"
 MODES = ("default", "acceptEdits", "plan", "dontAsk", "auto")
-"""Permission modes that a role may ask for. To leave all rules aside is an agent's to say in plan or settings, not a role's."""
+"""Permission modes that a role may ask for. `bypassPermissions` can only be set for an agent, in the plan or in
+settings."""
 CLIENT_ONLY = (
     "skills", "mcpServers", "hooks", "isolation", "background", "memory", "color", "effort", "initialPrompt",
 )  # fmt: skip
-"""Keys that the client knows in an agent's file and that do nothing here."""
+"""Keys that the client knows in an agent's file and that have no effect here."""
 _RULE = re.compile(r"[A-Za-z_][\w-]*(?:\*|\([^()\n]+\))?")
 _MODEL = re.compile(r"[A-Za-z0-9][\w.:/@\[\]-]{0,200}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """One role. `source` is the file it comes from, from the repository's root; empty for one that is built in."""
+    """One role. `source` is its file, from the repository's root; empty for a built-in role."""
 
     name: str
     description: str
     prompt: str
-    """What the agent is told."""
+    """The role's instructions to the agent."""
     tools: tuple[str, ...] | None = None
-    """The client's tools that it gets, some bounded by a rule such as `Bash(git log *)`; None is all of them."""
+    """The client's tools that it gets, some limited by a rule such as `Bash(git log *)`; None for all."""
     disallowed_tools: tuple[str, ...] = ()
     model: str = INHERIT
     permission_mode: str = ""
     max_turns: int | None = None
     handoff: tuple[str, ...] = ()
-    """Sections of HANDOFF.md that must hold something before its work counts as done."""
+    """Sections of HANDOFF.md that must not be empty before its work counts as done."""
     source: str = ""
 
 
@@ -49,7 +50,7 @@ def tool_of(rule: str) -> str:
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The entries of a list as the client writes it: with commas, but for those inside of parentheses."""
+    """The entries of a list as the client writes it: separated by commas outside of parentheses."""
     found, depth, begun = list[str](), 0, 0
     for at, char in enumerate(text):
         depth = max(0, depth + (char == "(") - (char == ")"))
@@ -60,7 +61,7 @@ def listed(text: str) -> tuple[str, ...]:
 
 
 def misfits(role: Role) -> Iterator[tuple[str, str, str]]:
-    """What is wrong with a role whose shape is right: the key, what, and what to do."""
+    """What is wrong with a role whose types are right: the key, the problem, and what to do."""
     for key, rules in (("tools", role.tools or ()), ("disallowedTools", role.disallowed_tools)):
         for rule in rules:
             if not _RULE.fullmatch(rule):

@@ -1,4 +1,8 @@
-"""Scopes: globs of paths that a workstream may write, whether a path is inside, and whether two globs can meet."""
+"""Scopes: globs of paths that a workstream may write. Whether a path is inside, and whether two globs can match one
+path.
+
+`*` and `?` stay within a path component, `**` crosses them, and a plain path covers everything below it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ def scope_matches(scope: Sequence[str], path: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _scope(globs: tuple[str, ...]) -> re.Pattern[str]:
-    """All globs at once: a path is asked about once, however many there are."""
+    """All globs as one compiled pattern."""
     return re.compile("|".join(f"(?:{_pattern(glob).pattern})" for glob in globs) or r"(?!)", re.DOTALL)
 
 
@@ -44,7 +48,7 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 
 def globs_overlap(one: str, other: str) -> bool:
-    """Whether some path may be covered by both; never no when there is one."""
+    """Whether some path may match both. Never False if there is one."""
     return _overlap(tuple(one.rstrip("/").split("/")), tuple(other.rstrip("/").split("/")))
 
 

@@ -1,4 +1,4 @@
-"""What a repository and a user decided once: the values of `.wto/config.yaml`.
+"""Settings of a repository (`.wto/config.yaml`) and of a user, as values.
 
 Settings are read when a run starts and recorded with it; a later edit changes the next run, never a running one.
 """
@@ -29,7 +29,7 @@ PROTECTED_PATHS = (
     ".vscode/**",
     ".envrc",
 )
-"""Paths whose change needs a person's word to land."""
+"""Paths whose change lands only with a person's approval."""
 
 
 HUMAN_TRAILERS = ("Signed-off-by", "Reviewed-by", "Acked-by", "Tested-by", "Approved-by")
@@ -37,7 +37,7 @@ HUMAN_TRAILERS = ("Signed-off-by", "Reviewed-by", "Acked-by", "Tested-by", "Appr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What the machine must have left before another agent is started. The first agent is bound by disk alone."""
+    """What the machine must have left before another agent starts. For the first agent, only disk space counts."""
 
     __pydantic_config__ = _STRICT
 
@@ -46,11 +46,11 @@ class Admission:
     disk_mb: int = 256
     """Free space for worktrees and for the state folder, in MiB."""
     load: float = 8.0
-    """The one-minute load for each processor above which no further agent is started."""
+    """The one-minute load per processor above which no further agent starts."""
 
 
 class Hooks(StrEnum):
-    """Which git hooks of ours stand in agents' worktrees."""
+    """Which of our git hooks are installed in agents' worktrees."""
 
     OFF = "off"
     LIGHT = "light"
@@ -58,7 +58,7 @@ class Hooks(StrEnum):
 
 
 class AgentTools(StrEnum):
-    """Whether agents get tools of ours while they work."""
+    """Whether agents get our tools while they work."""
 
     AUTO = "auto"
     OFF = "off"
@@ -92,29 +92,29 @@ class Regenerate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merging:
-    """How conflicts are settled before an agent or a person is asked. Read when a run starts, and recorded with it."""
+    """How conflicts are resolved before an agent or a person is asked. Recorded when a run starts."""
 
     __pydantic_config__ = _STRICT
 
     rerere: bool = True
-    """Whether a conflict that was resolved once is settled the same way again."""
+    """Whether a conflict that was resolved once is resolved the same way again."""
     drivers: Mapping[str, MergeDriver] = field(default_factory=dict)
-    """Merge drivers by name, beside those that git's configuration and `.gitattributes` have when a run starts."""
+    """Merge drivers by name, in addition to those in git's configuration and `.gitattributes` when a run starts."""
     union: tuple[str, ...] = ()
-    """Globs of files in which both sides' lines are kept one after another, such as changelogs."""
+    """Globs of files in which the lines of both sides are kept, one after another, such as changelogs."""
     regenerate: tuple[Regenerate, ...] = ()
-    """Lockfiles and the like."""
+    """Lockfiles and other generated files."""
     mergiraf: str = "auto"
     """The structural merge driver mergiraf: `auto` where it is on the PATH when a run starts, its path, or `off`."""
     timeout: str = "10m"
-    """How long one merge may take with all the drivers that it runs; then the conflict stays."""
+    """How long one merge may take, including all drivers it runs; then the conflict stays."""
     arbiter: str = ""
-    """The agent that resolves what is left, in a worktree of its own: its name, or `owner` for the agent whose work it is.
-    Empty: an arbiter for Claude Code agents, the owner for commands."""
+    """The agent that resolves what is left, in a worktree of its own: its name, or `owner` for the agent whose work it
+    is. Empty: an arbiter for Claude Code agents, the owner for commands."""
 
 
 class ForgeKind(StrEnum):
-    """What makes the pull requests."""
+    """Which forge makes the pull requests."""
 
     AUTO = "auto"
     GITHUB = "github"
@@ -125,7 +125,7 @@ class ForgeKind(StrEnum):
 
 
 class ForgeClient(StrEnum):
-    """By what GitHub is asked."""
+    """How GitHub is asked."""
 
     AUTO = "auto"
     GH = "gh"
@@ -134,24 +134,25 @@ class ForgeClient(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgeSettings:
-    """Pull requests. Tokens come from the environment or from the client's own store, never from here."""
+    """Pull requests. Tokens come from the environment or the client's own store, never from here."""
 
     __pydantic_config__ = _STRICT
 
     kind: ForgeKind = ForgeKind.AUTO
-    """`auto` goes by the remote's host; `gitea` is Forgejo, too."""
+    """`auto` decides by the remote's host; `gitea` is for Forgejo too."""
     remote: str = "origin"
     """The remote to push to."""
     api: str = ""
-    """Where the forge is asked, such as https://ghe.example.org/api/v3; empty is the usual place on the remote's host."""
+    """The address of the forge's API, such as https://ghe.example.org/api/v3; empty for the usual one on the remote's
+    host."""
     client: ForgeClient = ForgeClient.AUTO
-    """For GitHub: `gh` where it is installed, else the REST interface."""
+    """For GitHub: `gh` if it is installed, else the REST interface."""
     labels: tuple[str, ...] = ()
     """Labels for every pull request."""
     draft: bool = False
-    """Whether they begin as drafts."""
+    """Whether pull requests start as drafts."""
     rounds: int = 3
-    """How often what reviewers say goes back to the agents of one pull request by itself."""
+    """How often remarks of reviewers go back to the agents of one pull request by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,66 +162,68 @@ class Settings:
     __pydantic_config__ = _STRICT
 
     worktrees: str = "../{repo}.worktrees/{run}/{workstream}"
-    """Where worktrees are made, from the main worktree's root; must hold {run} and {workstream}."""
+    """Where worktrees are made, relative to the main worktree's root; must contain {run} and {workstream}."""
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
     """Agents by name, for every plan of this repository."""
     setup: tuple[str, ...] = ()
     """Commands run once in each new worktree, before the plan's own."""
     checks: tuple[Check, ...] = ()
-    """What judges branches queued by `wto train add`, unless it is told otherwise; a plan names its own checks."""
+    """Checks of branches queued by `wto train add`, unless others are given; a plan names its own checks."""
     protected: tuple[str, ...] = PROTECTED_PATHS
-    """Globs of paths whose change needs a person's word to land."""
+    """Globs of paths whose change lands only with a person's approval."""
     allow_secrets: tuple[str, ...] = ()
-    """Marks of what looks like a secret and is none, as refusals name them."""
+    """Marks of findings that look like secrets but are not, as refusals name them."""
     human_trailers: tuple[str, ...] = HUMAN_TRAILERS
     """Trailers of commit messages that agents may not write."""
     largest_mb: int = 50
-    """Files above this many MiB land only with a person's word."""
+    """Files above this many MiB land only with a person's approval."""
     pass_env: tuple[str, ...] = ()
-    """Names of environment variables that Claude Code agents and checks get in addition."""
+    """Names of additional environment variables that Claude Code agents and checks get."""
     stagger: str = "1s"
-    """The pause between the starts of two Claude Code clients."""
+    """The pause between two starts of Claude Code clients."""
     poll: str = "5s"
-    """How often everything is looked at when no file event came."""
+    """How often everything is read when no file event comes."""
     radar: str = "30s"
-    """How often conflicts are foreseen while agents work, uncommitted work included; 0s never."""
+    """How often conflicts are forecast while agents work, uncommitted work included; 0s for never."""
     recovery: Recovery = field(default_factory=Recovery)
-    """What is tried when an agent gets into trouble."""
+    """What is tried when an agent is in trouble."""
     admission: Admission = Admission()
-    """What the machine must have left before another agent is started."""
+    """What the machine must have left before another agent starts."""
     hooks: Hooks = Hooks.LIGHT
-    """Git hooks in agents' worktrees: `light` guards scope and pushes, `full` also writes trailers into commits and guards
-    other people's refs (these run inside of commits: a `git gc --prune=now` has longer to hit one), `off` is none."""
+    """Git hooks in agents' worktrees: `light` guards scope and pushes; `full` also adds trailers to commits and guards
+    other people's refs (it runs inside commits, which gives a concurrent `git gc --prune=now` more time to do damage);
+    `off` installs none."""
     agent_tools: AgentTools = AgentTools.AUTO
-    """Tools for Claude Code agents (progress, share_finding, ask, recall, handoff, others), scoped to their own workstream:
-    `auto` where the extra `mcp` is installed, or `off`. Each costs about a second of start and 65 MB."""
+    """Tools for Claude Code agents (progress, share_finding, ask, recall, handoff, others), limited to their own
+    workstream: `auto` if the extra `mcp` is installed, or `off`. Each agent takes about a second longer to start and 65
+    MB more."""
     merge: Merging = Merging()
-    """How conflicts are settled."""
+    """How conflicts are resolved."""
     forge: ForgeSettings = ForgeSettings()
     """Pull requests."""
     watch: str = "auto"
     """`auto` uses file events where they work; `poll` never does."""
     roles: Mapping[str, Role] = field(default_factory=dict)
-    """No key of config.yaml: the roles in force by name, built in or from `.wto/roles/`. Empty in logs written before roles
-    were files, where the word is only told."""
+    """Not a key of config.yaml: the roles in force by name, built in or from `.wto/roles/`. Empty in logs written
+    before roles were files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSpec:
-    """One account or licence for clients: an environment of its own, and how much may be asked of it at once."""
+    """One account or licence for clients: its environment, and how many agents may use it at once."""
 
     __pydantic_config__ = _STRICT
 
     env: Mapping[str, str] = field(default_factory=dict)
-    """Its variables, such as CLAUDE_CONFIG_DIR; `~` and `${NAME}` are filled in from the user's environment."""
+    """Its variables, such as CLAUDE_CONFIG_DIR; `~` and `${NAME}` are expanded from the user's environment."""
     agents: int = 0
-    """How many agents may work on it at the same time; 0 is no bound."""
+    """How many agents may use it at the same time; 0 for no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSettings:
-    """What a user decided once for every repository: config.yaml in the user's own configuration folder. It never enters
-    the log, because accounts hold secrets."""
+    """Settings of a user for all repositories: config.yaml in the user's configuration folder. Never logged, because
+    accounts hold secrets."""
 
     __pydantic_config__ = _STRICT
 
@@ -229,7 +232,8 @@ class UserSettings:
 
 
 def agent_spec(name: str, *, plan_agents: Mapping[str, AgentSpec], settings: Settings) -> AgentSpec | None:
-    """The agent of that name: the plan's, else the repository's, else the built-in `claude-code`."""
+    """The agent of that name: the plan's, else the repository's, else the built-in `claude-code`; None if there is
+    none."""
     if name in plan_agents:
         return plan_agents[name]
     if name in settings.agents:
@@ -238,5 +242,5 @@ def agent_spec(name: str, *, plan_agents: Mapping[str, AgentSpec], settings: Set
 
 
 def role_of(name: str, *, settings: Settings) -> Role | None:
-    """The role of that name; None where nobody knows it (in logs written before roles were files)."""
+    """The role of that name; None if it is unknown (in logs written before roles were files)."""
     return settings.roles.get(name)

@@ -1,7 +1,6 @@
-"""The stages of a plan as a pipeline: their names, their order, and how each of them ends.
+"""The stages of a plan: their names, their order, and how each ends.
 
-In a plan a stage is a name, or a mapping with a gate and a synthesis; here it always is a `StageSpec`. A plan without stages
-is one without a pipeline, and nothing here holds anything of it.
+In a plan a stage is a name, or a mapping with a gate and a synthesis; here it is always a `StageSpec`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def find_stage(plan: Plan, name: str) -> StageSpec | None:
 
 
 def is_pipeline(plan: Plan) -> bool:
-    """Whether any stage ends with more than the work of its workstreams."""
+    """Whether any stage ends with more than its workstreams: a gate or a synthesis."""
     return any(has_synthesis(spec) or has_gate(spec) for spec in stage_specs(plan))
 
 
@@ -48,12 +47,12 @@ def has_gate(spec: StageSpec) -> bool:
 
 
 def synthesis_spec(spec: StageSpec) -> SynthesisSpec:
-    """How the stage is drawn together; the defaults where the plan only says that it is."""
+    """How the stage is summarised; the defaults if the plan only says that it is."""
     return spec.synthesis if isinstance(spec.synthesis, SynthesisSpec) else SynthesisSpec()
 
 
 def before(plan: Plan, stage: str) -> tuple[str, ...]:
-    """The stages ahead of this one; none for a stage the plan does not have."""
+    """The stages before this one; none for a stage the plan does not have."""
     names = stage_names(plan)
     return names[: names.index(stage)] if stage in names else ()
 

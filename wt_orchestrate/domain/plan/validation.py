@@ -1,7 +1,6 @@
-"""Who waits for whom, and the rules of a plan that reach across its fields.
+"""Check a plan and settings: rules that need more than one field. Yields `Problem`s; never raises.
 
-Needs are those written down and those implied by the order of `stages`. A scope is a list of globs: `*` and `?` stay
-within a path component, `**` crosses them, and a plain path covers everything below it.
+Needs are those written down and those implied by the order of `stages`.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Problem:
 
 
 def settings_problems(settings: Settings) -> Iterator[Problem]:
-    """Everything wrong with settings whose shape is right."""
+    """Everything wrong with settings whose types are right."""
     for name in ("{run}", "{workstream}"):
         if name not in settings.worktrees:
             message = f"the path does not contain {name}"
@@ -58,7 +57,7 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
-    """Everything wrong with a plan whose shape is right; warnings last."""
+    """Everything wrong with a plan whose types are right; warnings last."""
     if len(plan.workstreams) > MAX_WORKSTREAMS:
         return (
             Problem(
@@ -187,8 +186,8 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
 
 
 def _role_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
-    """Roles that are not there, and those that cannot do what is asked of them. Where no roles are known (a run of an
-    earlier version), the word means nothing."""
+    """Roles that do not exist, and roles that cannot do what is asked of them. Nothing if no roles are known (a run of
+    an earlier version)."""
     for name, stream in plan.workstreams.items():
         if not stream.role or not settings.roles:
             continue

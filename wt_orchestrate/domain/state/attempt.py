@@ -1,7 +1,4 @@
-"""One agent process as the log tells of it, and what passes between it and us: questions, messages, what it says by its tools.
-
-Times are wall seconds. A part of the state (`state/run.py`), which holds one attempt after another for each workstream.
-"""
+"""One agent process, and what passes between it and us: questions, messages, notes. Times are wall seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from wt_orchestrate.domain.plan.model import AgentType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a running agent waits on."""
+    """A question or permission request that a running agent waits for."""
 
     id: str
     question: bool
@@ -27,41 +24,41 @@ class Ask:
 
 
 class MessageKind(StrEnum):
-    """Who a message to an agent is from. What we say by ourselves is void once the attempt it is for has ended."""
+    """Who a message to an agent is from. Messages of our own are void once their attempt has ended."""
 
     PERSON = "person"
     NUDGE = "nudge"
     WRAP_UP = "wrap up"
     RADAR = "radar"
     SHARED = "shared"
-    """What another agent found; it waits for the next attempt, but is no reason for one."""
+    """A finding of another agent; it waits for the next attempt, but causes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """Something to tell an agent, or (without a text) a wish to interrupt it. Times are wall seconds."""
+    """A message to an agent, or (without a text) a request to interrupt it. Times are wall seconds."""
 
     id: str
     order: int
-    """The event that put it."""
+    """The number of the event that made it."""
     kind: MessageKind
     text: str
     interrupts: bool
     at: float
     sent_to: AttemptId | None = None
     delivered_at: float | None = None
-    """When the agent's stream proved that it was taken."""
+    """When the agent's stream proved that it arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account's present. Times are wall seconds."""
+    """The state of one account. Times are wall seconds."""
 
     name: str
     cap: int = 0
-    """Agents at a time; 0 is no bound."""
+    """Agents at a time; 0 for no limit."""
     limited_until: float = 0.0
-    """The usage limit's reset."""
+    """When the usage limit resets."""
     strikes: int = 0
     """Overloads in a row; several within one pause count once."""
     paused_until: float = 0.0
@@ -71,7 +68,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotesHeard:
-    """How far an attempt's drop file is read, and how much came of it."""
+    """How far an attempt's note file is read, and how many notes of each kind counted."""
 
     offset: int = 0
     lines: int = 0
@@ -82,12 +79,12 @@ class NotesHeard:
     percent: int | None = None
     note: str = ""
     told_at: float | None = None
-    """When it last told its progress."""
+    """When it last reported progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One agent process. Times are wall seconds; `ended_at` None while it lives."""
+    """One agent process. Times are wall seconds; `ended_at` is None while it lives."""
 
     id: AttemptId
     epoch: int
@@ -99,7 +96,7 @@ class Attempt:
     started_at: float
     offset: int = 0
     seen_at: float | None = None
-    """The last sign of its stream."""
+    """When its stream last had output."""
     answered: bool = False
     version: str = ""
     model: str = ""
@@ -126,7 +123,7 @@ class Attempt:
     failing_times: int = 0
     nudged_at: float | None = None
     paused: bool = False
-    """Interrupted by a person; it waits for what it is told next."""
+    """Interrupted by a person; it waits for the next message."""
     ended_at: float | None = None
     exit_code: int | None = None
     cause: str = ""
@@ -134,14 +131,14 @@ class Attempt:
     judged: bool = False
     """A conclusion was drawn from its end."""
     notes: NotesHeard = NotesHeard()
-    """What it said by its tools."""
+    """What it reported through its tools."""
     answers: tuple[tuple[str, str], ...] = ()
-    """Answers given as the result of a call (question, answer) that is not known to have returned; at its end also what had
-    none, with no text."""
+    """Answers (question, answer) given as the result of a call that is not known to have returned; at its end also
+    questions without an answer, with an empty text."""
 
 
 def rests_until(account: Account) -> float:
-    """When it may be used again, in wall seconds; in the past when it may be used now."""
+    """When the account may be used again, in wall seconds; in the past if it may be used now."""
     return max(account.limited_until, account.paused_until)
 
 

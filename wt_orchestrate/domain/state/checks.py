@@ -1,5 +1,6 @@
-"""What checks have said of a tree, and which one is to be asked next. A verdict belongs to one exact tree, never to a commit
-or a name: the same tree, however it came about, is judged once.
+"""What checks have said about a tree, and which one to run next.
+
+A result belongs to one exact tree, never to a commit or a name: the same tree is checked once, however it came about.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.train import UNJUDGED, CheckResult, Judgement
 
 LOST_CHECKS = 2
-"""How often a check that never told is run again."""
+"""How often a check without a result is run again."""
 CONFIRMED = 2
-"""How many runs must fail before somebody is blamed."""
+"""How many runs must fail before anybody is blamed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What is known of a tree: `red` is the first check that fails, `open` the next one to run; neither: it is green."""
+    """What is known of a tree. `red`: the first check that fails. `open`: the next one to run. Neither: all passed."""
 
     red: Check | None = None
     open: Check | None = None
@@ -32,7 +33,7 @@ class Word:
 
 
 def checks_of(state: RunState, names: Iterable[WorkstreamId]) -> tuple[Check, ...]:
-    """The checks that judge a tree which holds the work of these: the plan's and their own, each command once."""
+    """The checks for a tree that holds the work of these: the plan's and their own, each command once."""
     further = tuple(check for name in names for check in state.workstreams[name].spec.checks)
     return tuple({check.run: check for check in (*state.plan.checks, *further)}.values())
 
@@ -42,7 +43,7 @@ def judgement(state: RunState, tree: TreeId, command: str) -> Judgement:
 
 
 def word(state: RunState, tree: TreeId, checks: Sequence[Check]) -> Word:
-    """What is known of a tree that these checks judge."""
+    """What is known of a tree under these checks."""
     waiting: Check | None = None
     for check in checks:
         found = judgement(state, tree, check.run)
@@ -76,7 +77,7 @@ def judged_anew(before: Judgement, result: CheckResult) -> Judgement:
 
 
 def only_passed(state: RunState) -> RunState:
-    """The state without checks that failed: a person may have mended what they failed on, so they are asked again."""
+    """The state without failed checks: a person may have fixed their cause, so they run again."""
     judged = {
         tree: kept
         for tree, found in state.judged.items()

@@ -1,7 +1,7 @@
-"""Comments of a reviewer on a workstream: what was said about which line, and what became of it.
+"""Comments of reviewers on a workstream: about which line, and whether answered or resolved.
 
-A comment is collected, sent together with the others as one message, answered by the agent, and resolved by a person. An
-answer is the agent's own word: it is shown beside what really changed, and never resolves anything.
+A comment is kept, sent with others as one message, answered by the agent, and resolved by a person. An answer is the
+agent's own word: it is shown beside what really changed, and never resolves anything.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from wt_orchestrate.domain.text.diff import FileDiff, line_after
 TEXT_LIMIT = 4_000
 QUOTE_LIMIT = 2_000
 MOST = 500
-"""Comments on one workstream."""
+"""How many comments one workstream may have."""
 
 
 class CommentStatus(StrEnum):
-    """What became of a comment."""
+    """The state of a comment."""
 
     UNSENT = "unsent"
     OPEN = "open"
-    """Sent, and not answered yet."""
+    """Sent and not answered yet."""
     ANSWERED = "answered"
     RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """One comment; without a path it is on the work as a whole, with line 0 on the file as a whole. Times are wall seconds."""
+    """One comment. Without a path it is about the work as a whole; with line 0, about the file as a whole. Times are
+    wall seconds."""
 
     id: str
     text: str
@@ -44,13 +45,13 @@ class Comment:
     commit: CommitId | None = None
     """The head it was made on: `line` to `end` are lines of the file there."""
     quoted: str = ""
-    """These lines, as they were."""
+    """The text of these lines."""
     sent_as: str = ""
-    """The message it went out with."""
+    """The message that carried it."""
     by: str = ""
     """The reviewer whose finding it is; empty for a person."""
     origin: str = ""
-    """Its name on the forge, if it comes from there."""
+    """Its id on the forge, if it comes from there."""
     answer: str = ""
     answered_at: float | None = None
     resolved_at: float | None = None
@@ -65,7 +66,7 @@ class Comment:
 
     @property
     def place(self) -> str:
-        """Where it is, as people write it; empty for the work as a whole."""
+        """Its place as people write it; empty for the work as a whole."""
         return at_line(self.path, self.line) + (f"-{self.end}" if self.end > self.line else "")
 
 
@@ -85,7 +86,7 @@ _ASKED = (
 
 
 def review_message(comments: Sequence[Comment]) -> str:
-    """All comments as the one message that their agent gets."""
+    """All comments as the one message that the agent gets."""
     count = "a comment" if len(comments) == 1 else f"{len(comments)} comments"
     listed = "\n\n".join(_told(each) for each in comments)
     by = comments[0].by if comments else ""
@@ -94,7 +95,7 @@ def review_message(comments: Sequence[Comment]) -> str:
 
 
 def open_comments(comments: Sequence[Comment], *, carried: Sequence[str]) -> str:
-    """What a new session has to know of earlier comments; `carried` are messages that it gets anyway."""
+    """What a new session must know of earlier comments; `carried` are messages that it gets anyway."""
     waiting = [each for each in of_status(comments, CommentStatus.OPEN) if each.sent_as not in carried]
     return f"## A reviewer's comments\n\n{review_message(waiting)}" if waiting else ""
 
@@ -110,7 +111,8 @@ _FIXED = re.compile(r"\W*(?:fixed|done|changed|resolved)\b", re.IGNORECASE)
 
 
 def answers(section: str) -> Mapping[str, str]:
-    """What the section `## Review` of a handoff says to each comment, by its id; the last counts, lines below belong to it."""
+    """The answers in the section `## Review` of a handoff, by comment id. The last one counts; indented lines belong to
+    it."""
     found: dict[str, str] = {}
     name = ""
     for line in section.splitlines():
@@ -124,7 +126,7 @@ def answers(section: str) -> Mapping[str, str]:
 
 
 def says_fixed(comment: Comment) -> bool:
-    """Whether its answer claims that something was changed for it."""
+    """Whether the answer says that something was changed."""
     return comment.answered_at is not None and _FIXED.match(comment.answer) is not None
 
 
@@ -133,7 +135,7 @@ def says_fixed(comment: Comment) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the lines of a comment are at a newer head; line 0 where they are not there any more."""
+    """Where the lines of a comment are at a newer head; line 0 if they are gone."""
 
     path: str
     line: int
@@ -141,7 +143,7 @@ class Place:
 
 
 def place_after(comment: Comment, files: Sequence[FileDiff]) -> Place:
-    """Where a comment's lines are after a diff from the head it was made on; changed lines are nowhere."""
+    """Where a comment's lines are after a diff from its head; changed lines are nowhere."""
     file = next((each for each in files if (each.old or each.path) == comment.path), None)
     if file is None or not comment.line:
         return Place(path=comment.path, line=comment.line, end=comment.end)
@@ -157,7 +159,7 @@ def place_after(comment: Comment, files: Sequence[FileDiff]) -> Place:
 
 
 def place_of_text(comment: Comment, now: str) -> Place:
-    """Where a comment's lines are in a file whose history was rewritten: where its text stands just once."""
+    """Where a comment's lines are in a file whose history was rewritten, if their text occurs exactly once."""
     lines, wanted = now.split("\n"), comment.quoted.split("\n")
     found = [at for at in range(len(lines) - len(wanted) + 1) if lines[at : at + len(wanted)] == wanted]
     if len(found) != 1 or not comment.line:

@@ -1,4 +1,4 @@
-"""Handoffs that contradict each other, as far as their text shows."""
+"""Contradictions between a workstream's claim, its evidence, and other handoffs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wt_orchestrate.domain.state.run import WorkstreamState, last_attempt, live_
 
 
 def contradictions(ws: WorkstreamState) -> Iterator[str]:
-    """Where what is claimed and what is seen do not agree."""
+    """Where what is claimed and what is seen differ, one sentence each."""
     live, last = live_attempt(ws), last_attempt(ws)
     says = ws.handoff.status if ws.handoff is not None else None
     claims = ws.stage is Stage.CLAIMED or says is HandoffStatus.DONE

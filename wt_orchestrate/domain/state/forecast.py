@@ -1,4 +1,4 @@
-"""What is known of foreseen conflicts: which workstreams are compared, and which conflicts are listed for whom."""
+"""Forecast conflicts in the state: which workstreams are compared, and which conflicts each has."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_atte
 from wt_orchestrate.domain.text.clean import clean, some_of
 
 ON_THE_WAY = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED})
-"""Stages in which a workstream has work that is not integrated and will be."""
+"""Stages in which a workstream has work that is not integrated yet."""
 _PATH = 200
 
 
 def glances(state: RunState) -> tuple[Glance, ...]:
-    """Whose work is looked at; with the worktree where somebody is at work in it."""
+    """The sides to compare, each with its worktree if somebody works in it."""
     return tuple(
         Glance(workstream=ws.id, head=head, worktree=ws.worktree if _is_inhabited(ws) and ws.worktree else "")
         for ws in state.workstreams.values()
@@ -35,13 +35,13 @@ def _is_inhabited(ws: WorkstreamState) -> bool:
 
 
 def basis(state: RunState) -> tuple[str, ...]:
-    """What a forecast is made of: another one is due when it is something else."""
+    """What a forecast is made of: when it changes, another one is due."""
     sides = (f"{each.workstream} {each.head} {each.worktree}" for each in glances(state))
     return (state.integration or "", *sides)
 
 
 def conflicts(state: RunState) -> tuple[Clash, ...]:
-    """Conflicts that are foreseen between workstreams still on their way."""
+    """Forecast conflicts between workstreams that are still on their way."""
     return tuple(
         each
         for each in state.forecast.conflicts

@@ -1,4 +1,4 @@
-"""The life of a workstream: its stages, the table of legal moves, and the groups of stages that rules ask for."""
+"""The life of a workstream: its stages, the table of legal moves, and groups of stages."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ class Stage(StrEnum):
 
     QUEUED = "queued"
     PREPARING = "preparing"
-    """Its worktree is made or set up, or its next attempt is about to start."""
+    """Its worktree is being made or set up, or its next attempt is about to start."""
     WORKING = "working"
     CLAIMED = "claimed"
     """The agent says it is done; the evidence is being gathered."""
     VERIFYING = "verifying"
-    """The evidence holds; it waits for, or is in, the merge and the checks on the combined tree."""
+    """The evidence holds; it waits for the merge and the checks on the combined tree, or is in them."""
     VERIFIED = "verified"
     """The checks passed on exactly the tree that will be published."""
     INTEGRATED = "integrated"
     LANDED = "landed"
     FAILED = "failed"
     ESCALATED = "escalated"
-    """Only a person can go on with it."""
+    """It needs a person."""
     STOPPED = "stopped"
     CANCELLED = "cancelled"
     """Given up by a person."""
@@ -46,21 +46,21 @@ MOVES: Mapping[Stage, frozenset[Stage]] = {
     S.STOPPED: _BACK | {S.CANCELLED},
     S.CANCELLED: _BACK,
 }
-"""Every legal move. A stage may always stay as it is."""
+"""Every legal move. A stage may always stay the same."""
 
 STUCK = _AWAY
-"""Stages in which it cannot go on by itself, and holds what needs it."""
+"""Stages in which it cannot go on by itself, so that what needs it is held."""
 LOST_WORKTREE, LOST_BRANCH = "worktree", "branch"
 """What may be taken away under a workstream."""
 DONE = frozenset({S.INTEGRATED, S.LANDED})
 ENDED = DONE | STUCK
-"""Stages that nothing leaves without a person or a request."""
+"""Stages that it leaves only by a person or a request."""
 PROGRESS = (S.QUEUED, S.PREPARING, S.WORKING, S.CLAIMED, S.VERIFYING, S.VERIFIED, S.INTEGRATED, S.LANDED)
 """Stages on the way, in order."""
 
 
 class Phase(StrEnum):
-    """Where a run as a whole is."""
+    """The state of a run as a whole."""
 
     RUNNING = "running"
     STOPPING = "stopping"

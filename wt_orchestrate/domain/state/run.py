@@ -1,7 +1,7 @@
-"""The present of one run: values that `fold/run.py` makes from events, the legal moves between stages, and questions about them.
+"""The state of one run, as values that `fold/run.py` makes from events, and questions about them.
 
-A stage says where a workstream is in its life. `held` is no stage: a queued workstream is held while something it needs
-cannot go on, and that is worked out, never stored. What cannot be known is None, never a guess.
+`Stage` says where a workstream is in its life. `held` is not a stage: a queued workstream is held while something it
+needs cannot go on, and that is computed, never stored. What is unknown is None, never a guess.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from wt_orchestrate.domain.state.train import Blame, Candidate, CheckResult, Jud
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateState:
-    """One gate's present. `round` tells one ending of the stage from another: further work or another claim makes a new one.
-    What a person is shown as the round counts `changes` with it."""
+    """The state of one gate. `round` counts the endings of its stage: more work or another claim makes a new one. The
+    round that a person is shown also counts `changes`."""
 
     round: int = 0
     reached_at: float = 0.0
-    """When it was seen to wait for this round."""
+    """When it started to wait for this round."""
     approved: bool = False
     approved_at: float = 0.0
     sent_back: int = 0
     """How often a person sent the synthesis back."""
     changes: int = 0
-    """How often a person changed what waits behind it, before it was passed."""
+    """How often a person changed what waits for it, before it was passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """The last forecast. Times are wall seconds; a forecast is under way while it began after the last one ended."""
+    """The last forecast. Times are wall seconds; a forecast is under way if it started after the last one ended."""
 
     conflicts: tuple[Clash, ...] = ()
     blind: tuple[BlindSpot, ...] = ()
@@ -54,9 +54,9 @@ class Outlook:
     begun_at: float = 0.0
     ended_at: float = 0.0
     seen_at: float = 0.0
-    """When what is foreseen last changed."""
+    """When the forecast conflicts last changed."""
     told: frozenset[tuple[str, str, str]] = frozenset()
-    """Workstream, other and path of which an agent was warned already."""
+    """(workstream, other, path) of the warnings that were sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +70,16 @@ class Command:
     started_at: float
     commit: CommitId | None = None
     tree: TreeId | None = None
-    """What a check judges; None in logs written before commands told it."""
+    """The tree that a check judges; None in old logs."""
     slot: int = 0
-    """Where a check runs; 0 in old logs."""
+    """The slot of a check; 0 in old logs."""
     probe: str = ""
     ahead: tuple[WorkstreamId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """The next attempt, decided and waiting for its time and a free place."""
+    """The next attempt: decided, and waiting for its time and a free slot."""
 
     reason: str
     message: str
@@ -98,15 +98,15 @@ class CommitSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkstreamState:
-    """One workstream's present."""
+    """The state of one workstream."""
 
     id: WorkstreamId
     spec: Workstream
     stage: Stage = Stage.QUEUED
     since: float = 0.0
-    """When it came into this stage."""
+    """When it entered this stage."""
     since_order: int = 0
-    """The event that brought it there."""
+    """The number of the event that moved it there."""
     base: CommitId | None = None
     worktree: str | None = None
     branch: Branch | None = None
@@ -126,9 +126,9 @@ class WorkstreamState:
     handoff_problem: str = ""
     claims: int = 0
     claimed_order: int = 0
-    """The event that made the claim which is looked at."""
+    """The number of the event that made the current claim."""
     looked_at: CommitId | None = None
-    """The head of the claim that was last looked at, whatever came of it."""
+    """The head of the last claim that was verified, whatever the result."""
     accepted: CommitId | None = None
     accepted_at: float = 0.0
     accepted_order: int = 0
@@ -141,40 +141,40 @@ class WorkstreamState:
     conflict: tuple[str, ...] = ()
     conflict_onto: CommitId | None = None
     conflict_head: CommitId | None = None
-    """Its own head in the last conflict: what it held before anybody resolved it."""
+    """Its own head in the last conflict, before anybody resolved it."""
     unsettled: bool = False
-    """Nothing that was decided beforehand settles its conflict."""
+    """No automatic rule resolves its conflict."""
     arbiter: WorkstreamId | None = None
-    """Who was called to resolve it."""
+    """The arbiter that was called to resolve it."""
     settled_by: Mapping[str, str] = field(default_factory=dict)
     """How each path of its conflict was resolved."""
     by_person: bool = False
-    """A person put the claim that is being looked at."""
+    """A person made the current claim."""
     failed_check: CheckResult | None = None
     blame: Blame | None = None
-    """What is certain about the failed check."""
+    """What is certain about its failed check."""
     own_tree: TreeId | None = None
     """The tree of the accepted head by itself."""
     checks: tuple[CheckResult, ...] = ()
     tried: Mapping[Cause, int] = field(default_factory=dict)
-    """Rungs of the recovery ladder that were taken, by cause."""
+    """How often the retry ladder was used, by cause."""
     passed_most: int = 0
     """The most checks that ever passed on one tree with its work."""
     begun_anew: int = 0
-    """How many attempts there had been when a person last said that it can go on."""
+    """How many attempts there were when a person last said that it can go on."""
     messages: tuple[Message, ...] = ()
     comments: tuple[Comment, ...] = ()
-    """What reviewers said of it, oldest first."""
+    """Comments of reviewers, oldest first."""
     reviewer: WorkstreamId | None = None
-    """Who was called last to review a claim of it."""
+    """The reviewer that was called last."""
     called_for: int = 0
-    """Which claim that was."""
+    """The claim that it was called for."""
     review: Review | None = None
-    """The last review that was given."""
+    """The last review."""
     pull_request: PullRequest | None = None
     on_hold: bool = False
     stopped_in: Stage | None = None
-    """Where it was when it was stopped."""
+    """The stage in which it was stopped."""
     cancelling: str = ""
     redirected: bool = False
     """Its brief is not what its running agent was told."""
@@ -183,11 +183,11 @@ class WorkstreamState:
     elsewhere_on: str = ""
     """The branch these are on; empty for a detached HEAD."""
     lost: str = ""
-    """What was taken away under it: its worktree or its branch."""
+    """What was deleted: its worktree or its branch."""
     budget: Mapping[str, bool] = field(default_factory=dict)
-    """Bounds that were nearly used up, by name; True: used up."""
+    """Limits that are nearly used up, by name; True: used up."""
     wrapping_since: float | None = None
-    """When its agent was asked to end because of a bound."""
+    """When its agent was asked to end because of a limit."""
     further: Mapping[str, Workstream] = field(default_factory=dict)
     """Workstreams that its accepted handoff adds."""
     reason: str = ""
@@ -198,15 +198,15 @@ class WorkstreamState:
     stopping: bool = False
     integrated_as: CommitId | None = None
     integrated_order: int = 0
-    """The event that integrated its commits; 0 where there were none."""
+    """The number of the event that integrated its commits; 0 if it had none."""
     started_at: float | None = None
     integrated_at: float | None = None
     removed: bool = False
-    """Its worktree was cleaned away."""
+    """Its worktree was removed by `clean`."""
     added_by: WorkstreamId | None = None
     """The workstream whose handoff added it."""
     recalled: MemoryRecalled | None = None
-    """What the memory said to its brief; None until it was asked."""
+    """What the memory has for its brief; None until it was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """One run's present."""
+    """The state of one run."""
 
     id: RunId
     plan: Plan
@@ -239,28 +239,28 @@ class RunState:
     ended_at: float | None = None
     integration: CommitId | None = None
     integration_order: int = 0
-    """The event that made it the integration head."""
+    """The number of the event that made it the integration head."""
     integration_tree: TreeId | None = None
     published: CommitId | None = None
-    """The integration head that the user's repository shows."""
+    """The integration head in the user's repository."""
     published_order: int = 0
     workstreams: Mapping[WorkstreamId, WorkstreamState] = field(default_factory=dict)
     open: frozenset[str] = frozenset()
-    """Keys of effects intended and not concluded."""
+    """Keys of effects that are intended and not concluded."""
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
     commands: Mapping[ProcessId, Command] = field(default_factory=dict)
     judged: Mapping[TreeId, Mapping[str, Judgement]] = field(default_factory=dict)
-    """What checks said, by tree and command: the same tree is never checked twice."""
+    """Results of checks, by tree and command: the same tree is never checked twice."""
     checks_begun: int = 0
     slots: Mapping[int, CommitId] = field(default_factory=dict)
-    """The commit that each place for checks is set up with."""
+    """The commit that is checked out in each slot for checks."""
     train: Train = field(default_factory=Train)
     suspects: tuple[Suspect, ...] = ()
     gates: Mapping[str, GateState] = field(default_factory=dict)
-    """What became of the gates behind stages, by stage."""
+    """The gates of stages, by stage."""
     rides: tuple[int, int] = (0, 0)
-    """How many claims were integrated by the train, and how many it rejected."""
+    """How many claims the train integrated, and how many it rejected."""
     candidate: Candidate | None = None
     landing: Landing | None = None
     landed: CommitId | None = None
@@ -273,30 +273,30 @@ class RunState:
     """Workstreams whose commits made elsewhere are to be taken over, each with the branch that was named."""
     accounts: Mapping[str, Account] = field(default_factory=dict)
     remotes: Mapping[str, str] = field(default_factory=dict)
-    """Where the repository's remotes were when the run began."""
+    """The repository's remotes when the run started."""
     on_hold: bool = False
     admission: str = ""
     """Why the machine has no room for another agent."""
     full: bool = False
-    """Not even for a first one."""
+    """There is not even room for a first one."""
     budget: Mapping[str, bool] = field(default_factory=dict)
-    """Bounds of the run that were nearly used up, by name; True: used up."""
+    """Limits of the run that are nearly used up, by name; True: used up."""
     wrapping_since: float | None = None
     skipped_s: float = 0.0
-    """How much of the time since the start was slept through or made by setting the clock."""
+    """How many seconds since the start the machine slept or its clock was moved."""
     woke_at: float = 0.0
-    """When that last happened: silence counts from there."""
+    """When that last happened: silence is counted from there."""
     forecast: Outlook = field(default_factory=Outlook)
-    """What the radar foresees."""
+    """The forecast conflicts."""
     shared: tuple[SharedFinding, ...] = ()
-    """What agents found for others, oldest first."""
+    """Findings that agents shared, oldest first."""
     number: int = 0
-    """The last event folded in."""
+    """The number of the last event folded in."""
     at: float = 0.0
 
 
 def live_attempt(workstream: WorkstreamState) -> Attempt | None:
-    """The attempt whose process may be alive."""
+    """The attempt whose process may be alive; None if there is none."""
     last = workstream.attempts[-1] if workstream.attempts else None
     return last if last is not None and last.ended_at is None else None
 
@@ -310,12 +310,12 @@ def agent_name(state: RunState, workstream: WorkstreamState) -> str:
 
 
 def newest_of(workstream: WorkstreamState) -> CommitId | None:
-    """The newest work of it that was accepted: with what settled its conflicts."""
+    """The newest accepted commit of its work, conflict resolutions included."""
     return workstream.accepted or workstream.looked_at or workstream.head
 
 
 def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...]:
-    """Those that go on with its work, one after another."""
+    """Those that continue its work, one after another."""
     found: list[WorkstreamState] = []
     after = {ws.spec.continues: ws for ws in state.workstreams.values() if ws.spec.continues}
     while name in after and len(found) < len(after):
@@ -325,29 +325,29 @@ def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...
 
 
 def is_arbiter(workstream: WorkstreamState) -> bool:
-    """Whether it resolves the conflict of the one it serves."""
+    """Whether it resolves the conflict of the workstream it serves."""
     return bool(workstream.spec.serves) and workstream.spec.role == ARBITER
 
 
 def is_reviewer(workstream: WorkstreamState) -> bool:
-    """Whether it reads the claims of the one it serves."""
+    """Whether it reviews the claims of the workstream it serves."""
     return bool(workstream.spec.serves) and workstream.spec.role == REVIEWER
 
 
 def may_only_read(state: RunState, workstream: WorkstreamState) -> bool:
-    """Whether its agent may write nothing but its handoff: it reviews, draws a stage together, or its role only reads."""
+    """Whether its agent may write nothing but its handoff: it reviews, summarises a stage, or its role only reads."""
     by_trade = is_reviewer(workstream) or bool(workstream.spec.synthesises)
     return by_trade or reads_only(role_of(workstream.spec.role, settings=state.settings))
 
 
 def owes(state: RunState, workstream: WorkstreamState) -> Sequence[str]:
-    """The sections of its handoff that its role owes; a review is asked for in words of its own."""
+    """The sections that its role's handoff must have; for a review, its brief asks for them."""
     role = role_of(workstream.spec.role, settings=state.settings)
     return role.handoff if role is not None and not is_reviewer(workstream) else ()
 
 
 def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:
-    """Whether its agent can be told something while it runs."""
+    """Whether its agent can get messages while it runs."""
     spec = agent_spec(agent_name(state, workstream), plan_agents=state.plan.agents, settings=state.settings)
     return spec is not None and spec.type is AgentType.CLAUDE_CODE
 
@@ -361,20 +361,20 @@ def run_cost_usd(state: RunState) -> float:
 
 
 def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
-    """When the newest sign of progress was seen: the stream, a commit, a handoff, the start, or a nudge of ours."""
+    """When it last made progress: output, a commit, a handoff, the start, or a nudge."""
     signs = (attempt.started_at, attempt.seen_at, attempt.nudged_at, workstream.head_at, workstream.handoff_at)
     return max(at for at in signs if at is not None)
 
 
 def committed(state: RunState, workstream: WorkstreamState) -> bool:
-    """Whether something is under way for it that cannot be taken back, so that its outcome must be waited for: an agent is
+    """Whether an effect is under way for it that cannot be undone, so that its outcome must be awaited: an agent is
     being started, or the integration branch is being moved to its work."""
     starts = f"start:{state.id}.{workstream.id}."
     return workstream.id in advancing(state) or any(key.startswith(starts) for key in state.open)
 
 
 def advancing(state: RunState) -> frozenset[WorkstreamId]:
-    """Workstreams that the integration branch is being moved to."""
+    """Workstreams to whose work the integration branch is being moved."""
     aboard: list[WorkstreamId] = []
     for car in state.train.cars:
         aboard.append(car.workstream)
@@ -384,13 +384,13 @@ def advancing(state: RunState) -> frozenset[WorkstreamId]:
 
 
 def aboard(state: RunState, workstream: WorkstreamId) -> bool:
-    """Whether its claim is in the train, or aside under suspicion."""
+    """Whether its claim is in the train, or set aside as a suspect."""
     names = (*(car.workstream for car in state.train.cars), *(suspect.workstream for suspect in state.suspects))
     return workstream in names
 
 
 def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:
-    """What a person wants the agent to know and no stream has proved to have arrived, oldest first."""
+    """Messages from people that have not been proved to have arrived, oldest first."""
     return tuple(
         message
         for message in workstream.messages
@@ -399,6 +399,7 @@ def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:
 
 
 def to_carry(workstream: WorkstreamState) -> tuple[Message, ...]:
-    """What its next attempt is told beside its brief, oldest first: what people said, and what other agents found."""
+    """What the next attempt's prompt adds to its brief, oldest first: messages from people, and findings of other
+    agents."""
     kinds = {MessageKind.PERSON, MessageKind.SHARED}
     return tuple(each for each in workstream.messages if each.delivered_at is None and each.kind in kinds and each.text)

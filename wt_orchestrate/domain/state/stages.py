@@ -1,8 +1,9 @@
-"""Where each stage of a run is: what of it is under way, whether it is drawn together, and whether its gate waits for a person.
+"""The state of each stage of a run: what is under way, whether its synthesis is done, whether its gate waits for a
+person.
 
-A stage is over when each of its workstreams is integrated or was given up by a person, and its synthesis (where it has one) is
-finished; then its gate passes by itself or waits. What failed holds the stage until somebody mends it or gives it up. All of it
-is worked out from the workstreams and the gates' words each time, so that a restart changes nothing.
+A stage is over when each of its workstreams is integrated or cancelled, and its synthesis (if any) is finished; then
+its gate passes by itself or waits. A failed workstream holds the stage until somebody fixes or cancels it. All of it is
+computed from the workstreams and the gates' states, so a restart changes nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wt_orchestrate.domain.state.run import GateState, RunState, WorkstreamState
 
 
 class Standing(StrEnum):
-    """Where a stage of the plan is."""
+    """The state of a stage of the plan."""
 
     AHEAD = "ahead"
     """A stage before it is not over."""
@@ -33,17 +34,17 @@ class Standing(StrEnum):
 
 
 def members(state: RunState, stage: str) -> tuple[WorkstreamState, ...]:
-    """The stage's workstreams, its synthesis not among them."""
+    """The stage's workstreams, without its synthesis."""
     return tuple(ws for ws in state.workstreams.values() if ws.spec.stage == stage and not ws.spec.synthesises)
 
 
 def synthesis_of(state: RunState, stage: str) -> WorkstreamState | None:
-    """The workstream that draws the stage together, however far it has come."""
+    """The workstream that summarises the stage, at whatever point it is; None without one."""
     return next((ws for ws in state.workstreams.values() if ws.spec.synthesises == stage), None)
 
 
 def joined_late(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamState, ...]:
-    """What is integrated of the stage that a synthesis draws together and was not when it was called."""
+    """What was integrated in a stage after its synthesis was called."""
     if not ws.spec.synthesises:
         return ()
     own = members(state, ws.spec.synthesises)
@@ -51,13 +52,13 @@ def joined_late(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamState, 
 
 
 def delivered(ws: WorkstreamState) -> bool:
-    """Whether a synthesis is finished as far as it depends on its agent, and what it planned has joined the run."""
+    """Whether a synthesis is finished as far as its agent is concerned, and what it planned has joined the run."""
     held = ws.stage is Stage.VERIFYING and not (ws.findings or ws.stopping or ws.cancelling)
     return (held or ws.stage in DONE) and not ws.further
 
 
 def standings(state: RunState) -> Mapping[str, Standing]:
-    """Where every stage is, in order."""
+    """The state of every stage, in order."""
     found: dict[str, Standing] = {}
     passed = True
     for spec in stages.stage_specs(state.plan):
@@ -77,12 +78,12 @@ def _standing(state: RunState, spec: StageSpec) -> Standing:
     if stages.has_gate(spec) and not gate(state, spec.name).approved:
         return Standing.GATE
     if ws is not None and ws.stage not in DONE | {Stage.CANCELLED}:
-        return Standing.SYNTHESIS  # it is just being integrated
+        return Standing.SYNTHESIS  # it is being integrated right now
     return Standing.PASSED
 
 
 def first_open(state: RunState) -> tuple[StageSpec, Standing] | None:
-    """The first stage that is not over; None when all are, or the plan's stages are an order and nothing more."""
+    """The first stage that is not over; None if all are, or if the plan's stages are only an order."""
     if not stages.is_pipeline(state.plan):
         return None
     found = ((spec, _standing(state, spec)) for spec in stages.stage_specs(state.plan))
@@ -97,13 +98,13 @@ def gate(state: RunState, stage: str) -> GateState:
 
 
 def gate_round(state: RunState, stage: str) -> int:
-    """What a person looks at: which ending of the stage, and what people changed behind it since."""
+    """The round that a person looks at: the ending of the stage, and the changes people made after it."""
     return gate_ending(state, stage) + gate(state, stage).changes
 
 
 def gate_ending(state: RunState, stage: str) -> int:
-    """Which ending of the stage this is: whatever is claimed or added in it makes another one, and so does what another agent
-    than its synthesis puts behind it, because that would begin with the same word."""
+    """The number of this ending of the stage. Another claim or workstream in it makes a new one. So does what an agent
+    other than its synthesis adds after it, because the same approval would start that too."""
     synthesis = synthesis_of(state, stage)
     streams = [*members(state, stage), synthesis]
     known = {None, synthesis.id if synthesis is not None else None}
@@ -113,13 +114,13 @@ def gate_ending(state: RunState, stage: str) -> int:
 
 
 def waiting_gate(state: RunState) -> StageSpec | None:
-    """The stage behind which a person has to decide now; there is one at most."""
+    """The stage whose gate a person has to decide now; at most one."""
     found = first_open(state)
     return found[0] if found is not None and found[1] is Standing.GATE else None
 
 
 def awaits_word(state: RunState, ws: WorkstreamState) -> bool:
-    """Whether a synthesis is finished and not integrated yet, because its plan has not joined or its gate has not been passed."""
+    """Whether a synthesis is finished and not integrated: its plan has not joined, or its gate has not been passed."""
     spec = stages.find_stage(state.plan, ws.spec.synthesises) if ws.spec.synthesises else None
     if spec is None or ws.stage is not Stage.VERIFYING:
         return False
@@ -127,7 +128,7 @@ def awaits_word(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def at_gate(state: RunState, ws: WorkstreamState) -> str:
-    """The stage whose gate keeps a workstream from going on, itself or through what it needs; empty when none does."""
+    """The stage whose gate holds a workstream, directly or through what it needs; empty if none does."""
     if ws.stage not in {Stage.QUEUED, Stage.VERIFYING}:
         return ""
     found = waiting_gate(state)
@@ -151,13 +152,13 @@ def _is_at(state: RunState, ws: WorkstreamState, stage: str, seen: set[Workstrea
 
 
 def needs(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamState, ...]:
-    """What it waits for: its own needs, and of earlier stages all that was not given up."""
+    """What it waits for: its own needs, and everything of earlier stages that was not cancelled."""
     found = (state.workstreams[name] for name in needs_of(state.plan, ws.id))
     return tuple(need for need in found if need.stage is not Stage.CANCELLED or need.id in ws.spec.needs)
 
 
 def waits_for_stage(state: RunState, ws: WorkstreamState) -> str:
-    """The stage that has to be over before a queued workstream may begin; empty when none has."""
+    """The stage that must be over before a queued workstream may start; empty if it waits for none."""
     if ws.stage is not Stage.QUEUED or not ws.spec.stage:
         return ""
     found = first_open(state)
@@ -166,5 +167,5 @@ def waits_for_stage(state: RunState, ws: WorkstreamState) -> str:
 
 
 def proposed_by(state: RunState, name: WorkstreamId) -> Iterator[WorkstreamState]:
-    """What a workstream added to the run."""
+    """The workstreams that a workstream added to the run."""
     yield from (ws for ws in state.workstreams.values() if ws.added_by == name)

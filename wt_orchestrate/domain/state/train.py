@@ -1,6 +1,6 @@
-"""Commits that may be published once every check passed on exactly their tree: the train's cars, suspects, the landing.
+"""The train in the state: merged claims ("cars"), results of checks, suspects, and the landing.
 
-Pure values; `fold/train.py` makes them from events, `train/train.py` and `train/landing.py` decide about them.
+Pure values. `fold/train.py` makes them from events; `train/train.py` and `train/landing.py` decide about them.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What a check said of a tree, over all its runs. Whoever passed once is not run again."""
+    """All runs of one check on one tree. A check that passed once is not run again."""
 
     passed: int = 0
     failed: int = 0
     lost: int = 0
-    """Runs that never told, since the last one that did."""
+    """Runs without a result since the last one that had one."""
     last: CheckResult | None = None
-    """The newest run that failed, else the one that passed (without its tail)."""
+    """The newest run that failed, else the one that passed (without its output)."""
 
     @property
     def flaky(self) -> bool:
-        """It failed and passed on the very same tree."""
+        """It failed and passed on the same tree."""
         return self.passed > 0 and self.failed > 0
 
 
@@ -61,11 +61,11 @@ class Car:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Train:
-    """Claims merged one upon another, the first one onto the integration head."""
+    """Claims merged one on another, the first one onto the integration head."""
 
     cars: tuple[Car, ...] = ()
     waiting: Mapping[WorkstreamId, tuple[WorkstreamId, ...]] = field(default_factory=dict)
-    """Claims that conflict with cars of this train, each with those: they ride once none of these is aboard."""
+    """Claims that conflict with cars of this train, each with those: they join once none of these is in the train."""
 
     @property
     def tip(self) -> CommitId | None:
@@ -75,7 +75,7 @@ class Train:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A suspect's head merged onto an earlier integration commit, to find its partner; no commit where they conflict."""
+    """A suspect's head merged onto an earlier integration commit, to find its partner; no commit if they conflict."""
 
     onto: CommitId
     commit: CommitId | None
@@ -84,11 +84,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """A claim put aside because a check failed where it joined: nobody is blamed before this is certain.
-
-    `among` is what was integrated between its base and what it was merged onto, oldest first; the check passes on its
-    work with `low` of them and fails with `high` of them, as far as that is known.
-    """
+    """A claim set aside because a check failed where it joined. Nobody is blamed before the cause is certain. `among`:
+    what was integrated between its base and what it was merged onto, oldest first. The check passes on its work with
+    the first `low` of them and fails with the first `high`, as far as that is known."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -104,7 +102,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One check to run on one tree, and why. `ahead` are the workstreams whose work is in it beside the named one."""
+    """One check to run on one tree, and why. `ahead`: the other workstreams whose work is in it."""
 
     workstream: WorkstreamId | None
     commit: CommitId
@@ -116,18 +114,18 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blame:
-    """What is certain about a failed check. `partner` is the one it fails only together with."""
+    """What is certain about a failed check. `partner`: the workstream with which alone it fails."""
 
     on_target: bool = False
     """The check fails on the target too, without this work."""
     alone: bool | None = None
-    """It fails on this work alone; None where that was not tried."""
+    """It fails on this work alone; None if that was not tried."""
     partner: WorkstreamId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A commit that may be landed: the target combined with the run."""
+    """A commit that may be landed: the target merged with the run's work."""
 
     onto: CommitId
     commit: CommitId
@@ -137,7 +135,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """A wish to land, on its way."""
+    """A request to land that is under way."""
 
     request: str
     at: float

@@ -1,4 +1,4 @@
-"""Making text that others wrote harmless to show."""
+"""Make text that others wrote safe to show."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
     "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff"  # bidi, zero-width, tags, selectors
-    "\u00ad\u115f\u1160\u180e\u3164\uffa0\ufff9-\ufffb"  # soft hyphens, fillers and annotations, which nobody sees
-    "\ud800-\udfff]"  # halves of a character, which no file and no log can hold
+    "\u00ad\u115f\u1160\u180e\u3164\uffa0\ufff9-\ufffb"  # soft hyphens, fillers and annotations, which are invisible
+    "\ud800-\udfff]"  # lone surrogates, which no file and no log can hold
 )
 
 
@@ -21,11 +21,12 @@ def clean(text: str) -> str:
 
 _ADDRESS = re.compile(r"([@#](?=\w)|\bGH-(?=\d)|:(?=//))")
 _JOINER = "\u2060"
-"""Put behind `@`, `#`, `GH-` and before `//`, so that forges mention nobody and close nothing for what an agent wrote."""
+"""Put behind `@`, `#`, `GH-` and before `//`, so that a forge mentions nobody and closes no issue because of an agent's
+text."""
 
 
 def addressless(text: str) -> str:
-    """The text in which a forge finds nobody to mention, no issue to close and no address to link to."""
+    """The text changed so that a forge finds no one to mention, no issue to close and no address to link to."""
     return _ADDRESS.sub(rf"\1{_JOINER}", text)
 
 
@@ -35,8 +36,8 @@ def counted(number: int, noun: str) -> str:
 
 
 def some_of(names: Sequence[str], most: int = 8, *, more: int = 0) -> str:
-    """The first of these names, and how many there are beside them, such as `a, b and 3 more`. `more` are those that the
-    names leave out already."""
+    """The first of these names and how many more there are, such as `a, b and 3 more`. `more`: names that were left out
+    already."""
     left = more + max(0, len(names) - most)
     return ", ".join(names[:most]) + (f" and {left} more" if left else "")
 

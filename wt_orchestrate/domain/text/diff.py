@@ -1,4 +1,4 @@
-"""What a diff does, as values: files with their added and removed lines, and how they belong together."""
+"""Diffs as values: files with their added and removed lines, moved blocks, and busy areas."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _BLOCK = 3
-"""Lines that must be moved together to count as moved."""
+"""How many lines must move together to count as moved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line by its number, in the new file where it was added, in the old one where it was removed."""
+    """A line with its number: in the new file if it was added, in the old file if it was removed."""
 
     number: int
     text: str
@@ -19,7 +19,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """A line as a diff shows it, by its numbers in both files; 0 where it is not in that one."""
+    """A line of a diff with its number in both files; 0 where it is not in that file."""
 
     old: int
     new: int
@@ -28,7 +28,7 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunk:
-    """One stretch of a diff, with the line that git found above it."""
+    """One hunk of a diff, with the line that git printed above it."""
 
     heading: str
     lines: tuple[DiffLine, ...]
@@ -36,7 +36,7 @@ class Hunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileDiff:
-    """What happens to one file. `lines_known` is False where the diff was too long to be read line by line."""
+    """The changes of one file. `lines_known` is False if the diff was too long to be read line by line."""
 
     path: str
     status: str
@@ -53,7 +53,7 @@ class FileDiff:
 
 
 def line_after(file: FileDiff, number: int) -> int | None:
-    """The number that a line of the old file has in the new one; None when it was removed or changed."""
+    """The number that a line of the old file has in the new file; None if it was removed or changed."""
     gone = [line.number for line in file.gone]
     if number in gone:
         return None
@@ -67,7 +67,7 @@ def line_after(file: FileDiff, number: int) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A block of lines that was taken out of one place and put into another as it was."""
+    """A block of lines that was removed in one place and added unchanged in another."""
 
     from_path: str
     from_line: int
@@ -125,7 +125,7 @@ def _key(lines: Sequence[Line]) -> str:
 
 
 def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Stretches of lines that stand one below another and say something."""
+    """Runs of consecutive lines that hold more than white space and punctuation."""
     block: list[Line] = []
     for line in lines:
         if block and line.number != block[-1].number + 1:

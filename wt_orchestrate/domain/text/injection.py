@@ -1,7 +1,7 @@
-"""Text that reads like an instruction to whoever reads it, though it should only tell something.
+"""Flags text that reads like an instruction (prompt injection), though it should only report something.
 
-A list of shapes never finds everything: what is found is only flagged, and everything else that others wrote is quoted as data
-all the same. Every shape is looked for in bounded steps.
+A list of patterns never finds everything, so everything else that others wrote is quoted as data too. Every pattern is
+matched in bounded time.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ _FLAGS = {name: re.compile("|".join(shapes), re.IGNORECASE | re.MULTILINE) for n
 
 
 _ALIKE = str.maketrans("аеорсухкмтвніјѕԁһԛԝοαινρτυχκ", "aeopcyxkmtbhijsdhqwoaivptuxk")
-"""Letters of other alphabets that look like ours."""
+"""Letters of other alphabets that look like Latin ones."""
 
 
 def flags(text: str) -> tuple[str, ...]:
-    """Why a (cleaned) text reads like an instruction to its reader; nothing where it does not."""
+    """Why a (cleaned) text reads like an instruction to its reader; empty if it does not."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'")
-    flat = " ".join(_bare(plain).replace("*", "").replace("`", "").replace("_", " ").split())
+    flat = " ".join(_plain_letters(plain).replace("*", "").replace("`", "").replace("_", " ").split())
     return tuple(name for name, shape in _FLAGS.items() if shape.search(plain) or shape.search(flat))
 
 
-def _bare(text: str) -> str:
-    """The text as a reader sees its letters: without accents, in one alphabet."""
+def _plain_letters(text: str) -> str:
+    """The text reduced to plain letters: without accents, in one alphabet."""
     letters = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ALIKE)

@@ -1,8 +1,7 @@
-"""One member of a JSON object put in, replaced or taken out as text, every other byte as it was.
+"""Insert, replace or remove one member of a JSON object as text; every other byte stays.
 
-A person's settings file has its own indentation, line ends and order; a program that knows values alone would write it anew.
-Text that is no JSON is for whoever calls: here it is known to be well formed. Beside it the reading of one line that another
-program wrote.
+A person's settings file has its own indentation, line ends and order, which a parser would lose. The caller checks that
+the text is valid JSON. `parse_line` reads one line of JSON that another program wrote.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member of an object: where its key begins, where its value begins and ends."""
+    """A member of an object: where its key starts, where its value starts and ends."""
 
     name: str
     key: int
@@ -37,8 +36,8 @@ class Found:
 
 
 def parse_line(line: bytes) -> Any:
-    """The value in a line that another program wrote. A half of a character (a text cut in the middle of one leaves it behind)
-    becomes `?`, because no log could hold it. Raises ValueError, RecursionError."""
+    """The value in a line of JSON. A lone surrogate (from a character that was cut in half) becomes `?`, because no log
+    could hold it. Raises ValueError or RecursionError."""
     text = line.decode("utf-8", "replace")
     value = json.loads(text)
     if "\\ud" in text.lower():
@@ -54,18 +53,18 @@ def object_at(text: str, start: int) -> Found:
     while text[at] != "}":
         key = at
         name, at = scanstring(text, at + 1)
-        value = _past(text, _past(text, at) + 1)
+        value = _skip_space(text, _skip_space(text, at) + 1)
         _, end = _DECODER.raw_decode(text, value)
         if any(each.name == name for each in members):
             raise ValueError(f"{name!r} appears twice in it")
         members.append(Member(name=name, key=key, value=value, end=end))
-        at = _past(text, end)
-        at = _past(text, at + 1) if text[at] == "," else at
+        at = _skip_space(text, end)
+        at = _skip_space(text, at + 1) if text[at] == "," else at
     return Found(start=opening, end=at + 1, members=tuple(members))
 
 
 def with_member(text: str, found: Found, name: str, value: Mapping[str, Any]) -> str:
-    """The text with this member in the object: in its old place, or as the last."""
+    """The text with this member in the object: at its old place, or as the last one."""
     newline = "\r\n" if "\r\n" in text else "\n"
     outer = _indent(text, found.start)
     inner = _indent(text, found.members[0].key) if _own_line(text, found) else outer + _step(text)
@@ -81,7 +80,7 @@ def with_member(text: str, found: Found, name: str, value: Mapping[str, Any]) ->
 
 
 def without_member(text: str, found: Found, name: str) -> str:
-    """The text without this member, and without the comma that stood between it and another."""
+    """The text without this member and its comma."""
     for number, each in enumerate(found.members):
         if each.name != name:
             continue
@@ -93,8 +92,8 @@ def without_member(text: str, found: Found, name: str) -> str:
     return text
 
 
-def _past(text: str, at: int) -> int:
-    """The first place from here on that is no white space."""
+def _skip_space(text: str, at: int) -> int:
+    """The first index from here on that is not white space."""
     while text[at] in _SPACE:
         at += 1
     return at
@@ -105,13 +104,13 @@ def _own_line(text: str, found: Found) -> bool:
 
 
 def _indent(text: str, at: int) -> str:
-    """What the line of this place begins with."""
+    """The indentation of the line of this index."""
     line = text[text.rfind("\n", 0, at) + 1 : at]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _step(text: str) -> str:
-    """What one level is set in by: as the first line that is set in, else two spaces."""
+    """One level of indentation: that of the first indented line, else two spaces."""
     for line in text.splitlines():
         inner = line[: len(line) - len(line.lstrip(" \t"))]
         if inner and line.strip():

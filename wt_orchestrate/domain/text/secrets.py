@@ -1,7 +1,8 @@
-"""Text that looks like a secret: known shapes of keys and tokens, and long random values given to names that say what they are.
+"""Find and mask text that looks like a secret: known shapes of keys and tokens, and long random values of names such as
+`password`.
 
-What is found is told by its kind and place and shown masked, never whole. Whoever wrote the text may be hostile: every shape is
-looked for in bounded steps.
+A secret is reported by its kind and place and shown masked, never whole. The text may be hostile, so every pattern is
+matched in bounded time.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import NamedTuple
 
 
 class Secret(NamedTuple):
-    """What looks like a secret: its kind, and itself masked. `mark` names it without telling it; `certain` is whether its
-    shape is that of a known kind of key."""
+    """What looks like a secret: its kind, and the masked value. `mark` identifies it without revealing it; `certain`:
+    it has the shape of a known kind of key."""
 
     kind: str
     shown: str
@@ -48,20 +49,20 @@ _KEY = re.compile(
     rf"(?:{_LINE_END}{{1,8}}[A-Za-z0-9+/=]{{1,15}}(?={_LINE_END}{{0,8}}-----END))?"
     rf"(?:{_LINE_END}{{0,8}}-----END (?:[A-Z]{{1,20}} )?PRIVATE KEY-----)?"
 )
-"""A private key with all of its lines, which text of many lines may hold."""
+"""A private key with all of its lines."""
 _BITS = 3.5
-"""Bits of each character above which a value is random enough; words and paths are below."""
+"""Entropy per character above which a value counts as random; words and paths are below it."""
 
 
 HINT = re.compile(
     rb"(?i)akia|asia|gh[pousr]_|github_pat_|glpat-|sk-|xox|k_live_|aiza|npm_|pypi-|private key|eyj|://|secret|token|passw|api[_-]?key"
     rb"|private[_-]?key"
 )
-"""Found in every line that `secrets_in` finds something in, and quick to look for."""
+"""A quick test: it matches in every line in which `secrets_in` finds something."""
 
 
 def secrets_in(line: str) -> Iterator[Secret]:
-    """Each thing in a line that looks like a secret."""
+    """Everything in a line that looks like a secret."""
     found = False
     for kind, shape in _KNOWN.items():
         match = shape.search(line)
@@ -78,7 +79,7 @@ def _mark(value: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The text with everything in it that looks like a secret masked."""
+    """The text with everything masked that looks like a secret."""
     for shape in (_KEY, *_KNOWN.values()):
         text = shape.sub(lambda match: masked(match[0]), text)
     return _NAMED.sub(lambda match: _hidden(match[0], match[1]), text)
@@ -90,7 +91,7 @@ def _hidden(whole: str, value: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The first few characters, and how many there are."""
+    """The first few characters and the length."""
     return f"{text[:4]}… ({len(text)} characters)"
 
 
