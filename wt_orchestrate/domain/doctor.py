@@ -1,4 +1,4 @@
-"""What `wto doctor` makes of a machine and a repository: each thing a run needs, and the remedy where it is missing."""
+"""The checks of `wto doctor`: each thing a run needs, and how to fix it if it is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROOM = 2 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentFound:
-    """An agent's program; `problem` is empty when it can be used."""
+    """An agent's program; `problem` is empty if it can be used."""
 
     name: str
     path: str
@@ -23,8 +23,8 @@ class AgentFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineFacts:
-    """What was gathered. `watch_limits` are files and instances; `free_bytes` has a path and its room for each use;
-    `run` is the newest run in words, what is wrong with it, and what is to be done."""
+    """What was found. `watch_limits`: files and instances. `free_bytes`: a path and its free space for each use. `run`:
+    the newest run in words, what is wrong with it, and what to do."""
 
     git_version: tuple[int, int, int]
     repository: str
@@ -41,7 +41,7 @@ class MachineFacts:
     shares_blocks: bool
     run: tuple[str, str, str]
     memory: tuple[str, str] = ("empty", "")
-    """What it holds in words, and what is wrong with it."""
+    """Its contents in words, and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Diagnosis:
 
 
 def diagnose(facts: MachineFacts) -> tuple[Diagnosis, ...]:
-    """Everything, in the order in which it is worth mending."""
+    """Everything, in the order in which to fix it."""
     return (
         _git(facts),
         _repository(facts),

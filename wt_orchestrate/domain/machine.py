@@ -1,8 +1,8 @@
-"""What should be true now: the pure heart of the program.
+"""What should be done now, from the state and the time alone.
 
-`decide` looks at state and time, never at what just happened, so that a restart, a lost notice or a doubled one changes
-nothing. Facts that follow from what is known come back as conclusions, to be logged first; effects only once there is no
-further conclusion. An effect whose key is open is under way and is not asked for again.
+`decide` never looks at what just happened, so a restart, a lost notification or a doubled one changes nothing. Events
+that follow from the state are returned as conclusions, to be logged first; effects only once there is no further
+conclusion. An effect whose key is open is under way and is not asked for again.
 """
 
 from __future__ import annotations
@@ -53,22 +53,22 @@ from wt_orchestrate.domain.verdict.verdict import verdict
 from wt_orchestrate.errors import ExitCode
 
 REFUSALS = 3
-"""How often an effect is tried while the outside world refuses it."""
+"""How often an effect is tried if the outside world refuses it."""
 _PAUSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Facts that follow, and things to do once they are logged."""
+    """Events that follow, and effects to perform once they are logged."""
 
     conclusions: tuple[e.Event, ...]
     effects: tuple[Effect, ...]
 
 
 def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset()) -> Decision:
-    """What follows and what should be under way and is not. `under_way`: keys being performed by this process."""
+    """What follows, and what should be under way and is not. `under_way`: keys being performed by this process."""
     drawn = (
-        *_wall(state, now),
+        *_time_limit(state, now),
         *budget_conclusions(state, now),
         *_refusals(state),
         *verdict(state, now),
@@ -95,7 +95,7 @@ def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset
 
 
 def _one_each(drawn: tuple[e.Event, ...]) -> tuple[e.Event, ...]:
-    """The first conclusion for each workstream: the next ones must be drawn from what the first makes of it."""
+    """The first conclusion for each workstream: later ones must be drawn from the state after it."""
     first: dict[WorkstreamId | None, e.Event] = {}
     for event in drawn:
         first.setdefault(e.workstream_of(event), event)
@@ -103,7 +103,7 @@ def _one_each(drawn: tuple[e.Event, ...]) -> tuple[e.Event, ...]:
 
 
 def quiet(state: RunState) -> bool:
-    """Nothing is under way and nothing will happen without a person, a request or another run."""
+    """Whether nothing is under way and nothing will happen without a person, a request or another run."""
     at_work = any(live_attempt(ws) is not None for ws in state.workstreams.values())
     after = state.cleaning or state.restoring or state.taking_over
     waiting = state.landing is not None or after or state.commands or state.open
@@ -118,8 +118,8 @@ def _pausing(state: RunState, key: str, now: float) -> bool:
 # ---------------------------------------------------------------- conclusions
 
 
-def _wall(state: RunState, now: float) -> tuple[e.Event, ...]:
-    """The run's own time is up: once no agent is ending gently any more, it is stopped like by a person."""
+def _time_limit(state: RunState, now: float) -> tuple[e.Event, ...]:
+    """The run's own time is up: once no agent is ending gently any more, it is stopped as if by a person."""
     if not time_is_up(state) or state.phase is not Phase.RUNNING or quiet(state):
         return ()
     if any(live_attempt(ws) is not None and not overdue(state, ws, now) for ws in state.workstreams.values()):
@@ -182,7 +182,7 @@ def _concerned(state: RunState, kind: str, rest: str) -> WorkstreamId | None:
 
 
 def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:
-    """The run's own end."""
+    """The end of the run."""
     streams = state.workstreams.values()
     if state.open or state.commands or any(live_attempt(ws) is not None for ws in streams):
         return ()
@@ -228,13 +228,13 @@ def _attempts(state: RunState, now: float) -> tuple[Effect, ...]:
 
 
 def _answerable(ws: WorkstreamState, attempt: Attempt) -> list[Ask]:
-    """Every wish for leave, and with an answer at hand the question that waits longest: one answer is for one question."""
+    """Every permission question, and the oldest other question if there is an answer: one answer is for one question."""
     questions = [ask for ask in attempt.asks if ask.question]
     return [*(ask for ask in attempt.asks if not ask.question), *(questions[:1] if ws.answer else ())]
 
 
 def _messages(state: RunState, ws: WorkstreamState, attempt: Attempt) -> list[Effect]:
-    """What it is to be told, oldest first, one at a time so that the order is kept."""
+    """Messages to send, oldest first, one at a time so that the order is kept."""
     waiting = [each for each in ws.messages if each.delivered_at is None and each.sent_to is None]
     if not waiting or not takes_messages(state, ws):
         return []
@@ -251,7 +251,7 @@ def _messages(state: RunState, ws: WorkstreamState, attempt: Attempt) -> list[Ef
 
 
 def _stop_reason(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) -> str:
-    """Why a living attempt is to be ended; empty while it is not."""
+    """Why a living attempt must be ended; empty if it must not."""
     if ws.stopping or state.phase is Phase.STOPPING:
         return "stop"
     if ws.cancelling:
@@ -270,12 +270,12 @@ def _stop_reason(state: RunState, ws: WorkstreamState, attempt: Attempt, now: fl
 
 
 def _expects(ws: WorkstreamState, attempt: Attempt) -> bool:
-    """Whether something to read is on its way to it."""
+    """Whether output of it is still to be read."""
     return any(each.text and each.delivered_at is None and each.sent_to in {None, attempt.id} for each in ws.messages)
 
 
 def _commands(state: RunState) -> tuple[Effect, ...]:
-    """Stops for setup commands and checks whose result nobody waits for."""
+    """Stops for setup commands and checks whose result is not needed any more."""
     return tuple(StopCommand(process=name) for name, command in state.commands.items() if not _needed(state, command))
 
 
@@ -328,8 +328,7 @@ def _after(state: RunState) -> tuple[Effect, ...]:
 
 
 def _may_be_made_again(ws: WorkstreamState) -> bool:
-    """A lost branch is put back under a running agent; a lost worktree, or one that was cleaned away before somebody wished
-    to go on, once nobody works in it."""
+    """A lost branch is restored under a running agent; a lost or cleaned worktree only once nobody works in it."""
     if ws.removed:
         return ws.stage in {Stage.PREPARING, Stage.CLAIMED}
     return bool(ws.lost) and (ws.lost != LOST_WORKTREE or live_attempt(ws) is None)

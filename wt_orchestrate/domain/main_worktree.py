@@ -1,4 +1,4 @@
-"""What a person is told when they commit or push from the main worktree themselves, and what is refused."""
+"""The checks of a person's own commits and pushes in the main worktree (`wto hook`): warnings and refusals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refused(exposed: Sequence[Exposed], markers: Sequence[tuple[str, int]], allo
 
 
 def belongs(state: RunState, paths: Sequence[str]) -> Iterator[str]:
-    """Staged paths that a workstream on its way may write, one sentence for each workstream."""
+    """Staged paths that a running workstream may write, one sentence for each workstream."""
     if state.phase in {Phase.FINISHED, Phase.STOPPED}:
         return
     for ws in state.workstreams.values():
@@ -36,7 +36,7 @@ def belongs(state: RunState, paths: Sequence[str]) -> Iterator[str]:
 
 
 def refused_pushes(refs: Sequence[str]) -> Iterator[str]:
-    """Branches of runs, which are unverified work or ours to move."""
+    """Branches of runs, which are unverified or moved only by the tool."""
     for ref in refs:
         if ref.startswith("refs/heads/wto/"):
             yield f"{ref.removeprefix('refs/heads/')} is a branch of a run; land it, or push it under another name"

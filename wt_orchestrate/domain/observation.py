@@ -1,7 +1,7 @@
-"""Readings to facts: what the outside world showed, compared with what is known.
+"""Turn readings into events: what the outside world shows, compared with the state.
 
-A reading is what was read afresh after a hint or at a poll; it says how things are, never what changed. Nothing new gives
-no event, so that a doubled notice changes nothing and a lost one is made good by the next look.
+A reading is read after a hint or at a poll. It says how things are, never what changed. Nothing new gives no event, so
+a doubled notification changes nothing and a lost one is made up for by the next reading.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from wt_orchestrate.domain.state.run import Command, RunState, WorkstreamState, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotesIn:
-    """A stretch of an attempt's drop file, up to a byte offset."""
+    """New lines of an attempt's note file, up to a byte offset."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -41,7 +41,7 @@ class NotesIn:
 
 
 def heard(state: RunState, reading: NotesIn) -> Sequence[e.Event]:
-    """The facts in a stretch that are new; nothing from an attempt that is not the live one."""
+    """The new events in an attempt's notes; none if it is not the live attempt."""
     attempt = live_attempt(state.workstreams[reading.workstream])
     if attempt is None or attempt.id != reading.attempt or reading.offset <= attempt.notes.offset:
         return ()
@@ -51,7 +51,7 @@ def heard(state: RunState, reading: NotesIn) -> Sequence[e.Event]:
         match parse_note(line):
             case ProgressNote(percent=percent, note=note):
                 told = e.ProgressTold(workstream=reading.workstream, attempt=attempt.id, percent=percent, note=note)
-                progress = [told]  # only the newest word of a stretch counts
+                progress = [told]  # only the newest report of progress counts
             case FindingNote() as found:
                 said += _shared(state, reading, found, said, attempt)
             case QuestionNote() as question:
@@ -89,7 +89,7 @@ def _count(said: Iterable[e.Event], kind: type[e.Event]) -> int:
 def _shared(
     state: RunState, reading: NotesIn, found: FindingNote, said: Sequence[e.Event], attempt: Attempt
 ) -> Sequence[e.Event]:
-    """The finding, unless it was shared before or its attempt shared enough."""
+    """The finding, unless it was shared before or its attempt has shared enough."""
     if attempt.notes.findings + _count(said, e.FindingShared) >= MOST_FINDINGS:
         return ()
     known = {(each.text, each.path, each.line) for each in state.shared if each.workstream == reading.workstream}
@@ -112,7 +112,7 @@ def _shared(
 def _question_noted(
     reading: NotesIn, question: QuestionNote, said: Sequence[e.Event], attempt: Attempt
 ) -> Sequence[e.Event]:
-    """The question, unless its attempt asked enough."""
+    """The question, unless its attempt has asked enough."""
     if attempt.notes.questions + _count(said, e.AttemptAsked) >= MOST_QUESTIONS:
         return ()
     asked = e.AttemptAsked(
@@ -129,7 +129,7 @@ def _question_noted(
 
 
 _JUDGED_NOTHING = frozenset({4, 5})
-"""pytest's words for a wrong call and for no test at all; unittest ends with 5, too, where it found none (Python 3.12)."""
+"""Exit codes of pytest for a wrong call and for no test at all; unittest uses 5 too (Python 3.12)."""
 
 _EDITS = frozenset({"Edit", "MultiEdit", "NotebookEdit", "Write"})
 
@@ -157,7 +157,7 @@ class ProcessEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRead:
-    """The signs in a stretch of an attempt's stream, up to a byte offset."""
+    """The signs in new output of an attempt, up to a byte offset."""
 
     workstream: WorkstreamId
     attempt: AttemptId
@@ -167,7 +167,7 @@ class StreamRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchRead:
-    """A branch's head, which the vault holds by now; `commits` are those since the known head, oldest first."""
+    """A branch's head, which the vault holds; `commits`: those since the known head, oldest first."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -178,7 +178,7 @@ class BranchRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoffRead:
-    """HANDOFF.md as it is now; `text` None when there is none; `problem` when it cannot be read."""
+    """HANDOFF.md as it is now; `text` is None if there is none; `problem`: why it cannot be read."""
 
     workstream: WorkstreamId
     text: str | None
@@ -187,7 +187,7 @@ class HandoffRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A worktree or a branch that should be there and is not."""
+    """A worktree or a branch that should exist and does not."""
 
     workstream: WorkstreamId
     what: str
@@ -207,7 +207,7 @@ Reading = Elsewhere | ProcessEnd | StreamRead | BranchRead | HandoffRead | Notes
 
 
 def observe(state: RunState, reading: Reading, *, last_handoff: str | None = None) -> Sequence[e.Event]:
-    """The facts in a reading that are new."""
+    """The new events in a reading."""
     match reading:
         case ProcessEnd():
             return _process_ended(state, reading)
@@ -294,7 +294,7 @@ def _command_ended(state: RunState, command: Command, end: ProcessEnd) -> e.Even
 
 
 def check_outcome(check: Check, end: ProcessEnd) -> e.CheckOutcome:
-    """What a check's end says. 126 and 127 are the shell's own words for a command it cannot run."""
+    """The result of a check. 126 and 127 are the shell's codes for a command it cannot run."""
     if end.kind is EndKind.LOST or end.cause == "stopped":
         return e.CheckOutcome.LOST
     if end.cause == "deadline":
@@ -349,7 +349,7 @@ def _asked(ws: WorkstreamState, attempt: Attempt, sign: s.PermissionAsked | s.Qu
 
 
 def _edited(seen: e.AttemptObserved, tool: str) -> e.AttemptObserved:
-    """Whoever edits between two failures does not only repeat itself; unless it is the edit that fails."""
+    """Whoever edits between two failures is not in a loop, unless the edit itself fails."""
     if tool not in _EDITS or seen.failing.startswith(f"{tool} "):
         return seen
     return replace(seen, failing="", failing_times=0)

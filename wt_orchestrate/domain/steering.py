@@ -1,7 +1,7 @@
-"""Which requests are possible now: one rule for the face that puts them and for the supervisor that takes them.
+"""Which requests are allowed now, and why not.
 
-A face asks before it puts a request, so that a person is told at once; the supervisor asks again when it takes it, because
-the run went on meanwhile. A refusal changes nothing.
+A face asks before it puts a request, so that the answer comes at once; the supervisor asks again when it takes it,
+because the run went on meanwhile. A refusal changes nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Refusal:
 
 
 def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
-    """Why this cannot be done now; None when it can."""
+    """Why this cannot be done now; None if it can."""
     name = e.workstream_of(request)
     if name is not None and name not in state.workstreams:
         return Refusal(f"there is no workstream {name!r} in {state.id}", f"known: {', '.join(state.workstreams)}")
@@ -50,7 +50,7 @@ def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
 
 
 def _approve(state: RunState, word: e.ApproveRequested) -> Refusal | None:
-    """A gate is passed only while it waits, and only as the person saw it."""
+    """A gate can be passed only while it waits, and only in the round that the person saw."""
     spec = find_stage(state.plan, word.stage)
     if spec is None or not has_gate(spec):
         what = f"there is no stage {word.stage!r}" if spec is None else f"the stage {word.stage} has no gate to approve"
@@ -151,7 +151,7 @@ def _interrupt(state: RunState, ws: WorkstreamState) -> Refusal | None:
 
 
 def _comment(ws: WorkstreamState, request: e.Request) -> Refusal | None:
-    """Comments are collected while somebody can still act on them, and sent while an agent can be called back."""
+    """Comments are kept while somebody can still act on them, and sent while an agent can be called back."""
     match request:
         case e.CommentResolveRequested(comment=name) | e.CommentReopenRequested(comment=name):
             found = next((each for each in ws.comments if each.id == name), None)

@@ -70,7 +70,7 @@ def _contained(ws: WorkstreamState) -> tuple[str, ...]:
 
 
 def resumed_brief(message: str, told: Sequence[Message] = ()) -> str:
-    """What a resumed session is told."""
+    """The prompt of a resumed session."""
     go_on = "" if told else "Continue the work. Look at `git status` and HANDOFF.md first."
     return "\n\n".join(part for part in (message or go_on, _told(told)) if part)
 

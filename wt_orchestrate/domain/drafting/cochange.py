@@ -1,13 +1,15 @@
-"""What a plan's scopes and the repository's history say beforehand of workstreams that will meet in the same files.
+"""Forecast from a plan's scopes and the repository's history which workstreams will change the same files.
 
-A commit of the past that touched a scope stands for what a workstream of that scope will do. For a file the share of such
-commits that touched it too is how likely the workstream touches it, whether it lies in the scope or not; two workstreams meet
-in a file as likely as both touch it, and meet at all unless they meet in none. So files of both scopes count, and files of
-different scopes that change together. Large commits say nothing of what belongs together and are left out.
+A past commit that touched a scope stands for what a workstream of that scope will do. The share of such commits that
+also touched a file is the probability that the workstream touches it, whether it is in the scope or not. Two
+workstreams meet in a file with the product of both, and meet at all unless they meet in none. So files of both scopes
+count, and files of different scopes that change together. Large commits say nothing about what belongs together and are
+left out.
 
 Co-change as a sign of coupling: Gall, Hajek, Jazayeri 1998 (logical coupling); shares as confidence, and leaving large
-transactions out: Zimmermann, Weissgerber, Diehl, Zeller, "Mining version histories to guide software changes", ICSE 2004. It
-is an estimate, and is called one wherever it is shown: that both touch a file does not mean that git cannot merge it.
+transactions out: Zimmermann, Weissgerber, Diehl, Zeller, "Mining version histories to guide software changes", ICSE
+2004. It is an estimate, and is called one wherever it is shown: that both touch a file does not mean that git cannot
+merge it.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ from wt_orchestrate.domain.plan.model import Kind, Plan
 from wt_orchestrate.domain.plan.scope import scope_matches
 
 LARGE = 30
-"""A commit of more files is left out."""
+"""A commit with more files is left out."""
 ENOUGH = 3
-"""Fewer commits than that in a scope tell too little."""
+"""Fewer commits in a scope say too little."""
 _LISTED = 8
 
 
 class Level(StrEnum):
-    """How likely two workstreams meet in the same files."""
+    """How likely two workstreams change the same files."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -45,7 +47,7 @@ _FROM = ((0.5, Level.HIGH), (0.2, Level.MEDIUM), (0.03, Level.LOW))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What is known of a repository: its files now, and the paths of each commit that is looked at, newest first."""
+    """What is known of a repository: its files now, and the paths of recent commits, newest first."""
 
     files: tuple[str, ...]
     commits: tuple[tuple[str, ...], ...]
@@ -53,7 +55,7 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meeting:
-    """A file in which two workstreams may meet, with the share of commits in each one's scope that touched it."""
+    """A file that two workstreams may both change, with the share of commits in each one's scope that touched it."""
 
     path: str
     one: float
@@ -62,8 +64,8 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairForecast:
-    """Two workstreams that may run at the same time. `chance` (0 to 1) is an estimate; `shared` counts the files that both
-    may write, `meetings` are the likeliest places."""
+    """Two workstreams that may run at the same time. `chance` (0 to 1) is an estimate; `shared` counts the files that
+    both may write, `meetings` are the likeliest places."""
 
     one: str
     other: str
@@ -77,7 +79,7 @@ class PairForecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanForecast:
-    """The forecast of a plan. `serialise` says which workstream should also need which; `before` and `after` are the longest
+    """The forecast of a plan. `serialise`: which workstream should also need which. `before` and `after`: the longest
     chains without and with that."""
 
     pairs: tuple[PairForecast, ...]
@@ -90,7 +92,7 @@ class PlanForecast:
 
 
 def plan_forecast(plan: Plan, history: History) -> PlanForecast:
-    """Every pair that may run at the same time, the likeliest first, and what would be better one after another."""
+    """Every pair that may run at the same time, the likeliest conflict first, and what should run one after another."""
     small = [commit for commit in history.commits if len(commit) <= LARGE]
     streams = [name for name, spec in plan.workstreams.items() if spec.kind is Kind.CHANGE and not spec.branch]
     touched = _touched(plan, streams, small)
@@ -115,7 +117,7 @@ def plan_forecast(plan: Plan, history: History) -> PlanForecast:
 
 
 def with_needs(plan: Plan, further: Mapping[str, Sequence[str]]) -> Plan:
-    """The plan with further needs."""
+    """The plan with additional needs."""
     streams = {
         name: replace(spec, needs=tuple(dict.fromkeys((*spec.needs, *further.get(name, ())))))
         for name, spec in plan.workstreams.items()
@@ -128,7 +130,7 @@ def with_needs(plan: Plan, further: Mapping[str, Sequence[str]]) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Of the commits that touched a scope: how many there are, and how many of them touched each file."""
+    """The commits that touched a scope: how many, and how many of them touched each file."""
 
     commits: int
     files: Counter[str]
@@ -175,8 +177,9 @@ def _pair(one: str, other: str, touched: Mapping[str, _Past], shared: frozenset[
 
 
 def _level(chance: float, *, shared: bool, little: bool) -> Level:
-    """By the estimate; two that may write the same files and of which little is known are not called safe, and two that may
-    not are not called doomed: a few commits, an import perhaps, are no reason to do one after the other."""
+    """The level by the estimate. Two that may write the same files and of which little is known are never called safe;
+    two that may not are never called certain: a few commits, perhaps an import, are no reason to run one after the
+    other."""
     level = next((name for least, name in _FROM if chance >= least), Level.NONE)
     if little and not shared:
         return level if level is Level.NONE else Level.LOW
@@ -189,8 +192,8 @@ def _level(chance: float, *, shared: bool, little: bool) -> Level:
 
 
 def _serialised(plan: Plan, pairs: Sequence[PairForecast]) -> Mapping[str, tuple[str, ...]]:
-    """For those that will most likely meet: the later one in the plan's own order also needs the earlier one. Needs that follow
-    from others are left out."""
+    """For those that will most likely meet, the later one in the plan's order also needs the earlier one. Needs that
+    follow from others are left out."""
     place = {name: number for number, name in enumerate(name for wave in waves(plan) for name in wave)}
     further: dict[str, tuple[str, ...]] = {}
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""What a run would do, in words: the answer of `run --dry-run`."""
+"""What a run would do, in words: the output of `run --dry-run`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from wt_orchestrate.domain.plan.settings import Settings
 
 
 def preview(plan: Plan, settings: Settings, *, run: RunId, target: Branch, worktrees: str) -> Iterator[str]:
-    """One line an effect, in the order in which they could begin. `worktrees` is the absolute template of their paths."""
+    """One line for each effect, in the order in which they could start. `worktrees` is the absolute template of their
+    paths."""
     yield f"fetch {target} into the vault and start {integration_branch(run)} there"
     yield from _commands(settings)
     for wave in waves(plan):

@@ -1,10 +1,10 @@
-"""Whether it pays to do a plan's workstreams at the same time, before anything is run: plain numbers and a plain sentence.
+"""Estimate whether it pays to run a plan's workstreams at the same time: plain numbers and a plain sentence.
 
-The plan is played through twice: by one agent alone, one workstream after another in one worktree, and by agents in worktrees of
-their own under the plan's bound, each workstream with its set-up before and its way through checks and train behind it, and with
-those one after another that will most likely meet. How long an agent works on a workstream is an estimate (`estimate:` of the
-plan), and is called one; set-up, checks and the way onto the integration branch are measured in earlier runs of the repository,
-or not known and then left out, which is said.
+The plan is simulated twice: by one agent alone, one workstream after another in one worktree; and by agents in their
+own worktrees under the plan's limit, each workstream with its set-up before and its checks and train after it, and one
+after another where they will most likely conflict. How long an agent works is an estimate (`estimate:` of the plan),
+and is called one. Set-up, checks and train are measured in earlier runs of the repository, or unknown and then left
+out, which is said.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from wt_orchestrate.domain.plan.model import Plan, seconds
 from wt_orchestrate.domain.text.clean import counted
 
 PAYS = 1.25
-"""Below so many times as fast it is called no gain: estimates are not better than that."""
+"""Below this speed-up it is called no gain: estimates are not better than that."""
 
 
 class Word(StrEnum):
-    """What is advised."""
+    """The advice."""
 
     PARALLEL = "parallel"
     ONE_AGENT = "one agent"
@@ -36,8 +36,8 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What earlier runs of the repository took for one workstream, as medians; None where there is nothing yet. `train_s` is
-    from the claim to the integration, checks included; `check_s` is one pass of all checks; `streams` is how many it is from."""
+    """What earlier runs of the repository took for one workstream, as medians; None if unknown. `train_s`: from the
+    claim to the integration, checks included. `check_s`: one pass of all checks. `streams`: how many it is from."""
 
     setup_s: float | None = None
     train_s: float | None = None
@@ -47,8 +47,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """The numbers, all in seconds, and what follows from them. `path` is the longest chain by the estimates with `path_s`, the
-    agents' work alone; `apart` are pairs that may run at the same time and will likely meet."""
+    """The numbers, all in seconds, and what follows from them. `path`: the longest chain by the estimates with
+    `path_s`, the agents' work alone. `apart`: pairs that may run at the same time and will likely conflict."""
 
     word: Word
     estimated: tuple[str, ...]
@@ -62,7 +62,7 @@ class Advice:
     agents: int
     meeting: int
     overhead_s: float
-    """What set-up and train take of the agents' way in all."""
+    """The part of set-up and train in the time with several agents."""
     measured: Measured
     why: str
 
@@ -78,7 +78,7 @@ def advise(plan: Plan, forecast: PlanForecast | None, measured: Measured) -> Adv
     after = measured.train_s or 0.0 if estimated else 0.0
     once = (measured.check_s or 0.0) if estimated else 0.0
     real = with_needs(plan, serialise)
-    parallel = _played(real, work, before=before, after=after)
+    parallel = _simulated(real, work, before=before, after=after)
     serial = before + sum(work.values()) + once
     path = longest_chain(plan, work)
     speedup = serial / parallel if parallel > 0 else 1.0
@@ -103,15 +103,15 @@ def advise(plan: Plan, forecast: PlanForecast | None, measured: Measured) -> Adv
     )
 
 
-def _played(plan: Plan, work: Mapping[str, float], *, before: float, after: float) -> float:
-    """When the last workstream is integrated if agents take what is ready as soon as one of them is free, those first behind
-    which the most work waits."""
+def _simulated(plan: Plan, work: Mapping[str, float], *, before: float, after: float) -> float:
+    """When the last workstream is integrated, if each free agent takes a ready one at once, those with the most work
+    waiting for them first."""
     behind = _behind(plan, work)
     waiting = {name: len(needs_of(plan, name)) for name in plan.workstreams}
     then = dependents(plan)
     ready = [(-behind[name], name) for name, count in waiting.items() if not count]
     ready.sort()
-    going: list[tuple[float, int, str]] = []  # when, 0 for an agent that is free and 1 for an integration, whose
+    going: list[tuple[float, int, str]] = []  # time, kind (0: an agent is free, 1: an integration), workstream
     free, now, end = plan.limits.agents, 0.0, 0.0
     while ready or going:
         while ready and free:
@@ -132,7 +132,7 @@ def _played(plan: Plan, work: Mapping[str, float], *, before: float, after: floa
 
 
 def _behind(plan: Plan, work: Mapping[str, float]) -> Mapping[str, float]:
-    """For each workstream the longest work from its own start to the end of a chain."""
+    """For each workstream, the longest work from its own start to the end of a chain."""
     found: dict[str, float] = {}
     then = dependents(plan)
     for wave in reversed(waves(plan)):
@@ -144,7 +144,7 @@ def _behind(plan: Plan, work: Mapping[str, float]) -> Mapping[str, float]:
 def _why(
     plan: Plan, serialise: Mapping[str, Sequence[str]], work: Mapping[str, float], *, overhead: float, speedup: float
 ) -> str:
-    """What most keeps it from being faster, in words; empty where it is fast enough."""
+    """The main reason why it is not faster, in words; empty if it is fast enough."""
     total, streams = sum(work.values()), len(plan.workstreams)
     if speedup >= PAYS or not streams:
         return ""
@@ -166,7 +166,7 @@ def _why(
 
 
 def measured(reports: Sequence[Mapping[str, Any]]) -> Measured:
-    """What earlier runs took, from their reports (`wto.report/1`), by the workstreams that were integrated."""
+    """What earlier runs took, from their reports (`wto.report/1`), by integrated workstreams."""
     streams = [
         stream for report in reports for stream in report["workstreams"] if stream["stage"] in {"integrated", "landed"}
     ]
@@ -190,7 +190,7 @@ def measured(reports: Sequence[Mapping[str, Any]]) -> Measured:
 
 
 def advice_lines(advice: Advice) -> tuple[str, ...]:
-    """The advice in sentences, the plain word first; estimates and measurements are told apart."""
+    """The advice in sentences, the plain one first; estimates and measurements are told apart."""
     return tuple(_lines(advice))
 
 
@@ -239,7 +239,7 @@ def measured_words(measured: Measured) -> str:
 
 
 def length(value: float) -> str:
-    """A length of time for people, such as 45 s, 12 min or 2 h 5 min."""
+    """A duration for people, such as 45 s, 12 min or 2 h 5 min."""
     if value < 120:
         return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
     minutes = round(value / 60)

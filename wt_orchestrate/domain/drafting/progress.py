@@ -1,7 +1,7 @@
-"""One drafting as values: what was wished, and how far it is.
+"""One drafting as values: what was asked for, and how far it is.
 
-A drafting belongs to no run, so that it is not in the event log: it lies in a folder of its own in the state folder. Its
-progress is written down after each step, so that a drafting that was cut off can be told from one that goes on, and be taken up.
+A drafting belongs to no run, so it is not in the event log: it has a folder of its own in the state folder. Its
+progress is saved after each step, so that one that was cut off can be recognised and resumed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class DraftPhase(StrEnum):
-    """How far a drafting is. A drafting that nobody is at any more is `cut off`; that is looked at, never stored."""
+    """The phase of a drafting. One that nobody works on any more is `cut off`; that is looked up, never stored."""
 
     DRAFTING = "drafting"
     READY = "ready"
@@ -26,7 +26,7 @@ class DraftPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftWish:
-    """What was asked for. `target` is the branch whose commit is read, `named` whether the person named it."""
+    """What was asked for. `target`: the branch whose commit is read. `named`: the person named it."""
 
     id: str
     goal: str
@@ -51,13 +51,13 @@ class DraftProgress:
     begun: bool = False
     """Whether the session has answered, so that it can be resumed."""
     text: str = ""
-    """What was returned last."""
+    """The last plan that was returned."""
     problems: tuple[str, ...] = ()
     """What is wrong with it."""
     sent_back: tuple[tuple[str, ...], ...] = field(default_factory=tuple)
     """What was wrong with each earlier plan."""
     activity: str = ""
-    """What the agent did last, in a line."""
+    """What the agent did last, in one line."""
     reason: str = ""
     hint: str = ""
     spent_s: float = 0.0

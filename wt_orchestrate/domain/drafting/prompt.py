@@ -1,8 +1,8 @@
-"""What the planner is told, and the shape of what it returns.
+"""The prompts of the planner agent, and the JSON Schema of the plan it returns.
 
-The planner is an agent that reads the repository and returns a plan; it writes nothing. Its role is `planner`; its
-first message has the goal and the facts, a later one what was wrong. What others wrote (memory, its own earlier plan, output of
-checks) is quoted in it as data. Everything is bounded.
+The planner reads the repository and returns a plan; it writes nothing. Its role is `planner`. Its first message has the
+goal and the facts, a later one what was wrong. What others wrote (memory, its own earlier plan, output of checks) is
+quoted as data. Everything is bounded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_BEFORE = 30_000
 _MOST_PROBLEMS = 40
 
 PLANNER = "planner"
-"""The role of whoever drafts."""
+"""The name of its role."""
 _TASK = f"""You are the planner. Several coding agents will work at the same time on one git repository, each alone in a
 worktree and on a branch of its own; their work is merged and checked together afterwards. You split a goal into workstreams for
 them. You read the repository (files and git's history) and return a plan; you change nothing and run nothing but what reads.
@@ -103,7 +103,7 @@ Schema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What is known before the planner begins. `memory` is what earlier runs left, each entry with its source."""
+    """What is known before the planner starts. `memory`: what earlier runs left, each entry with its source."""
 
     goal: str
     target: str
@@ -116,8 +116,7 @@ class Ground:
 def first_words(
     ground: Ground, settings: Settings, *, agent: AgentType, before: str = "", problems: Sequence[str] = ()
 ) -> str:
-    """What the planner is told first; with what it returned before and what was wrong with that, where its session is not
-    there any more."""
+    """The first prompt; with the earlier plan and its problems, if its session is gone."""
     role = role_of(PLANNER, settings=settings) if agent is AgentType.COMMAND else None
     parts = [
         *([role.prompt.strip()] if role is not None else []),
@@ -136,7 +135,7 @@ def first_words(
 
 
 def sent_back(problems: Sequence[str]) -> str:
-    """What the planner is told of a plan that cannot be used."""
+    """The prompt about a plan that cannot be used."""
     return (
         "The plan is not valid yet:\n\n"
         + _listed(problems)
@@ -166,7 +165,7 @@ def _repository(ground: Ground, settings: Settings) -> Iterator[str]:
 
 
 def _folders(files: Sequence[str]) -> list[str]:
-    """The folders of the first two levels with how many files each holds, the largest first."""
+    """The folders of the first two levels with the number of files in each, the largest first."""
     counts: Counter[str] = Counter()
     for path in files:
         parts = path.split("/")
@@ -189,5 +188,5 @@ def _quoted(text: str) -> str:
 
 
 def schema_keys() -> Mapping[str, frozenset[str]]:
-    """The keys that a drafted plan and its workstreams may have by the schema."""
+    """The keys that the schema allows for a plan and its workstreams."""
     return {"plan": frozenset(SCHEMA["properties"]), "workstream": frozenset(_STREAM["properties"])}

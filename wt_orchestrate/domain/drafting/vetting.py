@@ -1,9 +1,9 @@
-"""What a plan that an agent drafted must keep to beyond the rules of every plan, and what in it waits for a person's word.
+"""Check a plan that an agent drafted, beyond the rules of every plan, and take out what needs a person's approval.
 
-Such a plan is text of an agent, and so hostile until it is looked at: it brings no agents, limits or branches of its own, no
-characters that hide anything, and no more than a person can read. Commands that the repository has not configured are taken
-out of it and told apart: nothing here runs one. Scopes of workstreams that may run at the same time must not meet, each scope
-must be about something that is there (or be named as new in its brief), and each brief must stand alone.
+Such a plan is text of an agent, so it is hostile until it is checked: it may have no agents, limits or branches of its
+own, no characters that hide anything, and no more text than a person can read. Commands that the repository has not
+configured are taken out and listed: nothing here runs one. Scopes of workstreams that may run at the same time must not
+overlap; each scope must cover something that exists (or that its brief names as new); each brief must stand alone.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from wt_orchestrate.domain.plan.validation import Place, Problem
 from wt_orchestrate.domain.text.clean import clean
 
 MOST_STREAMS = 50
-"""More workstreams than that are no draft that a person can judge."""
+"""More workstreams are no draft that a person can judge."""
 MOST_TEXT = 100_000
-"""Characters of all texts of a plan together."""
+"""How many characters all texts of a plan may have."""
 MOST_GLOBS = 300
 SHORTEST_BRIEF = 60
 _LONGEST_GLOB = 200
@@ -42,7 +42,7 @@ _WILD = re.compile(r"[*?]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
-    """A command that an agent wants and that nobody has approved. `of` is the workstream, empty for the plan itself; `key` is
+    """A command that an agent wants and nobody has approved. `of`: the workstream, empty for the plan itself. `key`:
     `checks` or `setup`."""
 
     command: str
@@ -55,13 +55,13 @@ class Proposed:
 
 
 def too_much(plan: Plan) -> tuple[Problem, ...]:
-    """What makes a plan too large to be judged, by a person or by us in bounded time; asked before everything else."""
+    """What makes a plan too large to be judged, by a person or by us in bounded time; checked before everything else."""
     return tuple(_too_much(plan))
 
 
 def draft_problems(plan: Plan, *, files: Sequence[str], target: str) -> tuple[Problem, ...]:
-    """What keeps a drafted plan from being shown to a person as one that can be run. `files` are those of the commit it was
-    made for, `target` the branch that it is for."""
+    """Why a drafted plan cannot be shown to a person as one that can be run. `files`: those of the commit it was made
+    for. `target`: the branch that it is for."""
     found = [*_not_its_own(plan, target), *_hidden(plan)]
     folders = _folders(files)
     for name, stream in plan.workstreams.items():
@@ -93,7 +93,7 @@ def _too_much(plan: Plan) -> Iterator[Problem]:
 
 
 def _not_its_own(plan: Plan, target: str) -> Iterator[Problem]:
-    """What a drafted plan may not decide."""
+    """Keys that a drafted plan may not set."""
     if plan.agents:
         message = "a drafted plan must not define agents"
         yield Problem(place=("agents",), message=message, hint="use those of the repository")
@@ -193,8 +193,7 @@ def _folders(files: Sequence[str]) -> frozenset[str]:
 def _plausible(
     place: Place, glob: str, stream: Workstream, files: Sequence[str], folders: frozenset[str]
 ) -> Iterator[Problem]:
-    """A glob is plausible when something is there that it covers, or the folder for what is to come; else its brief must name
-    it, because then it is meant to be new."""
+    """Whether a glob covers something that exists, or a folder for new files; else its brief must name it as new."""
     fixed = _fixed(glob)
     if not fixed or fixed in folders or _parent(fixed) in folders or ("/" not in fixed and fixed == glob.rstrip("/")):
         return
@@ -229,7 +228,7 @@ def _names(brief: str, path: str) -> bool:
 
 
 def without_commands(plan: Plan, settings: Settings) -> tuple[Plan, tuple[Proposed, ...]]:
-    """The plan with only such commands as the repository has configured, and the others."""
+    """The plan with only the commands that the repository has configured, and the other commands."""
     known = {check.run for check in settings.checks}
     proposed = [
         *_proposed(plan.checks, known, of=""),
@@ -239,7 +238,7 @@ def without_commands(plan: Plan, settings: Settings) -> tuple[Plan, tuple[Propos
     for name, stream in plan.workstreams.items():
         proposed += _proposed(stream.checks, known, of=name)
         streams[name] = replace(stream, checks=_kept(stream.checks, known))
-    # setup of the settings runs anyhow, before the plan's own
+    # setup of the settings runs anyway, before the plan's own
     kept = replace(plan, checks=_kept(plan.checks, known), setup=(), workstreams=streams)
     return kept, tuple(proposed)
 
@@ -268,13 +267,13 @@ def remarks(plan: Plan, settings: Settings) -> tuple[str, ...]:
 
 
 def _same_ground(glob: str, protected: str) -> bool:
-    """Whether a scope is about a protected path itself, and not only so wide that it holds one."""
+    """Whether a scope is about a protected path itself, not only so wide that it includes one."""
     return scope_matches((protected,), _fixed(glob) or "\0")
 
 
 def finished(plan: Plan, *, goal: str, settings: Settings) -> Plan:
-    """The plan as it is written down: the person's own words for the goal, the repository's checks where it names none, and
-    texts without what an editor would not show."""
+    """The plan as it is written: the person's own words for the goal, the repository's checks if it names none, and
+    texts without invisible characters."""
     streams = {name: replace(stream, brief=_tidy(stream.brief)) for name, stream in plan.workstreams.items()}
     return replace(plan, goal=_tidy(goal), workstreams=streams, checks=plan.checks or settings.checks)
 
@@ -287,7 +286,7 @@ def _tidy(text: str) -> str:
 
 
 def told(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Problems as sentences with their places, bounded: as they are sent back and shown."""
+    """Problems as sentences with their places, bounded, as they are sent back and shown."""
     lines = [_sentence(problem) for problem in problems]
     shown = tuple(dict.fromkeys(lines[:_LISTED]))
     return (*shown, f"and {len(lines) - _LISTED} more") if len(lines) > _LISTED else shown
@@ -300,12 +299,12 @@ def _sentence(problem: Problem) -> str:
 
 
 def sound(text: str) -> str:
-    """Text of an agent that can be shown and written everywhere: nothing in it acts, and nothing in it is half a character."""
+    """Text of an agent that can be shown and written everywhere: no control characters, no lone surrogates."""
     return _NO_TEXT.sub("?", clean(text))
 
 
 def by_place(proposed: Sequence[Proposed]) -> Mapping[str, tuple[Proposed, ...]]:
-    """Proposed commands by whose they are."""
+    """Proposed commands by the place they are for."""
     found: dict[str, tuple[Proposed, ...]] = {}
     for each in proposed:
         found[each.of] = (*found.get(each.of, ()), each)

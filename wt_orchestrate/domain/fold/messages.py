@@ -16,7 +16,7 @@ from wt_orchestrate.domain.state.attempt import Attempt, Message, MessageKind
 from wt_orchestrate.domain.state.run import WorkstreamState, live_attempt
 
 _LASTING = frozenset({MessageKind.PERSON, MessageKind.SHARED})
-"""What waits for the next attempt when one ends."""
+"""Kinds of messages that wait for the next attempt when one ends."""
 _UNANSWERED = "Your question had no answer when your last attempt ended. Ask again if it still matters."
 _KEPT = 50
 """How many delivered messages stay in the state; the log keeps all."""
@@ -68,7 +68,7 @@ def wrap_up(what: str) -> str:
 
 
 def answer_message(text: str) -> str:
-    """The answer to a question whose call did not wait for it any more."""
+    """The answer to a question whose call no longer waits for it."""
     return f"The answer to your question:\n\n{text.strip()}"
 
 

@@ -414,9 +414,9 @@ def _fold_after(state: RunState, record: e.Record) -> RunState:
         case e.RestoreRequested(workstream=name):
             return replace(_wanted_again(state, f"restore:{name}"), restoring=state.restoring | {name})
         case e.WorktreeLost(workstream=name):
-            return _tried_anew(state, f"restore:{name}")
+            return _wanted_again(state, f"restore:{name}")
         case e.TakeOverRequested(workstream=name, branch=branch):
-            return replace(_tried_anew(state, f"takeover:{name}"), taking_over={**state.taking_over, name: branch})
+            return replace(_wanted_again(state, f"takeover:{name}"), taking_over={**state.taking_over, name: branch})
         case e.WorkTakenOver(workstream=name) | e.TakeOverRefused(workstream=name):
             left = {key: branch for key, branch in state.taking_over.items() if key != name}
             state = replace(state, taking_over=left)

@@ -1,9 +1,8 @@
-"""What later runs are told: entries with their sources, how duplicates become one, what looks like an instruction, and what is
-recalled first.
+"""Entries of the memory: made safe, merged, ranked, and limited in number.
 
-Whatever is remembered may come from an agent and is hostile: it is cleaned, bounded, rid of what looks like a secret, and
-flagged where it reads like an instruction to its reader. A flagged entry is shown to people with its mark and never reaches a
-brief, unless a person said the very same here. No text makes an entry trusted: only who brought it does.
+Whatever is remembered may come from an agent and is hostile: it is cleaned, bounded, rid of what looks like a secret,
+and flagged if it reads like an instruction to its reader. A flagged entry is shown to people with its mark and never
+reaches a brief, unless a person said the very same here. No text makes an entry trusted: only its source does.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from wt_orchestrate.domain.text.injection import flags
 from wt_orchestrate.domain.text.secrets import without_secrets
 
 MemoryId = NewType("MemoryId", str)
-"""Such as `m12`; never given twice in one repository's memory."""
+"""Such as `m12`; never reused in one repository's memory."""
 
 
 class Layer(StrEnum):
-    """Whose knowledge it is; the first one is the strongest."""
+    """Whose knowledge it is; the first one weighs most."""
 
     STRATEGIC = "strategic"
-    """Goals, decisions, conventions: what the orchestrator holds on to."""
+    """Goals, decisions, conventions of whoever leads."""
     SHARED = "shared"
-    """Findings that agents handed over for others."""
+    """Findings that agents shared."""
     EXECUTION = "execution"
     """Attempts: what failed, what helped."""
 
@@ -48,7 +47,7 @@ MOST_PATHS = 20
 MOST_SOURCES = 12
 _LONGEST_PATH = 300
 _LATEST = 250_000_000_000.0
-"""A time behind it has no date."""
+"""A time after this has no date."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _RUN = re.compile(r"r[1-9][0-9]{0,8}")
@@ -56,8 +55,8 @@ _RUN = re.compile(r"r[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where something is known from. `commit` is what its `paths` were read at; what is not known is empty. `claimed` is whether
-    only a file says so: nobody here saw who said it."""
+    """The source of an entry. `commit`: what its `paths` were read at. Unknown fields are empty. `claimed`: only a file
+    says so, nobody here saw who said it."""
 
     who: str = AGENT
     run: str = ""
@@ -70,7 +69,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something to remember, made harmless by `note`. What has the same `topic` is replaced by it."""
+    """Something to remember, made safe by `note`. It replaces what has the same `topic`."""
 
     layer: Layer
     kind: str
@@ -83,7 +82,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Something that is remembered. `times` is how often it was said; `vouched` that a person said it here."""
+    """A remembered entry. `times`: how often it was said. `vouched`: a person said it here."""
 
     id: MemoryId
     layer: Layer
@@ -100,7 +99,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """An entry that a search found. `words` is how well its words fit, from 0 to 1."""
+    """An entry that a search found. `words`: how well its words match, from 0 to 1."""
 
     entry: Entry
     words: float = 0.0
@@ -108,13 +107,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recalled:
-    """An entry that was found, with what makes it old: the files that changed since, or that this cannot be told."""
+    """An entry that was found, with what makes it stale: its files that changed since, or that this is unknown."""
 
     entry: Entry
     score: float
     stale: tuple[str, ...] = ()
     unknown: bool = False
-    """The commit it was said at is not known here."""
+    """The commit of its source is not known here."""
 
 
 # ---------------------------------------------------------------- making it harmless
@@ -129,8 +128,8 @@ def note(
     topic: str = "",
     vouched: bool = False,
 ) -> Note:
-    """Something to remember: cleaned, bounded, without secrets, flagged where it reads like an instruction. Raises ValueError
-    when there is no text, or no such kind."""
+    """Something to remember: cleaned, bounded, without secrets, flagged if it reads like an instruction. Raises
+    ValueError if there is no text, or no such kind."""
     text = text.strip()
     whole = without_secrets(clean(text[: 4 * MOST_TEXT]).strip())
     if not whole:
@@ -151,7 +150,7 @@ def note(
 
 
 def _source(source: Source) -> Source:
-    """The source with what cannot be true of one left out."""
+    """The source without fields that cannot be true."""
     return Source(
         who=source.who if source.who in WHO else AGENT,
         run=source.run if _RUN.fullmatch(source.run) else "",
@@ -164,7 +163,7 @@ def _source(source: Source) -> Source:
 
 
 def _path(path: str) -> str:
-    """A path below the repository, or nothing."""
+    """A path below the repository; empty if it is not one."""
     path = path.strip().removeprefix("./").rstrip("/")
     parts = path.split("/")
     bad = not path or len(path) > _LONGEST_PATH or path.startswith("/") or ".." in parts or "" in parts
@@ -172,7 +171,7 @@ def _path(path: str) -> str:
 
 
 def withheld(entry: Entry) -> bool:
-    """Whether it is kept from briefs."""
+    """Whether it is kept out of briefs."""
     return bool(entry.flags) and not entry.vouched
 
 
@@ -180,7 +179,7 @@ def withheld(entry: Entry) -> bool:
 
 
 def normal(text: str) -> str:
-    """What is equal for texts that say the same: without case, marks and spacing."""
+    """The same for texts that say the same: without case, punctuation and spacing."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(words) or " ".join(text.split())
 
@@ -203,22 +202,22 @@ def entry_of(made: Note, number: int, now: float) -> Entry:
 
 
 def _said_at(made: Note, now: float) -> float:
-    """When it was said last; never later than now, whatever a file says."""
+    """When it was last said; never later than now, whatever a file says."""
     return min(max((source.at for source in made.sources), default=0.0) or now, now)
 
 
 def known_as(entry: Entry | None, same: Entry | None, made: Note, now: float) -> tuple[Entry, Entry] | None:
-    """What a note makes of the entry of its topic, or of that which says the same in other marks: before and after; None where
-    it is new."""
+    """What a note does to the entry of its topic, or to the one with the same words: (before, after); None if it is
+    new."""
     if same is not None:
         return same, merged(same, made, now)
     return (entry, retold(entry, made, now)) if entry is not None else None
 
 
 def merged(entry: Entry, made: Note, now: float) -> Entry:
-    """The entry after a note that says the same: sources add up, one of the same origin is replaced by the newer. Where nothing
-    is new the entry itself comes back. A person's own words stand as they said them, and belong to no topic; what reads like an
-    instruction by its marks alone gives way to the same words without."""
+    """The entry after a note with the same words: sources add up, and a newer one of the same origin replaces the
+    older. Without news the entry itself is returned. A person's words stay as they were said, and belong to no topic. A
+    text that is flagged only because of its punctuation is replaced by the same words without it."""
     known = {_origin(source): source for source in entry.sources}
     more = len({_origin(source) for source in made.sources} - known.keys())
     for source in made.sources:
@@ -245,7 +244,7 @@ def merged(entry: Entry, made: Note, now: float) -> Entry:
 
 
 def retold(entry: Entry, made: Note, now: float) -> Entry:
-    """The entry of a topic after a newer word on it."""
+    """The entry of a topic after a newer note about it."""
     after = replace(entry_of(made, int(entry.id[1:]), now), added_at=entry.added_at, times=entry.times)
     return entry if replace(after, seen_at=entry.seen_at) == entry else after
 
@@ -255,17 +254,17 @@ def _origin(source: Source) -> tuple[str, str, str]:
 
 
 def _weight(source: Source) -> tuple[bool, float]:
-    """What was seen here goes before what a file claims, whatever time it gives itself."""
+    """What was seen here comes before what a file claims, whatever time the file gives."""
     return (not source.claimed, source.at)
 
 
 def paths_of(entry: Entry | Note) -> tuple[str, ...]:
-    """The files it is about, of all its sources."""
+    """The files it is about, from all its sources."""
     return tuple(dict.fromkeys(path for source in entry.sources for path in source.paths))
 
 
 def told_at(entry: Entry) -> Source | None:
-    """The newest source that says at which commit its files were read."""
+    """The newest source with the commit at which its files were read."""
     found = [source for source in entry.sources if source.commit and source.paths]
     return max(found, key=_weight, default=None)
 
@@ -279,7 +278,7 @@ _SAID = {
 
 
 def source_words(entry: Entry) -> str:
-    """Where an entry is known from, in a few words: its newest source, and how many others there are."""
+    """An entry's source in a few words: the newest one, and how many others there are."""
     if not entry.sources:
         return "of unknown origin"
     newest = max(entry.sources, key=_weight)
@@ -292,7 +291,7 @@ def source_words(entry: Entry) -> str:
 
 
 def fixed_part(path: str) -> str:
-    """The part of a path or glob that has no wildcard: what can be looked up as it is."""
+    """The part of a path or glob before any wildcard."""
     parts = path.split("/")
     cut = next((place for place, part in enumerate(parts) if any(char in part for char in "*?[")), len(parts))
     return "/".join(parts[:cut])
@@ -321,17 +320,17 @@ _COMMON = frozenset(
 
 
 def query_terms(text: str, *, limit: int = 40) -> tuple[str, ...]:
-    """The words of a longer text worth looking for, the most frequent first."""
+    """The words of a longer text that are worth searching, the most frequent first."""
     counts: dict[str, int] = {}
     for match in _WORD.finditer(text[:20_000].casefold()):
         word = match[0].strip("-_")
         if len(word) > 2 and word not in _COMMON and not word.isdigit():
             counts[word] = counts.get(word, 0) + 1
-    return tuple(sorted(counts, key=lambda word: -counts[word])[:limit])  # a stable sort: equal ones as they came
+    return tuple(sorted(counts, key=lambda word: -counts[word])[:limit])  # a stable sort keeps equal ones in order
 
 
 def search_terms(text: str, *, limit: int = 20) -> tuple[str, ...]:
-    """What a person looks for, word by word as it was typed; one of no letters or digits says nothing."""
+    """A person's search terms, as typed; one without letters or digits is dropped."""
     return tuple(dict.fromkeys(word for word in text.split()[:limit] if any(char.isalnum() for char in word)))
 
 
@@ -356,8 +355,8 @@ _LAYERS = {Layer.STRATEGIC: 1.0, Layer.SHARED: 0.95, Layer.EXECUTION: 0.85}
 
 
 def relevance(hit: Hit, *, terms: Sequence[str], paths: Sequence[str], general: bool = True) -> float:
-    """How much an entry has to do with what is looked for, from 0 to a little above 1. With `general`, a convention that names
-    no place has something to do with everything."""
+    """How relevant an entry is to a search, from 0 to a little above 1. With `general`, a convention without a place is
+    relevant to everything."""
     words = hit.words * coverage(terms, f"{hit.entry.text} {' '.join(paths_of(hit.entry))}") if hit.words else 0.0
     place = nearness(paths, paths_of(hit.entry))
     everywhere = _GENERAL if general and hit.entry.kind == "convention" and not paths_of(hit.entry) else 0.0
@@ -365,8 +364,10 @@ def relevance(hit: Hit, *, terms: Sequence[str], paths: Sequence[str], general: 
 
 
 def nearness(wanted: Sequence[str], paths: Sequence[str]) -> float:
-    """How near two sets of paths (or globs) are: 1 where one covers the other, less in the same folder, 0 apart."""
-    wanted = [path for path in wanted if any(char.isalnum() for char in path)]  # what means everything says nothing
+    """How close two sets of paths (or globs) are: 1 if one covers the other, less in the same folder, 0 apart."""
+    wanted = [
+        path for path in wanted if any(char.isalnum() for char in path)
+    ]  # a glob that covers everything says nothing
     if any(globs_overlap(one, other) for one in wanted for other in paths):
         return 1.0
     folders = {path.rpartition("/")[0] for path in paths if "/" in path}
@@ -375,7 +376,7 @@ def nearness(wanted: Sequence[str], paths: Sequence[str]) -> float:
 
 
 def score(relevant: float, entry: Entry, *, now: float, stale: float = 0.0) -> float:
-    """What an entry is worth: its relevance, less where it is old, where its files changed (`stale`, the share of them) or where
+    """The rank of an entry: its relevance, less if it is old, if its files changed (`stale`, the share of them) or if
     it is flagged."""
     age = max(0.0, now - entry.seen_at)
     recency = 0.6 + 0.4 * exp2(-age / _HALF_LIFE_S)
@@ -384,8 +385,8 @@ def score(relevant: float, entry: Entry, *, now: float, stale: float = 0.0) -> f
 
 
 def surplus(entries: Sequence[Entry], *, most: int, now: float) -> tuple[MemoryId, ...]:
-    """What is let go of where there are more than `most`: what is worth least by its age, layer and flags, and a twentieth more
-    so that this is rare; never what a person or the orchestrator said here."""
+    """What to delete if there are more than `most` entries: the lowest by age, layer and flags, and a twentieth more so
+    that this is rare; never what a person or whoever leads said here."""
     over = len(entries) - most
     if over <= 0:
         return ()
@@ -403,7 +404,7 @@ def is_relevant(relevant: float) -> bool:
 
 
 def bounded(found: Iterable[Recalled], *, limit: int, characters: int) -> tuple[Recalled, ...]:
-    """The first of them that fit: so many, with so many characters of text together."""
+    """The first entries that fit: so many, with so many characters in all."""
     return tuple(_bounded(found, limit, characters))
 
 

@@ -1,8 +1,8 @@
-"""The memory as a markdown file in the repository, which a team shares, edits by hand and merges with git.
+"""The memory as a Markdown file in the repository, which a team shares, edits by hand and merges with git.
 
-One bullet an entry, in the order of its words and without ids, so that two people's exports merge line by line. It is read
-tolerantly: what cannot be read is told with its line, everything else is taken. It is a file of the repository, which agents can
-write: what comes out of it is as untrusted as any text, whoever it says that it is from; whose word it is stays a claim.
+One bullet for each entry, sorted by its words and without ids, so that two people's exports merge line by line. Reading
+is tolerant: what cannot be read is reported with its line, everything else is taken. Agents can write the file, so its
+text is as untrusted as any other, whoever it names as its source.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _WHERE = re.compile(
 )
 _MARKER = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 _LONGEST = 8_000
-"""Characters of a line that are read."""
+"""How many characters of a line are read."""
 _ESCAPED = re.compile(r"\\|[-*+] source: ")
 
 
@@ -64,7 +64,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryFile:
-    """What a file holds."""
+    """The content of a file."""
 
     notes: tuple[Note, ...]
     problems: tuple[Problem, ...] = ()
@@ -111,7 +111,7 @@ def _source_words(source: Source) -> str:
 
 
 def parse_memory(text: str) -> MemoryFile:
-    """What a file holds, however broken it is."""
+    """The content of a file, however malformed it is. Never raises."""
     problems: list[Problem] = []
     begun = list(
         islice(_begun(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), problems), MOST_ENTRIES + 1)

@@ -1,7 +1,7 @@
-"""What of the memory goes into a brief: when it is recalled, what is looked for, and how an agent is told.
+"""What of the memory goes into a brief: when it is recalled, what is searched, and the text for the agent.
 
-It is recalled once for each workstream, while its worktree is made, and becomes a fact before its first attempt; whatever
-hinders it holds up nothing. What is told is quoted as data, each entry with its source and with what makes it doubtful.
+It is recalled once for each workstream, while its worktree is made, and logged before its first attempt; an error there
+delays nothing. The text is quoted as data, each entry with its source and with what makes it doubtful.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _is_due(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def may_start(state: RunState, ws: WorkstreamState) -> bool:
-    """Whether nothing has to be recalled any more before its next attempt."""
+    """Whether its next attempt no longer waits for the memory."""
     return not _is_due(state, ws) or any(key.startswith(f"start:{state.id}.{ws.id}.") for key in state.open)
 
 
@@ -52,7 +52,7 @@ def _recall(state: RunState, ws: WorkstreamState) -> Recall:
 
 
 def recalled_section(ws: WorkstreamState) -> str:
-    """What an agent is told of it; nothing where nothing was recalled."""
+    """The section of the brief; empty if nothing was recalled."""
     if ws.recalled is None or not ws.recalled.entries:
         return ""
     return "\n\n".join((_HEADING, *(_quoted(entry) for entry in ws.recalled.entries)))
@@ -65,7 +65,7 @@ def _quoted(entry: RecalledEntry) -> str:
 
 
 def _names(paths: Sequence[str]) -> str:
-    """Paths as code, which an agent may have named: some, none of them long, and never a sentence of the brief's own."""
+    """Paths as code spans: some, none of them long, because an agent may have named them."""
     shown = [clean(path).replace("`", "'") for path in paths[:_PATHS]]
     short = [path if len(path) <= _LONGEST else f"…{path[-_LONGEST:]}" for path in shown]
     return some_of([f"`{path}`" for path in short], more=len(paths) - len(shown))

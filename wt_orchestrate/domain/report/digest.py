@@ -1,9 +1,9 @@
-"""What came of a run as a whole: contributions, contradictions, risks, follow-ups, and what was learned.
+"""What a run achieved as a whole: contributions, contradictions, risks, follow-ups, and what was learned.
 
-All of it follows from the log: what agents handed over is quoted and attributed, what was measured stands beside it. Two
-workstreams contradict each other here where they disagree about the same line, file, setting or command in so many
-words, or where one says of a check what we did not see; that they really disagree is for the reader to judge. The word of a
-synthesiser (a stage's, or a workstream that a person gave that role) stands apart, as its word.
+All of it follows from the log: what agents handed over is quoted and attributed, what was measured stands beside it.
+Two workstreams contradict each other here if they literally say different things of the same line, file, setting or
+command, or if one reports a check otherwise than we saw it; whether they really disagree is for the reader to judge. A
+synthesis (of a stage, or a workstream that a person gave that role) is quoted apart.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState
 from wt_orchestrate.domain.text.clean import counted
 
 _MOST = 200
-"""How many entries of one list are kept; how many there are is told."""
+"""How many entries of one list are kept; the total is given."""
 SECTIONS = {
     "decisions": ("decisions",),
     "contradictions": ("contradictions", "conflicts"),
@@ -38,13 +38,13 @@ SECTIONS = {
     "follow_ups": ("follow-ups", "follow ups", "followups", "next"),
     "learned": ("learned", "what was learned", "lessons"),
 }
-"""What a synthesis may have beside the sections of every handoff, and how each may be called."""
+"""Sections of a synthesis beyond those of every handoff, and their accepted names."""
 
 Entry = dict[str, Any]
 
 
 def digest(state: RunState, flaky: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The synthesis as plain values. `flaky`: check and tree, for those that failed and passed on one tree."""
+    """The digest as plain values. `flaky`: (check, tree) of those that failed and passed on one tree."""
     streams = tuple(state.workstreams.values())
     lists = {
         "contradictions": list(_contradictions(streams)),
@@ -60,7 +60,7 @@ def digest(state: RunState, flaky: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def contribution(ws: WorkstreamState) -> str:
-    """What a workstream contributed, in one paragraph: what was measured, then what its agent says of it."""
+    """What a workstream contributed, in one paragraph: what was measured, then what its agent says."""
     parts: list[str] = [_outcome(ws)]
     if ws.commits or ws.files:
         where = f" in {_folders(ws.paths)}" if ws.paths else ""
@@ -106,7 +106,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _contradictions(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
     said = [(ws, ws.handoff) for ws in streams if ws.handoff is not None and not ws.spec.serves]
-    said = [(ws, handoff) for ws, handoff in said if not _draws_together(ws)]
+    said = [(ws, handoff) for ws, handoff in said if not _is_synthesis(ws)]
     yield from _differing("setting", ((ws.id, each) for ws, handoff in said for each in settings(handoff)))
     yield from _differing("place", ((ws.id, each) for ws, handoff in said for each in places(handoff)))
     yield from _differing("file", ((ws.id, each) for ws, handoff in said for each in decided(handoff)))
@@ -116,7 +116,7 @@ def _contradictions(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
 
 
 def _differing(kind: str, found: Iterable[tuple[str, Statement]]) -> Iterator[Entry]:
-    """What two workstreams or more give different values."""
+    """To what two or more workstreams give different values."""
     by_subject: dict[str, dict[str, list[Statement]]] = {}
     for name, each in found:
         by_subject.setdefault(each.about, {}).setdefault(name, []).append(each)
@@ -128,7 +128,7 @@ def _differing(kind: str, found: Iterable[tuple[str, Statement]]) -> Iterator[En
 
 
 def _unlike_measured(ws: WorkstreamState, told: Sequence[Statement]) -> Iterator[Entry]:
-    """What an agent says of a check that we ran on its work, and saw otherwise."""
+    """What an agent says of a check that we ran on its work with another result."""
     ran = {" ".join(check.command.split()): check.outcome.value for check in ws.checks}
     for each in told:
         seen = ran.get(each.about)
@@ -159,7 +159,7 @@ def _risks(state: RunState, streams: Sequence[WorkstreamState], flaky: Sequence[
 
 
 def _unverified(state: RunState, ws: WorkstreamState) -> Iterator[Entry]:
-    """What rests on an agent's word alone."""
+    """What only an agent's word supports."""
     if ws.spec.serves:
         return
     if ws.stage in DONE and ws.spec.kind is Kind.CHANGE and not (state.plan.checks or ws.spec.checks):
@@ -187,7 +187,7 @@ def _follow_ups(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
                 "commands": commands_,
             }
         yield from _findings(ws, "todo")
-        if ws.handoff is not None and not _draws_together(ws):
+        if ws.handoff is not None and not _is_synthesis(ws):
             for kind, section in (("next", ws.handoff.next), ("question", ws.handoff.questions)):
                 for text in points(section):
                     yield {"kind": kind, "workstream": ws.id, "text": text, "how": "its word"}
@@ -198,7 +198,7 @@ def _follow_ups(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
 def _learned(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
     for ws in streams:
         yield from _findings(ws, "convention")
-        if ws.handoff is not None and not _draws_together(ws):
+        if ws.handoff is not None and not _is_synthesis(ws):
             for text in points(ws.handoff.decisions):
                 yield {
                     "kind": "decision",
@@ -220,14 +220,14 @@ def _findings(ws: WorkstreamState, kind: str) -> Iterator[Entry]:
 # ---------------------------------------------------------------- the synthesiser's word
 
 
-def _draws_together(ws: WorkstreamState) -> bool:
-    """Whether it was asked to speak for others: by the tool or by a person, not by an agent that added it."""
+def _is_synthesis(ws: WorkstreamState) -> bool:
+    """Whether the tool or a person asked it to speak for others; not an agent that added it."""
     return bool(ws.spec.synthesises) or (ws.spec.role == SYNTHESISER and ws.added_by is None)
 
 
 def _said(ws: WorkstreamState) -> Entry | None:
-    """What a synthesiser handed over, section by section."""
-    if not _draws_together(ws) or ws.handoff is None:
+    """What a synthesis handed over, section by section."""
+    if not _is_synthesis(ws) or ws.handoff is None:
         return None
     known: Mapping[str, str] = {"decisions": ws.handoff.decisions, "next": ws.handoff.next, **ws.handoff.other}
     sections = {

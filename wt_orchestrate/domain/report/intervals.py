@@ -1,4 +1,4 @@
-"""Stretches of a run's time and what each was spent on: cutting, joining and adding them up."""
+"""Intervals of a run's time and what each was spent on: cutting, joining and adding them up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Hole = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """From `start` to `end`, in the run's time, it was at `what`."""
+    """An interval from `start` to `end`, in the run's time, spent on `what`."""
 
     start: float
     end: float
@@ -22,7 +22,8 @@ class Stretch:
 
 
 def between(marks: Sequence[tuple[float, str]], start: float, end: float) -> list[Stretch]:
-    """The stretches that marks make, each from its time to the next one's, within bounds. Nothing is made of no word."""
+    """The intervals between marks, each from its time to the next one's, within bounds. A mark without a word makes
+    none."""
     found: list[Stretch] = []
     for number, (at, what) in enumerate(marks):
         until = marks[number + 1][0] if number + 1 < len(marks) else end
@@ -33,7 +34,7 @@ def between(marks: Sequence[tuple[float, str]], start: float, end: float) -> lis
 
 
 def without(stretches: Iterable[Stretch], holes: Sequence[Hole]) -> Iterator[Stretch]:
-    """What is left of stretches outside of these holes, which are in order and apart."""
+    """The parts of these intervals outside of these holes, which are sorted and disjoint."""
     for each in stretches:
         start = each.start
         for low, high in holes:
@@ -47,7 +48,7 @@ def without(stretches: Iterable[Stretch], holes: Sequence[Hole]) -> Iterator[Str
 
 
 def within(stretches: Iterable[Stretch], holes: Sequence[Hole], *, what: str) -> Iterator[Stretch]:
-    """What of these stretches lies inside the holes, spent on `what`."""
+    """The parts of these intervals inside the holes, as spent on `what`."""
     for each in stretches:
         for low, high in holes:
             start, end = max(low, each.start), min(high, each.end)
@@ -56,7 +57,7 @@ def within(stretches: Iterable[Stretch], holes: Sequence[Hole], *, what: str) ->
 
 
 def joined(holes: Iterable[Hole]) -> tuple[Hole, ...]:
-    """Holes in order, those that touch made one."""
+    """The holes sorted, with touching ones joined."""
     found: list[Hole] = []
     for low, high in sorted(holes):
         if high <= low:
@@ -69,23 +70,23 @@ def joined(holes: Iterable[Hole]) -> tuple[Hole, ...]:
 
 
 def outside(holes: Iterable[Hole], others: Sequence[Hole]) -> tuple[Hole, ...]:
-    """Holes less what others cover; all of them in order and apart."""
+    """The holes without what others cover; sorted and disjoint."""
     left = without((Stretch(low, high, "x") for low, high in joined(holes)), joined(others))
     return tuple((each.start, each.end) for each in left)
 
 
 def covered(holes: Iterable[Hole]) -> float:
-    """How long all of them are together, what overlaps counted once."""
+    """The total length, with overlaps counted once."""
     return sum(high - low for low, high in joined(holes))
 
 
 def shared(one: Hole, holes: Iterable[Hole]) -> float:
-    """How much of one stretch of time the others cover."""
+    """How much of one interval the others cover."""
     return covered((max(one[0], low), min(one[1], high)) for low, high in holes)
 
 
 def lengths(stretches: Iterable[Stretch]) -> dict[str, float]:
-    """How long it was at each thing."""
+    """How long was spent on each thing."""
     found: dict[str, float] = {}
     for each in stretches:
         found[each.what] = found.get(each.what, 0.0) + each.length

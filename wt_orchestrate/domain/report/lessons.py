@@ -1,8 +1,8 @@
-"""What a run teaches the next ones: distilled from its log when it is at rest, by rules and without a model.
+"""Lessons for later runs, extracted from a run's log at its end by rules and without a model.
 
-Two kinds of words, never mixed up in their source: what was measured (attempts, checks, conflicts, bounds against what
-happened), and what agents wrote in their handoffs, quoted as theirs. The same log gives the same lessons; what is measured again
-replaces what was measured before, by its topic.
+Two kinds, kept apart by their source: what was measured (attempts, checks, conflicts, limits compared with use), and
+what agents wrote in their handoffs, quoted as theirs. The same log gives the same lessons. What is measured again
+replaces the earlier measurement, by its topic.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, cost_usd,
 from wt_orchestrate.domain.text.clean import counted
 
 _MOST = 20
-"""Quotes of one section of one handoff."""
+"""How many quotes are taken from one section of one handoff."""
 _BULLET = re.compile(r"\s{0,3}(?:[-*+]|\d+[.)])\s+(.*)")
 _NOTHING = re.compile(r"\W*(none|nothing|n/?a|no|-|keine?|tbd)?\W*", re.IGNORECASE)
 _KINDS = {"learned": "convention", "risks": "risk", "contradictions": "risk", "follow_ups": "todo"}
 _SECTIONS = {called: kind for name, kind in _KINDS.items() for called in SECTIONS[name]}
-"""Sections that a synthesis may have beside those of every handoff, and what kind of memory each holds."""
+"""Sections of a synthesis beyond those of every handoff, and the kind of entry each becomes."""
 _FAR = 4.0
-"""A bound this many times as large as what was needed was a wrong guess."""
+"""A limit this many times as large as the use was a wrong guess."""
 
 
 def lessons(records: Sequence[e.Record]) -> tuple[Note, ...]:
-    """What to remember of a run; nothing where no agent ever worked."""
+    """The entries to remember of a run; none if no agent ever worked."""
     state = fold_all(records)
     if state is None or not any(ws.attempts or ws.spec.branch for ws in state.workstreams.values()):
         return ()
@@ -63,7 +63,7 @@ def _estimates(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
 
 
 def _conflicts(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
-    """Conflicts that came, with whether the radar foresaw them, and those that were foreseen and did not come."""
+    """Conflicts that happened, with whether they were forecast, and forecast ones that did not happen."""
     foreseen: dict[tuple[str, str], set[str]] = {}
     real: dict[WorkstreamId, set[str]] = {}
     for record in records:
@@ -94,7 +94,7 @@ def _both_done(state: RunState, one: str, other: str) -> bool:
 
 
 def _waits(state: RunState) -> Iterator[Note]:
-    """Needs whose two sides changed no file in common. That a stage comes behind another is an order of its own, and wanted."""
+    """Needs whose two sides changed no file in common. The order of stages is deliberate and does not count."""
     for ws in state.workstreams.values():
         if ws.spec.serves or ws.spec.continues or ws.stage not in DONE or not ws.paths:
             continue
@@ -109,7 +109,7 @@ def _waits(state: RunState) -> Iterator[Note]:
 
 
 def _bounds(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
-    """Bounds that were used up, and those that were far too large."""
+    """Limits that were used up, and those that were far too large."""
     reached = {
         (record.event.workstream, record.event.what): record.event
         for record in records
@@ -146,7 +146,7 @@ def _attempts(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
 
 
 def _course(state: RunState, ws: WorkstreamState, records: Sequence[e.Record]) -> Note:
-    """How a workstream went: attempts, what they ended by, what it took."""
+    """The course of a workstream: attempts, how they ended, what it took."""
     causes = Counter(
         record.event.cause.value if record.event.cause is not None else record.event.reason
         for record in records
@@ -169,7 +169,7 @@ def _course(state: RunState, ws: WorkstreamState, records: Sequence[e.Record]) -
 
 
 def _failed_first(state: RunState, ws: WorkstreamState, records: Sequence[e.Record]) -> Iterator[Note]:
-    """Checks and verdicts that did not hold at first."""
+    """Checks and verdicts that failed at first."""
     failed: dict[str, str] = {}
     for record in records:
         match record.event:
@@ -251,7 +251,7 @@ def _found(state: RunState, ws: WorkstreamState, remark: Remark) -> Iterator[Not
 
 
 def _shared(state: RunState, ws: WorkstreamState, shared: Sequence[e.FindingShared]) -> Iterator[Note]:
-    """What it told others while it worked, the newest; what its handoff says again comes from there."""
+    """The newest findings that it shared; what its handoff repeats is taken from there."""
     handed_over = [normal(each.text) for each in ws.handoff.findings] if ws.handoff is not None else []
     for each in shared[-2 * _MOST :]:
         if not any(normal(each.text) in text for text in handed_over):
@@ -259,7 +259,7 @@ def _shared(state: RunState, ws: WorkstreamState, shared: Sequence[e.FindingShar
 
 
 def parts(text: str) -> tuple[str, ...]:
-    """The points of a section: its bullets, with what is indented below them, or its paragraphs."""
+    """The points of a section: its bullets with their indented lines, or its paragraphs."""
     points: list[str] = []
     bulleted = any(_BULLET.match(line) for line in text.splitlines())
     fresh = True

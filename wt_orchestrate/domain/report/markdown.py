@@ -1,7 +1,7 @@
-"""The report for people, in markdown: what was asked, what came of it, what it saved, then each workstream.
+"""The report in Markdown: what was asked, what was achieved, what it saved, then each workstream.
 
-Numbers are marked where they are not measured. What agents said stands in quotes, one line each, with who said it; the text is
-made harmless (`clean`) as a whole, so that nothing in it acts on a terminal.
+Numbers that are not measured are marked. What agents said is quoted, one line each, with its author. The whole text
+passes through `clean`, so that it is harmless on a terminal.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from wt_orchestrate.domain.text.clean import clean, counted
 
 _SHOWN = 15
-"""How many entries of a list are told; JSON has them all."""
+"""How many entries of a list are shown; JSON has them all."""
 _DETAILED = 12
-"""With more workstreams than this, those that are integrated are told by the table alone."""
+"""With more workstreams than this, integrated ones are only in the table."""
 _TITLES = {
     "contradictions": "Contradictions",
     "risks": "Risks",
@@ -54,7 +54,7 @@ def _line(text: str, limit: int = 300) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people, such as `42.1 s`, `12m 03s` or `3h 20m`."""
+    """A duration for people, such as `42.1 s`, `12m 03s` or `3h 20m`."""
     if seconds < 120:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -104,7 +104,7 @@ def _gain(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def speedup(found: Mapping[str, Any]) -> str:
-    """The speed-up with what is certain of it."""
+    """The speed-up with its certainty."""
     if found["value"] is None:
         return "unknown"
     if found["how"] == "between":
@@ -183,7 +183,7 @@ def _synthesis(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shared(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What agents told each other while they worked."""
+    """What agents shared while they worked."""
     if not found:
         return
     yield from ("", "## What agents told each other", "")
@@ -195,7 +195,7 @@ def _shared(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _memory(found: Mapping[str, Any]) -> Iterator[str]:
-    """What earlier runs told this one, and what it leaves to later ones."""
+    """What earlier runs told this one, and what was learned from it."""
     told: dict[str, list[Mapping[str, Any]]] = {}
     for each in found["recalled"]:
         told.setdefault(each["id"], []).append(each)

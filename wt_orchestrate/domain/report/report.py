@@ -1,8 +1,8 @@
-"""What a run did and what it really saved, as plain values: the synthesis of its work, and its measured gain.
+"""The report of a run as plain values: what was achieved, and what working in parallel saved.
 
-Times come from `timeline.py`, what is computed from them from `speedup.py`; each number says which it is (`how`): measured,
-computed from what was measured, or estimated. The one estimate is what more agents could have done. Texts of agents are
-quoted, bounded and attributed.
+Times come from `timeline.py`, what is computed from them from `speedup.py`; each number says what it is (`how`):
+measured, computed from what was measured, or estimated. The one estimate is what more agents could have done. Texts of
+agents are quoted, bounded and attributed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HOW = {
     "critical_path_s": "computed",
     "best": "estimated",
 }
-"""How each number came about; `measured` costs and tokens are what the agents' programs told."""
+"""How each number was made; `measured` costs and tokens are what the agents' programs reported."""
 _HAPPENED = 30
 _TROUBLE = 600
 
@@ -54,8 +54,8 @@ _TROUBLE = 600
 def report(
     records: Iterable[e.Record], *, now: float, watched: bool = True, learned: int | None = None
 ) -> dict[str, Any]:
-    """The report of a run; all durations in seconds. `now` ends what is still going on, `watched` is whether a supervisor is at
-    work on it, `learned` how much the memory has learned from it (None where that is not known)."""
+    """The report of a run; all durations in seconds. `now` ends what still goes on. `watched`: a supervisor is at work
+    on it. `learned`: how many entries the memory has learned from it (None if unknown)."""
     ledger = Ledger()
     for record in records:
         ledger.take(record)
@@ -63,8 +63,8 @@ def report(
 
 
 class Ledger:
-    """What a report is made of, as far as a run's log has been read: `take` its records in order, and ask for a `report`
-    whenever one is wanted."""
+    """The basis of a report as far as a run's log has been read: `take` its records in order, and ask for a `report` at
+    any time."""
 
     def __init__(self) -> None:
         self.recorder = Recorder()
@@ -74,7 +74,7 @@ class Ledger:
 
     @property
     def number(self) -> int:
-        """The newest event that was taken; 0 before the first."""
+        """The number of the newest event taken; 0 before the first."""
         return self.recorder.state.number if self.recorder.state is not None else 0
 
     @property
@@ -100,16 +100,16 @@ class Ledger:
             self._kept[event.workstream] |= new
 
     def report(self, *, now: float, watched: bool = True, learned: int | None = None) -> dict[str, Any]:
-        """As the function `report` has it."""
+        """The same as the function `report`."""
         found = self.recorder.measured(now, watched=watched)
-        # commits that were seen once and are not in the history any more: amended, rebased or reset
+        # commits that are no longer in the history: amended, rebased or reset
         rewritten = {name: len(commits - self._kept[name]) for name, commits in self._seen.items()}
         values = _report(found, gain(found), self._happened, rewritten)
         return {**values, "memory": _memory(found.state, learned)}
 
 
 def _memory(state: RunState, learned: int | None) -> dict[str, Any]:
-    """What the memory told this run's briefs, and how many entries it learned from it."""
+    """What the memory added to this run's briefs, and how many entries were learned from it."""
     recalled = [
         {
             "workstream": ws.id,
@@ -126,7 +126,7 @@ def _memory(state: RunState, learned: int | None) -> dict[str, Any]:
 
 
 def _trouble(event: e.Event) -> str:
-    """What did not simply go on, in words; empty for what did."""
+    """What went wrong on the way, in words; empty if nothing did."""
     match event:
         case e.RetryDecided(reason=reason, cause=cause):
             return f"another attempt because of {cause.value if cause is not None else reason}"
@@ -222,7 +222,7 @@ def _tokens(attempts: Iterable[Attempt]) -> dict[str, int]:
 
 
 def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
-    """The measured gain, with what each number is made of."""
+    """The measured gain, with the parts of each number."""
     sure = gained.unsure_s <= 0
     best = [
         {"agents": agents, "wall_s": round(took, 3), "speedup": _ratio(gained.serial_s, took)}
@@ -248,7 +248,7 @@ def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
 
 
 def _overhead(found: Measured) -> dict[str, float]:
-    """What parallel work cost of agents' time that the serial equivalent does not have: starts, endings, conflicts, syntheses."""
+    """Agents' time that parallel work cost and serial work would not: starts, endings, conflicts, syntheses."""
     all_: dict[str, float] = defaultdict(float)
     for name, times in found.streams.items():
         for what, length in lengths(times.stretches).items():
@@ -260,7 +260,7 @@ def _overhead(found: Measured) -> dict[str, float]:
 
 
 def _spent(state: RunState) -> list[dict[str, Any]]:
-    """Cost and tokens by agent and model, as the agents' programs told them."""
+    """Cost and tokens by agent and model, as the agents' programs reported them."""
     by: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
     for ws in state.workstreams.values():
         for attempt in ws.attempts:
@@ -279,7 +279,7 @@ def _spent(state: RunState) -> list[dict[str, Any]]:
 
 
 def _checks(checks: Sequence[CheckTime]) -> list[dict[str, Any]]:
-    """How often each check ran, how long in all, and what came of it."""
+    """How often each check ran, how long in all, and its results."""
     by: dict[str, list[CheckTime]] = defaultdict(list)
     for each in checks:
         by[each.command].append(each)

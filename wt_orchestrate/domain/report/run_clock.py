@@ -1,9 +1,9 @@
 """The run's own time: seconds since its start in which the machine was awake, on a clock that never goes back.
 
-Records tell wall time, and wall time jumps: a machine sleeps, a clock is set. `TimeSkipped` says how far it jumped between two
-turns; that stretch counts as nothing here. What others wrote down themselves (a keeper when its agent ended) is wall time of
-the same machine and is placed by `place`. A wall time that happened twice, because the clock was set back, is taken for the
-later one.
+Records have wall times, and wall time jumps: a machine sleeps, a clock is set. `TimeSkipped` says how far it jumped
+between two turns; that time counts as nothing here. Times that others wrote (a keeper when its agent ended) are wall
+times of the same machine and are converted by `place`. A wall time that happened twice, because the clock was set back,
+is taken for the later one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Piece:
 
 
 class RunTime:
-    """Turns wall times of one run into its own time; records are given to it in order."""
+    """Converts wall times of one run to its own time; it is given the records in order."""
 
     def __init__(self, started_at: float) -> None:
         self._pieces = [_Piece(started_at, started_at, 0.0)]
@@ -40,11 +40,11 @@ class RunTime:
         return self.now
 
     def reaches(self, wall: float) -> float:
-        """The time at a wall time behind the last record."""
+        """The time at a wall time after the last record."""
         return max(self.now, wall - self._pieces[-1].offset)
 
     def place(self, wall: float) -> float:
-        """The time at a wall time that somebody told; never later than now."""
+        """The time at a wall time from elsewhere; never later than now."""
         bound = self.now
         for piece in reversed(self._pieces):
             if wall >= piece.wall:

@@ -1,12 +1,12 @@
-"""What parallel work really saved, and what more agents could have, computed from measured times.
+"""What parallel work saved, and what more agents could have saved, computed from measured times.
 
-The serial equivalent is what one agent would have needed for the same turns, one workstream after another: all time at work
-(what it waited for taken out), and one start of its program. What only parallel work needs is left out: the other starts and
-endings, worktrees, attempts because of a conflict, arbiters, syntheses; and so are the checks, which a serial way of working
-needs as well. So the speed-up never claims what was not saved.
+The serial equivalent is what one agent would have needed for the same turns, one workstream after another: all time at
+work (without waiting), and one start of its program. What only parallel work needs is left out: the other starts and
+endings, worktrees, attempts because of a conflict, arbiters, syntheses. Checks are left out too, because serial work
+needs them as well. So the speed-up never claims too much.
 
-The best possible is computed, not measured: how long the same work would have taken at least, with no waiting and nothing but
-agents' work, if so many agents had begun whatever was ready, the longest chain first (list scheduling).
+The best possible is computed, not measured: the shortest time for the same work without any waiting, if that many
+agents had always taken what was ready, the longest chain first (list scheduling).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from wt_orchestrate.domain.state.run import WorkstreamState, is_arbiter
 from wt_orchestrate.domain.state.stages import needs
 
 MOST_AGENTS = 64
-"""For how many agents at most the best possible is computed."""
+"""The largest number of agents for which the best possible is computed."""
 _AGAIN = frozenset(cause.value for cause in Cause) | {"unclaimed", "idle", "retry", "redirect"}
-"""Why an attempt repeats work; the others go on with it (an answer, a word, a resumed run)."""
+"""Reasons of attempts that repeat work; the others go on with it (an answer, a message, a resumed run)."""
 
 
 def serial_work(found: Measured, name: WorkstreamId) -> float:
-    """The time at work of a workstream that one agent alone would have needed, too."""
+    """The time at work of a workstream that one agent alone would also have needed."""
     if _only_parallel(found.state.workstreams[name]):
         return 0.0
     return sum(each.work_s for each in found.streams[name].attempts if each.reason != Cause.CONFLICT)
@@ -39,7 +39,7 @@ def serial_work(found: Measured, name: WorkstreamId) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """Seconds. `least_s` is what the serial equivalent is for certain, where some work was seen by nobody."""
+    """Seconds. `least_s`: the certain part of the serial equivalent, if nobody saw some of the work."""
 
     work_s: float
     start_s: float
@@ -47,7 +47,7 @@ class Gain:
     critical_s: float
     critical: tuple[str, ...]
     best: tuple[tuple[int, float], ...]
-    """For so many agents, the wall time at least."""
+    """The shortest wall time for each number of agents."""
 
     @property
     def serial_s(self) -> float:
@@ -59,7 +59,7 @@ class Gain:
 
 
 def _only_parallel(ws: WorkstreamState) -> bool:
-    """Whether one agent alone would have had nothing of it to do: it settles between others, or draws them together."""
+    """Whether one agent alone would not have needed it: it resolves a conflict of others, or summarises."""
     return is_arbiter(ws) or bool(ws.spec.synthesises)
 
 
@@ -97,7 +97,7 @@ def longest(lengths: Mapping[str, float], needs: Mapping[str, Sequence[str]]) ->
 
 
 def best(lengths: Mapping[str, float], needs: Mapping[str, Sequence[str]]) -> tuple[tuple[int, float], ...]:
-    """For one agent and more the time that list scheduling gives, until more agents gain nothing."""
+    """The times of list scheduling for one agent and more, until more agents gain nothing."""
     least = longest(lengths, needs)[0]
     found: list[tuple[int, float]] = []
     for agents in range(1, min(MOST_AGENTS, max(1, len(lengths))) + 1):
@@ -109,7 +109,7 @@ def best(lengths: Mapping[str, float], needs: Mapping[str, Sequence[str]]) -> tu
 
 
 def scheduled(lengths: Mapping[str, float], needs: Mapping[str, Sequence[str]], agents: int) -> float:
-    """How long it takes when each free agent begins what is ready and has the longest chain behind it."""
+    """How long it takes if each free agent takes the ready one with the longest chain."""
     behind = _behind(lengths, needs)
     waiting = {name: {need for need in wanted if need in lengths} for name, wanted in needs.items()}
     after: dict[str, list[str]] = {name: [] for name in lengths}
@@ -133,7 +133,7 @@ def scheduled(lengths: Mapping[str, float], needs: Mapping[str, Sequence[str]], 
 
 
 def _behind(lengths: Mapping[str, float], needs: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """For each the longest chain that begins with it."""
+    """For each, the longest chain that starts with it."""
     found = dict(lengths)
     for name in reversed(_in_order(needs)):
         for need in needs[name]:
@@ -143,7 +143,7 @@ def _behind(lengths: Mapping[str, float], needs: Mapping[str, Sequence[str]]) ->
 
 
 def _in_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """Each behind all that it needs. Whatever is in a circle stays out."""
+    """Each after all that it needs. Members of a cycle are left out."""
     left = {name: {need for need in wanted if need in needs} for name, wanted in needs.items()}
     found: list[str] = []
     while True:
@@ -161,7 +161,7 @@ def _in_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def rework(found: Measured) -> dict[str, Any]:
-    """Attempts that repeat work, by cause: how many, how long, what they cost; and work that did not get integrated."""
+    """Attempts that repeat work, by cause: how many, how long, their cost; and work that was not integrated."""
     by_cause: dict[str, dict[str, float]] = {}
     for ws in found.state.workstreams.values():
         known = {attempt.id: attempt for attempt in ws.attempts}

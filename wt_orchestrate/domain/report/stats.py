@@ -1,7 +1,7 @@
-"""All runs of a repository in numbers: one summary for each, their sums, and whether they get better.
+"""All runs of a repository in numbers: one summary each, sums, and trends.
 
-A trend is only told where there are enough runs to tell one: two halves are compared by rank (Mann and Whitney's test), and
-unless chance would do that less than once in twenty times, nothing is claimed.
+A trend is reported only with enough runs: two halves are compared by rank (Mann and Whitney's test), and a difference
+counts only if chance would make it less than once in twenty times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wt_orchestrate.domain.text.clean import clean, counted, time_of_day
 
 SCHEMA = "wto.stats/1"
 ENOUGH = 8
-"""Runs below which no trend is told."""
+"""With fewer runs there is no trend."""
 _CERTAIN = 0.05
 _SHOWN = 30
 
@@ -25,7 +25,7 @@ Summary = dict[str, Any]
 
 
 def summary(report: Mapping[str, Any]) -> Summary:
-    """What of a run's report counts here."""
+    """The part of a run's report that counts here."""
     gain = report["gain"]
     return {
         "run": report["run"],
@@ -52,7 +52,7 @@ def summary(report: Mapping[str, Any]) -> Summary:
 
 
 def stats(summaries: Sequence[Summary], unreadable: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-    """All of them, oldest first; `unreadable` are runs with why their log cannot be read."""
+    """All of them, oldest first; `unreadable`: runs whose log cannot be read, with the reason."""
     return {
         "schema": SCHEMA,
         "runs": list(summaries),
@@ -69,7 +69,7 @@ def stats(summaries: Sequence[Summary], unreadable: Sequence[tuple[str, str]] = 
 
 
 def _told(summaries: Sequence[Summary]) -> list[Summary]:
-    """Runs at rest in which agents worked: what still goes on has no numbers of its own yet."""
+    """Runs at rest in which agents worked: a run that goes on has no final numbers."""
     over = (each for each in summaries if each["phase"] in {"finished", "stopped"})
     return [each for each in over if each["attempts"] and each["serial_s"] and each["speedup"]["value"] is not None]
 
@@ -113,7 +113,7 @@ def _total(summaries: Sequence[Summary]) -> dict[str, Any]:
 
 
 def trend(values: Sequence[float]) -> dict[str, Any]:
-    """Whether the newer half is higher or lower than the older one, as far as that can be told."""
+    """Whether the newer half is higher or lower than the older one, if that is known."""
     if len(values) < ENOUGH:
         return {"says": "too few runs to tell", "runs": len(values), "needed": ENOUGH}
     middle = len(values) // 2
@@ -131,7 +131,8 @@ def trend(values: Sequence[float]) -> dict[str, Any]:
 
 
 def by_chance(older: Sequence[float], newer: Sequence[float]) -> float:
-    """How likely chance alone would set two samples so far apart by rank (two-sided, by the normal approximation with ties)."""
+    """The probability that chance alone separates two samples so far by rank (two-sided, normal approximation with
+    ties)."""
     both = sorted((*older, *newer))
     ranks: dict[float, float] = {}
     ties = 0.0
@@ -156,7 +157,7 @@ def by_chance(older: Sequence[float], newer: Sequence[float]) -> float:
 
 
 def stats_text(found: Mapping[str, Any]) -> str:
-    """The newest runs as a table, then sums and trend."""
+    """The newest runs as a table, then sums and trends."""
     lines: list[str] = []
     runs = found["runs"]
     if runs:

@@ -1,8 +1,9 @@
-"""A run in the form that other tools read: OpenTelemetry metrics as OTLP/JSON, and a trace for Chrome's viewer and Perfetto.
+"""A run in formats that other tools read: OpenTelemetry metrics as OTLP/JSON, and a trace for Chrome's viewer and
+Perfetto.
 
-Names of OpenTelemetry's conventions (1.37) stand only where they mean what we measure: `gen_ai.client.token.usage` and
-`gen_ai.client.operation.duration`, where an operation is one attempt of a client (`invoke_agent`). Everything else is `wto.*`
-(docs/reference/metrics.md). OTLP/JSON writes 64-bit whole numbers as text and enumerations as numbers.
+Names of OpenTelemetry's conventions (1.37) are used only where they mean what we measure: `gen_ai.client.token.usage`
+and `gen_ai.client.operation.duration`, where an operation is one attempt of a client (`invoke_agent`). Everything else
+is `wto.*` (docs/reference/metrics.md). OTLP/JSON writes 64-bit integers as text and enumerations as numbers.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def _by(name: str, values: Mapping[str, float], run: Attributes | None = None) -
 
 
 def _clients(report: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], Mapping[str, Any]]]:
-    """The attempts of clients that talk to a model we know the provider of, each with what it is about."""
+    """The attempts of clients whose model's provider is known, each with its attributes."""
     for ws in report["workstreams"]:
         for attempt in ws["attempts"]:
             if attempt["provider"]:
@@ -144,7 +145,7 @@ def _clients(report: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], Mappin
 
 
 def _usage(report: Mapping[str, Any]) -> Iterator[Point]:
-    """Tokens of each attempt. What the conventions call input holds what came from a cache or went into one."""
+    """Tokens of each attempt. The conventions' input includes what was read from or written to a cache."""
     for about, attempt in _clients(report):
         if attempt["input_tokens"] or attempt["output_tokens"] or attempt["cache_tokens"]:
             given = attempt["input_tokens"] + attempt["cache_tokens"]
@@ -153,7 +154,7 @@ def _usage(report: Mapping[str, Any]) -> Iterator[Point]:
 
 
 def _operations(report: Mapping[str, Any]) -> Iterator[Point]:
-    """How long each attempt took that has ended, with what it ended by where that was no success."""
+    """How long each ended attempt took, with its error if it had one."""
     for about, attempt in _clients(report):
         if attempt["cause"]:
             failed = attempt["cause"] not in {"exit", "stopped"} or attempt["exit_code"] not in {0, None}
@@ -218,20 +219,20 @@ def _numbers(span: Span, points: Iterable[Point], *, whole: bool) -> list[dict[s
 
 
 def _gauge(name: str, unit: str, span: Span, points: Sequence[Point], *, whole: bool = False) -> dict[str, Any]:
-    """A metric of numbers that do not add up; empty where there are none."""
+    """A metric of numbers that do not add up; empty without points."""
     data = _numbers(span, points, whole=whole)
     return {"name": name, "unit": unit, "gauge": {"dataPoints": data}} if data else {}
 
 
 def _sum(name: str, unit: str, span: Span, points: Sequence[Point], *, whole: bool = False) -> dict[str, Any]:
-    """A metric of numbers that add up, from the start on; empty where there are none."""
+    """A metric of numbers that add up from the start on; empty without points."""
     data = _numbers(span, points, whole=whole)
     kind = {"dataPoints": data, "aggregationTemporality": _CUMULATIVE, "isMonotonic": True}
     return {"name": name, "unit": unit, "sum": kind} if data else {}
 
 
 def _histogram(name: str, unit: str, span: Span, bounds: Sequence[float], points: Iterable[Point]) -> dict[str, Any]:
-    """A metric of values by how often they fell between bounds; one point for each set of attributes."""
+    """A metric of how many values fell between bounds; one point for each set of attributes."""
     by: dict[tuple[tuple[str, str | int | bool], ...], list[float]] = defaultdict(list)
     for about, value in points:
         by[tuple(about.items())].append(float(value))
@@ -261,7 +262,7 @@ def _histogram(name: str, unit: str, span: Span, bounds: Sequence[float], points
 
 
 def trace(found: Measured) -> dict[str, Any]:
-    """A run's stretches as a trace: one lane for each workstream, one for the checks. Times are the run's own."""
+    """A run's intervals as a trace: one lane for each workstream, one for the checks. Times are the run's own."""
     events: list[dict[str, Any]] = [_lane(0, "checks")]
     for number, (name, times) in enumerate(found.streams.items(), start=1):
         events.append(_lane(number, str(name)))

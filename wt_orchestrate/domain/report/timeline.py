@@ -1,14 +1,14 @@
-"""Where a run's time went, measured from its log: for each workstream, stretch by stretch, what it was at or waited for.
+"""Where a run's time went, measured from its log: for each workstream, interval by interval, what it did or waited for.
 
-While an agent of a workstream is alive its own signs tell: starting (until its program first answers), at work, blocked (on a
-person's answer, on a limit), or ending (nothing left to do, until its process is gone). Otherwise the workstream's stage tells
-what it waits for (`status/waiting.py`). Both are placed in the run's own time (`run_clock.py`), and stretches at rest,
-when nothing was to be done without a person, are left out. So the stretches of one workstream never overlap and never
-add up to more than the wall time.
+While an agent is alive, its own output says: starting (until its program first answers), at work, blocked (on a
+person's answer, on a limit), or ending (nothing left to do, until its process is gone). Otherwise the workstream's
+stage says what it waits for (`status/waiting.py`). Both are in the run's own time (`run_clock.py`), and intervals at
+rest, when nothing could be done without a person, are left out. So the intervals of one workstream never overlap and
+never add up to more than the wall time.
 
-What nobody saw is not guessed. While no supervisor is at work agents go on, and what they did is read later: an agent's end is
-what its keeper wrote down, a turn's length what the agent's program told; where neither tells, the stretch counts as work at
-most and as nothing at least (`unsure_s`).
+What nobody saw is not guessed. Without a supervisor agents go on, and what they did is read later: an agent's end from
+its keeper, a turn's length from the agent's program. If neither says, the interval counts as work at most and as
+nothing at least (`unsure_s`).
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ _SETTLED_S = 2.0
 """How long after its return a supervisor still reads what happened meanwhile."""
 _NEEDS_SUPERVISOR = frozenset({PREPARATION, PLACE, ROOM, CHECKS, REVIEW, CONFLICT})
 _OWN = (e.AttemptObserved, e.HandoffSeen, e.CommitsSeen, e.MessageSent, e.AttemptAsked, e.AttemptAnswered)
-"""Facts that change nothing of what other workstreams wait for."""
+"""Events that change nothing of what other workstreams wait for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptTime:
-    """One attempt in the run's time. `reason` is the cause of recovery that led to it, or why it was begun."""
+    """One attempt in the run's time. `reason`: the cause of the retry, or why it was started."""
 
     id: AttemptId
     reason: str
@@ -89,7 +89,7 @@ class AttemptTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTime:
-    """One workstream's time: stretches in order, and the attempts among them."""
+    """One workstream's time: intervals in order, and its attempts."""
 
     stretches: tuple[Stretch, ...]
     attempts: tuple[AttemptTime, ...]
@@ -117,14 +117,14 @@ class CheckTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A run's time. `wall_s` is awake and not at rest; `rest_s` and `skipped_s` are what of the calendar's time is neither."""
+    """A run's time. `wall_s`: awake and not at rest; `rest_s` and `skipped_s`: the rest of the calendar's time."""
 
     state: RunState
     wall_s: float
     rest_s: float
     skipped_s: float
     unwatched_s: float
-    """How long at most no supervisor was at work while the run was not at rest."""
+    """How long at most no supervisor ran while the run was not at rest."""
     streams: Mapping[WorkstreamId, StreamTime]
     checks: tuple[CheckTime, ...]
 
@@ -136,7 +136,7 @@ class Measured:
 
 
 def measured(records: Sequence[e.Record], *, now: float, watched: bool = True) -> Measured:
-    """The time of a run up to `now` (wall seconds). `watched`: whether a supervisor is at work on it now."""
+    """The time of a run up to `now` (wall seconds). `watched`: a supervisor is at work on it now."""
     recorder = Recorder()
     for record in records:
         recorder.take(record)
@@ -153,19 +153,19 @@ class _Seen:
     marks: list[tuple[float, str]]
     end: float | None = None
     sign: float = 0.0
-    """The last sign of it."""
+    """Its last output."""
     unsure: list[Hole] | None = None
     turn: int | None = None
-    """Which of its marks began the turn that it is in."""
+    """Which of its marks started the current turn."""
     turned: float | None = None
-    """When its last turn ended, while nothing came behind that."""
+    """When its last turn ended, if nothing came after it."""
     missed: Hole | None = None
-    """The stretch that nobody looked in, until what happened there has been read."""
+    """The interval in which nobody looked, until what happened there has been read."""
 
 
 class Recorder:
-    """A run's time as far as its log has been read: `take` its records in order, and ask for what was `measured` whenever it is
-    wanted, which changes nothing."""
+    """A run's time as far as its log has been read: `take` its records in order, and ask for what was `measured` at any
+    time, which changes nothing."""
 
     def __init__(self) -> None:
         self.state: RunState | None = None
@@ -197,7 +197,7 @@ class Recorder:
         self._waiting(before, state, record, at)
 
     def _returned(self, state: RunState, last: float, at: float) -> None:
-        """A supervisor looks again: since its predecessor's last word nobody did, as far as is known."""
+        """A supervisor is back: nobody looked since its predecessor's last record, as far as is known."""
         if at - last < _AWAY_S or _at_rest(state):
             return
         self.away.append((last, at))
@@ -233,7 +233,7 @@ class Recorder:
                 self._sign(state, event, at, wall)
 
     def _free(self, name: WorkstreamId) -> float:
-        """The earliest time at which an attempt of it can have begun."""
+        """The earliest time at which an attempt of it can have started."""
         ends = [each.end or 0.0 for each in self.attempts.values() if each.ws == name]
         return max((*ends, self.free.get(name, 0.0)))
 
@@ -243,7 +243,7 @@ class Recorder:
             seen.unsure = [*(seen.unsure or ()), (seen.sign, seen.end)]
 
     def _sign(self, state: RunState, event: e.Event, at: float, wall: float) -> None:
-        """What an agent is at after a fact about it."""
+        """What an agent does after an event about it."""
         name = getattr(event, "attempt", None)
         seen = self.attempts.get(name) if name is not None else None
         if seen is None or seen.end is not None:
@@ -264,7 +264,7 @@ class Recorder:
             seen.marks.append((self.time.reaches(until), WORK))
 
     def _now_at(self, seen: _Seen, event: e.Event, what: str, at: float) -> None:
-        """It is at something else now; when that began is known, unless nobody looked."""
+        """It does something else now; the start of that is known, unless nobody looked."""
         if what == WORK and seen.marks[-1][1] in {STARTING, ENDING}:
             seen.turn = len(seen.marks)
         if seen.missed is None:
@@ -282,7 +282,7 @@ class Recorder:
         seen.marks.append((at, what))
 
     def _turned(self, seen: _Seen, event: e.AttemptObserved, at: float) -> None:
-        """A turn ended: where its program tells how long it asked its model and worked, it began so long before."""
+        """A turn ended: if its program reports how long it worked, it started that long before."""
         if event.outcome is None:
             seen.turned = None if event.tool or event.said else seen.turned
             return
@@ -360,7 +360,7 @@ class Recorder:
     # ------------------------------------------------------------ the whole
 
     def measured(self, now: float, *, watched: bool) -> Measured:
-        """The time up to `now`; nothing that was read is changed by it."""
+        """The time up to `now`; changes nothing of what was read."""
         state = self.state
         assert state is not None
         end = self.time.reaches(now) if self.resting is None else self.resting
@@ -416,7 +416,7 @@ class Recorder:
 
 
 def _unsupervised(idle: Sequence[Stretch], away: Sequence[Hole]) -> list[Stretch]:
-    """Waiting for what only a supervisor can do is waiting for one, while none is at work."""
+    """Waiting for what only a supervisor can do counts as waiting for a supervisor, if none is at work."""
     needing = [each for each in idle if each.what in _NEEDS_SUPERVISOR]
     others = [each for each in idle if each.what not in _NEEDS_SUPERVISOR]
     return [*others, *without(needing, away), *within(needing, away, what=SUPERVISOR)]
@@ -427,7 +427,7 @@ def _at_rest(state: RunState) -> bool:
 
 
 def _doing(attempt: Attempt, wall: float) -> tuple[str, float | None]:
-    """What an agent that is alive is at, and until when (wall seconds) it waits, where that is told."""
+    """What a living agent does, and until when (wall seconds) it waits, if known."""
     if attempt.asks:
         return PERSON if any(ask.question for ask in attempt.asks) else SUPERVISOR, None
     if attempt.waits:

@@ -1,4 +1,5 @@
-"""What a reviewer should look at in a diff: rules over files and lines, each with a kind, a weight, a place and one sentence.
+"""Flags: what a reviewer should look at in a diff. Rules over files and lines, each with a kind, a weight, a place and
+one sentence.
 
 A flag is a pointer, never a verdict: nothing lands or is refused because of one.
 """
@@ -16,7 +17,7 @@ from wt_orchestrate.domain.text.diff import FileDiff
 from wt_orchestrate.domain.text.secrets import secrets_in
 
 HUGE = 500_000
-"""Bytes from which a file is huge."""
+"""The size in bytes from which a file is huge."""
 
 
 class Weight(StrEnum):
@@ -82,8 +83,8 @@ def flags(
     lockfiles: Collection[str] = (),
     calls: bool = False,
 ) -> tuple[Flag, ...]:
-    """Everything to look at, the weightiest first, then by path and line. `lockfiles` are those that are there and did not
-    change; with `calls`, new calls of the network, of programs and of code from text are told, too."""
+    """Everything to look at, the highest weight first, then by path and line. `lockfiles`: those that exist and did not
+    change. `calls`: also flag new calls of the network, of programs and of code from text."""
     found = [flag for file in files for flag in _of_file(file, scope, protected)]
     found += _dependencies(files, lockfiles)
     found += _tests_gone(files)
@@ -139,7 +140,7 @@ _COMPARES = re.compile(r"\s+(==|!=|is|in|not|<|>|<=|>=)\s")
 
 
 def _is_weaker(new: str, old: str) -> bool:
-    """Whether an assertion asks only whether the left side of an old comparison is true."""
+    """Whether an assertion only checks the truth of what an old one compared."""
     now, before = new.strip(), old.strip()
     if now.startswith("assert ") and not _COMPARES.search(now):
         return before.startswith(now) and _COMPARES.match(before[len(now) :]) is not None
@@ -154,7 +155,7 @@ _TEST_NAME = re.compile(r"^\s*(?:async\s+)?(?:def|func|fn|function)\s+(?:\([^)]*
 
 
 def _tests_gone(files: Sequence[FileDiff]) -> Iterator[Flag]:
-    """Tests of that name that are nowhere any more, in files that are still there."""
+    """Names of tests that are gone everywhere, in files that still exist."""
     there = {match[1] for file in files for line in file.new if (match := _TEST_NAME.match(line.text))}
     for file in files:
         if file.status == "D" or not _TEST.search(file.old or file.path):
@@ -232,7 +233,7 @@ def _dependencies(files: Sequence[FileDiff], lockfiles: Collection[str]) -> Iter
 
 
 def locks_beside(path: str) -> tuple[str, ...]:
-    """The lockfiles that may stand beside a manifest; none for any other file."""
+    """The lockfiles that may belong to a manifest; none for any other file."""
     folder, _, name = path.rpartition("/")
     return tuple(f"{folder}/{lock}" if folder else lock for lock in _MANIFESTS.get(name, ()))
 

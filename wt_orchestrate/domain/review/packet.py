@@ -1,7 +1,8 @@
-"""The review packet: what was asked, what its agent says, what the diff really does, what was checked, and what to look at.
+"""The review packet of a workstream: what was asked, what its agent says, what the diff does, what was checked, and
+what to look at.
 
-Plain values, stable as JSON (`wto.review/1`; later versions only add). Agent text is told as the agent's own words; whoever
-shows it escapes it.
+Plain values, stable as JSON (`wto.review/1`; later versions only add). Agents' texts are kept as they are; whoever
+shows them escapes them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from wt_orchestrate.domain.text.secrets import without_secrets
 SCHEMA = "wto.review/1"
 _QUOTED = 2_000
 _ASKED = 400
-"""Characters of another workstream's brief that stand for it where it has no title."""
+"""How many characters of another workstream's brief stand for its missing title."""
 
 
 def reviewed_head(ws: WorkstreamState) -> CommitId | None:
-    """The newest own work of a workstream: what was last accepted of it, without what settled its conflicts, else its branch."""
+    """The newest own work of a workstream: what was last accepted, without conflict resolutions, else its branch."""
     return ws.looked_at if ws.accepted is not None else ws.head
 
 
@@ -43,15 +44,15 @@ def packet(
     calls: bool = False,
     resolution: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The packet of one workstream, from its state and its diff; `places` is where its comments are now, by their ids,
-    `resolution` how its conflict was resolved (`commit`, `ours`, `theirs`, `files`), the rest as in `flags`."""
+    """The packet of one workstream, from its state and its diff. `places`: where its comments are now, by their ids.
+    `resolution`: how its conflict was resolved (`commit`, `ours`, `theirs`, `files`). The rest as in `flags`."""
     found = flags(files, scope=ws.spec.scope, protected=state.settings.protected, lockfiles=lockfiles, calls=calls)
     masked: dict[str, Any] = _masked(_packet(state, ws, files, found, places or {}) | _conflict(ws, resolution))
     return masked
 
 
 def _masked(value: Any) -> Any:
-    """The value with everything that looks like a secret masked in its texts."""
+    """The value with everything masked that looks like a secret."""
     if isinstance(value, str):
         return without_secrets(value)
     if isinstance(value, dict):
@@ -109,7 +110,7 @@ def _packet(
 
 
 def _conflict(ws: WorkstreamState, resolution: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Its conflict, with who or what resolved each file of it."""
+    """Its conflict, with who or what resolved each file."""
     resolved = None
     if resolution is not None:
         whoever = "person" if ws.by_person else "its agent"
@@ -162,7 +163,7 @@ def _checks(state: RunState, ws: WorkstreamState) -> list[dict[str, Any]]:
 
 
 def _review(ws: WorkstreamState) -> dict[str, Any] | None:
-    """What a reviewing agent said last; `current` is whether it said it of this very head."""
+    """A reviewing agent's last findings; `current`: about this very head."""
     review = ws.review
     if review is None:
         return None
@@ -209,14 +210,14 @@ def _overlaps(state: RunState, ws: WorkstreamState, files: Sequence[FileDiff]) -
 
 
 def _foreseen(state: RunState, ws: WorkstreamState, other: str) -> str | None:
-    """What the radar says of merging both; None where it has not looked, or one of them is done."""
+    """The forecast for merging both; None if there is none, or one of them is done."""
     if not state.forecast.ended_at or ws.stage in DONE or state.workstreams[WorkstreamId(other)].stage in DONE:
         return None
     return "conflict" if any(name == other for name, _ in clashes_of(state, ws.id)) else "clean"
 
 
 def _thread(comment: Comment, place: Place | None) -> dict[str, Any]:
-    """A comment with its answer, and where its lines are now; `changed` is what we saw ourselves."""
+    """A comment with its answer, and where its lines are now; `changed` is our own observation."""
     now = place if place is not None and (place.line or not comment.line) else None
     return {
         "id": comment.id,
@@ -240,11 +241,11 @@ _CHANGING = re.compile(
 _PATH = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.[A-Za-z]\w{0,7})(?::\d+)?`|\b([\w.-]+(?:/[\w.-]+)+\.[A-Za-z]\w{0,7})\b")
 _COMMAND = re.compile(r"`([^`\n]{2,200})`|^\s*\$\s+(.{2,200})$", re.MULTILINE)
 _SAID = 5
-"""Claims of one kind that are told."""
+"""How many claims of one kind are listed."""
 
 
 def _claims_against(ws: WorkstreamState, files: Sequence[FileDiff]) -> Iterator[str]:
-    """Where the handoff tells of changes that the diff does not hold, or of commands that nobody else ran."""
+    """Where the handoff reports changes that the diff does not hold, or commands that nobody else ran."""
     if ws.handoff is None:
         return
     touched = [path for file in files for path in (file.path, file.old) if path]
@@ -266,7 +267,7 @@ def _claims_against(ws: WorkstreamState, files: Sequence[FileDiff]) -> Iterator[
 
 
 def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileDiff]) -> Iterator[str]:
-    """What the reviewer is asked, most pressing first."""
+    """Questions to the reviewer, most pressing first."""
     if ws.handoff is not None and ws.handoff.questions.strip():
         yield f"Its agent asks: {ws.handoff.questions.strip()[:400]}"
     for comment in of_status(ws.comments, CommentStatus.ANSWERED)[:5]:
@@ -280,7 +281,7 @@ def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileD
 
 
 def _order(files: Sequence[FileDiff], found: Sequence[Flag]) -> Iterator[str]:
-    """The files in the order in which to read them: those with weighty flags first, then the busiest."""
+    """The files in reading order: those with flags of high weight first, then the largest changes."""
     weights = {Weight.HIGH: 100, Weight.MEDIUM: 10, Weight.LOW: 1}
     score = {file.path: 0 for file in files}
     for flag in found:
@@ -290,7 +291,7 @@ def _order(files: Sequence[FileDiff], found: Sequence[Flag]) -> Iterator[str]:
 
 
 def packet_text(packet: dict[str, Any], limit: int) -> str:
-    """The packet as Markdown of at most `limit` characters; text of agents is quoted as data, code is in code spans."""
+    """The packet as Markdown of at most `limit` characters; texts of agents are quoted as data, code is in code spans."""
     says, does = packet["says"], packet["does"]
     title = clean(packet["asked"]["title"] or packet["workstream"])
     parts = [
@@ -320,7 +321,7 @@ def _shared_line(each: dict[str, Any]) -> str:
 
 
 def _section(name: str, lines: Sequence[str], nothing: str = "") -> Iterator[str]:
-    """A heading with its lines as a list; without any the word for nothing, or no section at all."""
+    """A heading with its lines as a list; without lines, the text for nothing, or no section."""
     if lines or nothing:
         yield f"## {name}\n\n" + ("\n".join(f"- {line}" for line in lines) or nothing)
 
@@ -329,7 +330,7 @@ _HUNKS, _HUNK_LINES = 20, 12
 
 
 def _resolution_section(resolution: dict[str, Any] | None, name: str) -> Iterator[str]:
-    """Each conflict as it was, as each side had it, and as it became, in a code block."""
+    """Each conflict as each side had it and as it was resolved, in a code block."""
     for file in resolution["files"] if resolution is not None else ():
         yield f"## Conflict in {_code(file['path'])}, resolved by {_plain(file['by'])}"
         for hunk in file["hunks"][:_HUNKS]:
@@ -344,7 +345,7 @@ def _resolution_section(resolution: dict[str, Any] | None, name: str) -> Iterato
 
 
 def _block(lines: Sequence[str]) -> str:
-    """Lines as a code block that no fence inside it ends."""
+    """Lines as a code block that no fence inside can end."""
     return "\n".join(f"    {clean(line)}" for line in lines)
 
 
@@ -392,11 +393,11 @@ def _thread_line(thread: dict[str, Any]) -> str:
 
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~!&]|^/)")
-"""Signs of Markdown, and the one that makes a line an order to GitLab (`/merge`)."""
+"""Markdown's special characters, and the one that makes a line a command to GitLab (`/merge`)."""
 
 
 def _plain(text: str) -> str:
-    """Text on one line in which nothing is Markdown: no link, no picture, no HTML, nobody mentioned."""
+    """Text on one line without Markdown: no link, picture, HTML or mention."""
     return _inert(" ".join(clean(text).split())[:_QUOTED])
 
 
@@ -414,5 +415,5 @@ def _code(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text as a quotation in which nothing is Markdown."""
+    """Text as a quotation without Markdown."""
     return "\n".join(f"> {_inert(line)}" for line in clean(text[:_QUOTED]).splitlines())

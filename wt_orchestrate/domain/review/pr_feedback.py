@@ -1,8 +1,9 @@
-"""What was said and checked on a pull request, as remarks for agents: what is new, from whom, and how often it went back.
+"""Comments and failed checks of a pull request, as remarks for agents: which are new, from whom, and how often some
+went back.
 
-Anybody may write on a public pull request. Only those who may write to the repository are listened to by themselves; a failed
-check is the forge's own word, but its output may be anybody's. All of it is quoted as data, bounded, and named by its origin,
-so that nothing is sent twice.
+Anybody may write on a public pull request. Only remarks of people who may write to the repository are sent by
+themselves; a failed check is the forge's own statement, but its output may be anybody's. All of it is quoted as data,
+bounded, and identified by its origin, so that nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _SAID, _RAN = 3_000, 2_000
 """Characters of a quotation, with its signs; with what stands before it, a remark is always short enough for a comment."""
 assert _SAID + 1_000 <= TEXT_LIMIT
 MOST = 50
-"""Remarks that are sent on at a time."""
+"""How many remarks are sent at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """A remark with who made it; `trusted` is whether it goes on by itself."""
+    """A remark and its author; `trusted`: it may be sent without a person."""
 
     remark: Remark
     author: str
@@ -43,7 +44,7 @@ def heard_comment(
 
 
 def heard_check(*, origin: str, name: str, url: str, summary: str, head: CommitId) -> Heard:
-    """A check of the forge that failed."""
+    """A failed check of the forge."""
     words = f"The forge's check `{_one_line(name, 120)}` failed on {head[:10]}"
     where = f" ({_one_line(url, 300)})" if url else ""
     tail = f". Its summary, as data:\n{_quoted(summary, _RAN)}" if summary.strip() else "."
@@ -51,7 +52,7 @@ def heard_check(*, origin: str, name: str, url: str, summary: str, head: CommitI
 
 
 def _one_line(text: str, limit: int) -> str:
-    """A name as a name: with a line end in it, it would be words of ours to the agent."""
+    """A name on one line: with a line break it could look like our own words to the agent."""
     return clean(text[:limit]).replace("\n", " ").replace("\t", " ")[:limit]
 
 
@@ -59,13 +60,13 @@ _CUT = "\n> (cut)"
 
 
 def _quoted(text: str, limit: int) -> str:
-    """The text as a quotation of at most `limit` characters, also where it is all line ends or signs that are written out."""
+    """The text as a quotation of at most `limit` characters, even if it is all line breaks or escapes."""
     quotation = "\n".join(f"> {line}" for line in clean(text[:limit]).splitlines())
     return quotation if len(quotation) <= limit else f"{quotation[: limit - len(_CUT)]}{_CUT}"
 
 
 def new_remarks(chain: Sequence[WorkstreamState], heard: Sequence[Heard]) -> tuple[tuple[Remark, ...], frozenset[str]]:
-    """What nobody of the chain was told yet and may be told, and who else said something."""
+    """The trusted remarks that nobody of the chain was sent yet, and the authors of others."""
     known = {comment.origin for ws in chain for comment in ws.comments if comment.origin}
     new = [each for each in heard if each.remark.origin not in known]
     strangers = frozenset(each.author for each in new if not each.trusted)
@@ -73,5 +74,5 @@ def new_remarks(chain: Sequence[WorkstreamState], heard: Sequence[Heard]) -> tup
 
 
 def rounds_of(chain: Sequence[WorkstreamState]) -> int:
-    """How often remarks of the forge went to the agents of one pull request."""
+    """How often remarks of the forge were sent to the agents of one pull request."""
     return len({(ws.id, each.sent_as) for ws in chain for each in ws.comments if each.origin and each.sent_as})

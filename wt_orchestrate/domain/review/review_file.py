@@ -1,8 +1,8 @@
-"""A review as a file that people write in: the diff quoted line by line, and their comments under the lines they are about.
+"""A review as a text file: the diff quoted line by line, with a person's comments below the lines they are about.
 
-Quoted lines look like `> 12 | text` (the number is of the new file; removed lines have `-` in its place). What stands under
-one is a comment on it; several quoted lines of one comment cannot be chosen, the last one counts. What stands under the
-name of a file before its first quoted line is about the file, what stands above the first file is about all of the work.
+Quoted lines look like `> 12 | text` (the number in the new file; removed lines have `-` instead). A comment below one
+is about that line; of several quoted lines, the last one counts. Text below a file's name, before its first quoted
+line, is about the file; text above the first file is about all of the work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """One comment that a person wrote, and the line of the review file that it begins on."""
+    """One comment, and the line of the review file that it starts on."""
 
     text: str
     path: str
@@ -39,7 +39,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misplaced:
-    """What cannot be read of a review file, by its line."""
+    """What cannot be read in a review file, with its line."""
 
     at: int
     text: str
@@ -47,7 +47,7 @@ class Misplaced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewFile:
-    """A review file as it was read. `head` is what was reviewed; None when the file does not say."""
+    """A parsed review file. `head` is the reviewed commit; None if the file does not say."""
 
     head: CommitId | None
     written: tuple[Written, ...]
@@ -55,7 +55,7 @@ class ReviewFile:
 
 
 def render_review_file(workstream: str, head: CommitId, files: Sequence[FileDiff]) -> str:
-    """The file to write in."""
+    """The file to write comments in."""
     lines = [f"# Review of {workstream}", "", f"<!-- wto review of {workstream} at {head} -->"]
     lines += [f"<!-- {_HOW.format(workstream=workstream)} -->", ""]
     for file in files:
@@ -72,7 +72,7 @@ def _shown(line: DiffLine) -> str:
 
 
 def _name(path: str) -> str:
-    """A path on one line: as it is, or as JSON where something in it could be misread."""
+    """A path on one line: as it is, or as JSON if it could be misread."""
     plain = path.isprintable() and path == path.strip() and not path.startswith('"')
     return path if plain else json.dumps(path)
 

@@ -1,9 +1,9 @@
-"""Reviewers: when one is called, what it is told, and what follows from its word.
+"""Reviewing agents: when one starts, its brief, and what follows from its findings.
 
-A reviewer is an agent with a workstream of its own, like an arbiter: its worktree begins at the head that was claimed, its
-handoff ends with findings, and it changes nothing (the client is told so, and a commit or a change of its worktree is refused).
-A claim that is to be reviewed rides no train before. What must be changed goes back to the workstream's agent as comments, so
-many rounds as the recovery ladder has for a review; then a person decides. A person's own claim (`wto continue`) needs no review.
+A reviewer has a workstream of its own, like an arbiter: its worktree starts at the claimed head, its handoff ends with
+findings, and it changes nothing (a commit or a change of its worktree makes its claim void). A claim that must be
+reviewed joins the train only afterwards. What must be changed goes back to the workstream's agent as comments, as often
+as the retry ladder allows for a review; then a person decides. A person's own claim (`wto continue`) needs no review.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from wt_orchestrate.domain.text.clean import some_of
 
 
 def reviewer_agent(state: RunState, ws: WorkstreamState) -> str:
-    """The agent that reviews a workstream's claims; empty where nobody does."""
+    """The agent that reviews a workstream's claims; empty if none does."""
     wanted = state.plan.defaults.review if ws.spec.review is None else ws.spec.review
     return "" if ws.spec.serves or ws.spec.kind is Kind.RESEARCH else wanted
 
 
 def is_reviewed(ws: WorkstreamState) -> bool:
-    """Whether its claim was reviewed. A pass holds for the head; what must be changed holds for that one claim."""
+    """Whether its claim was reviewed. A pass holds for the head; a demand holds for that one claim."""
     review = ws.review
     if review is None or review.head != ws.looked_at:
         return False
@@ -37,7 +37,7 @@ def is_reviewed(ws: WorkstreamState) -> bool:
 
 
 def awaits_review(state: RunState, ws: WorkstreamState) -> bool:
-    """Whether its claim may not ride before a reviewer has looked at it."""
+    """Whether its claim may not join the train before a review."""
     if ws.stage is not Stage.VERIFYING or ws.by_person or not reviewer_agent(state, ws):
         return False
     return not is_reviewed(ws)
@@ -50,7 +50,7 @@ def must_answer(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def reviewer_at_work(state: RunState, ws: WorkstreamState) -> WorkstreamState | None:
-    """The reviewer that was called for the claim it makes now, however far it has come."""
+    """The reviewer that was called for the current claim, at whatever point it is."""
     if ws.reviewer is None or ws.called_for != ws.claims:
         return None
     return state.workstreams.get(ws.reviewer)
@@ -60,7 +60,7 @@ def reviewer_at_work(state: RunState, ws: WorkstreamState) -> WorkstreamState | 
 
 
 def reviews(state: RunState) -> Sequence[e.Event]:
-    """What follows for reviews: those to ask for, those given, and reviewers nobody waits for any more."""
+    """What follows for reviews: those to start, those given, and reviewers that are no longer needed."""
     return (*_calls(state), *_given(state))
 
 
@@ -94,7 +94,7 @@ def _given(state: RunState) -> Iterator[e.Event]:
 
 
 def _may_go_on(state: RunState, served: WorkstreamState) -> bool:
-    """Whether a stopped run may come back to the very claim: its reviewer is stopped then too, not given up."""
+    """Whether a stopped run may come back to this claim: then its reviewer is stopped too, not cancelled."""
     return state.phase is not Phase.RUNNING or served.stage is Stage.STOPPED
 
 

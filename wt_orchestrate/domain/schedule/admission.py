@@ -1,7 +1,7 @@
 """Whether the machine has room for another agent: memory, load and disk.
 
-The first agent is bound by the disk alone, so that a busy machine slows a run down and never stops it. What was refused is
-admitted again only with a quarter to spare, so that nothing flutters at the edge.
+For the first agent only the disk counts, so a busy machine slows a run down and never stops it. After a refusal a
+quarter more than the bound must be free, so that the answer does not flap.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ _SPARE = 1.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What is left. What the system does not tell is None; `load` is the one-minute load for each processor."""
+    """What is left. What the system does not report is None; `load` is the one-minute load per processor."""
 
     memory_mb: float | None = None
     load: float | None = None
     disk_mb: Mapping[str, float] = field(default_factory=dict)
-    """Free space by what it is for."""
+    """Free space, by what it is for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why no further agent may start (empty: one may), and whether not even a first one may."""
+    """Why no further agent may start (empty if one may), and whether not even a first one may."""
 
     reason: str
     full: bool
 
 
 def admission(bounds: Admission, room: Room, *, refused: bool) -> Verdict:
-    """Whether another agent may start; `refused`: it may not so far."""
+    """Whether another agent may start. `refused`: so far none may."""
     spare = _SPARE if refused else 1.0
     full = tuple(_full(bounds, room, spare))
     if full:

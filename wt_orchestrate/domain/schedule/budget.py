@@ -1,7 +1,7 @@
-"""Bounds on money, tokens, turns and time, of a workstream and of the run: how much is used, and what follows from it.
+"""Limits on money, tokens, turns and time, of a workstream and of the run: how much is used, and what follows.
 
-At four fifths it is told; when a bound is used up the agents concerned are asked to end with a handoff, nothing new is
-begun, and only the ones that do not end are ended. What agents use is what their streams told so far.
+At four fifths a warning is logged. When a limit is used up, the agents concerned are asked to end with a handoff,
+nothing new starts, and only agents that do not end are stopped. Usage is what their streams reported so far.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _UNITS = {MONEY: "${:.2f}", TOKENS: "{:.0f} tokens", TURNS: "{:.0f} turns", WALL
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How much of one bound is used; times in seconds, money in US dollars."""
+    """How much of one limit is used; times in seconds, money in US dollars."""
 
     what: str
     used: float
@@ -34,7 +34,7 @@ class Use:
 
 
 def workstream_use(state: RunState, ws: WorkstreamState, now: float) -> tuple[Use, ...]:
-    """The use of every bound that the workstream has."""
+    """The use of every limit that the workstream has."""
     caps = _caps(_bounds(ws.spec.limits, state.plan.defaults.limits))
     active = sum((attempt.ended_at or now) - attempt.started_at for attempt in ws.attempts)
     used = {**_used((ws,)), WALL: active}
@@ -42,7 +42,7 @@ def workstream_use(state: RunState, ws: WorkstreamState, now: float) -> tuple[Us
 
 
 def run_use(state: RunState, now: float) -> tuple[Use, ...]:
-    """The use of every bound that the run has."""
+    """The use of every limit that the run has."""
     limits = state.plan.limits
     bounds = Budget(budget_usd=limits.budget_usd, tokens=limits.tokens, turns=limits.turns, wall=limits.wall)
     elapsed = now - state.started_at - state.skipped_s
@@ -51,13 +51,13 @@ def run_use(state: RunState, now: float) -> tuple[Use, ...]:
 
 
 def money_left(state: RunState, ws: WorkstreamState, now: float) -> float | None:
-    """How much an attempt may cost, in US dollars; None without a bound."""
+    """How much an attempt may cost, in US dollars; None without a limit."""
     uses = (*workstream_use(state, ws, now), *run_use(state, now))
     return min((max(0.01, use.cap - use.used) for use in uses if use.what == MONEY), default=None)
 
 
 def turns_left(state: RunState, ws: WorkstreamState, now: float) -> int | None:
-    """How many turns of the model an attempt may take; None without a bound."""
+    """How many turns of the model an attempt may take; None without a limit."""
     uses = (*workstream_use(state, ws, now), *run_use(state, now))
     return min((max(1, int(use.cap - use.used)) for use in uses if use.what == TURNS), default=None)
 
@@ -90,7 +90,7 @@ def _used(streams: Iterable[WorkstreamState]) -> dict[str, float]:
 
 
 def budget_conclusions(state: RunState, now: float) -> Iterator[e.Event]:
-    """What was not told yet of bounds that are nearly used up, or used up."""
+    """Warnings that were not logged yet, for limits that are nearly used up or used up."""
     if state.phase is not Phase.RUNNING or all(ws.stage in ENDED for ws in state.workstreams.values()):
         return
     for use in run_use(state, now):
@@ -116,7 +116,7 @@ def time_is_up(state: RunState) -> bool:
 
 
 def used_up_by(state: RunState, ws: WorkstreamState) -> str:
-    """Which bound is used up for a workstream, in words; empty when none is. The run's time is `time_is_up`."""
+    """Which limit is used up for a workstream, in words; empty if none is. The run's time is `time_is_up`."""
     own = [what for what, used_up in ws.budget.items() if used_up]
     if own:
         return f"its budget is used up ({', '.join(own)})"
@@ -125,7 +125,7 @@ def used_up_by(state: RunState, ws: WorkstreamState) -> str:
 
 
 def overdue(state: RunState, ws: WorkstreamState, now: float) -> bool:
-    """Whether its agent was asked to end because of a bound, and had its time to do so."""
+    """Whether its agent was asked to end because of a limit and has had its time to do so."""
     if not (used_up_by(state, ws) or time_is_up(state)):
         return False
     since = ws.wrapping_since or state.wrapping_since or 0.0

@@ -1,8 +1,8 @@
-"""Workstreams that join a run that goes on: a person's `wto add`, or an agent's handoff where its workstream `expands`.
+"""Workstreams that join a run: by a person's `wto add`, or by the handoff of a workstream that `expands`.
 
-They are held to the rules of a plan, together with what runs already. An agent's are held to more: they run no command that
-the plan does not run already, by no agent and in no role that is allowed more, and they do not expand further, because what an
-agent writes must not widen what agents may.
+They must fit the rules of a plan, together with the existing ones. An agent's must fit more rules: no command that the
+plan does not run already, no agent and no role that may do more, no further expansion. What an agent writes must not
+widen what agents may do.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _BARE = Workstream(brief="")
 
 
 def grown(plan: Plan, further: Mapping[str, Workstream]) -> Plan:
-    """The plan with further workstreams."""
+    """The plan with additional workstreams."""
     return replace(plan, workstreams={**plan.workstreams, **further})
 
 
 def misfits(state: RunState, further: Mapping[str, Workstream]) -> Sequence[Problem]:
-    """What keeps further workstreams from joining the run; their places are those in a plan."""
+    """Why workstreams cannot join the run; places are those in a plan."""
     doubled = [
         Problem(
             place=("workstreams", name), message=f"there is a workstream {name!r} already", hint="choose another name"
@@ -52,8 +52,8 @@ def misfits(state: RunState, further: Mapping[str, Workstream]) -> Sequence[Prob
 
 
 def placed(state: RunState, ws: WorkstreamState, further: Mapping[str, Workstream]) -> Mapping[str, Workstream]:
-    """An agent's further workstreams in their stages: where they name none, the next one for a synthesis, else its own. Their
-    titles are lines, because other agents and people read them in lists."""
+    """An agent's workstreams with their stages: without a stage, the next one for a synthesis, else its own. Their
+    titles become single lines, because other agents and people read them in lists."""
     later = stages.behind(state.plan, ws.spec.stage)
     own = (later[0] if later else "") if ws.spec.synthesises else ws.spec.stage
     return {
@@ -69,8 +69,8 @@ def still_to_join(state: RunState, ws: WorkstreamState, further: Mapping[str, Wo
 
 
 def agents_misfits(state: RunState, ws: WorkstreamState, further: Mapping[str, Workstream]) -> Iterator[str]:
-    """What keeps an agent's further workstreams from joining the run, one sentence each. No text of an agent's is let into a
-    stage that is behind it or over, or made to look like a workstream of the tool's own, or reviewed less than the plan says."""
+    """Why an agent's workstreams cannot join the run, one sentence each. They may not enter a stage that is before its
+    own or over, look like a workstream that the tool adds, or be reviewed less than the plan says."""
     if len(further) > MOST:
         yield f"it adds {len(further)} workstreams, more than the {MOST} allowed"
     commands = {check.run for check in state.plan.checks}
@@ -96,7 +96,7 @@ def agents_misfits(state: RunState, ws: WorkstreamState, further: Mapping[str, W
 
 
 def _too_wide(state: RunState, name: str, spec: Workstream) -> Iterator[str]:
-    """An agent or a role that may do more than what a person's words put into the run."""
+    """Agents or roles that may do more than those a person put into the run."""
     by_people = [other for other in state.workstreams.values() if other.added_by is None]
     agents = {state.plan.defaults.agent, *state.plan.agents, *(agent_name(state, other) for other in by_people)}
     if spec.agent and spec.agent not in agents:
@@ -108,8 +108,8 @@ def _too_wide(state: RunState, name: str, spec: Workstream) -> Iterator[str]:
 
 
 def _misplaced(state: RunState, ws: WorkstreamState, name: str, spec: Workstream) -> Iterator[str]:
-    """Where an added workstream may not be: ahead of its own gate, in a stage that was drawn together and passed already, or, for
-    a synthesis, in the stage it draws together."""
+    """Where an added workstream may not be: before its own gate, in a stage whose gate was passed, or, for a synthesis,
+    in the stage it summarises."""
     later = stages.behind(state.plan, ws.spec.stage)
     if ws.spec.synthesises and spec.stage not in later:
         yield f"{name} is in the stage {spec.stage!r}; a synthesis plans only stages behind its own: {', '.join(later) or 'none'}"
@@ -126,8 +126,8 @@ def _is_over(state: RunState, stage: str) -> bool:
 
 
 def expansions(state: RunState) -> Iterator[e.Event]:
-    """Workstreams of integrated handoffs that have not joined yet, or why they cannot any more. What a synthesis plans joins
-    as soon as its claim holds, so that it can be looked at, edited and cancelled at the gate."""
+    """Workstreams of integrated handoffs that have not joined yet, or why they cannot any more. What a synthesis plans
+    joins as soon as its claim holds, so that it can be looked at, edited and cancelled at the gate."""
     for ws in state.workstreams.values():
         early = bool(ws.spec.synthesises) and ws.stage is Stage.VERIFYING
         if not ws.further or not (early or ws.stage in DONE):

@@ -1,7 +1,7 @@
-"""What may start now: needs, places, order.
+"""Which worktrees, setups and attempts should start now.
 
 A workstream is ready when everything it needs is integrated. Ready ones start in the order of the longest chain of work
-that waits behind them, then in the plan's order. A place is taken from the moment a worktree is being made until the
+that waits for them, then in the plan's order. A slot is taken from the moment a worktree is being made until the
 attempt has ended; a workstream that waits for its retry takes none.
 """
 
@@ -56,7 +56,7 @@ def schedule(state: RunState, now: float) -> Sequence[Effect]:
 
 
 def _places(state: RunState, taken: int) -> int:
-    """How many agents there may be. Where the machine has no room for more, those at work and at least one."""
+    """How many agents there may be. If the machine has no room for more: those at work, and at least one."""
     return min(state.plan.limits.agents, max(1, taken)) if state.admission else state.plan.limits.agents
 
 
@@ -70,7 +70,7 @@ def takes_place(state: RunState, workstream: WorkstreamState) -> bool:
 
 
 def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
-    """What keeps a queued workstream from ever starting: the needs that cannot go on."""
+    """Why a queued workstream can never start: the needs that cannot go on."""
     if workstream.stage is not Stage.QUEUED or not any(ws.stage in STUCK for ws in state.workstreams.values()):
         return ()
     held = _held(_Same(state))
@@ -78,8 +78,8 @@ def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId,
 
 
 class _Same:
-    """A state as the key of what was worked out from it: states are never changed, so the same one has the same answer. The
-    view asks for every workstream, and the answer for one is the answer for all."""
+    """A state as a cache key: states never change, so the same one has the same answer. The view asks for every
+    workstream."""
 
     __slots__ = ("state",)
 
@@ -97,8 +97,8 @@ class _Same:
 
 @lru_cache(maxsize=2)
 def _held(same: _Same) -> Set[WorkstreamId]:
-    """Every queued workstream that can never start as things are. A stage is asked as a whole, because each workstream of a
-    stage needs all of the stages before it: link by link, three stages of a hundred would be a million questions."""
+    """Every queued workstream that can never start as things are. Each stage is computed as a whole, because each of
+    its workstreams needs all earlier stages: one by one, three stages of a hundred would be a million questions."""
     state = same.state
     known: dict[WorkstreamId, bool] = {}
     blocked: list[str] = []
@@ -134,7 +134,7 @@ def rests(state: RunState, workstream: WorkstreamState) -> bool:
 
 
 def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
-    """The needs of a workstream that are not integrated, or not yet shown in the user's repository."""
+    """The needs of a workstream that are not integrated, or not yet published in the user's repository."""
     return tuple(
         need.id
         for need in needs(state, workstream)
@@ -143,12 +143,12 @@ def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamI
 
 
 def may_begin(state: RunState, workstream: WorkstreamState) -> bool:
-    """Whether a queued workstream waits for nothing but a place: its needs are there, and the stages before it are over."""
+    """Whether a queued workstream only waits for a slot: its needs are integrated, and the stages before it are over."""
     return not waits_for(state, workstream) and not waits_for_stage(state, workstream)
 
 
 def _chain(plan: Plan) -> Mapping[str, int]:
-    """For each workstream the length of the longest chain that starts with it."""
+    """For each workstream, the length of the longest chain that starts with it."""
     waiting = dependents(plan)
     lengths: dict[str, int] = {}
 
@@ -194,7 +194,7 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
     if workstream.retry is not None and now < workstream.retry.not_before:
         return None
     if workstream.retry is not None and state.published != state.integration:
-        return None  # it may be told to merge the integration branch: it must find the one that is meant
+        return None  # it may be told to merge the integration branch, so the published one must be current
     return _attempt(state, workstream, now) if may_start(state, workstream) else None
 
 
@@ -214,7 +214,7 @@ def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
 
 
 def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect | None:
-    """The next attempt: in the last one's session where that can be, else in a new one; None while no account is free."""
+    """The next attempt: in the last session if possible, else in a new one; None while no account is free."""
     epoch = len(workstream.attempts) + 1
     name = attempt_id(state.id, workstream.id, epoch)
     place = _place(state, workstream, name, now)
@@ -228,7 +228,7 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         session, prompt = last.session, resumed_brief(retry.message if retry else "", told)
     else:
         session = str(uuid5(UUID(state.seed), name))
-        news = tuple(message for message in told if not message.interrupts)  # a new brief is the brief itself here
+        news = tuple(message for message in told if not message.interrupts)  # a new session gets the new brief anyway
         prompt = brief(state, workstream, message=retry.message if retry else "", told=news)
     return StartAttempt(
         workstream=workstream.id,
@@ -246,10 +246,8 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
 
 
 def _place(state: RunState, workstream: WorkstreamState, name: AttemptId, now: float) -> tuple[str, bool] | None:
-    """The account for an attempt and whether it resumes the last session; None while it has to wait.
-
-    A session belongs to its account: it waits while that one rests, unless it may move (then it begins anew elsewhere).
-    """
+    """The account for an attempt, and whether it resumes the last session; None while it must wait. A session belongs
+    to its account: it waits while that is paused, unless it may move (then it starts a new session elsewhere)."""
     pinned = state.pins.get(f"start:{name}")
     if pinned is not None:
         return pinned.get("account", ""), bool(pinned.get("resume"))
@@ -266,7 +264,7 @@ def _place(state: RunState, workstream: WorkstreamState, name: AttemptId, now: f
 
 
 def _staggered(state: RunState, effects: Sequence[Effect], now: float) -> Sequence[Effect]:
-    """At most one start of a Claude Code client per pause: sixteen at once need the machine for ten seconds each."""
+    """At most one start of a Claude Code client per pause: sixteen at once occupy the machine for ten seconds each."""
     pause = seconds(state.settings.stagger) or 0.0
     started = [a.started_at for ws in state.workstreams.values() for a in ws.attempts if not a.ended_at]
     clear = now - max(started, default=0.0) >= pause and not any(key.startswith("start:") for key in state.open)

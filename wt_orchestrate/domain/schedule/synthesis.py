@@ -1,10 +1,11 @@
-"""The end of a stage: when a synthesiser is called, what it is told, when a gate waits, and when a proposal is taken back.
+"""The end of a stage: when a synthesis starts, its brief, when a gate waits, and when a proposal is withdrawn.
 
-A synthesiser is a workstream that only the tool adds (`synthesises:`, role `synthesiser`), never an agent's text: it may only
-read, builds on everything of its stage, and ends with strategic notes and the next stage's workstreams in its handoff. They are
-held to the rules of a plan and of added workstreams before its claim holds; then they join the run at once, so that a person can
-look at them, edit and cancel them at the gate. A synthesis with a gate is integrated only when a person let it pass. Where it
-goes on instead (sent back, told something, given up), what it proposed and nobody has begun is taken out again.
+A synthesis is a workstream that only the tool adds (`synthesises:`, role `synthesiser`), never an agent's text. It may
+only read, builds on everything of its stage, and ends with strategic notes and the next stage's workstreams in its
+handoff. They must fit the rules of a plan and of added workstreams before its claim holds; then they join the run at
+once, so that a person can look at them, edit and cancel them at the gate. A synthesis with a gate is integrated only
+when a person approves. If it goes on instead (sent back, told something, cancelled), its proposed workstreams that have
+not started are removed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from wt_orchestrate.domain.state.stages import (
 
 _ENDING = "synthesis"
 _GIVEN_UP = 20
-"""How many workstreams that were given up a synthesiser is told of."""
+"""How many cancelled workstreams its brief names."""
 _NOT_BEGUN = frozenset({Stage.QUEUED, Stage.CANCELLED, Stage.STOPPED})
 _GOES_ON = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CANCELLED})
 
@@ -63,7 +64,7 @@ def _reached(state: RunState) -> Iterator[e.Event]:
 
 
 def next_workstreams(state: RunState, stage: str) -> tuple[WorkstreamId, ...]:
-    """The workstreams of later stages that have not begun."""
+    """The workstreams of later stages that have not started."""
     later = stages.behind(state.plan, stage)
     return tuple(ws.id for ws in state.workstreams.values() if ws.spec.stage in later and ws.stage is Stage.QUEUED)
 
@@ -77,7 +78,7 @@ def _withdrawn(state: RunState) -> Iterator[e.Event]:
 
 
 def _not_begun(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamId, ...]:
-    """What it proposed and nobody has begun, but for what somebody else's workstream needs."""
+    """The workstreams it proposed that have not started, except those that somebody else's workstream needs."""
     free = {
         other.id
         for other in proposed_by(state, ws.id)
@@ -96,7 +97,7 @@ def _not_begun(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamId, ...]
 
 
 def synthesis_workstream(state: RunState, stage: StageSpec) -> Workstream:
-    """The workstream that draws a stage together. The handoffs it reads come with its needs, as any workstream's do."""
+    """The workstream that summarises a stage. The handoffs it reads come with its needs, as for any workstream."""
     wanted = stages.synthesis_spec(stage)
     done = tuple(ws.id for ws in members(state, stage.name) if ws.stage in DONE)
     return Workstream(

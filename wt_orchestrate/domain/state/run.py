@@ -177,7 +177,7 @@ class WorkstreamState:
     """The stage in which it was stopped."""
     cancelling: str = ""
     redirected: bool = False
-    """Its brief is not what its running agent was told."""
+    """Its brief changed since its running agent got it."""
     elsewhere: CommitId | None = None
     """Where its worktree's HEAD is, with commits that its branch does not hold."""
     elsewhere_on: str = ""

@@ -1,7 +1,7 @@
-"""What a workstream is at, in one word: finer than its stage, and never two words for one thing.
+"""A workstream's condition: what it is doing or waiting for, in one word.
 
-The stage says where in its life it is; the condition what it is doing or waiting for there. Each word stands for evidence,
-and none is guessed: while nobody looks and the process is gone, a face says `unknown` (only it knows that).
+The stage says where in its life it is; the condition what happens there. Each word stands for evidence. If no
+supervisor runs and the process is gone, a face shows `unknown` (only the face knows that).
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from wt_orchestrate.domain.verdict.stuck import trouble
 
 class Condition(StrEnum):
     QUEUED = "queued"
-    """It waits for what it needs, or for a free place."""
+    """It waits for what it needs, or for a free slot."""
     HELD = "held"
     """Something that it needs cannot go on."""
     ON_HOLD = "on hold"
-    """A person wishes that nothing be begun for it."""
+    """A person put it on hold."""
     PREPARING = "preparing"
     WORKING = "working"
     WAITING_FOR_ANSWER = "waiting for an answer"
     WAITING_FOR_PERMISSION = "waiting for permission"
     WAITING_FOR_APPROVAL = "waiting for approval"
-    """What it drew together is finished; a person has to let the next stage begin."""
+    """Its summary of a stage is finished; a person has to approve the next stage."""
     LIMITED = "limited"
-    """The model's service or the account's limit keeps it waiting."""
+    """It waits for the model's service or for the account's usage limit."""
     IDLE = "idle"
     """Its agent is alive and has nothing to do: it was interrupted, or its turn has just ended."""
     STUCK = "stuck"
-    """Its agent is alive and shows no progress."""
+    """Its agent is alive and makes no progress."""
     ENDING = "ending"
     """Its agent was asked to end."""
     CLAIMED = "claimed"
@@ -57,7 +57,7 @@ class Condition(StrEnum):
 
 
 def condition(state: RunState, ws: WorkstreamState, now: float) -> Condition:
-    """The one word for a workstream as of now."""
+    """The condition of a workstream now."""
     match ws.stage:
         case Stage.QUEUED:
             if held_by(state, ws):
@@ -97,7 +97,7 @@ def _working(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float)
 
 
 def resumes_at(state: RunState, ws: WorkstreamState, now: float) -> float | None:
-    """When a limit or an overload lets the workstream go on, in wall seconds; None when nothing of that kind holds it."""
+    """When a limit or an overload ends for the workstream, in wall seconds; None if neither holds it."""
     live = live_attempt(ws)
     if live is not None:
         return max(live.waits_until, live.resets_at or 0.0) or None if live.waits else None

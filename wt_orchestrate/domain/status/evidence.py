@@ -1,4 +1,4 @@
-"""What is known of a workstream, each with the time since when, and where it contradicts itself."""
+"""What is known about a workstream, each fact with the time since when."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from wt_orchestrate.domain.text.clean import counted, some_of, time_of_day
 from wt_orchestrate.domain.verdict.verdict import how_it_ended
 
 _SHARED = 8
-"""How many of the newest findings stand in the evidence; the story has all."""
+"""How many of the newest findings are in the evidence; the story has all."""
 
 
 def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list[dict[str, Any]]:
-    """What is known and since when, newest matters first."""
+    """What is known and since when, the newest first."""
     found: list[dict[str, Any]] = []
 
     def add(kind: str, text: str, at: float | None) -> None:
@@ -77,7 +77,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
 
 
 def review_words(comments: Sequence[Comment]) -> str:
-    """What reviewers' comments wait for, by their names; empty when for nothing."""
+    """What reviewers' comments wait for, by their ids; empty if for nothing."""
     waits = {
         CommentStatus.ANSWERED: "answered, to be looked at",
         CommentStatus.OPEN: "waiting for an answer",

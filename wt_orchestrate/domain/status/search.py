@@ -1,6 +1,6 @@
-"""What one run knows that fits a question: findings that were shared, and what handoffs say, best matches first.
+"""Search one run: shared findings and handoffs that fit a question, best matches first.
 
-A match is counted by words, rare ones more; the newest wins among equals. All of it is quoted, with whose it is.
+A match is scored by words, rare ones more; newer entries win among equals. Results are quoted with their source.
 """
 
 from __future__ import annotations

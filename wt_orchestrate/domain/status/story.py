@@ -1,6 +1,6 @@
-"""Events as sentences: the same words for people on every face.
+"""Events as sentences, the same for every face.
 
-Text that agents wrote passes through `clean`, so that nothing in it can act on a terminal.
+Text that agents wrote passes through `clean`, so that it is harmless on a terminal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wt_orchestrate.domain.text.clean import at_line, clean, counted
 
 
 class Weight(StrEnum):
-    """How much an event matters to somebody who watches."""
+    """How much an event matters to somebody who follows a run."""
 
     STEP = "step"
     GOOD = "good"
@@ -31,7 +31,7 @@ class Weight(StrEnum):
     BAD = "bad"
     ASKS = "asks"
     DETAIL = "detail"
-    """Told only when the whole story is asked for."""
+    """Shown only with the whole story."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Sentence:
 
 
 def sentence(event: e.Event) -> Sentence | None:
-    """An event for people; None for what is only bookkeeping."""
+    """An event as a sentence; None if it is only bookkeeping."""
     told = _run(event) or _work(event) or _verdict(event) or _end(event)
     if told is None:
         return None
@@ -53,7 +53,7 @@ def sentence(event: e.Event) -> Sentence | None:
 
 
 def cause(record: e.Record) -> str:
-    """What an event came from, to stand behind its sentence; empty where the sentence says it."""
+    """The cause of an event, to stand after its sentence; empty if the sentence says it."""
     kind, _, rest = record.cause.partition(":")
     if kind == "request":
         return f" (request {rest} of a person)"
@@ -280,7 +280,7 @@ def _work(event: e.Event) -> Told:
 
 
 def _said(event: e.Event) -> Told:
-    """What an agent said by its tools."""
+    """What an agent reported through its tools."""
     match event:
         case e.ProgressTold(percent=percent, note=note):
             return Weight.DETAIL, f"says it is {progress_words(percent, note)}"
@@ -413,7 +413,7 @@ def _end(event: e.Event) -> Told:
 
 
 def sign_line(sign: s.Sign) -> str | None:
-    """What an agent's output told, as a line of its log; None for what is only bookkeeping."""
+    """A part of an agent's output as a line of its log; None if it is only bookkeeping."""
     match sign:
         case s.ToolUsed(tool=tool, target=target):
             return _line(f"> {tool} {target}")

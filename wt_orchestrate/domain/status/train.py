@@ -1,4 +1,4 @@
-"""The train as people and programs are shown it: what rides, in order, what waits and why, and what became of the rest."""
+"""The train for people and programs: what is in it, in order, what waits and why, and what happened to the rest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA = "wto.train/1"
 
 
 def train_view(state: RunState, *, asked: Sequence[str]) -> dict[str, Any]:
-    """The train of a run as plain values; `asked` are branches that it was asked to take and has not taken up yet."""
+    """The train of a run as plain values; `asked`: branches that were queued and not taken yet."""
     places = {car.workstream: number for number, car in enumerate(state.train.cars, 1)}
     last = len(places) + 1
     ordered = sorted(state.workstreams.values(), key=lambda ws: (places.get(ws.id, last), ws.accepted_order))

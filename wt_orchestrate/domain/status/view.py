@@ -1,7 +1,7 @@
-"""The present for people and programs: what `wto status --json` prints, made from state alone.
+"""The view: what `wto status --json` prints, made from the state alone.
 
-The view is stored with every turn of the supervisor, so that looking needs neither a fold nor any package. Its schema is
-stable: later versions only add. Ages are left to whoever looks, from the times given here.
+It is stored with every turn of the supervisor, so that `wto status` needs no fold and few imports. Its schema is
+stable: later versions only add. Ages are computed by whoever shows it, from the times given here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SCHEMA = "wto.status/1"
 _SHARED = 40
 """How many of a workstream's newest findings are shown."""
 HELD = "held"
-"""Shown in place of `queued` while something a workstream needs cannot go on."""
+"""Shown instead of `queued` while something that a workstream needs cannot go on."""
 
 
 def render_view(state: RunState) -> str:
@@ -100,7 +100,7 @@ def _run(state: RunState) -> dict[str, Any]:
 
 
 def _stages(state: RunState) -> list[dict[str, Any]]:
-    """The stages of the plan in order, and for a gate that waits since when and what waits behind it."""
+    """The stages of the plan in order; for a gate that waits, since when and which workstreams wait for it."""
     found = standings(state)
     shown: list[dict[str, Any]] = []
     for spec in stages.stage_specs(state.plan):
@@ -123,7 +123,7 @@ def _stages(state: RunState) -> list[dict[str, Any]]:
 
 
 def _forecast(state: RunState) -> dict[str, Any]:
-    """What the radar foresees: who would conflict with whom (`other` null for the integration branch)."""
+    """Which workstreams would conflict (`other` is null for the integration branch)."""
     return {
         "at": state.forecast.ended_at or None,
         "conflicts": [
@@ -149,7 +149,7 @@ def _use(use: Use) -> dict[str, Any]:
 
 
 def _train(state: RunState) -> dict[str, Any] | None:
-    """What rides, in order; `running` is the check that was begun first. None while nothing does."""
+    """The train in order; `running` is the check that started first. None if the train is empty."""
     cars, made = state.train.cars, state.candidate
     checks = [command for command in state.commands.values() if command.purpose == "check"]
     if not cars and made is None and not state.suspects:
@@ -224,7 +224,7 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
 
 
 def _stuck_at(state: RunState, ws: WorkstreamState, live: Attempt | None) -> float | None:
-    """When silence makes it stuck, if nothing more is heard: for whoever looks later than the last turn."""
+    """When it will count as stuck if it stays silent, for whoever looks later than the last turn."""
     idle = idle_for(state, ws)
     if live is None or idle is None or waits_for_others(live) or live.idle or live.stopping:
         return None
@@ -232,7 +232,7 @@ def _stuck_at(state: RunState, ws: WorkstreamState, live: Attempt | None) -> flo
 
 
 def _told(ws: WorkstreamState) -> dict[str, Any] | None:
-    """What its agent last said by itself of how far it is: its own word."""
+    """Its agent's last report of its own progress."""
     told = told_progress(ws)
     return None if told is None else {"percent": told.percent, "note": told.note, "at": told.told_at}
 
@@ -249,7 +249,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _next_steps(state: RunState) -> list[str]:
-    """Commands for a person, most pressing first."""
+    """Commands for a person, the most urgent first."""
     steps: list[str] = []
     for ws in state.workstreams.values():
         live = live_attempt(ws)

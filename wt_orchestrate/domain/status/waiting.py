@@ -1,4 +1,4 @@
-"""What a workstream waits for while no agent of it is at work: one cause at a time, from what is known and nothing else."""
+"""What a workstream waits for while no agent of it works: one cause at a time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NOTHING = Waits("")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How the places for agents stand: asked once for all workstreams."""
+    """The slots for agents, computed once for all workstreams."""
 
     taken: int
     full: bool
@@ -56,7 +56,7 @@ class Places:
 
 
 def waits(state: RunState, ws: WorkstreamState, at: float, places: Places) -> Waits:
-    """What it waits for; nothing where it is done, cannot go on, or the run is at rest."""
+    """What it waits for; nothing if it is done, cannot go on, or the run is at rest."""
     if state.phase not in {Phase.RUNNING, Phase.STOPPING}:
         return NOTHING
     if at_gate(state, ws):
@@ -91,7 +91,7 @@ def _queued(state: RunState, ws: WorkstreamState, places: Places) -> Waits:
 
 
 def _place(state: RunState, places: Places) -> str:
-    """What keeps another agent from beginning; empty where nothing does."""
+    """Why another agent cannot start; empty if one can."""
     if state.full or (state.admission and places.taken >= 1):
         return ROOM
     return PLACE if places.full else ""
@@ -112,7 +112,7 @@ def _preparing(state: RunState, ws: WorkstreamState, at: float, places: Places) 
 
 
 def _account_rests(state: RunState, ws: WorkstreamState) -> float:
-    """Until when the account rests that its next attempt is for."""
+    """Until when the account of its next attempt is paused."""
     last = last_attempt(ws)
     if not takes_messages(state, ws) or not state.accounts:
         return 0.0

@@ -46,9 +46,10 @@ def parse_line(line: bytes) -> Any:
 
 
 def object_at(text: str, start: int) -> Found:
-    """The object whose brace is the first thing from `start` on. Raises ValueError where a name appears twice in it."""
-    opening = _past(text, start)
-    at = _past(text, opening + 1)
+    """The object whose opening brace is the first character at or after `start`. Raises ValueError if it has a name
+    twice."""
+    opening = _skip_space(text, start)
+    at = _skip_space(text, opening + 1)
     members: list[Member] = []
     while text[at] != "}":
         key = at

@@ -1,8 +1,9 @@
-"""Conflicts, from settling them by what was decided beforehand to calling an arbiter.
+"""Conflicts: first resolved by automatic rules, then by an arbiter.
 
-An arbiter is an agent with a workstream of its own: its worktree begins at the head that conflicts, it is given both intents,
-and its commit is judged by the proof of a resolution (nothing outside the conflict changed, no side let go) before it rides
-in place of that head, through the checks like any claim. It is called once for each conflict, within the conflict ladder's bound.
+An arbiter is an agent with a workstream of its own. Its worktree starts at the head that conflicts, and its brief has
+both intents. Its commit must pass the proof of a resolution (nothing outside the conflict changed, no side dropped)
+before it replaces that head in the train, where it is checked like any claim. It is called once for each conflict,
+within the retry ladder's bound.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ OWNER = "owner"
 
 
 def settles(state: RunState) -> Iterator[Settle]:
-    """The conflicts that nobody has tried to settle yet."""
+    """The conflicts for which no automatic rule was tried yet."""
     for ws in state.workstreams.values():
         if ws.stage is not Stage.VERIFYING or not ws.conflict or ws.unsettled or ws.stopping or ws.cancelling:
             continue
@@ -35,7 +36,7 @@ def settles(state: RunState) -> Iterator[Settle]:
 
 
 def arbiter_agent(state: RunState, ws: WorkstreamState) -> str:
-    """The agent that is to arbitrate for a workstream; empty where its own agent (or a person) resolves its conflicts."""
+    """The agent that arbitrates for a workstream; empty if its own agent (or a person) resolves its conflicts."""
     wanted = state.settings.merge.arbiter
     if wanted:
         return "" if wanted == OWNER else wanted
@@ -55,7 +56,7 @@ def arbiter_at_work(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def arbitration(state: RunState) -> Sequence[e.Event]:
-    """What follows for arbiters: one that resolved its conflict, and one that nobody waits for any more."""
+    """What follows for arbiters: one has resolved its conflict, or is no longer needed."""
     found: list[e.Event] = []
     for arbiter in state.workstreams.values():
         served = state.workstreams.get(WorkstreamId(arbiter.spec.serves)) if is_arbiter(arbiter) else None
@@ -84,7 +85,7 @@ def _settled(served: WorkstreamState, arbiter: WorkstreamState) -> e.Event:
 
 
 def _finished(state: RunState, arbiter: WorkstreamState) -> e.Event:
-    """Its work is in the commit that rides for the one it served."""
+    """The work of a finished arbiter is in the commit that replaces the head."""
     return e.Integrated(workstream=arbiter.id, head=arbiter.head, onto=state.integration or state.base, commit=None)
 
 
@@ -131,7 +132,7 @@ def resolution_findings(
     sided: Sequence[str] = (),
     modes: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """What does not hold of a resolution, one sentence each. `took` are files that are one side whole, `sided` places in
+    """What is wrong with a resolution, one sentence each. `took`: files that are one side entirely. `sided`: places in
     files where one side was dropped and nobody says why."""
     found: list[str] = []
     if beyond:

@@ -1,10 +1,11 @@
-"""Before anybody is blamed: a failed check is asked again, then of the target, then of the work alone, then of earlier
-combinations, until it is certain what it comes from.
+"""Find the cause of a failed check before anybody is blamed: run it again, on the target, on the work alone, on earlier
+combinations.
 
-A suspect is aside while the train goes on without it. Its check runs once more on the very same tree (it may flake), then on
-the bare integration head that it was merged onto (that may be red by itself). If both speak against it, its partner is
-looked for: the work alone, then merged onto what was integrated since its base, half of it each time. The pair that fails
-only together has a name then. Of no tree is it said that it fails before it failed twice: one run may flake or be killed.
+A suspect is set aside while the train goes on without it. Its check runs once more on the same tree (it may be flaky),
+then on the bare integration head that it was merged onto (that may fail by itself). If the suspect is not cleared, its
+partner is searched: the work alone, then the work merged onto what was integrated since its base, halving each time,
+until the pair that fails only together is known. A tree counts as failing only when it failed twice: one run may be
+flaky or killed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.train import Probe, Suspect
 
 CERTAIN = frozenset({"confirm", "target"})
-"""Purposes of checks that say whether anybody is to blame; the others find a partner and can wait."""
+"""Purposes of checks that decide whether anybody is to blame; the others find a partner and can wait."""
 _RIDING = frozenset({Stage.VERIFYING, Stage.VERIFIED})
 
 
 def next_step(state: RunState, suspect: Suspect) -> e.Event | Probe | MakeTrial | None:
-    """What is to be said, run or merged next about it; None while it waits for others to mend the target."""
+    """What to conclude, run or merge next about it; None while it waits for others to fix the target."""
     check = _check(state, suspect)
     again = judgement(state, suspect.tree, check.run)
     if again.passed:
@@ -67,8 +68,8 @@ def _blamed(
 
 
 def _target_is_red(state: RunState, suspect: Suspect, *, again: Probe, certain: bool) -> e.Event | Probe | None:
-    """The check fails without this work too: whoever rides may mend it; when nobody does, its own agent is told so, once
-    it is certain."""
+    """The check fails without this work too. Other claims may fix that; if none does, its own agent is told, once it is
+    certain."""
     if state.integration != suspect.onto:
         return _cleared(suspect, "the target failed it too, and has moved since")
     aside = {each.workstream for each in state.suspects}
@@ -98,7 +99,7 @@ def _partner(state: RunState, suspect: Suspect, check: Check) -> e.Event | Probe
 
 
 def _passed_with(state: RunState, suspect: Suspect, check: Check, onto: CommitId) -> bool | Probe | MakeTrial:
-    """Whether the check passes on the work merged onto an earlier integration commit, or what has to be done to know it."""
+    """Whether the check passes on the work merged onto an earlier integration commit, or the next step to find out."""
     trial = next((each for each in suspect.trials if each.onto == onto), None)
     if trial is None:
         at = state.workstreams[suspect.workstream].accepted_at

@@ -1,8 +1,8 @@
-"""The rules of the conflict radar: whose work is looked at, when, what is news, and what an agent is told of it.
+"""The rules of the conflict forecast: whose work is compared, when, and what is news.
 
-The radar looks while agents work, as soon as a head has moved and at the latest after the setting `radar`, but never for more
-than a small share of the time. A warning goes to both sides, once for each pair and path, and only to an agent that is in the
-middle of its turn: nobody is woken, stopped or sent back by it. What others wrote is quoted in it as data, bounded.
+A forecast is made while agents work, as soon as a head has moved and at the latest after the setting `radar`, but never
+for more than a small share of the time. A warning goes to both sides, once for each pair and path, and only to an agent
+in the middle of its turn: nobody is started, stopped or sent back by it. What others wrote is quoted as data, bounded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import Outlook, RunState, live_attempt
 
 MOST_PATHS = 20
-"""Paths that are kept of one conflict."""
+"""How many paths of one conflict are kept."""
 MOST_CLASHES = 500
 _SHARE = 10
-"""A forecast rests at least so many times as long as it took."""
+"""The pause after a forecast is at least so many times as long as it took."""
 _LONG_S = 60.0
-"""More than this is not taken for the time that a forecast took: the machine slept."""
+"""A forecast that seems to have taken longer did not: the machine slept."""
 _REST_S = 2.0
 
 
@@ -59,7 +59,7 @@ def _is_due(state: RunState, now: float) -> bool:
 
 
 def news(before: Outlook, clashes: Sequence[Clash], blind: Sequence[BlindSpot]) -> ForecastMade | None:
-    """What has changed since the last forecast; None when nothing has."""
+    """What has changed since the last forecast; None if nothing has."""
     now = {(each.one, each.other): each for each in clashes[:MOST_CLASHES]}
     known = {(each.one, each.other): each for each in before.conflicts}
     found = tuple(each for pair, each in now.items() if known.get(pair) != each)

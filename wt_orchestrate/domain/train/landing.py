@@ -1,7 +1,7 @@
-"""The landing: when the target may move to what the run integrated, and what stands against it.
+"""Landing: when the target may move to the integrated work, and what prevents it.
 
-A landing waits for the train. Where the target has moved meanwhile, what lands is their combination, which is judged by the
-checks like any tree; it may move only once they passed, from exactly the commit it was combined with.
+A landing waits for the train. If the target has moved, both are merged and that tree is checked like any other. The
+target moves only after the checks passed, and only from the commit it was merged with.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from wt_orchestrate.domain.train.train import landing_names, rides
 from wt_orchestrate.errors import ExitCode
 
 MOVED_TARGETS = 3
-"""How often a landing starts anew because the target moved under it."""
+"""How often a landing starts again because the target moved."""
 
 
 def landing_conclusions(state: RunState) -> Sequence[e.Event]:
-    """What stands against a wish to land."""
+    """What prevents a requested landing."""
     landing = state.landing
     if landing is None:
         return ()
@@ -54,7 +54,7 @@ def _refused(state: RunState, landing: Landing) -> e.LandRefused | None:
 
 
 def _failed_check(state: RunState) -> str:
-    """What a check says for certain against the combination, in words; empty while nothing does."""
+    """Which check certainly fails on the merged tree, in words; empty if none does."""
     made = state.candidate
     if made is None or made.checked:
         return ""
@@ -69,7 +69,7 @@ def _failed_check(state: RunState) -> str:
 
 
 def landing_effects(state: RunState) -> Iterator[Effect]:
-    """The next step of the landing, once nothing rides any more."""
+    """The next step of the landing, once nothing is in the train."""
     assert state.integration is not None
     if state.candidate is not None:
         yield from _forward(state, state.candidate)

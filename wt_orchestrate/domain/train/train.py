@@ -1,9 +1,10 @@
-"""The train: claims ride together, one merged upon another, and are checked by prefixes until it is known what may land.
+"""The train: which claims join it and in which order, which prefixes to check, and what follows from the results.
 
-Claims come aboard by foreseen conflicts, fewest first, then by age; those that conflict with one aboard wait for it.
-`limits.checks` places check prefixes that `bisect.py` chooses. The longest green prefix is verified and the integration branch
-moves to its last car at once, by compare-and-swap; what rides behind it stays valid, because it was built upon it. A check
-that fails where one claim joins puts that claim aside (`culprit.py`), and the others ride on without it.
+Order: claims with the fewest forecast conflicts first, then the oldest (`waiting`). A claim that conflicts with one in
+the train waits for it. Claims are merged one on another. `limits.checks` slots check the prefixes that `bisect.py`
+chooses. The longest prefix that passes is verified, and the integration branch moves to its last car at once, by
+compare-and-swap; what is behind it stays valid, because it was built on it. A claim at which a check starts to fail is
+set aside (`culprit.py`), and the others go on without it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
 from wt_orchestrate.domain.train.culprit import CERTAIN, next_step
 
 LONGEST = 200
-"""How many claims come aboard at a time."""
+"""How many claims join at a time."""
 
 
 # ---------------------------------------------------------------- who rides
@@ -46,12 +47,12 @@ def rides(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def _only_answers(ws: WorkstreamState) -> bool:
-    """Whether it goes on with integrated work and changed nothing of it."""
+    """Whether it continues integrated work and changed nothing of it."""
     return bool(ws.spec.continues) and ws.accepted is not None and ws.files == 0
 
 
 def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
-    """Claims that can come aboard now, in their order."""
+    """Claims that can join the train now, in their order: this decides who goes first."""
     free = (ws for ws in state.workstreams.values() if rides(state, ws) and not ws.on_hold and not aboard(state, ws.id))
     riders = [ws for ws in free if ws.id not in state.train.waiting]
     met = _foreseen(state, {ws.id for ws in riders})
@@ -59,8 +60,9 @@ def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
 
 
 def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId, int]:
-    """With how many others of these each will conflict, as far as the radar saw: whoever meets fewest rides first, because
-    one of two that conflict waits. A workstream's needs are integrated before it begins, so they are always ahead."""
+    """With how many others of these each will conflict, as far as the forecast knows. The one with the fewest goes
+    first, because one of two that conflict has to wait. A workstream's needs are integrated before it starts, so they
+    are always ahead."""
     met = dict.fromkeys(names, 0)
     for clash in state.forecast.conflicts:
         if clash.one in names and clash.other in names:
@@ -74,7 +76,7 @@ def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """How far the train is green: `green` cars may land (0: none), `red` is the shortest failing prefix above that."""
+    """How far the train passes: `green` cars may land (0: none), `red` is the shortest failing prefix above that."""
 
     green: int
     red: int | None
@@ -89,7 +91,8 @@ def _stretches(state: RunState) -> Iterator[tuple[int, Car, tuple[Check, ...]]]:
 
 
 def prefixes(state: RunState) -> Prefixes:
-    """What the checks have said of the train's prefixes; a longer green one overrules shorter red ones."""
+    """What the checks have said about the train's prefixes; a longer one that passed overrules shorter ones that
+    failed."""
     green, reds = 0, []
     for length, car, checks in _stretches(state):
         found = word(state, car.tree, checks)
@@ -108,7 +111,7 @@ def _names(cars: Iterable[Car]) -> tuple[WorkstreamId, ...]:
 
 
 def train_conclusions(state: RunState) -> Sequence[e.Event]:
-    """What follows from what the checks have said so far."""
+    """What follows from the results of checks so far."""
     return (
         *_lost(state),
         *_verified(state),
@@ -121,7 +124,7 @@ def train_conclusions(state: RunState) -> Sequence[e.Event]:
 
 
 def _lost(state: RunState) -> Iterator[e.Event]:
-    """A tree whose check never tells cannot be judged: the last one that joined it is a person's."""
+    """A tree whose check never gives a result cannot be judged: the last claim that joined it needs a person."""
     for _, car, checks in _stretches(state):
         if lost_too_often(state, car.tree, checks):
             yield _unjudged(car.workstream)
@@ -167,7 +170,7 @@ def _about_suspects(state: RunState) -> Iterator[e.Event]:
 
 
 def _research(state: RunState) -> Iterator[e.Event]:
-    """Findings need no train."""
+    """Claims of research have no commits and need no train."""
     for ws in state.workstreams.values():
         if is_reviewer(ws) or awaits_word(state, ws):
             continue
@@ -192,7 +195,7 @@ def _assemble(state: RunState) -> Iterator[Effect]:
             return
     free = waiting(state)[:LONGEST]
     if any(key.startswith("verify:") for key in state.open):
-        return  # another claim is about to come: they ride together, in their order
+        return  # another claim is about to come: they join together, in their order
     if free and not advancing(state) and state.candidate is None:
         yield Assemble(
             onto=state.train.tip or state.integration,
@@ -202,7 +205,7 @@ def _assemble(state: RunState) -> Iterator[Effect]:
 
 
 def _pinned(pinned: Mapping[str, str]) -> Assemble:
-    """The merges that were begun: others could not build upon the same car at the same time."""
+    """The merge that was started: no other may build on the same car at the same time."""
     riders = (each.partition("=") for each in pinned["riders"].split())
     return Assemble(
         onto=CommitId(pinned["onto"]),
@@ -232,7 +235,7 @@ def _advance(state: RunState) -> Iterator[Effect]:
 
 
 def wanted_checks(state: RunState) -> tuple[Probe, ...]:
-    """Every check that is worth running now, the most pressing first."""
+    """Every check that is worth running now, the most urgent first."""
     steps = [step for suspect in state.suspects if isinstance(step := next_step(state, suspect), Probe)]
     urgent = (step for step in steps if step.purpose in CERTAIN)
     later = (step for step in steps if step.purpose not in CERTAIN)
@@ -273,7 +276,7 @@ def _train_probes(state: RunState) -> Iterator[Probe]:
 
 
 def _lengths(state: RunState, found: Prefixes) -> tuple[int, ...]:
-    """The prefixes to check: those begun that still tell something, then new ones for the places that are left."""
+    """The prefixes to check: those that run already and still matter, then new ones for the free slots."""
     cars, workers = state.train.cars, state.plan.limits.checks
     end = len(cars) + 1 if found.red is None else found.red
     begun = [length for length in range(found.green + 1, end) if _begun(state, cars[length - 1])][:workers]
@@ -295,7 +298,7 @@ def _begun(state: RunState, car: Car) -> bool:
 
 
 def check_effects(state: RunState) -> Sequence[Effect]:
-    """The checks to begin in the places that are free."""
+    """The checks to start in the free slots."""
     started = {(command.commit, command.command) for command in state.commands.values() if command.purpose == "check"}
     pinned = {
         (pins["commit"], pins["command"]): (key, pins)
@@ -336,7 +339,7 @@ def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck
 
 
 def _begun_already(probe: Probe, key: str, pins: Mapping[str, str]) -> RunCheck:
-    """The check that was to begin before a restart, under its name and in its place."""
+    """The check that was to start before a restart, with its name and slot."""
     return RunCheck(
         workstream=probe.workstream,
         commit=probe.commit,
@@ -351,12 +354,12 @@ def _begun_already(probe: Probe, key: str, pins: Mapping[str, str]) -> RunCheck:
 
 
 def is_wanted(state: RunState, commit: CommitId | None, command: str) -> bool:
-    """Whether anybody waits for the word of this check on this commit."""
+    """Whether the result of this check on this commit is still needed."""
     return any(probe.commit == commit and probe.check.run == command for probe in wanted_checks(state))
 
 
 def without(state: RunState, name: WorkstreamId) -> tuple[tuple[Car, ...], tuple[Suspect, ...]]:
-    """The cars and suspects that are left when a claim is called back: what was built upon it goes too."""
+    """The cars and suspects that are left when a claim is withdrawn: what was built on it goes too."""
     cars: list[Car] = []
     for car in state.train.cars:
         if car.workstream == name:

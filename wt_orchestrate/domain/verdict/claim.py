@@ -1,4 +1,4 @@
-"""The evidence for a claim, and what does not hold of it: pure rules over what was found in the vault and the worktree."""
+"""Whether a claim is true: rules over the evidence that was found in the vault and the worktree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CommitsAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What was found in the vault and the worktree for one head. `dirty` are paths with uncommitted changes."""
+    """What was found in the vault and the worktree for one head. `dirty`: paths with uncommitted changes."""
 
     base: CommitId | None
     head: CommitId | None
@@ -39,11 +39,11 @@ class Evidence:
     nested: tuple[str, ...] = ()
     """Repositories inside the worktree of which only a commit id was committed."""
     dropped: tuple[str, ...] = ()
-    """Paths of a resolved conflict that hold only its own side, as if the other had never been."""
+    """Paths of a resolved conflict in which the other side is missing entirely."""
 
 
 def _no_handoff(ws: WorkstreamState, owed: Sequence[str]) -> str:
-    """That there is none, and why one is wanted."""
+    """That there is no handoff, and why one is needed."""
     titles = ", ".join(f"'## {title}'" for title in owed)
     return "there is no HANDOFF.md" + (f", in which the role {ws.spec.role} owes {titles}" if owed else "")
 
@@ -60,8 +60,8 @@ def _not_on_the_branch(ws: WorkstreamState, at: CommitsAt) -> str:
 def findings(
     ws: WorkstreamState, evidence: Evidence, *, needs_handoff: bool, owed: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """What does not hold of a claim, one sentence each; empty when all of it holds. `owed` are the sections of the handoff
-    that its role owes."""
+    """What is wrong with a claim, one sentence each; empty if all of it holds. `owed`: the sections that its role's
+    handoff must have."""
     if evidence.missing_branch or evidence.head is None:
         return (f"the branch {ws.branch} is gone",)
     found: list[str] = []

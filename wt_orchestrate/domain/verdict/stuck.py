@@ -1,7 +1,7 @@
-"""Whether a running agent gets on: silence for too long, or the same failing action over and over.
+"""Whether a running agent makes progress: no sign of it for too long, or the same failing action again and again.
 
-What counts is evidence: its stream, its commits, its handoff; time alone only where there is none. While the agent waits
-for somebody else (an answer, leave, the model's service), or the machine slept, silence means nothing.
+Evidence counts: its stream, its commits, its handoff; time alone only if there is none. While the agent waits for
+somebody else (an answer, permission, the model's service), or the machine slept, silence means nothing.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, progress_
 
 
 def idle_for(state: RunState, ws: WorkstreamState) -> float | None:
-    """How long the agent may show no sign of progress, in seconds; None for ever."""
+    """How long the agent may make no progress, in seconds; None for no limit."""
     return seconds(ws.spec.idle or state.plan.defaults.idle) or None
 
 
 def waits_for_others(attempt: Attempt) -> bool:
-    """Whether its silence is a person's."""
+    """Whether it is silent because it waits for a person."""
     return bool(attempt.asks or attempt.paused)
 
 
 def trouble(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) -> tuple[Cause, str] | None:
-    """What is wrong with a running attempt, and the evidence for it; None while it gets on."""
+    """What is wrong with a running attempt, and the evidence; None if nothing is."""
     if attempt.stopping or waits_for_others(attempt):
         return None
     if attempt.failing_times >= state.settings.recovery.repeats:
@@ -37,13 +37,13 @@ def trouble(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) 
 
 
 def nudges(state: RunState, ws: WorkstreamState, cause: Cause) -> bool:
-    """Whether the next rung is to interrupt the agent and go on in the same process."""
+    """Whether the next try is to interrupt the agent and go on in the same process."""
     rung = next_rung(ladder(state.settings.recovery, cause, retries=0), ws.tried.get(cause, 0))
     return rung is not None and rung[0].action is Action.NUDGE and takes_messages(state, ws)
 
 
 def judge_progress(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) -> e.Event | None:
-    """The wish to nudge a running agent; where nudging is not the next rung, it is ended instead (`machine.py`)."""
+    """The decision to nudge a running agent; if nudging is not the next try, it is ended instead (`machine.py`)."""
     found = trouble(state, ws, attempt, now)
     if found is None or attempt.idle or not nudges(state, ws, found[0]):
         return None

@@ -1,7 +1,7 @@
-"""Conclusions: what the end of an attempt, a claim that does not hold, a review and a check's word mean for a workstream.
+"""What the end of an attempt, a rejected claim, a review or a check's result means for a workstream.
 
-Exit code 0 is one hint, not a result. A claim is believed only with evidence from git and from our own checks, and every
-way back to the agent is a rung of the recovery ladder (`recovery.py`): counted by its cause, and bounded.
+Exit code 0 is a hint, not a result. A claim counts only with evidence from git and from our own checks. Every time work
+goes back to the agent is a try of the retry ladder (`plan/retry_ladder.py`): counted by its cause, and bounded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LIMITED = frozenset({TurnOutcome.RATE_LIMITED, TurnOutcome.OVERLOADED})
 
 
 def verdict(state: RunState, now: float) -> Sequence[e.Event]:
-    """The conclusions that follow from what is known and have not been drawn."""
+    """The conclusions that follow from the state and have not been drawn yet."""
     conclusions: list[e.Event] = []
     for workstream in state.workstreams.values():
         conclusion = _conclude(state, workstream, now)
@@ -61,18 +61,18 @@ def _conclude(state: RunState, ws: WorkstreamState, now: float) -> e.Event | Non
     if (ws.stopping or state.phase is Phase.STOPPING) and ws.stage not in ENDED and ended:
         return e.WorkstreamStopped(workstream=ws.id)
     if ended and state.phase is Phase.RUNNING and not ws.stopping:
-        called = _called_back(ws)
+        called = _message_starts(ws)
         if called is not None:
             return called
     return _conclude_stage(state, ws, attempt, now)
 
 
-def _called_back(ws: WorkstreamState) -> e.Event | None:
-    """What a person said since its last agent ended begins another attempt, wherever the workstream is."""
+def _message_starts(ws: WorkstreamState) -> e.Event | None:
+    """A message from a person after the last agent ended starts another attempt, at whatever stage the workstream is."""
     if not ws.attempts or ws.stage in {*DONE, Stage.VERIFIED, Stage.PREPARING, Stage.CANCELLED}:
         return None
     if ws.stage in STUCK and all(message.order <= ws.since_order for message in undelivered(ws)):
-        return None  # what was said before it got stuck did not help
+        return None  # earlier messages did not help
     if ws.redirected:
         return e.RetryDecided(workstream=ws.id, reason="redirect", message="Your brief has changed.", fresh=True)
     return e.RetryDecided(workstream=ws.id, reason="told", message="") if undelivered(ws) else None
@@ -102,7 +102,7 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
 
 
 def _queued_branch(state: RunState, ws: WorkstreamState) -> e.Event | None:
-    """Work that exists already is claimed once what it needs is integrated, and again whenever its branch moves."""
+    """A queued branch is claimed once what it needs is integrated, and again whenever it moves."""
     if state.phase is not Phase.RUNNING or state.integration is None or state.on_hold or ws.on_hold:
         return None
     moved = ws.looked_at is not None and ws.head not in {None, ws.looked_at}
@@ -173,8 +173,8 @@ def _claims(ws: WorkstreamState, attempt: Attempt) -> bool:
 def _again(
     state: RunState, ws: WorkstreamState, cause: Cause, message: str, in_the_end: str, *, reason: str = ""
 ) -> e.Event:
-    """The next rung of the ladder for this cause, or the end of it: what the workstream fails with. Nobody works on a
-    branch that was queued: all of it ends at once there."""
+    """The next try of the ladder for this cause, or its end: how the workstream fails. A queued branch has no agent, so
+    it fails at once."""
     if ws.spec.branch:
         return _used_up(ws, cause, in_the_end)
     rung = next_rung(ladder(state.settings.recovery, cause, retries=retries(state, ws)), ws.tried.get(cause, 0))
@@ -206,7 +206,7 @@ _FAILS = frozenset({Cause.CRASH, Cause.EVIDENCE})
 
 
 def _used_up(ws: WorkstreamState, cause: Cause, reason: str) -> e.Event:
-    """All that may be tried was tried: a crash or bad evidence is a failure, all else is for a person."""
+    """All tries are used up: a crash or bad evidence is a failure, everything else needs a person."""
     if cause in _FAILS:
         hint = f"wto logs {ws.id}" if cause is Cause.CRASH else _how_to_mend(ws)
         return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
@@ -260,7 +260,7 @@ def _judge_crash(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
 
 
 def how_it_ended(attempt: Attempt) -> str:
-    """The end of an attempt in words, to follow its name."""
+    """The end of an attempt in words that follow its name."""
     if attempt.stopping in {Cause.STUCK, "idle"}:
         return "showed no sign of progress and was ended"
     if attempt.stopping == Cause.LOOP:
@@ -281,7 +281,7 @@ def how_it_ended(attempt: Attempt) -> str:
 
 
 def _judge_claim(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Event:
-    """The agent finished: is it a claim of done?"""
+    """The agent finished: whether it claims to be done."""
     handoff = ws.handoff
     status = handoff.status if handoff is not None else HandoffStatus.UNKNOWN
     if status is HandoffStatus.BLOCKED:
@@ -362,7 +362,7 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
 
 
 def _judge_review(state: RunState, ws: WorkstreamState) -> e.Event:
-    """What a reviewer asks for goes back to the agent, as long as the ladder allows."""
+    """What a reviewer asks for goes back to the agent, as often as the ladder allows."""
     assert ws.review is not None
     sent = [each for each in ws.comments if each.sent_as == ws.review.sent_as]
     reason = in_the_end(ws)
@@ -397,6 +397,6 @@ def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:
 
 
 def budget_escalation(ws: WorkstreamState, used_up: str) -> e.WorkstreamEscalated:
-    """What becomes of work whose bound is used up; raising the bound is the way on."""
+    """What happens to work whose limit is used up; raising the limit lets it go on."""
     commands = (f"wto limit --workstream {ws.id} ..., or wto limit ... for the run", f"wto retry {ws.id}")
     return _escalated(ws, used_up, commands)
