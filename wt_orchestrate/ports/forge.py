@@ -1,6 +1,6 @@
-"""What the engine needs of a forge and of a remote repository: pull requests made, changed and read; branches pushed and fetched.
+"""The ports of a forge and of a remote repository: pull requests made, changed and read; branches pushed and fetched.
 
-Everything that comes from a forge is somebody's text: bounded, cleaned where it is shown, and data where it goes to an agent.
+Everything from a forge is somebody's text: bounded, cleaned where it is shown, and data where it goes to an agent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wt_orchestrate.domain.ids import Branch, CommitId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A pull request as it should be. Texts are Markdown for the body, plain for the title."""
+    """A pull request as it should be. The body is Markdown, the title plain text."""
 
     branch: Branch
     base: Branch
@@ -37,7 +37,7 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A comment on it. `trusted`: its author may write to the repository; nobody else is listened to by himself."""
+    """A comment on it. `trusted`: its author may write to the repository; others are not passed on automatically."""
 
     id: str
     author: str
@@ -50,7 +50,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A check of the forge on its head, of which only those that failed are told."""
+    """A check of the forge on its head; only failed ones are reported."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """What became of it. `merge` is the commit that merged it, where the forge tells; `head` the one that it has now."""
+    """The state of a pull request. `merge`: the commit that merged it, if the forge says so; `head`: its head now."""
 
     proposed: Proposed
     head: CommitId | None
@@ -71,11 +71,11 @@ class Feedback:
 
 
 class Forge(Protocol):
-    """One repository on a forge. Every method raises Refused when the forge says no, WtError when it cannot be reached."""
+    """One repository on a forge. Every method raises Refused if the forge refuses, WtError if it cannot be reached."""
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """Its name for people."""
 
     def find(self, branch: Branch) -> Proposed | None:
         """The newest pull request from a branch of this repository."""
@@ -84,32 +84,32 @@ class Forge(Protocol):
         """Make one; its branch is pushed already."""
 
     def update(self, number: int, wanted: Proposal) -> Proposed:
-        """Give it this title, body and base, and further labels."""
+        """Set its title, body and base, and add labels."""
 
     def feedback(self, number: int) -> Feedback:
-        """What was said and checked, and what became of it."""
+        """Its comments, failed checks and state."""
 
 
 class Remote(Protocol):
-    """The repository that is pushed to, in the environment of the user."""
+    """The repository to push to, in the user's environment."""
 
     @property
     def url(self) -> str:
-        """Where it is, without credentials."""
+        """Its URL, without credentials."""
 
     def head(self, branch: Branch) -> CommitId | None:
-        """Where a branch is there now."""
+        """The commit of a branch there."""
 
     def push(
         self, *, commit: CommitId, branch: Branch, expected: CommitId | None, options: tuple[str, ...] = ()
     ) -> bool:
-        """Put a branch there, if it is still where it is expected (None: not there yet). False when it is not."""
+        """Push a branch, if it is still where it is expected (None: it does not exist there yet). False if it is not."""
 
     def remove(self, branch: Branch, *, expected: CommitId) -> bool:
-        """Take a branch away there, if it is still where it is expected; whether it is gone."""
+        """Delete a branch there, if it is still where it is expected; whether it is gone."""
 
     def fetch(self, branch: Branch) -> CommitId | None:
-        """Bring a branch into the vault; where it is, or None."""
+        """Fetch a branch into the vault; its commit, or None."""
 
     def bring(self, commit: CommitId, *, of: Branch) -> bool:
-        """Bring a commit into the vault that was on a branch, which may be gone; whether it came."""
+        """Fetch a commit into the vault that was on a branch, which may be gone; whether it is there now."""

@@ -1,4 +1,4 @@
-"""Finding the repository around a folder; imports little, because every command starts with it."""
+"""Find the repository around a folder; imports little, because every command starts with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 from wt_orchestrate.errors import Refused, WtError
 
 _CONFIGURATION = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-"""The only variables of git's own that say who the user is, and not which repository a hook is running in."""
+"""git's variables that say who the user is, and not which repository a hook runs in."""
 
 
 def users_own() -> dict[str, str]:
@@ -17,10 +17,8 @@ def users_own() -> dict[str, str]:
 
 
 def find_common_dir(start: str) -> str:
-    """The common git directory of the repository around a folder. Raises Refused where there is none.
-
-    `rev-parse` runs nothing of the repository. The user's own configuration counts: it says which owners git trusts.
-    """
+    """The common git directory of the repository around a folder. Raises Refused if there is none. `rev-parse` runs
+    nothing of the repository. The user's own configuration counts: it says which owners git trusts."""
     env = users_own()
     arguments = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
     try:

@@ -1,8 +1,8 @@
-"""Remotes: where they are, and branches pushed to and fetched from one, out of the vault and in the user's environment.
+"""Remotes: their URLs, and branches pushed to and fetched from one, out of the vault and in the user's environment.
 
-The vault pushes, because its configuration is ours: agents can write the repository's, and a `core.sshCommand` or a credential
-helper planted there would run with the user's rights. The user's own configuration counts (logins, `insteadOf`), hooks do not.
-A credential in a remote's URL is used, and never told or stored.
+The vault pushes, because its configuration is ours: agents can write the repository's, and a `core.sshCommand` or a
+credential helper planted there would run with the user's rights. The user's own configuration counts (logins,
+`insteadOf`), hooks do not. A credential in a remote's URL is used, and never shown or stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SSH = "ssh -oBatchMode=yes"
 
 
 def remotes(common_dir: str) -> dict[str, str]:
-    """The URL that each remote is pushed to, as the configuration has it now."""
+    """The push URL of each remote in the configuration as it is now."""
     env = {**users_own(), "GIT_DIR": common_dir, "GIT_OPTIONAL_LOCKS": "0"}
     arguments = ("config", "-z", "--get-regexp", r"^remote\..*\.(push)?url$")
     code, output = execute(arguments, env, cwd=common_dir, ok=(0, 1, 128))
@@ -40,7 +40,7 @@ def remotes(common_dir: str) -> dict[str, str]:
 
 
 def without_credentials(url: str) -> str:
-    """A URL as it may be told: without the name and password in front of its host."""
+    """A URL without the name and password before its host."""
     try:
         parts = urlsplit(url) if "://" in url else None
     except ValueError:
@@ -51,7 +51,7 @@ def without_credentials(url: str) -> str:
 
 
 class GitRemote:
-    """One repository to push to. `token` is for HTTP alone, and in the environment of git alone."""
+    """One repository to push to. `token` is used for HTTP only, and only in git's environment."""
 
     def __init__(self, vault: Git, url: str, *, token: str = "") -> None:
         self._vault = vault
@@ -63,7 +63,7 @@ class GitRemote:
         return without_credentials(self._url)
 
     def head(self, branch: Branch) -> CommitId | None:
-        """Where a branch is there now."""
+        """The commit of a branch there."""
         output = self._run("ls-remote", "--end-of-options", self._url, branch_ref(branch))
         lines = (line.split("\t") for line in text(output).splitlines())
         return next((CommitId(words[0]) for words in lines if words[1:] == [branch_ref(branch)]), None)
@@ -71,7 +71,7 @@ class GitRemote:
     def push(
         self, *, commit: CommitId, branch: Branch, expected: CommitId | None, options: tuple[str, ...] = ()
     ) -> bool:
-        """Put a branch there, if it is still where it is expected."""
+        """Push a branch, if it is still where it is expected."""
         ref = branch_ref(branch)
         told = [word for option in options for word in ("-o", option)]
         lease = f"--force-with-lease={ref}:{expected or ''}"
@@ -84,7 +84,7 @@ class GitRemote:
         return True
 
     def remove(self, branch: Branch, *, expected: CommitId) -> bool:
-        """Take a branch away there, if it is still where it is expected."""
+        """Delete a branch there, if it is still where it is expected."""
         ref = branch_ref(branch)
         lease = f"--force-with-lease={ref}:{expected}"
         try:
@@ -94,14 +94,14 @@ class GitRemote:
         return True
 
     def fetch(self, branch: Branch) -> CommitId | None:
-        """Bring a branch into the vault."""
+        """Fetch a branch into the vault."""
         head = self.head(branch)
         if head is not None:
             self._bring(head, branch)
         return head
 
     def bring(self, commit: CommitId, *, of: Branch) -> bool:
-        """Bring a commit into the vault that was on a branch; a server that does not give it is no error."""
+        """Fetch a commit into the vault that was on a branch; a server that refuses is no error."""
         try:
             self._bring(commit, of)
         except Refused:
@@ -133,7 +133,7 @@ class GitRemote:
             raise WtError(f"{self.url} does not respond: {error}", hint="try again; nothing is lost") from None
 
     def _header(self) -> Mapping[str, str]:
-        """The token for a forge over HTTP, where the URL brings none; git's own helpers come after it."""
+        """The token for a forge over HTTP, if the URL has none; git's own helpers come after it."""
         parts = urlsplit(self._url)
         if not self._token or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
             return {}

@@ -1,9 +1,9 @@
-"""The user's repository: looked at, given worktrees and refs of ours, and moved forward when landing.
+"""The user's repository: read, given our worktrees and refs, and moved forward when landing.
 
-In it the tool only fetches from the vault, adds and removes its own worktrees and branches, and moves refs it owns, or the
-target when landing, by compare-and-swap. It writes one key into the shared configuration (`hooks/agent.py` says which and why),
-never collects garbage, and touches the user's checkout only to take a clean one along when its branch is landed on.
-Everything is found from the common git directory, which is looked up once and pinned.
+The tool only fetches into it from the vault, adds and removes its own worktrees and branches, and moves refs it owns,
+or the target when landing, by compare-and-swap. It writes one key into the shared configuration (`hooks/agent.py` says
+which and why), never collects garbage, and touches the user's checkout only to update a clean one when its branch is
+landed on. Everything is found from the common git directory, which is looked up once and pinned.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wt_orchestrate.ports.git.repository import Guard, Landed, Reached, Removed,
 from wt_orchestrate.resources import resource
 
 NEEDED = (2, 38, 0)
-"""The first git that merges in memory."""
+"""The first git version that merges in memory."""
 
 
 class GitRepository:
@@ -61,7 +61,7 @@ class GitRepository:
     # ------------------------------------------------------------ looking
 
     def facts(self) -> RepositoryFacts:
-        """Look at it. Raises Refused when git is too old or it is no repository."""
+        """What it is. Raises Refused if git is too old or it is not a repository."""
         version = git_version(self._git)
         if version < NEEDED:
             raise Refused(
@@ -142,7 +142,7 @@ class GitRepository:
         )
 
     def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
-        """Put our hooks before the repository's own in this worktree, or bring them up to date."""
+        """Install our hooks before the repository's own in this worktree, or update them."""
         entry = listing.entry_of(self.common_dir, path)
         if entry is None:
             return False
@@ -162,7 +162,7 @@ class GitRepository:
                 )
 
     def refresh_guard(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> None:
-        """Bring hooks that stand there up to date; no file that an agent could have replaced is written."""
+        """Update installed hooks; no file that an agent could have replaced is written."""
         if not os.path.isdir(guard.folder):
             return
         agent.write_scopes(guard.scopes, owned)
@@ -199,8 +199,8 @@ class GitRepository:
         return swap(self._git, branch_ref(branch), new=None, old=expected)
 
     def publish(self, *, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
-        """Bring a commit over from the vault and point a branch of ours at it, by compare-and-swap; True if it is there.
-        A branch that somebody has checked out only gets the commit: moving it would turn their checkout upside down."""
+        """Fetch a commit from the vault and point a branch of ours at it, by compare-and-swap; True if it is there. A
+        branch that is checked out somewhere only gets the commit: moving it would make that checkout look modified."""
         if self.resolve(branch) == new and self._whole(new, than=new):
             return True
         self._bring(vault, new)
@@ -213,7 +213,7 @@ class GitRepository:
         return True
 
     def _bring(self, vault: str, commit: CommitId) -> None:
-        """Fetch a commit of ours from the vault; all of it, where what should be here already is not."""
+        """Fetch a commit of ours from the vault; all of its history if something is missing here."""
         try:
             self._git.run(*FETCH, vault, stdin=input_lines((commit,)), timeout_s=LONG_S)
         except GitFailed:
@@ -224,14 +224,14 @@ class GitRepository:
         self._git.run(*options, vault, stdin=input_lines((commit,)), timeout_s=LONG_S)
 
     def _whole(self, commit: CommitId, *, than: CommitId | None) -> bool:
-        """Whether all that a commit has more than another one is here."""
+        """Whether everything that a commit has more than another one is here."""
         more = (f"^{than}",) if than is not None else ()
         code, _ = self._git.outcome("rev-list", "--objects", "--quiet", commit, *more, ok=(0, 1, 128), timeout_s=LONG_S)
         return code == 0
 
     def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
-        """Make a branch of ours again that somebody deleted, also under a worktree that has it checked out; False when it
-        is there, wherever it points."""
+        """Make a deleted branch of ours again, also under a worktree that has it checked out; False if it exists,
+        wherever it points."""
         self._bring(vault, head)
         return self.resolve(branch) is None and swap(self._git, branch_ref(branch), new=head, old=None)
 
@@ -248,7 +248,7 @@ class GitRepository:
         return tuple(name for name in names if removed_when_old(name))
 
     def has_worktree(self, path: str) -> bool:
-        """Whether a worktree is there: two looks at the disk, for every poll."""
+        """Whether a worktree exists: two looks at the disk, for every poll."""
         return os.path.lexists(f"{path}/.git") and os.path.isdir(path)
 
     @cached_property
@@ -285,7 +285,7 @@ class GitRepository:
     # ------------------------------------------------------------ landing
 
     def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
-        """Move the target forward to a commit that is already in the repository, taking a clean checkout along."""
+        """Move the target forward to a commit that is already in the repository, and update a clean checkout of it."""
         from wt_orchestrate.adapters.gitrepo.target import land
 
         return land(

@@ -1,13 +1,14 @@
-"""The one door to git: argument lists, an environment made from scratch, bytes in and out.
+"""Run git: argument lists, an environment made from scratch, bytes in and out. Every git command of the tool goes
+through here.
 
-Nothing inherited reaches git but PATH, HOME and the folder for temporary files; no configuration but that of the git
-directory that is pinned, and of that nothing that could start a program, hide a change or reach the network: each such key
-is overridden through GIT_CONFIG_COUNT (`-c` cannot name every key), and hooks, fsmonitor, external diff, textconv, lazy
-fetch, replace refs and grafts are off. Overrides are the second wall: commands that read what agents wrote run on a git
-directory of ours (the vault, or one set apart), whose configuration nobody else writes.
+git inherits nothing but PATH, HOME and the folder for temporary files. It reads no configuration but that of the pinned
+git directory, and of that nothing that could start a program, hide a change or reach the network: each such key is
+overridden through GIT_CONFIG_COUNT (`-c` cannot name every key), and hooks, fsmonitor, external diff, textconv, lazy
+fetch, replace refs and grafts are off. Overrides are the second defence: commands that read what agents wrote run on a
+git directory of ours (the vault, or a private one), whose configuration nobody else writes.
 
-Git runs in a session of its own, so that an interrupt at the terminal does not cut it off in the middle; one that overruns
-its time is asked to end first, because a killed git leaves its lock files behind.
+git runs in a session of its own, so that an interrupt at the terminal does not cut it off; one that exceeds its time is
+asked to end first, because a killed git leaves its lock files behind.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ _FIXED = {
 }
 _OF_THE_USER = ("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_ATTR_NOSYSTEM", "GIT_ALLOW_PROTOCOL", "LC_ALL")
 EXCLUDES = "core.excludesFile"
-"""The one override that a command may give another value: the user's own list of ignored names."""
+"""The one override that a command may set to another value: the user's own list of ignored names."""
 NOTHING: Mapping[str, str] = {}
 SHORT_S = 120.0
 LONG_S = 3600.0
@@ -124,7 +125,7 @@ def added_configuration(config: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Git on one git directory, pinned: nothing is discovered through what an agent could write."""
+    """git on one git directory, pinned: nothing is discovered through what an agent could write."""
 
     git_dir: str
     env: Mapping[str, str] = field(default_factory=dict)
@@ -157,7 +158,7 @@ class Git:
         return text(self.run(*arguments, ok=ok, stdin=stdin)).removesuffix("\n")
 
     def start_of(self, *arguments: str, limit: int) -> bytes:
-        """The first bytes of its output, whatever there is behind them."""
+        """The first bytes of its output, however long it is."""
         env = environment({"GIT_DIR": self.git_dir, **self.env})
         with _started(arguments, env, cwd=_cwd(env)) as process:
             assert process.stdout is not None and process.stderr is not None
@@ -182,7 +183,7 @@ def execute(
     stdin: bytes = b"",
     timeout_s: float = SHORT_S,
 ) -> tuple[int, bytes]:
-    """Run git once. Raises GitFailed on an unexpected exit code, WtError when there is no git or it overruns its time."""
+    """Run git once. Raises GitFailed on an unexpected exit code, WtError if there is no git or it exceeds its time."""
     with _started(arguments, env, cwd=cwd, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL) as process:
         try:
             output, said = process.communicate(stdin or None, timeout=timeout_s)
@@ -217,7 +218,7 @@ def _started(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End git and what it started, such as a merge driver, which would else hold its pipes open for as long as it likes."""
+    """End git and what it started, such as a merge driver, which would otherwise hold its pipes open."""
     _signal(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=_GRACE_S)
@@ -226,7 +227,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """To its whole session; it leads one."""
+    """Send a signal to its whole session; git leads one."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
@@ -236,7 +237,7 @@ def _cwd(env: Mapping[str, str]) -> str:
 
 
 def text(output: bytes) -> str:
-    """Output as text; bytes that are no UTF-8 survive the way there and back."""
+    """Output as text; bytes that are not UTF-8 survive the round trip."""
     return output.decode("utf-8", "surrogateescape")
 
 

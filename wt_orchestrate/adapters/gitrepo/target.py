@@ -1,11 +1,11 @@
-"""Moving the target, as the user would: the one place where the user's own environment, configuration and hooks count.
+"""Move the target as the user would: the one place where the user's own environment, configuration and hooks count.
 
-A branch that nobody has checked out moves by compare-and-swap. One that is checked out moves by `git merge --ff-only` in
-that worktree, which takes the files along: `update-ref` there would leave a checkout that shows the landing as reverted
-changes. Local changes in affected paths, ignored files that would be overwritten, and a rebase or merge under way keep the
-target where it is. A hook that says no after the files were written is answered by writing them back.
+A branch that is not checked out moves by compare-and-swap. One that is checked out moves by `git merge --ff-only` in
+that worktree, which updates the files: `update-ref` there would leave a checkout that shows the landing as reverted
+changes. Local changes in affected paths, ignored files that would be overwritten, and a rebase or merge in progress
+keep the target where it is. If a hook refuses after the files were written, they are written back.
 
-GitPython serves as the runner of fixed argument lists here and nowhere else, because it passes the user's environment on.
+GitPython runs fixed argument lists here and nowhere else, because it passes the user's environment on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wt_orchestrate.ports.git.repository import Landed, LandOutcome, WorktreeFac
 
 _UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_START")
 _REMEMBERED = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
-"""Files that name the branch which a rebase or a bisection will come back to."""
+"""Files that name the branch to which a rebase or a bisection will return."""
 _LIMIT = 300
 
 
@@ -90,7 +90,7 @@ def _head(git: Git, branch: Branch) -> str:
 
 
 def _remembered(common_dir: str, target: Branch) -> str:
-    """The worktree in which a rebase or bisection of the target is under way; its HEAD does not name the branch then."""
+    """The worktree in which a rebase or bisection of the target is in progress; its HEAD does not name the branch then."""
     places = {common_dir: os.path.dirname(common_dir)} | {entry.admin: entry.path for entry in entries(common_dir)}
     for admin, path in places.items():
         if any(first_line(f"{admin}/{name}").removeprefix("refs/heads/") == target for name in _REMEMBERED):
@@ -99,7 +99,7 @@ def _remembered(common_dir: str, target: Branch) -> str:
 
 
 def _in_the_way(git: Git, path: str, *, new: CommitId, expected: CommitId) -> tuple[str, ...]:
-    """Paths that the landing writes and that differ from `expected` there, or are not git's at all."""
+    """Paths that the landing writes and that differ from `expected` there, or are untracked."""
     changes = fields(git.run("diff-tree", "-r", "-z", "--name-status", "--no-renames", expected, new))
     status = dict(zip(changes[1::2], changes[0::2], strict=True))
     code, output = _as_the_user(
@@ -112,7 +112,7 @@ def _in_the_way(git: Git, path: str, *, new: CommitId, expected: CommitId) -> tu
 
 
 def _taken(path: str, name: str) -> bool:
-    """Something that git does not know lies where a new file comes, or where one of its folders does."""
+    """Whether an untracked file or folder is where a new file, or one of its folders, has to be."""
     parts = name.split("/")
     for count in range(1, len(parts)):
         try:
@@ -127,10 +127,8 @@ def _taken(path: str, name: str) -> bool:
 
 
 def _as_the_user(path: str, *arguments: str) -> tuple[int, str]:
-    """A git command with the user's environment, configuration and hooks: its exit code and what it said.
-
-    GitPython can only add to the environment, so `env` takes the variables out that would point git elsewhere.
-    """
+    """A git command with the user's environment, configuration and hooks: its exit code and output. GitPython can only
+    add to the environment, so `env` removes the variables that would point git elsewhere."""
     dropped = [word for name in os.environ.keys() - users_own() for word in ("-u", name)]
     code, output, said = AsTheUser(path).execute(
         ["env", *dropped, "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "git", *arguments],

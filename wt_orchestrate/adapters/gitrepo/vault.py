@@ -1,9 +1,9 @@
-"""The vault: our own bare repository, out of agents' reach.
+"""The vault: our own bare repository, out of agents' reach. It is made here; its ports are implemented by the
+districts.
 
-Commits come in by `git fetch`, which hashes every object anew, so that one an agent tampered with is noticed on the way.
-Everything is read, compared, merged and checked out here, under a configuration that is ours. Nothing in it is ever
-collected, and a ref is never moved away from a commit that is not archived. It is made here; what is done in it are small
-ports, each implemented by the district that it is about.
+Commits come in by `git fetch`, which hashes every object again, so that an object an agent tampered with is noticed.
+Everything is read, compared, merged and checked out here, with a configuration that is ours. Nothing in it is ever
+collected, and a ref is never moved away from a commit that is not archived.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _HARMLESS = (
     "gitmodulesParse", "gitmodulesUrl", "gitmodulesName", "gitmodulesPath", "gitmodulesMissing", "gitmodulesBlob",
     "gitmodulesSymlink", "gitmodulesUpdate", "gitmodulesLarge",
 )  # fmt: skip
-"""What fsck finds in honest old histories. The vault never reads `.gitmodules`; landing guards it as a protected path."""
+"""What fsck reports in honest old histories. The vault never reads `.gitmodules`; landing guards it as a protected
+path."""
 _CONFIG = """\
 [core]
 \tlogAllRefUpdates = false
@@ -63,7 +64,7 @@ class GitVault:
         self._source = source
 
     def ensure(self) -> None:
-        """Make it if it is missing. It is made beside its place and moved there whole, by one of those who need it at once."""
+        """Make it if it is missing. It is made elsewhere and moved to its place complete, by one of several callers."""
         if os.path.exists(f"{self.path}/wto-ready"):
             self._unlock()
             return

@@ -1,4 +1,4 @@
-"""The seam to trees on the disk: throwaway checkouts of ours, and worktrees compared with a commit."""
+"""The port of trees on the disk: throwaway checkouts, and worktrees compared with a commit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Checkouts(Protocol):
     """Trees of commits on the disk."""
 
     def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
-        """A throwaway worktree of the vault with exactly that commit's tree; a slot's earlier tree is replaced.
-        With `keep` a slot that was made for that commit is left as it is."""
+        """A throwaway worktree of the vault with exactly that commit's tree; the slot's earlier tree is replaced. With
+        `keep`, a slot that was made for that commit is left as it is."""
 
     def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
-        """Make the index that `dirty` uses warm, right after a worktree was made and before anybody works in it."""
+        """Fill the index that `dirty` uses, right after a worktree was made and before anybody works in it."""
 
     def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
-        """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored.
-        Uses only the vault's configuration and the index file `index` of ours; runs nothing of the worktree."""
+        """Paths in a worktree that differ from a commit: changed, deleted, or untracked and not ignored. Uses only the
+        vault's configuration and our own index file `index`; runs nothing of the worktree."""

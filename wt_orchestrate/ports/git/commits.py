@@ -1,4 +1,4 @@
-"""The seam to the commits of the vault: what commits say, change and hold."""
+"""The port of the vault's commits: messages, changes, trailers, history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wt_orchestrate.domain.ids import CommitId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One commit as the log tells it; `paths` are those it changed."""
+    """One commit; `paths` are those it changed."""
 
     id: CommitId
     author: str
@@ -38,7 +38,7 @@ class Change:
 
 
 class Commits(Protocol):
-    """What commits of the vault say, change and hold."""
+    """Commits of the vault: messages, changes, trailers, history."""
 
     def is_ancestor(self, old: CommitId, new: CommitId) -> bool: ...
 
@@ -52,20 +52,21 @@ class Commits(Protocol):
         """Changed paths from the merge base to head."""
 
     def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
-        """A unified diff from the merge base to head, in fixed options."""
+        """A unified diff from the merge base to head, with fixed options."""
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, each with the commit that carries it."""
 
     def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
-        """Which of the other commits a head holds that are not held by `beyond` already."""
+        """Which of the other commits a head contains that `beyond` does not."""
 
     def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
-        """The commit of a branch that holds all of a head's work, by its content; None where none does. `hints` are likely."""
+        """The commit of a branch that holds all of a head's work, by its content; None if none does. `hints`: likely
+        ones."""
 
     def past(self, *, head: CommitId, commits: int) -> History:
-        """The files of a head, and what each of its newest commits touched."""
+        """The files of a head, and the paths of each of its newest commits."""
 
     def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
-        """What the commits of `base..head` expose: each of them, not only what is left in the end. Those that `without` holds
-        are not looked at."""
+        """What the commits of `base..head` expose: each commit, not only the final tree. Those that `without` contains
+        are left out."""

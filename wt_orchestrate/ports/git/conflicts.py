@@ -1,4 +1,4 @@
-"""The seam to conflicts: settled by what was approved beforehand, remembered, and compared with both sides."""
+"""The port of conflicts: resolved by rules that people approved, remembered, and compared with both sides."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wt_orchestrate.domain.plan.settings import Merging
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleSpec:
-    """Two commits that conflict, and how they are to be merged: by `merging`, in the throwaway tree `slot`, with the
-    environment `env` for approved commands, as a commit with this message and time that is pinned at the ref `pin`."""
+    """Two commits that conflict, and how to merge them: by the rules `merging`, in the throwaway tree `slot`, with the
+    environment `env` for approved commands, as a commit with this message and time, pinned at the ref `pin`."""
 
     ours: CommitId
     theirs: CommitId
@@ -27,10 +27,8 @@ class SettleSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A merge whose conflicts were settled without anybody deciding anew: a pinned commit, or what is still in conflict.
-
-    `by` tells for each path how: rerere, union, mergiraf, driver:NAME, regenerated.
-    """
+    """A merge whose conflicts were resolved by rules: a pinned commit, or what is still in conflict. `by`: how each
+    path was resolved (rerere, union, mergiraf, driver:NAME, regenerated)."""
 
     commit: CommitId | None
     tree: TreeId | None
@@ -40,8 +38,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunk:
-    """One conflict of a file: the lines that were there, those of each side, and what the result has in their place (the
-    first ones). `line` is where that begins; `took` is `ours` or `theirs` where the other side's part was let go whole."""
+    """One conflict of a file: the base's lines, those of each side, and the result's (the first ones). `line` is where
+    the result's begin; `took` is `ours` or `theirs` if the other side's part was dropped entirely."""
 
     line: int
     base: tuple[str, ...]
@@ -55,40 +53,40 @@ class Hunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedFile:
-    """One file of a resolved conflict. Lines count as gone when the whole file has them nowhere."""
+    """One file of a resolved conflict. Lines count as gone if they are nowhere in the file."""
 
     path: str
     text: bool
     """Whether its lines can be compared."""
     took: str = ""
-    """`ours` or `theirs` where nothing of the other side is left."""
+    """`ours` or `theirs` if nothing of the other side is left."""
     markers: tuple[int, ...] = ()
-    """Lines that are conflict markers still."""
+    """Lines that are still conflict markers."""
     dropped_ours: tuple[str, ...] = ()
     dropped_theirs: tuple[str, ...] = ()
     """Lines that a side added or changed and that are gone; the first ones."""
     dropped: tuple[int, int] = (0, 0)
-    """How many there are of each side in all."""
+    """How many lines of each side are gone in all."""
     hunks: tuple[Hunk, ...] = ()
     """Its conflicts, one by one."""
     mode: str = ""
-    """The result's mode where merging both sides' modes does not give it."""
+    """The result's mode if it is not the merge of both sides' modes."""
 
     @property
     def one_sided(self) -> bool:
-        """Whether the file, or one of its conflicts, was settled by letting one side go."""
+        """Whether the file, or one of its conflicts, was resolved by dropping one side."""
         return bool(self.took) or any(hunk.took for hunk in self.hunks)
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of either side is gone, and nothing is left that does not belong there."""
+        """Whether nothing of either side is gone, and no marker is left."""
         return self.text and not (self.one_sided or self.markers or self.mode or sum(self.dropped))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """A resolved merge compared with both sides. `beyond` are paths outside the conflict that are not as the plain merge
-    has them: a resolution with any is refused."""
+    """A resolved merge compared with both sides. `beyond`: paths outside the conflict that differ from the plain merge;
+    any of them makes the resolution invalid."""
 
     commit: CommitId
     ours: CommitId
@@ -98,17 +96,17 @@ class Resolution:
 
 
 class Conflicts(Protocol):
-    """Conflicts of two commits, and what became of them."""
+    """Conflicts of two commits and their resolutions."""
 
     def settle(self, spec: SettleSpec) -> Settled:
-        """Merge two commits that conflict, in a throwaway tree, by what was approved beforehand. The same arguments and
-        memory give the same commit."""
+        """Merge two commits that conflict, in a throwaway tree, by approved rules. The same arguments and memory give
+        the same commit."""
 
     def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
-        """Keep how a conflict was resolved, for `settle`; how many files it was in."""
+        """Record how a conflict was resolved, for `settle`; in how many files."""
 
     def prove_resolution(
         self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None = None
     ) -> Resolution:
-        """Compare a commit that resolves the conflict of two with both of them; `paths` were in conflict, without
-        them those that git itself does not merge."""
+        """Compare a commit that resolves a conflict with both sides; `paths` were in conflict (by default those that
+        git itself does not merge)."""

@@ -1,4 +1,4 @@
-"""The seam to the forecast: what merging work that goes on would come to."""
+"""The port of the conflict forecast: what merging unfinished work would give."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from wt_orchestrate.domain.ids import CommitId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Work whose merges are foreseen. With a worktree and the index that `dirty` keeps for it, what is not committed there
-    counts as well."""
+    """One side of a forecast. With a worktree and the index that `dirty` keeps for it, uncommitted work counts too."""
 
     name: str
     head: CommitId
@@ -22,7 +21,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """Two sides and paths; `other` is empty for what they are all merged onto."""
+    """Two sides and paths; `other` is empty for the commit that all are merged onto."""
 
     one: str
     other: str
@@ -31,7 +30,7 @@ class Foreseen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Untold:
-    """A side whose uncommitted work is not in a forecast, and why."""
+    """A side whose uncommitted work is not in the forecast, and why."""
 
     name: str
     reason: str
@@ -39,7 +38,8 @@ class Untold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Who would conflict with whom, and who touches the same paths without a conflict. `merged` is how many merges that took."""
+    """The sides that would conflict, and those that touch the same paths without a conflict. `merged`: how many merges
+    it took."""
 
     conflicts: tuple[Foreseen, ...]
     touching: tuple[Foreseen, ...] = ()
@@ -48,8 +48,8 @@ class Forecast:
 
 
 class Forecasts(Protocol):
-    """Merges that are foreseen, and never made."""
+    """Merges that are tried and never kept."""
 
     def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
-        """Foresee what merging each side with `against`, and any two with each other, would come to. Leaves nothing behind;
-        a worktree that is gone or too large is told, never an error. The same sides of the same name are one."""
+        """What merging each side with `against`, and any two with each other, would give. Leaves nothing behind; a
+        worktree that is gone or too large is reported, never an error. Equal sides of the same name are one."""

@@ -1,4 +1,4 @@
-"""The seam to merging: in memory, proven, explained."""
+"""The port of merges: in memory, proven, explained."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What was compared after a merge. `lost` names what is missing; a proof with any is a failed one."""
+    """The result of checking a merge. `lost` names what is missing; a proof with any has failed."""
 
     merge: CommitId
     ours: CommitId
@@ -33,7 +33,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rider:
-    """What wants to be merged: a workstream's head, and the whole message of its merge commit, trailers included."""
+    """One merge to make: a workstream's head, and the whole message of its merge commit, trailers included."""
 
     name: str
     head: CommitId
@@ -42,7 +42,7 @@ class Rider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSpec:
-    """What a chain is made of: the riders, lowest first, on the commit `onto`. Its tip is pinned at the ref `pin`."""
+    """A chain to make: the riders, first one lowest, on the commit `onto`. Its tip is pinned at the ref `pin`."""
 
     onto: CommitId
     riders: Sequence[Rider]
@@ -64,7 +64,7 @@ class Car:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A rider that is not in a chain; `onto` is the commit it could not be merged onto."""
+    """A rider that is not in the chain; `onto` is the commit it could not be merged onto."""
 
     name: str
     head: CommitId
@@ -72,14 +72,14 @@ class LeftOut:
     conflicts: tuple[str, ...] = ()
     """Paths in conflict."""
     partners: tuple[str, ...] = ()
-    """Riders of the same chain, ahead of it, that it conflicts with; empty when it conflicts with what the chain begins on."""
+    """Riders ahead of it in the chain that it conflicts with; empty if it conflicts with the chain's start."""
     lost: tuple[str, ...] = ()
     """Paths for which the proof failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """Merge commits one upon another, lowest first, and the riders that could not be among them."""
+    """Merge commits one on another, lowest first, and the riders that were left out."""
 
     cars: tuple[Car, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -87,7 +87,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """One commit that was merged in. `identity` is git's stable patch id (empty for a merge); `whole`: every path that it
+    """One commit that was merged. `identity` is git's stable patch id (empty for a merge); `whole`: every path that it
     touched is explained in the result."""
 
     commit: CommitId
@@ -98,9 +98,9 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """A merge and how it comes about. `paths` says for each path a side changed: as ours, as theirs, both merged, the same
-    in both, resolved (git itself does not merge it), or not explained. `resolved` tells of the conflicts one by one, `gone`
-    of everything that is not there any more."""
+    """A merge and how it was made. `paths` says for each path a side changed: as ours, as theirs, both merged, the same
+    in both, resolved (git itself does not merge it), or not explained. `resolved` lists the conflicts one by one,
+    `gone` everything that is gone."""
 
     merge: CommitId
     ours: CommitId
@@ -115,18 +115,18 @@ class Explained:
 
 
 class Merges(Protocol):
-    """Merges in memory, each proven; no checkout is touched and no side is taken."""
+    """Merges in memory, each proven; no checkout is touched and no side is preferred."""
 
     def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
         """Merge in memory into a commit with both parents, pinned at the ref `pin`. The same arguments give the same commit."""
 
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
-        """Compare a merge with both sides: every patch of theirs is in it, nothing that ours had is gone."""
+        """Compare a merge with both sides: every change of theirs is in it, nothing of ours is gone."""
 
     def chain(self, spec: ChainSpec) -> Chain:
-        """Merge the riders one upon another in memory, in order, each into a commit with two parents (what is below, its
-        head) that is proven. A rider that conflicts, or whose proof fails, is left out and the others ride on. The same
-        arguments give the same commits, those that `merge` makes of the same two."""
+        """Merge the riders in memory, in order, each into a commit with two parents (what is below, its head) that is
+        proven. A rider that conflicts, or whose proof fails, is left out. The same arguments give the same commits,
+        equal to those that `merge` makes."""
 
     def explain(self, merge: CommitId) -> Explained:
-        """How a merge comes about, from its parents alone. Raises Refused when it is no merge of two."""
+        """How a merge was made, from its parents alone. Raises Refused if it is not a merge of two."""

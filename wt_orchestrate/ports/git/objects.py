@@ -1,4 +1,4 @@
-"""The seam to the objects of the vault, named by their ids."""
+"""The port of the vault's objects, by their ids."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Objects(Protocol):
     def tree(self, commit: CommitId) -> TreeId: ...
 
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
-        """The start of a regular file at a commit; None when it is not there or is not a regular file."""
+        """The start of a regular file at a commit; None if it does not exist or is not a regular file."""
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
-        """The object (file or folder) at each path of a commit, all in one go; empty where there is none. The path "" is the
-        commit's whole tree, so that it tells whether the commit is there."""
+        """The object (file or folder) at each path of a commit, in one call; empty if there is none. The path "" is the
+        commit's whole tree, so that it says whether the commit exists."""

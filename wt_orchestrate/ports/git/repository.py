@@ -1,4 +1,4 @@
-"""The seam to the user's repository: fetched from, given worktrees and refs of ours, and moved forward when landing."""
+"""The port of the user's repository: fetched from, given our worktrees and refs, and moved forward when landing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from wt_orchestrate.domain.ids import Branch, CommitId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryFacts:
-    """What a repository is. `main_worktree` is None for a bare one; `branch` None when HEAD is detached."""
+    """What a repository is. `main_worktree` is None for a bare one; `branch` is None if HEAD is detached."""
 
     common_dir: str
     main_worktree: str | None
     branch: Branch | None
     head: CommitId | None
-    """None when the branch is unborn."""
+    """None if the branch is unborn."""
     git_version: tuple[int, int, int]
     submodules: bool
     shallow: bool
@@ -49,21 +49,21 @@ class Reached:
 
 class LandOutcome(StrEnum):
     MOVED = "moved"
-    """The target points at the commit; a clean checkout of it was brought along."""
+    """The target points at the commit; a clean checkout of it was updated."""
     ALREADY = "already"
     STALE = "stale"
-    """The target no longer is what was expected; nothing was changed."""
+    """The target is not what was expected; nothing was changed."""
     DIRTY = "dirty"
     """A checkout of the target has local changes in affected paths; nothing was changed."""
     REFUSED = "refused"
-    """A hook or git itself said no; nothing was changed."""
+    """A hook or git itself refused; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
     outcome: LandOutcome
     where: str = ""
-    """The worktree that holds the target checked out, or empty."""
+    """The worktree in which the target is checked out, or empty."""
     detail: str = ""
     paths: tuple[str, ...] = ()
 
@@ -72,7 +72,7 @@ class RemoveOutcome(StrEnum):
     REMOVED = "removed"
     ABSENT = "absent"
     DIRTY = "dirty"
-    """It holds uncommitted work; it stays."""
+    """It has uncommitted work; it stays."""
     UNSAFE = "unsafe"
     """The path is not the worktree we made (a link, another repository); it stays."""
 
@@ -87,8 +87,8 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What the hooks of a worktree must know. `folder` is theirs, `scopes` a file that says who owns what in the run; with
-    `full` commits get trailers and other people's refs are guarded."""
+    """What the hooks of a worktree need to know. `folder`: the folder of the hooks. `scopes`: a file with every
+    workstream's scope. With `full`, commits get trailers and other people's refs are guarded."""
 
     run: str
     name: str
@@ -102,7 +102,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnHook:
-    """A hook of the main worktree: whether ours stands there, and whether one that is not ours runs there, too."""
+    """A hook of the main worktree: whether ours is installed, and whether another one runs too."""
 
     name: str
     ours: bool
@@ -120,10 +120,10 @@ class Staged:
 
 
 class Repository(Protocol):
-    """The user's repository: fetched from, given worktrees and refs of ours, and moved forward when landing."""
+    """The user's repository: fetched from, given our worktrees and refs, and moved forward when landing."""
 
     def facts(self) -> RepositoryFacts:
-        """Look at it. Raises Refused when git is too old or it is no repository."""
+        """What the repository is. Raises Refused if git is too old or it is not a repository."""
 
     def resolve(self, branch: Branch) -> CommitId | None:
         """The commit a branch points at (full ref; a tag of that name never answers)."""
@@ -135,15 +135,15 @@ class Repository(Protocol):
         """All worktrees, the main one first."""
 
     def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:
-        """Make the worktree with its branch at base. A half-made one of ours is completed or removed and made again;
-        one that exists already is left as it is. Raises Refused when the path or branch belongs to something else."""
+        """Make the worktree with its branch at base. A half-made one of ours is completed or made again; an existing
+        one is left as it is. Raises Refused if the path or branch belongs to something else."""
 
     def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
-        """Put our hooks before the repository's own, in this worktree alone, or bring them up to date; `owned` are all
-        workstreams' globs. False where the repository's configuration does not allow it."""
+        """Install our hooks before the repository's own, in this worktree alone, or update them; `owned`: all
+        workstreams' globs. False if the repository's configuration does not allow it."""
 
     def refresh_guard(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> None:
-        """Bring hooks that stand there up to date: other scopes, a hooks folder that the repository has got since."""
+        """Update installed hooks: other scopes, a hooks folder that the repository has got since."""
 
     def remove_guard(self, folder: str) -> None:
         """Remove the folder of a worktree's hooks; safe when there is none."""
@@ -161,14 +161,14 @@ class Repository(Protocol):
         """Delete a branch of ours if it still points there."""
 
     def publish(self, *, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
-        """Bring a commit over from the vault and point a branch of ours at it, by compare-and-swap; True if it is there."""
+        """Fetch a commit from the vault and point a branch of ours at it, by compare-and-swap; True if it is there."""
 
     def restore_branch(self, *, vault: str, branch: Branch, head: CommitId) -> bool:
-        """Make a branch of ours again that somebody deleted; False when it is there, wherever it points."""
+        """Make a deleted branch of ours again; False if it exists, wherever it points."""
 
     def unlock_worktree(self, *, path: str, branch: Branch) -> tuple[str, ...]:
-        """Remove git's lock files that a killed git left in a worktree of ours and at its branch; the caller has made sure
-        that nobody works there. Which ones; young ones stay, because a person may be at it by hand."""
+        """Remove git's lock files that a killed git left in a worktree of ours and at its branch; the caller has made
+        sure that nobody works there. Returns which ones; recent ones stay, because a person may be working by hand."""
 
     def has_worktree(self, path: str) -> bool:
         """Whether a worktree is there; cheap, for every poll."""
@@ -177,7 +177,7 @@ class Repository(Protocol):
         """For each worktree of ours, given with its branch, where its work may be; cheap, for every poll."""
 
     def branch_with(self, commit: CommitId, *, besides: Branch) -> Branch | None:
-        """Another branch that holds a commit; None when there is none."""
+        """Another branch that contains a commit; None if there is none."""
 
     def take_over(self, *, path: str, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
         """Point a worktree of ours and its branch at commits that were made elsewhere: the branch moves forward by
@@ -185,4 +185,4 @@ class Repository(Protocol):
         when the branch is not where it is expected."""
 
     def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
-        """Move the target forward to a commit that is already in the repository, taking a clean checkout along."""
+        """Move the target forward to a commit that is already in the repository, and update a clean checkout of it."""

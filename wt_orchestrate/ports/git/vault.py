@@ -1,4 +1,5 @@
-"""The seam to the vault: our own bare repository, out of agents' reach, as the small ports that its districts implement."""
+"""The port of the vault: our own bare repository, out of agents' reach, as the small ports that its districts
+implement."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from wt_orchestrate.ports.git.refs import Refs
 
 
 class Vault(Protocol):
-    """Where commits are kept, read, compared, merged and checked out. Who needs only one of these asks for that port."""
+    """Where commits are kept, read, compared, merged and checked out. Code that needs only one of these asks for that
+    port."""
 
     @property
     def path(self) -> str:
-        """Where it lies."""
+        """Its path."""
 
     @property
     def refs(self) -> Refs: ...

@@ -1,9 +1,9 @@
-"""Settling a conflict by what people decided beforehand: resolutions of earlier conflicts, merge drivers, union, lockfiles.
+"""Resolve a conflict by rules that people approved: earlier resolutions, merge drivers, union, lockfiles.
 
-Git's own `merge` does it, in a throwaway tree that is a small repository of its own: its configuration and attributes are ours.
-A tree's `.gitattributes` cannot choose how anything is merged (ours come first and reset it), and no filter runs. Resolutions
-are git's rerere, kept in a folder that all runs share and no agent reaches. What is settled comes into the vault by fetch,
-hashed anew, as a commit with both parents. No side is ever taken: what nothing settles stays in conflict.
+Git's own `merge` does it, in a throwaway tree that is a small repository of its own with our configuration and
+attributes. A tree's `.gitattributes` cannot choose how anything is merged (ours come first and reset it), and no filter
+runs. Resolutions are git's rerere, in a folder that all runs share and no agent reaches. The result is fetched into the
+vault, hashed again, as a commit with both parents. No side is ever preferred: what no rule resolves stays in conflict.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from wt_orchestrate.ports.git.conflicts import Resolution, Settled, SettleSpec
 
 
 def ran(command: str, *, cwd: str, env: Mapping[str, str], timeout: str) -> bool:
-    """Whether it ended with 0 within its time; its process group is gone afterwards."""
+    """Whether it exited with 0 within its time; its process group is gone afterwards."""
     process = subprocess.Popen(
         ["/bin/sh", "-c", command],
         cwd=cwd,
@@ -61,7 +61,7 @@ class GitConflicts:
         self._memory = memory
 
     def settle(self, spec: SettleSpec) -> Settled:
-        """The merge of both with their conflicts settled, kept by the ref `pin`, or the paths that are still in conflict."""
+        """The merge with its conflicts resolved, kept by the ref `pin`, or the paths that are still in conflict."""
         try:
             try:
                 own = self._merged(spec)
@@ -76,7 +76,7 @@ class GitConflicts:
             drop(scratch=self._scratch, slot=spec.slot)
 
     def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
-        """Record how a conflict was resolved, so that it is settled the same way next time; how many files it was in."""
+        """Record how a conflict was resolved, so that it is resolved the same way next time; in how many files."""
         spec = SettleSpec(ours=ours, theirs=theirs, message="", at=0, pin="", slot=slot, merging=Merging(), env={})
         own = self._merged(spec, replay=False)
         try:
@@ -89,11 +89,11 @@ class GitConflicts:
     def prove_resolution(
         self, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None = None
     ) -> Resolution:
-        """Compare a commit that resolves the conflict of two with both of them."""
+        """Compare a commit that resolves a conflict with both sides."""
         return prove_resolution(self._git, resolved=resolved, ours=ours, theirs=theirs, paths=paths)
 
     def _merged(self, spec: SettleSpec, *, replay: bool = True) -> Git:
-        """Git in a throwaway tree where both are merged as far as they can be; never committed."""
+        """Git in a throwaway tree where both are merged as far as possible; never committed."""
         path = check_out(self._git, scratch=self._scratch, commit=spec.ours, slot=spec.slot, keep=False)
         own = Git(f"{path}/.git", {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": f"{path}/.git/index", **spec.env})
         os.makedirs(self._memory, mode=0o700, exist_ok=True)
@@ -114,7 +114,7 @@ class GitConflicts:
         return tuple(sorted(conflicts(self._git, spec.ours, spec.theirs)))
 
     def _settled_by(self, own: Git, spec: SettleSpec) -> Mapping[str, str]:
-        """How each path of the conflict that is in conflict no more was settled."""
+        """How each resolved path of the conflict was resolved."""
         paths = self._paths(spec)
         left = _unmerged(own)
         by = {path: how for path, how in _drivers(own, paths).items() if path not in left}
@@ -122,7 +122,7 @@ class GitConflicts:
         return by | dict.fromkeys(_regenerated(own, spec.merging, spec.env), "regenerated")
 
     def _committed(self, own: Git, spec: SettleSpec, by: Mapping[str, str]) -> Settled:
-        """The merge as a commit, brought into the vault."""
+        """The merge as a commit, fetched into the vault."""
         date = f"@{int(spec.at)} +0000"
         tree = own.line("write-tree")
         made = own.run(
@@ -147,7 +147,7 @@ def _both_files(own: Git) -> tuple[str, ...]:
 
 
 def _learn(git: Git, own: Git, path: str, resolved: CommitId) -> bool:
-    """Put a file into the throwaway tree as it was resolved; whether there was a resolution."""
+    """Write a file into the throwaway tree as it was resolved; whether there was a resolution."""
     entry = git.run("ls-tree", "-z", resolved, "--", path)
     if not entry.startswith((b"100644 ", b"100755 ")):
         return False
@@ -191,7 +191,7 @@ def _configuration(merging: Merging, *, replay: bool) -> str:
 
 
 def _attributes(merging: Merging) -> str:
-    """Ours come before the tree's own: they take back every choice of a driver and of a filter, then make those approved."""
+    """Ours come before the tree's own: they reset every choice of a driver and of a filter, then set the approved ones."""
     lines = [f"* {'merge=mergiraf' if _structural(merging) else '!merge'} !filter !conflict-marker-size"]
     for name, driver in merging.drivers.items():
         lines += [f"{_pattern(glob)} merge={name}" for glob in driver.paths]
@@ -200,7 +200,7 @@ def _attributes(merging: Merging) -> str:
 
 
 def _structural(merging: Merging) -> bool:
-    """Whether mergiraf is there: a run records the path of the program it found."""
+    """Whether mergiraf is installed: a run records the path of the program it found."""
     return merging.mergiraf not in {"", "auto", "off"}
 
 
@@ -227,7 +227,7 @@ def _unmerged(own: Git) -> tuple[str, ...]:
 
 
 def _drivers(own: Git, paths: Sequence[str]) -> Mapping[str, str]:
-    """How each path is merged, where it is not by git's own text merge."""
+    """How each path is merged, if not by git's own text merge."""
     if not paths:
         return {}
     asked = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
@@ -238,7 +238,7 @@ def _drivers(own: Git, paths: Sequence[str]) -> Mapping[str, str]:
 
 
 def _regenerated(own: Git, merging: Merging, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Lockfiles in conflict, made anew from the merged tree by the command that makes them."""
+    """Lockfiles in conflict, made again from the merged tree by their command."""
     done: list[str] = []
     folder = own.env["GIT_WORK_TREE"]
     for rule in merging.regenerate:

@@ -1,7 +1,7 @@
 """Merge drivers that a repository configures, read once before any agent works there.
 
-A driver is a command in git's configuration and a choice of paths in `.gitattributes`. Agents can write both later, so what
-counts for a run is what is read here, from the user's configuration and the commit that the run begins at.
+A driver is a command in git's configuration and a choice of paths in `.gitattributes`. Agents can write both later, so
+what counts for a run is read here, from the user's configuration and the commit that the run starts at.
 """
 
 from __future__ import annotations
@@ -56,6 +56,6 @@ def _chosen(git: Git, base: CommitId) -> Iterator[tuple[str, str]]:
 
 
 def _glob(folder: str, pattern: str) -> str:
-    """An attribute's pattern as a glob from the root: without a slash inside it holds at any depth below its folder."""
+    """An attribute's pattern as a glob from the root: without a slash inside, it matches at any depth below its folder."""
     plain = pattern.strip("/")
     return f"{folder}{plain}" if "/" in plain or pattern.startswith("/") else f"{folder}**/{plain}"

@@ -1,8 +1,8 @@
-"""Copying files from one tree into another without ever leaving either.
+"""Copy files from one tree into another without leaving either.
 
-Folders are entered by descriptor and never through a link, so that a link that somebody put into a tree leads nowhere.
-Links are copied as links; sockets, pipes and devices are left out. Blocks are shared with the original where the file
-system can (reflink), else copied by the kernel. A file appears under its name when it is whole.
+Folders are opened by descriptor and never through a link, so a planted link leads nowhere. Links are copied as links;
+sockets, pipes and devices are left out. Blocks are shared with the original if the file system can (reflink), else
+copied by the kernel. A file appears under its name when it is complete.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHUNK = 1 << 30
 
 def copy_all(names: Sequence[str], *, source: str, target: str, never: frozenset[str]) -> int:
     """Copy files and whole folders, named relative to `source`, to the same places below `target`; how many files.
-    What exists there already is kept, and folders of `never` (absolute, with all below) are left out."""
+    Existing files are kept, and folders of `never` (absolute, with all below) are left out."""
     real = os.path.realpath(source)
     left_out = frozenset(os.path.relpath(os.path.realpath(path), real) for path in never)
     count = 0
@@ -115,7 +115,7 @@ def _folder(path: str) -> Iterator[int]:
 
 @contextmanager
 def _below(folder: int, path: str, *, make: bool = False) -> Iterator[int]:
-    """A folder below an open one. Raises NotADirectoryError where a link or a file is in the way."""
+    """Open a folder below an open one. Raises NotADirectoryError if a link or a file is in its place."""
     current = os.dup(folder)
     try:
         for part in filter(None, path.split("/")):

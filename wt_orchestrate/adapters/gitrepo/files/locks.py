@@ -1,5 +1,5 @@
-"""Waiting for each other: operating-system locks on files of ours, freed by the kernel however their holder ends; and
-git's own lock files, which a killed git leaves behind."""
+"""File locks of ours, which the kernel frees however their holder ends; and git's own lock files, which a killed git
+leaves."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from wt_orchestrate.adapters.gitrepo.files.no_follow import FOLDER
 
 YOUNG_S = 5.0
-"""A lock file of git's that is younger than this may be somebody's who is at work."""
+"""A lock file of git's that is newer may belong to a running git."""
 
 
 def removed_when_old(path: str) -> bool:
-    """Remove a lock file of git's that is not young; whether it was removed. The caller knows that no git holds it."""
+    """Remove a lock file of git's unless it is recent; whether it was removed. The caller knows that no git holds it."""
     with suppress(FileNotFoundError):
         if time.time() - os.lstat(path).st_mtime > YOUNG_S:
             os.unlink(path)
@@ -27,7 +27,7 @@ def removed_when_old(path: str) -> bool:
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Hold the lock on a file or folder alone; a missing file is made."""
+    """Hold the exclusive lock on a file or folder; a missing file is made."""
     descriptor = _opened(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -38,7 +38,7 @@ def locked(path: str) -> Iterator[None]:
 
 @contextmanager
 def one_of(paths: tuple[str, ...]) -> Iterator[None]:
-    """Hold one of several locks: the first free one, else wait for the one that this thread's id falls on."""
+    """Hold one of several locks: the first free one, else wait for the one that this thread's id selects."""
     descriptors = [_opened(path) for path in paths]
     try:
         if not any(_taken(descriptor) for descriptor in descriptors):

@@ -1,4 +1,4 @@
-"""How what lies in a folder that agents write in is opened: no link is followed, and nothing there makes us wait."""
+"""Flags for opening files in folders that agents write: no link is followed, and opening never blocks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import os
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""For reading. What was opened so may still be a pipe, a socket or a device: `fstat` tells, before anything is read."""
+"""For reading. It may still be a pipe, a socket or a device: check with `fstat` before reading."""
 WRITTEN_OVER = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""For a file that is there."""
+"""For overwriting an existing file."""

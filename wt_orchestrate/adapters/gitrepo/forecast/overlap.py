@@ -1,13 +1,13 @@
-"""Which of many sides could meet when any two of them are merged, told by the paths they touch, without merging.
+"""Which of many sides could meet if any two of them were merged, by the paths they touch, without merging.
 
-Two sides meet when they touch the same path, when one touches what lies below a path of the other (a file that became a
-folder), and when one adds anything below a folder, at any depth, that the other emptied: git may take such a folder for
-renamed, and what was added would have to go along. A folder of which something is left is never taken for renamed, so
-deletions alone do not count. Two that do not meet merge without a conflict, into just the one change laid on the other; that is
-fuzzed against git (`make fuzz`).
+Two sides meet if they touch the same path, if one touches something below a path of the other (a file that became a
+folder), or if one adds anything below a folder, at any depth, that the other emptied: git may take such a folder for
+renamed, and the added files would have to move along. A folder with files left is never taken for renamed, so deletions
+alone do not count. Two that do not meet merge without a conflict, by applying one change to the other; that is fuzzed
+against git (`make fuzz`).
 
-This holds for sides that were all begun at the same commit, and whose only merge base with each other that is. A side of
-which this is not known meets everybody.
+This holds for sides that started at the same commit, which is their only merge base. A side of which this is not known
+meets all others.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ Pair = tuple[CommitId, CommitId]
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What a side changes: raw lines by path (modes and ids before and after, git's letter), and the folders it emptied."""
+    """What a side changes: raw lines by path (modes and ids before and after, git's letter), and the folders it
+    emptied."""
 
     delta: Delta
     gone: Set[str] = frozenset()
 
 
 def touched(git: Git, pairs: Sequence[Pair]) -> Mapping[Pair, Touched]:
-    """What each head changes since its base: one git for all of them, and one that looks for emptied folders if anything was
-    deleted. (One more where two pairs cannot be told apart by one of their ends.)"""
+    """What each head changes since its base: one git for all of them, and one that looks for emptied folders if
+    anything was deleted. (One more if two pairs cannot be told apart by one of their ends.)"""
     found: dict[Pair, Delta] = {}
     for round_ in _rounds(pairs):
         known = deltas(git, [f"{named} {other}" for named, other in round_], "--format=%H")
@@ -58,8 +59,8 @@ def touched(git: Git, pairs: Sequence[Pair]) -> Mapping[Pair, Touched]:
 
 
 def _rounds(pairs: Sequence[Pair]) -> Iterator[Mapping[Pair, Pair]]:
-    """The pairs that differ, each under what git is asked for: the commit that names the difference, and the one it is from.
-    None names two in a round."""
+    """The pairs that differ, each under the commit that names the difference and the one it is from. None names two in
+    a round."""
     waiting = [pair for pair in dict.fromkeys(pairs) if pair[0] != pair[1]]
     while waiting:
         asked: dict[Pair, Pair] = {}
@@ -75,8 +76,8 @@ def _rounds(pairs: Sequence[Pair]) -> Iterator[Mapping[Pair, Pair]]:
 
 
 def merge_bases(git: Git, *, against: CommitId, heads: Sequence[CommitId]) -> Mapping[CommitId, CommitId | None]:
-    """The one merge base that each head has with `against`; None where there is none or more than one. One git for all of
-    them, and one more for each head that took in `against` on its way."""
+    """The one merge base that each head has with `against`; None if there is none or more than one. One git for all of
+    them, and one more for each head that merged `against` on its way."""
     graph = new_commits(git, against, heads)
     return {head: only_base(git, against, head, own_commits(graph, head)[1]) for head in dict.fromkeys(heads)}
 
@@ -90,7 +91,7 @@ class PathIndex:
     _index: ChangeIndex = field(default_factory=ChangeIndex)
 
     def add(self, name: str, side: Touched | None) -> None:
-        """Another side; None for one of which it is not known what it touches."""
+        """Add a side; None if it is unknown what it touches."""
         self._sides[name] = side
         self._names.append(name)
         if side is not None:
@@ -101,7 +102,7 @@ class PathIndex:
         return [other for other in self.meeting(self._sides[name]) if other != name]
 
     def meeting(self, side: Touched | None) -> Sequence[str]:
-        """The sides that one which need not be among them could meet."""
+        """The sides that a side (not necessarily in the index) could meet."""
         if side is None:
             return self._names
         found = self._index.touching(side.delta) | self._index.moving(side.delta, side.gone)

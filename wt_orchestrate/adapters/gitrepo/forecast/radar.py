@@ -1,12 +1,12 @@
-"""The conflict radar: what would come of merging each of many sides with the target and with each other.
+"""The conflict forecast: what merging each of many sides with the target and with each other would give.
 
-Everything is seen from the target as it is now. A side that meets nothing the target did since the side was begun counts by its
-own change; any other is merged with the target first, and counts by what came out (with conflict markers where it conflicts),
-so that what two sides have against the target is never held against the two of them. Then the index of paths says who could
-meet, and only those pairs are merged for real, all of them by one `git merge-tree`.
+Everything is seen from the target as it is now. A side that meets nothing the target did since the side started counts
+by its own change; any other is merged with the target first and counts by the result (with conflict markers if it
+conflicts), so that a conflict with the target is never counted between two sides. Then the path index says which could
+meet, and only those pairs are really merged, all of them by one `git merge-tree`.
 
-Costs a handful of git processes for any number of sides. No object, ref or checkout of anybody is left or touched: all is
-merged in a quarantine. What came of a pair is remembered by the two commits, for as long as the process lives.
+Costs a handful of git processes for any number of sides. No object, ref or checkout is left or touched: all is merged
+in a quarantine. The result of a pair is remembered by the two commits, for as long as the process lives.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _UNCHANGED = Touched({})
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A side as seen from the target: the commit that stands for it, what it touches, and its paths in conflict with the
-    target (None: there is no conflict) or shared with it."""
+    """A side as seen from the target: the commit that stands for it, what it touches, and its paths in conflict with
+    the target (None: no conflict) or shared with it."""
 
     commit: CommitId
     touched: Touched
@@ -70,7 +70,7 @@ class Radar:
         )
 
     def _merge(self, git: Git, pairs: Sequence[tuple[CommitId, CommitId]]) -> int:
-        """See to it that what comes of these pairs is known; how many had to be merged."""
+        """Make sure that the results of these pairs are known; how many had to be merged."""
         for pair in pairs:
             if pair in self._known:
                 self._known.move_to_end(pair)
@@ -123,7 +123,7 @@ def _index(side: Touched) -> PathIndex:
 def _merged_with(
     git: Git, against: CommitId, heads: Sequence[CommitId], drift: Mapping[CommitId, Touched]
 ) -> dict[CommitId, _Seen]:
-    """Heads as they are once they are merged with the target."""
+    """Heads merged with the target."""
     outcomes = dict(zip(heads, merges(git, [(against, head) for head in heads]), strict=True))
     trees = [(head, outcome.tree) for head, outcome in outcomes.items() if outcome.tree is not None]
     commits = dict(zip([head for head, _ in trees], merge_commits(git, against, trees), strict=True))
@@ -137,8 +137,8 @@ def _merged_with(
 
 
 def _conflict(outcome: Outcome, pair: tuple[CommitId, CommitId]) -> tuple[str, ...] | None:
-    """The paths in conflict; None for a clean merge. A file in the way of a folder is told by its own name, without the
-    commit that git adds to it."""
+    """The paths in conflict; None for a clean merge. A file in the way of a folder is reported by its own name, without
+    the commit that git appends."""
     if outcome.clean:
         return None
     endings = tuple(f"~{commit}" for commit in pair)

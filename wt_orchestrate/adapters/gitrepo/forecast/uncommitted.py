@@ -1,11 +1,12 @@
-"""Uncommitted work as commits of nobody: what differs in a worktree, laid on its head, in a quarantine.
+"""Uncommitted work as temporary commits: what differs in a worktree, applied to its head, in a quarantine.
 
-Which paths differ is asked as everywhere (`comparing`); their content is read here, by descriptors, without following a link
-at any component, without waiting, and up to a bound. So no filter, attribute, hook or nested repository is consulted, and
-nothing outside the worktree is read, whatever an agent puts there. What is no file of one name and no link counts as not there
-(a pipe, a device) or is left as the head has it (a file with a second name, a nested repository).
+Which paths differ is decided as everywhere (`worktree/dirty`). Their content is read here, by descriptors, without
+following a link at any component, without blocking, and up to a bound. So no filter, attribute, hook or nested
+repository is used, and nothing outside the worktree is read, whatever an agent puts there. What is not a regular file
+or link counts as absent (a pipe, a device) or is left as the head has it (a file with a second name, a nested
+repository).
 
-The same content makes the same commit. A worktree that cannot be taken in is told in words.
+The same content makes the same commit. A worktree that cannot be read is reported in words.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from wt_orchestrate.errors import WtError
 
 MOST_PATHS = 2_000
 MOST_BYTES = 16 << 20
-"""What is looked at of one worktree. Work that is larger is told by its commits alone."""
+"""How much of one worktree is read. Larger work counts by its commits alone."""
 PATIENCE_S = 60.0
-"""How long git may take to say what differs in one worktree."""
+"""How long git may take to list what differs in one worktree."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What lies at a path; no mode where nothing does."""
+    """What is at a path; no mode if nothing is."""
 
     mode: str = ""
     content: bytes = b""
@@ -43,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What differs from a head; `problem` says why it is not known."""
+    """What differs from a head; `problem`: why it is unknown."""
 
     head: CommitId
     entries: Mapping[str, Entry] = field(default_factory=dict)
@@ -51,8 +52,8 @@ class Snapshot:
 
 
 def taken(git: Git, *, worktree: str, head: CommitId, index: str, settings: Mapping[str, str]) -> Snapshot:
-    """The uncommitted work of a worktree; never raises for what somebody else does to it meanwhile. `index` is the one that
-    `dirty` keeps: a copy of it is used, because that one may be in use."""
+    """The uncommitted work of a worktree; never raises for what somebody else does to it meanwhile. `index` is the one
+    that `dirty` keeps: a copy of it is used, because that one may be in use."""
     try:
         own = _own_index(index)
         paths = dirty.differing(git, worktree=worktree, head=head, index=own, settings=settings, patience_s=PATIENCE_S)
@@ -69,11 +70,11 @@ def taken(git: Git, *, worktree: str, head: CommitId, index: str, settings: Mapp
 
 
 class _TooLarge(Exception):
-    """There is more than is looked at."""
+    """There is more than is read."""
 
 
 def _own_index(index: str) -> str:
-    """A second index beside the one that `dirty` keeps, begun as a copy of it."""
+    """A second index beside the one that `dirty` keeps, starting as a copy of it."""
     own = f"{index}.radar"
     if index and not os.path.exists(own):
         for ending in ("", ".head"):
@@ -86,7 +87,7 @@ def _own_index(index: str) -> str:
 
 
 def _read(worktree: str, paths: Sequence[str]) -> Mapping[str, Entry]:
-    """What lies at these paths. Raises FileNotFoundError when the worktree itself is gone."""
+    """What is at these paths. Raises FileNotFoundError if the worktree itself is gone."""
     if tuple(paths) == (".",):
         raise FileNotFoundError(2, "the worktree is missing", worktree)
     found: dict[str, Entry] = {}
@@ -106,7 +107,7 @@ def _read(worktree: str, paths: Sequence[str]) -> Mapping[str, Entry]:
 
 
 def _entry(root: int, path: str, *, limit: int) -> Entry | None:
-    """What lies at one path; None for what is left as the head has it."""
+    """What is at one path; None for what is left as the head has it."""
     *above, name = path.split("/")
     folder = os.dup(root)
     try:
@@ -149,14 +150,14 @@ def _at(folder: int, name: str, *, limit: int) -> Entry | None:
 
 
 def written(git: Git, snapshots: Sequence[Snapshot]) -> Sequence[CommitId]:
-    """The commit of each snapshot in a quarantine; its head itself where nothing differs. One git for all of them."""
+    """The commit of each snapshot in a quarantine; the head itself if nothing differs. One git for all of them."""
     changed = [each for each in snapshots if each.entries]
     commits = iter(drafted(git, [Draft("uncommitted", each.head, b"".join(_laid_on(each))) for each in changed]))
     return [next(commits) if each.entries else each.head for each in snapshots]
 
 
 def _laid_on(snapshot: Snapshot) -> Iterator[bytes]:
-    """Deletions first: a file may make room for a folder of its name, and the other way round."""
+    """Deletions first: a file may make room for a folder of its name, or the other way round."""
     gone = [path for path, entry in snapshot.entries.items() if not entry.mode]
     yield from (f"D {quoted(path)}\n".encode("utf-8", "surrogateescape") for path in gone)
     for path, entry in snapshot.entries.items():

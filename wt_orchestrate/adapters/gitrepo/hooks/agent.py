@@ -1,13 +1,13 @@
-"""Hooks in an agent's worktree alone, in front of the repository's own.
+"""Hooks in an agent's worktree only, before the repository's own.
 
-Git looks for them by `core.hooksPath` in the worktree's own configuration (`config.worktree`), which counts only where the
-repository says `extensions.worktreeConfig`: the one key that is ever written into the shared configuration. The hooks lie in a
-folder of ours in the state folder, with what they must know beside them; they call the repository's own hook of the same name,
-wherever that was looked for before. A repository whose shared configuration sets `core.bare` or `core.worktree` is left as it is,
-because that extension would change what these mean.
+Git finds them by `core.hooksPath` in the worktree's own configuration (`config.worktree`), which counts only if the
+repository sets `extensions.worktreeConfig`: the one key that is ever written into the shared configuration. The hooks
+are in a folder of ours in the state folder, with the data they need beside them; they call the repository's own hook of
+the same name. A repository whose shared configuration sets `core.bare` or `core.worktree` is left as it is, because
+that extension would change their meaning.
 
-The folder can be brought up to date alone, while an agent owns everything else: then nothing is written that it could have
-replaced by a link, and its own configuration is only read.
+The folder can be updated alone while an agent owns everything else: then nothing is written that it could have replaced
+by a link, and its own configuration is only read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HOOKS = (
     "p4-post-changelist", "p4-pre-submit", "post-index-change", "push-to-checkout", "pre-auto-gc",
     "pre-receive", "update", "proc-receive", "post-receive", "post-update",
 )  # fmt: skip
-"""Every hook that git may run in a worktree or in a push to it: a folder of hooks hides the one before it whole."""
+"""Every hook that git may run in a worktree or in a push to it: a folder of hooks hides the one before it entirely."""
 _OFTEN = frozenset({"fsmonitor-watchman", "post-index-change"})
 _PUSHED_TO = frozenset({"pre-receive", "update", "proc-receive", "post-receive", "post-update"})
 _FILES = ("facts", "scope", "committed")
@@ -38,7 +38,7 @@ _IN_COMMITS = frozenset({"prepare-commit-msg", "commit-msg", "reference-transact
 
 
 def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str) -> bool:
-    """Put the hooks before a worktree's own; False where the repository does not allow it. Safe twice."""
+    """Install the hooks before a worktree's own; False if the repository does not allow it. Safe twice."""
     if not _allowed(git):
         return False
     if git.line("config", "--get", "extensions.worktreeConfig", ok=(0, 1)) != "true":
@@ -49,13 +49,13 @@ def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str) -> b
 
 
 def refresh(git: Git, *, worktree: str, wanted: Guard, shim: str) -> None:
-    """Make the folder of the hooks what it should be now, and nothing else."""
+    """Update the folder of the hooks, and nothing else."""
     os.makedirs(wanted.folder, mode=0o700, exist_ok=True)
     read_at = os.stat(f"{git.git_dir}/config").st_mtime_ns
     chain = _before(git, worktree, wanted.folder)
     within = chain.startswith(f"{worktree}/")
     for name in HOOKS:
-        wished = _wished(name, chain, full=wanted.full, within=within)
+        wished = _is_needed(name, chain, full=wanted.full, within=within)
         _link(f"{wanted.folder}/{name}", shim if wished else None)
     scope = pathspecs(wanted.scope)
     _write(f"{wanted.folder}/scope", "".join(f"{glob}\n" for glob in scope or ()))
@@ -65,7 +65,7 @@ def refresh(git: Git, *, worktree: str, wanted: Guard, shim: str) -> None:
 
 
 def unguard(folder: str) -> None:
-    """Remove a folder of hooks with what we put into it; what else is there stays."""
+    """Remove a folder of hooks with what we put into it; other files stay."""
     for name in (*_FILES, *HOOKS):
         with suppress(OSError):
             os.unlink(f"{folder}/{name}")
@@ -74,24 +74,24 @@ def unguard(folder: str) -> None:
 
 
 def write_scopes(path: str, scopes: Sequence[tuple[str, str]]) -> None:
-    """Who owns what in a run, for every guard's words."""
+    """Write every workstream's scope of a run, for the hooks' messages."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     told = [(name, glob) for name, written in scopes for glob in pathspecs((written,)) or ()]
     _write(path, "".join(f"{name}\t{glob}\n" for name, glob in told))
 
 
 def pathspecs(scope: Sequence[str]) -> tuple[str, ...] | None:
-    """The scope in git's own globs, which mean the same; None when git cannot say it, and so nothing is guarded. A scope
-    knows `*`, `?` and `**` only; in git a `[` begins a set, and `**` beside other signs stays within a folder."""
+    """The scope as git pathspecs with the same meaning; None if git cannot express it, so nothing is guarded. A scope
+    has `*`, `?` and `**` only; in git a `[` starts a set, and `**` beside other characters stays within a folder."""
     globs = [glob.rstrip("/") for glob in scope]
     if any("**" in part and part != "**" for glob in globs for part in glob.split("/")):
         return None
     return tuple(glob.replace("[", "\\[") for glob in globs)
 
 
-def _wished(name: str, chain: str, *, full: bool, within: bool) -> bool:
-    """Whether a hook of this name must stand there. A folder within the worktree (husky's) is filled later than it is looked
-    at: what it may hold counts as held."""
+def _is_needed(name: str, chain: str, *, full: bool, within: bool) -> bool:
+    """Whether a hook of this name must be installed. A folder within the worktree (husky's) is filled later than it is
+    looked at: what it may contain counts as contained."""
     if name in _IN_COMMITS:
         needed = full or (within and name != "reference-transaction")
     else:
@@ -115,7 +115,7 @@ def _allowed(git: Git) -> bool:
 
 
 def _before(git: Git, worktree: str, ours: str) -> str:
-    """The folder in which git would look for hooks there, were it not for ours."""
+    """The folder in which git would look for hooks without ours."""
     env = {**users_own(), "GIT_DIR": git.git_dir, "GIT_OPTIONAL_LOCKS": "0"}
     code, output = execute(("config", "--type=path", "--get", "core.hooksPath"), env, cwd=git.git_dir, ok=(0, 1, 128))
     found = text(output).removesuffix("\n")
@@ -138,7 +138,7 @@ def _facts(wanted: Guard, chain: str, common_dir: str) -> str:
 
 
 def _write(path: str, content: str) -> None:
-    """A whole file, or the one from before; several worktrees are guarded at a time, and some of it is theirs together."""
+    """A complete file or the earlier one; several worktrees are guarded at the same time and share some files."""
     beside = f"{path}.{get_ident()}.new"
     with suppress(FileNotFoundError):
         os.unlink(beside)

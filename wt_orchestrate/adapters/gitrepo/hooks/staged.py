@@ -1,4 +1,5 @@
-"""What a person is about to commit, read in the environment that git gives to its hooks (its index may be one of the moment)."""
+"""What a person is about to commit, read in the environment that git gives to its hooks (with a possibly temporary
+index)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src
 
 
 def staged(cwd: str) -> Staged:
-    """The staged paths, and what their added lines hold that should not be there."""
+    """The staged paths, and secrets and conflict markers in their added lines."""
     env: Mapping[str, str] = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
     _, names = execute(("diff", "--cached", "--name-only", "-z", *_PLAIN[:3]), env, cwd=cwd)
     _, diff = execute(("diff", "--cached", "-U0", *_PLAIN), env, cwd=cwd)
@@ -23,7 +24,7 @@ def staged(cwd: str) -> Staged:
 
 
 def is_main_worktree(cwd: str) -> bool:
-    """Whether a hook runs for the main worktree, and not for a linked one such as an agent's."""
+    """Whether a hook runs for the main worktree, not for a linked one such as an agent's."""
     env = {**os.environ, "LC_ALL": "C"}
     arguments = ("rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir")
     _, output = execute(arguments, env, cwd=cwd)

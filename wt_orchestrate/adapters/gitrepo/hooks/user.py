@@ -1,7 +1,8 @@
-"""Hooks of ours in the main worktree, for people who want them: put before what is there, and taken away without a trace.
+"""Our hooks in the main worktree, for people who want them: installed before existing ones, and removed without a
+trace.
 
-A hook that exists already is kept beside ours under another name and runs after it; taking ours away puts it back as it
-was. Folders of hooks that somebody else manages (husky's, or one that is shared by all repositories) are never written to.
+An existing hook is kept beside ours under another name and runs after it; removing ours restores it. Hook folders that
+somebody else manages (husky's, or one shared by all repositories) are never written to.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ fi
 
 
 def hooks_folder(root: str, common_dir: str) -> str:
-    """Where git looks for hooks in the main worktree. Raises Refused where that folder is not this repository's own."""
+    """Where git looks for hooks in the main worktree. Raises Refused if that folder is not this repository's own."""
     env = {**users_own(), "LC_ALL": "C"}
     _, output = execute(("rev-parse", "--path-format=absolute", "--git-path", "hooks"), env, cwd=root)
     folder, own = text(output).removesuffix("\n"), f"{common_dir}/hooks"
@@ -53,7 +54,7 @@ def hooks_folder(root: str, common_dir: str) -> str:
 
 
 def installed(folder: str) -> tuple[OwnHook, ...]:
-    """What is there, hook by hook."""
+    """The state of each hook."""
     return tuple(
         OwnHook(name=name, ours=_ours(f"{folder}/{name}"), others=_others(folder, name), path=f"{folder}/{name}")
         for name in NAMES
@@ -61,7 +62,7 @@ def installed(folder: str) -> tuple[OwnHook, ...]:
 
 
 def install(folder: str, *, command: Sequence[str], dry: bool) -> Iterator[str]:
-    """Put ours before what is there; what was done for each, in words. Raises Refused where a kept hook is in the way."""
+    """Install ours before existing ones; what was done for each, in words. Raises Refused if a kept hook is in the way."""
     for name in NAMES:
         path = f"{folder}/{name}"
         there, ours = os.path.lexists(path), _ours(path)
@@ -79,7 +80,7 @@ def install(folder: str, *, command: Sequence[str], dry: bool) -> Iterator[str]:
 
 
 def uninstall(folder: str, *, dry: bool) -> Iterator[str]:
-    """Take ours away and put back what was there; what was done for each, in words."""
+    """Remove ours and restore what was there; what was done for each, in words."""
     for name in NAMES:
         path = f"{folder}/{name}"
         if not _ours(path):
@@ -113,7 +114,7 @@ def _others(folder: str, name: str) -> bool:
 
 
 def _write(path: str, content: str) -> None:
-    """A whole file that can be run, or none."""
+    """A complete executable file, or none."""
     beside = f"{path}.new"
     with suppress(FileNotFoundError):
         os.unlink(beside)

@@ -1,12 +1,14 @@
-"""Landing many branches in memory: merge commits one upon another, each with two parents, each proven, all at once.
+"""Merge many branches in memory: merge commits one on another, each with two parents, each proven, all in few git
+processes.
 
-Riders whose changes do not meet are written by one `git fast-import`; those that meet are merged with just whom they meet, all
-of them by one `git merge-tree`; only what git alone can judge (renames that others could meet, criss-cross merges, branches
-upon branches) is merged one by one on the tip. Then all is read back and proven. So a chain costs about as many git processes
-for two hundred riders as for two, and has the very commits that merging one by one would make.
+Riders whose changes do not meet are written by one `git fast-import`. Those that meet are merged with just the ones
+they meet, all of a round by one `git merge-tree`. Only what git alone can judge (renames that others could meet,
+criss-cross merges, branches on branches) is merged one by one on the tip. Then all is read back and proven. So a chain
+costs about as many git processes for two hundred riders as for two, and has the very commits that merging one by one
+would make.
 
-A rider that conflicts, shares no history, or whose proof fails is left out, and the others ride on as if it had not been
-there. No checkout is touched and no side is taken; only the ref `pin` is moved, to the tip (the beginning when nobody rides).
+A rider that conflicts, shares no history, or whose proof fails is left out, as if it had not been there. No checkout is
+touched and no side is preferred; only the ref `pin` is moved, to the tip (the start if no rider is left).
 """
 
 from __future__ import annotations
@@ -31,13 +33,14 @@ from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, Explained, LeftOut, Merge, Proof
 
 UNRELATED = "the common history"
-"""What a rider has lost that was begun apart from everything."""
+"""The entry in `lost` for a rider with unrelated history."""
 UNMERGED = "a merge that git can make"
-"""What a rider has lost on which git itself breaks down."""
+"""The entry in `lost` for a rider on which git itself crashes."""
 _REFUSED = 128
-"""How a git ends that will not do what it is told."""
+"""git's exit code when it refuses."""
 _ROOMY = {"MALLOC_TOP_PAD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-"""git frees and asks for the same memory again with each object; told not to give it back (glibc), fast-import takes half."""
+"""git frees and allocates the same memory again for each object; told not to return it (glibc), fast-import takes half
+the time."""
 
 
 class GitMerges:
@@ -57,7 +60,7 @@ class GitMerges:
     def chain(self, spec: ChainSpec) -> Chain:
         """Merge the riders in order, each onto what is ahead of it, each proven."""
         git = self._git.at(_ROOMY)
-        yard = _Yard(git, survey(git, onto=spec.onto, riders=spec.riders), spec.at, spec.pin)
+        yard = _Assembly(git, survey(git, onto=spec.onto, riders=spec.riders), spec.at, spec.pin)
         failed: dict[int, tuple[str, ...]] = {}
         while True:
             made = yard.assemble([number for number in range(len(spec.riders)) if number not in failed])
@@ -75,7 +78,7 @@ class GitMerges:
         )
 
     def explain(self, merge: CommitId) -> Explained:
-        """How a merge comes about, from its parents alone."""
+        """How a merge was made, from its parents alone."""
         return explain(self._git, merge)
 
 
@@ -92,8 +95,8 @@ def _car(survey: Survey, made: Made, verdict: Verdict) -> Car:
 
 
 @dataclass(slots=True)
-class _Yard:
-    """Where one chain is put together; what was merged apart is kept while it is done again without somebody."""
+class _Assembly:
+    """The state of making one chain; separate merges are kept when it is made again without some riders."""
 
     git: Git
     survey: Survey
@@ -111,7 +114,7 @@ class _Yard:
         self.apart = Apart(self.git, self.survey, f"{self.pin}-apart")
 
     def assemble(self, numbers: Sequence[int]) -> Sequence[Made]:
-        """Write the chain of these riders; who conflicts is noted and left out."""
+        """Write the chain of these riders; those in conflict are recorded and left out."""
         self.conflicting, self.impossible = {}, {}
         self.ahead = Ahead(self.survey, self.only_git)
         made: list[Made] = []
@@ -134,7 +137,7 @@ class _Yard:
         return made[-1].commit if made else self.survey.onto
 
     def _settled(self, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
-        """Places for those up to the first that only git may place, all that they need merged; and those behind."""
+        """Places for the riders up to the first that only git may place, with all that they need merged; and the rest."""
         while True:
             places, behind = placed(self.ahead, [number for number in numbers if number not in self.ahead.out])
             conflicting = self._merge_apart(places)
@@ -144,7 +147,7 @@ class _Yard:
             self.conflicting |= dict.fromkeys(conflicting, ())
 
     def _merge_apart(self, places: Sequence[Place]) -> set[int]:
-        """Merge round by round; those who conflict, in the first round that has such."""
+        """Merge round by round; returns the riders in conflict in the first round that has any."""
         seats = {number: place for number, place in self.ahead.places.items() if place is not None}
         for group in rounds(places).values():
             self.apart.merge(group, seats)
@@ -166,7 +169,7 @@ class _Yard:
         return Layer([self.apart.change(place) or {}], onto=onto, head=rider.head, message=rider.message)
 
     def _merged(self, number: int, onto: CommitId) -> Sequence[Made]:
-        """Merge one on the tip, by git alone."""
+        """Merge one rider on the tip, by git alone."""
         rider = self.survey.loads[number].rider
         try:
             merge = merge_tree.merge(
@@ -191,8 +194,8 @@ class _Yard:
         return (Made(number, onto, merge.commit),)
 
     def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, tuple[str, ...]]:
-        """Those whose proof failed on their own account: the lowest, and all that met nobody. Whoever else failed may have
-        failed with them, and is tried again without them."""
+        """Riders whose proof failed on their own account: the lowest one, and all that meet no other. Others may have
+        failed because of these, and are tried again without them."""
         found: dict[int, tuple[str, ...]] = {}
         for each, verdict in zip(made, verdicts, strict=True):
             place = self.ahead.places[each.number]
@@ -201,7 +204,8 @@ class _Yard:
         return found
 
     def conflicts_are_real(self, made: Sequence[Made]) -> bool:
-        """Merge those in conflict on the very commits below their places: names their paths; False if one is none."""
+        """Merge those in conflict on the very commits below their places and record their paths; False if one does not
+        conflict."""
         numbers = [number for number, paths in self.conflicting.items() if not paths]
         pairs = [(_below(self.survey, made, number), self.survey.loads[number].rider.head) for number in numbers]
         outcomes = merges(self.git, pairs)
@@ -212,7 +216,7 @@ class _Yard:
         return not clean
 
     def left_out(self, made: Sequence[Made], failed: Mapping[int, tuple[str, ...]]) -> Mapping[int, LeftOut]:
-        """Those whose proof failed, those who cannot be merged, and those who conflict, each with whom ahead of it."""
+        """Riders whose proof failed, that cannot be merged, or that conflict, each with its partners ahead of it."""
         partners = self._partners(made)
         lost = {**failed, **{number: (reason,) for number, reason in self.impossible.items()}}
         found: dict[int, LeftOut] = {}
@@ -227,7 +231,8 @@ class _Yard:
         return found
 
     def _partners(self, made: Sequence[Made]) -> Mapping[int, tuple[str, ...]]:
-        """Whom each conflicts with: with the beginning (nobody's fault), else with these alone, else only with all."""
+        """The partners of each conflict: the chain's start (nobody's fault), else these riders alone, else only all of
+        them together."""
         loads = self.survey.loads
         candidates = {number: self._candidates(made, number) for number in self.conflicting}
         asked: list[tuple[int, int | None]] = [
@@ -245,7 +250,7 @@ class _Yard:
         }
 
     def _candidates(self, made: Sequence[Made], number: int) -> Sequence[int]:
-        """Those of the chain ahead of a rider that it could conflict with."""
+        """The riders of the chain ahead of this one that it could conflict with."""
         riding = [each.number for each in made if each.number < number]
         if self.survey.loads[number].base is None:
             return riding

@@ -1,8 +1,8 @@
-"""The proof of a whole chain: every merge commit read back by one git, and judged against what its rider brought.
+"""Prove a whole chain: every merge commit is read back by one git and compared with its rider's changes.
 
-A merge is right when it changes what is below it exactly as its rider changed its base, path by path, by mode and object id.
-Where something else had changed such a path too, both sides' edits must explain the content (`proof`). Nothing that made the
-commits is asked: what lies below is added up from what git says each commit of the chain really changed.
+A merge is right if it changes what is below it exactly as its rider changed its base, path by path, by mode and object
+id. If something else changed such a path too, both sides' edits must explain the content (`proof/merge`). What made the
+commits is not trusted: what is below is added up from what git says each commit really changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _READ_BACK = ("--always", "--diff-merges=first-parent", "--format=%H %T %P")
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A merge commit of a chain before its proof: whose (by number), onto what."""
+    """A merge commit of a chain before its proof: its rider (by number), and what it is on."""
 
     number: int
     onto: CommitId
@@ -31,7 +31,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a commit was found to be; `lost` as in a proof."""
+    """The result for a commit; `lost` as in a proof."""
 
     tree: TreeId
     proven_paths: int
@@ -40,7 +40,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Below:
-    """The entries at paths that the chain has changed so far: as they are now, and as its beginning has them."""
+    """The entries at paths that the chain has changed so far: as they are now, and as at its start."""
 
     now: dict[str, Entry] = field(default_factory=dict)
     begun: dict[str, Entry] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def _ids(made: Sequence[Made]) -> list[str]:
 
 
 def _whole(git: Git, made: Made, load: Load, verdict: Verdict) -> Verdict:
-    """The proof of one merge by itself, renames followed."""
+    """The proof of one merge by itself, following renames."""
     found = merge.prove(git, merge=made.commit, ours=made.onto, theirs=load.rider.head)
     return Verdict(verdict.tree, found.checked_paths, found.lost)
 
@@ -105,7 +105,7 @@ def _lanes(since: Delta, brought: Delta, changed: Delta, below: _Below) -> list[
 
 
 def _with_contents(git: Git, verdicts: list[Verdict], lanes: Sequence[tuple[int, Lane]]) -> Sequence[Verdict]:
-    """Judge all content that two sides changed in one go."""
+    """Judge all content that two sides changed in one call."""
     wrong = frozenset(merge.unexplained(git, [lane for _, lane in lanes]))
     for place, lane in lanes:
         if lane in wrong:

@@ -1,7 +1,8 @@
-"""Merging in memory: `git merge-tree`, then `git commit-tree`. No checkout is touched and no side is ever taken.
+"""Merge two commits in memory: `git merge-tree`, then `git commit-tree`. No checkout is touched and no side is
+preferred.
 
-The time comes in as an argument and the identity is the tool's, so that the same merge has the same commit id whenever it
-is made. It is always a commit with both parents, also where a fast-forward would do: its trailers say what was taken in.
+Time and identity are arguments, so the same merge always has the same commit id. It is always a commit with both
+parents, even if a fast-forward would do: its trailers say what was merged.
 """
 
 from __future__ import annotations

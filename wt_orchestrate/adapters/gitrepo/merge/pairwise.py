@@ -1,6 +1,6 @@
-"""Merges apart from a chain: each rider that meets others is merged with those alone, all of a round by one git.
+"""Merges beside a chain: each rider that meets others is merged with those alone, all of a round by one git.
 
-What comes out is the change that is to be laid on the chain. Nothing is pinned and no ref is left: the vault never collects.
+The result is the change to apply to the chain. Nothing is pinned and no ref is left: the vault never collects garbage.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from wt_orchestrate.domain.ids import CommitId, TreeId
 
 _NO_SUCH_OPTION = 129
 CRASHED = (-signal.SIGABRT, -signal.SIGSEGV)
-"""How a git ends that comes upon its own defect: 2.39 does, on a link renamed on one side that is a file on the other. Nobody's
-branch may hold up the others by that."""
+"""git's exit code for its own defect: 2.39 has one for a link renamed on one side that is a file on the other. A branch
+must not hold up the others by that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A tree, or the paths in conflict (then the tree has their markers in it); without a tree git could not do it at all."""
+    """A tree, or the paths in conflict (then the tree has their markers); no tree if git could not do it at all."""
 
     clean: bool
     tree: TreeId | None
@@ -34,21 +34,21 @@ class Outcome:
 
 @dataclass(slots=True)
 class Apart:
-    """What was merged apart so far for one chain, each by rider and company; None for a conflict."""
+    """The separate merges so far of one chain, by rider and company; None for a conflict."""
 
     git: Git
     survey: Survey
     ref: str
-    """Named to fast-import, and gone when it ends."""
+    """A ref name that fast-import needs; it is gone when it ends."""
     _changes: dict[Place, Delta | None] = field(default_factory=dict)
     _grounds: dict[tuple[int, ...], tuple[CommitId, TreeId]] = field(default_factory=dict)
 
     def change(self, place: Place) -> Delta | None:
-        """The change that a rider is laid on with, once its round was merged."""
+        """The change that a rider brings to the chain, once its round was merged."""
         return self._changes[place] if place.round else self.survey.loads[place.number].delta
 
     def merge(self, places: Sequence[Place], seats: Mapping[int, Place]) -> None:
-        """Merge a round; all rounds before it were. `seats` has everybody in company."""
+        """Merge a round; all rounds before it are done. `seats` has all riders in company."""
         new = [place for place in places if place not in self._changes]
         if not new:
             return
@@ -62,7 +62,7 @@ class Apart:
             self._changes[place] = found.get(pair, {}) if outcome.clean else None
 
     def _found_grounds(self, places: Sequence[Place], seats: Mapping[int, Place]) -> Sequence[tuple[CommitId, TreeId]]:
-        """For each a commit, with its tree, that holds its company and nothing else that is new to the chain."""
+        """For each rider, a commit and its tree that hold its company and nothing else that is new to the chain."""
         simple = [_simple_ground(self.survey, place, seats) for place in places]
         missing = [place.company for place, ground in zip(places, simple, strict=True) if ground is None]
         self._make_grounds([each for each in dict.fromkeys(missing) if each not in self._grounds], seats)
@@ -78,7 +78,7 @@ class Apart:
             self._grounds[company] = (commit, TreeId(tree))
 
     def _layer(self, company: tuple[int, ...], seats: Mapping[int, Place]) -> Layer:
-        """What is new in a company, upon the largest part of it that there is a ground for."""
+        """What is new in a company, on the largest part of it that a ground exists for."""
         parts = [known for known in self._grounds if known and set(known) <= set(company)]
         part = max(parts, key=len, default=())
         onto = self._grounds[part][0] if part else self.survey.onto
@@ -86,7 +86,7 @@ class Apart:
 
 
 def _simple_ground(survey: Survey, place: Place, seats: Mapping[int, Place]) -> tuple[CommitId, TreeId] | None:
-    """The head of the only one in company, where that one was begun at the same commit and needed no merge itself."""
+    """The head of the only rider in company, if that one started at the same commit and needed no merge itself."""
     if len(place.company) != 1 or place.meets_onto or seats[place.company[0]].round:
         return None
     load, other = (survey.loads[number] for number in (place.number, place.company[0]))
@@ -94,7 +94,7 @@ def _simple_ground(survey: Survey, place: Place, seats: Mapping[int, Place]) -> 
 
 
 def merges(git: Git, pairs: Sequence[tuple[CommitId, CommitId]]) -> Sequence[Outcome]:
-    """Merge many pairs of commits, in order, by one git where it can (2.39)."""
+    """Merge many pairs of commits, in order, by one git if it can (2.39)."""
     if not pairs:
         return []
     asked = input_lines([f"{ours} {theirs}" for ours, theirs in pairs])

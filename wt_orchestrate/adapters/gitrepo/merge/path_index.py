@@ -1,11 +1,12 @@
-"""Which changes could meet in a merge, told by their paths alone, for any number of changes at once.
+"""Which changes could meet in a merge, by their paths alone, for any number of changes at once.
 
-Two changes meet when they touch the same path, or one touches what lies below a path of the other (a file that became a folder).
-Renames add one more rule. Git takes a folder for renamed when it is gone on one side and its files turned up elsewhere; what
-the other side adds below it would go along. So an added path meets those who deleted below any folder above it, if that folder
-is gone with one of them, or could be gone with several of them together.
+Two changes meet if they touch the same path, or one touches something below a path of the other (a file that became a
+folder). Renames add one rule: git takes a folder for renamed if it is gone on one side and its files turned up
+elsewhere; what the other side adds below it would move along. So an added path meets the changes that deleted below any
+folder above it, if that folder is gone with one of them, or could be gone with several of them together.
 
-What does not meet cannot conflict, and a merge of it lays one change on the other. Checked by fuzzing against git.
+Changes that do not meet cannot conflict, and a merge of them applies one change to the other. Checked by fuzzing
+against git.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, added, delet
 
 
 def folders(path: str) -> Iterator[str]:
-    """The folders above a path, the nearest first; not the root, which git never takes for renamed."""
+    """The folders above a path, the nearest first; without the root, which git never takes for renamed."""
     while "/" in path:
         path = path[: path.rindex("/")]
         yield path
@@ -35,7 +36,7 @@ def _keys() -> defaultdict[str, set[int]]:
 
 @dataclass(slots=True)
 class ChangeIndex:
-    """Changes by number. `gone` are the folders that a change left nothing in, as far as it deleted anything below them."""
+    """Changes by number. `gone`: the folders that a change left empty, if it deleted anything below them."""
 
     _at: defaultdict[str, set[int]] = field(default_factory=_keys)
     _below: defaultdict[str, set[int]] = field(default_factory=_keys)
@@ -61,7 +62,7 @@ class ChangeIndex:
             self._gone[folder].add(key)
 
     def touching(self, delta: Delta) -> set[int]:
-        """Changes that touch the same paths, or what is below or above them."""
+        """Changes that touch the same paths, or something below or above them."""
         found: set[int] = set()
         for path in delta:
             found.update(self._at.get(path, ()), self._below.get(path, ()))
@@ -70,7 +71,7 @@ class ChangeIndex:
         return found
 
     def deleting(self, delta: Delta) -> set[int]:
-        """Changes that delete what this one touches: maybe renames, of which it would have to go along."""
+        """Changes that delete what this one touches: perhaps renames, which it would have to follow."""
         found: set[int] = set()
         for path in delta:
             found.update(self._deleted.get(path, ()))
@@ -79,7 +80,7 @@ class ChangeIndex:
         return found
 
     def moving(self, delta: Delta, gone: Set[str]) -> set[int]:
-        """Changes that this one may meet by the renaming of a folder, on either side, when just the two are merged."""
+        """Changes that this one may meet by the rename of a folder, on either side, if only the two are merged."""
         found: set[int] = set()
         for folder in gone:
             found.update(self._adds.get(folder, ()))
@@ -88,7 +89,7 @@ class ChangeIndex:
         return found
 
     def renaming(self, delta: Delta, gone: Set[str]) -> set[int]:
-        """The same when all of them are merged: several may empty a folder together."""
+        """The same if all of them are merged: several may empty a folder together."""
         found = self.moving(delta, gone)
         for folder in _adding(delta):
             together = self._deletes.get(folder, ())

@@ -1,10 +1,11 @@
-"""Who rides with whom: for each rider, whether its change can be laid on as it is, or what it must be merged with first.
+"""Plan a chain: for each rider, whether its change can be applied as it is, or which riders it must be merged with
+first.
 
-Nothing here looks at git. Two changes that do not meet by the change index can be laid on one another: a merge would do no
-more. A rider that meets some is merged with just those and with what they met themselves (its company), apart from the chain;
-what that changes is laid on. Not so when one that it meets deleted what it touches, or may have renamed a folder it adds to:
-a deletion may be half of a rename, of which the other half is anywhere. Then, and where a rider has no base, only git on the
-very tip may say.
+Nothing here runs git. Two changes that do not meet by the change index can be applied to one another: a merge would do
+no more. A rider that meets some is merged with just those and with what they met themselves (its company), beside the
+chain; the result is applied. Not so if one that it meets deleted what it touches, or may have renamed a folder it adds
+to: a deletion may be half of a rename, of which the other half is anywhere. Then, and if a rider has no base, git must
+merge on the tip.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from wt_orchestrate.domain.ids import CommitId
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A rider's place: the riders ahead it must be merged with first, whether it meets what the chain's beginning changed
+    """A rider's place: the riders ahead it must be merged with first, whether it meets what the chain's start changed
     since its base, and in which round all of its company is ready (0: nothing to merge)."""
 
     number: int
@@ -31,19 +32,19 @@ class Place:
 
 @dataclass(slots=True)
 class Ahead:
-    """Those who ride ahead, as far as it matters to whoever comes next."""
+    """The riders ahead, as far as they matter to the next one."""
 
     survey: Survey
     only_git: Set[int]
     """Riders that are to be merged by git on the tip in any case."""
     places: dict[int, Place | None] = field(default_factory=dict)
     out: set[int] = field(default_factory=set)
-    """Those who were placed and do not ride after all."""
+    """Riders that were placed and left out after all."""
     _index: ChangeIndex = field(default_factory=ChangeIndex)
     _since: dict[CommitId, ChangeIndex] = field(default_factory=dict)
 
     def place(self, number: int) -> Place | None:
-        """Where a rider would ride behind these; None where only git on the tip may say."""
+        """The place of a rider after these; None if git must merge it on the tip."""
         load = self.survey.loads[number]
         if number in self.only_git or load.base is None or "\0" in load.rider.message:
             return None
@@ -63,8 +64,8 @@ class Ahead:
         return Place(number, tuple(sorted(company)), meets_onto, 1 + max(rounds) if met or meets_onto else 0)
 
     def _may_be_renamed(self, number: int, load: Load, since: ChangeIndex) -> bool:
-        """Whether something that the rider brings may belong elsewhere, on account of a rename by anybody ahead or below, or
-        something of theirs on account of the rider's."""
+        """Whether something that the rider brings may belong elsewhere because of a rename by anybody ahead or below,
+        or something of theirs because of the rider's."""
         found = self._index.deleting(load.delta) | self._index.renaming(load.delta, load.gone)
         if self._ahead_of(number, found) or since.deleting(load.delta) or since.renaming(load.delta, load.gone):
             return True
@@ -81,12 +82,12 @@ class Ahead:
         return self._ahead_of(number, found)
 
     def add(self, number: int, place: Place | None, delta: Delta, gone: Set[str]) -> None:
-        """Somebody more rides, with this change."""
+        """Add a rider with this change."""
         self.places[number] = place
         self._index.add(number, delta, gone)
 
     def _index_since(self, base: CommitId) -> ChangeIndex:
-        """What the chain's beginning changed since a base."""
+        """What the chain's start changed since a base."""
         if base not in self._since:
             self._since[base] = ChangeIndex()
             if base in self.survey.since:
@@ -96,8 +97,8 @@ class Ahead:
 
 
 def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
-    """Places for the riders up to the first that only git may place, and those from that one on. Safe to ask again when some
-    of them are out."""
+    """Places for the riders up to the first that only git may place, and the riders from that one on. Safe to call
+    again when some of them are out."""
     found: list[Place] = []
     for at, number in enumerate(numbers):
         place = ahead.place(number)
@@ -110,7 +111,7 @@ def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[Place], Seque
 
 
 def rounds(places: Sequence[Place]) -> Mapping[int, Sequence[Place]]:
-    """Those that need a merge, in the order in which their company is ready."""
+    """Riders that need a merge, in the order in which their company is ready."""
     found: dict[int, list[Place]] = {}
     for place in sorted((place for place in places if place.round), key=lambda place: place.round):
         found.setdefault(place.round, []).append(place)

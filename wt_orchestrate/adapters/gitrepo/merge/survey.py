@@ -1,9 +1,10 @@
-"""What riders bring: which commits are their own, where those begin, and what they change, read for all of them at once.
+"""Survey the riders of a chain: which commits are their own, where those start, and what they change, for all of them
+at once.
 
-Two git processes for any number of riders, a third when one of them deletes anything. A rider has one merge base with whatever
-it will be merged onto when its own commits leave the history of the chain's beginning at one place, and no rider ahead brings
-any of them too. Where that is not so (criss-cross merges, branches upon branches, unrelated history), only git itself may
-judge: such a rider has no base.
+Two git processes for any number of riders, a third if one of them deletes anything. A rider has one merge base with
+whatever it will be merged onto if its own commits leave the history of the chain's start at one place, and no rider
+ahead has any of them too. Otherwise (criss-cross merges, branches on branches, unrelated history) only git may judge:
+such a rider has no base.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ Graph = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a rider brings: its change since its one merge base, or no base where only git may say."""
+    """What a rider brings: its change since its one merge base, or no base if only git may judge."""
 
     rider: Rider
     base: CommitId | None
     tree: TreeId | None
     delta: Delta
     gone: Set[str] = frozenset()
-    """Folders that it deleted from, in which nothing is left; also those that could be gone once it is merged."""
+    """Folders that it deleted from and that are empty now; also those that could be once it is merged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What the beginning of a chain changed since a base; `gone` as for a load."""
+    """What the start of a chain changed since a base; `gone` as for a load."""
 
     delta: Delta
     gone: Set[str] = frozenset()
@@ -43,7 +44,7 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Every rider's load, in order, and what the beginning of the chain changed since each of their bases."""
+    """Every rider's load, in order, and what the start of the chain changed since each of their bases."""
 
     onto: CommitId
     loads: Sequence[Load]
@@ -120,14 +121,14 @@ def missing_folders(git: Git, asked: Sequence[tuple[CommitId, str]]) -> Set[tupl
 
 
 def new_commits(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph:
-    """The commits that the riders bring and the beginning does not have."""
+    """The commits of the riders that the start does not have."""
     asked = input_lines([f"^{onto}", *dict.fromkeys(heads)])
     output = git.run("rev-list", "--parents", "--stdin", stdin=asked, timeout_s=LONG_S)
     return {commit: parents for commit, *parents in (line.split() for line in output.decode().splitlines())}
 
 
 def _bases(git: Git, graph: Graph, onto: CommitId, riders: Sequence[Rider]) -> Sequence[CommitId | None]:
-    """Each rider's only merge base with any commit of the chain; None where there is not exactly one."""
+    """Each rider's only merge base with any commit of the chain; None if there is not exactly one."""
     ahead: set[str] = set()
     found: list[CommitId | None] = []
     for rider in riders:
@@ -141,7 +142,7 @@ def _bases(git: Git, graph: Graph, onto: CommitId, riders: Sequence[Rider]) -> S
 
 
 def own_commits(graph: Graph, head: str) -> tuple[Set[str], Set[str]]:
-    """The new commits that a head is made of, and the old ones right below them (itself when it is not new)."""
+    """The new commits that a head consists of, and the old ones right below them (itself if it is not new)."""
     own: set[str] = set()
     left: set[str] = set()
     waiting = [head]

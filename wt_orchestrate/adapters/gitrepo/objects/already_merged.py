@@ -1,8 +1,8 @@
 """Whether work is in a branch by its content: merged, squashed or rebased, by whomever.
 
-Work is in a commit when merging it there changes nothing. Later commits may change the same lines, so that the tip alone
-does not tell: the commits of the branch are asked, the newest first. The one that brought (the last of) the work touches a
-path of it, so that only such commits are asked; for an open pull request that is mostly none.
+Work is in a commit if merging it there changes nothing. Later commits may change the same lines, so the tip alone is
+not enough: the commits of the branch are tried, newest first. The one that brought (the last of) the work touches a
+path of it, so only such commits are tried; for an open pull request that is mostly none.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from wt_orchestrate.domain.ids import CommitId
 
 _LOOKED_AT = 300
 _PATHS = 2_000
-"""Paths of a work up to which they are named on git's command line; with more, every commit is asked."""
+"""Up to so many paths are named on git's command line; with more, every commit is tried."""
 
 
 def absorbed(git: Git, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
-    """The first commit found on the first-parent line of a branch that holds all of a head's work: `hints` first, then its tip,
-    then those before it down to their common ancestor. None where none does."""
+    """The first commit found on the first-parent line of a branch that holds all of a head's work: `hints` first, then
+    its tip, then those before it down to their common ancestor. None if none does."""
     base = CommitId(git.line("merge-base", head, into, ok=(0, 1)))
     if not base:
         return None
@@ -37,7 +37,7 @@ def absorbed(git: Git, *, head: CommitId, into: CommitId, hints: Sequence[Commit
 
 
 def _paths(git: Git, base: CommitId, head: CommitId, into: CommitId) -> tuple[str, ...]:
-    """What the work touches, by the names of its own side and by those that the branch gave to them meanwhile."""
+    """The paths of the work, by the names of its own side and by the branch's later names."""
     changed = dict.fromkeys(fields(git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head)))
     moved = fields(git.run("diff-tree", "-r", "-z", "--name-status", "-M", "--diff-filter=R", base, into))
     return (*changed, *(new for old, new in zip(moved[1::3], moved[2::3], strict=True) if old in changed))

@@ -1,4 +1,4 @@
-"""Objects read in one go, by their ids."""
+"""Objects read in one call, by their ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wt_orchestrate.domain.ids import CommitId, TreeId
 
 
 def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:
-    """The size of each object that is there."""
+    """The size of each object that exists."""
     if not ids:
         return {}
     output = git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", stdin=input_lines(ids))
@@ -18,7 +18,7 @@ def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:
 
 
 def contents(git: Git, ids: Sequence[str]) -> dict[str, bytes]:
-    """The content of each object that is there."""
+    """The content of each object that exists."""
     if not ids:
         return {}
     output = git.run("cat-file", "--batch", "--buffer", stdin=input_lines(ids), timeout_s=LONG_S)
@@ -57,7 +57,7 @@ class GitObjects:
         return TreeId(self._git.line("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}"))
 
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
-        """The start of a regular file at a commit; None when it is not there or is not a regular file."""
+        """The start of a regular file at a commit; None if it does not exist or is not a regular file."""
         if not path or path.startswith("/") or ".." in path.split("/"):
             return None
         entry = self._git.run("ls-tree", "-z", commit, "--", path)
@@ -66,7 +66,7 @@ class GitObjects:
         return self._git.start_of("cat-file", "blob", entry.split(None, 3)[2].decode(), limit=limit)
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
-        """The object at each path of a commit; empty where there is none."""
+        """The object at each path of a commit; empty if there is none."""
         if not places:
             return []
         asked = [f"{commit}:{path}" for commit, path in places]

@@ -1,10 +1,11 @@
-"""Many merge commits written by one `git fast-import`: the tree of each is that of the commit below it, with the raw changes
-of a rider laid on top by mode and object id. No content is read, and nothing is merged here.
+"""Write many merge commits with one `git fast-import`. The tree of each is that of the commit below it with a rider's
+raw changes applied by mode and object id.
 
-The commits are those that `merging` makes of the same parents, tree, message and time, to the byte. Their objects are on the
-disk before the ref is moved. What is laid on must not touch what lies below in any way that a merge would have to settle;
-whoever calls has made sure of that, and the proof looks at it again. (One thing is left as it was that merging would make new:
-file modes such as 100664, which git no longer writes, in a folder of which something else changes.)
+No content is read, and nothing is merged here. The commits are byte for byte those that `merge_tree` makes of the same
+parents, tree, message and time. Their objects are on the disk before the ref is moved. The changes must not touch what
+is below in any way that needs a merge; the caller makes sure of that, and the proof checks it again. (One exception is
+left as it was where merging would change it: file modes such as 100664, which git no longer writes, in a folder with
+another change.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _FAST = {"pack.compression": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One commit to write. `onto` None: onto the one written before it. Without a head it has one parent."""
+    """One commit to write. `onto` is None for the commit written before it. Without a head it has one parent."""
 
     deltas: Sequence[Delta]
     onto: CommitId | None = None
@@ -35,7 +36,7 @@ class Layer:
 
 
 def write(git: Git, layers: Sequence[Layer], *, at: float, ref: str, keep: bool = True) -> Sequence[CommitId]:
-    """Write the commits; `ref` points at the last one afterwards, or is gone when it is not to be kept."""
+    """Write the commits; `ref` points at the last one afterwards, or is deleted if it is not to be kept."""
     stream = b"".join(
         part for number, layer in enumerate(layers, 1) for part in commands(layer, number, at=at, ref=ref)
     )
@@ -59,14 +60,14 @@ def write(git: Git, layers: Sequence[Layer], *, at: float, ref: str, keep: bool 
 
 
 def forget_reports(git_dir: str) -> None:
-    """Remove what fast-import wrote about its failure: the same is in the error."""
+    """Remove fast-import's own report of its failure: the error has the same text."""
     for path in glob.glob(f"{glob.escape(git_dir)}/fast_import_crash_*"):
         with suppress(OSError):
             os.unlink(path)
 
 
 def commands(layer: Layer, number: int, *, at: float, ref: str) -> Iterator[bytes]:
-    """The words that make one commit."""
+    """The commands that make one commit."""
     who = f"{NAME} <{EMAIL}> {int(at)} +0000"
     message = layer.message.encode()
     yield f"commit {ref}\nmark :{number}\nauthor {who}\ncommitter {who}\ndata {len(message)}\n".encode()
@@ -81,8 +82,8 @@ def commands(layer: Layer, number: int, *, at: float, ref: str) -> Iterator[byte
 
 
 def laid_on(delta: Delta) -> str:
-    """The changes of a raw difference. Deletions come first: a file may make room for a folder of its name, and the other
-    way round."""
+    """The commands for the changes of a raw diff. Deletions come first: a file may make room for a folder of its name,
+    or the other way round."""
     gone = [f"D {quoted(path)}\n" for path in deleted(delta)]
     there = [
         f"M {line[8:14]} {line.split(' ', 4)[3]} {quoted(path)}\n"

@@ -1,9 +1,9 @@
-"""Commits brought into the vault: looked up in the source, fetched by id, and only then given to refs.
+"""Fetch commits into the vault: looked up in the source, fetched by id, and only then given to refs.
 
-Fetching by commit id with no ref written makes three things certain: the ref gets the very commit that was looked up, a
-configuration planted in the source (`transfer.hideRefs`) hides nothing, and a ref here that would lose a commit is
-archived in the same transaction that moves it. `git upload-pack` is the only program that reads the source's
-configuration, and it starts nothing from there.
+Fetching by commit id without writing a ref makes three things certain: the ref gets the very commit that was looked up,
+a configuration planted in the source (`transfer.hideRefs`) hides nothing, and the old commit of a ref is archived in
+the same transaction that moves it. `git upload-pack` is the only program that reads the source's configuration, and it
+starts nothing from there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class GitRefs:
         self._kept: dict[str, set[CommitId]] = {}
 
     def fetch(self, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
-        """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; what each here is at now."""
+        """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; the commit of each here."""
         for _ in range(_TRIES):
             offered = commits_at(Git(self._source), tuple(refs))
             known = commits_at(self._git, tuple(refs.values()))
@@ -52,11 +52,11 @@ class GitRefs:
         return commits_at(self._git, (ref,)).get(ref)
 
     def advance(self, ref: str, *, new: CommitId, old: CommitId | None) -> bool:
-        """Compare-and-swap a ref; True if it points at `new` afterwards. `old` None: it must not exist."""
+        """Compare-and-swap a ref; True if it points at `new` afterwards. `old` is None if it must not exist."""
         return swap(self._git, ref, new=new, old=old)
 
     def archive(self, name: str, commit: CommitId) -> str:
-        """Keep a commit for good under `refs/wto/archive/<name>/<n>`; the ref that keeps it, maybe an older one."""
+        """Keep a commit for ever under `refs/wto/archive/<name>/<n>`; the ref that keeps it, maybe an older one."""
         for _ in range(_TRIES):
             ref = kept(self._git, name, commit)
             if ref:
@@ -67,7 +67,7 @@ class GitRefs:
         raise GitFailed(("update-ref", f"{ARCHIVE}{name}"), code=1, stderr="the archive kept changing")
 
     def keep(self, name: str, commits: Sequence[CommitId]) -> tuple[CommitId, ...]:
-        """Bring and archive commits of the user's repository; those that are there and could not be brought."""
+        """Fetch and archive commits of the user's repository; those that exist and could not be fetched."""
         known = self._kept.setdefault(name, set())
         new = tuple(commit for commit in commits if commit not in known)
         left = self._bring_and_archive(name, new) if new else ()
@@ -109,8 +109,8 @@ class GitRefs:
 
 
 def bring(git: Git, source: str, commits: Sequence[CommitId]) -> frozenset[CommitId]:
-    """Fetch commits; which of them are here now. One that cannot be read, or is no commit (an agent may have broken its
-    branch), is left out while the others come. Raises GitFailed when none comes."""
+    """Fetch commits; which of them are here now. One that cannot be read, or is not a commit (an agent may have broken
+    its branch), is left out. Raises GitFailed if none could be fetched."""
     if not commits:
         return frozenset()
     try:
@@ -147,7 +147,7 @@ def _archiving(
 
 
 def kept(git: Git, name: str, commit: CommitId) -> str:
-    """The newest archive ref of that name from which the commit can be reached; empty when there is none."""
+    """The newest archive ref of that name that reaches the commit; empty if there is none."""
     arguments = ("for-each-ref", "--format=%(refname)", f"--contains={commit}", "--", f"{ARCHIVE}{name}/")
     numbered = {_number(ref, name): ref for ref in git.run(*arguments).decode().splitlines()}
     newest = max(numbered, default=0)

@@ -1,4 +1,4 @@
-"""What commits say and change: logs, changed paths, diffs, trailers, all from machine output in fixed options."""
+"""Commits' messages, changed paths, diffs and trailers, all from machine-readable output with fixed options."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from wt_orchestrate.ports.git.commits import Change, Commit
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--no-color", "--no-relative")
 _RENAMES = ("-M", "-l7000")
 _LONGEST = 1000
-"""Characters of an author or subject that are kept."""
+"""How many characters of an author or subject are kept."""
 _SUBMODULE = "160000"
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """One line of git's raw diff; the mode and the id are zeros on a side where the path is missing."""
+    """One line of git's raw diff; mode and id are zeros on a side without the path."""
 
     path: str
     status: str
@@ -33,7 +33,7 @@ class Raw:
 
 
 class GitCommits:
-    """What the commits of the vault say, change and hold."""
+    """Commits of the vault: messages, changes, trailers, history."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
@@ -92,11 +92,11 @@ class GitCommits:
         return self._git.run("diff-tree", *fixed, self._since(base, head), head, "--", *paths, timeout_s=LONG_S)
 
     def _since(self, base: CommitId, head: CommitId) -> str:
-        """Where the changes of `head` begin: the merge base, or the empty tree for unrelated histories."""
+        """The start of the changes of `head`: the merge base, or the empty tree for unrelated histories."""
         return self.merge_base(base, head) or self._git.line("hash-object", "-t", "tree", "--stdin")
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
-        """Values of a trailer on the first-parent line of `base..head`, in commits that the tool committed; where a value
+        """Values of a trailer on the first-parent line of `base..head`, in commits that the tool committed; if a value
         appears twice, the older commit counts."""
         form = f"--format=%H%x00%cn <%ce>%x00%(trailers:key={key},valueonly,unfold,separator=%x1f)"
         output = self._git.run(
@@ -110,8 +110,8 @@ class GitCommits:
         return found
 
     def past(self, *, head: CommitId, commits: int) -> History:
-        """The newest commits of a head that are no merges, by the paths they touched (a renamed file is two), and its files.
-        A first commit (also where a shallow clone ends) only says that there are files."""
+        """The newest commits of a head that are not merges, by the paths they touched (a renamed file counts as two),
+        and its files. A first commit (also at the end of a shallow clone) only says that files exist."""
         output = self._git.run(
             "log", "--no-merges", "--min-parents=1", "--name-only", "-z", "--no-renames", "--no-show-signature",
             f"--max-count={commits}", "--format=%x01", "--end-of-options", head, timeout_s=LONG_S,
@@ -122,12 +122,12 @@ class GitCommits:
         return History(files=tuple(files), commits=tuple(paths for paths in touched if paths))
 
     def holds(self, head: CommitId, *, beyond: CommitId, others: Iterable[CommitId]) -> frozenset[CommitId]:
-        """Which of the other commits a head holds that `beyond` does not hold."""
+        """Which of the other commits a head contains that `beyond` does not."""
         lines = self._git.run("rev-list", "--end-of-options", head, f"^{beyond}").decode().split()
         return frozenset(others) & frozenset(map(CommitId, lines))
 
     def absorbed(self, *, head: CommitId, into: CommitId, hints: Sequence[CommitId] = ()) -> CommitId | None:
-        """The commit of a branch that holds all of a head's work, whoever merged it and however."""
+        """The commit of a branch that holds all of a head's work, however it was merged."""
         return absorbed(self._git, head=head, into=into, hints=hints)
 
     def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
@@ -155,7 +155,7 @@ def raw_changes(git: Git, one: str, other: str, *, renames: bool = False) -> Seq
 
 
 def _raws(output: bytes) -> tuple[Sequence[Raw], str]:
-    """The raw lines at the beginning of the output, and what is behind them."""
+    """The raw lines at the start of the output, and the rest."""
     whole = text(output)
     found: list[Raw] = []
     start = 0
@@ -172,7 +172,7 @@ def _raws(output: bytes) -> tuple[Sequence[Raw], str]:
 
 
 def _cut(whole: str, start: int, count: int) -> tuple[str, str, int]:
-    """The next one or two parts, and where the rest begins."""
+    """The next one or two parts, and where the rest starts."""
     end = whole.index("\0", start)
     if count == 1:
         return whole[start:end], "", end + 1

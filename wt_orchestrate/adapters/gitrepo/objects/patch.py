@@ -1,6 +1,6 @@
-"""A unified diff as values, for summaries and reviews: which files, which hunks, how many lines.
+"""Parse a unified diff into values: files, hunks, lines.
 
-Names come from the patch text and serve for showing; who decides by a path takes it from `Vault.changes`.
+Names come from the patch text and are for display; decisions by path use the changes of `Commits.changes`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wt_orchestrate.errors import WtError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunk:
-    """One hunk: where it stands in both files, the line git found above it, and what it adds and removes."""
+    """One hunk: its place in both files, the line git printed above it, and what it adds and removes."""
 
     old_start: int
     new_start: int
@@ -37,7 +37,7 @@ class FilePatch:
 
 
 def parse_diff(diff: bytes) -> Sequence[FilePatch]:
-    """The files of a diff in its order. Raises WtError when it has content but no file can be read from it."""
+    """The files of a diff in its order. Raises WtError if it has content but no file can be read from it."""
     patches = PatchSet(diff.decode("utf-8", "surrogateescape").splitlines(keepends=True))
     if diff.strip() and not patches:
         raise WtError("the diff cannot be read", hint="git diff shows it")
@@ -68,11 +68,11 @@ class Changes:
     added: tuple[tuple[int, str], ...]
     removed: tuple[tuple[int, str], ...]
     hunks: tuple[tuple[str, tuple[DiffLine, ...]], ...] = ()
-    """All lines as the diff shows them, below what git found above each stretch."""
+    """All lines of the diff, below what git printed above each hunk."""
 
 
 def changed_lines(diff: bytes) -> Sequence[Changes]:
-    """The changed lines of each file of a diff, in its order. Raises WtError when no file can be read from it."""
+    """The changed lines of each file of a diff, in its order. Raises WtError if no file can be read from it."""
     patches = PatchSet(diff.decode("utf-8", "surrogateescape").splitlines(keepends=True))
     if diff.strip() and not patches:
         raise WtError("the diff cannot be read", hint="git diff shows it")

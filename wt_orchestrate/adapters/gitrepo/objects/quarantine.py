@@ -1,7 +1,7 @@
-"""A place for objects that are to be forgotten: a git on the vault's refs and objects whose new objects lie elsewhere.
+"""Temporary objects: git on the vault's refs and objects whose new objects go to a folder that is deleted afterwards.
 
-What is merged or written there to look at it leaves nothing behind in the vault, which never collects. One at a time for each
-place: whoever comes second waits. What a killed process left is removed by the next.
+What is merged or written there leaves nothing behind in the vault, which never collects garbage. One at a time for each
+folder: a second caller waits. What a killed process left is removed by the next.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from wt_orchestrate.errors import GitFailed
 
 _FLEETING = {"core.fsync": "none", "pack.compression": "0", "core.looseCompression": "0"}
 _REF = "refs/wto/quarantine"
-"""Named to fast-import, and gone when it ends."""
+"""A ref name that fast-import needs; it is gone when it ends."""
 
 
 @contextmanager
 def quarantined(git: Git, folder: str) -> Iterator[Git]:
-    """Git whose new objects go to `folder`, which is gone afterwards."""
+    """Git whose new objects go to `folder`, which is deleted afterwards."""
     os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
     with locked(f"{folder}.lock"):
         shutil.rmtree(folder, ignore_errors=True)
@@ -44,14 +44,14 @@ def quarantined(git: Git, folder: str) -> Iterator[Git]:
 
 
 def _quoted(path: str) -> str:
-    """A path as an entry of a list that is separated by colons."""
+    """A path as an entry of a colon-separated list."""
     escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A commit to write: a word for its message, its first parent, and the words of fast-import that make the rest."""
+    """A commit to write: its message, its first parent, and the fast-import commands for the rest."""
 
     word: str
     onto: CommitId
@@ -59,7 +59,7 @@ class Draft:
 
 
 def drafted(git: Git, drafts: Sequence[Draft]) -> Sequence[CommitId]:
-    """The commits, which are the same for the same drafts. No ref is left."""
+    """The commits; the same drafts give the same commits. No ref is left."""
     if not drafts:
         return ()
     who = f"{NAME} <{EMAIL}> 0 +0000"
@@ -79,7 +79,7 @@ def drafted(git: Git, drafts: Sequence[Draft]) -> Sequence[CommitId]:
 
 
 def merge_commits(git: Git, onto: CommitId, merges: Sequence[tuple[CommitId, str]]) -> Sequence[CommitId]:
-    """Commits of the trees that came of merging heads onto a commit, with both as parents."""
+    """Commits with the trees from merging heads onto a commit, with both as parents."""
     return drafted(
         git, [Draft("merged", onto, f'merge {head}\nM 040000 {tree} ""\n'.encode()) for head, tree in merges]
     )

@@ -1,6 +1,6 @@
 """Differences between many pairs of commits or trees, read by one git: raw lines, kept as git wrote them.
 
-A raw line is compared as text, and cut only where a side of it is needed: so a thousand paths cost next to nothing.
+A raw line is compared as text, and parsed only if one side of it is needed, so a thousand paths cost next to nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, tex
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What lies at a path: mode and object id, both empty when there is nothing."""
+    """What is at a path: mode and object id, both empty if there is nothing."""
 
     mode: str = ""
     id: str = ""
@@ -22,7 +22,7 @@ class Entry:
 NOTHING = Entry()
 
 Delta = Mapping[str, str]
-"""Changed paths, each with its raw line: both modes, both ids (zeros where there is nothing) and git's letter."""
+"""Changed paths, each with its raw line: both modes, both ids (zeros if there is nothing) and git's letter."""
 _FIXED = (
     "-r",
     "-z",
@@ -38,17 +38,15 @@ _FIXED = (
 
 
 def deltas(git: Git, lines: Sequence[str], *options: str) -> Mapping[str, Delta]:
-    """One difference for each line of `diff-tree --stdin`, under the header that git gives it."""
+    """One difference for each line of `diff-tree --stdin`, under the header that git prints for it."""
     if not lines:
         return {}
     return parsed(text(git.run("diff-tree", "--stdin", *_FIXED, *options, stdin=input_lines(lines), timeout_s=LONG_S)))
 
 
 def parsed(output: str) -> Mapping[str, Delta]:
-    """The differences in output of `diff-tree --stdin -z`, by their headers.
-
-    A header ends with NUL or with a newline; a pair of trees without a difference is a header with nothing behind it.
-    """
+    """The differences in output of `diff-tree --stdin -z`, by their headers. A header ends with NUL or with a newline;
+    a pair of trees without a difference is a header with nothing after it."""
     found: dict[str, dict[str, str]] = {}
     delta: dict[str, str] = {}
     parts = iter(output.split("\0"))
@@ -65,12 +63,12 @@ def parsed(output: str) -> Mapping[str, Delta]:
 
 
 def before(line: str) -> Entry:
-    """What was at the path."""
+    """The entry at the path before."""
     return _entry(line[1:7], line.split(" ", 4)[2])
 
 
 def after(line: str) -> Entry:
-    """What is at the path."""
+    """The entry at the path after."""
     return _entry(line[8:14], line.split(" ", 4)[3])
 
 
@@ -79,7 +77,7 @@ def _entry(mode: str, name: str) -> Entry:
 
 
 def turned(line: str) -> str:
-    """The raw line of the difference the other way round."""
+    """The raw line of the reverse difference."""
     old_mode, new_mode, old_id, new_id, letter = line[1:].split(" ")
     return f":{new_mode} {old_mode} {new_id} {old_id} {_TURNED.get(letter, letter)}"
 
@@ -88,10 +86,10 @@ _TURNED = {"A": "D", "D": "A"}
 
 
 def added(delta: Delta) -> list[str]:
-    """Paths at which there was nothing."""
+    """Paths that did not exist before."""
     return [path for path, line in delta.items() if line.endswith("A")]
 
 
 def deleted(delta: Delta) -> list[str]:
-    """Paths at which there is nothing."""
+    """Paths that do not exist any more."""
     return [path for path, line in delta.items() if line.endswith("D")]

@@ -1,4 +1,4 @@
-"""Refs read in one go, and moved by compare-and-swap only."""
+"""Refs read in one call, and moved by compare-and-swap only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wt_orchestrate.errors import GitFailed
 
 
 def commits_at(git: Git, refs: Sequence[str], *, below: bool = False) -> dict[str, CommitId]:
-    """What each of these full refs points at, or with `below` all refs under them. What is missing is left out."""
+    """The commit of each of these full refs, or with `below` of all refs under them. Missing ones are left out."""
     if not refs:
         return {}
     output = text(git.run("for-each-ref", "--format=%(objectname) %(refname)", "--", *refs))
@@ -24,8 +24,8 @@ def commits_at(git: Git, refs: Sequence[str], *, below: bool = False) -> dict[st
 
 
 def swap(git: Git, ref: str, *, new: CommitId | None, old: CommitId | None) -> bool:
-    """Move one ref from `old` to `new` (None: it is not there), by compare-and-swap; True if it is so afterwards, False if
-    somebody else moved it. Raises GitFailed when it is where it was and cannot be moved: a lock, a full disk."""
+    """Move one ref from `old` to `new` (None: it does not exist), by compare-and-swap; True if it is so afterwards,
+    False if somebody else moved it. Raises GitFailed if it is unchanged and cannot be moved: a lock, a full disk."""
     try:
         _move(git, ((ref, new, old),))
     except GitFailed:

@@ -1,6 +1,7 @@
 """What commits expose, read from one log with patches: added lines that look like secrets, and trailers of messages.
 
-A merge counts with what is in none of its parents. Files that git takes for binary, and those above 5 MiB, are not looked at.
+A merge counts with what is in none of its parents. Files that git takes for binary, and those above 5 MiB, are left
+out.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _trailers(header: bytes) -> Iterator[Trailer]:
 
 @dataclass(slots=True)
 class Place:
-    """Where a log has come to: a hunk's lines have as many signs as the commit has parents."""
+    """The current place in a log: a hunk's lines have as many signs as the commit has parents."""
 
     commit: CommitId
     path: str = ""
@@ -56,7 +57,7 @@ class Place:
 
 
 def exposed_in(diff: bytes) -> tuple[Exposed, ...]:
-    """What the added lines of one diff with `a/` and `b/` expose; it is of no commit."""
+    """What the added lines of one diff with `a/` and `b/` expose, outside of any commit."""
     return tuple(_exposed(diff.split(b"\n"))) if HINT.search(diff) else ()
 
 
@@ -68,7 +69,7 @@ def _exposed(lines: list[bytes]) -> Iterator[Exposed]:
 
 
 def added_lines(lines: Iterable[bytes]) -> Iterator[tuple[Place, bytes]]:
-    """Each added line of a log with patches, or of a diff, without its signs; the place is good until the next line."""
+    """Each added line of a log with patches, or of a diff, without its signs; the place is valid until the next line."""
     at = Place(_NONE)
     for line in lines:
         if line.startswith(b"\0"):
@@ -89,7 +90,7 @@ def added_lines(lines: Iterable[bytes]) -> Iterator[tuple[Place, bytes]]:
 
 
 def _path(name: bytes) -> str:
-    """A path from a patch's header: without its prefix, and without git's quotes."""
+    """A path from a patch's header: without its prefix and git's quotes."""
     if name.startswith(b'"'):
         name = _ESCAPE.sub(_unescaped, name.strip().strip(b'"'))
     return text(name.removeprefix(b"b/").rstrip(b"\t"))

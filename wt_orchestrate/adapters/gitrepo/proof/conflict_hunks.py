@@ -1,9 +1,9 @@
-"""The conflicts of a resolved file, one by one: what was there, what each side made of it, what became of it.
+"""The conflicts of a resolved file, one by one: the base, each side, and the result.
 
-A conflict is where edits of both sides touch and are not the same, read from diffs against the base as in `threeway`. A side
-is taken in one when all that the other side did there is undone and its own is whole, or when the result is the side's
-words to the letter while the other's are not in it as well. It is judged place by place: what a side
-changed elsewhere in the file says nothing of whether its part of a conflict was let go.
+A conflict is where edits of both sides touch and differ, read from diffs against the base as in `three_way`. A side was
+taken in one if everything the other side did there is undone and its own is complete, or if the result is the side's
+text to the letter and does not contain the other's too. Each place is judged by itself: what a side changed elsewhere
+in the file does not matter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wt_orchestrate.adapters.gitrepo.proof.three_way import Edit
 from wt_orchestrate.ports.git.conflicts import Hunk
 
 _LISTED = 60
-"""Lines of each part of a hunk that are told."""
+"""How many lines of each part of a hunk are listed."""
 _HUNKS = 100
 
 
@@ -39,13 +39,14 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a side did in one place: lines that it added, and lines of the base that it took away; blank ones say nothing."""
+    """What a side did in one place: lines that it added, and lines of the base that it removed; blank ones do not
+    count."""
 
     added: Counter[bytes]
     removed: Counter[bytes]
 
     def undone(self, result: Counter[bytes], near: Counter[bytes]) -> int:
-        """How much of it is not in the result: added lines count wherever in the file they are, removed ones here."""
+        """How much of it is not in the result: added lines count anywhere in the file, removed ones here."""
         return (self.added - result).total() + (self.removed & near).total()
 
     def size(self) -> int:
@@ -65,7 +66,8 @@ def hunks(base: Sequence[bytes], edits: Edits, result: Sequence[bytes]) -> tuple
 
 
 def side_of(base: Sequence[bytes], ours: Sequence[bytes], theirs: Sequence[bytes], result: Sequence[bytes]) -> str:
-    """Whose side a whole file is, judged like one conflict: all that the other did is undone, and its own is whole."""
+    """Whose side a whole file is, judged like one conflict: everything the other did is undone, and its own is
+    complete."""
     was, there = _counted(base), _counted(result)
     mine, yours = (_Work(_counted(side) - was, was - _counted(side)) for side in (ours, theirs))
     return _took(mine, yours, (ours, theirs, result), whole=there, near=there)
@@ -109,7 +111,7 @@ def _took(
 
 
 def _conflicts(edits: Edits) -> Iterator[_Part]:
-    """Where edits of both sides touch and are not the same."""
+    """Where edits of both sides touch and differ."""
     both = [(edit, 0) for edit in edits.ours] + [(edit, 1) for edit in edits.theirs]
     both.sort(key=lambda pair: (pair[0].start, pair[0].end))
     for group in _touching(both):
@@ -134,7 +136,7 @@ def _touching(edits: Sequence[tuple[Edit, int]]) -> Iterator[list[tuple[Edit, in
 
 
 def _widened(part: _Part, edits: Sequence[Edit]) -> _Part:
-    """The place with every edit that reaches into it, whole."""
+    """The place extended to include every edit that reaches into it."""
     while True:
         within = [edit for edit in edits if edit.start <= part.end and edit.end >= part.start]
         wider = _Part(min(part.start, *(e.start for e in within)), max(part.end, *(e.end for e in within)))

@@ -1,5 +1,7 @@
-"""The proof of any merge in words: for each path how its content comes about, for each patch whether all of it is there, and
-line by line what is gone. It is worked out anew from the commit's own parents; nothing that was noted is believed.
+"""Explain any merge: how the content of each path was made, whether all of each patch is there, and line by line what
+is gone.
+
+It is computed from the commit's own parents; nothing that was recorded is trusted.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ _PATCHES = 500
 
 
 def explain(git: Git, merge: CommitId) -> Explained:
-    """How a merge comes about from its two parents. Raises Refused when it has not just two."""
+    """How a merge was made from its two parents. Raises Refused if it has not exactly two."""
     parents = git.line("rev-parse", f"{merge}^@").split()
     if len(parents) != 2:
         raise Refused(
@@ -46,7 +48,7 @@ def explain(git: Git, merge: CommitId) -> Explained:
 
 
 def _trailers(git: Git, merge: CommitId) -> dict[str, str]:
-    """What the commit says of itself in trailers; words of whoever made it."""
+    """The commit's trailers; they are the words of whoever made it."""
     lines = text(git.run("log", "-1", "--format=%(trailers:only,unfold)", merge)).splitlines()
     pairs = (line.partition(": ") for line in lines)
     return {key: value for key, separator, value in pairs if separator}
@@ -70,7 +72,7 @@ def _paths(git: Git, base: CommitId, ours: CommitId, theirs: CommitId, lost: fro
 
 
 def _patches(git: Git, base: CommitId, theirs: CommitId, lost: frozenset[str]) -> tuple[Patch, ...]:
-    """The patches of the side that was merged in, oldest first, each with its identity."""
+    """The patches of the side that was merged, oldest first, each with its identity."""
     made = GitCommits(git).between(base=base, head=theirs, limit=_PATCHES)
     shown = git.run(
         "log", "-p", "--no-merges", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--format=commit %H",

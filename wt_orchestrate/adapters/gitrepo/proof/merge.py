@@ -1,11 +1,11 @@
-"""The proof after a merge: every change of both sides is in it, and nothing else, however the merge was made.
+"""Prove a merge: every change of both sides is in it, and nothing else, however the merge was made.
 
-Each path is judged on its own. One that a single side changed must be exactly as that side has it; one that neither changed
-must be as it was. Where both changed it, the edits of each side are taken from diffs against the merge base and applied
-together in our own three-way merge (`threeway`): they must not touch each other, and the result must be the merge's content
-to the byte. Several diff algorithms are tried, since git may have matched lines another way: the merge is proven as soon as
-one way of reading the edits explains it. Renames of either side are followed; binary files and links that both sides
-changed cannot be explained. So a merge that took a side anywhere is caught.
+Each path is judged by itself. One that a single side changed must be exactly as that side has it; one that neither
+changed must be as it was. If both changed it, the edits of each side are taken from diffs against the merge base and
+applied together in our own three-way merge (`three_way`): they must not touch each other, and the result must be the
+merge's content to the byte. Several diff algorithms are tried, since git may have matched lines another way: one
+reading of the edits that explains the merge is enough. Renames of either side are followed. Binary files and links that
+both sides changed cannot be explained. So a merge that dropped a side anywhere is caught.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PARENTS = "the merge's parents"
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One file as it was, as each side has it and as the merge has it, under the path that it has in the merge."""
+    """One file in the base, on each side and in the merge, under the path that it has in the merge."""
 
     path: str
     base: Entry
@@ -38,14 +38,14 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The paths that each side, and the merge against ours, changed; each with what was and what is there."""
+    """The paths that each side, and the merge against ours, changed; each with its entries before and after."""
 
     ours: Mapping[str, tuple[Entry, Entry]]
     theirs: Mapping[str, tuple[Entry, Entry]]
     merge: Mapping[str, tuple[Entry, Entry]]
 
     def lane(self, path: str) -> Lane:
-        """The file at a path, no rename followed."""
+        """The file at a path, without following renames."""
         base = self._base(path)
         ours = self.ours[path][1] if path in self.ours else base
         theirs = self.theirs[path][1] if path in self.theirs else base
@@ -84,12 +84,12 @@ def prove(git: Git, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Pro
 
 
 def explained(lane: Lane) -> bool:
-    """Whether the path can be judged by itself, no rename followed: ids settle it, or both sides changed its content."""
+    """Whether the path can be judged by itself, without renames: by ids, or because both sides changed its content."""
     return _plain(lane)
 
 
 def unexplained(git: Git, lanes: Sequence[Lane]) -> Sequence[Lane]:
-    """Those paths, of any number of merges, whose merged content is not that of both sides' edits; no rename followed."""
+    """Those paths, of any number of merges, whose merged content is not that of both sides' edits; without renames."""
     wrong = [lane for lane in lanes if not _plain(lane)]
     both = [lane for lane in lanes if _plain(lane) and _settled(lane) is None]
     left: Sequence[Lane] = [lane for lane in both if _mergeable(lane)]
@@ -100,7 +100,7 @@ def unexplained(git: Git, lanes: Sequence[Lane]) -> Sequence[Lane]:
 
 
 def _one_base(git: Git, bases: Sequence[str]) -> str:
-    """The merge base; several (after criss-cross merges) are merged themselves first, as git does."""
+    """The merge base; several (after criss-cross merges) are merged first, as git does."""
     whole = bases[-1]
     for other in reversed(bases[:-1]):
         _, output = git.outcome(
@@ -111,7 +111,7 @@ def _one_base(git: Git, bases: Sequence[str]) -> str:
 
 
 def _as_commit(git: Git, name: str) -> str:
-    """merge-tree takes commits only: a tree that was merged out of bases gets one that nothing refers to."""
+    """merge-tree takes commits only: a tree that was merged out of bases gets a commit that nothing refers to."""
     if git.line("cat-file", "-t", name) == "commit":
         return name
     date = {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"}
@@ -130,7 +130,7 @@ def _both(raw: Raw) -> tuple[Entry, Entry]:
 
 
 def _settled(lane: Lane) -> bool | None:
-    """Whether the merge is right by comparing modes and ids alone; None when both sides changed the content."""
+    """Whether the merge is right by comparing modes and ids alone; None if both sides changed the content."""
     if lane.base == lane.theirs or lane.ours == lane.theirs:
         return lane.merge == lane.ours
     if lane.base == lane.ours:
@@ -143,14 +143,14 @@ def _settled(lane: Lane) -> bool | None:
 
 
 def _one_sided(base: str, ours: str, theirs: str) -> str | None:
-    """What a value is when at most one side changed it, or both alike."""
+    """The value if at most one side changed it, or both changed it alike."""
     if base == theirs or ours == theirs:
         return ours
     return theirs if base == ours else None
 
 
 def _plain(lane: Lane) -> bool:
-    """No rename is needed to explain the path."""
+    """Whether no rename is needed to explain the path."""
     settled = _settled(lane)
     return settled if settled is not None else NOTHING not in (lane.base, lane.ours, lane.theirs)
 
@@ -158,7 +158,7 @@ def _plain(lane: Lane) -> bool:
 def _renamed(
     git: Git, tree: str, *, ours: CommitId, theirs: CommitId, changed: Changed, lanes: Sequence[Lane]
 ) -> list[Lane]:
-    """The lanes with each renamed file in one: its old path is gone on the side that renamed it, its new one holds both."""
+    """The lanes with each renamed file in one: its old path is gone on the side that renamed it, its new one has both."""
     by_path = {lane.path: lane for lane in lanes}
     ours_moved = dict(follow(raw_changes(git, tree, ours, renames=True)))
     theirs_moved = dict(follow(raw_changes(git, tree, theirs, renames=True)))

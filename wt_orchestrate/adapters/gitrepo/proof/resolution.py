@@ -1,9 +1,9 @@
-"""The proof of a merge whose conflicts somebody resolved: outside of them it is the plain merge, and inside them everything
-that is not in the result is listed, line by line, side by side.
+"""Prove a merge whose conflicts somebody resolved: outside of them it is the plain merge, and inside them everything
+that is gone is listed, line by line, for each side.
 
-A resolution that lets a whole side go (every line one side added or changed is gone, and the other's are all there) is told
-as taking a side, of the file and of each conflict in it. Files that are no text, or that a side deleted, can only be one
-side's or the other's, or new: that is told, too.
+A resolution that drops a whole side (every line it added or changed is gone, and the other's are all there) is reported
+as taking a side, for the file and for each conflict in it. Files that are not text, or that a side deleted, can only be
+one side's or the other's, or new: that is reported too.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from wt_orchestrate.ports.git.conflicts import Hunk, Resolution, ResolvedFile
 
 _TEXTS = ("100644", "100755", "120000")
 _LISTED = 200
-"""Lines of a side that are listed for each file; their number is always whole."""
+"""How many lines of a side are listed for each file; the count is always complete."""
 _SIZE = 1 << 20
 
 
 def prove_resolution(
     git: Git, *, resolved: CommitId, ours: CommitId, theirs: CommitId, paths: Sequence[str] | None
 ) -> Resolution:
-    """Compare a resolved merge of both with them; `paths` are those that were in conflict, by default git's own."""
+    """Compare a resolved merge with both sides; `paths` are those that were in conflict, by default git's own."""
     merge = as_merge(git, resolved, ours, theirs)
     proof = prove(git, merge=merge, ours=ours, theirs=theirs)
     found = conflicts(git, ours, theirs)
@@ -51,7 +51,8 @@ def as_merge(git: Git, resolved: CommitId, ours: CommitId, theirs: CommitId) -> 
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """A path in conflict, with what git merges there: renames are followed, and several merge bases are one."""
+    """A path in conflict, with what git merges there: renames are followed, and several merge bases are merged into
+    one."""
 
     path: str
     base: Entry = NOTHING
@@ -60,7 +61,7 @@ class Contested:
 
 
 def conflicts(git: Git, ours: CommitId, theirs: CommitId) -> Mapping[str, Contested]:
-    """The paths in conflict when nothing but git's own merge decides."""
+    """The paths in conflict if only git's own merge decides."""
     arguments = ("merge-tree", "--write-tree", "-z", "--no-messages", "--end-of-options", ours, theirs)
     _, output = git.outcome(*arguments, ok=(0, 1), timeout_s=LONG_S)
     found: dict[str, Contested] = {}
@@ -124,14 +125,14 @@ def _is_text(content: bytes) -> bool:
 
 
 def _markers(result: bytes, *sides: bytes) -> tuple[int, ...]:
-    """Lines that are conflict markers and that neither side had, such as a file about conflicts has."""
+    """Lines that are conflict markers and that neither side had (a file about conflicts may have some)."""
     known = {line for side in sides for line in side.split(b"\n")}
     numbered = enumerate(result.split(b"\n"), 1)
     return tuple(number for number, line in numbered if MARKER.match(line) and line not in known)
 
 
 def _mode_follows(base: str, ours: str, theirs: str, result: str) -> bool:
-    """Whether a mode is what merging both sides' modes gives; where both changed it, either side's."""
+    """Whether a mode is the merge of both sides' modes; if both changed it, either side's."""
     if not result:
         return True  # that it is gone is told by its content
     changed = {mode for mode in (ours, theirs) if mode and mode != base}
@@ -139,14 +140,14 @@ def _mode_follows(base: str, ours: str, theirs: str, result: str) -> bool:
 
 
 def _added(base: bytes, side: bytes) -> Counter[bytes]:
-    """Lines that a side has more often than the base; blank ones say nothing."""
+    """Lines that a side has more often than the base; blank ones do not count."""
     return Counter(
         line for line in (Counter(side.split(b"\n")) - Counter(base.split(b"\n"))).elements() if line.strip()
     )
 
 
 def _gone(base: bytes, side: bytes, result: bytes) -> list[bytes]:
-    """Lines that a side added or changed and the result has not, wherever in the file, in their order."""
+    """Lines that a side added or changed and that are nowhere in the result, in their order."""
     missing = _added(base, side) - Counter(result.split(b"\n"))
     found: list[bytes] = []
     for line in side.split(b"\n"):
@@ -157,7 +158,7 @@ def _gone(base: bytes, side: bytes, result: bytes) -> list[bytes]:
 
 
 def _took_whole(base: Entry, ours: Entry, theirs: Entry, result: Entry) -> str:
-    """Whose side the file is, to the byte, where the other one had changed type of it. Gone is a side, too."""
+    """Whose side the file is, to the byte, if the other one changed its type. Deleted counts as a side too."""
     if ours.id == theirs.id:
         return ""
     if result.id == ours.id and theirs.id != base.id:

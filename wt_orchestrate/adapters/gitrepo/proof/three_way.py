@@ -1,7 +1,7 @@
-"""Our own three-way merge, apart from git's: both sides' edits applied to the base where they do not touch.
+"""Our own three-way merge, independent of git's: both sides' edits applied to the base where they do not touch.
 
-It is there to check merges, not to make them: git's diff names the edits, in line numbers of the base, and putting them
-together is done here. Many files are compared in one go, by giving them numbers as names in trees of their own.
+It checks merges, it does not make them: git's diff gives the edits, in line numbers of the base, and they are applied
+here. Many files are compared in one call, by numbers as names in temporary trees.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git
 
 ALGORITHMS = ("histogram", "myers", "patience", "minimal")
-"""Ways to read edits, the one git merges with first."""
+"""Diff algorithms to read edits with, the one of git's merge first."""
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _NAME = re.compile(rb"diff --git a/(\d+) b/\d+\n")
 MARKER = re.compile(rb"(<{7,}|\|{7,}|>{7,})( |$)")
-"""A line that a conflict left: where a side begins or ends, or the base. `=======` is none: texts underline with it."""
+"""A conflict marker: where a side starts or ends, or the base. `=======` does not count: texts underline with it."""
 _NO_NEWLINE = b"\\ No newline at end of file\n"
 _BINARY = 8000
-"""git takes content for binary when there is a NUL in this many bytes."""
+"""git takes content for binary if there is a NUL in this many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Triple:
-    """Blob ids of a file in the base (empty when it was not there) and on both sides."""
+    """Blob ids of a file in the base (empty if it was not there) and on both sides."""
 
     base: str
     ours: str
@@ -36,7 +36,7 @@ class Triple:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Lines `start` to `end` of the base (from 0, end not included) replaced by others."""
+    """Lines `start` to `end` of the base (from 0, end excluded) replaced by others."""
 
     start: int
     end: int
@@ -44,7 +44,7 @@ class Edit:
 
 
 def merged(git: Git, triples: Sequence[Triple], *, algorithm: str) -> Sequence[bytes | None]:
-    """The merge of each; None where the sides' edits touch, or where content is binary."""
+    """The merge of each; None if the sides' edits touch, or if content is binary."""
     empty = git.run("hash-object", "-w", "--stdin").decode().strip()
     bases = [triple.base or empty for triple in triples]
     ours = edits_between(git, bases, [triple.ours for triple in triples], algorithm)
@@ -121,6 +121,6 @@ def _parsed(lines: Sequence[bytes]) -> Iterator[tuple[int, tuple[Edit, ...]]]:
 
 
 def _skip(lines: Sequence[bytes], at: int, count: int) -> int:
-    """Behind that many lines of a hunk, and behind git's remark that the last has no newline."""
+    """The index after that many lines of a hunk, and after git's remark that the last has no newline."""
     at += count
     return at + 1 if count and at < len(lines) and lines[at] == _NO_NEWLINE else at

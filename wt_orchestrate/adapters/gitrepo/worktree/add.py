@@ -1,9 +1,9 @@
-"""Making a worktree, and making whole what a crash left half-made.
+"""Make a worktree, or complete one that a crash left half-made.
 
-git's own adds, removes and prunes race with each other (3 to 11 % of them fail), so ours share one file lock; writing the
-files happens outside it. What was going on is read from the disk: git writes the lock's reason first and the files come
-last, so a worktree whose reason is `MAKING` was never handed to anybody and may be written anew, while one whose reason is
-`MADE` may hold work and only ever gets back what git lost of it. A branch that has moved is never set back.
+git's own adds, removes and prunes race with each other (3 to 11 % of them fail), so ours share one file lock; files are
+written outside of it. Progress is read from the disk: git writes the lock's reason first and the files come last. So a
+worktree whose reason is `MAKING` was never given to anybody and may be written again, while one whose reason is `MADE`
+may hold work and only gets back git's records. A branch that has moved is never reset.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ def make(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
 
 
 def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
-    """The worktree's entry, once git knows it and its folder is there."""
+    """The worktree's entry, once git has it and its folder exists."""
     entry = entry_of(git.git_dir, path)
     if entry is not None and not _begun(entry, branch):
-        _clear(entry)
+        _remove_half_made(entry)
         entry = None
     match place(git.git_dir, path, entry):
         case Place.WORKTREE if entry is not None and entry.ours and _on(entry, branch):
             return entry
         case Place.FREE if entry is not None and entry.ours:
-            return _found_again(entry, branch)
+            return _make_again(entry, branch)
         case Place.TORN if entry is not None and _on(entry, branch):
             _write(f"{path}/.git", f"gitdir: {entry.admin}\n")
             return entry
@@ -65,15 +65,15 @@ def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: st
 
 
 def _begun(entry: Entry, branch: Branch) -> bool:
-    """git has done its own part of adding it, and it was not cut off while it was forgotten."""
+    """Whether git has done its own part of adding it, and its removal was not interrupted."""
     if entry.reason == MAKING:
         return entry.head == branch_ref(branch) and os.path.exists(f"{entry.admin}/commondir")
     return not entry.half_forgotten
 
 
-def _clear(entry: Entry) -> None:
-    """Remove a worktree that git did not finish to add: nobody was ever told of it, and it has no files but `.git`.
-    Of one that was being forgotten the files are in the trash already."""
+def _remove_half_made(entry: Entry) -> None:
+    """Remove a worktree that git did not finish adding: nobody knows of it, and it has no files but `.git`. If its
+    removal was interrupted, its files are in the trash already."""
     with suppress(FileNotFoundError):
         if os.listdir(entry.path) == [".git"]:
             os.unlink(f"{entry.path}/.git")
@@ -81,7 +81,7 @@ def _clear(entry: Entry) -> None:
 
 
 def _on(entry: Entry, branch: Branch) -> bool:
-    """On its branch, or (an agent's doing, left as it is) on no branch at all."""
+    """Whether it is on its branch or (an agent did that) detached."""
     return entry.head == branch_ref(branch) or not entry.head.startswith("refs/")
 
 
@@ -97,7 +97,7 @@ def _add(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
 
 
 def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
-    """Where the branch points already. Raises Refused when that is other people's work: it does not hold the base."""
+    """The commit of the branch. Raises Refused if that is other people's work: it does not contain the base."""
     ref = branch_ref(branch)
     code, found = git.outcome("rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128))
     if code != 0:
@@ -111,9 +111,8 @@ def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
     return head
 
 
-def _found_again(entry: Entry, branch: Branch) -> Entry:
-    """A worktree whose folder is gone, but not what git keeps of it: made again at the same place. On a branch that an agent
-    made instead of its own nobody would look for it."""
+def _make_again(entry: Entry, branch: Branch) -> Entry:
+    """A worktree whose folder is gone, but whose records in git are not: made again at the same place."""
     head = entry.head
     if not _on(entry, branch):
         name_head(entry, branch)
@@ -125,7 +124,7 @@ def _found_again(entry: Entry, branch: Branch) -> Entry:
 
 
 def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
-    """Files without what git keeps of them: registered anew around them, so that all of them count as changes."""
+    """Files whose records in git are gone: registered again around them, so that all of them count as changes."""
     aside = f"{path}.wto-aside"
     os.rename(path, aside)
     try:
@@ -149,7 +148,7 @@ def _entry(git: Git, path: str) -> Entry:
 
 
 def forget(entry: Entry) -> None:
-    """Remove what git keeps of a worktree. `gitdir` goes last: until then the entry is found, and this done, again."""
+    """Remove git's records of a worktree. `gitdir` goes last: until then the entry is found, and this done, again."""
     for name in os.listdir(entry.admin):
         if name not in ("gitdir", "locked"):
             below = f"{entry.admin}/{name}"
@@ -169,7 +168,7 @@ def name_head(entry: Entry, branch: Branch) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    """Replace one of git's small files at once."""
+    """Replace one of git's small files atomically."""
     beside = f"{path}.wto"
     with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)

@@ -1,8 +1,8 @@
-"""Throwaway trees for checks: each is a folder of ours with exactly one commit's files.
+"""Throwaway trees for checks: each slot is a folder of ours with exactly one commit's files.
 
-A slot is brought from commit to commit by an index that lies beside it, on the vault's git, so that nothing a check left in
-it is asked. For the checks themselves it is a small repository of its own that borrows the vault's objects: git commands
-that a test suite runs (also `git config` or `git commit`) work, and change nothing but the slot.
+A slot is moved from commit to commit by an index beside it, on the vault's git, so nothing that a check left in it is
+trusted. For the checks it is a small repository of its own that borrows the vault's objects: git commands that a test
+suite runs (also `git config` or `git commit`) work, and change nothing but the slot.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _discard(path: str) -> None:
 
 
 def _remove(path: str) -> None:
-    """Delete a tree of ours, folders that a check made unwritable too; a link goes, what it points at stays."""
+    """Delete a tree of ours, including folders that a check made read-only; a link is removed, its target stays."""
     if os.path.islink(path) or not os.path.isdir(path):
         with suppress(FileNotFoundError):
             os.unlink(path)

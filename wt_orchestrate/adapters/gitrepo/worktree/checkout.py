@@ -1,11 +1,12 @@
-"""Writing a worktree's files and index from a commit.
+"""Write a worktree's files and index from a commit.
 
-It runs on a git directory set apart, so that no filter, hook or other program that an agent may have put into the shared
+It runs on a private git directory, so that no filter, hook or other program that an agent may have put into the shared
 configuration is started. The user's own configuration (global and system) does count: git-lfs works as when the user
 checks out, because its part of the shared configuration is passed on as values that name no program. A filter that only
-the repository's configuration defines (`git config --local filter...`) does not run; its files come as they are stored.
+the repository's configuration defines (`git config --local filter...`) does not run; its files are written as they are
+stored.
 
-Two at a time: more do not make a disk or two processors any faster.
+Two at a time: more do not make a disk or two processors faster.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CONVERSION = (
     "core.ignorecase",
     "core.precomposeunicode",
 )
-"""Keys of a repository's configuration that say how files are written, and that can start nothing."""
+"""Keys of a repository's configuration that say how files are written, and that cannot start a program."""
 
 
 def fill(apart: Git, *, worktree: str, admin: str, commit: CommitId, common_dir: str, slots: tuple[str, ...]) -> None:
@@ -44,7 +45,7 @@ def fill(apart: Git, *, worktree: str, admin: str, commit: CommitId, common_dir:
 
 
 def passed_on(common_dir: str) -> Mapping[str, str]:
-    """The values of the repository's configuration that filling needs, none of which names a program."""
+    """The values of the repository's configuration that a checkout needs, none of which names a program."""
     found: dict[str, str] = {}
     arguments = ("config", "--file", f"{common_dir}/config", "--no-includes", "-z", "--list")
     for item in fields(Git(common_dir).run(*arguments)):
@@ -56,7 +57,7 @@ def passed_on(common_dir: str) -> Mapping[str, str]:
 
 
 def reading_settings(common_dir: str) -> Mapping[str, str]:
-    """What a comparison with a worktree must know: how files are written there, and what the user never wants to see."""
+    """What a comparison with a worktree must know: how files are written there, and what the user ignores everywhere."""
     found = {key: value for key, value in passed_on(common_dir).items() if key in CONVERSION}
     env = users_environment()
     _, said = execute(("config", "--global", "--type=path", "--get", EXCLUDES), env, cwd=common_dir, ok=(0, 1, 128))

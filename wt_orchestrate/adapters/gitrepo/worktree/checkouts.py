@@ -1,4 +1,4 @@
-"""Trees of commits on the disk, as the port has them: throwaway checkouts of ours, and worktrees compared with a commit."""
+"""The port `Checkouts`: throwaway checkouts, and worktrees compared with a commit."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class GitCheckouts:
         return check_out(self._git, scratch=self._scratch, commit=commit, slot=slot, keep=keep)
 
     def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
-        """Make the index that `dirty` compares with warm, right after a worktree was made, before anybody is in it."""
+        """Fill the index that `dirty` uses, right after a worktree was made, before anybody is in it."""
         dirty.seed(worktree=worktree, index=index)
 
     def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
-        """Paths in a worktree that differ from a commit: changed, deleted, or neither known nor ignored."""
+        """Paths in a worktree that differ from a commit: changed, deleted, or untracked and not ignored."""
         return dirty.differing(self._git, worktree=worktree, head=head, index=index, settings=self.settings)

@@ -1,11 +1,11 @@
-"""A worktree compared with a commit, by an index of ours, on a git directory of ours.
+"""Uncommitted changes of a worktree against a commit, with an index and a git directory of ours.
 
-Nothing that an agent wrote is asked: not its index (skip-worktree and assume-unchanged bits), its configuration, its
+Nothing that an agent wrote is used: not its index (skip-worktree and assume-unchanged bits), its configuration, its
 info/exclude, its hooks or filters, nor a nested repository's. Ignored is what the worktree's `.gitignore` files and the
-user's own excludes file say, and what `.worktreeinclude` brought along. A `.gitignore` that hides itself counts as a
-change, unless all of its folder is untracked, as tools make their caches.
+user's own excludes file say, and what `.worktreeinclude` copied. A `.gitignore` that hides itself counts as a change,
+unless all of its folder is untracked, as tools make their caches.
 
-The index is kept between calls: what did not change since is not read again. It can be deleted at any time.
+The index is kept between calls, so unchanged files are not read again. It can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ INCLUDED = ".worktreeinclude"
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
 _POINTER_LIMIT = 1024
 _SOON_S = 20.0
-"""After so long it is asked whether git waits for what never comes."""
+"""After so long it is checked whether git waits for something that never comes."""
 _POINTERS = 500
-"""More changed files than this are not looked at for pointers: they are changed."""
+"""With more changed files than this, none is checked for being a pointer: all are changed."""
 
 
 def differing(
@@ -42,8 +42,9 @@ def differing(
     settings: Mapping[str, str] = NOTHING,
     patience_s: float | None = None,
 ) -> tuple[str, ...]:
-    """Paths that are changed, deleted, or neither known nor ignored; `.` when the worktree itself is gone. git waits for ever
-    on a `.gitignore` that is a pipe: then it is that one that is told, or, with `patience_s`, Overran is raised after that."""
+    """Paths that are changed, deleted, or untracked and not ignored; `.` if the worktree itself is gone. git waits for
+    ever on a `.gitignore` that is a pipe: then that one is returned, or, with `patience_s`, Overran is raised after
+    that."""
     if os.path.islink(worktree) or not os.path.isdir(worktree):
         return (".",)
     own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
@@ -58,7 +59,7 @@ def differing(
 
 
 def _listed_in_time(own: Git, worktree: str) -> tuple[set[str], set[str]]:
-    """The same as `_listed`; where git is held up for long by what it would have to read for ever, that is what has changed."""
+    """The same as `_listed`; if git hangs on files it would read for ever, those are the changes."""
     try:
         return _listed(own, worktree, _SOON_S)
     except Overran:
@@ -79,7 +80,7 @@ def _endless(worktree: str) -> set[str]:
 
 
 def _listed(own: Git, worktree: str, timeout_s: float) -> tuple[set[str], set[str]]:
-    """Paths that are changed or deleted, and new ones that nothing ignores."""
+    """Paths that are changed or deleted, and new ones that are not ignored."""
     included = f"{worktree}/{INCLUDED}"
     brought = (f"--exclude-from={included}",) if os.path.isfile(included) and not os.path.islink(included) else ()
     output = own.run("ls-files", "-t", "-m", "-d", "-o", "-z", "--exclude-standard", *brought, timeout_s=timeout_s)
@@ -88,7 +89,7 @@ def _listed(own: Git, worktree: str, timeout_s: float) -> tuple[set[str], set[st
 
 
 def _hiding(own: Git) -> set[str]:
-    """Untracked `.gitignore` files that hide themselves, in folders that hold tracked files."""
+    """Untracked `.gitignore` files that hide themselves, in folders with tracked files."""
     output = own.run("ls-files", "-o", "-i", "--directory", "-z", "--exclude-standard", timeout_s=LONG_S)
     hidden = {name for name in fields(output) if name.rpartition("/")[2] == ".gitignore"}
     folders = sorted({name.rpartition("/")[0] or "." for name in hidden})
@@ -97,7 +98,7 @@ def _hiding(own: Git) -> set[str]:
 
 
 def seed(*, worktree: str, index: str) -> None:
-    """Take over the index of a worktree that nobody has worked in yet, so that its files need not be read again."""
+    """Copy the index of a worktree that nobody has worked in yet, so that its files need not be read again."""
     admin = named_by(f"{worktree}/.git")
     if admin is None or os.path.exists(index) or os.path.islink(f"{admin}/index"):
         return
@@ -110,7 +111,7 @@ def seed(*, worktree: str, index: str) -> None:
 
 
 def _bring(own: Git, head: CommitId, index: str) -> None:
-    """Bring the index to the commit, keeping what it knows of unchanged files; a damaged one is made anew."""
+    """Move the index to the commit, keeping what it knows of unchanged files; a damaged one is made again."""
     stands_for = f"{index}.head"
     with suppress(FileNotFoundError), open(stands_for, encoding="ascii") as file:
         if file.read() == head and os.path.exists(index):
@@ -131,7 +132,7 @@ def _bring(own: Git, head: CommitId, index: str) -> None:
 
 
 def _placeholder(worktree: str, name: str) -> bool:
-    """An empty file below `.claude/`: the client's sandbox leaves these behind."""
+    """An empty file below `.claude/`, which the client's sandbox leaves behind."""
     if not name.startswith(".claude/"):
         return False
     with suppress(OSError):
@@ -140,7 +141,7 @@ def _placeholder(worktree: str, name: str) -> bool:
 
 
 def _stored_elsewhere(own: Git, worktree: str, head: CommitId, names: set[str]) -> set[str]:
-    """Those of the changed files for which git holds a git-lfs pointer to just what lies in the worktree."""
+    """Those of the changed files for which git holds a git-lfs pointer to exactly the file's content."""
     if not names or len(names) > _POINTERS:
         return set()
     pointers: dict[str, str] = {}

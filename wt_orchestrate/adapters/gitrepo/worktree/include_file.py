@@ -1,7 +1,7 @@
-"""Files that git ignores but work needs (`.env`, `node_modules`), brought along as `.worktreeinclude` says.
+"""Copy files that git ignores but work needs (`.env`, `node_modules`), as `.worktreeinclude` says.
 
-The file lies at the main worktree's root, has gitignore syntax and means the same as for Claude Code: a file comes along
-when it is named there and ignored by git. git itself answers both questions. What exists already stays as it is.
+The file is at the main worktree's root, has gitignore syntax and means the same as for Claude Code: a file is copied if
+it is named there and ignored by git. git itself answers both questions. Existing files stay as they are.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def bring_along(*, common_dir: str, main: str, path: str, never: Sequence[str]) 
 
 
 def _untracked(common_dir: str, main: str, excluded: str) -> set[str]:
-    """Untracked files that the given patterns name; a folder that is named whole ends in a slash."""
+    """Untracked files that the given patterns name; a whole folder ends in a slash."""
     env = users_environment({"GIT_DIR": common_dir, "GIT_WORK_TREE": main})
     arguments = ("ls-files", "-z", "--others", "--ignored", "--directory", excluded)
     return set(fields(execute(arguments, env, cwd=main, timeout_s=LONG_S)[1]))
 
 
 def _both(one: set[str], other: set[str]) -> set[str]:
-    """What both lists name, where a folder stands for all that is below it."""
+    """What both lists name; a folder stands for everything below it."""
     return {name for name in one if _covered(name, other)} | {name for name in other if _covered(name, one)}
 
 

@@ -1,8 +1,8 @@
-"""The worktrees of a repository as they lie on the disk: listed, and recognised.
+"""The worktrees of a repository, read from the disk: listed, and recognised as ours.
 
-A worktree is ours when its administrative folder lies in this repository, names the worktree's path, and is locked with
-our reason. The lock's text also says how far it is: `MAKING` from git's very first step until its files are written,
-`MADE` from then on. Nothing here changes anything.
+A worktree is ours if its administrative folder is in this repository, names the worktree's path, and is locked with our
+reason. The lock's text also says how far it is: `MAKING` from git's very first step until its files are written, `MADE`
+from then on. Nothing here changes anything.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ MADE = "wt-orchestrate uses it for an agent"
 
 
 class Place(StrEnum):
-    """What lies at a path where a worktree is to be."""
+    """What is at a path where a worktree is to be."""
 
     FREE = "free"
     """Nothing, or an empty folder."""
     WORKTREE = "worktree"
     """A folder whose `.git` file and administrative folder name each other."""
     TORN = "torn"
-    """A folder of ours that lost its `.git` file."""
+    """A folder of ours without its `.git` file."""
     ORPHAN = "orphan"
     """A folder whose `.git` file names an administrative folder of this repository that is gone."""
     FOREIGN = "foreign"
@@ -36,7 +36,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An administrative folder and what it says."""
+    """An administrative folder and its content."""
 
     admin: str
     path: str
@@ -50,12 +50,12 @@ class Entry:
 
     @property
     def half_forgotten(self) -> bool:
-        """What is left when `forget` is cut off: no worktree of anybody's is without a HEAD."""
+        """Whether `forget` was interrupted: every other worktree has a HEAD."""
         return not self.head
 
 
 def main_worktree(git: Git, start: str) -> str | None:
-    """The main worktree; None for a bare repository, or when it cannot be told where it is."""
+    """The main worktree; None for a bare repository, or if its place is unknown."""
     if listing(git)[0].get("bare") is not None:
         return None
     if os.path.basename(git.git_dir) == ".git":
@@ -75,7 +75,7 @@ def listing(git: Git) -> Sequence[dict[str, str]]:
 
 
 def facts(git: Git, main: str | None) -> Sequence[WorktreeFacts]:
-    """All worktrees, the main one first; a bare repository is none."""
+    """All worktrees, the main one first; a bare repository is not one."""
     admins = {entry.path: entry.admin for entry in entries(git.git_dir)}
     records = listing(git)
     found = [_facts(records[0], path=main, git_dir=git.git_dir)] if main is not None else []
@@ -125,7 +125,7 @@ def holder(common_dir: str, ref: str, *, main: str | None) -> str | None:
 
 
 def place(common_dir: str, path: str, entry: Entry | None) -> Place:
-    """What lies at a path, looked at without following a link."""
+    """What is at a path, without following a link."""
     if not os.path.lexists(path):
         return Place.FREE
     if os.path.islink(path) or not os.path.isdir(path):
@@ -143,7 +143,7 @@ def place(common_dir: str, path: str, entry: Entry | None) -> Place:
 
 
 def named_by(file: str) -> str | None:
-    """The git directory that a `.git` file names; None when it is no plain file, or names none."""
+    """The git directory that a `.git` file names; None if it is not a plain file, or names none."""
     if os.path.islink(file) or not os.path.isfile(file):
         return None
     with open(file, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
@@ -154,7 +154,7 @@ def named_by(file: str) -> str | None:
 
 
 def first_line(path: str) -> str:
-    """The text of one of git's small files, without its last newline; empty when there is none."""
+    """The text of one of git's small files, without its last newline; empty if there is none."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
             return opened.read(1 << 16).removesuffix("\n")

@@ -1,8 +1,7 @@
-"""A git directory of our own on somebody else's objects.
+"""A private git directory on somebody else's objects.
 
-It has no configuration, hooks, attributes, excludes or refs but what we put there, and finds objects through
-GIT_OBJECT_DIRECTORY. So the trees of the user's repository can be read and written out without reading one line of a
-configuration that agents share.
+It has no configuration, hooks, attributes, excludes or refs but ours, and finds objects through GIT_OBJECT_DIRECTORY.
+So trees of the user's repository can be read and written without reading one line of a configuration that agents share.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import threading
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git, environment, execute
 
 IGNORED = ("/HANDOFF.md",)
-"""Names that never count as work in a worktree: the handoff is read and kept apart from commits."""
+"""Names that never count as changes in a worktree: the handoff is kept out of commits."""
 
 
 def set_apart(folder: str, *, common_dir: str) -> Git:
-    """Git on the objects of `common_dir` under a git directory at `folder`, which is made if it is missing."""
+    """Git on the objects of `common_dir` with a git directory at `folder`, which is made if it is missing."""
     if not os.path.exists(f"{folder}/wto-ready"):
         _make(folder, object_format=Git(common_dir).line("rev-parse", "--show-object-format"))
     return Git(folder, {"GIT_OBJECT_DIRECTORY": f"{common_dir}/objects"})
@@ -30,12 +29,12 @@ def _make(folder: str, *, object_format: str) -> None:
     init_bare(beside, object_format=object_format)
     try:
         os.rename(beside, folder)
-    except OSError:  # another one was quicker
+    except OSError:  # another process was quicker
         shutil.rmtree(beside)
 
 
 def init_bare(path: str, *, object_format: str, config: str = "") -> None:
-    """A bare repository with nothing in it from the machine's templates, marked when it is whole."""
+    """A bare repository with nothing from the machine's templates, marked when it is complete."""
     os.makedirs(path, mode=0o700)
     arguments = ("init", "-q", "--bare", "--template=", f"--object-format={object_format}", "--end-of-options", path)
     execute(arguments, environment(NOTHING), cwd=path)

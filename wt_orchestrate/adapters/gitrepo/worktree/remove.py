@@ -1,7 +1,7 @@
-"""Taking a worktree away without losing anything: it is moved into the trash first, then forgotten in git.
+"""Remove a worktree without losing anything: move it to the trash first, then delete git's records of it.
 
-Uncommitted work keeps it where it is, also work that an agent hid from git, and commits that no branch holds; with `force`
-it still only moves. Nothing is deleted but what git keeps of a worktree whose folder is in the trash already.
+Uncommitted work, also work that an agent hid from git, and commits that no branch holds keep it where it is; with
+`force` it is still only moved. Nothing is deleted but git's records of a worktree whose folder is in the trash already.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wt_orchestrate.ports.git.repository import Removed, RemoveOutcome
 def remove(
     git: Git, apart: Git, *, path: str, trash: str, force: bool, lock_path: str, settings: Mapping[str, str]
 ) -> Removed:
-    """Move a clean worktree of ours into `trash` and forget it in git; its branch stays."""
+    """Move a clean worktree of ours into `trash` and delete git's records; its branch stays."""
     entry = _ours(git, path)
     paths = () if force or entry is None else _unsaved(git, apart, entry, settings)
     if paths:
@@ -41,13 +41,13 @@ def remove(
 
 
 def _ours(git: Git, path: str) -> Entry | None:
-    """The entry of a whole worktree of ours at this very path."""
+    """The entry of a complete worktree of ours at this very path."""
     entry = entry_of(git.git_dir, path)
     return entry if entry is not None and entry.ours and place(git.git_dir, path, entry) is Place.WORKTREE else None
 
 
 def _gone(entry: Entry | None, trash: str) -> Removed:
-    """Nothing is there: either it never was, or an earlier call was cut off between its two steps."""
+    """Nothing is there: it never was, or an earlier call was interrupted between its two steps."""
     if entry is not None and (entry.ours or entry.half_forgotten):
         forget(entry)
     if os.path.isdir(trash):
@@ -56,7 +56,7 @@ def _gone(entry: Entry | None, trash: str) -> Removed:
 
 
 def _unsaved(git: Git, apart: Git, entry: Entry, settings: Mapping[str, str]) -> tuple[str, ...]:
-    """What would be out of sight after a removal: uncommitted paths, or `HEAD` when no ref holds its commit."""
+    """What would be out of sight after a removal: uncommitted paths, or `HEAD` if no ref holds its commit."""
     head = git.line("rev-parse", "--verify", "--end-of-options", f"{entry.head}^{{commit}}", ok=(0, 1, 128))
     if not head:
         return tuple(sorted(name for name in os.listdir(entry.path) if name != ".git"))
