@@ -1,8 +1,8 @@
-"""Configuration files of MCP clients: one entry put in or taken out, every other byte kept as it is.
+"""Edit configuration files of MCP clients: one entry inserted or removed, every other byte kept.
 
-What is no JSON, or has another shape than a client would read, is refused with its place and left alone, and so is a file that
-somebody else changed meanwhile. A change is written whole or not at all, with a copy of the file as it was beside it; copies get
-names of their own, and no copy ever replaces another.
+A file that is not JSON, or not of the shape that a client reads, is refused with its place and left alone; so is a file
+that somebody else changed meanwhile. A change is written completely or not at all, with a copy of the earlier file
+beside it; no copy ever replaces another.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MARK = "\ufeff"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A change of a file: its text before (None: not there) and after. `raw` is what was read, byte by byte."""
+    """A change of a file: its text before (None: no file) and after. `raw` is what was read, byte by byte."""
 
     path: str
     before: str | None
@@ -37,7 +37,7 @@ class Edit:
 
 
 def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
-    """The change that puts in a server, or with None takes it out. Raises Refused where the file is not as clients have it."""
+    """The change that inserts a server, or with None removes it. Raises Refused if the file is not as clients have it."""
     real = os.path.realpath(path)
     try:
         raw = _content(real)
@@ -68,7 +68,7 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
 
 
 def _edited(text: str, name: str, entry: Mapping[str, Any] | None) -> str:
-    """The text with the server put in or taken out. Raises ValueError where a name appears twice."""
+    """The text with the server inserted or removed. Raises ValueError if a name appears twice."""
     whole = object_at(text, 0)
     for each in whole.members:
         if each.name == _SERVERS:
@@ -80,7 +80,7 @@ def _edited(text: str, name: str, entry: Mapping[str, Any] | None) -> str:
 def _require_same(
     path: str, before: Mapping[str, Any], after: Mapping[str, Any], name: str, entry: Mapping[str, Any] | None
 ) -> None:
-    """That all other values are what they were: edited as text, read back as values. Raises Refused."""
+    """Check that all other values are unchanged: edited as text, read back as values. Raises Refused."""
     kept = {key: value for key, value in before.get(_SERVERS, {}).items() if key != name}
     expected = {**before, _SERVERS: {**kept, **({name: dict(entry)} if entry is not None else {})}}
     if after != expected:
@@ -103,8 +103,8 @@ def _parsed(path: str, text: str | None) -> dict[str, Any]:
 
 
 def write(edit: Edit) -> str:
-    """Write a change; where the file as it was is kept (empty: there was none). Raises Refused, and leaves the file as it is,
-    where it is not as it was read or cannot be written."""
+    """Write a change; returns where the earlier file is kept (empty: there was none). Raises Refused and leaves the
+    file alone if it changed since it was read or cannot be written."""
     try:
         if _content(edit.path) != edit.raw:
             raise Refused(
@@ -133,7 +133,7 @@ def _content(path: str) -> bytes | None:
 
 
 def _copy(path: str, content: bytes, mode: int) -> str:
-    """Keep a file as it was: `.bak`, or the first of `.bak.1`, `.bak.2`... that is free."""
+    """Keep a copy of a file: `.bak`, or the first of `.bak.1`, `.bak.2`... that is free."""
     for number in count():
         kept = f"{path}.bak.{number}" if number else f"{path}.bak"
         try:
@@ -155,7 +155,7 @@ def _replace(path: str, content: bytes, mode: int) -> None:
 
 
 def _make(path: str, content: bytes, mode: int) -> None:
-    """Make a file that was not there; nothing of it is left where it cannot be made whole."""
+    """Create a file; nothing of it is left if it cannot be completed."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as file:

@@ -23,7 +23,7 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC)
 
     def boot(self) -> str:
-        """The id of this boot; empty where the system tells none."""
+        """The id of this boot; empty if the system has none."""
         if sys.platform == "darwin":
             return _sysctl("kern.bootsessionuuid")
         try:

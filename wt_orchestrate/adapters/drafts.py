@@ -1,9 +1,9 @@
-"""Draftings as folders in the state folder: what was wished, how far it is, and who is at it.
+"""Draftings as folders in the state folder: what was asked for, how far each is, and who works on it.
 
-`drafts/<id>` holds `wish.json`, `progress.json` (replaced whole), `draft.lock` (held by whoever drafts), `cancel` (a durable
-wish), `processes/` and, while it goes on, `tree`: the checkout that the agent reads. `drafting/<id>` is an empty file from
-before the checkout is made until after it is gone, so that looking for what a killed drafting left is one look into a folder
-that is mostly not there. Files that cannot be read are as good as not there.
+`drafts/<id>` holds `wish.json`, `progress.json` (replaced as a whole), `draft.lock` (held by whoever drafts), `cancel`
+(a durable request), `processes/` and, while it goes on, `tree`: the checkout that the agent reads. `drafting/<id>` is
+an empty file from before the checkout is made until after it is gone, so that finding what a killed drafting left takes
+one look into a folder that is mostly absent. Files that cannot be read count as absent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from wt_orchestrate.errors import WtError
 
 _KEPT_S = 30 * 86_400.0
 _LIMIT = 32 << 20
-"""Characters of one file: a returned text of a mebi of characters is twelve times as long once JSON has escaped it."""
+"""The longest file in characters: a returned text of a mebi of characters is twelve times as long once JSON has escaped
+it."""
 
 
 class DraftFolder:
@@ -38,7 +39,7 @@ class DraftFolder:
         return f"{self.path}/draft.lock"
 
     def begin(self, wish: DraftWish) -> DraftWish:
-        """Write the wish down unless there is one; the one that stands."""
+        """Write the request unless there is one; returns the one that counts."""
         _plainly(lambda: os.makedirs(self.path, mode=0o700, exist_ok=True))
         known = self.wish()
         if known is None:
@@ -46,7 +47,7 @@ class DraftFolder:
         return known or wish
 
     def rewish(self, wish: DraftWish) -> None:
-        """Replace the wish; only while nobody is at it."""
+        """Replace the request; only while nobody works on it."""
         _replace(f"{self.path}/wish.json", json.dumps(asdict(wish)))
 
     def wish(self) -> DraftWish | None:
@@ -56,7 +57,7 @@ class DraftFolder:
         return None
 
     def progress(self) -> DraftProgress:
-        """How far it is; at its beginning when nothing is written yet."""
+        """How far it is; at its start if nothing is written yet."""
         values = _load(f"{self.path}/progress.json")
         if values is None:
             return DraftProgress()
@@ -72,19 +73,19 @@ class DraftFolder:
         _replace(f"{self.path}/progress.json", json.dumps(asdict(progress)))
 
     def cancel(self) -> None:
-        """Wish that it ends; durable."""
+        """Ask that it ends; durable."""
         _plainly(lambda: os.close(os.open(f"{self.path}/cancel", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)))
 
     def cancelled(self) -> bool:
         return os.path.exists(f"{self.path}/cancel")
 
     def go_on(self) -> None:
-        """Take an earlier wish to end back."""
+        """Take back an earlier request to end."""
         with suppress(FileNotFoundError):
             os.unlink(f"{self.path}/cancel")
 
     def mark(self) -> None:
-        """Say that there is something to clean up from now on."""
+        """Record that there is something to clean up from now on."""
 
         def made() -> None:
             os.makedirs(f"{self._state_dir}/drafting", mode=0o700, exist_ok=True)
@@ -110,7 +111,7 @@ def marked(state_dir: str) -> Iterator[DraftFolder]:
 
 
 def old(state_dir: str, *, now: float) -> Iterator[DraftFolder]:
-    """Draftings that nobody touched for a month."""
+    """Draftings without a change for a month."""
     with suppress(OSError):
         for name in sorted(os.listdir(f"{state_dir}/drafts")):
             folder = DraftFolder(state_dir, name)
@@ -120,7 +121,7 @@ def old(state_dir: str, *, now: float) -> Iterator[DraftFolder]:
 
 
 def newest(state_dir: str) -> DraftFolder | None:
-    """The drafting that was begun last."""
+    """The drafting that was started last."""
     found: list[tuple[float, str]] = []
     with suppress(OSError):
         for name in os.listdir(f"{state_dir}/drafts"):
@@ -131,7 +132,7 @@ def newest(state_dir: str) -> DraftFolder | None:
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that this release knows; a later one's further ones are left out."""
+    """The fields that this release knows; those of a later one are ignored."""
     names = {each.name for each in fields(kind)}
     return {name: value for name, value in values.items() if name in names}
 

@@ -1,14 +1,14 @@
-"""Change notices: file events where they can be had, and a poll that alone gives the same result.
+"""Watch files for changes: file events if possible, and a poll that alone gives the same result.
 
-Only the folders of the watched files are watched, never below them; of a folder that does not exist yet the nearest one
-above it is watched, until it does. A notice is a hint. Every poll interval, and whenever folders came or went, each file
-whose time, size or identity is not what it was at the last hint is hinted at; so a lost notice costs one interval at most,
-and a file that existed when it was first watched is hinted at once, because it may have changed before.
+Only the folders of the watched files are watched, never below them; for a folder that does not exist yet, the nearest
+existing one above it is watched. An event is a hint. Every poll interval, and whenever folders came or went, each file
+whose time, size or identity changed since the last hint is hinted at; so a lost event costs one interval at most, and a
+file that existed when it was first watched is hinted at once, because it may have changed before.
 
 On Linux watchdog's reader of one inotify descriptor is used, without its observer: that one starts a thread for every
-folder, and holds back what follows an unmatched half of a rename for half a second. Elsewhere the observer is used.
+folder, and delays events after an unmatched half of a rename by half a second. Elsewhere the observer is used.
 
-`watch` and `wait` belong to one thread; `wake` may be called from any, and notices come in a thread of watchdog's.
+`watch` and `wait` belong to one thread; `wake` may be called from any, and events come in a thread of watchdog's.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ _COALESCE_S = 0.005
 _Stamp = tuple[int, int, int] | None
 
 Tell = Callable[[str, str], None]
-"""Takes the folder and the name within it that a notice is about; no name when the folder itself came or went."""
+"""Called with the folder and the name in it that an event is about; no name if the folder itself came or went."""
 
 
 class Notices(Protocol):
     """File events of single folders."""
 
     def add(self, folder: str) -> None:
-        """Watch a folder from now on. Raises OSError when that cannot be."""
+        """Start watching a folder. Raises OSError if that is not possible."""
 
     def drop(self, folder: str) -> None:
-        """Watch it no longer; it may be gone."""
+        """Stop watching it; it may be gone."""
 
     def close(self) -> None: ...
 
 
 class WatchdogFeed:
-    """Tells which watched files may have changed. `degraded` says why file events are not used, where they are not."""
+    """Says which watched files may have changed. `degraded`: why file events are not used, if they are not."""
 
     def __init__(
         self, poll_s: float, *, use_events: bool = True, notices: Callable[[Tell], Notices] | None = None
@@ -99,7 +99,7 @@ class WatchdogFeed:
             self._moved = True
 
     def wait(self, timeout_s: float) -> frozenset[str]:
-        """Keys of files that may have changed since the last call; empty when time ran out."""
+        """Keys of files that may have changed since the last call; empty if time ran out."""
         until = time.monotonic() + timeout_s
         while True:
             if self._moved or time.monotonic() >= self._poll_due:
@@ -129,7 +129,7 @@ class WatchdogFeed:
     # ------------------------------------------------------------ hints
 
     def _tell(self, folder: str, name: str) -> None:
-        """Take a notice."""
+        """Take an event."""
         with self._condition:
             keys = self._keys.get((folder, name))
             if keys is not None:
@@ -141,7 +141,7 @@ class WatchdogFeed:
             self._condition.notify_all()
 
     def _take(self) -> frozenset[str]:
-        """The hints so far and those of the next moment, which likely belong to them."""
+        """The hints so far and those of the next moment, which probably belong together."""
         with self._condition:
             if not self._woken:
                 self._condition.wait_for(lambda: self._woken, _COALESCE_S)
@@ -154,7 +154,7 @@ class WatchdogFeed:
     # ------------------------------------------------------------ looking
 
     def _look(self) -> None:
-        """Watch the folders that are there now, then compare every file with the last hint about it."""
+        """Watch the folders that exist now, then compare every file with the last hint about it."""
         self._poll_due = time.monotonic() + self._poll_s
         with self._condition:
             self._moved = False
@@ -166,7 +166,7 @@ class WatchdogFeed:
                 self._changed |= self._keys.get(_split(path), set())
 
     def _adjust(self, folders: set[str]) -> None:
-        """Watch these folders, or what is nearest above them, and no others; what cannot be is left to the poll."""
+        """Watch these folders, or the nearest above them, and no others; what cannot be watched is left to the poll."""
         if self._notices is None:
             return
         nearest = dict(_nearest(folder) for folder in folders)
@@ -190,7 +190,7 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _above(folders: Iterable[str]) -> frozenset[str]:
-    """The folders and all on the way to them."""
+    """The folders and all above them."""
     found: set[str] = set()
     for folder in folders:
         while folder not in found:
@@ -244,7 +244,7 @@ class ObserverNotices:
 
 
 class _FolderHandler(FileSystemEventHandler):
-    """Tells of one folder. Only names are compared: some systems report real paths where links were given."""
+    """Events of one folder. Only names are compared: some systems report real paths where links were given."""
 
     def __init__(self, folder: str, tell: Tell) -> None:
         self._folder = folder

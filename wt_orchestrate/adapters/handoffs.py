@@ -1,7 +1,7 @@
-"""Reading HANDOFF.md from an agent's worktree, where anything may lie under that name.
+"""Read HANDOFF.md from an agent's worktree, where anything may have that name.
 
-No link is followed at any component below the worktree's path, only a regular file with one name is read, without waiting
-and up to a bound. What cannot be read so is a problem in words, never an exception.
+No link is followed at any component below the worktree's path; only a regular file with one name is read, without
+blocking and up to a bound. Any fault is a problem in words, never an exception.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this machine offers: room for agents, file-watch limits, free space, copies that share their blocks."""
+"""What this machine has: room for agents, file-watch limits, free space, copies that share blocks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SystemMachine:
 
 
 def _free_memory_mb() -> float | None:
-    """Memory that can be had without swapping; None where the system does not tell."""
+    """Memory that is available without swapping; None if unknown."""
     with suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as file:
         for line in file:
             if line.startswith("MemAvailable:"):
@@ -45,7 +45,7 @@ def _load() -> float | None:
 
 
 def watch_limits() -> tuple[int, int] | None:
-    """How many files and how many instances may be watched; None where the system has no such limits."""
+    """How many files and how many instances may be watched; None if the system has no such limits."""
     try:
         return _number(f"{_LIMITS}/max_user_watches"), _number(f"{_LIMITS}/max_user_instances")
     except OSError:
@@ -58,7 +58,7 @@ def _number(path: str) -> int:
 
 
 def free_bytes(path: str) -> int:
-    """Space that is left for us on the file system of a path that may not exist yet."""
+    """Free space on the file system of a path that may not exist yet."""
     while not os.path.exists(path):
         path = os.path.dirname(path)
     facts = os.statvfs(path)

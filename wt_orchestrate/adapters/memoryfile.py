@@ -1,4 +1,4 @@
-"""The memory's markdown file on disk: read without following links and bounded, written whole or not at all."""
+"""Read and write the memory's Markdown file: without following links and bounded; written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT = 1 << 23
 
 
 def read_text(path: str) -> str | None:
-    """The text of a regular file; None where there is none. Raises Refused for what is none, or too long."""
+    """The text of a regular file; None if there is none. Raises Refused if it is not one, or too long."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -30,7 +30,7 @@ def read_text(path: str) -> str | None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Put the text there in one step. Raises Refused where something else than a regular file is, or nothing can be written."""
+    """Replace the file's text atomically. Raises Refused if something else is there, or nothing can be written."""
     beside = f"{path}.{os.getpid()}.new"
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):

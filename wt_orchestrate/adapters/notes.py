@@ -1,7 +1,7 @@
-"""The place where a running agent's tools and the supervisor meet: a folder `said` in the attempt's own folder, outside of the
+"""The folder that a running agent's tools and the supervisor share: `said` in the attempt's own folder, outside of the
 worktree.
 
-    said/notes.jsonl   what the agent says, one line of JSON each, only ever appended to
+    said/notes.jsonl   the agent's notes, one line of JSON each, append-only
     said/asks/ID       how a question ended: made once, whole, by whoever is first: the supervisor with the answer, or the call
                        that does not wait any more
     said/...           texts it may read (its attempt, the handoffs it builds on)
@@ -36,7 +36,7 @@ class NoteFiles:
     """The supervisor's side."""
 
     def prepare(self, folder: str, texts: Mapping[str, str]) -> str:
-        """Lay texts into the place; returns its path."""
+        """Write texts into the folder; returns its path."""
         place = f"{folder}/said"
         os.makedirs(f"{place}/{_ASKS}", mode=0o700, exist_ok=True)
         for name, text in texts.items():
@@ -49,7 +49,7 @@ class NoteFiles:
         return place
 
     def drop_file(self, folder: str) -> str:
-        """The path of the file that changes when something was said."""
+        """The path of the file that changes with each note."""
         return f"{folder}/said/{_NOTES}"
 
     def read(self, folder: str, *, offset: int, limit: int) -> Lines:
@@ -73,7 +73,7 @@ class NoteFiles:
 
 
 class NoteDesk:
-    """The agent's side; `folder` is the place."""
+    """The agent's side; `folder` is the shared folder."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -83,7 +83,7 @@ class NoteDesk:
         return not os.path.exists(f"{os.path.dirname(self._folder)}/exit.json")
 
     def text(self, name: str, *, limit: int = 1 << 22) -> str | None:
-        """A text that was laid here; None where there is none."""
+        """A text for the agent; None if there is none."""
         try:
             with open(f"{self._folder}/{name}", encoding="utf-8", errors="replace") as file:
                 return file.read(limit)
@@ -91,7 +91,7 @@ class NoteDesk:
             return None
 
     def say(self, note: Mapping[str, Any]) -> None:
-        """Append one note, whole."""
+        """Append one note, as a whole line."""
         line = json.dumps(note).encode() + b"\n"
         if len(line) > LONGEST_LINE:
             raise ValueError(f"that is too long ({len(line)} bytes)")
@@ -102,7 +102,7 @@ class NoteDesk:
             os.close(number)
 
     def said(self) -> Iterator[bytes]:
-        """What was said so far, line by line."""
+        """The notes so far, line by line."""
         try:
             with open(f"{self._folder}/{_NOTES}", "rb") as file:
                 yield from file
@@ -110,7 +110,7 @@ class NoteDesk:
             return
 
     def answer(self, ask: str, *, wait_s: float) -> str | None:
-        """The answer, if it comes in time; None when it will come otherwise, because this call does not wait any more."""
+        """The answer, if it comes in time; None if it will come otherwise, because this call no longer waits."""
         until = time.monotonic() + wait_s
         path = f"{self._folder}/{_ASKS}/{ask}"
         while time.monotonic() < until and not os.path.exists(path):
@@ -123,7 +123,7 @@ class NoteDesk:
 
 @contextmanager
 def _place(folder: str, *below: str) -> Iterator[int]:
-    """The place, opened without following a link below the attempt's folder."""
+    """The folder, opened without following a link below the attempt's folder."""
     numbers = [os.open(folder, _FOLDER)]
     try:
         for name in ("said", *below):
@@ -145,7 +145,7 @@ def _bytes(place: int, name: str, *, offset: int, limit: int) -> bytes:
 
 
 def _settle(place: int, ask: str, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Put down how a question ended unless that was done; how it did end."""
+    """Record how a question ended unless that was done; how it did end."""
     temporary = f".{token_hex(8)}"
     number = os.open(temporary, _NEW, 0o600, dir_fd=place)
     try:

@@ -1,7 +1,8 @@
-"""Drafted plans as YAML that people read and edit: block texts for briefs, one workstream below the other, a schema for editors.
+"""Write drafted plans as YAML that people read and edit: block texts for briefs, a schema for editors.
 
-What an agent proposes and nobody has approved stands in comments alone, each on one line in ASCII, so that no text can end its
-comment. A plan that could not be made valid is written as what it is: its problems as comments, then the agent's own words.
+What an agent proposes and nobody has approved is only in comments, each on one line in ASCII, so that no text can end
+its comment. A plan that could not be made valid is written as such: its problems as comments, then the agent's own
+words.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ORDER = ("title", "role", "stage", "kind", "estimate", "needs", "scope", "brief
 
 
 class _Dumper(yaml.SafeDumper):
-    """Blocks for texts of several lines or of some length."""
+    """Writes texts of several lines, and long ones, as blocks."""
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
@@ -35,11 +36,11 @@ def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 
 class _Short(dict[str, Any]):
-    """A mapping that stands on one line."""
+    """A mapping on one line."""
 
 
 class _ShortList(list[Any]):
-    """A list that stands on one line."""
+    """A list on one line."""
 
 
 def _short(dumper: _Dumper, value: _Short) -> yaml.MappingNode:
@@ -56,7 +57,7 @@ _Dumper.add_representer(_ShortList, _short_list)
 
 
 def render_plan(plan: Plan, *, proposed: Sequence[Proposed] = (), notes: str = "", lines: Sequence[str] = ()) -> str:
-    """The plan as text; `notes` are the agent's own, `lines` are ours, about how it came to be."""
+    """The plan as text; `notes` are the agent's own, `lines` are ours, about how it was made."""
     of = by_place(proposed)
     parts = [SCHEMA_LINE, *(f"# {_one_line(line)}" for line in lines), *_notes(notes), "", *_top(plan)]
     parts += _proposed(of.get("", ()), indent="")
@@ -69,14 +70,14 @@ def render_plan(plan: Plan, *, proposed: Sequence[Proposed] = (), notes: str = "
 
 
 def render_invalid(text: str, *, problems: Sequence[str], lines: Sequence[str] = ()) -> str:
-    """What an agent returned and what is wrong with it; nothing of it is lost, and nothing of it acts on whoever looks."""
+    """What an agent returned and what is wrong with it; complete, and harmless to display."""
     head = ["# A draft that is not valid yet. Problems:"]
     head += [f"# - {_one_line(problem)}" for problem in problems]
     return "\n".join([SCHEMA_LINE, *(f"# {_one_line(line)}" for line in lines), *head, "", _readable(text)]) + "\n"
 
 
 def _readable(text: str) -> str:
-    """JSON as YAML; anything else as it is, made harmless to look at."""
+    """JSON as YAML; anything else as it is, made harmless to display."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -108,7 +109,7 @@ def _stream(stream: Workstream) -> Mapping[str, Any]:
 
 
 def _changed(value: Any) -> dict[str, Any]:
-    """What is not at its default."""
+    """The values that are not defaults."""
     return {
         each.name: _plain(getattr(value, each.name))
         for each in fields(value)
@@ -153,5 +154,5 @@ def _notes(notes: str) -> Iterator[str]:
 
 
 def _one_line(line: str) -> str:
-    """One line that no YAML reader refuses or ends early."""
+    """One line that every YAML reader accepts and none ends early."""
     return " ".join(sound(line).split())

@@ -1,4 +1,4 @@
-"""Reading a file below a folder that others write in: no link is followed at any step, and nothing but a regular file is read."""
+"""Read a file below a folder that others write: no link is followed at any step, and only a regular file is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def regular_text(root: str, names: Sequence[str], *, limit: int) -> str | None:
-    """The start of the file of these names below a folder; None where it is not there. Raises Refused for anything else."""
+    """The start of the file with these names below a folder; None if it does not exist. Raises Refused for anything
+    else."""
     path = "/".join((root, *names))
     opened: list[int] = []
     try:
@@ -36,8 +37,8 @@ def regular_text(root: str, names: Sequence[str], *, limit: int) -> str | None:
 
 
 def names_in(root: str, names: Sequence[str], *, most: int) -> tuple[str, ...]:
-    """The names in the folder of these names below a folder, sorted; none where it is not there. Raises Refused for anything
-    but a folder, and for one that holds more."""
+    """The names in the folder with these names below a folder, sorted; none if it does not exist. Raises Refused for
+    anything but a folder, and for one that holds too many."""
     path = "/".join((root, *names))
     opened: list[int] = []
     try:

@@ -1,6 +1,6 @@
-"""A secret in a file of the user's own: made once, read by whoever is the user, refused where somebody else could read it.
+"""A secret in a file of the user's own: created once, refused if somebody else could read it.
 
-It is never printed, logged or passed as an argument; whoever needs it reads the file. Deleting the file makes the next one.
+It is never printed, logged or passed as an argument; its users read the file. Deleting the file makes a new one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SHORTEST = 32
 
 
 def token_at(path: str) -> str:
-    """The token in this file, which is made where there is none. Raises Refused where it is not the user's own."""
+    """The token in this file, which is created if missing. Raises Refused if the file is not the user's own."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with suppress(FileExistsError):
         _make(path)
@@ -25,7 +25,7 @@ def token_at(path: str) -> str:
 
 
 def _make(path: str) -> None:
-    """Whole or not at all: whoever finds the file finds a token in it."""
+    """Created completely or not at all: whoever finds the file finds a token in it."""
     if os.path.lexists(path):
         return
     beside = f"{path}.{os.getpid()}.new"

@@ -21,6 +21,6 @@ def sweep(folder: str, *, now: float, older_than_s: float = WEEK_S) -> int:
 
 
 def _moved_at(entry: os.DirEntry[str]) -> float:
-    """When it was moved here: the time its name ends with; what has none is kept."""
+    """When it was moved here: the time at the end of its name; anything without one is kept."""
     ending = entry.name.rpartition("-")[2]
     return float(ending) if ending.isdigit() else float("inf")

@@ -1,4 +1,4 @@
-"""Threads for what would hold up the turn: checkouts, merges, fetches, starts."""
+"""Worker threads for what would take too long for a turn: checkouts, merges, fetches, starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ThreadWorkers:
         self._pool.submit(self._run, key, work)
 
     def done(self) -> Sequence[Result]:
-        """What was finished since the last call."""
+        """The results since the last call."""
         results: list[Result] = []
         while True:
             try:
@@ -33,7 +33,7 @@ class ThreadWorkers:
                 return results
 
     def close(self) -> None:
-        """Wait for what is under way; what was not begun is dropped, to be asked for again."""
+        """Wait for what is under way; what has not started is dropped, to be asked for again."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, key: str, work: Callable[[], Sequence[Event]]) -> None:

@@ -1,11 +1,12 @@
-"""The Claude Code client as an agent: how it is started, spoken to and asked for its version.
+"""The Claude Code client as an agent: how it is started, sent messages, and asked for its version.
 
-It is started detached and steerable: session id chosen by us, stream-json both ways, permission questions and questions to
-the user as control requests on its output, answered by lines on its input. Its settings are a file we wrote and know to be
-valid (a file with one wrong value would be dropped whole and silently). Settings, hooks and MCP servers that lie in a
-worktree never take effect (`--setting-sources user`, `--strict-mcp-config`). One that may only read gets no source of settings at
-all, and of the user's what `claude_settings.py` leaves of them. The role of the workstream and the repository's own CLAUDE.md, as
-it was at the base, come along as an appended system prompt. Facts about the client are in docs/reference/claude-code.md.
+It is started detached and steerable: session id chosen by us, stream-json both ways, permission questions and questions
+to the user as control requests on its output, answered by lines on its input. Its settings are a file we wrote and know
+to be valid (the client silently ignores a file with one wrong value). Settings, hooks and MCP servers in a worktree
+never take effect (`--setting-sources user`, `--strict-mcp-config`). An agent that may only read gets no settings source
+at all, and only the part of the user's settings that `claude_settings.py` keeps. The workstream's role and the
+repository's CLAUDE.md, as it was at the base, are added as an appended system prompt. Facts about the client are in
+docs/reference/claude-code.md.
 """
 
 from __future__ import annotations
@@ -57,14 +58,15 @@ _FIXED = {
     "CLAUDE_CODE_MAX_RETRIES": "3",
 }
 _WAITS_FOR_TOOLS = {"MCP_CONNECTION_NONBLOCKING": "0", "MCP_CONNECT_TIMEOUT_MS": "60000", "MCP_TIMEOUT": "60000"}
-"""On a busy machine our server takes longer to start than the client would wait (2.1.197: some seconds, `alwaysLoad` or not)."""
+"""On a busy machine our server takes longer to start than the client would wait (2.1.197: some seconds, `alwaysLoad` or
+not)."""
 _STOP_GRACE_S = 4.0
 _INSTALL = "npm install -g @anthropic-ai/claude-code"
 
 
 class ClaudeCode:
-    """The client; `environment` is the user's, of which it gets what is named above and in `passed`, and over that the
-    environment of its account. An account brings its own credentials, or none: never the user's beside its own."""
+    """The client. `environment` is the user's; the client gets the variables named above and in `passed`, and those of
+    its account. An account has its own credentials, or none: never the user's beside its own."""
 
     def __init__(
         self, environment: Mapping[str, str], *, passed: tuple[str, ...], accounts: Mapping[str, Mapping[str, str]]
@@ -165,7 +167,7 @@ class ClaudeCode:
         return _answer(ask, {"behavior": "deny", "message": reason})
 
     def answer(self, *, ask: str, payload: str, text: str) -> str:
-        """The line that answers a question of the agent; every question in it gets the same words."""
+        """The line that answers a question of the agent; every question in it gets the same answer."""
         given = json.loads(payload)
         questions = given.get("questions", []) if isinstance(given, dict) else []
         answers = {question.get("question", ""): text for question in questions if isinstance(question, dict)}
@@ -178,7 +180,7 @@ class ClaudeCode:
         return VersionCommand(argv=(path, "--version") if path else (), env={**kept, **_FIXED})
 
     def version(self, spec: AgentSpec, *, path: str, said: str) -> AgentVersion:
-        """What the client's answer means; `path` is empty when there is no such program."""
+        """What the client's answer means; `path` is empty if there is no such program."""
         if not path:
             return AgentVersion(path="", version="", problem=f"{spec.binary} was not found", hint=_INSTALL)
         version = (said.split() or [""])[0]
@@ -194,7 +196,7 @@ class ClaudeCode:
 
 
 def _of_role(start: AgentStart) -> list[str]:
-    """Model, turns and tools: what the agent in the plan says goes before what its role says, and the tighter bound holds."""
+    """Model, turns and tools: the agent in the plan comes before its role, and the tighter limit holds."""
     role, words = start.role, list[str]()
     model = start.spec.model or (role.model if role is not None and role.model != INHERIT else "")
     turns = [cap for cap in (start.turns, role.max_turns if role is not None else None) if cap is not None]
@@ -209,13 +211,13 @@ def _of_role(start: AgentStart) -> list[str]:
 
 
 def _only_reads(start: AgentStart) -> bool:
-    """Whether what the user lets the client do everywhere does not count."""
+    """Whether the user's own permission rules for the client are ignored."""
     return start.read_only or bool(start.schema)
 
 
 def _standing(start: AgentStart, environment: Mapping[str, str]) -> str:
-    """What is added to the client's own system prompt, which stays: the role, then the repository's instructions; before them
-    the user's own, where the client does not read them by itself."""
+    """What is appended to the client's own system prompt: the user's CLAUDE.md if the client does not read it by
+    itself, the role, then the repository's instructions."""
     parts = []
     if start.role is not None:
         parts.append(f"Your role in this session is `{start.role.name}`:\n\n{start.role.prompt.strip()}")
@@ -228,8 +230,8 @@ def _standing(start: AgentStart, environment: Mapping[str, str]) -> str:
 
 
 def _mode(start: AgentStart) -> str:
-    """Whoever may only read is asked about every edit, whatever mode its agent has elsewhere; a role says what holds where
-    the agent says nothing."""
+    """An agent that may only read is asked about every edit, whatever its mode elsewhere; a role's mode holds if the
+    agent has none."""
     if start.read_only:
         return "default"
     asked = start.role.permission_mode if start.role is not None else ""
@@ -237,7 +239,7 @@ def _mode(start: AgentStart) -> str:
 
 
 def _granted(start: AgentStart) -> tuple[str, ...]:
-    """What it may do without asking; who is to return a value gets no rule that grants a command."""
+    """What it may do without asking; an agent that has to return a value gets no rule that allows a command."""
     if start.schema:
         return ()
     rules = reading_rules(start.checks) if start.read_only else allow_rules(start.checks, start.spec.allow)
@@ -278,7 +280,8 @@ def _write_files(start: AgentStart, environment: Mapping[str, str], standing: st
 
 
 def _servers(start: AgentStart) -> dict[str, Any]:
-    """Our tools, there from the first turn (without `alwaysLoad` the client hides them behind a search, or does not wait)."""
+    """Our tools, available from the first turn (without `alwaysLoad` the client hides them behind a search, or does not
+    wait)."""
     if not start.tools:
         return {}
     command, *words = start.tools

@@ -1,10 +1,11 @@
-"""The user's own settings of the Claude Code client, as far as they go for an agent that may only read.
+"""The part of the user's own Claude Code settings that an agent which may only read gets.
 
-Such a client is started without any source of settings, because rules of several sources add up: what a user allows it
-everywhere (`permissions.allow` with `Edit` or `Bash`) it would not ask about. So the user's file is read here, and all of it but
-what grants something is handed on with ours: environment, credentials helper, model, hooks, sandbox, what is denied or asked. A
-file that is missing or cannot be read is as good as empty, to the client as to us. Nothing here is validated: should the client
-drop the file for one wrong value, our rules hold all the same, being given as arguments too.
+Such a client is started without any settings source, because rules of several sources add up: it would not ask about
+what the user allows everywhere (`permissions.allow` with `Edit` or `Bash`). So the user's file is read here, and all of
+it except what allows something is passed on with ours: environment, credentials helper, model, hooks, sandbox, rules
+that deny or ask. A file that is missing or cannot be read counts as empty, for the client and for us. Nothing is
+validated: if the client ignores the file because of one wrong value, our rules still hold, because they are arguments
+too.
 """
 
 from __future__ import annotations
@@ -17,32 +18,35 @@ from typing import Any
 from wt_orchestrate.domain.plan.roles import tool_of
 
 _LARGEST = 1 << 20
-_LOOKS = frozenset({"Read", "Grep", "Glob", "WebFetch", "WebSearch"})
-"""Tools whose rules grant no write."""
+_READING_TOOLS = frozenset({"Read", "Grep", "Glob", "WebFetch", "WebSearch"})
+"""Tools whose rules allow no write."""
 _GRANTS = frozenset({"defaultMode"})
 _PLUGINS = frozenset({"enabledPlugins", "extraKnownMarketplaces"})
-"""They bring hooks of their own, which may grant."""
+"""Keys of plugins, which bring hooks that may allow something."""
 
 
 def readers_settings(ours: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Our settings over what the user's have without what grants; of rules both."""
+    """Our settings over the user's without what allows something; rules of both."""
     theirs = _users(environment)
     kept = {name: value for name, value in theirs.items() if name not in _PLUGINS}
     rules = {name: value for name, value in _object(theirs, "permissions").items() if name not in _GRANTS}
-    rules["allow"] = [rule for rule in _list(rules, "allow") if isinstance(rule, str) and tool_of(rule) in _LOOKS]
+    rules["allow"] = [
+        rule for rule in _list(rules, "allow") if isinstance(rule, str) and tool_of(rule) in _READING_TOOLS
+    ]
     added = {name: [*value, *_list(rules, name)] for name, value in ours["permissions"].items()}
     kept |= {
         **ours,
         "permissions": {**rules, **added},
         "sandbox": {**_object(theirs, "sandbox"), "autoAllowBashIfSandboxed": False},
     }
-    if "hooks" in theirs:  # but those that answer for us what the client asks
+    if "hooks" in theirs:  # except hooks that would answer the client's questions in our place
         kept["hooks"] = {name: each for name, each in _object(theirs, "hooks").items() if name != "PermissionRequest"}
     return kept
 
 
 def users_instructions(environment: Mapping[str, str]) -> str:
-    """The user's own CLAUDE.md, which goes with the source of settings; what it imports is not followed."""
+    """The user's own CLAUDE.md, which the client does not read without its settings source; its imports are not
+    followed."""
     return _text(f"{_folder(environment)}/CLAUDE.md").strip()
 
 
@@ -60,7 +64,7 @@ def _folder(environment: Mapping[str, str]) -> str:
 
 
 def _text(path: str) -> str:
-    """A plain file's text; empty where there is none, or none of a sensible size."""
+    """The text of a regular file; empty if there is none, or if it is too large."""
     try:
         if not os.path.isfile(path) or os.path.getsize(path) > _LARGEST:
             return ""

@@ -1,9 +1,9 @@
-"""Reading the Claude Code client's stream: one JSON object a line, of which only what is known is believed.
+"""Parse the Claude Code client's output: one JSON object a line, of which only known parts are used.
 
-A release comes out almost daily, so every unknown type, subtype and field is normal. Exit codes play no part here. A turn
-counts as completed only when its `result` says success and no error; an API failure also says `success`, with `is_error`.
-Cost and tokens of a turn are what the client says it used since its last result, or, where it gives only totals, the
-difference to the previous result of the same process; so a reader must see a process's stream from its first line.
+A release comes out almost daily, so every unknown type, subtype and field is normal. Exit codes do not matter here. A
+turn counts as completed only if its `result` says success and no error; an API failure also says `success`, with
+`is_error`. Cost and tokens of a turn are what the client reports since its last result, or, if it reports only totals,
+the difference to the previous result of the same process; so a reader must see a process's output from its first line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ClaudeStream:
         self._calls: dict[str, s.ToolUsed] = {}
 
     def read(self, line: bytes) -> Sequence[s.Sign]:
-        """The signs in a line; none for what is not known or is no JSON object."""
+        """The signs in a line; none if it is unknown or not a JSON object."""
         if b'"type":"stream_event"' in line[:400]:
             return ()
         try:
@@ -114,7 +114,7 @@ class ClaudeStream:
         names = tuple(_text(_dict(each).get("tool_name")) for each in denials) if isinstance(denials, list) else ()
         if names:
             yield s.Denied(count=len(names), tools=names)
-        if "structured_output" in value:  # a model that was asked for one and never gave it leaves the key out
+        if "structured_output" in value:  # if the model never returns the requested value, the key is missing
             yield s.Returned(value=json.dumps(value["structured_output"], ensure_ascii=False))
         errors = value.get("errors")
         text = _text(value.get("result")) or "; ".join(map(str, errors if isinstance(errors, list) else ()))
@@ -123,7 +123,7 @@ class ClaudeStream:
         self._error, self._rejected = "", False
 
     def _outcome(self, value: _JSON) -> s.TurnOutcome:
-        """In the order of what is most certain: the account's limit, the error's name, its status, then the subtype."""
+        """In order of certainty: the account's limit, the error's name, its status, then the subtype."""
         subtype, status = _text(value.get("subtype")), value.get("api_error_status")
         if subtype in {"error_max_turns", "error_max_budget_usd"}:
             return s.TurnOutcome.LIMIT_REACHED
@@ -140,7 +140,7 @@ class ClaudeStream:
             return s.TurnOutcome.LOGIN_FAILED
         if value.get("stop_reason") == "refusal":
             return s.TurnOutcome.REFUSED
-        # the older client tells an exhausted context by its text alone
+        # the older client reports an exhausted context only by its text
         if "prompt_too_long" in _text(value.get("terminal_reason")) or _text(value.get("result")).startswith(_TOO_LONG):
             return s.TurnOutcome.CONTEXT_EXHAUSTED
         if self._error in _PASSING or (isinstance(status, int) and status >= 500):
@@ -197,7 +197,7 @@ def _target(given: _JSON) -> str:
 
 
 def _flat(content: object) -> str:
-    """The text of a result, which comes as text or as blocks."""
+    """The text of a result, which is text or blocks."""
     if isinstance(content, list):
         return "\n".join(_text(_dict(block).get("text")) for block in content)
     return _text(content)

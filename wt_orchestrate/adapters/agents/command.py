@@ -1,8 +1,8 @@
 """The `command` agent: any command line, run in the worktree with its brief in a file.
 
-It is told by environment: WTO_RUN, WTO_WORKSTREAM, WTO_ATTEMPT (a number), WTO_BRIEF (the brief's file) and WTO_HANDOFF
-(where its handoff goes). Exit code 0 is its claim of done unless its handoff says otherwise. It takes no messages: what it
-must know is in the next attempt's brief.
+Its environment has WTO_RUN, WTO_WORKSTREAM, WTO_ATTEMPT (a number), WTO_BRIEF (the brief's file) and WTO_HANDOFF (where
+its handoff goes). Exit code 0 is its claim unless its handoff says otherwise. It takes no messages: they are in the
+next attempt's brief.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class CommandAgent:
         raise InvariantBroken("a command never asks questions")
 
     def version_command(self, spec: AgentSpec) -> VersionCommand:
-        """The shell it is run by; its version does not matter."""
+        """The shell that runs it; its version does not matter."""
         path = shutil.which("sh", path=self._environment.get("PATH", os.defpath)) or ""
         return VersionCommand(argv=(path, "-c", ":") if path else (), env={})
 
     def version(self, spec: AgentSpec, *, path: str, said: str) -> AgentVersion:
-        """A command is there when its shell is."""
+        """A command is available if its shell is."""
         return AgentVersion(
             path=path, version="", problem="" if path else "there is no sh", hint="install a POSIX shell"
         )

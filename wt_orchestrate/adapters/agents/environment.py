@@ -1,4 +1,4 @@
-"""What every agent's environment has, whatever its type: git's automatic clean-up off, the stash refused, a name to find it by.
+"""What every agent's environment has, whatever its type: git's automatic clean-up off, the stash disabled, a name.
 
 It is done by environment alone; the user's configuration is never written.
 """
@@ -16,8 +16,9 @@ _CONFIG = {"gc.auto": "0", "maintenance.auto": "false"}
 
 
 def own_tmpdir(folder: str, environment: Mapping[str, str]) -> str:
-    """A temporary folder for one attempt alone, made where the user's are and named in its own folder, so that it can be
-    removed when the attempt is over. Its path is short, because tools make sockets in it, and nobody can have made it before."""
+    """A temporary folder for one attempt, made where the user's are and named in its own folder, so that it can be
+    removed when the attempt is over. Its path is short, because tools make sockets in it, and nobody else can have made
+    it before."""
     note = f"{folder}/tmpdir"
     if os.path.exists(note):
         with open(note, encoding="utf-8", errors="surrogateescape") as file:
@@ -31,7 +32,7 @@ def own_tmpdir(folder: str, environment: Mapping[str, str]) -> str:
 
 
 def guarded(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with git's guards, and without the git and client variables of whoever started us."""
+    """The environment with git's guards, and without the git and client variables of our own caller."""
     env = {name: value for name, value in environment.items() if not name.startswith(("GIT_", "CLAUDECODE", "WTO_"))}
     path = env.get("PATH", os.defpath)
     env["PATH"] = f"{resource('hooks', 'agent-bin')}{os.pathsep}{path}"

@@ -1,4 +1,4 @@
-"""The agents there are: one line for each type."""
+"""All agents: one line for each type."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def agents(
     passed: tuple[str, ...] = (),
     accounts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Mapping[AgentType, Agent]:
-    """Every type of agent, by its name in the plan. `passed` names further variables that clients get, `accounts` the
-    environment of each account."""
+    """Every type of agent, by its name in the plan. `passed`: names of additional variables for clients. `accounts`:
+    the environment of each account."""
     return {
         AgentType.CLAUDE_CODE: ClaudeCode(environment, passed=passed, accounts=accounts or {}),
         AgentType.COMMAND: CommandAgent(environment),

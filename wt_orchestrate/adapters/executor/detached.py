@@ -1,4 +1,4 @@
-"""Starting a process of our own that outlives us: the supervisor that `--detach` leaves behind, or a drafting."""
+"""Start a process of our own that outlives us: the supervisor of `--detach`, or a drafting."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ _DEADLINE_S = 20.0
 
 
 def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool], what: str = "the supervisor") -> None:
-    """Start it in a session of its own, its output in `log`; returns when `ready` holds. `what` it is called when it fails.
-
-    Raises WtError with the end of its output when it ends before, or is not ready in time.
-    """
+    """Start it in a session of its own, with its output in `log`; returns when `ready` holds. `what` is its name in
+    errors. Raises WtError with the end of its output if it ends before, or is not ready in time."""
     with open(log, "ab") as output:
         child = subprocess.Popen(
             list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, close_fds=True
@@ -33,7 +31,7 @@ def start_detached(argv: Sequence[str], *, log: str, ready: Callable[[], bool], 
 
 
 def said(argv: Sequence[str], env: Mapping[str, str], *, timeout_s: float = 30.0) -> str:
-    """What a short command prints; empty when it fails or hangs."""
+    """The output of a short command; empty if it fails or hangs."""
     try:
         ended = subprocess.run(
             list(argv), env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s

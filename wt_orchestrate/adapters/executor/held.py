@@ -1,4 +1,4 @@
-"""What a process is signalled through, so that never another one is hit that got its number."""
+"""A handle on a process for signals, so that another process with the same number is never hit."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class Held(Protocol):
-    """A process that stays the same one for as long as it is held."""
+    """A process that stays the same one while it is held."""
 
     def send(self, number: signal.Signals) -> None:
-        """Signal it; one that has ended is fine."""
+        """Send a signal; a process that has ended is fine."""
 
     def ended(self) -> bool: ...
 

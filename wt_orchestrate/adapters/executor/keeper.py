@@ -7,7 +7,7 @@ keepers are cheap. What is known of the child lies in FOLDER; its secrets do not
 Files in FOLDER, in the order in which they come to be:
   launch        what to run: `key=value` entries ending in NUL; `first` and `ask` beside it hold lines for its input
   inbox/        messages, one line each, in order of their names; moved to inbox/sent/ right after they were written
-  stop          a durable wish to stop, also when it came before the start
+  stop          a durable request to stop, also from before the start
   keeper.lock   locked from the first moment to the last: this lock, never a pid, is what says that a keeper lives
   reserve       a little space, given back for exit.json, so that a full disk does not keep it from being written
   stdin         a FIFO, the child's input; held open here, so that the child sees no end of it before `ask` is through
@@ -16,11 +16,11 @@ Files in FOLDER, in the order in which they come to be:
   stream.jsonl, stderr.log   the child's output, straight from the child
   exit.json     how it ended: written by temp, fsync and rename after no descendant was left; then the lock is let go
 
-What a kill -9 leaves, and what it means:
-  before `started`    nothing ran (the child waits for `started` and ends when we are gone): absent, may be started
+What a kill -9 leaves behind:
+  before `started`    nothing ran (the child waits for `started` and ends without us): absent, may be started
   after it            lock free, no exit.json: lost; descendants may live, and carry the mark WTO_PROCESS=FOLDER
   after exit.json     ended; nobody is left
-A second keeper in the same folder ends without a word, because it finds the lock held or `started` written.
+A second keeper in the same folder exits silently, because it finds the lock held or `started` written.
 
 Ending, each step with a limit: the `ask` lines and the end of its input; SIGTERM to its process group; SIGKILL. Then,
 also after a normal end, every descendant: tools sit in sessions of their own, so a process group is not enough. We are
@@ -44,7 +44,7 @@ from collections.abc import Callable, Iterator
 READY = 3
 LINUX = sys.platform == "linux"
 LOOK_S = 10.0
-"""How often a keeper at rest looks for what no notice came of: a hundred of them must cost next to nothing."""
+"""How often an idle keeper checks for what no notification came for: a hundred of them must cost next to nothing."""
 STEP_LIMIT_S = 4.0
 LINGER_S = 0.5
 """What descendants get between SIGTERM and SIGKILL once the child has ended."""
@@ -80,7 +80,7 @@ class Keeper:
     # ------------------------------------------------------------ start
 
     def start(self) -> None:
-        """Fork, write `started`, let the child exec. One that cannot be executed is an end like any other."""
+        """Fork, write `started`, let the child exec. A child that cannot be executed has ended like any other."""
         go_read, go_write = os.pipe()
         problem_read, problem_write = os.pipe()
         self.child = os.fork()
@@ -100,7 +100,7 @@ class Keeper:
         self.cause = "unstartable" if self.detail else "exit"
 
     def become_child(self, go: int, problem: int) -> None:
-        """Turn into what was asked for; never returns. Says on `problem` why it could not."""
+        """Exec the command; never returns. Reports on `problem` why it could not."""
         step = ""
         try:
             if not os.read(go, 1):
@@ -128,7 +128,7 @@ class Keeper:
     # ------------------------------------------------------------ the loop
 
     def keep(self) -> None:
-        """Until the child has ended: pass on messages, obey wishes, keep the limits."""
+        """Until the child has ended: pass on messages, obey requests to stop, keep the limits."""
         self.reap()
         while self.status is None:
             self.look()
@@ -142,7 +142,7 @@ class Keeper:
             self.reap()
 
     def look(self) -> None:
-        """See to whatever is due now."""
+        """Do whatever is due now."""
         now = boottime()
         if self.deadline is not None and now >= self.deadline:
             self.end("deadline")
@@ -153,7 +153,7 @@ class Keeper:
             self.next_step()
 
     def look_around(self) -> None:
-        """Look for a wish to stop whose notice was lost, and at the output: often while it grows fast."""
+        """Check for a request to stop whose notification was lost, and the output: often while it grows fast."""
         if os.path.exists(f"{self.folder}/stop") or not os.path.exists(self.folder):
             self.end("stopped")
         outputs = (f"{self.folder}/stream.jsonl", f"{self.folder}/stderr.log")
@@ -164,7 +164,7 @@ class Keeper:
         self.seen_bytes = size
 
     def reap(self) -> bool:
-        """Take in every child that has ended, adopted ones too; whether none is left."""
+        """Reap every child that has ended, adopted ones too; whether none is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -179,7 +179,7 @@ class Keeper:
     # ------------------------------------------------------------ input
 
     def feed(self) -> None:
-        """Write what is due to the child's input, whole messages in order, as far as it takes them now."""
+        """Write what is due to the child's input, whole messages in order, as far as it accepts them now."""
         while self.stdin >= 0 and (self.pending or self.next_message()):
             try:
                 count = os.write(self.stdin, self.pending[: 1 << 16])
@@ -191,7 +191,7 @@ class Keeper:
                 self.pending_name = ""
 
     def next_message(self) -> bool:
-        """Take up what is to be written next; False when that is nothing. After the last words its input ends."""
+        """Take the next message to write; False if there is none. After the last lines its input is closed."""
         if self.step_due is None:
             names = [name for name in os.listdir(f"{self.folder}/inbox") if name[0].isdigit()]
             self.pending_name = min(names, default="")
@@ -206,18 +206,18 @@ class Keeper:
     # ------------------------------------------------------------ the end
 
     def end(self, cause: str) -> None:
-        """Begin to end the child, unless it ends already."""
+        """Start ending the child, unless that has started already."""
         if self.cause == "exit":
             self.cause = cause
             self.step_due = boottime()
 
     def next_step(self) -> None:
-        """Take the next step of the ladder; the last one is repeated."""
+        """Take the next step of ending; the last one is repeated."""
         step = self.steps.pop() if len(self.steps) > 1 else self.steps[0]
         self.step_due = boottime() + step()
 
     def ask(self) -> float:
-        """Its last words, and the end of its input; without any we do not wait."""
+        """Its last lines, and the end of its input; without any we do not wait."""
         words = read_file(f"{self.folder}/ask") if self.stdin >= 0 else b""
         self.last_words = memoryview(words) if words else None
         return self.grace_s if words else 0.0
@@ -233,7 +233,7 @@ class Keeper:
         return LINGER_S
 
     def end_descendants(self) -> None:
-        """Signal and reap until nobody is left; gently first, then without end."""
+        """Signal and reap until none is left; gently first, then without limit."""
         if self.status is None:
             self.kill()
         found: set[int] = set()
@@ -254,7 +254,7 @@ class Keeper:
             pause = min(pause * 1.5, 0.05 if gentle else LINGER_S)
 
     def finish(self) -> None:
-        """Write exit.json in the space of the reserve; when another takes that as well, try for ten minutes."""
+        """Write exit.json in the reserved space; if that space is taken too, try for ten minutes."""
         record = (
             f'{{"exit_code": {self.status}, "cause": "{self.cause}", "detail": "{self.detail}", '
             f'"started_at": {self.started_at}, "ended_at": {self.ended_at}, '
@@ -271,7 +271,8 @@ class Keeper:
 
 
 def children() -> Iterator[int]:
-    """Our living children. Newest first: whoever forks and exits all the time is caught only in the instant it is seen."""
+    """Our living children. Newest first: one that forks and exits all the time is caught only in the instant it is
+    seen."""
     ours = str(os.getpid()).encode()
     for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True) if LINUX else ():
         fields = stat_fields(pid)
@@ -280,7 +281,7 @@ def children() -> Iterator[int]:
 
 
 def stat_fields(pid: int) -> list[bytes]:
-    """The fields of /proc/PID/stat behind the name: state, parent and so on; none for a process that is gone."""
+    """The fields of /proc/PID/stat after the name: state, parent and so on; none for a process that is gone."""
     try:
         return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except OSError:
@@ -288,7 +289,8 @@ def stat_fields(pid: int) -> list[bytes]:
 
 
 def send(pid: int, number: int) -> None:
-    """Signal a child, or its group if negative. One that became another user's cannot be signalled, only waited for."""
+    """Signal a child, or its group if negative. A process that became another user's cannot be signalled, only waited
+    for."""
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
@@ -296,7 +298,7 @@ def send(pid: int, number: int) -> None:
 
 
 def signal_pipe() -> int:
-    """A pipe that brings the number of each signal, so that no code of ours runs in a handler; none of them ends us."""
+    """A pipe that delivers the number of each signal, so that no code of ours runs in a handler; no signal ends us."""
     numbers, wake = os.pipe()
     os.set_blocking(numbers, False)
     os.set_blocking(wake, False)
@@ -314,7 +316,7 @@ def boottime() -> float:
 
 
 def boot_id() -> str:
-    """The id of this boot; empty where there is no /proc."""
+    """The id of this boot; empty if there is no /proc."""
     return read_file("/proc/sys/kernel/random/boot_id").decode().strip() if LINUX else ""
 
 
@@ -322,7 +324,7 @@ def boot_id() -> str:
 
 
 def launch_fields(folder: str) -> dict[str, list[str]]:
-    """What to run, as the executor wrote it down; a key may come more than once."""
+    """What to run, as the executor wrote it; a key may come more than once."""
     fields: dict[str, list[str]] = {}
     for entry in os.fsdecode(read_file(f"{folder}/launch")).split("\0")[:-1]:
         key, _, value = entry.partition("=")
@@ -351,7 +353,7 @@ def write_whole(path: str, text: str) -> bool:
 
 
 def drain(descriptor: int) -> bytes:
-    """All that waits in a pipe."""
+    """Read everything that waits in a pipe."""
     try:
         return os.read(descriptor, 1 << 16)
     except BlockingIOError:
@@ -359,7 +361,7 @@ def drain(descriptor: int) -> bytes:
 
 
 def take_lock(folder: str) -> bool:
-    """Take the keeper's lock for life; False when this folder has, or had, a keeper already."""
+    """Take the keeper's lock for life; False if this folder has, or had, a keeper already."""
     descriptor = os.open(f"{folder}/keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     for _ in range(2000):
         try:
@@ -368,7 +370,7 @@ def take_lock(folder: str) -> bool:
         except BlockingIOError:
             if os.path.exists(f"{folder}/started"):
                 return False
-            time.sleep(0.001)  # whoever looks whether a keeper lives takes the lock for an instant
+            time.sleep(0.001)  # a check whether a keeper lives takes the lock for an instant
     return False
 
 
@@ -387,10 +389,10 @@ def main(folder: str) -> None:
     try:
         os.write(READY, b"1")
     except BrokenPipeError:
-        pass  # whoever started us is gone; that is what we are for
+        pass  # our caller is gone; that is what we are for
     try:
         keeper.keep()
-    finally:  # also when we are broken, or somebody removed our folder: nobody is left behind
+    finally:  # also after a bug of ours, or if somebody removed our folder: no process is left behind
         keeper.end_descendants()
     keeper.finish()
 

@@ -1,5 +1,5 @@
-"""Whether a keeper lives: it does while it holds the lock in its folder. Imports next to nothing, for commands that must
-start fast."""
+"""Whether a keeper lives: it does while it holds the lock in its folder. Imports next to nothing, for commands that
+must start fast."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 
 def keeper_lives(folder: str) -> bool:
-    """Whether the keeper of the process in this folder holds its lock; the lock is shared for an instant to see."""
+    """Whether the keeper of the process in this folder holds its lock; checked by sharing the lock for an instant."""
     return _held(f"{folder}/keeper.lock")
 
 

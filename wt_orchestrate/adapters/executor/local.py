@@ -1,10 +1,11 @@
-"""Kept processes on this machine: started through a keeper, known by what the keeper leaves in their folders.
+"""Kept processes on this machine: started through a keeper, and known by the files that the keeper leaves in their
+folders.
 
-A process is started at most once: what to run is written down before its keeper is spawned, and a keeper that finds the
-traces of another one does nothing (see `keeper.py`, which is the specification of the folder). Nothing is remembered
-here but the pids of keepers to reap, so any number of executors, in any process, tell the same. Only what is proven ours
-is signalled: a keeper through its FIFO, which has a reader only while that keeper lives; a keeper that hangs by a pidfd,
-once its lock and its start time agree; left-overs of a killed keeper by the mark in their environment.
+A process is started at most once: what to run is written before its keeper is spawned, and a keeper that finds the
+traces of another one does nothing (`keeper.py` specifies the folder). Nothing is remembered here but the pids of
+keepers to reap, so any number of executors, in any process, give the same answers. Only processes that are proven ours
+are signalled: a keeper through its FIFO, which has a reader only while that keeper lives; a keeper that hangs by a
+pidfd, once its lock and its start time agree; what a killed keeper left by the mark in its environment.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from wt_orchestrate.errors import InvariantBroken, WtError
 from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState
 
 MARK = "WTO_PROCESS"
-"""The environment variable that tells whose descendant a process is. Its value is the path of the process's folder: an
-id alone would also be that of the same workstream's process in another repository."""
+"""The environment variable that says which process a process descends from. Its value is the path of that process's
+folder: an id alone could also be that of the same workstream in another repository."""
 OUTPUT_LIMIT = 512 << 20
 _ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,199}[a-z0-9-])?")
 _READY_S = 20.0
@@ -42,10 +43,8 @@ _LOOK_S = 0.01
 
 
 class LocalExecutor:
-    """The executor port on this machine; `root` holds one folder for each process.
-
-    A process that prints more than `output_limit` bytes is ended with the cause `flood`.
-    """
+    """The executor port on this machine; `root` has one folder for each process. A process that prints more than
+    `output_limit` bytes is ended with the cause `flood`."""
 
     def __init__(self, root: str, *, output_limit: int = OUTPUT_LIMIT) -> None:
         self._root = os.path.realpath(root)
@@ -55,10 +54,8 @@ class LocalExecutor:
     # ------------------------------------------------------------ life
 
     def start(self, launch: Launch) -> ProcessReport:
-        """Start it unless it was ever started; returns when it is known whether it runs.
-
-        Raises WtError when its keeper could not be started; then nothing runs, and a further try is allowed.
-        """
+        """Start it unless it was started before; returns once it is known whether it runs. Raises WtError if its keeper
+        could not be started; then nothing runs, and another try is allowed."""
         with _plainly(f"{launch.id} cannot be started"), _locked(f"{self.folder(launch.id)}/start.lock"):
             folder = self.folder(launch.id)
             report = self.poll(launch.id)
@@ -92,17 +89,15 @@ class LocalExecutor:
         return keeper_lives(self._path(process))
 
     def stop(self, process: ProcessId) -> None:
-        """Ask its keeper to end it; returns at once. The wish is durable, and one that comes early ends it at its start."""
+        """Ask its keeper to end it; returns at once. The request is durable; one before the start ends it at its start."""
         folder = self._path(process)
         if os.path.isdir(folder):
             os.close(os.open(f"{folder}/stop", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._poke(folder, b"s")
 
     def end(self, process: ProcessId, *, timeout_s: float = 10.0) -> ProcessReport:
-        """Stop it and wait until no descendant is left, also when its keeper is gone or hangs.
-
-        Raises WtError if any is left.
-        """
+        """Stop it and wait until no descendant is left, even if its keeper is gone or hangs. Raises WtError if any is
+        left."""
         until = time.monotonic() + timeout_s
         report = self.poll(process)
         if report.state is ProcessState.RUNNING:
@@ -159,7 +154,7 @@ class LocalExecutor:
         return path
 
     def tidy(self, process: ProcessId) -> None:
-        """Remove the temporary folder it was given (`tmpdir` names it), if it is still ours alone."""
+        """Remove its temporary folder (`tmpdir` names it), if it is still ours alone."""
         try:
             with open(f"{self._path(process)}/tmpdir", encoding="utf-8", errors="surrogateescape") as file:
                 path = file.read()
@@ -177,7 +172,8 @@ class LocalExecutor:
         return f"{self._root}/{process}"
 
     def _write_launch(self, folder: str, launch: Launch) -> None:
-        """Write down all but the environment. Its names are kept: Python adds some of its own to the keeper's."""
+        """Write everything but the environment's values. Its names are kept: Python adds some of its own to the
+        keeper's."""
         entries = [("argv", word) for word in launch.argv]
         entries += [("env", name) for name in (*launch.env, MARK)]
         entries += [("cwd", launch.cwd), ("grace_s", str(launch.grace_s)), ("output_limit", str(self._output_limit))]
@@ -195,7 +191,7 @@ class LocalExecutor:
         _sync(folder)
 
     def _spawn(self, folder: str, launch: Launch) -> None:
-        """Start the keeper and wait for its word, or its end."""
+        """Start the keeper and wait for its report, or its end."""
         ready, ready_write = os.pipe()
         log = f"{folder}/keeper.log"
         try:
@@ -220,7 +216,7 @@ class LocalExecutor:
             select.select([pipe], [], [], _READY_S)
 
     def _reap(self, process: ProcessId) -> None:
-        """Let go of a keeper of ours that has ended. Another thread may be doing the same."""
+        """Reap a keeper of ours that has ended. Another thread may be doing the same."""
         pid = self._keepers.get(process)
         if pid is None:
             return
@@ -244,12 +240,12 @@ class LocalExecutor:
         try:
             os.write(descriptor, byte)
         except (BlockingIOError, BrokenPipeError):
-            pass  # full of earlier pokes, so it is awake anyhow; or it has just ended
+            pass  # full of earlier pokes, so it is awake anyway; or it has just ended
         finally:
             os.close(descriptor)
 
     def _kill_keeper(self, process: ProcessId) -> None:
-        """Kill a keeper that does not do its work, if its record, its start time and its lock agree on who it is."""
+        """Kill a keeper that hangs, if its record, its start time and its lock agree on which process it is."""
         started = _load(f"{self._path(process)}/started") or {}
         if "keeper" in started and started.get("boot") == keeper_script.boot_id():
             kill_exactly(started["keeper"], ticks=started["ticks"], mark=f"{MARK}={self._path(process)}")
@@ -275,7 +271,8 @@ def _message_name(message: str) -> str:
 
 @contextmanager
 def _plainly(what: str) -> Iterator[None]:
-    """Tell a failure of the system, such as a full disk, as one that a person can mend and that may be tried again."""
+    """Raise a failure of the system, such as a full disk, as an error that a person can fix and that may be tried
+    again."""
     try:
         yield
     except OSError as error:
@@ -293,7 +290,7 @@ def _locked(path: str) -> Iterator[None]:
 
 
 def _load(path: str) -> dict[str, Any] | None:
-    """A record of the keeper; None when there is none, empty when a crash of the machine left it unreadable."""
+    """A record of the keeper; None if there is none, empty if a crash of the machine left it unreadable."""
     try:
         with open(path, encoding="utf-8") as file:
             loaded: dict[str, Any] = json.load(file)

@@ -1,6 +1,6 @@
-"""Reading what a process printed, from the file it prints to: whole lines from an offset, or the end as text.
+"""Read a process's output from its file: whole lines from an offset, or the end as text.
 
-Memory is bounded by the limit that the caller names, whatever the process prints.
+Memory is bounded by the caller's limit, whatever the process prints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _CHUNK = 1 << 16
 
 
 def read_lines(path: str, *, offset: int, limit: int) -> Lines:
-    """Whole lines from a byte offset; a line over the limit comes cut, once it has ended."""
+    """Whole lines from a byte offset; a line over the limit is cut, once it has ended."""
     try:
         with open(path, "rb") as file:
             file.seek(offset)
@@ -29,7 +29,7 @@ def read_lines(path: str, *, offset: int, limit: int) -> Lines:
 
 
 def read_tail(path: str, *, limit: int) -> str:
-    """The end of a file as text; empty when there is none."""
+    """The end of a file as text; empty if there is none."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
@@ -39,7 +39,7 @@ def read_tail(path: str, *, limit: int) -> str:
 
 
 def _line_end(file: BinaryIO) -> int | None:
-    """The offset behind the next line end; None when there is none yet."""
+    """The offset after the next line end; None if there is none yet."""
     while chunk := file.read(_CHUNK):
         end = chunk.find(b"\n") + 1
         if end:

@@ -1,4 +1,4 @@
-"""Finding marked processes in /proc (Linux). Each is held by a pidfd first, and what it is proven by is read after that."""
+"""Find marked processes in /proc (Linux). Each is held by a pidfd first, and its proof is read after that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PidfdHeld:
         try:
             signal.pidfd_send_signal(self._descriptor, number)
         except (ProcessLookupError, PermissionError):
-            pass  # it ended, or became another user's: `ended` tells
+            pass  # it ended, or became another user's: `ended` says so
 
     def ended(self) -> bool:
         poller = select.poll()
@@ -33,7 +33,7 @@ class PidfdHeld:
 
 
 def find_marked(mark: str, *, known: Mapping[int, Held]) -> Iterator[tuple[int, PidfdHeld]]:
-    """Living processes with the mark and descendants of these or of the known ones, but for the known ones."""
+    """Living processes with the mark, and descendants of these or of the known ones, without the known ones."""
     children = _children()
     proven = dict(known)
     for pid in [pid for family in children.values() for pid in family]:
@@ -49,7 +49,7 @@ def find_marked(mark: str, *, known: Mapping[int, Held]) -> Iterator[tuple[int, 
 
 
 def hold_exactly(pid: int, *, ticks: int, mark: str) -> PidfdHeld | None:
-    """Hold a process if it carries the mark and was started at that tick."""
+    """Hold a process if it has the mark and was started at that tick."""
     process = hold(pid)
     if process is None:
         return None
@@ -61,7 +61,7 @@ def hold_exactly(pid: int, *, ticks: int, mark: str) -> PidfdHeld | None:
 
 
 def hold(pid: int) -> PidfdHeld | None:
-    """Hold whatever process has this number now; None when there is none."""
+    """Hold the process that has this number now; None if there is none."""
     try:
         return PidfdHeld(os.pidfd_open(pid))
     except OSError:
@@ -69,7 +69,7 @@ def hold(pid: int) -> PidfdHeld | None:
 
 
 def _descendants(proven: dict[int, Held], children: Mapping[int, list[int]]) -> Iterator[tuple[int, PidfdHeld]]:
-    """Descendants of what is held: a child is one if its parent has not ended after the child was held and looked at."""
+    """Descendants of what is held: a child counts if its parent has not ended after the child was held and checked."""
     waiting = list(proven)
     while waiting:
         parent = waiting.pop()
@@ -96,7 +96,7 @@ def _children() -> dict[int, list[int]]:
 
 
 def _has_mark(pid: int, mark: str) -> bool:
-    """Whether a process was started with `NAME=value` in its environment; False where we may not look."""
+    """Whether a process was started with `NAME=value` in its environment; False if we may not look."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return mark.encode() in file.read().split(b"\0")

@@ -1,4 +1,4 @@
-"""Finding marked processes where there is no /proc (macOS): psutil compares start times before it signals."""
+"""Find marked processes on systems without /proc (macOS): psutil compares start times before it signals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PsutilHeld:
         try:
             self._process.send_signal(number)
         except psutil.Error:
-            pass  # it ended, or became another user's: `ended` tells
+            pass  # it ended, or became another user's: `ended` says so
 
     def ended(self) -> bool:
         try:
@@ -34,7 +34,7 @@ class PsutilHeld:
 
 
 def find_marked(mark: str, *, known: Mapping[int, Held]) -> Iterator[tuple[int, PsutilHeld]]:
-    """Living processes with the mark and their descendants, but for the known ones."""
+    """Living processes with the mark and their descendants, without the known ones."""
     seen = {*known, os.getpid()}
     for process in psutil.process_iter():
         try:
@@ -48,7 +48,7 @@ def find_marked(mark: str, *, known: Mapping[int, Held]) -> Iterator[tuple[int, 
 
 
 def hold_exactly(pid: int, *, ticks: int, mark: str) -> PsutilHeld | None:
-    """Hold a process if it carries the mark; there are no ticks to compare here."""
+    """Hold a process if it has the mark; there are no ticks to compare here."""
     try:
         process = psutil.Process(pid)
         return PsutilHeld(process) if _has_mark(process, mark) else None

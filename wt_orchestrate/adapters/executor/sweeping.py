@@ -1,10 +1,10 @@
-"""Ending what a killed keeper left: processes found by the mark in their environment, and their descendants.
+"""End what a killed keeper left: processes found by the mark in their environment, and their descendants.
 
-A process is held before it is looked at and signalled through what holds it, so that a reused process number is never
-signalled. Once proven ours it stays so, also when it loses the parent by which it was found.
+A process is held before it is looked at and signalled through the handle, so that a reused process number is never
+signalled. Once proven ours it stays so, even when it loses the parent by which it was found.
 
-What escapes: a process that dropped the mark from its environment and lost its parent before the first look. While its
-keeper lives there is no such escape, because the keeper is the subreaper of all of them.
+What escapes: a process that removed the mark from its environment and lost its parent before the first look. While its
+keeper lives nothing escapes, because the keeper is the subreaper of all of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOOK_S = 0.01
 
 
 def sweep(mark: str, *, gentle_s: float) -> tuple[int, ...]:
-    """End every process that carries the mark: SIGTERM once, later SIGKILL; the pids that are left when time ran out."""
+    """End every process with the mark: SIGTERM once, later SIGKILL; returns the pids that are left when time ran out."""
     began = time.monotonic()
     held: dict[int, Held] = {}
     try:
@@ -49,7 +49,7 @@ def sweep(mark: str, *, gentle_s: float) -> tuple[int, ...]:
 
 
 def kill_exactly(pid: int, *, ticks: int, mark: str) -> None:
-    """Kill one process if it carries the mark and was started then; otherwise it is not the one that is meant."""
+    """Kill one process if it has the mark and was started then; otherwise it is another process."""
     process = hold_exactly(pid, ticks=ticks, mark=mark)
     if process is not None:
         process.send(signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""Asking a forge over HTTP: JSON both ways, a token in a header, bounded in time and size, and never led elsewhere.
+"""Ask a forge over HTTP: JSON both ways, a token in a header, bounded in time and size, without redirects.
 
-A redirect is an error: the token is for the host that was named. Nothing that is said of a failure holds the token.
+A redirect is an error: the token is for the host that was named. No error message holds the token.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from wt_orchestrate.domain.ids import CommitId, parse_commit_id
 from wt_orchestrate.errors import Refused, WtError
 
 LARGEST = 8 << 20
-"""Bytes of an answer."""
+"""The largest answer in bytes."""
 _TIMEOUT_S, _ANSWER_S = 30.0, 120.0
 """Seconds until something is heard, and until all of it is."""
 _SAID = 300
 
 
 class Api(Protocol):
-    """One call to a forge. Raises Refused when it says no, WtError when it cannot be reached."""
+    """One call to a forge. Raises Refused if it refuses, WtError if it cannot be reached."""
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The answer's JSON; None for an empty one. `path` is relative and has no leading slash."""
@@ -64,12 +64,12 @@ class RestApi:
 
 
 def _asked_too_often(error: HTTPError) -> bool:
-    """GitHub says 403 for that, too; only its headers tell it from a login that may not."""
+    """GitHub uses 403 for rate limits too; only its headers tell them from a missing permission."""
     return error.code == 403 and (error.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in error.headers)
 
 
 def _whole(answer: HTTPResponse, until: float) -> bytes:
-    """An answer's content, up to a little more than may be; one that trickles is given up."""
+    """An answer's content, up to a little more than allowed; one that trickles is given up."""
     content = b""
     while len(content) <= LARGEST:
         part = answer.read1(1 << 16)
@@ -95,7 +95,7 @@ def parsed(content: bytes, base: str) -> Any:
 
 
 def refused(code: int, content: bytes, *, what: str, hint: str) -> WtError:
-    """The error for an answer that says no."""
+    """The error for an answer that is a refusal."""
     said = _words(content)
     asked = what.partition("?")[0]
     if code in {401, 403}:
@@ -112,7 +112,7 @@ def refused(code: int, content: bytes, *, what: str, hint: str) -> WtError:
 
 
 def _words(content: bytes) -> str:
-    """What a forge says of an error, in one line."""
+    """The forge's own error message in one line."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
@@ -125,21 +125,21 @@ def _words(content: bytes) -> str:
 
 
 def texts(value: Any, *keys: str) -> str:
-    """A text somewhere in an answer; empty where there is none."""
+    """A text somewhere in an answer; empty if there is none."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) else ""
 
 
 def numbers(value: Any, *keys: str) -> int:
-    """A whole number somewhere in an answer; 0 where there is none."""
+    """A whole number somewhere in an answer; 0 if there is none."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def commit_in(value: Any, *keys: str) -> CommitId | None:
-    """A commit somewhere in an answer; None for what is no whole id, whatever else it may be."""
+    """A commit somewhere in an answer; None if it is not a full id."""
     try:
         return parse_commit_id(texts(value, *keys))
     except ValueError:
@@ -147,7 +147,7 @@ def commit_in(value: Any, *keys: str) -> CommitId | None:
 
 
 def listed(api: Api, path: str, *, most: int = 500) -> list[dict[str, Any]]:
-    """All objects of a list, page by page of a hundred; for `path` with a query already or none."""
+    """All objects of a list, in pages of a hundred; `path` may have a query already."""
     found: list[dict[str, Any]] = []
     mark = "&" if "?" in path else "?"
     for page in range(1, most // 100 + 1):

@@ -1,4 +1,4 @@
-"""GitHub asked by its own client: `gh api`, with the logins that the client keeps, and the same paths as the REST interface."""
+"""GitHub through its own client: `gh api`, with the client's logins and the same paths as the REST interface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CODE = re.compile(r"\(HTTP (\d{3})\)")
 
 
 def program() -> str | None:
-    """Where the client is, if it is installed."""
+    """The client's path, if it is installed."""
     return shutil.which("gh")
 
 
@@ -53,7 +53,7 @@ class GhApi:
 
 
 def _ended(words: Sequence[str], given: bytes) -> tuple[int, bytes, str]:
-    """How the client ended: its code, its answer up to a little more than may be, and what it said."""
+    """How the client ended: its code, its answer up to a little more than allowed, and its stderr."""
     with TemporaryFile() as taken, TemporaryFile() as told:
         taken.write(given)
         taken.seek(0)
@@ -82,7 +82,7 @@ def _ended(words: Sequence[str], given: bytes) -> tuple[int, bytes, str]:
 
 
 def _environment() -> dict[str, str]:
-    """The user's own, without what points git elsewhere or makes the client say more than the answer."""
+    """The user's environment without what points git elsewhere or makes the client print more than the answer."""
     dropped = ("GH_DEBUG", "GH_FORCE_TTY", "GH_REPO", "CLICOLOR_FORCE", "DEBUG")
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name not in dropped}
     return env | {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1"}

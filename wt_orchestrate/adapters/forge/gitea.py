@@ -31,10 +31,10 @@ class Gitea:
         return self._name
 
     def find(self, branch: Branch) -> Proposed | None:
-        """The newest pull request from a branch; the interface has no filter for that, so the newest are looked through."""
+        """The newest pull request from a branch; the interface has no filter for that, so the newest are searched."""
         for row in self._rows(f"{self._at}/pulls?state=all&sort=recentupdate"):
             ours = numbers(row, "head", "repo_id") == numbers(row, "base", "repo_id")
-            if ours and texts(row, "head", "ref") == branch:  # not of somebody's fork
+            if ours and texts(row, "head", "ref") == branch:  # not from a fork
                 return _proposed(row)
         return None
 
@@ -46,14 +46,14 @@ class Gitea:
         return made
 
     def update(self, number: int, wanted: Proposal) -> Proposed:
-        """Bring it up to date; whether it is a draft stays as people left it."""
+        """Update it; whether it is a draft stays as people left it."""
         now = _proposed(self._api.call("GET", f"{self._at}/pulls/{number}"))
         made = _proposed(self._api.call("PATCH", f"{self._at}/pulls/{number}", _texts_of(wanted, draft=now.draft)))
         self._label(number, wanted)
         return made
 
     def _label(self, number: int, wanted: Proposal) -> None:
-        """Labels have numbers here; those that the repository does not know are left out."""
+        """Labels have numbers here; those that the repository does not have are left out."""
         if not wanted.labels:
             return
         known = {texts(row, "name"): numbers(row, "id") for row in self._rows(f"{self._at}/labels")}
@@ -62,7 +62,7 @@ class Gitea:
             self._api.call("POST", f"{self._at}/issues/{number}/labels", {"labels": ids})
 
     def feedback(self, number: int) -> Feedback:
-        """What became of it."""
+        """Its comments, failed checks and state."""
         row = self._api.call("GET", f"{self._at}/pulls/{number}")
         proposed = _proposed(row)
         head = commit_in(row, "head", "sha")

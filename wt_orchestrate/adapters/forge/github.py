@@ -1,4 +1,4 @@
-"""GitHub and GitHub Enterprise: pull requests, reviews, checks and statuses, by any way to ask (`Api`)."""
+"""GitHub and GitHub Enterprise: pull requests, reviews, checks and statuses, through any `Api`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class GitHub:
         return made
 
     def update(self, number: int, wanted: Proposal) -> Proposed:
-        """Bring it up to date."""
+        """Update it."""
         made = _proposed(self.api.call("PATCH", f"{self._at}/pulls/{number}", _texts_of(wanted)))
         self._label(number, wanted)
         return made
@@ -60,7 +60,7 @@ class GitHub:
             self.api.call("POST", f"{self._at}/issues/{number}/labels", {"labels": list(wanted.labels)})
 
     def feedback(self, number: int) -> Feedback:
-        """What became of it."""
+        """Its comments, failed checks and state."""
         row = self.api.call("GET", f"{self._at}/pulls/{number}")
         head = commit_in(row, "head", "sha")
         proposed = _proposed(row)
@@ -100,7 +100,8 @@ class GitHub:
         )
 
     def _may_write(self, user: str) -> bool:
-        """An association alone does not say so: a member of the organisation may only read this repository."""
+        """Whether the author may write. The association is not enough: a member of the organisation may only be able to
+        read."""
         if user not in self._known:
             try:
                 found = self.api.call("GET", f"{self._at}/collaborators/{quote(user, safe='')}/permission")

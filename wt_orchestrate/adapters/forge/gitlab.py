@@ -43,13 +43,13 @@ class GitLab:
         return _proposed(self._api.call("POST", f"{self._at}/merge_requests", body))
 
     def update(self, number: int, wanted: Proposal) -> Proposed:
-        """Bring it up to date; whether it is a draft stays as people left it."""
+        """Update it; whether it is a draft stays as people left it."""
         now = _proposed(self._api.call("GET", f"{self._at}/merge_requests/{number}"))
         body = {**_texts_of(wanted, draft=now.draft), **_labels(wanted, "add_labels")}
         return _proposed(self._api.call("PUT", f"{self._at}/merge_requests/{number}", body))
 
     def feedback(self, number: int) -> Feedback:
-        """What became of it."""
+        """Its comments, failed checks and state."""
         row = self._api.call("GET", f"{self._at}/merge_requests/{number}")
         proposed = _proposed(row)
         merge = commit_in(row, "squash_commit_sha") or commit_in(row, "merge_commit_sha") or commit_in(row, "sha")
@@ -113,7 +113,7 @@ def _labels(wanted: Proposal, key: str) -> dict[str, str]:
 
 
 def _of_this_project(row: dict[str, Any]) -> bool:
-    """Not of somebody's fork, where a branch may have any name."""
+    """Whether it is from this project and not from a fork, where a branch may have any name."""
     return numbers(row, "source_project_id") == numbers(row, "target_project_id")
 
 
@@ -128,7 +128,7 @@ def _proposed(row: Any) -> Proposed:
 
 
 def push_options(wanted: Proposal) -> tuple[str, ...]:
-    """What tells GitLab to make a merge request of a push, without its interface. Options are single lines."""
+    """Push options that make GitLab create a merge request, without its interface. Options are single lines."""
     title = " ".join(wanted.title.split())
     options = ["merge_request.create", f"merge_request.target={wanted.base}", f"merge_request.title={title}"]
     options += ["merge_request.draft"] if wanted.draft else []

@@ -1,6 +1,6 @@
 """Pagure: pull requests, comments and flags, by its REST interface (version 0).
 
-It knows no drafts, and a pull request stays into the branch it was made for: both are left as they are.
+It has no drafts, and the base of a pull request cannot change: both are left as they are.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Pagure:
             rows = found.get("requests", []) if isinstance(found, dict) else []
             for row in rows:
                 ours = texts(row, "repo_from", "fullname") == texts(row, "project", "fullname")
-                if ours and texts(row, "branch_from") == branch:  # not of somebody's fork
+                if ours and texts(row, "branch_from") == branch:  # not from a fork
                     return _proposed(row)
             if len(rows) < 100:
                 break
@@ -49,11 +49,11 @@ class Pagure:
         return _proposed(self._api.call("POST", f"{self._at}/pull-request/new", body))
 
     def update(self, number: int, wanted: Proposal) -> Proposed:
-        """Give it this title and body."""
+        """Set its title and body."""
         return _proposed(self._api.call("POST", f"{self._at}/pull-request/{number}", _texts_of(wanted)))
 
     def feedback(self, number: int) -> Feedback:
-        """What became of it."""
+        """Its comments, failed checks and state."""
         row = self._api.call("GET", f"{self._at}/pull-request/{number}")
         flags = self._api.call("GET", f"{self._at}/pull-request/{number}/flag")
         flags = flags.get("flags", []) if isinstance(flags, dict) else []

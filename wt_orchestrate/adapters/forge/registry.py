@@ -1,4 +1,4 @@
-"""Which forge a remote is on, how it is asked, and with whose token: by the remote's host and the user's settings."""
+"""All forges: which one a remote is on, how it is asked, and with which token. A new forge gets its lines here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wt_orchestrate.ports.forge import Forge
 
 _SHORT = re.compile(r"(?:[^@/:]+@)?([A-Za-z0-9.-]+):(?!//)(.+)")
 _SSH_HOSTS = {"ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com"}
-"""Where ssh is answered on the port of https, by the host that it stands for."""
+"""Hosts that serve ssh on the port of https, with the host that each stands for."""
 _HERE = re.compile(r"127(\.\d+){3}|\[?::1\]?|(.+\.)?localhost")
 _KNOWN = (
     (re.compile(r"(^|\.)github\.com$|^github\.|\.ghe\.com$"), ForgeKind.GITHUB),
@@ -33,7 +33,7 @@ TOKENS: Mapping[ForgeKind, tuple[str, ...]] = {
     ForgeKind.GITEA: ("GITEA_TOKEN", "FORGEJO_TOKEN"),
     ForgeKind.PAGURE: ("PAGURE_TOKEN",),
 }
-"""Variables that hold a token, the first one that is set counts."""
+"""Variables with a token; the first one that is set counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Place:
 
 
 def place_of(url: str) -> Place | None:
-    """Where a remote is; None for a folder or what is no URL of a host."""
+    """The repository of a remote; None for a folder or anything else that is not a URL of a host."""
     short = _SHORT.fullmatch(url) if "://" not in url else None
     if short is not None:
         return _place("https", short[1], short[2])
@@ -67,13 +67,13 @@ def _place(scheme: str, host: str, path: str) -> Place:
 
 
 def in_the_clear(place: Place) -> bool:
-    """Whether a token would go there unencrypted, over more than this machine."""
+    """Whether a token would be sent unencrypted to another machine."""
     host = place.host.rpartition(":")[0] if re.search(r":\d+$", place.host) else place.host
     return place.scheme == "http" and not _HERE.fullmatch(host)
 
 
 def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
-    """What it is. Raises Refused where nobody said and the host does not tell."""
+    """The kind of forge. Raises Refused if no setting says so and the host does not either."""
     if settings.kind is not ForgeKind.AUTO:
         return settings.kind
     host = place.host.partition(":")[0]
@@ -87,12 +87,12 @@ def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
 
 
 def token_of(kind: ForgeKind, environment: Mapping[str, str]) -> str:
-    """The user's token for a kind of forge; empty where there is none."""
+    """The user's token for a kind of forge; empty if there is none."""
     return next((environment[name] for name in TOKENS.get(kind, ()) if environment.get(name)), "")
 
 
 def open_forge(place: Place, settings: ForgeSettings, environment: Mapping[str, str]) -> Forge:
-    """The repository on its forge. Raises Refused where it cannot be asked."""
+    """The repository on its forge. Raises Refused if it cannot be asked."""
     kind = kind_of(place, settings)
     token = token_of(kind, environment)
     owner, _, repository = place.path.rpartition("/")

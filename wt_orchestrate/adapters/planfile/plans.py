@@ -1,8 +1,9 @@
-"""Plan and settings files to values, every problem with file, line and column.
+"""Parse plan and settings files into values, with file, line and column of every problem.
 
-YAML is read as a tree of nodes with their places: no aliases, no tags, no merge keys, no doubled keys, bounded in size and
-depth; scalars are their text (`no`, `off` and `22:22` are words). The tree is then checked against the domain's own
-dataclasses, and the rules across fields (`domain/plan/validation.py`) are asked, so that all problems come at once.
+YAML is read as a tree of nodes with their places: no aliases, no tags, no merge keys, no duplicate keys, bounded in
+size and depth; scalars are their text (`no`, `off` and `22:22` are words). The tree is then checked against the
+domain's own dataclasses and the rules across fields (`domain/plan/validation.py`), so that all problems are reported at
+once.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedPlan:
-    """A plan that can be run, with what is doubtful in it, one rendered line each."""
+    """A valid plan and its warnings, one rendered line each."""
 
     plan: Plan
     warnings: tuple[str, ...]
@@ -55,7 +56,7 @@ class LoadedPlan:
 
 @dataclass(slots=True)
 class Reading:
-    """A tree of plain values and where each of them stands; `problems` as found on the way."""
+    """A tree of plain values and the place of each; `problems` as found on the way."""
 
     places: dict[Place, yaml.Mark] = field(default_factory=dict)
     problems: list[tuple[yaml.Mark | None, Problem]] = field(default_factory=list)
@@ -63,7 +64,7 @@ class Reading:
 
 
 def load_plan(path: str, settings: Settings) -> LoadedPlan:
-    """The plan in a file. Raises PlanInvalid with every problem, NotFound when there is no such file."""
+    """The plan in a file. Raises PlanInvalid with every problem, NotFound if there is no such file."""
     plan, reading = _load(path, Plan)
     broken = {problem.place for _, problem in reading.problems}
     if plan is not None:
@@ -78,7 +79,7 @@ def load_plan(path: str, settings: Settings) -> LoadedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Further:
-    """The shape of a file that adds to a run."""
+    """The type of a file that adds to a run."""
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a dataclass takes no annotated class variable here
 
@@ -88,8 +89,8 @@ class _Further:
 def load_further(
     path: str, misfits: Callable[[Mapping[str, Workstream]], Sequence[Problem]]
 ) -> Mapping[str, Workstream]:
-    """The workstreams in a file that holds nothing but `workstreams:`. Raises PlanInvalid with every problem, those of
-    `misfits` (how they fit the run) included."""
+    """The workstreams in a file that has nothing but `workstreams:`. Raises PlanInvalid with every problem, including
+    those of `misfits` (how they fit the run)."""
     further, reading = read_value(_text(path), _Further)
     for problem in misfits(further.workstreams) if further is not None and not reading.problems else ():
         reading.problems.append((mark_of(reading, problem.place), problem))
@@ -102,7 +103,7 @@ class PlanTexts:
     """Workstreams in texts that agents write."""
 
     def further(self, text: str) -> FurtherRead:
-        """The workstreams in a handoff's section, which may stand in a code fence, with or without the key `workstreams`."""
+        """The workstreams in a handoff's section, which may be in a code fence, with or without the key `workstreams`."""
         body = _unfenced(text)
         if not re.match(r"\s*workstreams\s*:", body):
             body = "workstreams:\n" + "\n".join(f"  {line}" for line in body.splitlines())
@@ -114,7 +115,7 @@ class PlanTexts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftRead:
-    """A plan in the text of an agent, with what the agent says of it; `problems` when its shape is wrong."""
+    """A plan in the text of an agent, with the agent's notes; `problems` if its types are wrong."""
 
     plan: Plan | None
     notes: str = ""
@@ -123,7 +124,7 @@ class DraftRead:
 
 @dataclass(frozen=True, kw_only=True)
 class _Drafted(Plan):
-    """The shape of a drafted plan: a plan, and notes for the person."""
+    """The type of a drafted plan: a plan, and notes for the person."""
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a dataclass takes no annotated class variable here
 
@@ -131,7 +132,7 @@ class _Drafted(Plan):
 
 
 def read_draft(text: str) -> DraftRead:
-    """The plan in an agent's text, YAML or JSON, which may stand in a code fence; never raises for what it holds."""
+    """The plan in an agent's text, YAML or JSON, perhaps in a code fence; never raises for its content."""
     body = text if re.match(r"\s*(\{|#|---|(goal|notes|stages|checks|workstreams)\s*:)", text) else _unfenced(text)
     if len(body) > MAX_BYTES:
         return DraftRead(
@@ -159,13 +160,13 @@ def _placed(mark: yaml.Mark | None, problem: Problem) -> Problem:
 
 
 def _unfenced(text: str) -> str:
-    """The inside of the first code fence, or the whole text when there is none."""
+    """The content of the first code fence, or the whole text if there is none."""
     fenced = re.search(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", text, re.DOTALL | re.MULTILINE)
     return fenced.group(2) if fenced else text
 
 
 def render_workstream(name: str, spec: Workstream) -> str:
-    """A workstream as YAML for a person to edit, without what is at its default."""
+    """A workstream as YAML for a person to edit, without default values."""
     values = {
         each.name: _as_yaml(getattr(spec, each.name))
         for each in fields(spec)
@@ -175,12 +176,12 @@ def render_workstream(name: str, spec: Workstream) -> str:
 
 
 def render_plan(plan: Plan) -> str:
-    """A plan as YAML for a person to read, without what is at its default."""
+    """A plan as YAML for a person to read, without default values."""
     return yaml.safe_dump(_as_yaml(plan, told=False), sort_keys=False, allow_unicode=True, width=100)
 
 
 def _as_yaml(value: Any, *, told: bool = True) -> Any:
-    """Plain values; with `told` also what is at its default."""
+    """Plain values as YAML; with `told`, including default values."""
     if is_dataclass(value):
         return {
             each.name: _as_yaml(getattr(value, each.name), told=told)
@@ -199,7 +200,7 @@ def _is_default(each: Field[Any], value: Any) -> bool:
 
 
 def load_settings(path: str | None) -> Settings:
-    """The settings in a file; the defaults when there is none. Raises PlanInvalid with every problem."""
+    """The settings in a file; the defaults if there is none. Raises PlanInvalid with every problem."""
     if path is None:
         return Settings()
     settings, reading = _load(path, Settings, empty=Settings())
@@ -214,7 +215,7 @@ def load_settings(path: str | None) -> Settings:
 
 
 def load_user_settings(path: str) -> UserSettings:
-    """The user's own settings in a file; the defaults when there is none. Raises PlanInvalid with every problem."""
+    """The user's own settings in a file; the defaults if there is none. Raises PlanInvalid with every problem."""
     if not os.path.exists(path):
         return UserSettings()
     settings, reading = _load(path, UserSettings, empty=UserSettings())
@@ -250,15 +251,14 @@ def _schema(kind: type, title: str) -> dict[str, Any]:
 
 
 def _load(path: str, kind: type[T], *, empty: T | None = None) -> tuple[T | None, Reading]:
-    """The value in a file, or None with the problems that kept it from being one."""
+    """The value in a file, or None with its problems."""
     return read_value(_text(path), kind, empty=empty)
 
 
 def read_value(
     text: str, kind: type[T], *, empty: T | None = None, shaped: Callable[[Any], Any] | None = None
 ) -> tuple[T | None, Reading]:
-    """The value in a text, or None with the problems that kept it from being one. `shaped` brings what may be written in
-    several ways into the model's."""
+    """The value in a text, or None with its problems. `shaped` converts what may be written in several ways."""
     reading = Reading()
     try:
         node = yaml.compose(text, Loader=_Loader)
@@ -311,7 +311,7 @@ def _anchors(text: str) -> Iterator[yaml.Mark]:
 
 
 def _plain(node: yaml.Node | None, place: Place, reading: Reading, depth: int) -> Any:
-    """A node as plain values, its places noted."""
+    """A node as plain values, its places recorded."""
     if node is None:
         return None
     reading.nodes += 1
@@ -352,7 +352,7 @@ def _mapping(node: yaml.MappingNode, place: Place, reading: Reading, depth: int)
 
 
 def _scalar(text: str, *, plain: bool) -> str | None:
-    """Every scalar is its text, so that `run: true` and `title: 22:22` mean what they say; the model makes numbers of it."""
+    """Every scalar is its text, so that `run: true` and `title: 22:22` mean what they say; the model converts numbers."""
     return None if plain and text in _NULLS else text
 
 
@@ -360,7 +360,7 @@ def _scalar(text: str, *, plain: bool) -> str | None:
 
 
 _adapter: Callable[[Any], pydantic.TypeAdapter[Any]] = lru_cache(pydantic.TypeAdapter)
-"""The model's checker, which takes longer to make than to use."""
+"""The model's validator, which takes longer to make than to use."""
 
 
 def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
@@ -383,8 +383,8 @@ def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
 
 
 def _place_of(error: Any, value: Any) -> Place | None:
-    """The place of one of pydantic's errors. Where a value may have two shapes, pydantic tells of both and names them in the
-    place: what is wrong with the shape that nobody meant is None."""
+    """The place of one of pydantic's errors. If a value may have two types, pydantic reports both and names them in the
+    place: an error of the type that was not meant gives None."""
     found: list[str | int] = []
     for part in error["loc"]:
         if part == "[key]":
@@ -402,11 +402,11 @@ def _place_of(error: Any, value: Any) -> Place | None:
 
 _MAPPINGS = frozenset({"StageSpec", "SynthesisSpec"})
 _SHAPES = _MAPPINGS | {"str", "bool"}
-"""How pydantic names the shapes of `stages:` and `synthesis:`, which may be a word or a mapping."""
+"""pydantic's names for the types of `stages:` and `synthesis:`, which may be a word or a mapping."""
 
 
 def _without(value: Any, place: Place, *, missing: bool) -> Any:
-    """The value with what is wrong at a place left out, or made up, so that the rest can still be judged."""
+    """The value with the wrong part removed or replaced, so that the rest can still be checked."""
     if not place:
         return value
     key, rest = place[0], place[1:]
@@ -466,14 +466,14 @@ def _optional(kind: Any) -> bool:
 
 
 def mark_of(reading: Reading, place: Place) -> yaml.Mark | None:
-    """Where a place stands, or the nearest one above it that does."""
+    """The position of a place, or of the nearest one above it that has one."""
     while place and place not in reading.places:
         place = place[:-1]
     return reading.places.get(place)
 
 
 def rendered(path: str, reading: Reading) -> list[str]:
-    """`file:line:column: what; what to do`, in the order of the file, warnings marked as such."""
+    """`file:line:column: what; what to do`, in the order of the file, with warnings marked."""
     lines = []
     for mark, problem in reading.problems:
         at = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)

@@ -1,9 +1,9 @@
-"""Role files to values, every problem of all of them with file, line and column.
+"""Parse role files into values, with file, line and column of every problem.
 
-A role's file is an agent's file of Claude Code: YAML between two lines `---`, then the text. The client's own keys are taken
-as it takes them (lists also as words with commas); those that do nothing here are warned about, `handoff` is ours. The front
-matter is read by the plan's own reader: no aliases, tags or merge keys, bounded in size and depth. Texts come in from
-whoever read the files, who followed no link; a text may hold anything.
+A role's file is an agent's file of Claude Code: YAML between two lines `---`, then the text. The client's own keys mean
+what they mean there (lists also as words with commas); keys without effect here cause a warning; `handoff` is ours. The
+front matter is read by the plan's own reader: no aliases, tags or merge keys, bounded in size and depth. The caller has
+read the files without following links; a text may hold anything.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import PlanInvalid
 
 MAX_ROLE = 1 << 16
-"""Characters of one role's file."""
+"""The longest role file, in characters."""
 _LISTS = ("tools", "disallowedTools", "handoff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleText:
-    """A role's file as it was found: its name without `.md`, its path for people, and its text; or why it cannot be read."""
+    """A role's file: its name without `.md`, its path for people, and its text, or why it cannot be read."""
 
     name: str
     path: str
@@ -35,12 +35,12 @@ class RoleText:
     problem: str = ""
     hint: str = ""
     source: str = ""
-    """What `Role.source` is to say."""
+    """The value of `Role.source`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Front:
-    """The front matter. The names are the client's."""
+    """The front matter, with the client's names."""
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a dataclass takes no annotated class variable here
 
@@ -64,8 +64,8 @@ class _Front:
 
 
 def load_roles(texts: Sequence[RoleText]) -> tuple[Mapping[str, Role], tuple[str, ...]]:
-    """The roles in these texts by name, later ones in place of earlier ones, and what is doubtful in them, one rendered line
-    each. Raises PlanInvalid with every problem of all of them."""
+    """The roles in these texts by name, later ones replacing earlier ones, and warnings, one rendered line each. Raises
+    PlanInvalid with every problem of all of them."""
     found: dict[str, Role] = {}
     lines: list[str] = []
     wrong = False
@@ -81,7 +81,7 @@ def load_roles(texts: Sequence[RoleText]) -> tuple[Mapping[str, Role], tuple[str
 
 
 def _load(each: RoleText) -> tuple[Role | None, Reading]:
-    """The role, or None with what kept it from being one."""
+    """The role, or None with its problems."""
     unread = Reading()
     if each.problem:
         unread.problems.append((None, Problem(place=(), message=each.problem, hint=each.hint)))
@@ -112,17 +112,17 @@ def _load(each: RoleText) -> tuple[Role | None, Reading]:
 
 
 def _plain(name: str) -> str:
-    """A name that anything may stand in, as one line that does nothing."""
+    """A name that may hold anything, as one harmless line."""
     return clean(name).replace("\n", "\\n")
 
 
 def _of_role(problem: Problem) -> Problem:
-    """The reader's hint at what is right, for a role."""
+    """The reader's hint, reworded for a role."""
     return replace(problem, hint="see wto roles builder") if problem.hint == "see wto plan schema" else problem
 
 
 def _split(text: str) -> tuple[str, str] | Problem:
-    """The front matter, its lines numbered as in the file, and the text behind it; or what is wrong."""
+    """The front matter, its lines numbered as in the file, and the text after it; or what is wrong."""
     if len(text) > MAX_ROLE:
         return Problem(
             place=(),

@@ -1,8 +1,9 @@
-"""The event log in SQLite: append-only rows, requests of faces, and one view a run for those who only look.
+"""The event log in SQLite: append-only rows, requests, and one view for each run.
 
 Every write is one `BEGIN IMMEDIATE` transaction, durable on return (WAL, synchronous FULL) and in the journal before
-(`journal.py`); readers never wait. The type of a row is the name of its event's class; unknown fields in a body are ignored,
-missing ones get their defaults. A database that was deleted or is damaged can be made again from the journal (`rebuild`).
+(`journal.py`); readers never wait. The type of a row is the name of its event's class; unknown fields of a body are
+ignored, missing ones get their defaults. A database that was deleted or is damaged can be made again from the journal
+(`rebuild`).
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class SqliteLog:
     def read(
         self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None, limit: int | None = None
     ) -> Sequence[Record]:
-        """The events of a run in order, from behind a number; with a workstream, those about it; at most `limit` of them."""
+        """The events of a run in order, after a number; with a workstream, those about it; at most `limit` of them."""
         about = "" if workstream is None else " AND workstream = ?"
         rows = self._connection.execute(
             "SELECT number, at, actor, cause, type, body FROM events"
@@ -114,12 +115,12 @@ class SqliteLog:
             raise _unreadable(self._path, error) from error
 
     def keep(self, state: RunState) -> None:
-        """Keep the state of a run, so that the next start need not fold everything."""
+        """Save the state of a run, so that the next start need not fold everything."""
         with self._writing() as connection:
             snapshots.keep(connection, state)
 
     def kept(self, run: RunId) -> RunState | None:
-        """The state that was kept by this very code; None when there is none."""
+        """The state that was saved by this very code; None if there is none."""
         return snapshots.kept(self._connection, run, newest=self.last_number())
 
     def runs(self) -> Sequence[RunLine]:
@@ -133,7 +134,7 @@ class SqliteLog:
         return None if row is None else str(row[0])
 
     def known(self, key: str) -> Known | None:
-        """What a key was used for: a run that was begun, or a request of one."""
+        """What a key was used for: the start of a run, or a request of one."""
         row = (
             self._connection.execute("SELECT run, request FROM keys WHERE key = ?", (key,)).fetchone() if key else None
         )
@@ -146,7 +147,7 @@ class SqliteLog:
             else "SELECT type, body FROM requests WHERE number = ?",
             (run if number is None else number,),
         ).fetchone()
-        if wish is None:  # a crash left the line of the run in the journal, and not that of its first event
+        if wish is None:  # a crash left the run's line in the journal, but not that of its first event
             return None
         return Known(key=key, run=RunId(run), number=number, wish=parse_event(*wish))  # type: ignore[arg-type]
 
@@ -178,12 +179,12 @@ class SqliteLog:
         return number
 
     def damage(self) -> str:
-        """What is wrong with the journal: an edit, a gap or a lost piece; empty when every line fits."""
+        """What is wrong with the journal: an edit, a gap or a missing piece; empty if every line is right."""
         found = self.journal.damage()
         return found.reason if found is not None else ""
 
     def bell(self) -> str:
-        """The path of a file that changes whenever a request was put."""
+        """The path of a file that changes whenever a request is put."""
         return f"{self._path}.asked"
 
     def asked(self, run: RunId) -> Sequence[Asked]:
@@ -222,17 +223,18 @@ class SqliteLog:
         )
 
     def _journal(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-        """First the journal: what it holds has happened, also when we are killed before the rest of this transaction."""
+        """Write the journal first: what it holds has happened, even if we are killed before the rest of this
+        transaction."""
         hold(connection, self.journal.append(rows))
 
     def _agreed(self) -> bool:
-        """Whether journal and database end at the same place. They do not after a crash between the two, for a log that was
-        begun without a journal, and where the journal was moved away."""
+        """Whether journal and database end at the same place. They do not after a crash between the two, for a log
+        without a journal, and after the journal was moved away."""
         size = self.journal.size()
         return size > 0 and held(self._connection) == size
 
     def _agree(self) -> None:
-        """Bring them to the same end, in transactions of its own: what is taken back later never takes this back."""
+        """Bring both to the same end, in transactions of its own, so that a later rollback does not undo it."""
         if forget_moved(self._connection, self.journal):
             self._begin_anew()
         if catch_up(self._connection, self.journal):
@@ -244,7 +246,7 @@ class SqliteLog:
         self._connection.execute("BEGIN IMMEDIATE")
 
     def _refresh_views(self) -> None:
-        """Make the view of every run anew: the journal has none."""
+        """Make the view of every run again: the journal has none."""
         for line in self.runs():
             records = self.read(line.id)
             state = fold_all(records)
@@ -293,7 +295,7 @@ def _unwritable(path: str, error: sqlite3.Error) -> StoreUnreadable:
 
 
 def _row(record: Record) -> Row:
-    """A record as the journal has it."""
+    """A record as a row of the journal."""
     return {
         "kind": "event",
         "number": record.number,

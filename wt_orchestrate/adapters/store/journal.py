@@ -1,11 +1,11 @@
 """The journal beside the event log: the same rows as lines of text, each bound to the one before by a hash.
 
-SQLite is quick to ask and can be damaged as a whole; a text that only grows can be read up to where it is whole. So every
-write goes to the journal first, is made durable there, and then to SQLite, under SQLite's write lock. After a crash between
-the two the rows that SQLite lacks are brought over when it is opened next: what the journal holds has happened.
+SQLite is fast but can be damaged as a whole; an append-only text can be read up to the damage. So every write goes to
+the journal first, is made durable there, and then to SQLite, under SQLite's write lock. After a crash between the two,
+SQLite gets the rows it lacks when it is opened next: what the journal holds has happened.
 
-A line is `HASH JSON`, the hash that of the hash before and the JSON. A last line without its end was cut off by a crash and
-never acknowledged: it is cut away. Anything else that does not fit (an edit, a gap, a lost piece) is damage, and told.
+A line is `HASH JSON`: the hash covers the hash before and the JSON. A last line without its end was cut off by a crash
+and never acknowledged: it is removed. Any other mismatch (an edit, a gap, a missing piece) is damage and reported.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """The first line that does not fit, from 1, and why."""
+    """The first wrong line, from 1, and why."""
 
     line: int
     reason: str
 
 
 class Journal:
-    """One repository's journal. Whoever writes holds SQLite's write lock."""
+    """One repository's journal. A writer holds SQLite's write lock."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def append(self, rows: Sequence[Row]) -> int:
-        """Write rows behind the last whole one; durable on return, which tells where they end. Raises StoreUnreadable and
+        """Write rows after the last complete one; durable on return. Returns where they end. Raises StoreUnreadable and
         leaves no part of them."""
         descriptor = -1
         try:
@@ -70,20 +70,20 @@ class Journal:
         return os.path.exists(self.path)
 
     def size(self) -> int:
-        """Its length in bytes; 0 when there is none."""
+        """Its length in bytes; 0 if there is none."""
         try:
             return os.stat(self.path).st_size
         except FileNotFoundError:
             return 0
 
     def cut(self, end: int) -> None:
-        """Take back what was written behind a byte: the rest of its transaction did not come about."""
+        """Remove what was written after a byte: the rest of its transaction failed."""
         if self.size() > end:
             with suppress(OSError):
                 os.truncate(self.path, end)
 
     def rows(self, *, after: int = 0) -> Iterator[Row]:
-        """Every row in order, or those behind a byte. Raises StoreUnreadable at the first line that does not fit."""
+        """Every row in order, or those after a byte. Raises StoreUnreadable at the first wrong line."""
         last = self._hash_at(after)
         for number, line in enumerate(self._whole_lines(after), start=1):
             row, last = _row(line, last, number, self.path)
@@ -101,7 +101,7 @@ class Journal:
         return tail[:-1].rpartition(b"\n")[2][:32].decode(errors="replace")
 
     def damage(self) -> Damage | None:
-        """What is wrong with it; None when every line fits."""
+        """What is wrong with it; None if every line is right."""
         last, number = _FIRST, 0
         try:
             for number, line in enumerate(self._whole_lines(), start=1):
@@ -143,7 +143,7 @@ def _row(line: bytes, last: str, number: int, path: str) -> tuple[Row, str]:
 
 
 def _end(descriptor: int) -> tuple[int, str]:
-    """Where the last whole line ends, and its hash."""
+    """Where the last complete line ends, and its hash."""
     size = os.fstat(descriptor).st_size
     line = _last_line(descriptor)
     if not line:
@@ -154,7 +154,7 @@ def _end(descriptor: int) -> tuple[int, str]:
 
 
 def _last_line(descriptor: int) -> bytes:
-    """The last line that has its end, without it; empty when there is none."""
+    """The last complete line, without its end; empty if there is none."""
     size = os.fstat(descriptor).st_size
     tail, at = b"", size
     while at > 0 and tail.count(b"\n") < 2:

@@ -11,7 +11,7 @@ _TRIES, _PAUSE_S = 10, 0.005
 
 
 class FileLock:
-    """An exclusive lock on a file. `take` answers whether it was free; the file's text is for people only."""
+    """An exclusive lock on a file. `take` says whether it was free; the file's text is for people only."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class FileLock:
         return True
 
     def held(self) -> bool:
-        """Whether somebody holds it. Nothing is written, so it can be asked on a read-only disk, too."""
+        """Whether somebody holds it. Nothing is written, so it works on a read-only disk too."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -47,7 +47,7 @@ class FileLock:
         return False
 
     def take_soon(self) -> bool:
-        """Take it, past those who only look for an instant whether it is held."""
+        """Take it, waiting for others that only check for an instant whether it is held."""
         for _ in range(_TRIES):
             if self.take():
                 return True

@@ -1,9 +1,9 @@
-"""One repository's memory in SQLite with full-text search, and beside it a journal it can be made anew from.
+"""One repository's memory in SQLite with full-text search, and a journal from which it can be made again.
 
-Every call opens the database for itself, so that any thread and any process may come at any time. A write is one
-`BEGIN IMMEDIATE` transaction and in the journal before (`journal.py`): what the journal holds has happened, and a database
-that lacks it is given it when it is opened next. A journal is known by its first line; another one is played from its
-beginning. Forgetting writes a new journal without what is forgotten, so that no copy of ours keeps it.
+Every call opens the database for itself, so any thread and any process may use it at any time. A write is one `BEGIN
+IMMEDIATE` transaction and in the journal before (`journal.py`): what the journal holds has happened, and a database
+that lacks it gets it when it is opened next. A journal is identified by its first line; another one is replayed from
+its start. Forgetting writes a new journal without the forgotten rows, so that no copy of ours keeps them.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _WAIT_S = 10.0
 _REMEDY = "wto doctor --rebuild restores it from the undamaged part"
 _GENERAL = 50
 _SLACK = 1 << 22
-"""Bytes of old rows that the journal may carry."""
+"""How many bytes of old rows the journal may have."""
 
 
 class SqliteMemories:
-    """The memory at a path; nothing is made before the first write. It holds `most` entries."""
+    """The memory at a path; nothing is created before the first write. It holds `most` entries."""
 
     def __init__(self, path: str, *, most: int = MOST_ENTRIES) -> None:
         self._path = path
@@ -55,7 +55,7 @@ class SqliteMemories:
     def add(
         self, notes: Sequence[Note], *, now: float, key: str = "", mark: tuple[str, int] | None = None
     ) -> Sequence[Kept]:
-        """Remember these, or find them remembered."""
+        """Remember these notes; entries that exist already are updated."""
         if not notes and mark is None:
             return ()
         with self._writing() as connection:
@@ -76,7 +76,7 @@ class SqliteMemories:
             return kept
 
     def _surplus(self, connection: sqlite3.Connection, *, besides: Container[MemoryId], now: float) -> list[int]:
-        """What has to go now that there is more than it holds; not what was only just said."""
+        """What to delete if there is more than it holds; not what was just added."""
         if tables.count(connection) <= self._most:
             return []
         bodies = connection.execute("SELECT body FROM entries")
@@ -84,7 +84,7 @@ class SqliteMemories:
         return [tables.number_of(name) for name in gone if name not in besides]
 
     def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:
-        """What `add` would do; nothing of it stays."""
+        """What `add` would do; nothing of it is kept."""
         with self._reading() as connection:
             if connection is None:
                 return [Kept(entry=entry_of(each, 1 + n, now), new=True, changed=True) for n, each in enumerate(notes)]
@@ -95,7 +95,7 @@ class SqliteMemories:
                 connection.execute("ROLLBACK")
 
     def forget(self, names: Sequence[MemoryId]) -> Sequence[MemoryId]:
-        """Forget these, and write the journal anew without them."""
+        """Forget these, and write the journal again without them."""
         with self._writing() as connection:
             numbers = [tables.number_of(name) for name in dict.fromkeys(names)]
             there = tables.with_numbers(connection, numbers)
@@ -109,7 +109,7 @@ class SqliteMemories:
         return gone
 
     def note_use(self, names: Sequence[MemoryId], *, run: str, workstream: str) -> None:
-        """Note what went into a brief."""
+        """Record what went into a brief."""
         if not names:
             return
         with self._writing() as connection:
@@ -163,7 +163,7 @@ class SqliteMemories:
             return [MemoryId(f"m{row[0]}") for row in rows]
 
     def uses(self, name: MemoryId) -> Sequence[tuple[str, str]]:
-        """The runs and workstreams whose briefs it went into, oldest first."""
+        """The runs and workstreams whose briefs had it, oldest first."""
         with self._reading() as connection:
             if connection is None:
                 return []
@@ -196,8 +196,8 @@ class SqliteMemories:
     # ------------------------------------------------------------ mending
 
     def mend(self) -> Sequence[str]:
-        """Make it whole: the database from the journal where that is whole, else the journal from the database, else a new one of
-        what the journal still holds. Nothing is deleted; where the damaged files went."""
+        """Repair it: the database from the journal if that is complete, else the journal from the database, else a new
+        database of what is left of the journal. Nothing is deleted; returns where the damaged files went."""
         aside: list[str] = []
         journal_whole = self._begins_well()
         if not self._database_whole():
@@ -214,7 +214,7 @@ class SqliteMemories:
             return aside
 
     def _database_whole(self) -> bool:
-        """Whether the database can be read; one that is not there is not."""
+        """Whether the database can be read; a missing one cannot."""
         if not os.path.exists(self._path):
             return False
         try:
@@ -229,7 +229,7 @@ class SqliteMemories:
         return first == _first_hash(self._journal.path) and self._journal.size() < until
 
     def _salvage(self) -> list[str]:
-        """A journal of those first lines that are whole."""
+        """A journal of the first complete lines."""
         if not os.path.exists(self._journal.path):
             return []
         rows: list[Row] = []
@@ -243,7 +243,7 @@ class SqliteMemories:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """The database, up to date with its journal; None while there is neither."""
+        """The database, up to date with its journal; None if there is neither."""
         if not os.path.exists(self._path) and not os.path.exists(self._journal.path):
             yield None
             return
@@ -259,7 +259,7 @@ class SqliteMemories:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Whatever hinders its files is a memory that cannot be used, and told as such."""
+        """Any fault of its files means that the memory cannot be used, and is reported so."""
         try:
             yield
         except sqlite3.Error as error:
@@ -307,7 +307,7 @@ class SqliteMemories:
         return connection
 
     def _catch_up(self, connection: sqlite3.Connection) -> None:
-        """Give the database what only the journal has. Raises StoreUnreadable where the journal lost its end."""
+        """Give the database what only the journal has. Raises StoreUnreadable if the journal lost its end."""
         if _held(connection) == (_first_hash(self._journal.path), self._journal.size()):
             return
         if not os.access(os.path.dirname(self._path), os.W_OK):
@@ -361,7 +361,7 @@ class SqliteMemories:
             self._rewrite(connection)
 
     def _rewrite(self, connection: sqlite3.Connection) -> None:
-        """A new journal of what the database holds, put in the old one's place in one step."""
+        """Replace the journal atomically by one of the database's content."""
         beside = Journal(f"{self._journal.path}.new")
         with suppress(FileNotFoundError):
             os.unlink(beside.path)
@@ -371,7 +371,7 @@ class SqliteMemories:
         _hold(connection, _first_hash(self._journal.path), end)
 
     def _scrub(self) -> None:
-        """See to it that no page of the write-ahead log still holds what was forgotten."""
+        """Make sure that no page of the write-ahead log still has what was forgotten."""
         with suppress(sqlite3.Error), closing(self._connected()) as connection:
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -384,7 +384,7 @@ class SqliteMemories:
 
 
 def _keep(connection: sqlite3.Connection, made: Note, now: float) -> Kept:
-    """A note put in: over its topic, into what says the same, or as a new entry."""
+    """Save a note: replacing its topic, merged with the same words, or as a new entry."""
     topic = _one(connection, "topic = ?", made.topic) if made.topic else None
     same = _one(connection, "normal = ?", normal(made.text))
     known = known_as(topic, same, made, now)
@@ -427,7 +427,7 @@ def _hold(connection: sqlite3.Connection, first: str, until: int) -> None:
 
 
 def _first_hash(path: str) -> str:
-    """What a journal is known by: the hash of its first line; empty when there is none."""
+    """The identity of a journal: the hash of its first line; empty if there is none."""
     try:
         with open(path, "rb") as file:
             return file.read(32).decode(errors="replace")
@@ -444,7 +444,7 @@ def _settle_folder(path: str) -> None:
 
 
 def _set_aside(path: str) -> list[str]:
-    """Move a file and what belongs to it out of the way; where it went."""
+    """Move a file and its companions away; where it went."""
     aside = f"{path}.damaged-{int(time.time())}"
     moved = [end for end in ("-wal", "-shm", "") if os.path.exists(f"{path}{end}")]
     for end in moved:

@@ -1,6 +1,6 @@
-"""The memory's tables, and their rows put in and read: entries, the words and paths they are found by, their uses and marks.
+"""The memory's tables, and their rows written and read: entries, the words and paths they are found by, uses and marks.
 
-A row of the journal says what is so afterwards, never what changes, so that playing it twice is playing it once.
+A row of the journal says what is so afterwards, never what changes, so replaying it twice is the same as once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TABLES = (
     "INSERT INTO kept VALUES (1, 1, '', 0)",
 )
 _ROW = 100
-"""About how many bytes a row of the journal has beside an entry's own."""
+"""About how many bytes a row of the journal has in addition to an entry's own."""
 CONTENT = ("entries", "places", "words", "uses", "marks", "forgotten", "keys")
 
 
@@ -47,14 +47,14 @@ STEPS: tuple[Step, ...] = (_first,)
 
 
 def clear(connection: sqlite3.Connection) -> None:
-    """Take everything out, for the journal to be played anew."""
+    """Empty the tables, so that the journal can be replayed."""
     for table in CONTENT:
         connection.execute(f"DELETE FROM {table}")
     connection.execute("UPDATE kept SET next = 1, first = '', until = 0")
 
 
 def play(connection: sqlite3.Connection, row: Row) -> None:
-    """Make so what a row of the journal says."""
+    """Replay one row of the journal."""
     match row["kind"]:
         case "begin":
             _reserve(connection, int(row["next"]))
@@ -76,7 +76,7 @@ def play(connection: sqlite3.Connection, row: Row) -> None:
 
 
 def put(connection: sqlite3.Connection, entry: Entry) -> None:
-    """Put an entry in, over what it was before."""
+    """Save an entry in place of its earlier version."""
     number, paths = number_of(entry.id), paths_of(entry)
     drop(connection, number, uses=False)
     connection.execute(
@@ -98,7 +98,7 @@ def put(connection: sqlite3.Connection, entry: Entry) -> None:
 
 
 def drop(connection: sqlite3.Connection, number: int, *, uses: bool = True) -> bool:
-    """Take an entry out; whether it was there."""
+    """Delete an entry; whether it existed."""
     found = connection.execute("DELETE FROM entries WHERE number = ?", (number,)).rowcount
     if found:
         connection.execute("DELETE FROM words WHERE rowid = ?", (number,))
@@ -109,14 +109,14 @@ def drop(connection: sqlite3.Connection, number: int, *, uses: bool = True) -> b
 
 
 def marks_of(text: str, topic: str) -> tuple[str, ...]:
-    """What tells that a text, or a word on a topic, was forgotten, without telling it."""
+    """Hashes that identify a forgotten text or topic without revealing it."""
     return tuple(
         sha256(part.encode("utf-8", "surrogateescape")).hexdigest()[:32] for part in (normal(text), topic) if part
     )
 
 
 def is_forgotten(connection: sqlite3.Connection, text: str, topic: str) -> bool:
-    """Whether it was forgotten by somebody's wish."""
+    """Whether somebody asked to forget it."""
     found = (
         connection.execute("SELECT 1 FROM forgotten WHERE mark = ?", (m,)).fetchone() for m in marks_of(text, topic)
     )
@@ -170,7 +170,8 @@ def decoded(body: bytes) -> Entry:
 
 
 def by_words(connection: sqlite3.Connection, terms: Sequence[str], limit: int) -> list[tuple[int, float]]:
-    """Entries that have some of the terms, best first, with how well they fit (1 for the best). Each term is taken as it is."""
+    """Entries that have some of the terms, best first, with how well they match (1 for the best). Each term is taken
+    literally."""
     quoted = [_quoted(term) for term in terms if any(char.isalnum() for char in term)]
     if not quoted:
         return []
@@ -227,7 +228,7 @@ def by_places(connection: sqlite3.Connection, paths: Sequence[str], limit: int) 
 
 
 def _globbed(connection: sqlite3.Connection, glob: str, limit: int) -> list[int]:
-    """Entries about what a glob that begins with a wildcard covers, and maybe more; none for one that covers everything."""
+    """Entries about what a glob with a leading wildcard covers, and maybe more; none for one that covers everything."""
     if not any(char.isalnum() for char in glob):
         return []
     wide = glob.replace("**/", "*").replace("**", "*").replace("[", "[[]")
@@ -238,7 +239,7 @@ def _globbed(connection: sqlite3.Connection, glob: str, limit: int) -> list[int]
 
 
 def general(connection: sqlite3.Connection, limit: int) -> list[int]:
-    """Conventions that name no place, newest first."""
+    """Conventions without a place, newest first."""
     rows = connection.execute(
         "SELECT number FROM entries WHERE kind = 'convention' AND number NOT IN (SELECT number FROM places)"
         " ORDER BY seen_at DESC LIMIT ?",
@@ -248,7 +249,7 @@ def general(connection: sqlite3.Connection, limit: int) -> list[int]:
 
 
 def with_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Entry]:
-    """The entries of these numbers, in one go."""
+    """The entries of these numbers, in one query."""
     found: dict[int, Entry] = {}
     for start in range(0, len(numbers), 500):
         part = numbers[start : start + 500]

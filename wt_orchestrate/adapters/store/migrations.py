@@ -1,6 +1,6 @@
 """The log's tables, as numbered steps that are applied once and never edited.
 
-A newer log than this release knows is refused and left untouched.
+A log of a newer release is refused and left untouched.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ def _first(connection: sqlite3.Connection) -> None:
 
 
 def _journal(connection: sqlite3.Connection) -> None:
-    """Up to which byte of the journal the database holds what it says."""
+    """Up to which byte of the journal the database is up to date."""
     connection.execute("CREATE TABLE journal (only INTEGER PRIMARY KEY CHECK (only = 1), until INTEGER NOT NULL)")
     connection.execute("INSERT INTO journal VALUES (1, 0)")
     connection.execute("CREATE INDEX events_of_workstream ON events (run, workstream, number)")
 
 
 def _snapshots(connection: sqlite3.Connection) -> None:
-    """A run's state at some event, so that not every start folds everything. It can be thrown away at any time."""
+    """A run's state at some event, so that not every start folds everything. It can be deleted at any time."""
     connection.execute(
         "CREATE TABLE snapshots (run TEXT PRIMARY KEY, number INTEGER NOT NULL, made_by TEXT NOT NULL, body BLOB NOT NULL)"
     )
 
 
 def _keys(connection: sqlite3.Connection) -> None:
-    """What a caller named a wish with, so that the same wish said twice is one."""
+    """Callers' keys of requests, so that the same request put twice is one."""
     connection.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, run TEXT NOT NULL, request INTEGER)")
 
 

@@ -1,5 +1,5 @@
-"""The database made from the journal (the rows it lacks after a crash, or all of it when it is damaged or gone), and the
-journal made from the database where that was begun without one, or the journal was moved away."""
+"""Make the database from the journal (rows missing after a crash, or all of it after damage), or the journal from the
+database (of a log that had none, or whose journal was moved away)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from wt_orchestrate.errors import StoreUnreadable
 
 
 def catch_up(connection: sqlite3.Connection, journal: Journal) -> bool:
-    """Give the database the rows that only the journal has, or the journal those of a log that was begun without one.
-    Whether the database was given any. Raises StoreUnreadable when the journal is damaged, or shorter than it was."""
+    """Give the database the rows that only the journal has, or the journal those of a log without one. Returns whether
+    the database got any. Raises StoreUnreadable if the journal is damaged, or shorter than it was."""
     until, size = held(connection), journal.size()
     if size < until:
         raise StoreUnreadable(
@@ -31,8 +31,8 @@ def catch_up(connection: sqlite3.Connection, journal: Journal) -> bool:
 
 
 def forget_moved(connection: sqlite3.Connection, journal: Journal) -> bool:
-    """Where there is no journal although there was one, note that the database has it to write; whether that is so. A crash
-    before the new one is whole then finds what a log that never had a journal is."""
+    """If the journal is gone although there was one, record that the database has to write it; whether that is so.
+    After a crash before the new one is complete, the log looks like one that never had a journal."""
     if journal.exists() or not held(connection):
         return False
     hold(connection, 0)
@@ -40,18 +40,18 @@ def forget_moved(connection: sqlite3.Connection, journal: Journal) -> bool:
 
 
 def held(connection: sqlite3.Connection) -> int:
-    """Up to which byte of the journal the database holds what it says."""
+    """Up to which byte of the journal the database is up to date."""
     return int(connection.execute("SELECT until FROM journal").fetchone()[0])
 
 
 def hold(connection: sqlite3.Connection, until: int) -> None:
-    """Note how far the journal goes that the database holds; part of the transaction that made it so."""
+    """Record up to which byte of the journal the database is up to date; part of the transaction that made it so."""
     connection.execute("UPDATE journal SET until = ?", (until,))
 
 
 def set_aside(path: str, journal: Journal) -> str:
-    """Move a database out of the way, so that opening it makes it anew from the journal; where it went (empty: there was
-    none). Nothing is deleted. Raises StoreUnreadable when the journal could not make it anew."""
+    """Move a database away, so that opening it makes it again from the journal; where it went (empty: there was none).
+    Nothing is deleted. Raises StoreUnreadable if the journal could not make it again."""
     if not journal.exists():
         raise StoreUnreadable(f"there is no journal {journal.path}", hint="nothing was changed")
     damage = journal.damage()

@@ -1,7 +1,7 @@
-"""A run's state as of some event, kept so that a start need not fold the whole log.
+"""A run's state as of some event, saved so that a start need not fold the whole log.
 
-It is never believed across versions: it counts only for the very code that made it, told by a hash over the domain's source.
-Throwing it away costs a fold, nothing else.
+It is never used across versions: it counts only for the very code that made it, identified by a hash over the domain's
+source. Deleting it costs a fold, nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wt_orchestrate.domain.state.run import RunState
 
 
 def keep(connection: sqlite3.Connection, state: RunState) -> None:
-    """Keep a state in place of the one before."""
+    """Save a state in place of the one before."""
     connection.execute(
         "INSERT INTO snapshots (run, number, made_by, body) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE"
         " SET number = excluded.number, made_by = excluded.made_by, body = excluded.body",
@@ -28,7 +28,7 @@ def keep(connection: sqlite3.Connection, state: RunState) -> None:
 
 
 def kept(connection: sqlite3.Connection, run: RunId, *, newest: int) -> RunState | None:
-    """The state that was kept; None when there is none, or other code made it, or the log does not reach it."""
+    """The saved state; None if there is none, or other code made it, or the log does not reach it."""
     row = connection.execute(
         "SELECT body FROM snapshots WHERE run = ? AND made_by = ? AND number <= ?", (run, made_by(), newest)
     ).fetchone()
@@ -42,7 +42,7 @@ def kept(connection: sqlite3.Connection, run: RunId, *, newest: int) -> RunState
 
 @lru_cache(maxsize=1)
 def made_by() -> str:
-    """The domain's source as a hash: any change of a rule, a value or a name, in any folder below, makes another one."""
+    """A hash of the domain's source: any change of any file, in any folder below, gives another one."""
     return hash_of_source(os.path.dirname(domain.__file__ or ""))
 
 

@@ -1,4 +1,4 @@
-"""The stored view of a run, read with nothing but sqlite3: what a command that must start fast needs of the log.
+"""The stored view of a run, read with sqlite3 alone, for commands that must start fast.
 
 Works on a read-only disk, where a database in WAL mode opens only as immutable.
 """
@@ -12,7 +12,7 @@ from wt_orchestrate.errors import StoreUnreadable
 
 
 def read_view(path: str, run: str | None) -> tuple[str, str] | None:
-    """The run's id (the newest by default) and its view as JSON text; None when there is no such run."""
+    """The run's id (the newest by default) and its view as JSON text; None if there is no such run."""
     if not os.path.exists(path):
         return None
     connection = None
@@ -34,7 +34,7 @@ def read_view(path: str, run: str | None) -> tuple[str, str] | None:
 
 
 def opened_read_only(path: str) -> sqlite3.Connection:
-    """The database for reading alone, without waiting for whoever writes."""
+    """The database for reading only, without waiting for a writer."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
         connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, timeout=2.0)
