@@ -24,7 +24,7 @@ import threading
 from wt_orchestrate.wiring.requests import put_request
 from wt_orchestrate.wiring.run.start_run import require_free
 from wt_orchestrate.wiring.site import find_site, open_log, supervised
-from wt_orchestrate.adapters.store.locks import FileLock
+from wt_orchestrate.osfiles.locks import FileLock
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId
 

@@ -16,7 +16,6 @@ import pytest
 from tests.support.handmade import RUN, Handmade, plan
 from tests.support.project import Project, make_project
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
-from wt_orchestrate.adapters.store.locks import FileLock
 from wt_orchestrate.cli.app import app
 from wt_orchestrate.cli.boundary import guarded
 from wt_orchestrate.domain import events as e
@@ -27,6 +26,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.errors import ExitCode, Refused
 from wt_orchestrate.mcp_server.desk import Desk
+from wt_orchestrate.osfiles.locks import FileLock
 from wt_orchestrate.wiring.branch_queue import QueueWish
 from wt_orchestrate.wiring.requests import open_requests
 from wt_orchestrate.wiring.site import find_site

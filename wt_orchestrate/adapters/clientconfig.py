@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from wt_orchestrate.domain.text.json_edit import object_at, with_member, without_member
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.osfiles.atomic import make_file, replace_file
 
 _SERVERS = "mcpServers"
 _MARK = "\ufeff"
@@ -115,7 +115,7 @@ def write(edit: Edit) -> str:
         if not mode & 0o200:
             raise Refused(f"{edit.path} is read-only", hint=f"chmod u+w {edit.path}, if you want it changed")
         kept = "" if edit.raw is None else _copy(edit.path, edit.raw, mode)
-        _replace(edit.path, edit.after.encode(), mode)
+        replace_file(edit.path, edit.after.encode(), mode=mode, exactly=True, durable=True)
     except OSError as error:
         raise Refused(
             f"{error.filename or edit.path} cannot be written: {error.strerror}",
@@ -137,33 +137,8 @@ def _copy(path: str, content: bytes, mode: int) -> str:
     for number in count():
         kept = f"{path}.bak.{number}" if number else f"{path}.bak"
         try:
-            _make(kept, content, mode)
+            make_file(kept, content, mode=mode, exactly=True, durable=True)
         except FileExistsError:
             continue
         return kept
     raise AssertionError("there is always another number")
-
-
-def _replace(path: str, content: bytes, mode: int) -> None:
-    beside = f"{path}.{os.getpid()}.new"
-    _make(beside, content, mode)
-    try:
-        os.replace(beside, path)
-    except OSError:
-        os.unlink(beside)
-        raise
-
-
-def _make(path: str, content: bytes, mode: int) -> None:
-    """Create a file; nothing of it is left if it cannot be completed."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.chmod(path, mode)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(path)
-        raise

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any
-from uuid import uuid4
 
 from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.osfiles.atomic import replace_file
 
 _KEPT_S = 30 * 86_400.0
 _LIMIT = 32 << 20
@@ -147,13 +147,7 @@ def _load(path: str) -> dict[str, Any] | None:
 
 
 def _replace(path: str, text: str) -> None:
-    def written() -> None:
-        beside = f"{path}.{uuid4().hex}.new"  # a server's threads may write the same one
-        with open(beside, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-        os.replace(beside, path)
-
-    _plainly(written)
+    _plainly(lambda: replace_file(path, text.encode("utf-8", "replace")))
 
 
 def _plainly(work: Any) -> None:

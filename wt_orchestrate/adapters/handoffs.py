@@ -7,8 +7,8 @@ blocking and up to a bound. Any fault is a problem in words, never an exception.
 from __future__ import annotations
 
 import os
-import stat
 
+from wt_orchestrate.osfiles.no_follow import FOLDER, NotRegular, read_regular
 from wt_orchestrate.ports.engine import HandoffFile
 
 NAME = "HANDOFF.md"
@@ -21,29 +21,22 @@ class HandoffFiles:
     def read(self, worktree: str) -> HandoffFile:
         """Read the handoff without following links, bounded; never raises."""
         try:
-            folder = os.open(worktree, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            folder = os.open(worktree, FOLDER)
         except OSError:
             return HandoffFile(text=None)
         try:
-            return _read(folder)
+            return _told(read_regular(NAME, folder=folder, limit=LIMIT + 1, one_name=True))
         except FileNotFoundError:
             return HandoffFile(text=None)
+        except NotRegular:
+            return HandoffFile(text=None, problem=f"{NAME} is not a regular file (or has a second hard link)")
         except OSError as error:
             return HandoffFile(text=None, problem=f"{NAME} cannot be read: {error.strerror}")
         finally:
             os.close(folder)
 
 
-def _read(folder: int) -> HandoffFile:
-    facts = os.stat(NAME, dir_fd=folder, follow_symlinks=False)
-    if not stat.S_ISREG(facts.st_mode):
-        return HandoffFile(text=None, problem=f"{NAME} is not a regular file")
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(NAME, flags, dir_fd=folder), "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
-            return HandoffFile(text=None, problem=f"{NAME} is not a regular file (or has a second hard link)")
-        content = file.read(LIMIT + 1)
+def _told(content: bytes) -> HandoffFile:
     if b"\0" in content:
         return HandoffFile(text=None, problem=f"{NAME} is not text")
     text = content[:LIMIT].decode("utf-8", errors="replace")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +20,9 @@ from secrets import token_hex
 from typing import Any
 
 from wt_orchestrate.domain.agent.notes import LONGEST_LINE
+from wt_orchestrate.osfiles.no_follow import FOLDER, below, read_regular
 from wt_orchestrate.ports.engine import Lines
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOTES, _ASKS = "notes.jsonl", "asks"
 _LOOK_S = 0.1
@@ -56,7 +54,7 @@ class NoteFiles:
         """Whole lines from a byte offset."""
         try:
             with _place(folder) as place:
-                text = _bytes(place, _NOTES, offset=offset, limit=limit)
+                text = read_regular(_NOTES, folder=place, offset=offset, limit=limit)
         except OSError:
             return Lines((), offset)
         end = text.rfind(b"\n") + 1
@@ -122,26 +120,14 @@ class NoteDesk:
 
 
 @contextmanager
-def _place(folder: str, *below: str) -> Iterator[int]:
-    """The folder, opened without following a link below the attempt's folder."""
-    numbers = [os.open(folder, _FOLDER)]
+def _place(folder: str, *names: str) -> Iterator[int]:
+    """The place, opened without following a link below the attempt's folder."""
+    own = os.open(folder, FOLDER)
     try:
-        for name in ("said", *below):
-            numbers.append(os.open(name, _FOLDER, dir_fd=numbers[-1]))
-        yield numbers[-1]
+        with below(own, "said", *names) as place:
+            yield place
     finally:
-        for number in numbers:
-            os.close(number)
-
-
-def _bytes(place: int, name: str, *, offset: int, limit: int) -> bytes:
-    number = os.open(name, _FILE, dir_fd=place)
-    try:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError(f"{name} is not a regular file")
-        return os.pread(number, limit, offset)
-    finally:
-        os.close(number)
+        os.close(own)
 
 
 def _settle(place: int, ask: str, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,7 +140,7 @@ def _settle(place: int, ask: str, outcome: Mapping[str, Any]) -> Mapping[str, An
         try:
             os.link(temporary, ask, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
         except FileExistsError:
-            found = json.loads(_bytes(place, ask, offset=0, limit=_LIMIT))
+            found = json.loads(read_regular(ask, folder=place, limit=_LIMIT))
             return found if isinstance(found, dict) else {}
         return outcome
     finally:

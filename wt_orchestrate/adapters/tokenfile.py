@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 from contextlib import suppress
 
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.osfiles.atomic import make_file
+from wt_orchestrate.osfiles.no_follow import NotRegular, open_regular
 
 _LONGEST = 200
 _SHORTEST = 32
@@ -31,8 +32,7 @@ def _make(path: str) -> None:
     beside = f"{path}.{os.getpid()}.new"
     with suppress(FileNotFoundError):
         os.unlink(beside)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
+    make_file(beside, secrets.token_urlsafe(32) + "\n", mode=0o600)
     try:
         os.link(beside, path)
     finally:
@@ -42,12 +42,14 @@ def _make(path: str) -> None:
 def _read(path: str) -> str:
     hint = f"delete {path}: the next start creates a new one"
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
+    except NotRegular as error:
+        raise Refused(f"{path} is not a regular file", hint=hint) from error
     except OSError as error:
         raise Refused(f"the token in {path} cannot be read: {error.strerror}", hint=hint) from error
-    with open(opened, "rb") as file:
-        found = os.fstat(opened)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    with file:
+        found = os.fstat(file.fileno())
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
             raise Refused(f"{path} is readable by others", hint=hint)
         text = file.read(_LONGEST).decode("ascii", "replace").strip()
     if len(text) < _SHORTEST or not all(each.isalnum() or each in "-_" for each in text):

@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from threading import get_ident
 from typing import Any
 
 from wt_orchestrate.domain import events as e
@@ -26,6 +25,7 @@ from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import Busy, NotFound, PlanInvalid, Refused, WtError
 from wt_orchestrate.mcp_server.pages import BRIEFLY, STRETCH, Page, briefing, news, page, part, story_page
 from wt_orchestrate.mcp_server.wait import Watch, stored
+from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.ports.engine import Known
 from wt_orchestrate.wiring import site as wiring_site
 from wt_orchestrate.wiring.branch_queue import QueuedUp, QueueWish, asked_names, queue_up
@@ -265,10 +265,7 @@ class Desk:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = f"{folder}/{sha256(plan.encode()).hexdigest()[:16]}.yaml"
         if not os.path.exists(path):
-            beside = f"{path}.{os.getpid()}.{get_ident()}.new"  # calls run beside one another
-            with open(beside, "w", encoding="utf-8") as file:
-                file.write(plan)
-            os.replace(beside, path)
+            replace_file(path, plan)
         return path
 
     # ------------------------------------------------------------ wishing

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def sweep_drafts(state_dir: str) -> tuple[str, ...]:
     """Clean up after draftings that nobody is at any more; the ids of those that could not be."""
     from wt_orchestrate.adapters.drafts import marked
-    from wt_orchestrate.adapters.store.locks import FileLock
+    from wt_orchestrate.osfiles.locks import FileLock
 
     left: list[str] = []
     for folder in marked(state_dir):

@@ -141,9 +141,9 @@ def take_up_draft(site: Site, name: str, *, rounds: int, timeout_s: float, budge
 
 def draft_on(site: Site, name: str, *, noted: Callable[[DraftProgress], None]) -> DraftProgress:
     """Draft until it is over. Raises Busy while another process does; whatever ends it, nothing goes on afterwards."""
-    from wt_orchestrate.adapters.store.locks import FileLock
     from wt_orchestrate.domain.drafting.progress import OVER
     from wt_orchestrate.engine.drafting import draft
+    from wt_orchestrate.osfiles.locks import FileLock
 
     folder, wish = _known(site, name)
     if folder.progress().phase in OVER:
@@ -277,7 +277,7 @@ def _known(site: Site, name: str) -> tuple[DraftFolder, DraftWish]:
 
 
 def _held(folder: DraftFolder) -> bool:
-    from wt_orchestrate.adapters.store.locks import FileLock
+    from wt_orchestrate.osfiles.locks import FileLock
 
     return FileLock(folder.lock_path).held()
 

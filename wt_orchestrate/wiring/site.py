@@ -84,14 +84,14 @@ def vault(site: Site) -> Vault:
 
 def supervised(site: Site) -> bool:
     """Whether a supervisor is at work on this repository."""
-    from wt_orchestrate.adapters.store.locks import FileLock
+    from wt_orchestrate.osfiles.locks import FileLock
 
     return FileLock(site.path("supervisor.lock")).held()
 
 
 def supervisor_pid(site: Site) -> int | None:
     """The process that supervises this repository, as it wrote down itself: for people, never for signals."""
-    from wt_orchestrate.adapters.store.locks import FileLock
+    from wt_orchestrate.osfiles.locks import FileLock
 
     holder = FileLock(site.path("supervisor.lock")).holder()
     return int(holder) if holder.isdigit() else None

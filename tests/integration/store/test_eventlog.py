@@ -11,7 +11,6 @@ import pytest
 
 from wt_orchestrate import domain
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
-from wt_orchestrate.adapters.store.locks import FileLock
 from wt_orchestrate.adapters.store.snapshots import hash_of_source, made_by
 from wt_orchestrate.adapters.store.views import read_view
 from wt_orchestrate.domain import events as e
@@ -21,6 +20,7 @@ from wt_orchestrate.domain.plan.model import Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.errors import StoreUnreadable
+from wt_orchestrate.osfiles.locks import FileLock
 
 BASE = CommitId("0" * 40)
 DOMAIN = Path(domain.__file__ or "").parent

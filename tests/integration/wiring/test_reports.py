@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.handmade import Handmade, plan
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
-from wt_orchestrate.adapters.store.locks import FileLock
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.report.report import Ledger, report
 from wt_orchestrate.errors import NotFound
+from wt_orchestrate.osfiles.locks import FileLock
 from wt_orchestrate.wiring.read.reports import Ledgers
 from wt_orchestrate.wiring.site import Site
 

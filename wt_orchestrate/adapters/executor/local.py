@@ -11,7 +11,6 @@ pidfd, once its lock and its start time agree; what a killed keeper left by the 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -31,6 +30,8 @@ from wt_orchestrate.adapters.executor.output import read_lines, read_tail
 from wt_orchestrate.adapters.executor.sweeping import kill_exactly, sweep
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
+from wt_orchestrate.osfiles.atomic import replace_file, sync_folder
+from wt_orchestrate.osfiles.locks import locked
 from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState
 
 MARK = "WTO_PROCESS"
@@ -56,7 +57,7 @@ class LocalExecutor:
     def start(self, launch: Launch) -> ProcessReport:
         """Start it unless it was started before; returns once it is known whether it runs. Raises WtError if its keeper
         could not be started; then nothing runs, and another try is allowed."""
-        with _plainly(f"{launch.id} cannot be started"), _locked(f"{self.folder(launch.id)}/start.lock"):
+        with _plainly(f"{launch.id} cannot be started"), locked(f"{self.folder(launch.id)}/start.lock"):
             folder = self.folder(launch.id)
             report = self.poll(launch.id)
             if report.state is ProcessState.ABSENT:
@@ -121,14 +122,14 @@ class LocalExecutor:
         inbox = f"{self.folder(process)}/inbox"
         name = _message_name(message)
         os.makedirs(f"{inbox}/sent", mode=0o700, exist_ok=True)
-        with _plainly(f"{process} cannot receive a message"), _locked(f"{inbox}/.lock"):
+        with _plainly(f"{process} cannot receive a message"), locked(f"{inbox}/.lock"):
             # First the inbox: a message that the keeper moves meanwhile is seen twice rather than never.
             known = [entry.partition("-") for folder in (inbox, f"{inbox}/sent") for entry in os.listdir(folder)]
             if all(its_name != name for _, _, its_name in known):
                 number = max((int(number) for number, _, _ in known if number.isdigit()), default=0) + 1
-                _write_whole(f"{inbox}/.message", f"{line}\n".encode())
+                replace_file(f"{inbox}/.message", f"{line}\n".encode(), durable=True)
                 os.rename(f"{inbox}/.message", f"{inbox}/{number:08d}-{name}")
-                _sync(inbox)
+                sync_folder(inbox)
         self._poke(self._path(process), b"m")
 
     def read(self, process: ProcessId, *, offset: int, limit: int = 1 << 20) -> Lines:
@@ -185,10 +186,12 @@ class LocalExecutor:
         for name in ("control", "stdin"):
             if not os.path.exists(f"{folder}/{name}"):
                 os.mkfifo(f"{folder}/{name}", 0o600)
-        _write_whole(f"{folder}/first", os.fsencode("".join(f"{line}\n" for line in launch.lines)))
-        _write_whole(f"{folder}/ask", os.fsencode("".join(f"{line}\n" for line in launch.ask)))
-        _write_whole(f"{folder}/launch", os.fsencode("".join(f"{key}={value}\0" for key, value in entries)))
-        _sync(folder)
+        replace_file(f"{folder}/first", os.fsencode("".join(f"{line}\n" for line in launch.lines)), durable=True)
+        replace_file(f"{folder}/ask", os.fsencode("".join(f"{line}\n" for line in launch.ask)), durable=True)
+        replace_file(
+            f"{folder}/launch", os.fsencode("".join(f"{key}={value}\0" for key, value in entries)), durable=True
+        )
+        sync_folder(folder)
 
     def _spawn(self, folder: str, launch: Launch) -> None:
         """Start the keeper and wait for its report, or its end."""
@@ -279,16 +282,6 @@ def _plainly(what: str) -> Iterator[None]:
         raise WtError(f"{what}: {error.strerror}", hint="wto doctor") from error
 
 
-@contextmanager
-def _locked(path: str) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _load(path: str) -> dict[str, Any] | None:
     """A record of the keeper; None if there is none, empty if a crash of the machine left it unreadable."""
     try:
@@ -299,24 +292,6 @@ def _load(path: str) -> dict[str, Any] | None:
         return None
     except ValueError:
         return {}
-
-
-def _write_whole(path: str, content: bytes) -> None:
-    """Replace a file by rename; the caller holds the lock that lets only one write it."""
-    with open(f"{path}.new", "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(f"{path}.new", path)
-
-
-def _sync(folder: str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _report(

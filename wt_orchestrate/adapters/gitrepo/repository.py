@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cached_property
 
 from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
-from wt_orchestrate.adapters.gitrepo.files.locks import locked, removed_when_old
+from wt_orchestrate.adapters.gitrepo.files.git_locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.hooks import agent
 from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
@@ -26,6 +26,8 @@ from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import set_apart
 from wt_orchestrate.adapters.gitrepo.worktree.reached import Reflogs
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
+from wt_orchestrate.osfiles.atomic import replace_file
+from wt_orchestrate.osfiles.locks import locked
 from wt_orchestrate.ports.git.repository import Guard, Landed, Reached, Removed, RepositoryFacts, WorktreeFacts
 from wt_orchestrate.resources import resource
 
@@ -115,13 +117,8 @@ class GitRepository:
         if not missing:
             return False
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        beside = f"{path}.wto-{os.getpid()}"
-        with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(known + ("\n" if known and not known.endswith("\n") else ""))
-            file.writelines(f"{pattern}\n" for pattern in missing)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        ended = known + ("\n" if known and not known.endswith("\n") else "")
+        replace_file(path, ended + "".join(f"{pattern}\n" for pattern in missing), durable=True)
         return True
 
     def add_worktree(self, *, path: str, branch: Branch, base: CommitId) -> None:

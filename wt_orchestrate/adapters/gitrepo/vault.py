@@ -12,7 +12,7 @@ import os
 import shutil
 
 from wt_orchestrate.adapters.gitrepo.conflict.auto_resolve import GitConflicts
-from wt_orchestrate.adapters.gitrepo.files.locks import locked, removed_when_old
+from wt_orchestrate.adapters.gitrepo.files.git_locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.forecast.radar import Radar
 from wt_orchestrate.adapters.gitrepo.merge.chain import GitMerges
 from wt_orchestrate.adapters.gitrepo.objects.blobs import GitObjects
@@ -21,6 +21,7 @@ from wt_orchestrate.adapters.gitrepo.objects.history import GitCommits
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.checkouts import GitCheckouts
 from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import init_bare
+from wt_orchestrate.osfiles.locks import locked
 
 _HARMLESS = (
     "badDate", "badDateOverflow", "badEmail", "badFilemode", "badName", "badTimezone", "duplicateEntries", "emptyName",

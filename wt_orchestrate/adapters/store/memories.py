@@ -33,6 +33,7 @@ from wt_orchestrate.domain.memory.entries import (
     surplus,
 )
 from wt_orchestrate.errors import StoreUnreadable
+from wt_orchestrate.osfiles.atomic import sync_folder
 from wt_orchestrate.ports.memory import Kept, Learned
 
 _WAIT_S = 10.0
@@ -367,7 +368,7 @@ class SqliteMemories:
             os.unlink(beside.path)
         end = beside.append(list(tables.rows_of(connection, token_hex(8))))
         os.replace(beside.path, self._journal.path)
-        _settle_folder(self._path)
+        sync_folder(os.path.dirname(self._path))
         _hold(connection, _first_hash(self._journal.path), end)
 
     def _scrub(self) -> None:
@@ -433,14 +434,6 @@ def _first_hash(path: str) -> str:
             return file.read(32).decode(errors="replace")
     except FileNotFoundError:
         return ""
-
-
-def _settle_folder(path: str) -> None:
-    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _set_aside(path: str) -> list[str]:

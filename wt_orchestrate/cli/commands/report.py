@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
@@ -16,6 +15,7 @@ from wt_orchestrate.domain.report.stats import stats_text
 from wt_orchestrate.domain.report.telemetry import metrics, stats_metrics, trace
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.wiring.memory import learned_from
 from wt_orchestrate.wiring.read.reports import Ledgers, all_stats, keep_summary
 from wt_orchestrate.wiring.site import find_site
@@ -91,11 +91,8 @@ def _write(values: dict[str, Any], where: str) -> None:
     if where == "-":
         click.echo(text)
         return
-    beside = f"{where}.{os.getpid()}.new"
     try:
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-        os.replace(beside, where)
+        replace_file(where, f"{text}\n")
     except OSError as error:
         raise Refused(
             f"{where} cannot be written: {error.strerror}", hint="name a file in an existing folder"

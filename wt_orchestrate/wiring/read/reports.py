@@ -9,12 +9,13 @@ the others are counted all the same.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from wt_orchestrate.errors import InvariantBroken, NotFound, WtError
+from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.wiring.memory import learned_from
 from wt_orchestrate.wiring.site import Site, open_log, supervised
 
@@ -156,10 +157,5 @@ def _keep(site: Site, fresh: Mapping[str, Any]) -> None:
     """Replace what was kept; that it cannot be written does not matter."""
     from wt_orchestrate.adapters.store.snapshots import made_by
 
-    beside = site.path(f"stats.json.{os.getpid()}.new")
-    try:
-        with open(beside, "w", encoding="utf-8") as file:
-            json.dump({"made_by": made_by(), "runs": fresh}, file)
-        os.replace(beside, site.path("stats.json"))
-    except OSError:
-        return
+    with suppress(OSError):
+        replace_file(site.path("stats.json"), json.dumps({"made_by": made_by(), "runs": fresh}))

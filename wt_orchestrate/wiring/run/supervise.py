@@ -45,8 +45,8 @@ def supervise(
     site: Site, run: RunId, *, show: Callable[[Record], None], warn: Callable[[str], None]
 ) -> Iterator[Supervisor]:
     """A supervisor of this run, opened. Raises Busy while another process has the lock."""
-    from wt_orchestrate.adapters.store.locks import FileLock
     from wt_orchestrate.engine.supervisor import Supervisor
+    from wt_orchestrate.osfiles.locks import FileLock
 
     lock = FileLock(site.path("supervisor.lock"))
     if not lock.take_soon():

@@ -12,9 +12,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.files.no_follow import FOLDER, WRITTEN_OVER
 from wt_orchestrate.adapters.gitrepo.objects.fetch import GitRefs
 from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts, prove_resolution
 from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
@@ -25,6 +24,7 @@ from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.plan.settings import Merging
 from wt_orchestrate.errors import Overran
+from wt_orchestrate.osfiles.no_follow import WRITTEN_OVER, below
 from wt_orchestrate.ports.git.conflicts import Resolution, Settled, SettleSpec
 
 
@@ -160,23 +160,12 @@ def _learn(git: Git, own: Git, path: str, resolved: CommitId) -> bool:
 def _overwrite(tree: str, path: str, content: bytes) -> bool:
     """Write a file of a tree whose links agents chose: none is followed, on the way to it or at its end."""
     *folders, name = path.split("/")
-    with ExitStack() as opened:
-        try:
-            at = _opened(opened, tree, FOLDER, None)
-            for folder in folders:
-                at = _opened(opened, folder, FOLDER, at)
-            descriptor = os.open(name, WRITTEN_OVER, dir_fd=at)
-        except OSError:
-            return False
-        with open(descriptor, "wb") as file:
+    try:
+        with below(tree, *folders) as folder, open(os.open(name, WRITTEN_OVER, dir_fd=folder), "wb") as file:
             file.write(content)
+    except OSError:
+        return False
     return True
-
-
-def _opened(opened: ExitStack, name: str, flags: int, at: int | None) -> int:
-    descriptor = os.open(name, flags, dir_fd=at)
-    opened.callback(os.close, descriptor)
-    return descriptor
 
 
 def _configuration(merging: Merging, *, replay: bool) -> str:

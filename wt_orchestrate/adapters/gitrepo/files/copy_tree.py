@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
-from wt_orchestrate.adapters.gitrepo.files.no_follow import FILE, FOLDER
+from wt_orchestrate.osfiles.no_follow import FILE, FOLDER, below
 
 _FICLONE = 0x40049409
 _CHUNK = 1 << 30
@@ -31,8 +31,8 @@ def copy_all(names: Sequence[str], *, source: str, target: str, never: frozenset
             above, _, last = name.rstrip("/").rpartition("/")
             with (
                 suppress(NotADirectoryError),
-                _below(reading, above) as here,
-                _below(writing, above, make=True) as there,
+                below(reading, *_parts(above)) as here,
+                below(writing, *_parts(above), make=True) as there,
             ):
                 count += _copy(last, here, there, path=name.rstrip("/"), left_out=left_out)
     return count
@@ -55,7 +55,7 @@ def _copy(name: str, here: int, there: int, *, path: str, left_out: frozenset[st
 
 def _copy_folder(name: str, here: int, there: int, *, path: str, left_out: frozenset[str]) -> int:
     count = 0
-    with suppress(NotADirectoryError), _below(here, name) as reading, _below(there, name, make=True) as writing:
+    with suppress(NotADirectoryError), below(here, name) as reading, below(there, name, make=True) as writing:
         for entry in os.listdir(reading):
             count += _copy(entry, reading, writing, path=f"{path}/{entry}", left_out=left_out)
     return count
@@ -107,36 +107,14 @@ def _exists(name: str, there: int) -> bool:
     return True
 
 
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
+
+
 @contextmanager
 def _folder(path: str) -> Iterator[int]:
     with closing(_Descriptor(os.open(path, FOLDER))) as opened:
         yield opened.number
-
-
-@contextmanager
-def _below(folder: int, path: str, *, make: bool = False) -> Iterator[int]:
-    """Open a folder below an open one. Raises NotADirectoryError if a link or a file is in its place."""
-    current = os.dup(folder)
-    try:
-        for part in filter(None, path.split("/")):
-            if make:
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=current)
-            above = current
-            current = _entered(part, above)
-            os.close(above)
-        yield current
-    finally:
-        os.close(current)
-
-
-def _entered(part: str, above: int) -> int:
-    try:
-        return os.open(part, FOLDER, dir_fd=above)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise NotADirectoryError(error.errno, "a link is in the way", part) from error
-        raise
 
 
 class _Descriptor:

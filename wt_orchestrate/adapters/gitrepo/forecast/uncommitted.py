@@ -11,7 +11,6 @@ The same content makes the same commit. A worktree that cannot be read is report
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import stat
@@ -19,13 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from wt_orchestrate.adapters.gitrepo.files.no_follow import FILE, FOLDER
 from wt_orchestrate.adapters.gitrepo.objects.fast_import import quoted
 from wt_orchestrate.adapters.gitrepo.objects.quarantine import Draft, drafted
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree import dirty
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.osfiles.no_follow import FOLDER, NotRegular, below, open_regular
 
 MOST_PATHS = 2_000
 MOST_BYTES = 16 << 20
@@ -109,21 +108,11 @@ def _read(worktree: str, paths: Sequence[str]) -> Mapping[str, Entry]:
 def _entry(root: int, path: str, *, limit: int) -> Entry | None:
     """What is at one path; None for what is left as the head has it."""
     *above, name = path.split("/")
-    folder = os.dup(root)
     try:
-        for part in above:
-            below = os.open(part, FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = below
-        return _at(folder, name, limit=limit)
-    except (FileNotFoundError, NotADirectoryError):
+        with below(root, *above) as folder:
+            return _at(folder, name, limit=limit)
+    except (FileNotFoundError, NotADirectoryError):  # also where a link is in the way
         return Entry()
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # a link is in the way
-            return Entry()
-        raise
-    finally:
-        os.close(folder)
 
 
 def _at(folder: int, name: str, *, limit: int) -> Entry | None:
@@ -134,10 +123,12 @@ def _at(folder: int, name: str, *, limit: int) -> Entry | None:
         return None  # a submodule, or what lies in it is told by paths of its own
     if not stat.S_ISREG(facts.st_mode):
         return Entry()
-    with os.fdopen(os.open(name, FILE, dir_fd=folder), "rb") as file:
+    try:
+        file = open_regular(name, folder=folder)
+    except NotRegular:
+        return Entry()
+    with file:
         facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            return Entry()
         if facts.st_nlink != 1:
             return None
         content = file.read(limit + 1)

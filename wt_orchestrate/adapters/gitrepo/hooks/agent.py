@@ -16,10 +16,10 @@ import os
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from threading import get_ident
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.runner import Git, execute, text
+from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.ports.git.repository import Guard
 
 HOOKS = (
@@ -58,8 +58,8 @@ def refresh(git: Git, *, worktree: str, wanted: Guard, shim: str) -> None:
         wished = _is_needed(name, chain, full=wanted.full, within=within)
         _link(f"{wanted.folder}/{name}", shim if wished else None)
     scope = pathspecs(wanted.scope)
-    _write(f"{wanted.folder}/scope", "".join(f"{glob}\n" for glob in scope or ()))
-    _write(f"{wanted.folder}/facts", _facts(wanted, chain, git.git_dir))
+    replace_file(f"{wanted.folder}/scope", "".join(f"{glob}\n" for glob in scope or ()))
+    replace_file(f"{wanted.folder}/facts", _facts(wanted, chain, git.git_dir))
     # a configuration that is newer than the facts is looked at again by the hooks
     os.utime(f"{wanted.folder}/facts", ns=(read_at, read_at))
 
@@ -77,7 +77,7 @@ def write_scopes(path: str, scopes: Sequence[tuple[str, str]]) -> None:
     """Write every workstream's scope of a run, for the hooks' messages."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     told = [(name, glob) for name, written in scopes for glob in pathspecs((written,)) or ()]
-    _write(path, "".join(f"{name}\t{glob}\n" for name, glob in told))
+    replace_file(path, "".join(f"{name}\t{glob}\n" for name, glob in told))
 
 
 def pathspecs(scope: Sequence[str]) -> tuple[str, ...] | None:
@@ -135,13 +135,3 @@ def _facts(wanted: Guard, chain: str, common_dir: str) -> str:
         "COMMON": common_dir,
     }
     return "".join(f"WTO_GUARD_{key}={shlex.quote(value)}\n" for key, value in values.items())
-
-
-def _write(path: str, content: str) -> None:
-    """A complete file or the earlier one; several worktrees are guarded at the same time and share some files."""
-    beside = f"{path}.{get_ident()}.new"
-    with suppress(FileNotFoundError):
-        os.unlink(beside)
-    with open(beside, "x", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(content)
-    os.replace(beside, path)

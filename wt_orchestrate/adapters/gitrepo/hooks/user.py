@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.runner import execute, text
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.ports.git.repository import OwnHook
 
 NAMES = ("pre-commit", "pre-push")
@@ -74,7 +74,7 @@ def install(folder: str, *, command: Sequence[str], dry: bool) -> Iterator[str]:
             os.makedirs(folder, exist_ok=True)
             if there and not ours:
                 os.rename(path, path + _BEFORE)
-            _write(path, _shim(name, command))
+            replace_file(path, _shim(name, command), mode=0o755)
         kept = f"; the existing hook runs after it, as {name}{_BEFORE}" if there and not ours else ""
         yield f"{name}: {'again' if ours else 'new'}{kept}"
 
@@ -111,13 +111,3 @@ def _others(folder: str, name: str) -> bool:
     """Whether a hook that is not ours runs there."""
     path = f"{folder}/{name}"
     return os.access(path + _BEFORE if _ours(path) else path, os.X_OK)
-
-
-def _write(path: str, content: str) -> None:
-    """A complete executable file, or none."""
-    beside = f"{path}.new"
-    with suppress(FileNotFoundError):
-        os.unlink(beside)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w", encoding="utf-8") as file:
-        file.write(content)
-    os.replace(beside, path)

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from wt_orchestrate.adapters.gitrepo.files.locks import locked
 from wt_orchestrate.adapters.gitrepo.objects.fast_import import forget_reports
 from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, added_configuration
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
+from wt_orchestrate.osfiles.locks import locked
 
 _FLEETING = {"core.fsync": "none", "pack.compression": "0", "core.looseCompression": "0"}
 _REF = "refs/wto/quarantine"

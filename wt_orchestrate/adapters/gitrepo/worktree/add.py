@@ -13,11 +13,12 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.files.locks import locked
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.listing import MADE, MAKING, Entry, Place, entry_of, holder, place
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import InvariantBroken, Refused
+from wt_orchestrate.osfiles.atomic import replace_file
+from wt_orchestrate.osfiles.locks import locked
 
 Fill = Callable[[Entry, CommitId], None]
 
@@ -35,7 +36,7 @@ def make(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
         with suppress(FileNotFoundError):
             os.unlink(f"{entry.admin}/index.lock")  # of a filling that was cut off
         fill(entry, CommitId(git.line("rev-parse", "--verify", "--end-of-options", f"{entry.head}^{{commit}}")))
-        _write(f"{entry.admin}/locked", MADE)
+        replace_file(f"{entry.admin}/locked", MADE)
 
 
 def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
@@ -50,7 +51,7 @@ def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: st
         case Place.FREE if entry is not None and entry.ours:
             return _make_again(entry, branch)
         case Place.TORN if entry is not None and _on(entry, branch):
-            _write(f"{path}/.git", f"gitdir: {entry.admin}\n")
+            replace_file(f"{path}/.git", f"gitdir: {entry.admin}\n")
             return entry
         case Place.ORPHAN:
             return _adopt(git, path=path, branch=branch, base=base, main=main)
@@ -117,9 +118,9 @@ def _make_again(entry: Entry, branch: Branch) -> Entry:
     if not _on(entry, branch):
         name_head(entry, branch)
         head = branch_ref(branch)
-    _write(f"{entry.admin}/locked", MAKING)
+    replace_file(f"{entry.admin}/locked", MAKING)
     os.makedirs(entry.path, exist_ok=True)
-    _write(f"{entry.path}/.git", f"gitdir: {entry.admin}\n")
+    replace_file(f"{entry.path}/.git", f"gitdir: {entry.admin}\n")
     return Entry(entry.admin, entry.path, MAKING, head)
 
 
@@ -136,7 +137,7 @@ def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | N
             os.rename(aside, path)
     entry = _entry(git, path)
     git.run("read-tree", branch_ref(branch), env={"GIT_INDEX_FILE": f"{entry.admin}/index"})
-    _write(f"{entry.admin}/locked", MADE)
+    replace_file(f"{entry.admin}/locked", MADE)
     return Entry(entry.admin, entry.path, MADE, entry.head)
 
 
@@ -164,12 +165,4 @@ def forget(entry: Entry) -> None:
 
 def name_head(entry: Entry, branch: Branch) -> None:
     """Have a worktree's HEAD name a branch that is at the very commit it holds."""
-    _write(f"{entry.admin}/HEAD", f"ref: {branch_ref(branch)}\n")
-
-
-def _write(path: str, text: str) -> None:
-    """Replace one of git's small files atomically."""
-    beside = f"{path}.wto"
-    with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-    os.replace(beside, path)
+    replace_file(f"{entry.admin}/HEAD", f"ref: {branch_ref(branch)}\n")

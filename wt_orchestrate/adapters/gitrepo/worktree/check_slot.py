@@ -13,10 +13,10 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.files.locks import locked
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.osfiles.locks import locked
 
 
 def check_out(git: Git, *, scratch: str, commit: CommitId, slot: str, keep: bool) -> str:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from wt_orchestrate.adapters.gitrepo.files.locks import one_of
 from wt_orchestrate.adapters.gitrepo.runner import EXCLUDES, LONG_S, Git, execute, fields, text, users_environment
 from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.osfiles.locks import one_of
 
 CONVERSION = (
     "core.autocrlf",

@@ -13,16 +13,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.files.no_follow import FILE
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, NOTHING, Git, added_configuration, fields
 from wt_orchestrate.adapters.gitrepo.worktree.listing import named_by
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Overran
+from wt_orchestrate.osfiles.no_follow import open_regular
 
 INCLUDED = ".worktreeinclude"
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
@@ -160,9 +159,6 @@ def _stored_elsewhere(own: Git, worktree: str, head: CommitId, names: set[str]) 
 
 
 def _sha256(path: str) -> str:
-    with suppress(OSError):
-        descriptor = os.open(path, FILE)
-        with open(descriptor, "rb") as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError), open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
     return ""

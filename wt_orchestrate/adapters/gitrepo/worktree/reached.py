@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from wt_orchestrate.adapters.gitrepo.worktree.listing import Entry, entries
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
+from wt_orchestrate.osfiles.no_follow import open_regular
 from wt_orchestrate.ports.git.repository import Reached
 
 _LIMIT = 4 << 20
@@ -64,7 +65,7 @@ class Reflogs:
 
 def _read(log: str) -> tuple[CommitId, ...]:
     try:
-        with open(os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with open_regular(log) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LIMIT))
             found = _ENTRY.findall(file.read(_LIMIT))
     except OSError:

@@ -11,13 +11,13 @@ import os
 import tempfile
 from collections.abc import Mapping
 
-from wt_orchestrate.adapters.gitrepo.files.locks import locked
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.add import forget
 from wt_orchestrate.adapters.gitrepo.worktree.dirty import differing
 from wt_orchestrate.adapters.gitrepo.worktree.listing import Entry, Place, entry_of, place
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.osfiles.locks import locked
 from wt_orchestrate.ports.git.repository import Removed, RemoveOutcome
 
 

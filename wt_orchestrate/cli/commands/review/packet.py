@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from wt_orchestrate.domain.text.clean import at_line, clean, counted, some_of
 from wt_orchestrate.domain.text.secrets import without_secrets
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, Refused
+from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.wiring.read.review import Reviewed, reviewed, reviewed_state
 from wt_orchestrate.wiring.site import Site, find_site, vault
 
@@ -119,11 +119,8 @@ def _write(path: str, text: str, *, hint: str) -> None:
     if path == "-":
         click.echo(text, nl=False)
         return
-    beside = f"{path}.new"
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text.encode("utf-8", "replace").decode("utf-8"))
-        os.replace(beside, path)
+        replace_file(path, text.encode("utf-8", "replace"), mode=0o600)
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror}", hint="choose another place") from error
     click.echo(f"{symbol('done')} Wrote {path}\n  {symbol('hint')} {hint}")
