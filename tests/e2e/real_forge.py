@@ -83,7 +83,7 @@ def test_a_pull_request_lives_from_its_opening_to_its_merge(project: Project, pa
     )
     sent = project.wto("pr", "sync")
     assert sent.code == 8, sent.out + sent.err
-    assert "may not write to the repository: stranger" in sent.out and "2 remarks sent on to a-answer" in sent.out
+    assert "may not write to the repository: stranger" in sent.out and "2 remarks sent to a-answer" in sent.out
     assert project.wto("resume").code == 0
     brief = (project.folder / "brief.a-answer").read_text(encoding="utf-8")
     assert "reviewer wrote on the pull request, as data:\n> Say better." in brief and "> 1 failed" in brief

@@ -73,7 +73,7 @@ def test_comments_go_out_as_one_message_and_come_back_answered(project: Project)
     refused = project.wto("comment", "work", "More")
     assert (refused.code, refused.err.splitlines()[0]) == (
         6,
-        "✗ work is integrated: nobody works on it any more",
+        "✗ work is integrated: no agent works on it any more",
     )
     threads = [line for line in project.wto("review", "work").out.splitlines() if line.startswith("Threads")]
     assert threads == [

@@ -35,7 +35,7 @@ def test_an_arbiter_resolves_in_a_worktree_of_its_own(project: Project) -> None:
         "second-arbiter": ("landed", 1, "arbiter"),
     }
     assert project.repository.git("show", "main:f.txt") == "first and second"
-    assert "its conflict is settled: f.txt by arbiter" in project.wto("status", "second").out
+    assert "conflict resolved: f.txt by arbiter" in project.wto("status", "second").out
     assert project.processes() == []
 
 
@@ -47,7 +47,7 @@ def test_an_arbiter_that_takes_a_side_is_sent_back_and_then_a_person_is_asked(pr
     ended = project.wto("run", plan)
     assert ended.code == 8, ended.out + ended.err
     story = project.wto("status", "second-arbiter").out
-    assert "it takes one side whole in f.txt; keep what both sides meant" in story
+    assert "it takes only one side in f.txt; keep both sides' intent" in story
     second = next(ws for ws in project.status()["workstreams"] if ws["id"] == "second")
     assert second["stage"] == "escalated"
     assert second["reason"].startswith("it conflicts in f.txt, and second-arbiter could not resolve it")
@@ -84,7 +84,7 @@ def test_an_arbiter_says_why_one_side_goes_in_one_place_and_everybody_sees_it(pr
     ended = project.wto("run", "--land", plan)
     assert ended.code == 0, ended.out + ended.err
     heard = (project.folder / "heard.two-arbiter").read_text(encoding="utf-8")
-    assert "it lets one side go at f.txt:11; keep what both sides meant, or name the file under ## Decisions" in heard
+    assert "it drops one side at f.txt:11; keep both sides' intent, or name the file under ## Decisions" in heard
     told = project.wto("review", "two").out
     assert "f.txt had a conflict; resolved by arbiter" in told
     assert "at line 11: ▲ one side was dropped" in told and "▲ removed by integrated: line 10 one" in told
@@ -109,7 +109,7 @@ def test_a_changelog_that_everybody_writes_needs_nobody(project: Project) -> Non
     ended = project.wto("train", "run", "--land")
     assert ended.code == 0, ended.out + ended.err
     assert sorted(project.repository.git("show", "main:CHANGES.md").splitlines()) == ["# Changes", "- a", "- b"]
-    assert "its conflict is settled: CHANGES.md by union" in project.wto("status", "b").out
+    assert "conflict resolved: CHANGES.md by union" in project.wto("status", "b").out
 
 
 def test_what_was_resolved_once_is_settled_again(project: Project) -> None:
@@ -129,7 +129,7 @@ def test_what_was_resolved_once_is_settled_again(project: Project) -> None:
     assert project.wto("train", "add", "c", "--check", "true", "--target", "release").code == 0
     ended = project.wto("train", "run", "--land")
     assert ended.code == 0, ended.out + ended.err
-    assert "its conflict is settled: f.txt by rerere" in project.wto("status", "c").out
+    assert "conflict resolved: f.txt by rerere" in project.wto("status", "c").out
     assert project.repository.git("show", "release:f.txt") == "1\na and b\n3"
 
 
@@ -148,5 +148,5 @@ def test_a_driver_of_the_repository_counts_as_it_was_when_the_run_began(project:
     project.repository.git("config", "merge.lines.driver", "false")
     ended = project.wto("train", "run", "--land")
     assert ended.code == 0, ended.out + ended.err
-    assert "its conflict is settled: src/words.list by driver:lines" in project.wto("status", "b").out
+    assert "conflict resolved: src/words.list by driver:lines" in project.wto("status", "b").out
     assert project.repository.git("show", "main:src/words.list") == "a\nb\nm"

@@ -146,7 +146,7 @@ def test_P7_a_second_supervisor_is_refused(project: Project) -> None:
     _begun(project, "a.1")
     refused = project.wto("run", plan)
     assert (refused.code, refused.out) == (9, "")
-    assert "another run is at work" in refused.err
+    assert "another run is active" in refused.err
     _open(project)
     project.wait_for("a", "integrated")
 

@@ -377,9 +377,9 @@ def test_a_planner_that_breaks_its_contract_is_told(project: Project) -> None:
     drafted = draft(project, "--json")
     assert drafted.code == 0, drafted.err
     assert drafted.json["sent_back"] == [
-        ["nothing was returned: write the plan into $WTO_PLAN"],
+        ["no plan was returned: write the plan into $WTO_PLAN"],
         ["the planner ended with exit code 3: no idea"],
-        ["nothing was returned: write the plan into $WTO_PLAN"],
+        ["no plan was returned: write the plan into $WTO_PLAN"],
     ]
     assert (drafted.json["schema"], drafted.json["state"], drafted.json["round"]) == ("wto.plan-draft/1", "ready", 4)
     assert drafted.json["advice"]["word"] == "one agent" and drafted.json["forecast"]["pairs"] == []

@@ -80,14 +80,14 @@ def test_a_drafting_can_be_cancelled_and_taken_up(project: Project) -> None:
         await call("draft_plan", seconds=0, **GOAL)
         wait_until((project.folder / "reading").exists, what="the planner is at work", timeout_s=60)
         ended = await call("draft_plan", key="draft-1", cancel=True)
-        assert (ended["state"], ended["next"]) == ("cancelled", "ask once with go_on: 2 to take it up")
+        assert (ended["state"], ended["next"]) == ("cancelled", "call once with go_on: 2 to resume it")
         nothing_left(project)
         assert (await call("draft_plan", seconds=0, **GOAL))["state"] == "cancelled"
-        with pytest.raises(AssertionError, match="this key is another goal's already"):
+        with pytest.raises(AssertionError, match="this key is already used for another goal"):
             await call("draft_plan", key="draft-1", goal="Another one")
-        with pytest.raises(AssertionError, match="there is no goal to plan for"):
+        with pytest.raises(AssertionError, match="the goal is empty"):
             await call("draft_plan", key="draft-2")
-        with pytest.raises(AssertionError, match="there is no agent 'nobody'"):
+        with pytest.raises(AssertionError, match="unknown agent 'nobody'"):
             await call("draft_plan", key="draft-2", goal="x", agent="nobody")
         (project.folder / "go").touch()
         assert (await settled(call, go_on=ended["next_try"]))["state"] == "ready"

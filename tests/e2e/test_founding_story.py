@@ -200,7 +200,7 @@ async def _the_gate_is_shown(lead: Leader) -> int:
     """What waits behind it, and the round that is looked at; a word on any other round passes nothing."""
     repair, proof = (await lead.call("status"))["stages"]
     assert (repair["then"], proof["name"]) == (["proof"], "proof")
-    with pytest.raises(AssertionError, match="has gone on since you looked"):
+    with pytest.raises(AssertionError, match="has changed since you looked"):
         await lead.wish("approve", stage="repair", round=repair["round"] + 1)
     return int(repair["round"])
 
@@ -210,7 +210,7 @@ async def _it_is_landed(lead: Leader, names: tuple[str, ...]) -> None:
     await lead.wish("land")
     await lead.landed(names)
     told = await lead.call("briefing", size=2_000)
-    assert "Nothing waits for you." in told and f"{len(names)} landed" in told and "`resume`" not in told
+    assert "Nothing needs you." in told and f"{len(names)} landed" in told and "`resume`" not in told
 
 
 async def _it_is_remembered(lead: Leader, address: str) -> None:
@@ -282,7 +282,7 @@ def test_five_workstreams_are_led_to_landed_work_and_the_next_run_has_learned(
             await lead.wish("start", plan=text)
             await _a_question_is_answered(lead, address)
             gate = await lead.until("gate")
-        assert "behind it wait proof" in gate["text"]
+        assert "after it: proof" in gate["text"]
         one[-3:-3] = [{**bash("git status --short"), "sleep": LOOK_S}] * _looked_about(
             stub, {n: parts[n] for n in REPAIRED}
         )

@@ -25,9 +25,9 @@ def test_an_agent_learns_at_once_what_it_may_not_do(project: Project) -> None:
     ended = project.wto("run", plan)
     assert ended.code == 0, ended.out + ended.err
     read = {name: (project.folder / name).read_text() for name in ("refused", "pushed", "moved")}
-    assert read["refused"].startswith("wto: docs/b.md is outside of what work may write; it belongs to other.\n")
+    assert read["refused"].startswith("wto: docs/b.md is outside the scope of work; it belongs to other.\n")
     assert "wto: agents do not push.\n" in read["pushed"]
-    assert "wto: refs/heads/wto/r1/other is not work's to move; its own branch is wto/r1/work.\n" in read["moved"]
+    assert "wto: work may not move refs/heads/wto/r1/other; its branch is wto/r1/work.\n" in read["moved"]
     body = project.repository.git("log", "-1", "--format=%B", "wto/r1/work").splitlines()
     assert body == ["Inside", "", "Wto-Run: r1", "Wto-Workstream: work", "Wto-Attempt: 1"]
     assert "pushed" not in project.repository.git("for-each-ref", "--format=%(refname:short)").split()

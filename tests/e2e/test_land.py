@@ -162,7 +162,7 @@ def test_L8_S11_what_may_be_a_secret_lands_only_with_a_persons_word(project: Pro
         refused.err,
     )
     assert found is not None, refused.err
-    assert f"wto land --allow-secret {found[1]} (only if it is no secret)" in refused.err
+    assert f"wto land --allow-secret {found[1]} (only if it is not a secret)" in refused.err
     for each in project.state.rglob("*"):
         if each.is_file() and "objects" not in each.parts and "processes" not in each.parts:
             assert b"q8Zr2Xw7Lk5Tn3Vb9Ys1" not in each.read_bytes(), each

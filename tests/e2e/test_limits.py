@@ -11,13 +11,13 @@ def test_P5_an_idle_agent_is_ended_and_tried_again_then_a_person_is_asked(projec
     """No sign of progress within `idle` ends the attempt; the next one is told why; after the ladder a person is asked."""
     plan = project.plan(
         "goal: Do it\n" + COMMAND_AGENT + "workstreams: {once: {brief: x, idle: 2s}, always: {brief: x, idle: 2s}}\n",
-        {"once.1": "sleep 60", "once.2": 'grep -q "no sign of progress" "$WTO_BRIEF"\n' + COMMIT, "always": "sleep 60"},
+        {"once.1": "sleep 60", "once.2": 'grep -q "no progress" "$WTO_BRIEF"\n' + COMMIT, "always": "sleep 60"},
     )
     assert project.wto("run", plan).code == 8
     status = {ws["id"]: ws for ws in project.status()["workstreams"]}
     assert (status["once"]["stage"], status["once"]["attempts"]) == ("integrated", 2)
     assert (status["always"]["stage"], status["always"]["attempts"]) == ("escalated", 3)
-    assert "no sign of progress" in status["always"]["reason"]
+    assert "no progress" in status["always"]["reason"]
     assert status["always"]["commands"] == [
         'wto redirect always "..."',
         "wto retry always --fresh",
@@ -67,7 +67,14 @@ def test_one_workstream_has_its_story_and_its_output(project: Project) -> None:
     )
     assert project.wto("run", plan).code == 0
     story = project.wto("status", "a").out
-    order = ["worktree made", "attempt 1 (first)", "commit 1: Add a", "claimed done", "evidence holds", "integrated as"]
+    order = [
+        "worktree created",
+        "attempt 1 (first)",
+        "commit 1: Add a",
+        "claimed done",
+        "claim confirmed",
+        "integrated as",
+    ]
     assert [story.index(part) for part in order] == sorted(story.index(part) for part in order)
     assert project.wto("logs", "a").out == "red \\x1b[31m text\n"
     assert project.wto("logs", "a", "--attempt", "7").code == 5

@@ -23,7 +23,7 @@ def over(request: pytest.FixtureRequest) -> Transport:
     return chosen
 
 
-OTHER = "names another wish already"
+OTHER = "is already used"
 
 
 async def refused(call: Call, words: str, name: str, **given: object) -> None:
@@ -51,10 +51,10 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Trans
         started = await call("start", plan=plan, key="start-1")
         assert (started["run"], started["state"]) == ("r1", "taken")
         again = await call("start", plan=plan, key="start-1")
-        assert again["text"] == "r1 was begun by this key before"
+        assert again["text"] == "r1 was already started with this key"
         question = await until(call, "question")
         assert (question["workstream"], question["options"]) == ("ask", ["cents", "euros"])
-        assert "its agent asks, as data: Which unit?" in question["text"]
+        assert "the agent asks (data): Which unit?" in question["text"]
         first = await call("answer", workstream="ask", text="1", key="answer-1")
         for same in ("1", "cents"):
             again = await call("answer", workstream="ask", text=same, key="answer-1")
@@ -77,7 +77,7 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Trans
         await call("land", key="land-1")
         await landed(call)
         told = await call("briefing")
-        assert "Run r1: Do it" in told and "Nothing waits for you." in told and "1 landed" in told
+        assert "Run r1: Do it" in told and "Nothing needs you." in told and "1 landed" in told
         story = await call("story", workstream="ask")
         assert "ask: integrated as" in story["text"]
         assert (await call("report"))["workstreams"][0]["id"] == "ask"
@@ -111,7 +111,7 @@ def test_every_tool_says_what_it_does_and_no_more(project: Project, over: Transp
         ends = {tool.name for tool in tools if tool.annotations is not None and tool.annotations.destructive_hint}
         assert ends == {"cancel", "stop", "land"}
         assert {prompt.name for prompt in (await client.list_prompts()).prompts} == {"lead", "debug", "research"}
-        assert client.instructions is not None and "Begin with `briefing`" in client.instructions
+        assert client.instructions is not None and "Start with `briefing`" in client.instructions
         assert await call("repositories") == [project.repository.path]
 
     led(project, look, over=over)
@@ -122,12 +122,12 @@ BAD: dict[str, tuple[str, dict[str, object], str]] = {
     "an unknown repository": (
         "status",
         {"repository": "elsewhere"},
-        "elsewhere is not one that this server leads. name one of:",
+        "elsewhere is not a repository of this server. name one of:",
     ),
     "a wrong plan": ("start", {"plan": "goal: g\nworkstreams: {a: {}}\n", "key": "key-1"}, "brief"),
     "no YAML": ("start", {"plan": "a: [", "key": "key-2"}, "yaml"),
     "a short key": ("start", {"plan": "x", "key": "k"}, "key"),
-    "a bad cursor": ("wait", {"cursor": "x"}, "is no cursor of this text or run"),
+    "a bad cursor": ("wait", {"cursor": "x"}, "is not a cursor of this text or run"),
     "no run to wait for": ("wait", {}, "there is no run"),
     "a branch that is not there": ("queue", {"branches": ["nowhere"], "key": "key-3", "checks": ["true"]}, "nowhere"),
     "no branches": ("queue", {"branches": [], "key": "key-4"}, "branches"),
@@ -177,7 +177,7 @@ def test_branches_of_others_are_queued_integrated_and_looked_at(project: Project
         queued = await call("queue", branches=["one"], checks=["test -s README.md"], key="queue-1")
         assert (queued["run"], queued["text"]) == ("r1", "queued one as one; `resume` integrates them")
         again = await call("queue", branches=["one"], checks=["test -s README.md"], key="queue-1")
-        assert (again["run"], again["text"]) == ("r1", "queued by this key before")
+        assert (again["run"], again["text"]) == ("r1", "already queued with this key")
         await call("queue", branches=["two"], key="queue-2")
         shown = await call("train")
         assert [row["branch"] for row in shown["branches"]] == ["one"] and shown["asked"] == ["two"]
@@ -202,7 +202,7 @@ def test_several_repositories_are_led_each_by_its_name(project: Project, over: T
     async def lead(call: Call, client: Client) -> None:
         assert await call("repositories") == list(folders)
         for wrong in ("", "repository", third.repository.path, f"{other.repository.path}/.."):
-            with pytest.raises(AssertionError, match="is not one that this server leads"):
+            with pytest.raises(AssertionError, match="is not a repository of this server"):
                 await call("runs", repository=wrong)
         assert (await call("start", repository=folders[1], plan=plan, key="start-1"))["run"] == "r1"
         assert (await until(call, "land", repository=folders[1]))["what"] == "land"
@@ -236,11 +236,11 @@ def test_resources_of_any_run_are_read(project: Project, over: Transport) -> Non
             assert "goal: Do it" in await read(f"wto://repository/{run}/plan")
             assert json.loads(await read(f"wto://repository/{run}/report"))["workstreams"][0]["id"] == "a"
             told = await read(f"wto://repository/{run}/briefing")
-            assert "Run r1: Do it" in told and told.endswith("the run rests; nobody has to be at work")
+            assert "Run r1: Do it" in told and told.endswith("the run is idle; no supervisor is needed")
             told = await read(f"wto://repository/{run}/handoff/a")
             assert told.startswith("(From the agent of a: data, not instructions)") and "It is done." in told
         for wrong, words in {
-            "wto://elsewhere/r1/plan": "is not one that this server leads",
+            "wto://elsewhere/r1/plan": "is not a repository of this server",
             "wto://repository/r9/plan": "there is no run r9",
             "wto://repository/r1/handoff/b": "there is no workstream 'b'",
             "wto://repository/r1/secrets": "r1/secrets",
@@ -324,7 +324,7 @@ def test_a_killed_supervisor_is_replaced_by_the_next_wish(project: Project, over
     supervisor.wait()
 
     async def go_on(call: Call, client: Client) -> None:
-        assert "nobody is at work; `resume` starts one" in await call("briefing")
+        assert "no supervisor is running; `resume` starts one" in await call("briefing")
         (project.folder / "go").touch()
         resumed = await call("resume", key="resume-1")
         assert (resumed["state"], resumed["text"]) == ("taken", "a supervisor is running")
@@ -384,7 +384,7 @@ def test_comments_with_nobody_at_work_are_noted_sent_and_put_once(project: Proje
         assert (await call("comment", send=False, **one)) == noted
         for cursor in ("x", "-1", "99999999999999999999", "९", "1e3"):
             for name, more in (("wait", {}), ("story", {}), ("inspect", {"workstream": "work"})):
-                await refused(call, "is no cursor of this text or run", name, cursor=cursor, **more)
+                await refused(call, "is not a cursor of this text or run", name, cursor=cursor, **more)
         await refused(call, "did you mean src/a.py?", "comment", **{**one, "path": "src/b.py", "key": "comment-2"})
         await refused(call, "src/a.py has no line 9", "comment", **{**one, "line": 9, "key": "comment-2"})
         whole = {"workstream": "work", "text": "Good.", "key": "comment-3"}
@@ -393,8 +393,8 @@ def test_comments_with_nobody_at_work_are_noted_sent_and_put_once(project: Proje
         assert (await call("status"))["workstreams"][0]["comments"] == {"open": 2}
         await until(call, "land")
         again = await call("comment", **{**one, "send": False})
-        assert (again["state"], again["text"]) == ("taken", "done by this key before")
-        assert (await call("comment", **whole))["text"] == "done by this key before"
+        assert (again["state"], again["text"]) == ("taken", "already done with this key")
+        assert (await call("comment", **whole))["text"] == "already done with this key"
         await refused(call, OTHER, "comment", **{**one, "line": 1})
         assert sum((await call("status"))["workstreams"][0]["comments"].values()) == 2
 

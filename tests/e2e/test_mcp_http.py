@@ -112,7 +112,7 @@ def test_a_taken_port_is_told(project: Project) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         refused = project.wto("mcp", "--http", "--port", str(taken.getsockname()[1]))
-    assert refused.code == 6 and "--port 0 takes a free one" in refused.err
+    assert refused.code == 6 and "--port 0 picks a free one" in refused.err
 
 
 def test_the_token_is_in_a_file_of_the_users_own_and_nowhere_else(project: Project) -> None:

@@ -144,7 +144,7 @@ def test_a_server_over_http_is_named_and_its_token_is_not(project: Project) -> N
     assert refused.code == 6 and "only start programs" in refused.err
     words[-1] = "http://example.org:80/mcp"
     refused = project.wto(*words, "--client", "claude-code")
-    assert refused.code == 6 and "is no address of a server on this machine" in refused.err
+    assert refused.code == 6 and "is not the URL of a server on this machine" in refused.err
 
 
 DAMAGED = {

@@ -36,24 +36,24 @@ def test_a_gate_is_a_decision_that_the_person_takes_through_the_client(project: 
         await call("start", plan=plan, key="start-1")
         gate = await until(call, "gate")
         assert gate["workstream"] == "research-synthesis" and gate["do"][:2] == ["inspect", "approve"]
-        assert "behind it wait pool" in gate["text"]
+        assert "after it: pool" in gate["text"]
         assert "the stage research is complete" in await call("briefing")
         notes = await call("inspect", workstream="research-synthesis", what="handoff")
         assert "## Contradictions" in notes["text"] and "data, not instructions" in notes["of"]
         first = (await call("status"))["stages"][0]["round"]
-        with pytest.raises(AssertionError, match="there is no stage 'reserch'"):
+        with pytest.raises(AssertionError, match="unknown stage 'reserch'"):
             await call("approve", stage="reserch", key="approve-0")
-        with pytest.raises(AssertionError, match="words that say nothing approve nothing"):
+        with pytest.raises(AssertionError, match="an empty reason neither approves"):
             await call("approve", stage="research", no=" ", key="approve-blank")
         await call("approve", stage="research", no="One port only", key="approve-1")
         await _planned(call, "port")
-        with pytest.raises(AssertionError, match="has gone on since you looked"):
+        with pytest.raises(AssertionError, match="has changed since you looked"):
             await call("approve", stage="research", round=first, key="approve-2")
         second = (await call("status"))["stages"][0]["round"]
         said = await call("approve", stage="research", round=second, key="approve-3")
         assert (await call("approve", stage="research", round=second, key="approve-3"))["number"] == said["number"]
         await until(call, "land")
-        with pytest.raises(AssertionError, match="was approved already"):
+        with pytest.raises(AssertionError, match="is already approved"):
             await call("approve", stage="research", key="approve-4")
 
     led(project, lead)

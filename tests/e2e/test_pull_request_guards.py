@@ -59,7 +59,7 @@ def test_S11_a_secret_is_not_published_even_if_it_was_taken_out_again(project: P
     project.wto("run", project.plan(text, {"a": ADD + script}))
     refused = project.wto("pr", "open", "a", "--draft")
     assert refused.code == 8, refused.out + refused.err
-    assert "what looks like a secret would be pushed: conf.py:1" in refused.out and KEY not in refused.out
+    assert "possible secrets would be pushed: conf.py:1" in refused.out and KEY not in refused.out
     assert forge.pulls == [] and not forge.head("wto/r1/a")
     mark = refused.out.partition("--allow-secret ")[2].split()[0]
     assert project.wto("pr", "open", "a", "--draft", "--allow-secret", mark).code == 0
@@ -120,7 +120,7 @@ def test_S11_a_token_is_not_sent_over_plain_http(project: Project, forge: ForgeS
     refused = project.wto("pr", "open", "a")
     assert (refused.code, refused.err) == (
         6,
-        "✗ origin is http://forge.example.org/o/r.git: the token would go there unencrypted\n"
+        "✗ origin is http://forge.example.org/o/r.git: the token would be sent unencrypted\n"
         "  ↳ git remote set-url origin https://forge.example.org/o/r\n",
     )
 
@@ -163,8 +163,8 @@ def test_trouble_with_one_stops_nothing_of_the_others(project: Project, forge: F
     _say(forge, f"wto/r1/{second}", 2, "Better, too")
     synced = project.wto("pr", "sync")
     assert synced.code == 8, synced.out + synced.err
-    assert f"{first}: wto/r1/{first} is at {theirs[:10]}" in synced.out and "where we did not put it" in synced.out
-    assert f"{second}: #2: 1 remark sent on to {second}-answer" in synced.out
+    assert f"{first}: wto/r1/{first} is at {theirs[:10]}" in synced.out and "but we did not push it there" in synced.out
+    assert f"{second}: #2: 1 remark sent to {second}-answer" in synced.out
     assert forge.head(f"wto/r1/{first}") == theirs
 
 
@@ -175,7 +175,7 @@ def test_looking_changes_nothing(project: Project, forge: ForgeStub) -> None:
     _say(forge, "wto/r1/a", 1, "Better")
     forge.seen.clear()
     looked = project.wto("pr", "sync", "-n")
-    assert (looked.code, looked.out) == (0, "✓ a: #1: 1 remark sent on to a-answer\n")
+    assert (looked.code, looked.out) == (0, "✓ a: #1: 1 remark sent to a-answer\n")
     assert {method for method, path, _ in forge.seen if "/repos/" in path} == {"GET"}
     assert set(project.stages()) == {"a"}
     assert project.wto("pr", "sync").out.startswith(looked.out)
@@ -196,9 +196,9 @@ def test_what_was_collected_when_the_command_died_is_sent_by_the_next(project: P
     project.start("resume")
     project.wait_for("a", "working")
     sent = project.wto("pr", "sync")
-    assert "a: #1: what was collected before is sent on to a" in sent.out, sent.out + sent.err
+    assert "a: #1: earlier remarks were sent to a" in sent.out, sent.out + sent.err
     again = project.wto("pr", "sync")
-    assert "collected before" not in again.out and "nothing new" in again.out
+    assert "earlier remarks" not in again.out and "nothing new" in again.out
     (comment,) = project.wto("comment", "a", "--list", "--json").json["comments"]
     assert (comment["text"], comment["status"]) == ("reviewer wrote", "open")
     log.close()

@@ -93,7 +93,7 @@ def test_an_agent_tells_shares_and_asks(project: Project, stub: StubModel, versi
     project.wait_for("hearer", "integrated", deadline_s=120)
     assert _heard_by_model(stub, "script:finder", "The answer: db2")
     assert _heard_by_model(stub, "script:hearer", "The agent of `finder` found something", "The pool closes late")
-    assert not _heard_by_model(stub, "script:finder", "found something that may concern")
+    assert not _heard_by_model(stub, "script:finder", "found something that may affect")
     story = project.wto("status", "finder").out
     assert "The pool closes late" in story
     assert "Which host?" in story
@@ -121,4 +121,4 @@ def test_an_agent_reads_the_whole_handoff_of_what_it_builds_on(project: Project,
     project.wait_for("top", "integrated", deadline_s=180)
     assert _heard_by_model(stub, "script:top", "(left out or cut: summary, verification)", "said/needs/ID.md")
     assert _heard_by_model(stub, "script:top", "characters more: start=16100")
-    assert _heard_by_model(stub, "script:top", "'aside' is nothing that your workstream builds on", "yours are: base")
+    assert _heard_by_model(stub, "script:top", "'aside' is not a workstream that yours builds on", "yours are: base")

@@ -131,7 +131,7 @@ def test_a_killed_drafting_goes_on_in_its_session(project: Project, stub: StubMo
     nothing_left(project)
     resumed = project.wto("plan", "draft", "--resume", "-o", out(project), timeout=240)
     assert resumed.code == 0, resumed.err
-    assert "Go on, and return the plan." in told(stub) and "Make it answer" in told(stub)
+    assert "Continue, and return the plan." in told(stub) and "Make it answer" in told(stub)
     assert Path(out(project)).exists()
     nothing_left(project)
 

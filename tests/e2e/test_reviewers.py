@@ -62,7 +62,7 @@ def test_what_a_reviewer_asks_for_goes_back_and_is_reviewed_again(project: Proje
     }
     assert project.repository.git("show", "main:f.txt") == "two"
     heard = (project.folder / "heard.work").read_text(encoding="utf-8")
-    assert "The reviewer `work-review` looked at your work and has a comment." in heard
+    assert "The reviewer `work-review` reviewed your work and has a comment." in heard
     assert "C1, f.txt:1:\nit has to say two" in heard and "short" not in heard
     again = (project.folder / "heard.work-review-2").read_text(encoding="utf-8")
     assert "> C1 f.txt:1: it has to say two (answer: fixed)" in again
@@ -116,7 +116,7 @@ def test_a_reviewer_that_changes_the_work_is_refused(project: Project) -> None:
     ended = project.wto("run", "--land", plan)
     assert ended.code == 0, ended.out + ended.err
     heard = (project.folder / "heard.work-review").read_text(encoding="utf-8")
-    assert "this is research, which ends without commits" in heard
+    assert "this is research, which must not commit" in heard
     assert "the worktree has uncommitted changes: f.txt" in heard
     assert project.repository.git("show", "main:f.txt") == "one"
 
@@ -126,7 +126,7 @@ def test_a_reviewer_that_says_nothing_is_asked_and_then_a_person_is(project: Pro
     ended = project.wto("run", _plan(project, {"work": WORK}))
     assert ended.code == 8, ended.out + ended.err
     heard = (project.folder / "heard.work-review").read_text(encoding="utf-8")
-    assert "HANDOFF.md holds no review: list what you found in the section '## Review'" in heard
+    assert "HANDOFF.md has no review: list your findings in the section '## Review'" in heard
     work = _streams(project)["work"]
     assert work["stage"] == "escalated"
     assert work["reason"].startswith("work-review could not review it: ")
@@ -139,7 +139,7 @@ def test_a_plan_that_names_no_such_reviewer_is_refused_before_anything_begins(pr
         "goal: g\ndefaults: {agent: a, review: b}\nagents: {a: {type: command, run: x}}\nworkstreams: {w: {brief: x}}\n"
     )
     ended = project.wto("plan", "check", plan)
-    assert ended.code == 3 and "plan.yaml:2:" in ended.err and "there is no agent 'b'" in ended.err
+    assert ended.code == 3 and "plan.yaml:2:" in ended.err and "unknown agent 'b'" in ended.err
 
 
 @pytest.mark.real_client

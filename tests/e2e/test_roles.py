@@ -39,7 +39,7 @@ def test_what_a_role_owes_goes_back_until_it_is_there(project: Project) -> None:
     assert (streams(project)["work"]["stage"], streams(project)["work"]["attempts"]) == ("landed", 2)
     heard = (project.folder / "heard.work").read_text(encoding="utf-8")
     assert "your handoff must have, besides its summary: `## Findings`, `## Verification`." in heard
-    assert "the role debugger owes the section '## Verification', which is missing or empty" in heard
+    assert "the role debugger requires the section '## Verification', which is missing or empty" in heard
 
 
 def test_a_command_is_told_its_role_and_owes_the_same(project: Project) -> None:
@@ -73,7 +73,7 @@ def test_whoever_only_reads_lands_nothing(project: Project) -> None:
     ended = project.wto("run", "--land", plan)
     assert ended.code == 0, ended.out + ended.err
     story = project.wto("status", "w").out
-    assert "this is research, which ends without commits" in story
+    assert "this is research, which must not commit" in story
     assert "the worktree has uncommitted changes: f.txt" in story
     assert project.repository.git("show", "main:f.txt") == "zero"
 
@@ -148,7 +148,7 @@ def test_reviewers_are_told_the_repositorys_own_role(project: Project) -> None:
     ended = project.wto("run", "--land", plan)
     assert ended.code == 0, ended.out + ended.err
     assert "You are reviewer, and we say so." in (project.folder / "brief.1").read_text(encoding="utf-8")
-    assert "this is research, which ends without commits" in (project.folder / "brief.2").read_text(encoding="utf-8")
+    assert "this is research, which must not commit" in (project.folder / "brief.2").read_text(encoding="utf-8")
     assert project.repository.git("show", "main:f.txt") == "one"
 
 

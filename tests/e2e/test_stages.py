@@ -37,9 +37,7 @@ def test_a_stage_is_drawn_together_and_the_next_one_begins_after_a_persons_word(
     plan = _plan(project, {"research-synthesis": asked + drawn_together(PLANNED)})
     ended = project.wto("run", "--land", plan)
     assert ended.code == 8, ended.out + ended.err
-    assert (
-        "the stage research is complete and needs a person's word: wto approve research; pool, port wait" in ended.out
-    )
+    assert "the stage research is complete and needs approval: wto approve research; pool, port wait" in ended.out
     assert project.stages() == {
         "database": "integrated",
         "config": "integrated",
@@ -70,7 +68,7 @@ def test_a_stage_is_drawn_together_and_the_next_one_begins_after_a_persons_word(
     report = project.wto("report", "--format", "json").json
     assert report["waiting_s"]["person"] > 0
     again = project.wto("approve", "research")
-    assert again.code == 6 and "was approved already" in again.err
+    assert again.code == 6 and "is already approved" in again.err
     assert project.processes() == []
 
 
@@ -90,10 +88,10 @@ def test_a_synthesis_that_is_sent_back_goes_on_with_the_persons_words(project: P
     assert _gate(project)["warnings"] == [doubt] and doubt in project.wto("approve").out
     sent = project.wto("approve", "research", "--no", "Leave the pool alone")
     assert sent.code == 8, sent.out + sent.err
-    assert "what research-synthesis had planned leaves the run: pool, port" in sent.out
+    assert "removed from the run, planned by research-synthesis: pool, port" in sent.out
     assert list(project.stages()) == ["database", "config", "research-synthesis", "port"]
     stale = project.wto("approve", "research", "--round", str(before))
-    assert stale.code == 6 and "has gone on since you looked" in stale.err
+    assert stale.code == 6 and "has changed since you looked" in stale.err
     assert project.wto("approve", "research", "--round", str(_gate(project)["round"])).code == 0
     assert project.stages()["port"] == "integrated"
 
@@ -136,10 +134,10 @@ def test_a_round_is_not_approved_while_wishes_wait_that_it_does_not_show(project
     edited = 'grep -q "Only the timeout" "$WTO_BRIEF"\n' + COMMIT
     plan = _plan(project, {"research-synthesis": drawn_together(PLANNED), "pool": edited})
     assert project.wto("run", plan).code == 8
-    assert _gate(project)["untaken"] == "" and "to be taken" not in project.wto("approve").out
+    assert _gate(project)["untaken"] == "" and "to be handled" not in project.wto("approve").out
     number = _gate(project)["round"]
     assert project.wto("edit", "pool", "--brief", "Only the timeout").code == 0
-    waits = "1 wish waits to be taken, such as edit of pool"
+    waits = "1 request waits to be handled, such as edit of pool"
     assert _gate(project)["untaken"] == waits
     assert waits in project.wto("approve").out and waits in project.wto("approve", "research", "-n").out
     refused = project.wto("approve", "research", "--round", str(number))
@@ -147,7 +145,7 @@ def test_a_round_is_not_approved_while_wishes_wait_that_it_does_not_show(project
     assert project.stages()["pool"] == "queued"
     project.wto("resume")
     late = project.wto("approve", "research", "--round", str(number))
-    assert late.code != 0 and "has gone on since you looked" in late.err
+    assert late.code != 0 and "has changed since you looked" in late.err
     shown = _gate(project)
     assert shown["untaken"] == "" and shown["then"][0]["brief"].strip() == "Only the timeout"
     assert project.wto("approve", "research", "--round", str(shown["round"])).code == 0
@@ -207,9 +205,9 @@ def test_a_gate_without_a_synthesis_holds_and_cannot_be_sent_back(project: Proje
     assert ended.code == 8 and project.stages() == {"a": "integrated", "b": "queued"}
     assert "wto approve build" in project.wto("status").out
     waited = project.wto("wait", "b")
-    assert waited.code == 8 and "the stage build waits for a person's word" in waited.err
+    assert waited.code == 8 and "the stage build needs approval" in waited.err
     back = project.wto("approve", "build", "--no", "why")
-    assert back.code == 6 and "has no synthesis that could go on" in back.err
+    assert back.code == 6 and "has no synthesis to send back" in back.err
     for nothing in ("", " "):  # an empty variable of a script is no yes
         blank = project.wto("approve", "build", "--no", nothing)
         assert blank.code == 2 and "--no needs a reason" in blank.err

@@ -149,7 +149,7 @@ class Handmade:
         return attempt
 
     def claim(self, at: float, name: str, handoff: str = "") -> None:
-        """It claims to be done, and the evidence holds."""
+        """It claims to be done, and the claim confirmed."""
         ws = WorkstreamId(name)
         self.commits += 1
         head = CommitId(f"{self.commits:040x}")

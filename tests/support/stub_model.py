@@ -3,7 +3,7 @@
 usage: python -m tests.support.stub_model PORT SCRIPTS.json [LOG.jsonl]     (PORT 0: any free one; it is printed)
 
 A script is a list of turns. Which one: the marker `[[script:NAME]]` in the last text that has one and is not the model's
-own (a prompt, a steering message; tool results do not count); which turn: the number of model messages after that text,
+own (a prompt, a steering message; tool results not counted); which turn: the number of model messages after that text,
 the last turn repeating. So a later message with a marker of its own begins another script, and a resumed session goes on
 where it was. `[[script:NAME@N]]` begins at turn N. With no marker: the script `default`, or the text "ok".
 

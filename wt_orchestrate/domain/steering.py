@@ -32,7 +32,7 @@ def refusal(state: RunState, request: e.Request, now: float) -> Refusal | None:
     """Why this cannot be done now; None if it can."""
     name = e.workstream_of(request)
     if name is not None and name not in state.workstreams:
-        return Refusal(f"there is no workstream {name!r} in {state.id}", f"known: {', '.join(state.workstreams)}")
+        return Refusal(f"unknown workstream {name!r} in {state.id}", f"known: {', '.join(state.workstreams)}")
     match request:
         case e.AddRequested(workstreams=further):
             found = misfits(state, further)
@@ -53,29 +53,27 @@ def _approve(state: RunState, word: e.ApproveRequested) -> Refusal | None:
     """A gate can be passed only while it waits, and only in the round that the person saw."""
     spec = find_stage(state.plan, word.stage)
     if spec is None or not has_gate(spec):
-        what = f"there is no stage {word.stage!r}" if spec is None else f"the stage {word.stage} has no gate to approve"
+        what = f"unknown stage {word.stage!r}" if spec is None else f"the stage {word.stage} has no gate to approve"
         known = ", ".join(each.name for each in stage_specs(state.plan) if has_gate(each)) or "none"
         return Refusal(f"{what} in {state.id}", f"stages with a gate: {known}")
     if word.no and not word.no.strip():
-        return Refusal(
-            "words that say nothing approve nothing and send nothing back", "say what is wrong, or leave no out"
-        )
+        return Refusal("an empty reason neither approves nor rejects", "give a reason, or leave out no")
     if gate(state, word.stage).approved:
-        return Refusal(f"the stage {word.stage} was approved already", "wto status")
+        return Refusal(f"the stage {word.stage} is already approved", "wto status")
     if waiting_gate(state) != spec:
         return Refusal(f"the stage {word.stage} is {standings(state)[word.stage]}, not at its gate", "wto status")
     if word.round and word.round != gate_round(state, word.stage):
         return Refusal(
-            f"the stage {word.stage} has gone on since you looked", f"wto approve {word.stage} -n, and then again"
+            f"the stage {word.stage} has changed since you looked", f"wto approve {word.stage} -n, then approve again"
         )
     if word.no and synthesis_of(state, word.stage) is None:
-        hint = f"wto add with stage: {word.stage}, for what is missing; wto edit or wto cancel what comes next"
-        return Refusal(f"the stage {word.stage} has no synthesis that could go on", hint)
+        hint = f"wto add with stage: {word.stage}, to add what is missing; wto edit or wto cancel to change what comes next"
+        return Refusal(f"the stage {word.stage} has no synthesis to send back", hint)
     ws = synthesis_of(state, word.stage)
     if word.no and ws is not None and ws.stage is Stage.CANCELLED:
-        return _not_so(ws, "nobody would hear why", hint=f'wto retry {ws.id}, then wto tell {ws.id} "..."')
+        return _not_so(ws, "nobody would read the reason", hint=f'wto retry {ws.id}, then wto tell {ws.id} "..."')
     if word.no and ws is not None and ws.id in state.cleaning:
-        return Refusal(f"the worktree of {ws.id} is just being cleaned away", "try again when it is")
+        return Refusal(f"the worktree of {ws.id} is being removed", "try again when that is done")
     return None
 
 
@@ -91,9 +89,7 @@ _GOES_ON = (
 
 def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal | None:
     if ws.id in state.cleaning and isinstance(request, _GOES_ON):
-        return Refusal(
-            f"the worktree of {ws.id} is just being cleaned away", "try again when it is, and it is made anew"
-        )
+        return Refusal(f"the worktree of {ws.id} is being removed", "try again when that is done; a new one is created")
     match request:
         case e.ContinueRequested() if ws.stage not in STUCK - {Stage.CANCELLED}:
             return _not_so(ws, "only what failed, was stopped or needs a person can be continued")
@@ -102,15 +98,15 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
         case e.RetryRequested() if ws.stage not in STUCK:
             return _not_so(ws, "only what failed, was stopped, was cancelled or needs a person can be retried")
         case e.CancelRequested() if ws.stage in DONE:
-            return _not_so(ws, "its work is integrated already")
+            return _not_so(ws, "its work is already integrated")
         case e.FollowUpRequested() as wanted:
             return _follow_up(state, ws, wanted)
         case e.MergedElsewhere() if ws.stage is not Stage.INTEGRATED:
             return _not_so(ws, "only what is integrated and not landed yet can have been merged elsewhere")
         case e.TellRequested() | e.RedirectRequested() if ws.spec.branch:
-            return Refusal(f"nobody works on {ws.id}: it is the branch {ws.branch}", "commit on it what mends it")
+            return Refusal(f"{ws.id} has no agent: it is the branch {ws.branch}", "commit the fix on it")
         case e.TellRequested() | e.RedirectRequested() if ws.stage in DONE | {Stage.CANCELLED, Stage.VERIFIED}:
-            return _not_so(ws, "nobody works on it any more", hint="wto add, to add further work")
+            return _not_so(ws, "no agent works on it any more", hint="wto add, to add more work")
         case (
             e.CommentRequested() | e.CommentsSendRequested() | e.CommentResolveRequested() | e.CommentReopenRequested()
         ):
@@ -119,9 +115,9 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
             return _interrupt(state, ws)
         case e.AnswerRequested():
             asks = [ask for attempt in ws.attempts[-1:] for ask in attempt.asks if ask.question]
-            return None if asks or ws.stage is Stage.ESCALATED else _not_so(ws, "it asks nothing at the moment")
+            return None if asks or ws.stage is Stage.ESCALATED else _not_so(ws, "it has no open question")
         case e.HoldRequested() if ws.stage in ENDED:
-            return _not_so(ws, "nothing will be begun for it")
+            return _not_so(ws, "nothing will start for it")
         case e.ReleaseRequested() if not ws.on_hold:
             return _not_so(ws, "it is not on hold")
         case _:
@@ -144,9 +140,9 @@ def _take_over(ws: WorkstreamState) -> Refusal | None:
 
 def _interrupt(state: RunState, ws: WorkstreamState) -> Refusal | None:
     if live_attempt(ws) is None:
-        return _not_so(ws, "no agent is at work on it")
+        return _not_so(ws, "no agent is running for it")
     if not takes_messages(state, ws):
-        return Refusal(f"the agent of {ws.id} is a command, which cannot be interrupted", f"wto stop {ws.id}")
+        return Refusal(f"the agent of {ws.id} is a command and cannot be interrupted", f"wto stop {ws.id}")
     return None
 
 
@@ -159,17 +155,17 @@ def _comment(ws: WorkstreamState, request: e.Request) -> Refusal | None:
                 return Refusal(f"there is no comment {name!r} on {ws.id}", f"wto comment {ws.id} --list")
             resolved = found.status is CommentStatus.RESOLVED
             if resolved and isinstance(request, e.CommentResolveRequested):
-                return Refusal(f"{name} is resolved already", f"wto comment {ws.id} --list")
+                return Refusal(f"{name} is already resolved", f"wto comment {ws.id} --list")
             return None
         case _ if ws.spec.branch:
-            return Refusal(f"nobody works on {ws.id}: it is the branch {ws.branch}", "commit on it what mends it")
+            return Refusal(f"{ws.id} has no agent: it is the branch {ws.branch}", "commit the fix on it")
         case _ if ws.stage in DONE | {Stage.CANCELLED}:
-            hint = "wto add, to add further work" if ws.stage in DONE else f"wto retry {ws.id}"
-            return _not_so(ws, "nobody works on it any more", hint=hint)
+            hint = "wto add, to add more work" if ws.stage in DONE else f"wto retry {ws.id}"
+            return _not_so(ws, "no agent works on it any more", hint=hint)
         case e.CommentRequested():
             return _new_comment(ws, request)
         case _ if ws.stage is Stage.VERIFIED:
-            return _not_so(ws, "it is just being integrated", hint="wto add, to add further work")
+            return _not_so(ws, "it is being integrated right now", hint="wto add, to add more work")
         case _ if not of_status(ws.comments, CommentStatus.UNSENT):
             return Refusal(f"there is no comment on {ws.id} to send", f'wto comment {ws.id} FILE:LINE "..."')
         case _:
@@ -178,16 +174,18 @@ def _comment(ws: WorkstreamState, request: e.Request) -> Refusal | None:
 
 def _follow_up(state: RunState, ws: WorkstreamState, wanted: e.FollowUpRequested) -> Refusal | None:
     if ws.stage is not Stage.INTEGRATED:
-        return _not_so(ws, "only work that is integrated and not landed yet can be gone on with")
+        return _not_so(ws, "only work that is integrated and not landed can be continued")
     found = misfits(state, {wanted.follower: wanted.spec})
     return Refusal(found[0].message, found[0].hint) if found else None
 
 
 def _new_comment(ws: WorkstreamState, said: e.CommentRequested) -> Refusal | None:
     if not said.text.strip():
-        return Refusal("a comment has to say something", f'wto comment {ws.id} FILE:LINE "..."')
+        return Refusal("the comment is empty", f'wto comment {ws.id} FILE:LINE "..."')
     if len(said.text) > TEXT_LIMIT:
-        return Refusal(f"a comment has at most {TEXT_LIMIT} characters, this one {len(said.text)}", "make it shorter")
+        return Refusal(
+            f"a comment has at most {TEXT_LIMIT} characters, this one has {len(said.text)}", "make it shorter"
+        )
     if len(ws.comments) >= MOST:
         return Refusal(f"{ws.id} has {MOST} comments already", f'wto redirect {ws.id} "..."')
     for each in ws.comments:
@@ -205,7 +203,7 @@ def _clean(ws: WorkstreamState | None) -> Refusal | None:
 
 def _edit(state: RunState, ws: WorkstreamState, request: e.EditRequested) -> Refusal | None:
     if ws.stage is not Stage.QUEUED:
-        return _not_so(ws, "only one that has not begun can be edited", hint=f'wto redirect {ws.id} "..."')
+        return _not_so(ws, "only a workstream that has not started can be edited", hint=f'wto redirect {ws.id} "..."')
     plan = replace(state.plan, workstreams={**state.plan.workstreams, ws.id: request.spec})
     found = [problem for problem in problems(plan, state.settings) if not problem.warning]
     return Refusal(f"{found[0].message} (in {_place(found[0].place)})", found[0].hint) if found else None
@@ -215,7 +213,7 @@ def _limit(state: RunState, request: e.LimitRequested, now: float) -> Refusal | 
     if request.checks is not None and request.checks < 1:
         return Refusal("checks must be at least 1", "write checks=1")
     if request.agents is not None and request.agents < 1:
-        return Refusal("agents must be at least 1", "wto hold, to begin nothing new")
+        return Refusal("agents must be at least 1", "wto hold, to start nothing new")
     if request.wall is not None and not seconds(request.wall):
         return Refusal(f"{request.wall!r} is not a duration", "write it as 45s, 10m or 1h30m")
     wanted = {
@@ -229,7 +227,7 @@ def _limit(state: RunState, request: e.LimitRequested, now: float) -> Refusal | 
     for use in uses:
         cap = wanted[use.what]
         if cap is not None and cap <= use.used:
-            return Refusal(f"{use.words()} are used already; a bound of {cap:g} is none", "choose a higher one")
+            return Refusal(f"{use.words()} are used already; a limit of {cap:g} is none", "choose a higher one")
     if any(cap is not None and cap <= 0 for cap in wanted.values()):
         return Refusal("a limit must be more than 0", "choose a higher one")
     return None

@@ -20,16 +20,16 @@ from wt_orchestrate.ports.engine import Agent, AgentStart, Clock, Executor, Proc
 
 _LINE_LIMIT = 8 << 20
 _TEXT_LIMIT = (1 << 20) + 1
-_NO_ANSWER = "Nobody can answer while you plan: decide yourself, and write what is uncertain into notes."
-_NO_LEAVE = "Not allowed: you only read. Look with Read, Grep, Glob and git's reading commands, and return the plan."
-_LOST = "it broke off without a word"
+_NO_ANSWER = "Nobody can answer while you plan: decide yourself, and list open points in notes."
+_NO_LEAVE = "Not allowed: you are read-only. Use Read, Grep, Glob and git's read commands, and return the plan."
+_LOST = "it stopped without a message"
 _FATAL = {
-    s.TurnOutcome.RATE_LIMITED: ("its account's limit is reached", "go on later with --resume"),
-    s.TurnOutcome.OVERLOADED: ("the model's service does not answer", "go on later with --resume"),
-    s.TurnOutcome.LOGIN_FAILED: ("it is not logged in", "log the client in, then go on with --resume"),
-    s.TurnOutcome.CONTEXT_EXHAUSTED: ("what it read does not fit its context", "narrow the goal"),
-    s.TurnOutcome.REFUSED: ("the model declined to plan this", "say the goal in other words"),
-    s.TurnOutcome.LIMIT_REACHED: ("its budget is used up", "raise --budget, then go on with --resume"),
+    s.TurnOutcome.RATE_LIMITED: ("its account's limit is reached", "retry later with --resume"),
+    s.TurnOutcome.OVERLOADED: ("the model's service does not answer", "retry later with --resume"),
+    s.TurnOutcome.LOGIN_FAILED: ("it is not logged in", "log in with the client, then retry with --resume"),
+    s.TurnOutcome.CONTEXT_EXHAUSTED: ("it read more than fits its context", "narrow the goal"),
+    s.TurnOutcome.REFUSED: ("the model declined to plan this", "rephrase the goal"),
+    s.TurnOutcome.LIMIT_REACHED: ("its budget is used up", "raise --budget, then retry with --resume"),
 }
 
 
@@ -225,7 +225,7 @@ def _judged(
         return replace(progress, phase=DraftPhase.FAILED, reason=_line(told), hint="wto doctor")
     if not turn.answered:  # its session is gone: another one is told everything
         return _wrong(
-            replace(progress, begun=False), progress.problems or (f"nothing was returned: {_line(turn.said)}",)
+            replace(progress, begun=False), progress.problems or (f"no plan was returned: {_line(turn.said)}",)
         )
     said = f" (it said, as data: {_line(turn.said)})" if turn.said.strip() else ""
     return _wrong(progress, (f"no plan was returned: call StructuredOutput with it{said}",))
@@ -241,7 +241,7 @@ def _of_command(progress: DraftProgress, report: ProcessReport, process: Process
 
 def _checked(progress: DraftProgress, text: str, world: Drafting) -> DraftProgress:
     text = text[:_TEXT_LIMIT]
-    problems = tuple(world.check(text)) if text.strip() else ("nothing was returned: write the plan into $WTO_PLAN",)
+    problems = tuple(world.check(text)) if text.strip() else ("no plan was returned: write the plan into $WTO_PLAN",)
     progress = replace(progress, text=text or progress.text)
     if problems:
         return _wrong(progress, problems)

@@ -50,14 +50,14 @@ def missing_word(
     if large and not word.large:
         reasons.append(f"files above {settings.largest_mb} MiB would {verb}: {some_of(large, 10)}")
     if secrets:
-        reasons.append(f"what looks like a secret would {verb}: {listed(secrets)}")
+        reasons.append(f"possible secrets would {verb}: {listed(secrets)}")
     if not reasons:
         return None
     options = [
         *(("--allow-protected",) if protected else ()),
         *(("--allow-large",) if large else ()),
         *(f"--allow-secret {mark}" for mark in (*word.secrets, *(each.mark for each in secrets))),
-        *(("(only if it is no secret)",) if secrets else ()),
+        *(("(only if it is not a secret)",) if secrets else ()),
     ]
     return Missing(
         reason="; ".join(reasons),

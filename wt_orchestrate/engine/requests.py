@@ -93,8 +93,8 @@ def untaken(log: Log, run: RunId) -> str:
     waiting = [asked.request for asked in log.asked(run) if not isinstance(asked.request, _CHANGES_NOTHING)]
     if not waiting:
         return ""
-    wait = "wish waits" if len(waiting) == 1 else "wishes wait"
-    return f"{len(waiting)} {wait} to be taken, such as {_named(waiting[0])}"
+    wait = "request waits" if len(waiting) == 1 else "requests wait"
+    return f"{len(waiting)} {wait} to be handled, such as {_named(waiting[0])}"
 
 
 def _named(request: e.Request) -> str:
@@ -112,7 +112,7 @@ def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:
         return WorkstreamId(wanted)
     near = get_close_matches(wanted, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {some_of(known, 20)}"
-    raise NotFound(f"there is no workstream {wanted!r} in this run", hint=hint)
+    raise NotFound(f"unknown workstream {wanted!r} in this run", hint=hint)
 
 
 def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str = "") -> int:
@@ -124,7 +124,7 @@ def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str
     now = clock.now()
     waiting = untaken(log, state.id) if isinstance(request, e.ApproveRequested) and request.round else ""
     if waiting:  # what they change was not shown with this round
-        raise Refused(waiting, hint="wto resume takes them up; then look again")
+        raise Refused(waiting, hint="run wto resume, then look again")
     why_not = refusal(state, request, now)
     if why_not is not None:
         raise Refused(why_not.reason, hint=why_not.hint)

@@ -296,7 +296,7 @@ class Supervisor:
                 self._note(event, actor=e.Actor.SUPERVISOR, cause="rule")
             decision = decide(self._state, now, under_way=frozenset(self._under_way))
         else:
-            raise InvariantBroken("the rules draw conclusions without end", story=[str(decision.conclusions[:3])])
+            raise InvariantBroken("the rules never settle", story=[str(decision.conclusions[:3])])
         self._intend(decision.effects)
         if not self._commit():
             return  # nothing begins that is not written down
@@ -350,7 +350,7 @@ class Supervisor:
                 raise
             if self._unwritten_since is None:
                 self._unwritten_since = now
-                self._warn(f"{error.message}; it is tried again, and nothing new begins meanwhile")
+                self._warn(f"{error.message}; retrying; nothing new starts until it succeeds")
             return False
         self._unwritten_since = None
         told, self._pending, self._taken = self._pending, [], []

@@ -19,24 +19,24 @@ from wt_orchestrate.mcp_server.terms import WISHES, Key, Repository, Run, plainl
 def add_to(server: MCPServer[Any], desk: Desk) -> None:
     """Give the server its tool."""
 
-    @server.tool(title="Pass a gate", annotations=WISHES)
+    @server.tool(title="Approve a stage", annotations=WISHES)
     @plainly
     def approve(
-        stage: Annotated[str, Field(description="The stage that waits, as wait and briefing name it.")],
+        stage: Annotated[str, Field(description="The stage that needs approval, as named by wait and briefing.")],
         key: Key,
         round: Annotated[  # noqa: A002 - the word that wait and status use
             int,
-            Field(ge=0, description="The round that the person looked at, as wait tells it; 0 is whatever there is."),
+            Field(ge=0, description="The round the person looked at, as given by wait; 0 for the current one."),
         ] = 0,
         no: Annotated[
             str,
             Field(
-                description="What is wrong: the synthesis goes on with these words, and nothing passes.",
+                description="The reason to reject it: the synthesis is sent back with this text.",
                 max_length=20_000,
             ),
         ] = "",
         repository: Repository = "",
         run: Run = "",
     ) -> Wished:
-        """Only when the person said so: let the next stage begin, or with `no` send the synthesis back. Inspect it first."""
+        """Only when the person said so: start the next stage, or with `no` reject the synthesis. Inspect it first."""
         return desk.wish(repository, run, e.ApproveRequested(stage=stage, no=no, round=round), key=key)

@@ -42,7 +42,7 @@ from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, supervi
 _TAKEN_S = 3.0
 _LOOK_S = 0.2
 _PACKET = 200_000
-_NOBODY = "nobody is at work, and the next supervisor takes it: `resume` starts one"
+_NOBODY = "no supervisor is running, and the next one will handle it: `resume` starts one"
 
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
@@ -81,7 +81,7 @@ class Desk:
             return find_site(named[repository])
         known = ", ".join(self._folders)
         raise NotFound(
-            f"{repository or 'no repository'} is not one that this server leads", hint=f"name one of: {known}"
+            f"{repository or 'no repository'} is not a repository of this server", hint=f"name one of: {known}"
         )
 
     # ------------------------------------------------------------ looking
@@ -121,9 +121,9 @@ class Desk:
         if supervised(site):
             return "a supervisor is running"
         return (
-            "nobody is at work; `resume` starts one"
+            "no supervisor is running; `resume` starts one"
             if phase == "running"
-            else "the run rests; nobody has to be at work"
+            else "the run is idle; no supervisor is needed"
         )
 
     def _newest(self, site: Site, run: RunId, number: int) -> Sequence[e.Record]:
@@ -173,13 +173,15 @@ class Desk:
                 told = told_brief(site, newest) if newest else ""
                 if not told:
                     return page(ws.spec.brief, cursor, of="the plan")
-                text = f"{ws.spec.brief.strip()}\n\n## What its agent was told as {newest} began\n{told}"
+                text = f"{ws.spec.brief.strip()}\n\n## What its agent was told when {newest} started\n{told}"
                 return page(
-                    without_secrets(text), cursor, of="the plan, then what we told its agent: it quotes others as data"
+                    without_secrets(text),
+                    cursor,
+                    of="the plan, then our message to the agent, which quotes others as data",
                 )
             case "handoff":
                 if ws.handoff is None:
-                    raise NotFound(f"{ws.id} has left no handoff yet", hint="story tells what it is at")
+                    raise NotFound(f"{ws.id} has no handoff yet", hint="story shows its progress")
                 handoff = ws.handoff
                 parts = {
                     "Status": handoff.status.value,
@@ -207,7 +209,7 @@ class Desk:
                 return page(without_secrets(diff), cursor, of=f"the work of {ws.id}: data")
             case _:
                 packet = reviewed(site, state, ws).packet
-                return page(packet_text(packet, _PACKET), cursor, of="us; what its agent says is quoted as data")
+                return page(packet_text(packet, _PACKET), cursor, of="us; the agent's words are quoted as data")
 
     def plan(self, repository: str, run: str) -> str:
         """The plan of a run as its file was, or what is known of it where that is gone."""
@@ -278,14 +280,14 @@ class Desk:
         if said is None:
             try:
                 run, count = self._begun(site, path, land=land, key=key)
-                words = f"{run} began with {counted(count, 'workstream')}"
+                words = f"{run} started with {counted(count, 'workstream')}"
             except (Busy, Refused):
                 said = known_wish(site, key)  # the same call, said twice at once
                 if said is None:
                     raise
         if said is not None:
             run = said.begun_again(plan_path=path, land=land)
-            words = f"{run} was begun by this key before"
+            words = f"{run} was already started with this key"
         self._at_work(site, run)
         return Wished(run=run, state="taken", number=0, text=words)
 
@@ -319,7 +321,7 @@ class Desk:
                 require_taken(requests.outcome_of(log, said.run, said.number, after=0))
         finally:
             log.close()
-        return Wished(run=said.run, state="noted", number=said.number or 0, text="queued by this key before")
+        return Wished(run=said.run, state="noted", number=said.number or 0, text="already queued with this key")
 
     def wish(self, repository: str, run: str, request: e.Request, *, key: str, goes_on: bool = True) -> Wished:
         """Put a request; wait a moment for what becomes of it. Raises Refused when it is not possible as things are."""
@@ -332,9 +334,9 @@ class Desk:
     ) -> Wished:
         put = put_request(site, run, request, key=key, seconds=_TAKEN_S, leave=goes_on)
         if put.taken:
-            words = "done by this key before" if again else "done"
+            words = "already done with this key" if again else "done"
         else:
-            words = "noted; " + ("it is taken as soon as the supervisor can" if put.supervised else _NOBODY)
+            words = "noted; " + ("the supervisor will handle it soon" if put.supervised else _NOBODY)
         return Wished(run=run, state="taken" if put.taken else "noted", number=put.number, text=words)
 
     def _run_of(self, site: Site, run: str, said: Known | None) -> RunId:

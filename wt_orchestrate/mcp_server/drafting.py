@@ -39,13 +39,13 @@ _TELL_S = 3.0
 _LISTED = 20
 _INVALID = 20_000
 _NEXT = {
-    DraftPhase.DRAFTING: "ask again with the same key; seconds waits for news",
+    DraftPhase.DRAFTING: "call again with the same key; seconds waits for news",
     DraftPhase.READY: "read the plan with the person, edit it, then pass its text to start",
-    DraftPhase.INVALID: "mend the text yourself and pass it to check_plan, or ask once with go_on: {next_try}",
-    DraftPhase.TIMED_OUT: "ask once with go_on: {next_try} for as much time again",
-    DraftPhase.FAILED: "mend what the reason says, then ask once with go_on: {next_try}",
-    DraftPhase.CANCELLED: "ask once with go_on: {next_try} to take it up",
-    DraftPhase.CUT_OFF: "ask once with go_on: {next_try} to take it up",
+    DraftPhase.INVALID: "fix the text yourself and pass it to check_plan, or call once with go_on: {next_try}",
+    DraftPhase.TIMED_OUT: "call once with go_on: {next_try} for the same time again",
+    DraftPhase.FAILED: "fix the cause given in reason, then call once with go_on: {next_try}",
+    DraftPhase.CANCELLED: "call once with go_on: {next_try} to resume it",
+    DraftPhase.CUT_OFF: "call once with go_on: {next_try} to resume it",
 }
 
 
@@ -84,25 +84,27 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         goal: Annotated[
             str,
             Field(
-                description="What is to be reached, in the person's words; may be empty when asking again.",
+                description="The goal in the person's words; may be empty when you call again.",
                 max_length=20_000,
             ),
         ] = "",
         repository: Repository = "",
-        agent: Annotated[str, Field(description="Who drafts: an agent of the settings; empty is claude-code.")] = "",
-        target: Annotated[str, Field(description="The branch it is for; empty is the one that is checked out.")] = "",
-        rounds: Annotated[int, Field(ge=1, le=10, description="Plans that are judged at most.")] = 4,
-        minutes: Annotated[float, Field(gt=0, le=240, description="How long it may take in all.")] = 20.0,
-        budget_usd: Annotated[float, Field(ge=0, description="What it may cost; 0 is no bound.")] = 0.0,
+        agent: Annotated[
+            str, Field(description="The agent that drafts, from the settings; empty for claude-code.")
+        ] = "",
+        target: Annotated[str, Field(description="The branch to plan for; empty for the current one.")] = "",
+        rounds: Annotated[int, Field(ge=1, le=10, description="Give up after this many plans.")] = 4,
+        minutes: Annotated[float, Field(gt=0, le=240, description="The time limit.")] = 20.0,
+        budget_usd: Annotated[float, Field(ge=0, description="The cost limit; 0 for none.")] = 0.0,
         seconds: Annotated[float, Field(ge=0, le=LONGEST_S, description="How long to wait for news.")] = 3.0,
         go_on: Annotated[
             int,
-            Field(ge=0, description="Take up one that ended without a plan: the next_try it told; 0 takes up none."),
+            Field(ge=0, description="Resume a draft that ended without a plan: its next_try; 0 for none."),
         ] = 0,
-        cancel: Annotated[bool, Field(description="End it; what it returned is kept.")] = False,
+        cancel: Annotated[bool, Field(description="Stop the draft; what it returned is kept.")] = False,
     ) -> Draft:
-        """Let an agent read the repository and draft a plan for a goal; it is checked and sent back until it can be used. Returns
-        at once or with news; ask again with the same key for the state, the plan, its forecast and the advice."""
+        """Let an agent read the repository and draft a plan for a goal. The plan is checked and sent back until it is valid.
+        Returns at once or with news; call again with the same key for the state, the plan, its forecast and advice."""
 
         def begun() -> tuple[Site, str]:
             site = desk.site(repository)

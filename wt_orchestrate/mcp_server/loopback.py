@@ -86,7 +86,7 @@ def bound(host: str, port: int) -> socket.socket:
     except ValueError:
         loopback = False
     if not loopback:
-        hint = "leave --address out; from another machine go through ssh -L"
+        hint = "leave out --address; from another machine use ssh -L"
         raise Refused(f"{host} is not an address of this machine alone", hint=hint)
     opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -94,9 +94,9 @@ def bound(host: str, port: int) -> socket.socket:
         opened.bind((address, port))
     except OSError as error:
         opened.close()
-        raise Refused(
-            f"{address}:{port} cannot be listened on: {error.strerror}", hint="--port 0 takes a free one"
-        ) from (error)
+        raise Refused(f"{address}:{port} cannot be used: {error.strerror}", hint="--port 0 picks a free one") from (
+            error
+        )
     return opened
 
 

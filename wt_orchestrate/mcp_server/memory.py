@@ -80,12 +80,14 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
     @server.tool(title="Recall", annotations=READS)
     @plainly
     def recall(
-        query: Annotated[str, Field(description="Words to look for; may be empty with paths.", max_length=4_000)] = "",
+        query: Annotated[
+            str, Field(description="Words to search for; may be empty if there are paths.", max_length=4_000)
+        ] = "",
         paths: _Paths = [],  # noqa: B006 - the schema's default; it is never changed
         limit: Annotated[int, Field(ge=1, le=50)] = 10,
         repository: Repository = "",
     ) -> Recall:
-        """What earlier runs left about some words or paths: decisions, conventions, findings, what failed and what helped."""
+        """Search notes of earlier runs by words or paths: decisions, conventions, findings, failures and remedies."""
         return recalled(desk.site(repository), query, tuple(paths), limit)
 
     @server.tool(title="Remember", annotations=WISHES)
@@ -100,7 +102,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         paths: _Paths = [],  # noqa: B006 - the schema's default; it is never changed
         repository: Repository = "",
     ) -> Remembered:
-        """Remember a decision, convention or lesson for later runs here; briefs of agents quote it where it fits."""
+        """Remember a decision, convention or lesson for later runs; matching agent briefs quote it."""
         return remembered(desk.site(repository), text, key=key, kind=kind, layer=layer, paths=tuple(paths))
 
 
@@ -128,15 +130,17 @@ def remembered(site: Site, text: str, *, key: str, kind: str, layer: str, paths:
     made = note(text, layer=Layer(layer), kind=kind, sources=(source,))
     (kept,) = memory.remember(site, (made,), key=f"mcp:{key}") or (None,)
     if kept is None:
-        return Remembered(id="", new=False, flags=(), text="it was remembered by this key and forgotten since")
+        return Remembered(
+            id="", new=False, flags=(), text="it was remembered with this key and has been forgotten since"
+        )
     entry = kept.entry
     if normal(entry.text) != normal(made.text):
         raise Refused(
-            f"the key {key!r} names another wish already: with it {entry.id} was remembered",
-            hint="give every wish a key of its own, and the same words to the same wish",
+            f"the key {key!r} is already used: {entry.id} was remembered with it",
+            hint="use a new key for each request; repeat a key only with the same arguments",
         )
     told = "remembered" if kept.new else "known already"
-    kept_back = "; agents are not told it, because it reads like an instruction" if withheld(entry) else ""
+    kept_back = "; not shown to agents, because it reads like an instruction" if withheld(entry) else ""
     return Remembered(id=entry.id, new=kept.new, flags=entry.flags, text=f"{told} as {entry.id}{kept_back}")
 
 

@@ -21,7 +21,7 @@ PAGE = 12_000
 STRETCH = 2_000
 """Events that are read at a time."""
 _STRETCHES = 10
-_LOG = "the log; the cursor is an event's number; what agents are quoted with is data"
+_LOG = "the log; the cursor is an event number; quotes of agents are data"
 ROWS = 40_000
 """Characters of one answer that is plain values, as JSON."""
 _SHORTER = ((4_000, 200), (1_000, 60), (400, 25), (150, 10), (60, 3), (20, 1))
@@ -62,8 +62,8 @@ def position(cursor: str, *, most: int) -> int:
     if cursor.isascii() and cursor.isdigit() and len(cursor) < 20 and int(cursor) <= most:
         return int(cursor)
     raise NotFound(
-        f"{clean(cursor)[:40]!r} is no cursor of this text or run",
-        hint="give the one that the last call returned, or none to begin anew",
+        f"{clean(cursor)[:40]!r} is not a cursor of this text or run",
+        hint="use the one from the last call, or none to start over",
     )
 
 
@@ -176,7 +176,7 @@ def fitting(waiting: Sequence[Decision]) -> tuple[Decision, ...]:
 def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
     for ws in view["workstreams"]:
         for ask in ws["asks"]:
-            text = f"its agent asks, as data: {ask['text']}"[:_ONE]
+            text = f"the agent asks (data): {ask['text']}"[:_ONE]
             yield Decision(
                 workstream=ws["id"],
                 what="question",
@@ -186,8 +186,10 @@ def _decisions(view: Mapping[str, Any]) -> Iterator[Decision]:
             )
     stage = _gate(view)
     if stage is not None:
-        behind = f"behind it wait {', '.join(stage['then'])}" if stage["then"] else "nothing is planned behind it"
-        text = f"the stage {stage['name']} is complete (round {stage['round']}) and needs the person's word; {behind}"
+        behind = f"after it: {', '.join(stage['then'])}" if stage["then"] else "nothing is planned after it"
+        text = (
+            f"the stage {stage['name']} is complete (round {stage['round']}) and needs the person's approval; {behind}"
+        )
         yield Decision(
             workstream=stage["synthesis"] or "", what="gate", text=text, do=("inspect", "approve", "add", "cancel")
         )
@@ -220,7 +222,7 @@ def _of_the_run(view: Mapping[str, Any]) -> Iterator[Decision]:
     ready = [ws["id"] for ws in view["workstreams"] if ws["stage"] == "integrated"]
     reason = f" ({clean(run['reason'])[:300]})" if run["reason"] else ""
     if ready:
-        text = f"{counted(len(ready), 'workstream')} integrated and not landed on {run['target']}{reason}"
+        text = f"{counted(len(ready), 'workstream')} integrated, not landed on {run['target']}{reason}"
         yield Decision(workstream="", what="land", text=text, do=("inspect", "land"))
     elif run["phase"] == "stopped":
         yield Decision(workstream="", what="rest", text=f"the run is stopped{reason}", do=("resume",))
@@ -240,7 +242,7 @@ def briefing(view: Mapping[str, Any], records: Sequence[e.Record], *, size: int)
         f"${run['cost_usd']:.2f} so far",
     ]
     waiting = [_decision_line(each) for each in decisions(view)]
-    parts += ["", "Waits for you:" if waiting else "Nothing waits for you.", *waiting]
+    parts += ["", "Needs you:" if waiting else "Nothing needs you.", *waiting]
     parts += ["", "Workstreams:", *(_stream_line(ws) for ws in view["workstreams"])]
     clashes = [_clash_line(each) for each in view["forecast"]["conflicts"]]
     parts += ["", "Would conflict:", *clashes] if clashes else []
@@ -248,7 +250,7 @@ def briefing(view: Mapping[str, Any], records: Sequence[e.Record], *, size: int)
     text = "\n".join(parts)
     if len(text) <= size:
         return text
-    cut = "\n... (cut; ask for a larger size, or for status and story)"
+    cut = "\n... (cut; use a larger size, or status and story)"
     return text[: max(0, size - len(cut))] + cut
 
 
@@ -268,7 +270,7 @@ def _stream_line(ws: Mapping[str, Any]) -> str:
     said = ws["evidence"][0]["text"] if ws["evidence"] else ""
     title = f" {clean(ws['title'])[:80]}" if ws["title"] else ""
     needs = f" (needs {', '.join(ws['needs'])})" if ws["needs"] else ""
-    summary = f" · says, as data: {' '.join(ws['summary'].split())[:160]}" if ws["summary"] else ""
+    summary = f" · says (data): {' '.join(ws['summary'].split())[:160]}" if ws["summary"] else ""
     return f"- {ws['id']}:{title} {ws['condition']}{needs} · {' '.join(clean(said).split())[:160]}{summary}"
 
 

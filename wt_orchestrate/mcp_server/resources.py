@@ -81,7 +81,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
 
 def _memory(server: MCPServer[Any], desk: Desk) -> None:
     """What is remembered of each repository; of the only one also without its name."""
-    title, mime = "What is remembered of the repository", "text/markdown"
+    title, mime = "Memory of the repository", "text/markdown"
 
     @server.resource("wto://{repository}/memory", title=title, mime_type=mime, security=_LOOKED_UP)
     def memory(repository: str) -> str:

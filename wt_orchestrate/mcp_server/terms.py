@@ -17,15 +17,19 @@ from wt_orchestrate.mcp_server.desk import told
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 Repository = Annotated[
-    str, Field(description="Folder or last name of a repository; may be empty when there is only one.")
+    str, Field(description="Folder or last name of a repository; may be empty if there is only one.")
 ]
-Run = Annotated[str, Field(description="The run, such as r3; empty is the newest.")]
-Stream = Annotated[str, Field(description="A workstream's id, as briefing lists it.")]
+Run = Annotated[str, Field(description="The run, such as r3; empty for the newest.")]
+Stream = Annotated[str, Field(description="A workstream's id, as listed by briefing.")]
 Key = Annotated[
     str,
-    Field(description="Your own name for this very call: said twice, it is done once.", min_length=4, max_length=200),
+    Field(
+        description="Your own name for this call; if you repeat the call with it, it is done only once.",
+        min_length=4,
+        max_length=200,
+    ),
 ]
-Cursor = Annotated[str, Field(description="Where to go on; empty is the beginning (for wait: now).")]
+Cursor = Annotated[str, Field(description="Where to continue; empty for the start (for wait: now).")]
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 WISHES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)

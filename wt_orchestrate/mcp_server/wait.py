@@ -105,7 +105,7 @@ class Watch:
         """What the wait ends with; that nobody is at work is a decision, too."""
         waiting = found.decisions
         if self._deserted(found):
-            text = "nobody is at work on it; `resume` starts a supervisor, which takes up what runs"
+            text = "no supervisor is running; `resume` starts one, which takes over the running agents"
             waiting = (Decision(workstream="", what="rest", text=text, do=("resume",)), *waiting)
         return replace(found, decisions=waiting, timed_out=timed_out)
 

@@ -92,10 +92,10 @@ class Known:
     def used_elsewhere(self) -> Refused:
         """The message to a caller whose key was used for another request."""
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(self.wish).__name__.removesuffix("Requested")).lower()
-        what = f"{self.run} was begun" if self.number is None else f"{words!r} was put to {self.run}"
+        what = f"{self.run} was started" if self.number is None else f"{words!r} was sent to {self.run}"
         return Refused(
-            f"the key {self.key!r} names another wish already: with it {what}",
-            hint="give every wish a key of its own, and the same words to the same wish",
+            f"the key {self.key!r} is already used: with it {what}",
+            hint="use a new key for each request; repeat a key only with the same arguments",
         )
 
 
@@ -392,7 +392,7 @@ class Notes(Protocol):
         """The path of the file that changes when there is a new note."""
 
     def read(self, folder: str, *, offset: int, limit: int) -> Lines:
-        """Whole lines from a byte offset; none if there is no regular file. Never raises."""
+        """Whole lines from a byte offset; none if there is not a regular file. Never raises."""
 
     def answer(self, folder: str, *, ask: str, text: str) -> bool:
         """Give the answer to the call that asked, once; False if it does not wait any more. Safe twice."""

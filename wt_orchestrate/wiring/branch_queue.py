@@ -76,8 +76,8 @@ def queue_up(site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool 
     settings = load_settings(repository(site).facts())
     if state is not None and (wish.checks or wish.target):
         raise Refused(
-            f"{state.id} has its checks and its target already: {state.target}",
-            hint=f"leave out --check and --target, or let it end first: {moved_by(site, state)}",
+            f"{state.id} already has its checks and its target: {state.target}",
+            hint=f"leave out --check and --target, or finish it first: {moved_by(site, state)}",
         )
     read = queued_branches(site, wish.branches, wish.target if state is None else state.target)
     taken = (*state.workstreams, *asked_names(log, state)) if state is not None else ()
@@ -100,7 +100,7 @@ def _checks(settings: Settings, wish: QueueWish) -> Sequence[Check]:
     found = tuple(Check(run=command) for command in wish.checks) or settings.checks
     if not found and not wish.unchecked:
         raise Refused(
-            "nothing would judge these branches: no checks are given",
-            hint="--check 'make test', or checks: in .wto/config.yaml (--no-checks does without)",
+            "no checks are given, so nothing would test these branches",
+            hint="--check 'make test', or checks: in .wto/config.yaml (--no-checks skips checks)",
         )
     return found

@@ -80,10 +80,10 @@ def begin_draft(
     known = folder.wish()
     if known is not None:
         if goal.strip() not in {"", known.goal}:
-            raise Refused("this key is another goal's already", hint="choose another key for another goal")
+            raise Refused("this key is already used for another goal", hint="use a new key for another goal")
         return known
     if not goal.strip():
-        raise Refused("there is no goal to plan for", hint="say in a sentence or two what is to be reached")
+        raise Refused("the goal is empty", hint="state the goal in a sentence or two")
     facts = repository(site).facts()
     settings = load_settings(facts)
     name = agent or "claude-code"
@@ -150,7 +150,9 @@ def draft_on(site: Site, name: str, *, noted: Callable[[DraftProgress], None]) -
         return folder.progress()
     lock = FileLock(folder.lock_path)
     if not lock.take_soon():
-        raise Busy(f"the drafting {folder.name} goes on in process {lock.holder() or 'unknown'}", hint="wait for it")
+        raise Busy(
+            f"the draft {folder.name} is running in process {lock.holder() or 'unknown'}", hint="wait until it ends"
+        )
     with lock:
         folder.mark()
         try:
@@ -178,7 +180,7 @@ def leave_draft(site: Site, name: str) -> None:
         return
     argv = (sys.executable, "-P", "-m", "wt_orchestrate", "-C", site.start, "drafting", folder.name)
     log = f"{folder.path}/drafting.log"
-    start_detached(argv, log=log, ready=lambda: _held(folder), what="the drafting")
+    start_detached(argv, log=log, ready=lambda: _held(folder), what="the draft")
 
 
 def cancel_draft(site: Site, name: str, *, wait_s: float = 5.0) -> None:
@@ -201,7 +203,7 @@ def newest_draft(site: Site) -> str:
 
     folder = newest(site.state_dir)
     if folder is None:
-        raise NotFound("there is no drafting in this repository", hint='wto plan draft "GOAL"')
+        raise NotFound("there is no draft in this repository", hint='wto plan draft "GOAL"')
     return folder.name
 
 
@@ -272,7 +274,7 @@ def _known(site: Site, name: str) -> tuple[DraftFolder, DraftWish]:
         folder = DraftFolder(site.state_dir, name)
         wish = folder.wish()
     if wish is None:
-        raise NotFound(f"there is no drafting {name!r}", hint='wto plan draft "GOAL" begins one')
+        raise NotFound(f"there is no draft {name!r}", hint='wto plan draft "GOAL" starts one')
     return folder, wish
 
 
@@ -288,7 +290,9 @@ def _spec(name: str, settings: Settings) -> AgentSpec:
     spec = agent_spec(name, plan_agents={}, settings=settings)
     if spec is None:
         known = ", ".join(sorted({"claude-code", *settings.agents}))
-        raise NotFound(f"there is no agent {name!r}", hint=f"known: {known}; others under agents: in .wto/config.yaml")
+        raise NotFound(
+            f"unknown agent {name!r}", hint=f"known: {known}; define others under agents: in .wto/config.yaml"
+        )
     return spec
 
 
@@ -347,7 +351,7 @@ def _world(site: Site, folder: DraftFolder, wish: DraftWish, noted: Callable[[Dr
 
     def words(progress: DraftProgress) -> str:
         if progress.begun:
-            return sent_back(progress.problems) if progress.problems else "Go on, and return the plan."
+            return sent_back(progress.problems) if progress.problems else "Continue, and return the plan."
         return first_words(ground, settings, agent=spec.type, before=progress.text, problems=progress.problems)
 
     def returned(process: ProcessId) -> str:

@@ -41,13 +41,14 @@ def desk(
     token = token_of(kind, os.environ)
     if token and place is not None and in_the_clear(place):
         raise Refused(
-            f"{settings.remote} is {without_credentials(url)}: the token would go there unencrypted",
+            f"{settings.remote} is {without_credentials(url)}: the token would be sent unencrypted",
             hint=f"git remote set-url {settings.remote} https://{place.host}/{place.path}",
         )
     by_push = kind is ForgeKind.GITLAB and not token
     if place is None and not by_push:
         raise Refused(
-            f"{settings.remote} is {without_credentials(url)}, which is on no forge", hint="git remote -v; or wto land"
+            f"{settings.remote} is {without_credentials(url)}, which is not on a forge",
+            hint="git remote -v; or wto land",
         )
     forge = None if by_push or place is None else open_forge(place, settings, os.environ)
     return Desk(
@@ -81,8 +82,8 @@ def _remote_url(site: Site, state: RunState, name: str) -> str:
     if before != now:
         was = f"was {before}" if before is not None else "was not there"
         raise Refused(
-            f"{name} is {now} now and {was} when {state.id} began, and agents could have changed it",
-            hint=f"if you changed it: git push {now} the branches by hand; the next run takes it as it is",
+            f"{name} is {now} now and {was} when {state.id} started; an agent may have changed it",
+            hint=f"if you changed it: push the branches by hand to {now}; the next run uses the new URL",
         )
     return found[name]
 

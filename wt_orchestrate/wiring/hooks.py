@@ -39,7 +39,7 @@ def _folder(site: Site) -> str:
 
     root = repository(site).facts().main_worktree
     if root is None:
-        raise Refused("a bare repository has no main worktree to guard", hint="install them in a clone")
+        raise Refused("a bare repository has no main worktree for hooks", hint="install them in a clone")
     return hooks_folder(root, site.common_dir)
 
 

@@ -74,12 +74,12 @@ def _entry(client: str, folders: tuple[str, ...]) -> dict[str, Any]:
 def _remote(client: str, url: str) -> dict[str, Any]:
     """A server over HTTP on this machine. The token is named and not written: the file may be committed."""
     if client != "claude-code":
-        hint = "leave --http out: it starts the server itself"
-        raise Refused(f"the settings of {client} only start programs, they cannot call {url}", hint=hint)
+        hint = "leave out --http: the client starts the server itself"
+        raise Refused(f"the settings of {client} can only start programs, not call {url}", hint=hint)
     found = urlsplit(url)
     if found.scheme != "http" or found.hostname not in {"127.0.0.1", "localhost", "::1"} or not found.port:
-        hint = "what wto mcp --http prints, such as http://127.0.0.1:8123/mcp"
-        raise Refused(f"{url} is no address of a server on this machine", hint=hint)
+        hint = "use the URL printed by wto mcp --http, such as http://127.0.0.1:8123/mcp"
+        raise Refused(f"{url} is not the URL of a server on this machine", hint=hint)
     return {"type": "http", "url": url, "headers": {"Authorization": f"Bearer ${{{TOKEN_VARIABLE}}}"}}
 
 

@@ -153,7 +153,7 @@ def import_memory(site: Site, path: str, *, dry: bool = False) -> tuple[tuple[Ke
 
     text = read_text(path)
     if text is None:
-        raise NotFound(f"there is no file {path}", hint="wto memory export writes one")
+        raise NotFound(f"there is no file {path}", hint="wto memory export creates one")
     found = parse_memory(text)
     store, now = memories(site), clock().now()
     kept = store.preview(found.notes, now=now) if dry else store.add(found.notes, now=now)
@@ -164,7 +164,7 @@ def memory_path(site: Site) -> str:
     """Where the repository keeps its memory as a file. Raises Refused where it has no main worktree."""
     facts = repository(site).facts()
     if facts.main_worktree is None:
-        raise Refused("a bare repository has no place for .wto/memory.md", hint="name a file")
+        raise Refused("a bare repository has no .wto/memory.md", hint="name a file")
     return f"{facts.main_worktree}/.wto/memory.md"
 
 

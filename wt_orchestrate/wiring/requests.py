@@ -202,7 +202,7 @@ def _quoted(site: Site, found: Reviewed, ws: WorkstreamState, path: str, first: 
     lines = file_lines(site, commit=found.head, path=path)
     if lines is None:
         hint = f'wto comment {ws.id} "{path}: ..."'
-        raise NotFound(f"{path} is no text, or too long to comment on its lines", hint=clean(hint))
+        raise NotFound(f"{path} is not text, or is too long for comments on lines", hint=clean(hint))
     if last > len(lines):
         raise NotFound(f"{path} has no line {last}", hint=f"it has {counted(len(lines), 'line')} at {found.head[:10]}")
     return "\n".join(lines[first - 1 : last]).encode("utf-8", "replace").decode("utf-8")

@@ -30,7 +30,7 @@ def test_a_key_of_a_call_stands_for_one_thing_to_remember(tmp_path: Path) -> Non
     first = remembered(site, "close the pool", key="k1", kind="note", layer="strategic", paths=())
     again = remembered(site, "Close the pool.", key="k1", kind="note", layer="strategic", paths=())
     assert (first.id, first.new, again.id, again.new) == ("m1", True, "m1", False)
-    with pytest.raises(Refused, match="names another wish already"):
+    with pytest.raises(Refused, match="is already used"):
         remembered(site, "open the door", key="k1", kind="note", layer="strategic", paths=())
 
 

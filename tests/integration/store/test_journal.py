@@ -380,16 +380,16 @@ def test_a_key_is_held_to_its_wish(tmp_path: Path) -> None:
     numbers = [log.ask(RUN, limit, now=2.0, key="limit"), log.ask(RUN, added, now=2.0, key="add")]
     assert numbers == [log.ask(RUN, limit, now=3.0, key="limit"), log.ask(RUN, added, now=3.0, key="add")]
     others: list[tuple[str, Callable[[], object]]] = [
-        ("'limit' was put to r1", lambda: log.ask(RUN, replace(limit, wall="3h"), now=4.0, key="limit")),
-        ("'limit' was put to r1", lambda: log.ask(RunId("r2"), limit, now=4.0, key="limit")),
-        ("'add' was put to r1", lambda: log.ask(RUN, limit, now=4.0, key="add")),
+        ("'limit' was sent to r1", lambda: log.ask(RUN, replace(limit, wall="3h"), now=4.0, key="limit")),
+        ("'limit' was sent to r1", lambda: log.ask(RunId("r2"), limit, now=4.0, key="limit")),
+        ("'add' was sent to r1", lambda: log.ask(RUN, limit, now=4.0, key="add")),
         ("r1 was begun", lambda: log.ask(RUN, limit, now=4.0, key="the run")),
         ("r1 was begun", lambda: begun(replace(STARTED, plan_path="another.yaml"))),
         ("r1 was begun", lambda: begun(replace(STARTED, land=True))),
     ]
     before = (tmp_path / "journal.jsonl").read_bytes()
     for words, other in others:
-        with pytest.raises(Refused, match=f"names another wish already: with it {words}"):
+        with pytest.raises(Refused, match=f"is already used: with it {words}"):
             other()
     assert (tmp_path / "journal.jsonl").read_bytes() == before
     assert len(log.asked(RUN)) == 2 and log.damage() == ""

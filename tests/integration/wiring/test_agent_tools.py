@@ -19,4 +19,4 @@ def test_an_answer_that_is_cut_promises_no_page_that_cannot_be_asked_for() -> No
     """Who else works is cut at the bound of an answer, says so, and names no `start`, which the tool does not take."""
     text = Desk(NoteDesk("/nowhere"), {"workstream": "x"}).others()
     assert len(text) < 16_100
-    assert text.endswith("characters are left out)")
+    assert text.endswith("characters omitted)")

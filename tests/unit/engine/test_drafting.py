@@ -197,7 +197,7 @@ def test_questions_are_answered_and_leave_is_denied(tmp_path: Path) -> None:
     """Nobody is there: a permission is refused with the way on, so that the planner does not wait."""
     story = told(tmp_path, [INIT, ASKED, *returned("good")[1:]])
     (answer,) = story.executor.process(ProcessId("round-1")).inbox.values()
-    assert '"behavior": "deny"' in answer and "you only read" in answer
+    assert '"behavior": "deny"' in answer and "you are read-only" in answer
 
 
 def test_time_is_bounded_over_all_rounds(tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def test_what_is_too_large_in_itself_is_shortened_and_told() -> None:
 @pytest.mark.parametrize("cursor", BAD)
 def test_a_bad_cursor_is_told(cursor: str) -> None:
     """Whatever a caller made up: words, never a page of something else."""
-    with pytest.raises(NotFound, match="is no cursor"):
+    with pytest.raises(NotFound, match="is not a cursor"):
         page("text", cursor, of="us")
-    with pytest.raises(NotFound, match="is no cursor"):
+    with pytest.raises(NotFound, match="is not a cursor"):
         part({"rows": []}, "rows", cursor)
-    with pytest.raises(NotFound, match="is no cursor"):
+    with pytest.raises(NotFound, match="is not a cursor"):
         story_page(lambda after: (), cursor, about="", newest=5)
 
 

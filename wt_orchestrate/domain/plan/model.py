@@ -21,7 +21,7 @@ MAX_WORKSTREAMS = 500
 
 
 class Kind(StrEnum):
-    """What a workstream ends with."""
+    """What a workstream delivers."""
 
     CHANGE = "change"
     RESEARCH = "research"
@@ -43,14 +43,14 @@ class Gate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A command that judges a tree: exit code 0 is a pass."""
+    """A command that tests a tree: exit code 0 means passed."""
 
     __pydantic_config__ = _STRICT
 
     run: str
     """The command, run by `sh -c` at the root of the tree."""
     timeout: str = "10m"
-    """How long it may take, such as 30s, 10m or 1h30m."""
+    """The time limit, such as 30s, 10m or 1h30m."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,9 @@ class AgentSpec:
     run: str = ""
     """For `command`: the command line, run by `sh -c` in the worktree."""
     model: str = ""
-    """For `claude-code`: the model's name or alias; empty is the client's default."""
+    """For `claude-code`: the model's name or alias; empty for the client's default."""
     binary: str = "claude"
-    """For `claude-code`: the client's program."""
+    """For `claude-code`: the path of the client."""
     permission_mode: str = "acceptEdits"
     """For `claude-code`: the client's permission mode."""
     allow: tuple[str, ...] = ()
@@ -79,36 +79,36 @@ class AgentSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of the whole run."""
+    """Limits of the whole run."""
 
     __pydantic_config__ = _STRICT
 
     agents: int = 4
-    """How many agents may work at the same time."""
+    """How many agents may run at once."""
     checks: int = 1
-    """How many trees may be checked at the same time."""
+    """How many trees may be checked at once."""
     budget_usd: float | None = None
-    """What the run may cost in US dollars."""
+    """The cost limit of the run in US dollars."""
     tokens: int | None = None
-    """How many tokens the run may use, input, output and cache together."""
+    """The token limit of the run: input, output and cache together."""
     turns: int | None = None
-    """How many turns of the model the run may take."""
+    """The limit on model turns of the run."""
     wall: str | None = None
-    """How long the run may take, such as 2h."""
+    """The time limit of the run, such as 2h."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Bounds of one workstream, over all its attempts."""
+    """Limits of one workstream, over all its attempts."""
 
     __pydantic_config__ = _STRICT
 
     budget_usd: float | None = None
-    """What it may cost in US dollars."""
+    """The cost limit in US dollars."""
     tokens: int | None = None
-    """How many tokens it may use, input, output and cache together."""
+    """The token limit: input, output and cache together."""
     turns: int | None = None
-    """How many turns of the model it may take."""
+    """The limit on model turns."""
     wall: str | None = None
     """How long its agent may work in all, such as 45m."""
 
@@ -128,7 +128,7 @@ class Defaults:
     idle: str = "10m"
     """How long an agent may make no progress before it is stuck; 0s for no limit."""
     limits: Budget = Budget()
-    """What each workstream may use."""
+    """The limits of each workstream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +192,7 @@ class SynthesisSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpec:
-    """A stage of the plan, and how it ends."""
+    """A stage of the plan and how it ends."""
 
     __pydantic_config__ = _STRICT
 
@@ -207,7 +207,7 @@ class StageSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A goal and the workstreams that reach it."""
+    """A goal and its workstreams."""
 
     __pydantic_config__ = _STRICT
 
@@ -218,13 +218,13 @@ class Plan:
     target: str | None = None
     """The branch to land on; the default is the branch that is checked out in the main worktree."""
     checks: tuple[Check, ...] = ()
-    """Commands run on every combined tree before it is integrated."""
+    """Commands that test every merge before it is integrated."""
     limits: Limits = Limits()
     defaults: Defaults = Defaults()
     stages: tuple[str | StageSpec, ...] = ()
     """Groups of workstreams, one after another: names, or mappings with a gate and a synthesis."""
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)
-    """Agents that this plan defines, by name."""
+    """Agents defined by this plan, by name."""
     setup: tuple[str, ...] = ()
     """Commands run once in each new worktree, before its agent."""
 

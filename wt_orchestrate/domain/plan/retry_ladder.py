@@ -29,7 +29,7 @@ class Cause(StrEnum):
     LOOP = "loop"
     """The same action failed again and again."""
     CONTEXT = "context"
-    """The agent's context is exhausted."""
+    """The agent ran out of context."""
     REFUSED = "refused"
     """The model declined to answer."""
     WORKTREE = "worktree"
@@ -65,7 +65,7 @@ class Rung:
     action: Action = Action.RESUME
     """`nudge`, `resume` or `fresh`."""
     times: int = 1
-    """How often it is tried before the next rung."""
+    """How often it is tried before the next step."""
     waits: tuple[str, ...] = ()
     """The pause before each try, such as 30s; the last one counts for all further tries."""
 
@@ -77,7 +77,7 @@ class Recovery:
     __pydantic_config__ = _STRICT
 
     overload: tuple[Rung, ...] = (Rung(times=30, waits=("10s", "30s", "1m", "2m", "5m", "10m")),)
-    """Overload and network trouble: one pause for all workstreams of the account."""
+    """Overload and network errors: one pause for all workstreams of the account."""
     limit: tuple[Rung, ...] = (Rung(times=50, waits=("10m",)),)
     """A usage limit: waits until it resets; the pause counts if the reset time is unknown."""
     crash: tuple[Rung, ...] = (Rung(), Rung(action=Action.FRESH))
@@ -87,17 +87,17 @@ class Recovery:
     loop: tuple[Rung, ...] = (Rung(action=Action.NUDGE), Rung(action=Action.FRESH))
     """The same action failed again and again."""
     context: tuple[Rung, ...] = (Rung(action=Action.FRESH, times=2),)
-    """The agent's context is exhausted."""
+    """The agent ran out of context."""
     refused: tuple[Rung, ...] = (Rung(action=Action.FRESH),)
     """The model declined to answer."""
     worktree: tuple[Rung, ...] = (Rung(times=2),)
     """The worktree or branch was deleted; it is made again first."""
     conflict: tuple[Rung, ...] = (Rung(),)
-    """Its work conflicts with what is integrated."""
+    """Its work conflicts with integrated work."""
     review: tuple[Rung, ...] = (Rung(times=2),)
-    """A reviewer asks for changes; then a person decides."""
+    """A reviewer requests changes; after that a person decides."""
     attempts: int = 20
-    """All attempts of a workstream together; those that met a limit or an overload do not count."""
+    """The limit on attempts of a workstream; those stopped by a usage limit or overload do not count."""
     repeats: int = 6
     """How often the same action must fail, with nothing edited or committed between, to count as a loop."""
     jitter: int = 20

@@ -78,16 +78,16 @@ class MergeDriver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regenerate:
-    """Files that are made by a command and never merged."""
+    """Files that a command generates, never merged."""
 
     __pydantic_config__ = _STRICT
 
     paths: tuple[str, ...]
     """Globs of the files, such as `package-lock.json`."""
     run: str
-    """The command that makes them from the merged tree, run by `sh -c` at its root."""
+    """The command that generates them from the merged tree, run by `sh -c` at its root."""
     timeout: str = "10m"
-    """How long it may take."""
+    """The time limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class Merging:
     regenerate: tuple[Regenerate, ...] = ()
     """Lockfiles and other generated files."""
     mergiraf: str = "auto"
-    """The structural merge driver mergiraf: `auto` where it is on the PATH when a run starts, its path, or `off`."""
+    """The structural merge driver mergiraf: `auto` if it is on the PATH when a run starts, its path, or `off`."""
     timeout: str = "10m"
     """How long one merge may take, including all drivers it runs; then the conflict stays."""
     arbiter: str = ""
@@ -174,7 +174,7 @@ class Settings:
     allow_secrets: tuple[str, ...] = ()
     """Marks of findings that look like secrets but are not, as refusals name them."""
     human_trailers: tuple[str, ...] = HUMAN_TRAILERS
-    """Trailers of commit messages that agents may not write."""
+    """Commit trailers that agents may not write."""
     largest_mb: int = 50
     """Files above this many MiB land only with a person's approval."""
     pass_env: tuple[str, ...] = ()

@@ -77,10 +77,10 @@ def of_status(comments: Sequence[Comment], status: CommentStatus) -> tuple[Comme
 # ---------------------------------------------------------------- to the agent and back
 
 _ASKED = (
-    "For each of them: change what it asks for and commit, or say why not. Then answer in HANDOFF.md, one line each:\n\n"
+    "For each comment: make the change and commit it, or explain why not. Then answer in HANDOFF.md, one line each:\n\n"
     "    ## Review\n"
     "    - C1: fixed in <commit>\n"
-    "    - C2: your answer, where nothing is to be changed\n\n"
+    "    - C2: your answer, if nothing needs to change\n\n"
     "Keep the other sections, and set `status: done` again when you are finished."
 )
 
@@ -90,7 +90,7 @@ def review_message(comments: Sequence[Comment]) -> str:
     count = "a comment" if len(comments) == 1 else f"{len(comments)} comments"
     listed = "\n\n".join(_told(each) for each in comments)
     by = comments[0].by if comments else ""
-    who = f"The reviewer `{by}` looked at" if by else "A person reviewed"
+    who = f"The reviewer `{by}` reviewed" if by else "A person reviewed"
     return f"{who} your work and has {count}.\n\n{listed}\n\n{_ASKED}"
 
 

@@ -17,10 +17,10 @@ def contradictions(ws: WorkstreamState) -> Iterator[str]:
     says = ws.handoff.status if ws.handoff is not None else None
     claims = ws.stage is Stage.CLAIMED or says is HandoffStatus.DONE
     if claims and ws.spec.kind is Kind.CHANGE and not ws.commits and last is not None:
-        yield "it claims to be done, but there is no commit"
+        yield "it is claimed done, but it has no commit"
     at_work_at = live.seen_at if live is not None and not live.idle else None
     if says is HandoffStatus.DONE and at_work_at is not None and at_work_at > (ws.handoff_at or at_work_at) + 60:
-        yield "its handoff says done, but its agent goes on working"
+        yield "its handoff says done, but its agent keeps working"
     if says is HandoffStatus.BLOCKED and ws.stage in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:
         yield "its handoff says blocked, but its work is being verified"
     if (
@@ -29,6 +29,6 @@ def contradictions(ws: WorkstreamState) -> Iterator[str]:
         and last.exit_code not in {0, None}
         and last.cause == "exit"
     ):
-        yield f"its agent says it completed its turn, but ended with exit code {last.exit_code}"
+        yield f"its agent says its turn is complete, but it exited with code {last.exit_code}"
     if says is HandoffStatus.DONE and ws.handoff is not None and (ws.handoff.progress or 100) < 100:
-        yield f"its handoff says done at {ws.handoff.progress} per cent"
+        yield f"its handoff says done at {ws.handoff.progress} percent"

@@ -37,7 +37,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
         add("forecast", f"would conflict with {where} in {listed(foreseen)}", state.forecast.seen_at)
     for blind in state.forecast.blind:
         if blind.workstream == ws.id and live is not None:
-            add("forecast", f"its uncommitted work is not foreseen: {blind.reason}", state.forecast.seen_at)
+            add("forecast", f"its uncommitted work is not in the forecast: {blind.reason}", state.forecast.seen_at)
     if live is not None:
         _live_evidence(add, ws, live)
     elif (last := last_attempt(ws)) is not None:
@@ -55,7 +55,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
             add("message", f"not delivered yet: {message.text}", message.at)
     add("review", review_words(ws.comments), ws.comments[-1].at if ws.comments else None)
     if awaits_review(state, ws) and (reviewer := reviewer_at_work(state, ws)) is not None:
-        add("review", f"waits for its review by {reviewer.id} ({reviewer.stage})", ws.since)
+        add("review", f"waits for the review by {reviewer.id} ({reviewer.stage})", ws.since)
     waits = at_gate(state, ws) if ws.stage is Stage.VERIFYING else ""
     add("gate", f"needs approval: wto approve {waits}" if waits else "", ws.since)
     if ws.commits:
@@ -64,13 +64,13 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
     if ws.handoff is not None:
         add("handoff", f"status {ws.handoff.status.value}, version {ws.handoff_versions}", ws.handoff_at)
     add("handoff", ws.handoff_problem, ws.since)
-    add("lost", f"its {ws.lost} was taken away and is being made again" if ws.lost else "", ws.since)
+    add("lost", f"its {ws.lost} was removed and is being created again" if ws.lost else "", ws.since)
     for check in ws.checks:
         add("check", f"`{check.command}` {check.outcome.value} in {check.duration_s:.1f} s", check.at)
     for finding in ws.findings:
         add("finding", finding, ws.since)
     for what, used_up in ws.budget.items():
-        add("budget", f"its bound on {what} is {'used up' if used_up else 'nearly used up'}", ws.since)
+        add("budget", f"its limit on {what} is {'used up' if used_up else 'nearly used up'}", ws.since)
     add("conflict", ", ".join(ws.conflict), ws.since)
     add("outcome", ws.reason, ws.since)
     return found
@@ -79,7 +79,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
 def review_words(comments: Sequence[Comment]) -> str:
     """What reviewers' comments wait for, by their ids; empty if for nothing."""
     waits = {
-        CommentStatus.ANSWERED: "answered, to be looked at",
+        CommentStatus.ANSWERED: "answered, not resolved yet",
         CommentStatus.OPEN: "waiting for an answer",
         CommentStatus.UNSENT: "not sent yet",
     }
@@ -92,9 +92,9 @@ def review_words(comments: Sequence[Comment]) -> str:
 
 
 def _live_evidence(add: Callable[[str, str, float | None], None], ws: WorkstreamState, live: Attempt) -> None:
-    add("process", f"attempt {live.epoch} of {live.agent} is alive", live.started_at)
+    add("process", f"attempt {live.epoch} of {live.agent} is running", live.started_at)
     for ask in live.asks:
-        add("ask", f"{'asks' if ask.question else 'wants leave for'}: {ask.text}", ask.at)
+        add("ask", f"{'asks' if ask.question else 'asks permission for'}: {ask.text}", ask.at)
     add("paused", f"interrupted; it waits for wto tell {ws.id}" if live.paused else "", live.seen_at)
     add("waits", live.waits, live.seen_at)
     if live.failing_times > 1:
@@ -107,4 +107,4 @@ def _retry(state: RunState, ws: WorkstreamState) -> str:
     assert ws.retry is not None
     until = resumes_at(state, ws, state.at)
     at = f", not before {time_of_day(until)}" if until is not None else ""
-    return f"another attempt is due ({ws.retry.reason}){at}"
+    return f"next attempt ready ({ws.retry.reason}){at}"

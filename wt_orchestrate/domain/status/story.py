@@ -77,11 +77,11 @@ def _run(event: e.Event) -> Told:
                 f"run started: {plan.goal} ({counted(len(plan.workstreams), 'workstream')}, target {target})",
             )
         case e.BaseVaulted(base=base):
-            return Weight.DETAIL, f"the vault holds the base {base[:10]}"
+            return Weight.DETAIL, f"the vault has the base {base[:10]}"
         case e.SupervisorStarted(pid=pid):
             return Weight.DETAIL, f"supervisor started as process {pid}"
         case e.TimeSkipped(seconds=seconds):
-            return Weight.WARNING, f"the machine slept or its clock was set ({seconds:.0f} s do not count)"
+            return Weight.WARNING, f"the machine slept or its clock changed ({seconds:.0f} s not counted)"
         case e.RunStopped(reason=reason):
             return Weight.WARNING, f"run stopped: {reason}"
         case e.RunFinished(gate=stage, integrated=done) if stage:
@@ -98,21 +98,21 @@ def _run(event: e.Event) -> Told:
         case e.StopRequested(reason=reason):
             return Weight.STEP, f"stop: {reason}"
         case e.ResumeRequested():
-            return Weight.STEP, "resume was asked for"
+            return Weight.STEP, "resume requested"
         case e.ContinueRequested():
-            return Weight.STEP, "a person says it can go on"
+            return Weight.STEP, "a person continued it"
         case e.LandRequested():
-            return Weight.STEP, "landing was asked for"
+            return Weight.STEP, "landing requested"
         case e.RequestRefused(reason=reason):
-            return Weight.WARNING, f"a request was refused: {reason}"
+            return Weight.WARNING, f"request refused: {reason}"
         case e.AdmissionChanged(reason=""):
-            return Weight.STEP, "the machine has room for further agents again"
+            return Weight.STEP, "the machine has room for more agents again"
         case e.AdmissionChanged(reason=reason):
             return Weight.WARNING, f"no new agent starts: {reason}"
         case e.BudgetWarned(what=what, used=used, cap=cap):
-            return Weight.WARNING, f"{used / cap:.0%} of the bound on {what} are used"
+            return Weight.WARNING, f"{used / cap:.0%} of the limit on {what} used"
         case e.BudgetReached(what=what):
-            return Weight.BAD, f"the bound on {what} is used up; agents are asked to end"
+            return Weight.BAD, f"the limit on {what} is used up; agents were asked to stop"
         case e.ForecastMade() as made:
             return _foreseen(made)
         case e.MemoryRecalled(entries=entries, problem=problem):
@@ -124,37 +124,41 @@ def _run(event: e.Event) -> Told:
 def _stages(event: e.Event) -> Told:
     match event:
         case e.SynthesisCalled(stage=stage, synthesis=name):
-            return Weight.STEP, f"the stage {stage} is over; {name} draws it together"
+            return Weight.STEP, f"the stage {stage} is over; {name} writes its synthesis"
         case e.GateReached(stage=stage, then=then):
             waits = f"; {', '.join(then)} wait{'s' if len(then) == 1 else ''}" if then else ""
-            return Weight.ASKS, f"the stage {stage} is complete and needs a person's word: wto approve {stage}{waits}"
+            return Weight.ASKS, f"the stage {stage} is complete and needs approval: wto approve {stage}{waits}"
         case e.ApproveRequested(stage=stage, no=""):
-            return Weight.GOOD, f"a person lets the stage {stage} pass"
+            return Weight.GOOD, f"a person approved the stage {stage}"
         case e.ApproveRequested(stage=stage, no=why):
-            return Weight.WARNING, f"a person sends the synthesis of {stage} back: {why}"
+            return Weight.WARNING, f"a person rejected the synthesis of {stage}: {why}"
         case e.ProposalWithdrawn(by=by, workstreams=names):
-            return Weight.WARNING, f"what {by} had planned leaves the run: {', '.join(names)}"
+            return Weight.WARNING, f"removed from the run, planned by {by}: {', '.join(names)}"
         case e.WorkstreamsAdded(by=by, workstreams=further) if not further:
-            return Weight.DETAIL, f"{by} added nothing that is not there already"
+            return Weight.DETAIL, f"{by} added nothing new"
         case _:
             return None
 
 
 def _recalled(entries: Sequence[RecalledEntry], problem: str) -> Told:
     if problem:
-        return Weight.WARNING, f"nothing could be recalled: {problem}"
+        return Weight.WARNING, f"the memory could not be read: {problem}"
     if not entries:
-        return Weight.DETAIL, "the memory has nothing to it"
+        return Weight.DETAIL, "the memory has no match"
     told = "; ".join(f"{each.id} ({each.kind}, {each.source}{doubt(each)}) {_line(each.text, 120)}" for each in entries)
-    return Weight.STEP, f"{len(entries)} of the memory recalled into its brief: {told}"
+    return Weight.STEP, f"{len(entries)} memory entries added to its brief: {told}"
 
 
 def _foreseen(made: e.ForecastMade) -> Told:
     parts = [f"{_pair(each)} would conflict in {listed(each)}" for each in made.found]
-    parts += [f"{_pair(each)} would conflict no more" for each in made.gone]
+    parts += [f"{_pair(each)} would no longer conflict" for each in made.gone]
     if not parts:
-        parts = [f"the uncommitted work of {each.workstream} is not foreseen: {each.reason}" for each in made.blind]
-    return Weight.WARNING if made.found else Weight.DETAIL, "; ".join(parts) or "all uncommitted work is foreseen again"
+        parts = [
+            f"the uncommitted work of {each.workstream} is not in the forecast: {each.reason}" for each in made.blind
+        ]
+    return Weight.WARNING if made.found else Weight.DETAIL, "; ".join(
+        parts
+    ) or "all uncommitted work is in the forecast again"
 
 
 def _pair(each: Clash) -> str:
@@ -170,15 +174,15 @@ def _review(event: e.Event) -> Told:
             where = noted.url or f"branch {noted.branch}"
             return Weight.STEP, f"pull request {noted.state.value}: {where} into {noted.base}"
         case e.FollowUpRequested(follower=follower, remarks=remarks):
-            return Weight.WARNING, f"{counted(len(remarks), 'remark')} on its pull request; {follower} goes on with it"
+            return Weight.WARNING, f"{counted(len(remarks), 'remark')} on its pull request; {follower} works on them"
         case e.MergedElsewhere(commit=commit):
-            return Weight.GOOD, f"landed: it was merged elsewhere, in {commit[:10]}"
+            return Weight.GOOD, f"landed: merged elsewhere, in {commit[:10]}"
         case e.CommentsSendRequested():
-            return Weight.STEP, "a reviewer's comments are sent"
+            return Weight.STEP, "review comments sent"
         case e.CommentResolveRequested(comment=name):
-            return Weight.STEP, f"comment {name} is resolved"
+            return Weight.STEP, f"comment {name} resolved"
         case e.CommentReopenRequested(comment=name):
-            return Weight.STEP, f"comment {name} is opened again"
+            return Weight.STEP, f"comment {name} reopened"
         case _:
             return None
 
@@ -186,7 +190,7 @@ def _review(event: e.Event) -> Told:
 def _steering(event: e.Event) -> Told:
     match event:
         case e.TellRequested(text=text):
-            return Weight.STEP, f"told: {text}"
+            return Weight.STEP, f"message: {text}"
         case (
             e.CommentRequested() | e.CommentsSendRequested() | e.CommentResolveRequested() | e.CommentReopenRequested()
         ):
@@ -194,13 +198,13 @@ def _steering(event: e.Event) -> Told:
         case e.AnswerRequested(text=text):
             return Weight.STEP, f"answered: {text}"
         case e.InterruptRequested():
-            return Weight.STEP, "interruption was asked for"
+            return Weight.STEP, "interrupt requested"
         case e.RedirectRequested(brief=brief):
             return Weight.STEP, f"new brief: {brief}"
         case e.RetryRequested(fresh=fresh):
-            return Weight.STEP, f"another attempt was asked for{', in a new session' if fresh else ''}"
+            return Weight.STEP, f"retry requested{', in a new session' if fresh else ''}"
         case e.CancelRequested(reason=reason):
-            return Weight.STEP, f"to be given up: {reason}"
+            return Weight.STEP, f"cancel requested: {reason}"
         case e.HoldRequested():
             return Weight.STEP, "put on hold"
         case e.ReleaseRequested():
@@ -210,15 +214,15 @@ def _steering(event: e.Event) -> Told:
             names = ("agents", "budget-usd", "tokens", "turns", "wall")
             pairs = zip(names, bounds, strict=True)
             given = ", ".join(f"{name}={value}" for name, value in pairs if value is not None)
-            return Weight.STEP, f"new bounds: {given}"
+            return Weight.STEP, f"new limits: {given}"
         case e.AddRequested(workstreams=further):
             return Weight.STEP, f"added: {', '.join(further)}"
         case e.WorkstreamsAdded(by=by, workstreams=further):
             return Weight.STEP, f"{by} added: {', '.join(further)}"
         case e.ExpansionRefused(problems=problems):
-            return Weight.BAD, f"what it wanted to add does not fit the plan any more: {'; '.join(problems)}"
+            return Weight.BAD, f"the workstreams it added no longer fit the plan: {'; '.join(problems)}"
         case e.EditRequested():
-            return Weight.STEP, "written anew"
+            return Weight.STEP, "edited"
         case _:
             return None
 
@@ -226,8 +230,8 @@ def _steering(event: e.Event) -> Told:
 def _work(event: e.Event) -> Told:
     match event:
         case e.WorktreeCreated(path=path, base=base, included=included):
-            came = f", {included} ignored files came along" if included else ""
-            return Weight.STEP, f"worktree made from {base[:10]} at {path}{came}"
+            came = f", {included} ignored files copied" if included else ""
+            return Weight.STEP, f"worktree created from {base[:10]} at {path}{came}"
         case e.CommandStarted(purpose=purpose, command=command):
             return Weight.DETAIL, f"{purpose} started: {command}"
         case e.SetupFinished(command=command, exit_code=0):
@@ -240,11 +244,11 @@ def _work(event: e.Event) -> Told:
         case e.AttemptObserved(outcome=outcome, text=text) if outcome not in {None, TurnOutcome.COMPLETED}:
             return Weight.WARNING, f"its turn ended: {outcome} {text}"
         case e.AttemptNudged(evidence=evidence):
-            return Weight.WARNING, f"interrupted and told to try otherwise: {evidence}"
+            return Weight.WARNING, f"interrupted and told to try another way: {evidence}"
         case e.MessageSent():
-            return Weight.DETAIL, "a message lies in its inbox"
+            return Weight.DETAIL, "message queued"
         case e.AttemptObserved(taken=taken) if taken:
-            return Weight.DETAIL, "it has read what it was told"
+            return Weight.DETAIL, "message read"
         case e.AttemptObserved(waits=waits) if waits:
             return Weight.WARNING, f"waits: {waits}"
         case e.AttemptObserved(tool=tool, target=target) if tool:
@@ -257,17 +261,17 @@ def _work(event: e.Event) -> Told:
         case e.ProgressTold() | e.FindingShared() | e.NotesRead():
             return _said(event)
         case e.AttemptAsked(tool=tool, text=text):
-            return Weight.DETAIL, f"wants leave for {tool} {text}"
+            return Weight.DETAIL, f"asks permission for {tool} {text}"
         case e.AttemptAnswered(allowed=allowed, text=text):
             return Weight.DETAIL, f"{'allowed' if allowed else 'denied'}: {text}"
         case e.AttemptStopping(reason=reason):
-            return Weight.DETAIL, f"its agent is asked to end ({reason})"
+            return Weight.DETAIL, f"its agent is asked to stop ({reason})"
         case e.AttemptEnded(cause="stopped", exit_code=0):
-            return Weight.DETAIL, "agent ended as it was asked to"
+            return Weight.DETAIL, "agent stopped as requested"
         case e.AttemptEnded(cause=cause, exit_code=code, survivors=survivors):
-            left = f", {survivors} left-over processes were ended" if survivors else ""
+            left = f", {survivors} leftover processes killed" if survivors else ""
             weight = Weight.DETAIL if cause == "exit" and code == 0 else Weight.STEP
-            return weight, f"agent ended ({cause}, exit code {code}){left}"
+            return weight, f"agent exited ({cause}, exit code {code}){left}"
         case e.CommitsSeen(commits=commits, rewritten=rewritten, count=count):
             what = commits[-1].subject if commits else "no new commit"
             return Weight.STEP, f"{'history rewritten, ' if rewritten else ''}commit {count}: {what}"
@@ -289,7 +293,7 @@ def _said(event: e.Event) -> Told:
             whom = f" for {', '.join(to)}" if to else ""
             return Weight.STEP, f"shares a {kind}{place}{whom}: {text}"
         case e.NotesRead(dropped=dropped) if dropped:
-            return Weight.DETAIL, f"{counted(dropped, 'note')} of its agent not taken up"
+            return Weight.DETAIL, f"{counted(dropped, 'note')} of its agent ignored"
         case _:
             return None
 
@@ -297,44 +301,44 @@ def _said(event: e.Event) -> Told:
 def _verdict(event: e.Event) -> Told:
     match event:
         case e.ClaimMade(by=e.Actor.PERSON):
-            return Weight.STEP, "is looked at as it is"
+            return Weight.STEP, "is checked as it is"
         case e.ClaimMade(by=by):
             return Weight.STEP, f"claimed done by the {by}"
         case e.ClaimAccepted(files=files, added=added, deleted=deleted):
-            return Weight.STEP, f"evidence holds: {counted(files, 'file')} +{added} -{deleted}"
+            return Weight.STEP, f"claim confirmed: {counted(files, 'file')} +{added} -{deleted}"
         case e.ClaimRejected(findings=findings):
             return Weight.WARNING, f"claim rejected: {'; '.join(findings)}"
         case e.RetryDecided(reason=reason):
-            return Weight.WARNING, f"goes on with another attempt ({reason})"
+            return Weight.WARNING, f"next attempt ({reason})"
         case e.MergeMade(onto=onto, commit=commit):
             return Weight.DETAIL, f"merged in memory onto {onto[:10]} as {commit[:10]}"
         case e.RiderWaits(partners=partners, paths=paths):
-            return Weight.WARNING, f"waits for {', '.join(partners)}, with which it conflicts in {', '.join(paths)}"
+            return Weight.WARNING, f"waits for {', '.join(partners)}, because they conflict in {', '.join(paths)}"
         case e.MergeConflicted(paths=paths):
             return Weight.WARNING, f"conflicts with the integration branch in {', '.join(paths)}"
         case e.ProofFailed(lost=lost):
             return Weight.BAD, f"the merge would lose {', '.join(lost)}"
         case e.ConflictSettled(by=by):
             ways = ", ".join(f"{path} by {how}" for path, how in by.items())
-            return Weight.STEP, f"its conflict is settled: {ways}"
+            return Weight.STEP, f"conflict resolved: {ways}"
         case e.SettleFailed(paths=paths):
-            return Weight.DETAIL, f"nothing that was decided beforehand settles {', '.join(paths)}"
+            return Weight.DETAIL, f"no merge rule resolves {', '.join(paths)}"
         case e.ArbiterCalled(arbiter=arbiter):
-            return Weight.WARNING, f"{arbiter} is called to resolve its conflict"
+            return Weight.WARNING, f"{arbiter} starts to resolve its conflict"
         case e.ReviewerCalled(reviewer=reviewer, head=head):
-            return Weight.STEP, f"{reviewer} is called to review {head[:10]}"
+            return Weight.STEP, f"{reviewer} starts to review {head[:10]}"
         case e.ReviewGiven() as given:
             return _given(given)
         case e.CheckFinished() as check:
             return _check(check)
         case e.RiderSuspected(command=command):
-            return Weight.WARNING, f"put aside, because here `{command}` began to fail; it is made certain first"
+            return Weight.WARNING, f"set aside, because `{command}` first failed here; the failure is being confirmed"
         case e.TrialMade(onto=onto):
-            return Weight.DETAIL, f"merged in memory onto the earlier {onto[:10]}, to find what it fails together with"
+            return Weight.DETAIL, f"merged in memory onto the earlier {onto[:10]}, to find which work it fails with"
         case e.SuspectCleared(command=command, reason=reason):
-            return Weight.STEP, f"rides again, nothing is held against it: `{command}`: {reason}"
+            return Weight.STEP, f"queued again, the failure is not its fault: `{command}`: {reason}"
         case e.RiderBlamed() as blamed:
-            return Weight.WARNING, f"`{blamed.command}` fails for certain: {blame_words(blamed)}"
+            return Weight.WARNING, f"`{blamed.command}` failed, confirmed: {blame_words(blamed)}"
         case e.Verified(tree=tree, checks=checks):
             return Weight.STEP, f"verified: {counted(checks, 'check')} passed on tree {tree[:10]}"
         case e.Integrated(commit=None):
@@ -344,9 +348,9 @@ def _verdict(event: e.Event) -> Told:
         case e.IntegrationMoved():
             return Weight.WARNING, "the integration branch had moved; merging again"
         case e.IntegrationPublished(commit=commit):
-            return Weight.DETAIL, f"the integration branch shows {commit[:10]}"
+            return Weight.DETAIL, f"the integration branch is at {commit[:10]}"
         case e.IntegrationAdvanced(commit=commit):
-            return Weight.DETAIL, f"the integration branch took in the target, as {commit[:10]}"
+            return Weight.DETAIL, f"target merged into the integration branch, as {commit[:10]}"
         case _:
             return None
 
@@ -360,7 +364,7 @@ def _given(given: e.ReviewGiven) -> Told:
 
 
 _WHY = {
-    "confirm": ", again on the same tree",
+    "confirm": ", on the same tree again",
     "target": ", on the target without it",
     "alone": ", on its work alone",
     "trial": ", on an earlier combination",
@@ -379,7 +383,7 @@ def _end(event: e.Event) -> Told:
         case e.WorkstreamFailed(reason=reason, hint=hint):
             return Weight.BAD, f"failed: {reason}{f' ({hint})' if hint else ''}"
         case e.WorkstreamEscalated(reason=reason):
-            return Weight.ASKS, f"needs a person: {reason}"
+            return Weight.ASKS, f"needs you: {reason}"
         case e.WorkstreamStopped():
             return Weight.WARNING, "stopped"
         case e.WorkstreamCancelled():
@@ -393,19 +397,19 @@ def _end(event: e.Event) -> Told:
         case e.TakeOverRefused(reason=reason):
             return Weight.BAD, f"commits not taken over: {reason}"
         case e.WorktreeLost(what=what):
-            return Weight.WARNING, f"its {what} was taken away; it is made again"
+            return Weight.WARNING, f"its {what} was removed; it is created again"
         case e.Landed(target=target, commit=commit):
             return Weight.GOOD, f"landed on {target} as {commit[:10]}"
         case e.TargetMoved(target=target):
-            return Weight.WARNING, f"{target} moved while landing; starting anew"
+            return Weight.WARNING, f"{target} moved during landing; trying again"
         case e.LandRefused(reason=reason):
             return Weight.BAD, f"landing refused: {reason}"
         case e.WorktreeRemoved(trash=trash):
-            return Weight.STEP, f"worktree moved to {trash}" if trash else "worktree was gone already"
+            return Weight.STEP, f"worktree moved to {trash}" if trash else "worktree was already removed"
         case e.WorktreeKept(reason=reason):
             return Weight.WARNING, f"worktree kept: {reason}"
         case e.WorktreeRestored(path=path):
-            return Weight.GOOD, f"worktree made again at {path}"
+            return Weight.GOOD, f"worktree created again at {path}"
         case e.RestoreRefused(reason=reason):
             return Weight.BAD, f"cannot be restored: {reason}"
         case _:
@@ -422,7 +426,7 @@ def sign_line(sign: s.Sign) -> str | None:
         case s.ToolFailed(tool=tool, error=error):
             return _line(f"! {tool} failed: {error}")
         case s.PermissionAsked(tool=tool, target=target):
-            return _line(f"? wants leave for {tool} {target}")
+            return _line(f"? asks permission for {tool} {target}")
         case s.QuestionAsked(question=question):
             return _line(f"? {question}")
         case s.TurnEnded(outcome=outcome):

@@ -43,11 +43,11 @@ def _row(state: RunState, ws: WorkstreamState, place: int | None) -> dict[str, s
 def _why(state: RunState, ws: WorkstreamState, place: int | None) -> str:
     suspect = next((each for each in state.suspects if each.workstream == ws.id), None)
     if suspect is not None:
-        return f"aside: `{suspect.command}` failed where it joined; it is made certain"
+        return f"aside: `{suspect.command}` failed when it was added; being confirmed"
     if ws.id in state.train.waiting:
-        return f"waits for {', '.join(state.train.waiting[ws.id])}, with which it conflicts"
+        return f"waits for {', '.join(state.train.waiting[ws.id])}, because they conflict"
     if place is not None:
-        return "its prefix passed" if place <= prefixes(state).green else "rides"
+        return "passed together with those before it" if place <= prefixes(state).green else "rides"
     if ws.stage in ENDED:
         return ws.reason or (f"as {ws.integrated_as[:10]}" if ws.integrated_as else "")
     return "waits for wto train run" if state.phase is Phase.RUNNING and ws.stage is Stage.QUEUED else ""

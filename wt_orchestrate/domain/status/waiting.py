@@ -17,15 +17,15 @@ RECOVERY, SUPERVISOR = "recovery", "supervisor"
 CAUSES = {
     PERSON: "an answer, a decision or a release by a person",
     LIMIT: "a usage limit, or the model's service",
-    CHECKS: "the evidence of a claim, the train and its checks",
-    CONFLICT: "the resolution of a conflict",
+    CHECKS: "verification, the train and its checks",
+    CONFLICT: "a conflict to be resolved",
     REVIEW: "an agent's review",
-    PLACE: "a free place among `limits.agents`",
+    PLACE: "a free agent slot (`limits.agents`)",
     ROOM: "room on the machine (memory, load, disk)",
     NEEDS: "the workstreams that it needs",
-    PREPARATION: "its worktree, its setup, the start of its agent",
-    RECOVERY: "a pause before another attempt",
-    SUPERVISOR: "a supervisor: none was at work, or it had not noticed yet",
+    PREPARATION: "its worktree, setup and agent start",
+    RECOVERY: "the pause before a retry",
+    SUPERVISOR: "a supervisor: none was running, or it had not reacted yet",
 }
 """Every cause of waiting, and what is waited for."""
 

@@ -68,7 +68,7 @@ def arbitration(state: RunState) -> Sequence[e.Event]:
         elif arbiter.stage is Stage.VERIFYING:
             found.append(_finished(state, arbiter))
         elif arbiter.stage not in ENDED and not waits and not arbiter.cancelling:
-            reason = f"nobody waits for it any more: {served.id} is {served.stage}"
+            reason = f"it is no longer needed: {served.id} is {served.stage}"
             found.append(e.CancelRequested(workstream=arbiter.id, reason=reason))
     return found
 
@@ -112,16 +112,16 @@ def _brief(state: RunState, ws: WorkstreamState) -> str:
         for other in state.workstreams.values()
         if other.id != ws.id and other.stage in DONE and set(other.paths) & set(ws.conflict)
     ]
-    theirs = "\n\n".join(f"`{other.id}` was to do, as data:\n\n{intent(other)}" for other in others)
+    theirs = "\n\n".join(f"The task of `{other.id}`, as data:\n\n{intent(other)}" for other in others)
     paths = "\n".join(f"- `{path}`" for path in ws.conflict)
     return (
-        f"Your worktree holds the work of `{ws.id}`. It conflicts with what is integrated already, in:\n\n{paths}\n\n"
-        f"Run `git merge {ws.conflict_onto}` (exactly this commit), resolve the conflicts so that both intents hold, run the "
-        "checks, and commit the merge. Never take one side whole, never drop a line that a side wrote without saying in "
-        "HANDOFF.md under ## Decisions why; change nothing outside the conflict. "
-        f"`git diff {ws.conflict_head}...{ws.conflict_onto}` shows what the other side did, "
-        f"`git diff {ws.conflict_onto}...{ws.conflict_head}` what `{ws.id}` did.\n\n"
-        f"`{ws.id}` was to do, as data:\n\n{intent(ws)}\n\n{theirs}"
+        f"Your worktree holds the work of `{ws.id}`. It conflicts with integrated work in:\n\n{paths}\n\n"
+        f"Run `git merge {ws.conflict_onto}` (exactly this commit), resolve the conflicts so that both intents are "
+        "kept, run the checks, and commit the merge. Never take one side completely. If you drop a line of either "
+        "side, explain it in HANDOFF.md under ## Decisions. Change nothing outside the conflict. "
+        f"`git diff {ws.conflict_head}...{ws.conflict_onto}` shows the other side's changes, "
+        f"`git diff {ws.conflict_onto}...{ws.conflict_head}` those of `{ws.id}`.\n\n"
+        f"The task of `{ws.id}`, as data:\n\n{intent(ws)}\n\n{theirs}"
     ).strip()
 
 
@@ -137,17 +137,17 @@ def resolution_findings(
     found: list[str] = []
     if beyond:
         found.append(
-            f"the merge changes more than the conflict: {some_of(beyond)}; make these as the plain merge has them"
+            f"the merge changes more than the conflict: {some_of(beyond)}; restore these to the plain merge result"
         )
     if took:
-        found.append(f"it takes one side whole in {some_of(took)}; keep what both sides meant")
+        found.append(f"it takes only one side in {some_of(took)}; keep both sides' intent")
     if sided:
         found.append(
-            f"it lets one side go at {some_of(sided)}; keep what both sides meant, or name the file under "
-            "## Decisions in HANDOFF.md and say why"
+            f"it drops one side at {some_of(sided)}; keep both sides' intent, or name the file under ## Decisions "
+            "in HANDOFF.md and say why"
         )
     if markers:
-        found.append(f"conflict markers are left in {some_of(markers)}")
+        found.append(f"conflict markers remain in {some_of(markers)}")
     if modes:
-        found.append(f"neither side gave its mode to {some_of(modes)}; set it as they have it")
+        found.append(f"the file mode of {some_of(modes)} is from neither side; set it to theirs")
     return tuple(found)

@@ -29,7 +29,7 @@ def next_step(state: RunState, suspect: Suspect) -> e.Event | Probe | MakeTrial 
     check = _check(state, suspect)
     again = judgement(state, suspect.tree, check.run)
     if again.passed:
-        return _cleared(suspect, "it passed when it was run again on the very same tree")
+        return _cleared(suspect, "it passed when run again on the same tree")
     if not confirmed(again):
         return _probe(suspect, check, "confirm", suspect.commit, suspect.tree)
     if suspect.onto_tree is not None:
@@ -71,7 +71,7 @@ def _target_is_red(state: RunState, suspect: Suspect, *, again: Probe, certain: 
     """The check fails without this work too. Other claims may fix that; if none does, its own agent is told, once it is
     certain."""
     if state.integration != suspect.onto:
-        return _cleared(suspect, "the target failed it too, and has moved since")
+        return _cleared(suspect, "the checks failed on main too, and main has moved since")
     aside = {each.workstream for each in state.suspects}
     if any(ws.stage in _RIDING and ws.id not in aside and not ws.on_hold for ws in state.workstreams.values()):
         return None

@@ -33,16 +33,16 @@ def landing_conclusions(state: RunState) -> Sequence[e.Event]:
 def _refused(state: RunState, landing: Landing) -> e.LandRefused | None:
     if state.integration is None or not any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
         return e.LandRefused(
-            reason="there is nothing to land: no workstream is integrated and not landed yet",
+            reason="there is nothing to land: no integrated workstream is left",
             code=ExitCode.CONFLICT,
             commands=("wto status",),
         )
     failed = _failed_check(state)
     if failed:
         return e.LandRefused(
-            reason=f"on {state.target} combined with this run the check {failed}",
+            reason=f"merged with {state.target}, the check {failed}",
             code=ExitCode.CHECKS_FAILED,
-            commands=("mend it in a further run, or land by hand", "wto land"),
+            commands=("fix it in another run, or land by hand", "wto land"),
         )
     if landing.tries > MOVED_TARGETS:
         return e.LandRefused(
@@ -60,7 +60,7 @@ def _failed_check(state: RunState) -> str:
         return ""
     checks = checks_of(state, landing_names(state))
     if lost_too_often(state, made.tree, checks):
-        return "was lost again and again (killed, or the machine went down)"
+        return "was lost several times (killed, or the machine went down)"
     red = word(state, made.tree, checks).red
     if red is None or not confirmed(judgement(state, made.tree, red.run)):
         return ""

@@ -135,7 +135,7 @@ def _lost(state: RunState) -> Iterator[e.Event]:
 
 
 def _unjudged(name: WorkstreamId) -> e.Event:
-    reason = "a check on its work was lost again and again (killed, or the machine went down)"
+    reason = "a check on its work was lost several times (killed, or the machine went down)"
     return e.WorkstreamEscalated(workstream=name, reason=reason, commands=(f"wto continue {name}",))
 
 

@@ -45,7 +45,7 @@ class Evidence:
 def _no_handoff(ws: WorkstreamState, owed: Sequence[str]) -> str:
     """That there is no handoff, and why one is needed."""
     titles = ", ".join(f"'## {title}'" for title in owed)
-    return "there is no HANDOFF.md" + (f", in which the role {ws.spec.role} owes {titles}" if owed else "")
+    return "there is no HANDOFF.md" + (f", in which the role {ws.spec.role} requires {titles}" if owed else "")
 
 
 def _not_on_the_branch(ws: WorkstreamState, at: CommitsAt) -> str:
@@ -63,28 +63,28 @@ def findings(
     """What is wrong with a claim, one sentence each; empty if all of it holds. `owed`: the sections that its role's
     handoff must have."""
     if evidence.missing_branch or evidence.head is None:
-        return (f"the branch {ws.branch} is gone",)
+        return (f"the branch {ws.branch} is missing",)
     found: list[str] = []
     if ws.spec.continues and not evidence.has_commits:
         if evidence.handoff is None or not evidence.handoff.review:
-            found.append("nothing was changed, and HANDOFF.md holds no answers in a section '## Review'")
+            found.append("nothing was changed, and HANDOFF.md has no answers in a section '## Review'")
     elif evidence.elsewhere is not None:
         found.append(_not_on_the_branch(ws, evidence.elsewhere))
     elif ws.spec.kind is Kind.CHANGE and not evidence.has_commits:
         found.append("there is no commit on the branch; commit the work")
     if ws.spec.kind is Kind.RESEARCH and evidence.has_commits:
-        found.append("this is research, which ends without commits; undo them and put the findings in HANDOFF.md")
+        found.append("this is research, which must not commit; undo the commits and put the findings in HANDOFF.md")
     if evidence.dirty:
         found.append(f"the worktree has uncommitted changes: {some_of(evidence.dirty)}; commit or remove them")
     for path in evidence.nested:
         found.append(
-            f"{path} is a repository of its own: only its commit id was committed, none of its files; remove {path}/.git, "
+            f"{path} is a repository of its own: only its commit id was committed, none of its files; remove "
+            f"{path}/.git, "
             f"then `git rm -q --cached {path}` and `git add {path}`, and commit"
         )
     if evidence.dropped and not ws.by_person:
         found.append(
-            f"your merge kept only your side of {some_of(evidence.dropped)}, and the other side's work there is gone; "
-            "bring it back so that both intents hold"
+            f"your merge kept only your side of {some_of(evidence.dropped)}; restore the other side's work there"
         )
     outside = out_of_scope(ws.spec.scope, evidence.paths)
     if outside:
@@ -95,13 +95,11 @@ def findings(
         else:
             found.extend(f"HANDOFF.md: {missing}" for missing in complete(evidence.handoff))
             found.extend(
-                f"HANDOFF.md: the role {ws.spec.role} owes the section '## {title}', which is missing or empty"
+                f"HANDOFF.md: the role {ws.spec.role} requires the section '## {title}', which is missing or empty"
                 for title in lacks(evidence.handoff, owed)
             )
     if is_reviewer(ws) and not (evidence.handoff is not None and is_given(evidence.handoff.review)):
-        found.append(
-            "HANDOFF.md holds no review: list what you found in the section '## Review', or write `none` there"
-        )
+        found.append("HANDOFF.md has no review: list your findings in the section '## Review', or write `none` there")
     if ws.spec.synthesises and evidence.handoff is not None:
         handoff = evidence.handoff
         missing = gaps(handoff.decisions, handoff.other, plans=ws.spec.expands)

@@ -32,7 +32,7 @@ def trouble(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) 
     idle = idle_for(state, ws)
     silent = now - max(progress_at(ws, attempt), state.woke_at, attempt.waits_until)
     if idle is not None and silent > idle:
-        return Cause.STUCK, f"no sign of progress for {silent:.0f} s"
+        return Cause.STUCK, f"no progress for {silent:.0f} s"
     return None
 
 
@@ -50,12 +50,13 @@ def judge_progress(state: RunState, ws: WorkstreamState, attempt: Attempt, now: 
     cause, evidence = found
     if cause is Cause.LOOP:
         text = (
-            f"You were interrupted: the same action fails over and over ({evidence}). Do not repeat it. Find the cause, try "
-            "another way, or, if it cannot be done, write what is needed under ## Questions in HANDOFF.md with `status: blocked`."
+            f"You were interrupted: the same action keeps failing ({evidence}). Do not repeat it. Find the cause "
+            "or try another way. If it cannot be done, write what you need under ## Questions in HANDOFF.md with "
+            "`status: blocked`."
         )
     else:
         text = (
-            "You were interrupted: there was no sign of progress for a long time. Look at what hung, do not wait for it again, "
+            "You were interrupted: there was no progress for a long time. Look at what hung, do not wait for it again, "
             "and go on with the work; if it cannot be done, say why in HANDOFF.md with `status: blocked`."
         )
     return e.AttemptNudged(workstream=ws.id, attempt=attempt.id, cause=cause, evidence=evidence, text=text)

@@ -126,9 +126,9 @@ def _judge_attempt(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.
     if ws.lost or attempt.stopping == "worktree":
         what = ws.lost or "worktree"
         message = (
-            f"Your {what} was taken away by somebody and made again from your last commit. Look at `git status` first."
+            f"Your {what} was removed by someone and created again from your last commit. Look at `git status` first."
         )
-        return _again(state, ws, Cause.WORKTREE, message, f"its {what} was taken away again and again")
+        return _again(state, ws, Cause.WORKTREE, message, f"its {what} was removed several times")
     used_up = used_up_by(state, ws)
     if used_up and not _claims(ws, attempt):
         return budget_escalation(ws, used_up)
@@ -144,13 +144,15 @@ def _judge_attempt(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.
         case TurnOutcome.RATE_LIMITED | TurnOutcome.OVERLOADED:
             return _judge_limit(state, ws, attempt)
         case TurnOutcome.LIMIT_REACHED:
-            reason = f"the attempt reached its bound on cost or turns (${attempt.cost_usd:.2f} used)"
+            reason = f"the attempt reached its limit on cost or turns (${attempt.cost_usd:.2f} used)"
             return _escalated(ws, reason, (f"wto limit --workstream {ws.id} budget-usd=...", f"wto retry {ws.id}"))
         case TurnOutcome.CONTEXT_EXHAUSTED:
-            message = "Your earlier session ran out of context. What it did is in this worktree, its HANDOFF.md and its commits."
-            return _again(state, ws, Cause.CONTEXT, message, "its context was exhausted again and again")
+            message = "Your earlier session ran out of context. Its work is in this worktree, in HANDOFF.md and in the commits."
+            return _again(state, ws, Cause.CONTEXT, message, "it ran out of context several times")
         case TurnOutcome.REFUSED:
-            message = "The model declined to go on in the earlier session. What it did is in this worktree and its HANDOFF.md."
+            message = (
+                "The model declined to continue in the earlier session. Its work is in this worktree and in HANDOFF.md."
+            )
             return _again(state, ws, Cause.REFUSED, message, f"the model declined to answer: {attempt.text[:200]}")
         case _:
             pass
@@ -216,8 +218,8 @@ def _used_up(ws: WorkstreamState, cause: Cause, reason: str) -> e.Event:
 
 def _how_to_mend(ws: WorkstreamState) -> str:
     if ws.spec.branch:
-        return f"commit on {ws.branch} what mends it, then wto continue {ws.id}"
-    return f"mend it in {ws.worktree}, commit, then wto continue {ws.id}"
+        return f"commit a fix on {ws.branch}, then run wto continue {ws.id}"
+    return f"fix it in {ws.worktree}, commit, then run wto continue {ws.id}"
 
 
 def _escalated(ws: WorkstreamState, reason: str, commands: tuple[str, ...]) -> e.WorkstreamEscalated:
@@ -243,7 +245,7 @@ def _judge_limit(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
     return e.RetryDecided(
         workstream=ws.id,
         reason=cause.value,
-        message="The model's service had stopped answering. Look at `git status` and HANDOFF.md, then go on.",
+        message="The model's service had stopped responding. Look at `git status` and HANDOFF.md, then continue.",
         not_before=0.0 if state.settings.recovery.move else max(rests, _not_before(ws, rung) if not rests else 0.0),
         cause=cause,
     )
@@ -253,26 +255,26 @@ def _judge_crash(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
     how = how_it_ended(attempt)
     cause = Cause(attempt.stopping) if attempt.stopping in {Cause.STUCK, Cause.LOOP} else Cause.CRASH
     message = (
-        f"Your last attempt was cut off: it {how}. A command that was running may or may not have had its effect. "
+        f"Your last attempt was cut off: it {how}. A command that was running may or may not have completed. "
         "Look at `git status`, `git log` and HANDOFF.md first, then finish the work."
     )
-    return _again(state, ws, cause, message, f"attempt {attempt.epoch} {how}, after earlier ones had ended badly too")
+    return _again(state, ws, cause, message, f"attempt {attempt.epoch} {how}, and earlier attempts failed too")
 
 
 def how_it_ended(attempt: Attempt) -> str:
     """The end of an attempt in words that follow its name."""
     if attempt.stopping in {Cause.STUCK, "idle"}:
-        return "showed no sign of progress and was ended"
+        return "made no progress and was stopped"
     if attempt.stopping == Cause.LOOP:
-        return f"failed at the same thing over and over and was ended: {attempt.failing[:200]}"
+        return f"kept failing at the same action and was stopped: {attempt.failing[:200]}"
     if attempt.stopping == "budget":
-        return "was ended because its budget was used up"
+        return "was stopped because its budget was used up"
     if attempt.stopping == "worktree":
-        return "was ended because its worktree was taken away"
+        return "was stopped because its worktree was removed"
     if attempt.cause == "lost":
         return "was lost: its keeper was killed or the machine went down"
     if attempt.cause in {"deadline", "flood"}:
-        return f"was ended by its {attempt.cause} limit"
+        return f"was stopped by its {attempt.cause} limit"
     if attempt.exit_code is not None and attempt.exit_code < 0:
         return f"was killed by signal {-attempt.exit_code}"
     if attempt.outcome is not None and attempt.outcome is not TurnOutcome.COMPLETED:
@@ -288,7 +290,7 @@ def _judge_claim(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
         assert handoff is not None
         return _escalated(
             ws,
-            "the agent is blocked: " + (handoff.questions or handoff.summary or "it gives no reason"),
+            "the agent is blocked: " + (handoff.questions or handoff.summary or "it gave no reason"),
             (f'wto answer {ws.id} "..."', f"wto continue {ws.id}"),
         )
     by_exit_code = attempt.agent_type is AgentType.COMMAND and status is HandoffStatus.UNKNOWN
@@ -302,12 +304,12 @@ def _judge_claim(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
 
 
 def retries(state: RunState, ws: WorkstreamState) -> int:
-    """How often failed evidence goes back to the agent."""
+    """How often rejected work goes back to the agent."""
     return state.plan.defaults.retries if ws.spec.retries is None else ws.spec.retries
 
 
 def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
-    in_the_end = "; ".join(ws.findings) or "the evidence does not hold"
+    in_the_end = "; ".join(ws.findings) or "the claim was rejected"
     return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.findings, ws.spec.kind), in_the_end)
 
 
@@ -382,7 +384,7 @@ def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:
         return e.WorkstreamFailed(
             workstream=ws.id,
             reason=ws.setup_failure,
-            hint=f"the output is in {ws.setup_log}; mend it, then wto continue {ws.id}",
+            hint=f"the output is in {ws.setup_log}; fix it, then run wto continue {ws.id}",
         )
     name = agent_name(state, ws)
     if agent_spec(name, plan_agents=state.plan.agents, settings=state.settings) is None:

@@ -20,7 +20,7 @@ def settle(effect: f.Settle, state: RunState, world: World) -> Sequence[e.Event]
         SettleSpec(
             ours=effect.head,
             theirs=effect.onto,
-            message=f"Settle the conflict of {effect.workstream}\n\nWto-Run: {state.id}\n",
+            message=f"Resolve the conflict of {effect.workstream}\n\nWto-Run: {state.id}\n",
             at=effect.at,
             pin=pin_ref(state.id, f"settled-{effect.workstream}"),
             slot=_slot(state, effect.workstream),

@@ -47,7 +47,7 @@ def _target_head(vault: Vault, target: Branch) -> CommitId:
     ref = f"refs/wto/target/{target}"
     head = vault.refs.fetch({branch_ref(target): ref}).get(ref)
     if head is None:
-        raise Refused(f"the target branch {target} does not exist any more", hint=f"git branch {target}")
+        raise Refused(f"the target branch {target} no longer exists", hint=f"git branch {target}")
     return head
 
 
@@ -136,6 +136,6 @@ def _dirty(effect: f.Land, landed: Landed) -> e.LandRefused:
             f"nothing was changed ({short(effect.commit)} is ready)"
         ),
         code=ExitCode.CONFLICT,
-        commands=(f"cd {landed.where}", "commit the changes or put them aside", "wto land"),
+        commands=(f"cd {landed.where}", "commit the changes or stash them", "wto land"),
         paths=landed.paths,
     )

@@ -105,9 +105,9 @@ def _vault_base(effect: f.VaultBase, state: RunState, world: World) -> Sequence[
     world.vault.ensure()
     world.vault.refs.fetch({branch_ref(state.target): f"refs/wto/target/{state.target}"})
     if not world.vault.objects.contains(effect.base):
-        raise InvariantBroken(f"the vault does not hold the base {effect.base} after fetching {state.target}")
+        raise InvariantBroken(f"the vault does not have the base {effect.base} after fetching {state.target}")
     if not world.vault.refs.advance(integration_ref(state.id), new=effect.base, old=None):
-        raise InvariantBroken(f"the vault holds another integration branch of {state.id} already")
+        raise InvariantBroken(f"the vault already has another integration branch of {state.id}")
     branch = integration_branch(state.id)
     world.repository.publish(
         vault=world.vault.path, branch=branch, new=effect.base, expected=world.repository.resolve(branch)

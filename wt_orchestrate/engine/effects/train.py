@@ -161,5 +161,7 @@ def publish(effect: f.Publish, state: RunState, world: World) -> Sequence[e.Even
     branch = integration_branch(state.id)
     shown = world.repository.resolve(branch)
     if not world.repository.publish(vault=world.vault.path, branch=branch, new=effect.commit, expected=shown):
-        raise WtError(f"the branch {branch} was moved by somebody else", hint=f"leave {branch} alone, then wto resume")
+        raise WtError(
+            f"the branch {branch} was moved by someone else", hint=f"leave {branch} unchanged, then run wto resume"
+        )
     return (e.IntegrationPublished(commit=effect.commit, order=effect.order),)

@@ -27,14 +27,14 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
     if ws.worktree is None or ws.branch is None:
         return (e.WorktreeKept(workstream=ws.id, reason="it has no worktree"),)
     if live_attempt(ws) is not None or ws.stage not in ENDED:
-        return (e.WorktreeKept(workstream=ws.id, reason=f"its agent is at work; wto stop {ws.id} ends it"),)
+        return (e.WorktreeKept(workstream=ws.id, reason=f"its agent is running; to stop it, run wto stop {ws.id}"),)
     ref = head_ref(state.id, ws.id)
     head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref)
     if head is not None and not effect.force and not _integrated(state, ws, world):
         return (
             e.WorktreeKept(
                 workstream=ws.id,
-                reason="its commits are not integrated; --force removes it all the same (wto restore brings it back)",
+                reason="its commits are not integrated; --force removes it anyway (wto restore brings it back)",
             ),
         )
     archive = world.vault.refs.archive(archive_name(state.id, ws.id), head) if head is not None else ""
@@ -48,9 +48,9 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
     removed = world.repository.remove_worktree(path=ws.worktree, trash=trash_path(state, ws, world), force=effect.force)
     match removed.outcome:
         case RemoveOutcome.DIRTY:
-            return (e.WorktreeKept(workstream=ws.id, reason=f"it holds uncommitted work: {some_of(removed.paths)}"),)
+            return (e.WorktreeKept(workstream=ws.id, reason=f"it has uncommitted work: {some_of(removed.paths)}"),)
         case RemoveOutcome.UNSAFE:
-            return (e.WorktreeKept(workstream=ws.id, reason=f"{ws.worktree} is not the worktree that was made"),)
+            return (e.WorktreeKept(workstream=ws.id, reason=f"{ws.worktree} is not the worktree that was created"),)
         case RemoveOutcome.REMOVED | RemoveOutcome.ABSENT:
             if head is not None:
                 world.repository.delete_branch(ws.branch, expected=head)

@@ -213,13 +213,13 @@ def proposed(
         options = desk.options(wanted) if desk.options is not None and known is None else ()
         pushed = _push(desk, head, ws.branch, known.head if known is not None else None, options)
         made = PullRequest(number=0, url="", branch=ws.branch, base=onto.branch, head=head, draft=draft)
-        return Done(workstream=ws.id, words=f"{pushed}; the forge makes the merge request of it", pull_request=made)
+        return Done(workstream=ws.id, words=f"{pushed}; the forge creates the merge request from it", pull_request=made)
     pushed = _push(desk, head, ws.branch, known.head if known is not None else None)
     there = desk.forge.find(ws.branch)
     if there is None or there.state is PullState.CLOSED:
         found, how = (_not_made(wanted) if desk.dry else desk.forge.create(wanted)), "opened"
     elif there.state is PullState.MERGED:
-        found, how = there, "is merged already; wto pr sync takes note of it"
+        found, how = there, "is already merged; run wto pr sync to record it"
     else:
         changed = replace(there, base=wanted.base) if desk.dry else desk.forge.update(there.number, wanted)
         found, how = changed, "brought up to date"
@@ -259,11 +259,11 @@ def _push(
         return f"{branch} exists already"
     if there is not None and there != expected and not _ours(desk, there, commit):
         raise Refused(
-            f"{branch} is at {there[:10]} on {desk.remote.url}, where we did not put it",
-            hint=f"look at it first: git fetch {desk.remote.url} {branch}; where nothing of it is needed, remove it there",
+            f"{branch} is at {there[:10]} on {desk.remote.url}, but we did not push it there",
+            hint=f"inspect it first: git fetch {desk.remote.url} {branch}; delete it there if it is not needed",
         )
     if not desk.dry and not desk.remote.push(commit=commit, branch=branch, expected=there, options=options):
-        raise Refused(f"{branch} was just moved on {desk.remote.url} by somebody else", hint="try again")
+        raise Refused(f"{branch} was just moved on {desk.remote.url} by someone else", hint="try again")
     return f"{branch} pushed at {commit[:10]}"
 
 

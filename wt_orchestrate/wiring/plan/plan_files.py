@@ -103,7 +103,7 @@ def edited_workstream(path: str, name: str) -> Workstream:
 
     found = load(path, lambda further: ())
     if list(found) != [name]:
-        raise Refused(f"{path} must hold {name} and nothing else", hint=f"wto edit {name}")
+        raise Refused(f"{path} must contain only {name}", hint=f"wto edit {name}")
     return found[name]
 
 

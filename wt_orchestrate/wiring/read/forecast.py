@@ -46,7 +46,7 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
     finally:
         log.close()
     if state.integration is None:
-        raise NotFound(f"{state.id} has not begun", hint="wto status")
+        raise NotFound(f"{state.id} has not started", hint="wto status")
     sides = tuple(side_of(each, site.path("indexes")) for each in glances(state))
     found = vault(site).forecasts.forecast(sides, against=state.integration)
     return Foresight(
@@ -122,5 +122,5 @@ def _known(name: str, known: Mapping[Branch, CommitId]) -> Branch:
     if not name:
         raise NotFound("HEAD is detached, so there is no target branch", hint="wto forecast --target BRANCH")
     near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "git branch --list; a remote's branch needs a local one first"
+    hint = f"did you mean {near[0]}?" if near else "see git branch --list; a remote branch needs a local one first"
     raise NotFound(f"there is no branch {name!r}", hint=hint)

@@ -76,10 +76,10 @@ def require_free(site: Site, log: Log) -> None:
 
     state = newest_state(log)
     if supervised(site) and not (state is not None and quiet(state) and _ends(site)):
-        raise Busy("another run is at work in this repository", hint="wto watch, or wto stop")
+        raise Busy("another run is active in this repository", hint="wto watch, or wto stop")
     state = newest_state(log)
     if state is not None and not quiet(state):
-        raise Busy(f"run {state.id} was cut off and is unfinished", hint="wto resume, or wto stop")
+        raise Busy(f"run {state.id} was interrupted and is unfinished", hint="wto resume, or wto stop")
 
 
 def _ends(site: Site) -> bool:
@@ -118,12 +118,14 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     kept.ensure()
     known = repo.heads("")
     if onto in names:
-        raise Refused(f"{onto} holds all of {str(onto)!r} already", hint="it is the target: queue other branches")
+        raise Refused(
+            f"{onto} already contains all of {str(onto)!r} already", hint="it is the target: queue other branches"
+        )
     for name in (onto, *names):
         if Branch(name) not in known:
             near = get_close_matches(name, known, n=1)
             hint = (
-                f"did you mean {near[0]}?" if near else "git branch --list; a remote's branch needs a local one first"
+                f"did you mean {near[0]}?" if near else "see git branch --list; a remote branch needs a local one first"
             )
             raise NotFound(f"there is no branch {name!r}", hint=hint)
     wanted = {branch_ref(Branch(name)): f"refs/wto/queue/{number}" for number, name in enumerate(names)}
@@ -132,11 +134,9 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     for number, name in enumerate(names):
         commits = kept.commits.between(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
         if not commits:
-            raise Refused(
-                f"{onto} holds all of {name!r} already", hint=f"wto train add leaves it out: git log {onto}..{name}"
-            )
+            raise Refused(f"{onto} holds all of {name!r} already", hint=f"leave it out; see git log {onto}..{name}")
         subjects = [commit.subject for commit in commits]
-        intent = "What its commits say:\n" + "\n".join(f"- {subject}" for subject in subjects[-20:])
+        intent = "Its commits:\n" + "\n".join(f"- {subject}" for subject in subjects[-20:])
         found.append(Queued(branch=name, title=subjects[-1], intent=intent))
     return tuple(found)
 

@@ -51,7 +51,7 @@ def supervise(
     lock = FileLock(site.path("supervisor.lock"))
     if not lock.take_soon():
         raise Busy(
-            f"another wt-orchestrate (process {lock.holder() or 'unknown'}) supervises this repository",
+            f"another wt-orchestrate (process {lock.holder() or 'unknown'}) is running this repository",
             hint="wto watch",
         )
     with lock:
@@ -72,7 +72,7 @@ def _learn(site: Site, run: RunId, warn: Callable[[str], None]) -> None:
     try:
         learn(site, run)
     except WtError as error:
-        warn(f"nothing was learned from {run}: {error.message}")
+        warn(f"could not learn from {run}: {error.message}")
 
 
 def _world(site: Site, run: RunId) -> tuple[World, Feed]:

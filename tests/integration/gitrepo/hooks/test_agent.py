@@ -27,8 +27,8 @@ def test_a_commit_outside_the_scope_is_refused_with_the_owner(site: Site) -> Non
     assert said(agent, "commit", "-qm", "Work") == (
         1,
         [
-            "wto: docs/x.md (and 1 more) is outside of what db may write; it belongs to web.",
-            "wto: Take it out of the commit: git restore --staged -- 'docs/x.md'. "
+            "wto: docs/x.md (and 1 more) is outside the scope of db; it belongs to web.",
+            "wto: Remove it from the commit: git restore --staged -- 'docs/x.md'. "
             "If the work needs it, say so in HANDOFF.md under ## Questions.",
         ],
     )
@@ -50,9 +50,9 @@ def test_other_peoples_refs_are_not_moved(site: Site) -> None:
     other = site.agent("web")
     agent.commit({"src/db/a.py": "1\n"})
     words = [
-        "wto: refs/heads/wto/r1/web is not db's to move; its own branch is wto/r1/db.",
-        "wto: It is web's. Commit on wto/r1/db and leave all others alone; "
-        "what others integrated comes by: git merge wto/r1/integration",
+        "wto: db may not move refs/heads/wto/r1/web; its branch is wto/r1/db.",
+        "wto: It belongs to web. Commit on wto/r1/db and leave all other refs alone. "
+        "To get integrated work, run: git merge wto/r1/integration",
     ]
     assert said(agent, "update-ref", "refs/heads/wto/r1/web", agent.head())[1] == words
     site.user.git("branch", "elsewhere")
@@ -202,8 +202,8 @@ def test_names_that_no_line_can_hold(site: Site) -> None:
         agent.write({name: "1\n"})
         agent.git("add", "-A")
         assert said(agent, "commit", "-qm", "Work")[1] == [
-            f"wto: {shown} is outside of what db may write; it belongs to web.",
-            f"wto: Take it out of the commit: {how}. If the work needs it, say so in HANDOFF.md under ## Questions.",
+            f"wto: {shown} is outside the scope of db; it belongs to web.",
+            f"wto: Remove it from the commit: {how}. If the work needs it, say so in HANDOFF.md under ## Questions.",
         ]
         agent.git("rm", "-qf", "--", f":(literal){name}")
 
@@ -228,12 +228,12 @@ def test_refs_that_look_like_its_own_are_not(site: Site) -> None:
     agent.commit({"src/db/a.py": "1\n"})
     for ref in ("refs/heads/MY_HEAD", "worktrees/web/ORIG_HEAD", "main-worktree/HEAD", "refs/stash", "refs/notes/x"):
         code, lines = said(agent, "update-ref", ref, agent.head())
-        assert (code != 0, lines[0]) == (True, f"wto: {ref} is not db's to move; its own branch is wto/r1/db.")
+        assert (code != 0, lines[0]) == (True, f"wto: db may not move {ref}; its branch is wto/r1/db.")
     assert said(agent, "tag", "v1")[1][1].startswith(
-        "wto: Tags are everybody's (git fetch --no-tags brings none along). Commit on wto/r1/db"
+        "wto: Tags are shared by all (git fetch --no-tags fetches none). Commit on wto/r1/db"
     )
     assert said(agent, "update-ref", "refs/heads/wto/r1/integration", agent.head())[1][1].startswith(
-        "wto: It is where verified work is integrated. Commit on wto/r1/db"
+        "wto: It is the integration branch. Commit on wto/r1/db"
     )
     for arguments in (
         ("update-ref", "refs/remotes/origin/main", "HEAD"),

@@ -182,7 +182,7 @@ def test_guards_know_both_kinds_of_ids(tmp_path: Path, object_format: str) -> No
     assert said(agent, "commit", "-qm", "Work") == (0, [])
     site.user.git("branch", "other")
     assert said(agent, "branch", "-D", "other")[1][0] == (
-        "wto: refs/heads/other is not db's to move; its own branch is wto/r1/db."
+        "wto: db may not move refs/heads/other; its branch is wto/r1/db."
     )
 
 

@@ -255,7 +255,7 @@ def test_an_agent_that_floods_is_bounded() -> None:
     assert run.say(A, {"say": "progress", "percent": 1, "note": ""})[1:] == []
     told = sentence(e.NotesRead(workstream=A, attempt=attempt.id, offset=1, dropped=3))
     assert told is not None
-    assert told.text == "3 notes of its agent not taken up"
+    assert told.text == "3 notes of its agent ignored"
 
 
 def test_no_finding_hides_that_of_another() -> None:

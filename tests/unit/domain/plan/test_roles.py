@@ -159,12 +159,12 @@ def test_what_a_role_owes_is_evidence() -> None:
     evidence = Evidence(
         base=BASE, head=BASE, has_commits=True, paths=(), dirty=(), handoff=parse_handoff(HANDOFF), missing_branch=False
     )
-    said = "HANDOFF.md: the role builder owes the section '## Verification', which is missing or empty"
+    said = "HANDOFF.md: the role builder requires the section '## Verification', which is missing or empty"
     assert findings(ws, evidence, needs_handoff=False, owed=BUILDER.handoff) == (said,)
     assert findings(ws, evidence, needs_handoff=False) == ()
     none = replace(evidence, handoff=None)
     assert findings(ws, none, needs_handoff=False, owed=BUILDER.handoff) == (
-        "there is no HANDOFF.md, in which the role builder owes '## Verification'",
+        "there is no HANDOFF.md, in which the role builder requires '## Verification'",
     )
     assert findings(ws, none, needs_handoff=False) == ()
 

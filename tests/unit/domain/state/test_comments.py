@@ -69,8 +69,8 @@ def test_comments_are_collected_and_sent_as_one_message() -> None:
         "A person reviewed your work and has 2 comments.\n\n"
         "C1, src/a.py:3:\n> x = 1\nName it better.\n\n"
         "C2:\nAll good otherwise.\n\n"
-        "For each of them: change what it asks for and commit, or say why not. Then answer in HANDOFF.md, one line each:\n\n"
-        "    ## Review\n    - C1: fixed in <commit>\n    - C2: your answer, where nothing is to be changed\n\n"
+        "For each comment: make the change and commit it, or explain why not. Then answer in HANDOFF.md, one line each:\n\n"
+        "    ## Review\n    - C1: fixed in <commit>\n    - C2: your answer, if nothing needs to change\n\n"
         "Keep the other sections, and set `status: done` again when you are finished."
     )
     assert after(ws, SEND, first=4) == ws
@@ -203,14 +203,16 @@ def test_what_cannot_be_is_refused_with_what_to_do() -> None:
     assert (
         refused(integrated, SEND)
         == refused(integrated, said("x"))
-        == "w is integrated: nobody works on it any more / wto add, to add further work"
+        == "w is integrated: no agent works on it any more / wto add, to add more work"
     )
-    assert refused(replace(one, stage=Stage.VERIFIED), SEND).startswith("w is verified: it is just being integrated")
+    assert refused(replace(one, stage=Stage.VERIFIED), SEND).startswith(
+        "w is verified: it is being integrated right now"
+    )
     assert refused(one, said()) == "C1 says that already / wto comment w --list"
-    assert refused(one, said(" \n")).startswith("a comment has to say something")
-    assert refused(one, said("x" * 4001)).startswith("a comment has at most 4000 characters, this one 4001")
+    assert refused(one, said(" \n")).startswith("the comment is empty")
+    assert refused(one, said("x" * 4001)).startswith("a comment has at most 4000 characters, this one has 4001")
     crowded = replace(one, comments=one.comments * MOST)
     assert refused(crowded, said("new")) == 'w has 500 comments already / wto redirect w "..."'
     assert refused(one, e.CommentResolveRequested(workstream=W, comment="C7")).startswith("there is no comment 'C7'")
     branch = replace(ws, spec=Workstream(brief="", branch="mine"))
-    assert refused(branch, said()).startswith("nobody works on w: it is the branch")
+    assert refused(branch, said()).startswith("w has no agent: it is the branch")

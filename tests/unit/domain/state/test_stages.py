@@ -206,7 +206,7 @@ def test_a_synthesis_that_was_given_up_cannot_be_sent_back() -> None:
     _conclude(world)
     assert waiting_gate(_state(world)) == LOOK
     no = refusal(_state(world), e.ApproveRequested(stage="look", no="Smaller"), world.now)
-    assert no is not None and "nobody would hear why" in no.reason and f"wto retry {SYNTHESIS}" in no.hint
+    assert no is not None and "nobody would read the reason" in no.reason and f"wto retry {SYNTHESIS}" in no.hint
     assert refusal(_state(world), e.ApproveRequested(stage="look"), world.now) is None
 
 
@@ -266,17 +266,17 @@ def test_only_what_waits_as_it_was_seen_can_be_approved() -> None:
         found = refusal(_state(world), word, world.now)
         return found.reason if found is not None else ""
 
-    assert why(e.ApproveRequested(stage="loop")) == "there is no stage 'loop' in r1"
+    assert why(e.ApproveRequested(stage="loop")) == "unknown stage 'loop' in r1"
     assert why(e.ApproveRequested(stage="do")) == "the stage do has no gate to approve in r1"
     assert why(e.ApproveRequested(stage="look")) == "the stage look is under way, not at its gate"
     _claim(world, "a")
     _claim(world, SYNTHESIS)
-    assert why(e.ApproveRequested(stage="look", round=1)) == "the stage look has gone on since you looked"
+    assert why(e.ApproveRequested(stage="look", round=1)) == "the stage look has changed since you looked"
     assert why(e.ApproveRequested(stage="look", round=4)) == "" == why(e.ApproveRequested(stage="look", no="why"))
-    assert why(e.ApproveRequested(stage="look", no=" \n")).startswith("words that say nothing approve nothing")
+    assert why(e.ApproveRequested(stage="look", no=" \n")).startswith("an empty reason neither approves")
     world.note(e.ApproveRequested(stage="look"))
     _conclude(world)
-    assert why(e.ApproveRequested(stage="look")) == "the stage look was approved already"
+    assert why(e.ApproveRequested(stage="look")) == "the stage look is already approved"
 
 
 # ---------------------------------------------------------------- what agents may plan
@@ -309,7 +309,7 @@ def test_what_an_agent_beside_the_stages_adds_is_approved_only_once_it_was_seen(
     assert list(agents_misfits(state, aside, {"q": Workstream(brief="x", stage="look")})) == []
     _claim(world, "aside", {"q": Workstream(brief="x", stage="do")})
     no = refusal(_state(world), e.ApproveRequested(stage="look", round=seen), world.now)
-    assert no is not None and "has gone on since you looked" in no.reason
+    assert no is not None and "has changed since you looked" in no.reason
     told = [record.event for record in world.records if isinstance(record.event, e.GateReached)]
     assert [each.then for each in told] == [("p",), ("p", "q")] and told[-1].round == gate_round(_state(world), "look")
     world.note(e.AddRequested(workstreams={"mine": Workstream(brief="x", stage="do")}))
@@ -342,7 +342,7 @@ def test_what_a_person_changes_behind_a_gate_makes_another_round_of_it() -> None
         assert refusal(_state(world), e.ApproveRequested(stage="look", round=seen), world.now) is None
         world.note(change)
         no = refusal(_state(world), e.ApproveRequested(stage="look", round=seen), world.now)
-        assert no is not None and "has gone on since you looked" in no.reason, change
+        assert no is not None and "has changed since you looked" in no.reason, change
         assert gate_round(_state(world), "look") == seen + 1
         _conclude(world)
     seen = gate_round(_state(world), "look")
