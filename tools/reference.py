@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,12 +48,11 @@ def events_page() -> str:
         "",
     ]
     for kind in get_args(events.Event):
-        told = inspect.getdoc(kind) or ""
-        told = "" if told.startswith(f"{kind.__name__}(") else told
+        told = inspect.cleandoc(kind.__doc__ or "")
         lines += [f"## {kind.__name__}", ""]
         if told:
             lines += [told, ""]
-        lines += [f"- `{field.name}`: {field.type}" for field in dataclasses.fields(kind)] or ["No fields."]
+        lines += [f"- `{name}`: {kind.__annotations__[name]}" for name in kind.__struct_fields__] or ["No fields."]
         lines.append("")
     return "\n".join(lines)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from wt_orchestrate.adapters.forge.gitlab import GitLab
 from wt_orchestrate.adapters.forge.pagure import Pagure
 from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch, CommitId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused, WtError
 from wt_orchestrate.ports.forge import Forge, Proposal, Ran, Said
 

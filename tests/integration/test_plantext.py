@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from wt_orchestrate.adapters.plantext import render_invalid, render_plan
 from wt_orchestrate.domain.drafting.vetting import Proposed, finished, sound
 from wt_orchestrate.domain.plan.model import Check, Defaults, Kind, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.replace import replace
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=60).map(sound)
 LINES = st.lists(

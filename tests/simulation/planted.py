@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -21,6 +20,7 @@ from wt_orchestrate.domain.fold import messages
 from wt_orchestrate.domain.fold import train as fold_train
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId
 from wt_orchestrate.domain.plan.retry_ladder import Rung
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule import accounts
 from wt_orchestrate.domain.state.checks import Word
 from wt_orchestrate.domain.train import culprit, landing, train

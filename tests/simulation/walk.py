@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tests.simulation import processes
 from tests.simulation.faults import Crash
@@ -33,6 +33,7 @@ from wt_orchestrate.domain.plan.model import (
 from wt_orchestrate.domain.plan.retry_ladder import Action, Recovery, Rung
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.plan.stages import is_pipeline, stage_names
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.admission import Room
 from wt_orchestrate.domain.state.lifecycle import Phase
 from wt_orchestrate.domain.state.run import live_attempt

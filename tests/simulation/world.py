@@ -6,7 +6,6 @@ import json
 import random
 import re
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 from tests.simulation.faults import Crash, Faults
@@ -30,6 +29,7 @@ from wt_orchestrate.domain.fold.run import fold, fold_all
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId, integration_branch
 from wt_orchestrate.domain.plan.model import AgentType, Kind, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.run import RunState, takes_messages
 from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.engine.supervisor import Supervisor

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from wt_orchestrate.domain.ids import ProcessId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import InvariantBroken
 from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState, Watched
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wt_orchestrate.domain.memory.entries import (
     Entry,
@@ -21,6 +20,7 @@ from wt_orchestrate.domain.memory.entries import (
     note,
     paths_of,
 )
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports.memory import Kept, Learned
 

@@ -13,10 +13,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, fields
 from typing import Any
 
 from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.osfiles.atomic import replace_file
 
@@ -43,12 +43,12 @@ class DraftFolder:
         _plainly(lambda: os.makedirs(self.path, mode=0o700, exist_ok=True))
         known = self.wish()
         if known is None:
-            _replace(f"{self.path}/wish.json", json.dumps(asdict(wish)))
+            _replace(f"{self.path}/wish.json", json.dumps(plain(wish)))
         return known or wish
 
     def rewish(self, wish: DraftWish) -> None:
         """Replace the request; only while nobody works on it."""
-        _replace(f"{self.path}/wish.json", json.dumps(asdict(wish)))
+        _replace(f"{self.path}/wish.json", json.dumps(plain(wish)))
 
     def wish(self) -> DraftWish | None:
         values = _load(f"{self.path}/wish.json")
@@ -70,7 +70,7 @@ class DraftFolder:
         return DraftProgress()
 
     def note(self, progress: DraftProgress) -> None:
-        _replace(f"{self.path}/progress.json", json.dumps(asdict(progress)))
+        _replace(f"{self.path}/progress.json", json.dumps(plain(progress)))
 
     def cancel(self) -> None:
         """Ask that it ends; durable."""
@@ -131,9 +131,9 @@ def newest(state_dir: str) -> DraftFolder | None:
     return DraftFolder(state_dir, max(found)[1]) if found else None
 
 
-def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(kind: type[DraftWish | DraftProgress], values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that this release knows; those of a later one are ignored."""
-    names = {each.name for each in fields(kind)}
+    names = kind.__struct_fields__
     return {name: value for name, value in values.items() if name in names}
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SAFE_GIT = (2, 39, 4)
 _WATCHES, _INSTANCES = 8192, 16
 _ROOM = 2 << 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentFound:
+class AgentFound(Struct, frozen=True, kw_only=True):
     """An agent's program; `problem` is empty if it can be used."""
 
     name: str
@@ -21,8 +21,7 @@ class AgentFound:
     hint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineFacts:
+class MachineFacts(Struct, frozen=True, kw_only=True):
     """What was found. `watch_limits`: files and instances. `free_bytes`: a path and its free space for each use. `run`:
     the newest run in words, what is wrong with it, and what to do."""
 
@@ -44,8 +43,7 @@ class MachineFacts:
     """Its contents in words, and what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True, kw_only=True):
     """One thing a run needs. `weight` is ok, warning or error."""
 
     what: str

@@ -7,38 +7,35 @@ same key means the same thing, because the choices made for it are in the log be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VaultBase:
+class VaultBase(Struct, frozen=True, kw_only=True):
     """Fetch the target's base into the vault and start the integration branch there."""
 
     base: CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateWorktree:
+class CreateWorktree(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     path: str
     branch: Branch
     base: CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSetup:
+class RunSetup(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     process: ProcessId
     command: str
     worktree: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartAttempt:
+class StartAttempt(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     attempt: AttemptId
     epoch: int
@@ -53,22 +50,19 @@ class StartAttempt:
     """Messages that are part of the prompt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopAttempt:
+class StopAttempt(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     attempt: AttemptId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopCommand:
+class StopCommand(Struct, frozen=True, kw_only=True):
     """Stop a setup command or a check that is no longer needed."""
 
     process: ProcessId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerAsk:
+class AnswerAsk(Struct, frozen=True, kw_only=True):
     """Answer a permission question by rule, or an agent's question with a person's answer."""
 
     workstream: WorkstreamId
@@ -80,8 +74,7 @@ class AnswerAsk:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendMessage:
+class SendMessage(Struct, frozen=True, kw_only=True):
     """Send a message to a running agent; with `interrupts`, its running turn is ended first."""
 
     workstream: WorkstreamId
@@ -91,16 +84,14 @@ class SendMessage:
     interrupts: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verify:
+class Verify(Struct, frozen=True, kw_only=True):
     """Gather the evidence for a claim: commits, clean worktree, scope, handoff."""
 
     workstream: WorkstreamId
     round: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assemble:
+class Assemble(Struct, frozen=True, kw_only=True):
     """Merge these heads in memory, one on another, the first one onto `onto`, and prove each merge."""
 
     onto: CommitId
@@ -108,8 +99,7 @@ class Assemble:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settle:
+class Settle(Struct, frozen=True, kw_only=True):
     """Resolve a conflict by automatic rules: remembered resolutions, drivers, union, lockfiles."""
 
     workstream: WorkstreamId
@@ -119,8 +109,7 @@ class Settle:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeTrial:
+class MakeTrial(Struct, frozen=True, kw_only=True):
     """Merge a suspect's head onto an earlier integration commit, to check that combination."""
 
     workstream: WorkstreamId
@@ -129,8 +118,7 @@ class MakeTrial:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCheck:
+class RunCheck(Struct, frozen=True, kw_only=True):
     """Run one check on exactly this commit's tree; `workstream` is None for the landing."""
 
     workstream: WorkstreamId | None
@@ -146,8 +134,7 @@ class RunCheck:
     ahead: tuple[WorkstreamId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(Struct, frozen=True, kw_only=True):
     """A claim that an advance integrates: its head, and the merge commit that holds it."""
 
     workstream: WorkstreamId
@@ -156,8 +143,7 @@ class Taken:
     commit: CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
+class Advance(Struct, frozen=True, kw_only=True):
     """Move the integration branch in the vault to a commit whose tree passed, by compare-and-swap. It integrates these
     claims; none for a landing."""
 
@@ -166,16 +152,14 @@ class Advance:
     takes: tuple[Taken, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publish:
+class Publish(Struct, frozen=True, kw_only=True):
     """Copy the integration head to the user's repository. Not in step with the train: several moves may become one."""
 
     commit: CommitId
     order: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrepareLanding:
+class PrepareLanding(Struct, frozen=True, kw_only=True):
     target: Branch
     integration: CommitId
     allow_protected: bool
@@ -184,34 +168,29 @@ class PrepareLanding:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Land:
+class Land(Struct, frozen=True, kw_only=True):
     target: Branch
     commit: CommitId
     expected: CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CleanWorktree:
+class CleanWorktree(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     force: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreWorktree:
+class RestoreWorktree(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeOver:
+class TakeOver(Struct, frozen=True, kw_only=True):
     """Put commits that were made elsewhere on a workstream's branch; `branch` empty: those that its HEAD is at."""
 
     workstream: WorkstreamId
     branch: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class Glance(Struct, frozen=True, kw_only=True):
     """One side of a forecast: a workstream's head, and the worktree whose uncommitted work counts too."""
 
     workstream: WorkstreamId
@@ -219,16 +198,14 @@ class Glance:
     worktree: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class Forecast(Struct, frozen=True, kw_only=True):
     """Find out which of these would conflict with each other, or with the integration head."""
 
     against: CommitId
     sides: tuple[Glance, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recall:
+class Recall(Struct, frozen=True, kw_only=True):
     """Find what the memory has for a workstream, by words and by the paths it may write."""
 
     workstream: WorkstreamId

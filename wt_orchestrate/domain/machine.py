@@ -7,7 +7,7 @@ conclusion. An effect whose key is open is under way and is not asked for again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import (
@@ -57,8 +57,7 @@ REFUSALS = 3
 _PAUSE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Events that follow, and effects to perform once they are logged."""
 
     conclusions: tuple[e.Event, ...]

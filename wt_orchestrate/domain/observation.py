@@ -7,8 +7,9 @@ a doubled notification changes nothing and a lost one is made up for by the next
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.agent import stream as s
@@ -26,12 +27,12 @@ from wt_orchestrate.domain.agent.notes import (
 )
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.run import Command, RunState, WorkstreamState, live_attempt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotesIn:
+class NotesIn(Struct, frozen=True, kw_only=True):
     """New lines of an attempt's note file, up to a byte offset."""
 
     workstream: WorkstreamId
@@ -139,8 +140,7 @@ class EndKind(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessEnd:
+class ProcessEnd(Struct, frozen=True, kw_only=True):
     """How a kept process ended; no descendant of it is left."""
 
     process: ProcessId
@@ -155,8 +155,7 @@ class ProcessEnd:
     tail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamRead:
+class StreamRead(Struct, frozen=True, kw_only=True):
     """The signs in new output of an attempt, up to a byte offset."""
 
     workstream: WorkstreamId
@@ -165,8 +164,7 @@ class StreamRead:
     signs: tuple[s.Sign, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BranchRead:
+class BranchRead(Struct, frozen=True, kw_only=True):
     """A branch's head, which the vault holds; `commits`: those since the known head, oldest first."""
 
     workstream: WorkstreamId
@@ -176,8 +174,7 @@ class BranchRead:
     rewritten: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandoffRead:
+class HandoffRead(Struct, frozen=True, kw_only=True):
     """HANDOFF.md as it is now; `text` is None if there is none; `problem`: why it cannot be read."""
 
     workstream: WorkstreamId
@@ -185,16 +182,14 @@ class HandoffRead:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(Struct, frozen=True, kw_only=True):
     """A worktree or a branch that should exist and does not."""
 
     workstream: WorkstreamId
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True, kw_only=True):
     """Commits at a worktree's HEAD that its branch does not hold; `head` None: there are none."""
 
     workstream: WorkstreamId

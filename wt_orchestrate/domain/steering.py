@@ -6,12 +6,13 @@ because the run went on meanwhile. A refusal changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.plan.stages import find_stage, has_gate, stage_specs
 from wt_orchestrate.domain.plan.validation import problems
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.budget import run_use, workstream_use
 from wt_orchestrate.domain.schedule.expansion import misfits
 from wt_orchestrate.domain.state.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
@@ -20,8 +21,7 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_atte
 from wt_orchestrate.domain.state.stages import gate, gate_round, standings, synthesis_of, waiting_gate
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a request is not possible, and what to do instead."""
 
     reason: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.domain.plan.model import AgentType
@@ -17,8 +18,7 @@ from wt_orchestrate.ports.engine import Executor, SignReader
 _STDERR_LIMIT = 1 << 16
 
 
-@dataclass(slots=True, kw_only=True)
-class AttemptLines:
+class AttemptLines(Struct, kw_only=True):
     """Reads the output of an attempt (the newest by default); `raw` as it is, else what it tells."""
 
     executor: Executor

@@ -8,7 +8,8 @@ progress. Nothing here runs what a plan says, and nothing is believed of an agen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent import stream as s
 from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
@@ -16,6 +17,7 @@ from wt_orchestrate.domain.drafting.vetting import sound
 from wt_orchestrate.domain.ids import AttemptId, ProcessId, receipt_of
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
 from wt_orchestrate.domain.plan.roles import Role
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.ports.engine import Agent, AgentStart, Clock, Executor, ProcessReport, ProcessState
 
 _LINE_LIMIT = 8 << 20
@@ -33,8 +35,7 @@ _FATAL = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drafting:
+class Drafting(Struct, frozen=True, kw_only=True):
     """The outside world of one drafting. `check` judges what was returned, one sentence a problem; `words` is the message of a
     round; `returned` what a command left behind; `noted` is told all progress; `cancelled` is asked all the time."""
 
@@ -57,8 +58,7 @@ class Drafting:
     role: Role | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class _Turn:
+class _Turn(Struct, kw_only=True):
     """What is known of the round that goes on."""
 
     progress: DraftProgress

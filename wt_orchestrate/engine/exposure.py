@@ -6,7 +6,7 @@ commits then, and a changed workflow runs there at once, with the repository's o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.commit_scan import listed, not_allowed
 from wt_orchestrate.domain.ids import CommitId
@@ -16,8 +16,7 @@ from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.ports.git.vault import Vault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class Word(Struct, frozen=True, kw_only=True):
     """What a person allowed; `secrets` are marks of what looks like a secret and is none."""
 
     protected: bool = False
@@ -25,8 +24,7 @@ class Word:
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class Missing(Struct, frozen=True, kw_only=True):
     """What a person has to allow first; `options` are the words that do so, with those that were given already, and what is to
     be thought of before."""
 

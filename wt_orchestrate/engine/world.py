@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import get_args
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.effects import Effect
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
@@ -15,8 +16,7 @@ from wt_orchestrate.ports.git.vault import Vault
 from wt_orchestrate.ports.memory import Memories
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(Struct, frozen=True, kw_only=True):
     """Everything outside. `command_env` is the environment of setup commands and checks, without secrets."""
 
     clock: Clock

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import DEFAULT_RESOURCE_SECURITY, FunctionResource
 
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import NotFound, WtError
 from wt_orchestrate.mcp_server.desk import Desk, told
 from wt_orchestrate.mcp_server.memory import memory_page

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.status.view import view
 from wt_orchestrate.engine import requests
 from wt_orchestrate.mcp_server.pages import Decision, decisions, fitting, is_news, lands, news, position

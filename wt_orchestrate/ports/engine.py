@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.stream import Sign
 from wt_orchestrate.domain.events.log import Event, Record
@@ -49,8 +50,7 @@ class Machine(Protocol):
 # ---------------------------------------------------------------- the event log
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """A request of a face, waiting to be taken."""
 
     number: int
@@ -58,8 +58,7 @@ class Asked:
     request: Request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLine:
+class RunLine(Struct, frozen=True, kw_only=True):
     """One run in the list of runs."""
 
     id: RunId
@@ -67,8 +66,7 @@ class RunLine:
     goal: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """What a caller's key was used for: a request with its number, or the start of a run (then there is no number)."""
 
     key: str
@@ -156,8 +154,7 @@ class Log(Protocol):
 # ---------------------------------------------------------------- executor: kept processes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class Launch(Struct, frozen=True, kw_only=True):
     """A process to start and keep. `env` is the whole environment; nothing is inherited. `lines` are written to its
     input first, each with a newline. With `input`, the keeper holds the input open and passes on what `send` brings;
     without, it is /dev/null. `ask`: the lines that ask it to end, tried before any signal, and then the end of its
@@ -185,8 +182,7 @@ class ProcessState(StrEnum):
     """Started, but its keeper is gone without a report (killed, or the machine rebooted): descendants may live."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessReport:
+class ProcessReport(Struct, frozen=True, kw_only=True):
     """What is known of a kept process. Times are wall seconds; `cause` is exit, stopped, deadline, flood or
     unstartable."""
 
@@ -208,8 +204,7 @@ class ProcessReport:
     """When its output last grew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """Whole lines of a process's output, and the byte offset after them."""
 
     lines: tuple[bytes, ...]
@@ -260,8 +255,7 @@ class Executor(Protocol):
 # ---------------------------------------------------------------- agents
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentStart:
+class AgentStart(Struct, frozen=True, kw_only=True):
     """Everything an agent is started with. `resume`: resume the session instead of starting it."""
 
     process: ProcessId
@@ -298,8 +292,7 @@ class AgentStart:
     """The JSON Schema of a value that it has to return; it then owes no handoff and may write nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentVersion:
+class AgentVersion(Struct, frozen=True, kw_only=True):
     """What `doctor` says of an agent's program; `problem` is empty if it can be used."""
 
     path: str
@@ -308,8 +301,7 @@ class AgentVersion:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionCommand:
+class VersionCommand(Struct, frozen=True, kw_only=True):
     """A command that prints a program's version; no words if the program was not found."""
 
     argv: tuple[str, ...]
@@ -355,8 +347,7 @@ class SignReader(Protocol):
 # ---------------------------------------------------------------- handoff files
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandoffFile:
+class HandoffFile(Struct, frozen=True, kw_only=True):
     """HANDOFF.md in a worktree; `text` is None if there is none; `problem`: why it cannot be read."""
 
     text: str | None
@@ -368,8 +359,7 @@ class Handoffs(Protocol):
         """Read the handoff without following links, bounded; never raises."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FurtherRead:
+class FurtherRead(Struct, frozen=True, kw_only=True):
     """Workstreams that a handoff adds; `problems`, one sentence each, if they cannot be read."""
 
     workstreams: Mapping[str, Workstream]
@@ -417,8 +407,7 @@ class Workers(Protocol):
 # ---------------------------------------------------------------- watching
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(Struct, frozen=True, kw_only=True):
     """A file to read again when it changes; `key` identifies it to the caller."""
 
     key: str

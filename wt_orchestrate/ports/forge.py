@@ -5,15 +5,15 @@ Everything from a forge is somebody's text: bounded, cleaned where it is shown, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch, CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(Struct, frozen=True, kw_only=True):
     """A pull request as it should be. The body is Markdown, the title plain text."""
 
     branch: Branch
@@ -24,8 +24,7 @@ class Proposal:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposed:
+class Proposed(Struct, frozen=True, kw_only=True):
     """A pull request as the forge has it."""
 
     number: int
@@ -35,8 +34,7 @@ class Proposed:
     draft: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """A comment on it. `trusted`: its author may write to the repository; others are not passed on automatically."""
 
     id: str
@@ -48,8 +46,7 @@ class Said:
     commit: CommitId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class Ran(Struct, frozen=True, kw_only=True):
     """A check of the forge on its head; only failed ones are reported."""
 
     id: str
@@ -58,8 +55,7 @@ class Ran:
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feedback:
+class Feedback(Struct, frozen=True, kw_only=True):
     """The state of a pull request. `merge`: the commit that merged it, if the forge says so; `head`: its head now."""
 
     proposed: Proposed

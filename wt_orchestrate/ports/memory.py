@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.memory.entries import Entry, Hit, Layer, MemoryId, Note
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True):
     """What became of a note: its entry; whether that is new, or was changed by it."""
 
     entry: Entry
@@ -18,8 +18,7 @@ class Kept:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class Learned(Struct, frozen=True, kw_only=True):
     """Up to which event a run was learned from, and how many entries it touched."""
 
     until: int = 0

@@ -11,10 +11,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import AgentUnavailable, Busy, NotFound, Refused, WtError
 from wt_orchestrate.wiring.draft_cleanup import clean_up
 from wt_orchestrate.wiring.memory import recall

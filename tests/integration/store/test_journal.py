@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId
 from wt_orchestrate.domain.plan.model import Budget, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused, StoreUnreadable
 
 RUN = RunId("r1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from wt_orchestrate.adapters.agents.claude_code import ClaudeCode
 from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.domain.plan.model import AgentSpec
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.engine.drafting import Drafting, draft
 from wt_orchestrate.ports.engine import AgentStart, Launch, ProcessReport, ProcessState
 

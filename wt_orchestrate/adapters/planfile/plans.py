@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
@@ -27,6 +27,7 @@ from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan.model import Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings, UserSettings
 from wt_orchestrate.domain.plan.validation import Place, Problem, problems, settings_problems
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import NotFound, PlanInvalid
 from wt_orchestrate.ports.engine import FurtherRead

@@ -9,7 +9,7 @@ read the files without following links; a text may hold anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from wt_orchestrate.adapters.planfile.plans import Reading, mark_of, read_value, rendered
@@ -17,6 +17,7 @@ from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan.permissions import reads_only
 from wt_orchestrate.domain.plan.roles import ARBITER, CLIENT_ONLY, INHERIT, Role, listed, misfits
 from wt_orchestrate.domain.plan.validation import Problem
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import PlanInvalid
 

@@ -69,9 +69,10 @@ class SqliteLog:
             run = RunId(f"r{cursor.lastrowid}")
             record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
             row: dict[str, Any] = {"kind": "run", "number": cursor.lastrowid, "at": now, "goal": event.plan.goal}
-            self._journal(connection, (*([{**row, "key": key}] if key else [row]), _row(record)))
+            body = msgspec.json.encode(event)
+            self._journal(connection, (*([{**row, "key": key}] if key else [row]), _row(record, body)))
             _remember(connection, key, run, None)
-            self._insert(record)
+            self._insert(record, body)
             self._show(record, view(record))
         return record
 
@@ -84,9 +85,10 @@ class SqliteLog:
             if [record.number for record in records] != list(range(last + 1, last + 1 + len(records))):
                 raise StoreUnreadable("another process wrote to the event log", hint="wto status")
             marks = ({"kind": "taken", "numbers": list(taken)},) if taken else ()
-            self._journal(connection, (*(_row(record) for record in records), *marks))
-            for record in records:
-                self._insert(record)
+            bodies = [msgspec.json.encode(record.event) for record in records]
+            self._journal(connection, (*map(_row, records, bodies), *marks))
+            for record, body in zip(records, bodies, strict=True):
+                self._insert(record, body)
             connection.executemany("UPDATE requests SET taken = 1 WHERE number = ?", [(number,) for number in taken])
             if view is not None:
                 self._show(records[-1], view)
@@ -162,7 +164,6 @@ class SqliteLog:
                 (run, now, type(request).__name__, msgspec.json.encode(request)),
             )
             number = int(cursor.lastrowid or 0)
-            body = msgspec.to_builtins(request)
             kind = type(request).__name__
             row: dict[str, Any] = {
                 "kind": "request",
@@ -170,7 +171,7 @@ class SqliteLog:
                 "run": run,
                 "at": now,
                 "type": kind,
-                "body": body,
+                "body": request,
             }
             self._journal(connection, ({**row, "key": key} if key else row,))
             _remember(connection, key, run, number)
@@ -197,7 +198,7 @@ class SqliteLog:
     def close(self) -> None:
         self._connection.close()
 
-    def _insert(self, record: Record) -> None:
+    def _insert(self, record: Record, body: bytes) -> None:
         event = record.event
         self._connection.execute(
             "INSERT INTO events (number, run, at, actor, workstream, cause, type, version, body)"
@@ -211,7 +212,7 @@ class SqliteLog:
                 record.cause,
                 type(event).__name__,
                 _VERSION,
-                msgspec.json.encode(event),
+                body,
             ),
         )
 
@@ -294,8 +295,8 @@ def _unwritable(path: str, error: sqlite3.Error) -> StoreUnreadable:
     return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild restores it from the journal")
 
 
-def _row(record: Record) -> Row:
-    """A record as a row of the journal."""
+def _row(record: Record, body: bytes) -> Row:
+    """A record as a row of the journal; the body is the same text as in the database."""
     return {
         "kind": "event",
         "number": record.number,
@@ -306,7 +307,7 @@ def _row(record: Record) -> Row:
         "cause": record.cause,
         "type": type(record.event).__name__,
         "version": _VERSION,
-        "body": msgspec.to_builtins(record.event),
+        "body": msgspec.Raw(body),
     }
 
 

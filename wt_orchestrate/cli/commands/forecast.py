@@ -6,11 +6,11 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
 
 from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
 from wt_orchestrate.ports.git.forecast import Forecast, Foreseen
@@ -58,7 +58,7 @@ def _values(found: Foresight) -> dict[str, object]:
         "sides": [{"name": s.name, "head": s.head, "worktree": s.worktree or None} for s in found.sides],
         "conflicts": [_pair(each) for each in found.forecast.conflicts],
         "touching": [_pair(each) for each in found.forecast.touching],
-        "untold": [asdict(each) for each in found.forecast.untold],
+        "untold": [plain(each) for each in found.forecast.untold],
         "merged": found.forecast.merged,
     }
 

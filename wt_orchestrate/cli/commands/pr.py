@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from itertools import chain
 from string import Template
@@ -16,6 +16,7 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.events.log import workstream_of
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.settings import ForgeKind, ForgeSettings
+from wt_orchestrate.domain.replace import plain, replace
 from wt_orchestrate.domain.review.packet import packet_text
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState
@@ -172,7 +173,7 @@ def status(start: str, run_name: str | None, as_json: bool) -> None:
     state = reviewed_state(find_site(start), run_name)
     found = [(ws, ws.pull_request) for ws in state.workstreams.values() if ws.pull_request is not None]
     if as_json:
-        rows = [{"workstream": ws.id, "stage": ws.stage.value, **asdict(known)} for ws, known in found]
+        rows = [{"workstream": ws.id, "stage": ws.stage.value, **plain(known)} for ws, known in found]
         click.echo(json.dumps({"schema": "wto.pull-requests/1", "run": state.id, "pull_requests": rows}, indent=2))
         return
     if not found:
@@ -245,7 +246,7 @@ def _tell(done: Iterator[Done], state: RunState, *, as_json: bool) -> None:
     for each in done:
         warned = warned or each.warning
         if as_json:
-            known = asdict(each.pull_request) if each.pull_request is not None else None
+            known = plain(each.pull_request) if each.pull_request is not None else None
             rows.append(
                 {"workstream": each.workstream, "words": each.words, "warning": each.warning, "pull_request": known}
             )

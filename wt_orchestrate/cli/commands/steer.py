@@ -10,7 +10,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -21,6 +20,7 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream, seconds
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import ENDED
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.engine import requests

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import click
 
@@ -21,6 +20,7 @@ from wt_orchestrate.domain.events.log import Event, Record, workstream_of
 from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.schedule.schedule import rests
 from wt_orchestrate.domain.state.lifecycle import DONE, Phase, Stage
 from wt_orchestrate.domain.state.run import RunState
@@ -194,7 +194,7 @@ def workstream_story(site: Site, run: str, workstream: str) -> Iterator[str]:
 
 def event_json(record: Record) -> str:
     """One event as a JSON line."""
-    body = asdict(record.event)
+    body = plain(record.event)
     return json.dumps(
         {
             "schema": "wto.event/1",

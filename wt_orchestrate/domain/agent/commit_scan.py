@@ -7,14 +7,14 @@ here holds a secret; it is named by its kind, place, mask and mark.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.text.clean import at_line, counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposed:
+class Exposed(Struct, frozen=True, kw_only=True):
     """Something that looks like a secret in a line that a commit adds; `line` is in the file as that commit leaves it."""
 
     commit: CommitId
@@ -32,8 +32,7 @@ class Exposed:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trailer:
+class Trailer(Struct, frozen=True, kw_only=True):
     """A trailer in a commit's message, such as `Signed-off-by: Somebody`."""
 
     commit: CommitId
@@ -41,8 +40,7 @@ class Trailer:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(Struct, frozen=True, kw_only=True):
     """What a range of commits exposes, oldest first."""
 
     exposed: tuple[Exposed, ...] = ()

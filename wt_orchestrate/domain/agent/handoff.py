@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.text.clean import clean
 
@@ -48,8 +49,7 @@ class HandoffStatus(StrEnum):
     """No status, or an unknown one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
+class Remark(Struct, frozen=True, kw_only=True):
     """One finding. `kind` is fact, risk, convention or todo; `path` and `line` are set if it names a place."""
 
     text: str
@@ -58,8 +58,7 @@ class Remark:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handoff:
+class Handoff(Struct, frozen=True, kw_only=True):
     """A parsed handoff; its texts are cleaned for display."""
 
     status: HandoffStatus = HandoffStatus.UNKNOWN

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.domain.text.json_edit import parse_line
@@ -34,16 +35,14 @@ _PATH = re.compile(r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f\\]{1,300}")
 _LONGEST_PATH = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressNote:
+class ProgressNote(Struct, frozen=True, kw_only=True):
     """The agent's progress; `percent` is None if it gives no number."""
 
     percent: int | None
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingNote:
+class FindingNote(Struct, frozen=True, kw_only=True):
     """Something that others should know; `to` names workstreams."""
 
     kind: str
@@ -53,8 +52,7 @@ class FindingNote:
     to: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionNote:
+class QuestionNote(Struct, frozen=True, kw_only=True):
     """A question to the person who leads; `ask` is its name."""
 
     ask: str
@@ -62,8 +60,7 @@ class QuestionNote:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerReadNote:
+class AnswerReadNote(Struct, frozen=True, kw_only=True):
     """The tool call that asked has returned with the answer."""
 
     ask: str
@@ -72,8 +69,7 @@ class AnswerReadNote:
 Note = ProgressNote | FindingNote | QuestionNote | AnswerReadNote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedFinding:
+class SharedFinding(Struct, frozen=True, kw_only=True):
     """A finding as the run knows it. Its author is the folder it was read from, not what it says."""
 
     id: str

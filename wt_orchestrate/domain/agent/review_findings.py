@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.text.clean import at_line, clean
@@ -29,8 +30,7 @@ class Weighing(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One remark. Without a path it is about the work as a whole; with line 0, about the file as a whole."""
 
     text: str
@@ -43,8 +43,7 @@ class Finding:
         return at_line(self.path, self.line)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(Struct, frozen=True, kw_only=True):
     """One review: of which head, by whom, and its remarks. `claim` is the claim it reviewed, `sent_as` the message that
     carried its remarks to the agent."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.handoff import Handoff, says_nothing
 from wt_orchestrate.domain.text.secrets import without_secrets
@@ -78,8 +79,7 @@ _FAILS = re.compile(
 _NOT = re.compile(r"\b(?:not|never|cannot|n't|used to|before|until|would)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Struct, frozen=True, kw_only=True):
     """One statement: `about` what, which `value`, and the words themselves."""
 
     about: str

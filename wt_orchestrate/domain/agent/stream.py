@@ -6,8 +6,9 @@ what the agent's program says, not proof: proof comes from git and from our own 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class TurnOutcome(StrEnum):
@@ -29,8 +30,7 @@ class TurnOutcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class Started(Struct, frozen=True, kw_only=True):
     """The agent's program answered for the first time."""
 
     session: str
@@ -38,16 +38,14 @@ class Started:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolUsed:
+class ToolUsed(Struct, frozen=True, kw_only=True):
     """The agent started a tool call; `target` is the path or command, cut to 200 characters."""
 
     tool: str
     target: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFailed:
+class ToolFailed(Struct, frozen=True, kw_only=True):
     """A tool call failed; `target` is that of its start, `error` cut to 200 characters."""
 
     tool: str
@@ -55,15 +53,13 @@ class ToolFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """A text of the agent, cut to 500 characters."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermissionAsked:
+class PermissionAsked(Struct, frozen=True, kw_only=True):
     """The agent waits for permission to use a tool; `payload` is the tool's input as JSON text."""
 
     ask: str
@@ -72,8 +68,7 @@ class PermissionAsked:
     payload: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionAsked:
+class QuestionAsked(Struct, frozen=True, kw_only=True):
     """The agent waits for an answer; `options` are those of the first question."""
 
     ask: str
@@ -82,15 +77,13 @@ class QuestionAsked:
     payload: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageTaken:
+class MessageTaken(Struct, frozen=True, kw_only=True):
     """A message of ours reached the agent."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class Spent(Struct, frozen=True, kw_only=True):
     """What the agent used since the last sign of this kind."""
 
     cost_usd: float = 0.0
@@ -100,31 +93,27 @@ class Spent:
     turns: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
+class Denied(Struct, frozen=True, kw_only=True):
     """Tool calls that were denied."""
 
     count: int
     tools: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryWaited:
+class RetryWaited(Struct, frozen=True, kw_only=True):
     """The agent's program waits before it asks the model's service again."""
 
     reason: str
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageLimited:
+class UsageLimited(Struct, frozen=True, kw_only=True):
     """The account's usage limit; `resets_at` is in seconds since the epoch, None if unknown."""
 
     resets_at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnEnded:
+class TurnEnded(Struct, frozen=True, kw_only=True):
     """One turn ended; `text` is the agent's last text, cut to 2,000 characters. By its program's clock the turn took
     `seconds`, of which `lead_s` passed before the first request to the model."""
 
@@ -134,15 +123,13 @@ class TurnEnded:
     lead_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
+class Returned(Struct, frozen=True, kw_only=True):
     """The agent returned a value of the requested shape, as JSON text."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
+class Idle(Struct, frozen=True, kw_only=True):
     """The agent has nothing left to do and waits for a message."""
 
 

@@ -11,7 +11,8 @@ as data, because other agents wrote it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.agent.handoff import Handoff, Remark
 from wt_orchestrate.domain.agent.notes import SharedFinding
@@ -36,8 +37,7 @@ _SHORT = 600
 """The longest summary of an indirect need."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """A workstream that another builds on; `direct` if it is one of its needs."""
 
     id: WorkstreamId
@@ -48,8 +48,7 @@ class Need:
     findings: tuple[SharedFinding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _Part(Struct, frozen=True, kw_only=True):
     """One part of a need's handoff. A lower `rank` comes first."""
 
     need: WorkstreamId
@@ -58,8 +57,7 @@ class _Part:
     text: str
 
 
-@dataclass(slots=True)
-class _Room:
+class _Room(Struct):
     left: int
     said: dict[WorkstreamId, list[str]] = field(default_factory=dict)
     missing: dict[WorkstreamId, list[str]] = field(default_factory=dict)

@@ -16,15 +16,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from heapq import nsmallest
 from itertools import combinations
 from math import prod
 
+from msgspec import Struct
+
 from wt_orchestrate.domain.plan.graph import all_needs, longest_chain, waves
 from wt_orchestrate.domain.plan.model import Kind, Plan
 from wt_orchestrate.domain.plan.scope import scope_matches
+from wt_orchestrate.domain.replace import replace
 
 LARGE = 30
 """A commit with more files is left out."""
@@ -45,16 +47,14 @@ class Level(StrEnum):
 _FROM = ((0.5, Level.HIGH), (0.2, Level.MEDIUM), (0.03, Level.LOW))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Struct, frozen=True, kw_only=True):
     """What is known of a repository: its files now, and the paths of recent commits, newest first."""
 
     files: tuple[str, ...]
     commits: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meeting:
+class Meeting(Struct, frozen=True, kw_only=True):
     """A file that two workstreams may both change, with the share of commits in each one's scope that touched it."""
 
     path: str
@@ -62,8 +62,7 @@ class Meeting:
     other: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairForecast:
+class PairForecast(Struct, frozen=True, kw_only=True):
     """Two workstreams that may run at the same time. `chance` (0 to 1) is an estimate; `shared` counts the files that
     both may write, `meetings` are the likeliest places."""
 
@@ -77,8 +76,7 @@ class PairForecast:
     little_history: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanForecast:
+class PlanForecast(Struct, frozen=True, kw_only=True):
     """The forecast of a plan. `serialise`: which workstream should also need which. `before` and `after`: the longest
     chains without and with that."""
 
@@ -128,8 +126,7 @@ def with_needs(plan: Plan, further: Mapping[str, Sequence[str]]) -> Plan:
 # ---------------------------------------------------------------- what history says
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
+class _Past(Struct, frozen=True):
     """The commits that touched a scope: how many, and how many of them touched each file."""
 
     commits: int

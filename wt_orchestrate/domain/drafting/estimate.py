@@ -10,11 +10,12 @@ out, which is said.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heappop, heappush
 from statistics import median
 from typing import Any
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.drafting.cochange import Level, PlanForecast, with_needs
 from wt_orchestrate.domain.plan.graph import dependents, longest_chain, needs_of, waves
@@ -34,8 +35,7 @@ class Word(StrEnum):
     """Nobody has said how long anything takes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(Struct, frozen=True, kw_only=True):
     """What earlier runs of the repository took for one workstream, as medians; None if unknown. `train_s`: from the
     claim to the integration, checks included. `check_s`: one pass of all checks. `streams`: how many it is from."""
 
@@ -45,8 +45,7 @@ class Measured:
     streams: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
+class Advice(Struct, frozen=True, kw_only=True):
     """The numbers, all in seconds, and what follows from them. `path`: the longest chain by the estimates with
     `path_s`, the agents' work alone. `apart`: pairs that may run at the same time and will likely conflict."""
 

@@ -6,8 +6,9 @@ progress is saved after each step, so that one that was cut off can be recognise
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class DraftPhase(StrEnum):
@@ -24,8 +25,7 @@ class DraftPhase(StrEnum):
     CUT_OFF = "cut off"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftWish:
+class DraftWish(Struct, frozen=True, kw_only=True):
     """What was asked for. `target`: the branch whose commit is read. `named`: the person named it."""
 
     id: str
@@ -40,8 +40,7 @@ class DraftWish:
     budget_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftProgress:
+class DraftProgress(Struct, frozen=True, kw_only=True):
     """How far a drafting is. `round` counts the plans that were judged, `tries` the processes that were started."""
 
     phase: DraftPhase = DraftPhase.DRAFTING

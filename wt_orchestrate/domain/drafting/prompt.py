@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.drafting.vetting import MOST_STREAMS
 from wt_orchestrate.domain.plan.model import AgentType, Kind
@@ -101,8 +102,7 @@ Schema:
 {json.dumps(SCHEMA)}"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Ground(Struct, frozen=True, kw_only=True):
     """What is known before the planner starts. `memory`: what earlier runs left, each entry with its source."""
 
     goal: str

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from difflib import get_close_matches
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.plan.model import Check, Defaults, Kind, Limits, Plan, Workstream
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.plan.stages import stage_specs, synthesis_spec
 from wt_orchestrate.domain.plan.validation import Place, Problem
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 
 MOST_STREAMS = 50
@@ -40,8 +43,7 @@ _NO_TEXT = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _WILD = re.compile(r"[*?]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposed:
+class Proposed(Struct, frozen=True, kw_only=True):
     """A command that an agent wants and nobody has approved. `of`: the workstream, empty for the plan itself. `key`:
     `checks` or `setup`."""
 

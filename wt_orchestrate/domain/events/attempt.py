@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.stream import TurnOutcome
 from wt_orchestrate.domain.ids import AttemptId, WorkstreamId
@@ -12,8 +12,7 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 # ---------------------------------------------------------------- attempts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptStarted:
+class AttemptStarted(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     attempt: AttemptId
     epoch: int
@@ -29,8 +28,7 @@ class AttemptStarted:
     """Messages that are part of its prompt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptObserved:
+class AttemptObserved(Struct, frozen=True, kw_only=True):
     """What new output of the agent says, up to a byte offset. Counts are of this part alone."""
 
     workstream: WorkstreamId
@@ -68,8 +66,7 @@ class AttemptObserved:
     """How much of that passed before the model was asked, if it says so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptNudged:
+class AttemptNudged(Struct, frozen=True, kw_only=True):
     """A running attempt is interrupted and told why: no progress, or a loop."""
 
     workstream: WorkstreamId
@@ -79,8 +76,7 @@ class AttemptNudged:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSent:
+class MessageSent(Struct, frozen=True, kw_only=True):
     """A message is in a running agent's inbox; its stream says when it has arrived."""
 
     workstream: WorkstreamId
@@ -88,8 +84,7 @@ class MessageSent:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptAsked:
+class AttemptAsked(Struct, frozen=True, kw_only=True):
     """The agent waits for an answer: `question` from a person, else for permission to use a tool."""
 
     workstream: WorkstreamId
@@ -102,8 +97,7 @@ class AttemptAsked:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptAnswered:
+class AttemptAnswered(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     attempt: AttemptId
     ask: str
@@ -113,8 +107,7 @@ class AttemptAnswered:
     """How a question of a tool is answered: `call` by its own result, `message` if the call does not wait any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptStopping:
+class AttemptStopping(Struct, frozen=True, kw_only=True):
     """Its keeper was asked to end it."""
 
     workstream: WorkstreamId
@@ -122,8 +115,7 @@ class AttemptStopping:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEnded:
+class AttemptEnded(Struct, frozen=True, kw_only=True):
     """No process of the attempt is left."""
 
     workstream: WorkstreamId
@@ -136,8 +128,7 @@ class AttemptEnded:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandoffSeen:
+class HandoffSeen(Struct, frozen=True, kw_only=True):
     """A version of HANDOFF.md, or why it cannot be read."""
 
     workstream: WorkstreamId

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clash:
+class Clash(Struct, frozen=True, kw_only=True):
     """Two workstreams that would conflict if they were merged as they are now; `other` is empty for the integration
     branch. `more`: how many paths there are beyond those listed."""
 
@@ -18,16 +17,14 @@ class Clash:
     more: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlindSpot:
+class BlindSpot(Struct, frozen=True, kw_only=True):
     """A workstream whose uncommitted work is not in the forecast, and why."""
 
     workstream: WorkstreamId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForecastMade:
+class ForecastMade(Struct, frozen=True, kw_only=True):
     """The forecast changed: new conflicts (or other paths), and conflicts that are gone."""
 
     found: tuple[Clash, ...] = ()

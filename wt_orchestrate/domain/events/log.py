@@ -6,7 +6,7 @@ that logs written before it can be read. An event says what is known, not what t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.events.attempt import (
     AttemptAnswered,
@@ -177,8 +177,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """An event as the log holds it. `cause` is the number of the request or the key of the effect it came from."""
 
     number: int

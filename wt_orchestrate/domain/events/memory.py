@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecalledEntry:
+class RecalledEntry(Struct, frozen=True, kw_only=True):
     """An entry of the memory when it was recalled: its source, and which of its files changed since."""
 
     id: str
@@ -21,8 +20,7 @@ class RecalledEntry:
     unknown: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryRecalled:
+class MemoryRecalled(Struct, frozen=True, kw_only=True):
     """What the memory adds to a workstream's brief; decided once. `problem` says why nothing could be recalled."""
 
     workstream: WorkstreamId

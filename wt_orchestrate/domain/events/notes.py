@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import AttemptId, WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotesRead:
+class NotesRead(Struct, frozen=True, kw_only=True):
     """The note file of a running attempt was read up to a byte offset. Counts are of this part alone; `dropped` are
     lines that were not notes, repeated one, or exceeded a bound."""
 
@@ -22,8 +21,7 @@ class NotesRead:
     progress: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressTold:
+class ProgressTold(Struct, frozen=True, kw_only=True):
     """The agent's own report of its progress."""
 
     workstream: WorkstreamId
@@ -32,8 +30,7 @@ class ProgressTold:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingShared:
+class FindingShared(Struct, frozen=True, kw_only=True):
     """The agent found something that others should know: those it names in `to`, or whose scope covers `path`."""
 
     workstream: WorkstreamId
@@ -45,8 +42,7 @@ class FindingShared:
     to: tuple[WorkstreamId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRead:
+class AnswerRead(Struct, frozen=True, kw_only=True):
     """The tool call that asked has returned with the answer."""
 
     workstream: WorkstreamId

@@ -8,8 +8,9 @@ own marks where it started.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import Branch, CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
@@ -21,8 +22,7 @@ class PullState(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullRequest:
+class PullRequest(Struct, frozen=True, kw_only=True):
     """What is known of a pull request; `number` is 0 if the forge was only asked to make it (push options)."""
 
     number: int
@@ -34,8 +34,7 @@ class PullRequest:
     state: PullState = PullState.OPEN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
+class Remark(Struct, frozen=True, kw_only=True):
     """A comment on a pull request, or a failed check of the forge, as it is passed to an agent. `origin` is its id on
     the forge."""
 
@@ -62,16 +61,14 @@ def stacked_on(name: str, holds: Mapping[str, Set[str]], opened: Iterable[str]) 
     return next((other for other in sorted(within & set(opened)) if holds[other] | {other} >= within), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullRequestNoted:
+class PullRequestNoted(Struct, frozen=True, kw_only=True):
     """A pull request as it is now."""
 
     workstream: WorkstreamId
     pull_request: PullRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUpRequested:
+class FollowUpRequested(Struct, frozen=True, kw_only=True):
     """Reviewers remarked on integrated work: another workstream continues it, on a branch that starts there."""
 
     workstream: WorkstreamId
@@ -80,8 +77,7 @@ class FollowUpRequested:
     remarks: tuple[Remark, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergedElsewhere:
+class MergedElsewhere(Struct, frozen=True, kw_only=True):
     """Its work is in the target, merged by the forge or by a person; `commit` is where it was found."""
 
     workstream: WorkstreamId

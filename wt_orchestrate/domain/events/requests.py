@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.events.pull_requests import FollowUpRequested, MergedElsewhere, PullRequestNoted
 from wt_orchestrate.domain.events.stages import ApproveRequested
@@ -11,85 +12,73 @@ from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopRequested:
+class StopRequested(Struct, frozen=True, kw_only=True):
     """Stop the agents of one workstream, or of the whole run."""
 
     workstream: WorkstreamId | None = None
     reason: str = "stopped on request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRequested:
+class ResumeRequested(Struct, frozen=True, kw_only=True):
     """Resume a stopped run, or go on after a person fixed something."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContinueRequested:
+class ContinueRequested(Struct, frozen=True, kw_only=True):
     """A person fixed this workstream in its worktree: verify it again."""
 
     workstream: WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRequested:
+class AnswerRequested(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TellRequested:
+class TellRequested(Struct, frozen=True, kw_only=True):
     """A message for an agent: in its next turn, or starting one."""
 
     workstream: WorkstreamId
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterruptRequested:
+class InterruptRequested(Struct, frozen=True, kw_only=True):
     """End the running turn of an agent; its process waits for the next message."""
 
     workstream: WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedirectRequested:
+class RedirectRequested(Struct, frozen=True, kw_only=True):
     """A new brief: for the running session, or for the next attempt."""
 
     workstream: WorkstreamId
     brief: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequested:
+class RetryRequested(Struct, frozen=True, kw_only=True):
     """Another attempt at what failed, was cancelled or needs a person; counters are reset."""
 
     workstream: WorkstreamId
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequested:
+class CancelRequested(Struct, frozen=True, kw_only=True):
     """Give a workstream up: its agent is stopped, its work stays where it is."""
 
     workstream: WorkstreamId
     reason: str = "cancelled on request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldRequested:
+class HoldRequested(Struct, frozen=True, kw_only=True):
     """Start nothing new for a workstream, or for the run."""
 
     workstream: WorkstreamId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseRequested:
+class ReleaseRequested(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitRequested:
+class LimitRequested(Struct, frozen=True, kw_only=True):
     """New limits for the run or for one workstream; None leaves a limit as it is."""
 
     workstream: WorkstreamId | None = None
@@ -101,23 +90,20 @@ class LimitRequested:
     wall: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddRequested:
+class AddRequested(Struct, frozen=True, kw_only=True):
     """Additional workstreams for a run."""
 
     workstreams: Mapping[str, Workstream]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditRequested:
+class EditRequested(Struct, frozen=True, kw_only=True):
     """A new text for a workstream that has not started."""
 
     workstream: WorkstreamId
     spec: Workstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentRequested:
+class CommentRequested(Struct, frozen=True, kw_only=True):
     """A reviewer's comment, kept until it is sent. `line` to `end` are lines of `path` at `commit`, with the text
     `quoted`; without a path it is about the work as a whole."""
 
@@ -132,29 +118,25 @@ class CommentRequested:
     """Its id on the forge, if it comes from there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentsSendRequested:
+class CommentsSendRequested(Struct, frozen=True, kw_only=True):
     """Send the agent all comments that were not sent yet, as one message."""
 
     workstream: WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentResolveRequested:
+class CommentResolveRequested(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     comment: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentReopenRequested:
+class CommentReopenRequested(Struct, frozen=True, kw_only=True):
     """Open an answered or resolved comment again; it is sent with the next ones."""
 
     workstream: WorkstreamId
     comment: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandRequested:
+class LandRequested(Struct, frozen=True, kw_only=True):
     """Land what is integrated. `allow_secrets`: marks of findings that look like secrets and are not."""
 
     allow_protected: bool = False
@@ -162,19 +144,16 @@ class LandRequested:
     allow_large: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CleanRequested:
+class CleanRequested(Struct, frozen=True, kw_only=True):
     workstreams: tuple[WorkstreamId, ...]
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRequested:
+class RestoreRequested(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeOverRequested:
+class TakeOverRequested(Struct, frozen=True, kw_only=True):
     """Put commits that an agent made elsewhere on its workstream's branch; without a name those that its HEAD is at."""
 
     workstream: WorkstreamId

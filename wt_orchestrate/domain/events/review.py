@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.review_findings import Finding
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewerCalled:
+class ReviewerCalled(Struct, frozen=True, kw_only=True):
     """An agent in a worktree of its own is to review a claim: exactly this head."""
 
     workstream: WorkstreamId
@@ -19,8 +18,7 @@ class ReviewerCalled:
     spec: Workstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewGiven:
+class ReviewGiven(Struct, frozen=True, kw_only=True):
     """The findings of a reviewer about a head; empty if there are none."""
 
     workstream: WorkstreamId

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Plan, Workstream
@@ -22,8 +23,7 @@ class Actor(StrEnum):
 # ---------------------------------------------------------------- the run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True, kw_only=True):
     plan: Plan
     settings: Settings
     plan_path: str
@@ -41,23 +41,20 @@ class RunStarted:
     """The repository's remotes when the run started, without credentials: agents can write its configuration."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseVaulted:
+class BaseVaulted(Struct, frozen=True, kw_only=True):
     """The vault holds the base and the integration branch starts there."""
 
     base: CommitId
     tree: TreeId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStopped:
+class RunStopped(Struct, frozen=True, kw_only=True):
     """Everything of the run has stopped, because a person asked for it or the time limit was reached."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True, kw_only=True):
     """Nothing more can be done without a person or another request."""
 
     integrated: int
@@ -66,22 +63,19 @@ class RunFinished:
     """The stage whose gate waits for a person's approval."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SupervisorStarted:
+class SupervisorStarted(Struct, frozen=True, kw_only=True):
     pid: int
     boot: str
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeSkipped:
+class TimeSkipped(Struct, frozen=True, kw_only=True):
     """The machine slept or its clock was set: these seconds say nothing about anybody's progress."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EffectIntended:
+class EffectIntended(Struct, frozen=True, kw_only=True):
     """An effect is about to be performed; `pins` are the choices that a restart must make the same way."""
 
     key: str
@@ -89,13 +83,11 @@ class EffectIntended:
     pins: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EffectConcluded:
+class EffectConcluded(Struct, frozen=True, kw_only=True):
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EffectFailed:
+class EffectFailed(Struct, frozen=True, kw_only=True):
     """The outside world refused an effect; nothing of it is half done."""
 
     key: str
@@ -105,8 +97,7 @@ class EffectFailed:
     """Another try would be refused the same way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionChanged:
+class AdmissionChanged(Struct, frozen=True, kw_only=True):
     """The machine has room for another agent (no reason), or why it has none."""
 
     reason: str
@@ -117,8 +108,7 @@ class AdmissionChanged:
 # ---------------------------------------------------------------- requests
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRefused:
+class RequestRefused(Struct, frozen=True, kw_only=True):
     """A request that was no longer possible when it was taken; nothing was changed."""
 
     workstream: WorkstreamId | None
@@ -126,8 +116,7 @@ class RequestRefused:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetWarned:
+class BudgetWarned(Struct, frozen=True, kw_only=True):
     """Four fifths of a limit are used; `workstream` is None for the run's limit."""
 
     workstream: WorkstreamId | None
@@ -136,8 +125,7 @@ class BudgetWarned:
     cap: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetReached:
+class BudgetReached(Struct, frozen=True, kw_only=True):
     """A limit is used up: agents are asked to end with a handoff."""
 
     workstream: WorkstreamId | None
@@ -146,16 +134,14 @@ class BudgetReached:
     cap: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkstreamsAdded:
+class WorkstreamsAdded(Struct, frozen=True, kw_only=True):
     """The handoff of a workstream added others."""
 
     by: WorkstreamId
     workstreams: Mapping[str, Workstream]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpansionRefused:
+class ExpansionRefused(Struct, frozen=True, kw_only=True):
     """What a handoff wanted to add no longer fits the plan."""
 
     workstream: WorkstreamId

@@ -5,14 +5,13 @@ None of them is about a single workstream, so none has a field `workstream`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SynthesisCalled:
+class SynthesisCalled(Struct, frozen=True, kw_only=True):
     """Everything of a stage is integrated or cancelled: an agent is to summarise it."""
 
     stage: str
@@ -20,8 +19,7 @@ class SynthesisCalled:
     spec: Workstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateReached:
+class GateReached(Struct, frozen=True, kw_only=True):
     """A stage is complete and waits for a person's approval. `then` are the workstreams that wait for it."""
 
     stage: str
@@ -29,16 +27,14 @@ class GateReached:
     then: tuple[WorkstreamId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalWithdrawn:
+class ProposalWithdrawn(Struct, frozen=True, kw_only=True):
     """A synthesis goes on, or was cancelled: what it had planned and has not started leaves the plan."""
 
     by: WorkstreamId
     workstreams: tuple[WorkstreamId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApproveRequested:
+class ApproveRequested(Struct, frozen=True, kw_only=True):
     """A person lets the stages after this one start; with `no`, its synthesis goes on with that message instead."""
 
     stage: str

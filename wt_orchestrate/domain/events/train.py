@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiderWaits:
+class RiderWaits(Struct, frozen=True, kw_only=True):
     """A claim conflicts with work ahead of it in the train: it is merged once that work is integrated or gone."""
 
     workstream: WorkstreamId
@@ -21,8 +21,7 @@ class RiderWaits:
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiderSuspected:
+class RiderSuspected(Struct, frozen=True, kw_only=True):
     """A check failed where this claim joined the train, and passed (or did not run) without it: it is set aside."""
 
     workstream: WorkstreamId
@@ -33,8 +32,7 @@ class RiderSuspected:
     command: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialMade:
+class TrialMade(Struct, frozen=True, kw_only=True):
     """A suspect's work merged onto an earlier integration commit; no commit if they conflict."""
 
     workstream: WorkstreamId
@@ -43,8 +41,7 @@ class TrialMade:
     tree: TreeId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuspectCleared:
+class SuspectCleared(Struct, frozen=True, kw_only=True):
     """A suspect is cleared: the check passed on the same tree, or the target on which it failed has moved."""
 
     workstream: WorkstreamId
@@ -52,8 +49,7 @@ class SuspectCleared:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiderBlamed:
+class RiderBlamed(Struct, frozen=True, kw_only=True):
     """A failed check is confirmed, and its cause is known."""
 
     workstream: WorkstreamId
@@ -65,8 +61,7 @@ class RiderBlamed:
     partner: WorkstreamId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConflictSettled:
+class ConflictSettled(Struct, frozen=True, kw_only=True):
     """A conflict is resolved in a merge commit that replaces the head in the train. `by`: how each path was resolved
     (rerere, union, mergiraf, driver:NAME, regenerated, arbiter). `dropped`: how many lines of each side (its own, the
     other's) are gone."""
@@ -79,8 +74,7 @@ class ConflictSettled:
     dropped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettleFailed:
+class SettleFailed(Struct, frozen=True, kw_only=True):
     """No automatic rule resolves these paths."""
 
     workstream: WorkstreamId
@@ -89,8 +83,7 @@ class SettleFailed:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArbiterCalled:
+class ArbiterCalled(Struct, frozen=True, kw_only=True):
     """An agent in a worktree of its own is to resolve a conflict."""
 
     workstream: WorkstreamId
@@ -111,8 +104,7 @@ class CheckOutcome(StrEnum):
 # ---------------------------------------------------------------- train and landing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeMade:
+class MergeMade(Struct, frozen=True, kw_only=True):
     """A car of the train: the head merged in memory onto the integration head or the car ahead, and proven complete."""
 
     workstream: WorkstreamId
@@ -123,16 +115,14 @@ class MergeMade:
     proven_paths: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergeConflicted:
+class MergeConflicted(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     head: CommitId
     onto: CommitId
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProofFailed:
+class ProofFailed(Struct, frozen=True, kw_only=True):
     """A merge lost something; it is never published."""
 
     workstream: WorkstreamId | None
@@ -141,8 +131,7 @@ class ProofFailed:
     head: CommitId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckFinished:
+class CheckFinished(Struct, frozen=True, kw_only=True):
     """The result of a check on one exact tree."""
 
     workstream: WorkstreamId | None
@@ -159,8 +148,7 @@ class CheckFinished:
     ahead: tuple[WorkstreamId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Struct, frozen=True, kw_only=True):
     """Every check passed on exactly this tree, which holds the integration head and the workstream's work."""
 
     workstream: WorkstreamId
@@ -169,8 +157,7 @@ class Verified:
     checks: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Integrated:
+class Integrated(Struct, frozen=True, kw_only=True):
     """The integration branch holds the workstream's work; `commit` is None if it had no commits."""
 
     workstream: WorkstreamId
@@ -179,23 +166,20 @@ class Integrated:
     commit: CommitId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrationAdvanced:
+class IntegrationAdvanced(Struct, frozen=True, kw_only=True):
     """On the way to landing, the integration branch was merged with the target, which had moved."""
 
     commit: CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrationPublished:
+class IntegrationPublished(Struct, frozen=True, kw_only=True):
     """The user's repository has this integration head on its branch of that name; `order` is the event that made it."""
 
     commit: CommitId
     order: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrationMoved:
+class IntegrationMoved(Struct, frozen=True, kw_only=True):
     """Somebody else moved the integration branch: the train is void."""
 
     workstream: WorkstreamId | None
@@ -203,8 +187,7 @@ class IntegrationMoved:
     tree: TreeId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandingPrepared:
+class LandingPrepared(Struct, frozen=True, kw_only=True):
     """The commit that would land and the target it is based on; `checked`: its tree was checked already."""
 
     expected: CommitId
@@ -213,8 +196,7 @@ class LandingPrepared:
     checked: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
+class Landed(Struct, frozen=True, kw_only=True):
     target: Branch
     commit: CommitId
     before: CommitId
@@ -222,16 +204,14 @@ class Landed:
     workstreams: tuple[WorkstreamId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetMoved:
+class TargetMoved(Struct, frozen=True, kw_only=True):
     """Somebody else moved the target during the landing."""
 
     target: Branch
     expected: CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandRefused:
+class LandRefused(Struct, frozen=True, kw_only=True):
     """The landing was refused and nothing changed; `commands` say what to do. `code` is the exit code for the caller."""
 
     reason: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.events.run import Actor
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
@@ -13,16 +14,14 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 # ---------------------------------------------------------------- verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimMade:
+class ClaimMade(Struct, frozen=True, kw_only=True):
     """The agent (or a person who continued it) says that the work is done."""
 
     workstream: WorkstreamId
     by: Actor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimAccepted:
+class ClaimAccepted(Struct, frozen=True, kw_only=True):
     """All evidence except the checks holds for this head."""
 
     workstream: WorkstreamId
@@ -40,8 +39,7 @@ class ClaimAccepted:
     """The tree of the head by itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimRejected:
+class ClaimRejected(Struct, frozen=True, kw_only=True):
     """What does not hold, one sentence each."""
 
     workstream: WorkstreamId
@@ -50,8 +48,7 @@ class ClaimRejected:
     round: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryDecided:
+class RetryDecided(Struct, frozen=True, kw_only=True):
     """There will be another attempt, not before `not_before`, with `message` in its prompt."""
 
     workstream: WorkstreamId
@@ -63,8 +60,7 @@ class RetryDecided:
     """The cause in the retry ladder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkstreamFailed:
+class WorkstreamFailed(Struct, frozen=True, kw_only=True):
     """It cannot be finished; `tried` are its attempts, one sentence each."""
 
     workstream: WorkstreamId
@@ -73,8 +69,7 @@ class WorkstreamFailed:
     tried: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkstreamEscalated:
+class WorkstreamEscalated(Struct, frozen=True, kw_only=True):
     """It needs a person; `commands` say what to do, `tried` what was tried, one sentence each."""
 
     workstream: WorkstreamId
@@ -83,11 +78,9 @@ class WorkstreamEscalated:
     tried: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkstreamStopped:
+class WorkstreamStopped(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkstreamCancelled:
+class WorkstreamCancelled(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId

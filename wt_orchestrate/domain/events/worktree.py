@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, TreeId, WorkstreamId
 
 # ---------------------------------------------------------------- worktree and setup
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeCreated:
+class WorktreeCreated(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     path: str
     branch: Branch
@@ -21,8 +20,7 @@ class WorktreeCreated:
     """Whether our hooks are installed in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandStarted:
+class CommandStarted(Struct, frozen=True, kw_only=True):
     """A setup command or a check runs as a kept process."""
 
     workstream: WorkstreamId | None
@@ -39,15 +37,13 @@ class CommandStarted:
     """The other workstreams whose work is in the tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandDropped:
+class CommandDropped(Struct, frozen=True, kw_only=True):
     """A check ended without a result, and nobody waits for it."""
 
     process: ProcessId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetupFinished:
+class SetupFinished(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     process: ProcessId
     command: str
@@ -59,8 +55,7 @@ class SetupFinished:
 # ---------------------------------------------------------------- what agents leave
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitLine:
+class CommitLine(Struct, frozen=True, kw_only=True):
     id: CommitId
     author: str
     at: float
@@ -68,8 +63,7 @@ class CommitLine:
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitsSeen:
+class CommitsSeen(Struct, frozen=True, kw_only=True):
     """The branch's head moved; `commits` are the new ones, `count` all since the base. The vault holds the head."""
 
     workstream: WorkstreamId
@@ -79,8 +73,7 @@ class CommitsSeen:
     rewritten: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitsElsewhere:
+class CommitsElsewhere(Struct, frozen=True, kw_only=True):
     """The worktree's HEAD left the workstream's branch for `where` (a branch, or empty for a detached HEAD) and holds commits
     that the branch does not. `head` None: it is back. The vault holds these commits."""
 
@@ -90,8 +83,7 @@ class CommitsElsewhere:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkTakenOver:
+class WorkTakenOver(Struct, frozen=True, kw_only=True):
     """Commits that were made elsewhere are on the workstream's branch now."""
 
     workstream: WorkstreamId
@@ -100,15 +92,13 @@ class WorkTakenOver:
     before: CommitId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeOverRefused:
+class TakeOverRefused(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     reason: str
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeLost:
+class WorktreeLost(Struct, frozen=True, kw_only=True):
     """Somebody deleted the worktree or its branch; it is made again from the vault."""
 
     workstream: WorkstreamId
@@ -118,29 +108,25 @@ class WorktreeLost:
 # ---------------------------------------------------------------- after
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeRemoved:
+class WorktreeRemoved(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     trash: str
     archive: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeKept:
+class WorktreeKept(Struct, frozen=True, kw_only=True):
     """`clean` left it: removing it could have lost work."""
 
     workstream: WorkstreamId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeRestored:
+class WorktreeRestored(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     path: str
     head: CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRefused:
+class RestoreRefused(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     reason: str

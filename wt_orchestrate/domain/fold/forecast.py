@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import FORECAST
 from wt_orchestrate.domain.fold.messages import put
 from wt_orchestrate.domain.ids import WorkstreamId, integration_branch
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.forecast import _PATH, _one_line, basis, of
 from wt_orchestrate.domain.state.lifecycle import Stage

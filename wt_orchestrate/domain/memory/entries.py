@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import exp2
 from typing import NewType
 
+from msgspec import Struct
+
 from wt_orchestrate.domain.plan.scope import globs_overlap
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.domain.text.injection import flags
 from wt_orchestrate.domain.text.secrets import without_secrets
@@ -53,8 +55,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _RUN = re.compile(r"r[1-9][0-9]{0,8}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """The source of an entry. `commit`: what its `paths` were read at. Unknown fields are empty. `claimed`: only a file
     says so, nobody here saw who said it."""
 
@@ -67,8 +68,7 @@ class Source:
     claimed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """Something to remember, made safe by `note`. It replaces what has the same `topic`."""
 
     layer: Layer
@@ -80,8 +80,7 @@ class Note:
     vouched: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A remembered entry. `times`: how often it was said. `vouched`: a person said it here."""
 
     id: MemoryId
@@ -97,16 +96,14 @@ class Entry:
     seen_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Hit(Struct, frozen=True, kw_only=True):
     """An entry that a search found. `words`: how well its words match, from 0 to 1."""
 
     entry: Entry
     words: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recalled:
+class Recalled(Struct, frozen=True, kw_only=True):
     """An entry that was found, with what makes it stale: its files that changed since, or that this is unknown."""
 
     entry: Entry

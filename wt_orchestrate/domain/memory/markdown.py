@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.memory.entries import (
     AGENT,
@@ -46,24 +47,21 @@ _LONGEST = 8_000
 _ESCAPED = re.compile(r"\\|[-*+] source: ")
 
 
-@dataclass(slots=True)
-class _Begun:
+class _Begun(Struct):
     line: int
     layer: Layer
     text: list[str]
     sources: list[Source] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """What cannot be read, and in which line, from 1."""
 
     line: int
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryFile:
+class MemoryFile(Struct, frozen=True, kw_only=True):
     """The content of a file."""
 
     notes: tuple[Note, ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan.model import Check, Limits, Plan, Workstream
@@ -13,8 +14,7 @@ _LONGEST = 36
 GOAL = "Integrate branches"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queued:
+class Queued(Struct, frozen=True, kw_only=True):
     """A branch to integrate. `title` and `intent` come from its commit messages."""
 
     branch: str

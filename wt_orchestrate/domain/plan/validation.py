@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan import stages
@@ -24,8 +25,7 @@ _SERVING = re.compile(r"-(arbiter|review|answer|synthesis)(-\d+)?$")
 _UNSAFE_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|^\.|\.$|^/|/$|^-")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """What is wrong at a place in the plan (keys and list indexes), and what to do."""
 
     place: Place

@@ -8,13 +8,12 @@ is taken for the later one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """From this wall time on, the run's time is wall time less `offset`; it was `begins` there."""
 
     wall: float

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.retry_ladder import Cause
@@ -37,8 +38,7 @@ def serial_work(found: Measured, name: WorkstreamId) -> float:
     return sum(each.work_s for each in found.streams[name].attempts if each.reason != Cause.CONFLICT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
+class Gain(Struct, frozen=True, kw_only=True):
     """Seconds. `least_s`: the certain part of the serial equivalent, if nobody saw some of the work."""
 
     work_s: float

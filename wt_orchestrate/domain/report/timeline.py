@@ -14,7 +14,8 @@ nothing at least (`unsure_s`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold.run import fold
@@ -64,8 +65,7 @@ _OWN = (e.AttemptObserved, e.HandoffSeen, e.CommitsSeen, e.MessageSent, e.Attemp
 """Events that change nothing of what other workstreams wait for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptTime:
+class AttemptTime(Struct, frozen=True, kw_only=True):
     """One attempt in the run's time. `reason`: the cause of the retry, or why it was started."""
 
     id: AttemptId
@@ -87,8 +87,7 @@ class AttemptTime:
         return sum(length for what, length in self.at.items() if what in ACTIVE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamTime:
+class StreamTime(Struct, frozen=True, kw_only=True):
     """One workstream's time: intervals in order, and its attempts."""
 
     stretches: tuple[Stretch, ...]
@@ -103,8 +102,7 @@ class StreamTime:
         return sum(attempt.active_s for attempt in self.attempts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckTime:
+class CheckTime(Struct, frozen=True, kw_only=True):
     """One run of a check."""
 
     workstreams: tuple[WorkstreamId, ...]
@@ -115,8 +113,7 @@ class CheckTime:
     end: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(Struct, frozen=True, kw_only=True):
     """A run's time. `wall_s`: awake and not at rest; `rest_s` and `skipped_s`: the rest of the calendar's time."""
 
     state: RunState
@@ -143,8 +140,7 @@ def measured(records: Sequence[e.Record], *, now: float, watched: bool = True) -
     return recorder.measured(now, watched=watched)
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """An attempt as far as it has been read."""
 
     ws: WorkstreamId

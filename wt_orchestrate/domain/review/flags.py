@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.text.clean import counted
@@ -28,8 +29,7 @@ class Weight(StrEnum):
     LOW = "low"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(Struct, frozen=True, kw_only=True):
     """One thing to look at; `line` is in the new file, or 0 for the file as a whole."""
 
     kind: str

@@ -9,7 +9,8 @@ bounded, and identified by its origin, so that nothing is sent twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.events.pull_requests import Remark
 from wt_orchestrate.domain.ids import CommitId
@@ -24,8 +25,7 @@ MOST = 50
 """How many remarks are sent at a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """A remark and its author; `trusted`: it may be sent without a person."""
 
     remark: Remark

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.text.clean import clean
@@ -27,8 +28,7 @@ _HOW = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """One comment, and the line of the review file that it starts on."""
 
     text: str
@@ -37,16 +37,14 @@ class Written:
     at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misplaced:
+class Misplaced(Struct, frozen=True, kw_only=True):
     """What cannot be read in a review file, with its line."""
 
     at: int
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewFile:
+class ReviewFile(Struct, frozen=True, kw_only=True):
     """A parsed review file. `head` is the reviewed commit; None if the file does not say."""
 
     head: CommitId | None

@@ -7,15 +7,15 @@ quarter more than the bound must be free, so that the answer does not flap.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.plan.settings import Admission
 
 _SPARE = 1.25
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class Room(Struct, frozen=True, kw_only=True):
     """What is left. What the system does not report is None; `load` is the one-minute load per processor."""
 
     memory_mb: float | None = None
@@ -24,8 +24,7 @@ class Room:
     """Free space, by what it is for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Why no further agent may start (empty if one may), and whether not even a first one may."""
 
     reason: str

@@ -7,7 +7,8 @@ nothing new starts, and only agents that do not end are stopped. Usage is what t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan.model import Budget, seconds
@@ -19,8 +20,7 @@ MONEY, TOKENS, TURNS, WALL = "money", "tokens", "turns", "time"
 _UNITS = {MONEY: "${:.2f}", TOKENS: "{:.0f} tokens", TURNS: "{:.0f} turns", WALL: "{:.0f} s"}
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """How much of one limit is used; times in seconds, money in US dollars."""
 
     what: str

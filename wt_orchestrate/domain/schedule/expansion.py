@@ -8,7 +8,6 @@ widen what agents may do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
@@ -17,6 +16,7 @@ from wt_orchestrate.domain.plan.model import Plan, Workstream
 from wt_orchestrate.domain.plan.permissions import widens
 from wt_orchestrate.domain.plan.settings import role_of
 from wt_orchestrate.domain.plan.validation import Problem, problems
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, agent_name
 from wt_orchestrate.domain.state.stages import Standing, members, standings

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.stream import TurnOutcome
 from wt_orchestrate.domain.ids import AttemptId
 from wt_orchestrate.domain.plan.model import AgentType
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """A question or permission request that a running agent waits for."""
 
     id: str
@@ -34,8 +34,7 @@ class MessageKind(StrEnum):
     """A finding of another agent; it waits for the next attempt, but causes none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """A message to an agent, or (without a text) a request to interrupt it. Times are wall seconds."""
 
     id: str
@@ -50,8 +49,7 @@ class Message:
     """When the agent's stream proved that it arrived."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(Struct, frozen=True, kw_only=True):
     """The state of one account. Times are wall seconds."""
 
     name: str
@@ -66,8 +64,7 @@ class Account:
     """Why nobody can log in."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotesHeard:
+class NotesHeard(Struct, frozen=True, kw_only=True):
     """How far an attempt's note file is read, and how many notes of each kind counted."""
 
     offset: int = 0
@@ -82,8 +79,7 @@ class NotesHeard:
     """When it last reported progress."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One agent process. Times are wall seconds; `ended_at` is None while it lives."""
 
     id: AttemptId

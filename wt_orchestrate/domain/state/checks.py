@@ -6,11 +6,13 @@ A result belongs to one exact tree, never to a commit or a name: the same tree i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.events.train import CheckOutcome
 from wt_orchestrate.domain.ids import TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.train import UNJUDGED, CheckResult, Judgement
 
@@ -20,8 +22,7 @@ CONFIRMED = 2
 """How many runs must fail before anybody is blamed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """What is known of a tree. `red`: the first check that fails. `open`: the next one to run. Neither: all passed."""
 
     red: Check | None = None

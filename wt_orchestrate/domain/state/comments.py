@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.text.clean import at_line, clean
@@ -31,8 +32,7 @@ class CommentStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comment:
+class Comment(Struct, frozen=True, kw_only=True):
     """One comment. Without a path it is about the work as a whole; with line 0, about the file as a whole. Times are
     wall seconds."""
 
@@ -133,8 +133,7 @@ def says_fixed(comment: Comment) -> bool:
 # ---------------------------------------------------------------- where it is now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where the lines of a comment are at a newer head; line 0 if they are gone."""
 
     path: str

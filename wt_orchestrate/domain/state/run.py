@@ -7,7 +7,8 @@ needs cannot go on, and that is computed, never stored. What is unknown is None,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.agent.handoff import Handoff
 from wt_orchestrate.domain.agent.notes import SharedFinding
@@ -27,8 +28,7 @@ from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.train import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateState:
+class GateState(Struct, frozen=True, kw_only=True):
     """The state of one gate. `round` counts the endings of its stage: more work or another claim makes a new one. The
     round that a person is shown also counts `changes`."""
 
@@ -43,8 +43,7 @@ class GateState:
     """How often a person changed what waits for it, before it was passed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Outlook(Struct, frozen=True, kw_only=True):
     """The last forecast. Times are wall seconds; a forecast is under way if it started after the last one ended."""
 
     conflicts: tuple[Clash, ...] = ()
@@ -59,8 +58,7 @@ class Outlook:
     """(workstream, other, path) of the warnings that were sent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Struct, frozen=True, kw_only=True):
     """A setup command or a check that runs as a kept process."""
 
     process: ProcessId
@@ -77,8 +75,7 @@ class Command:
     ahead: tuple[WorkstreamId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Struct, frozen=True, kw_only=True):
     """The next attempt: decided, and waiting for its time and a free slot."""
 
     reason: str
@@ -87,8 +84,7 @@ class Retry:
     not_before: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitSeen:
+class CommitSeen(Struct, frozen=True, kw_only=True):
     id: CommitId
     author: str
     at: float
@@ -96,8 +92,7 @@ class CommitSeen:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkstreamState:
+class WorkstreamState(Struct, frozen=True, kw_only=True):
     """The state of one workstream."""
 
     id: WorkstreamId
@@ -209,8 +204,7 @@ class WorkstreamState:
     """What the memory has for its brief; None until it was asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """An effect that the outside world refused, and how often in a row."""
 
     count: int
@@ -220,8 +214,7 @@ class Failure:
     final: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
+class RunState(Struct, frozen=True, kw_only=True):
     """The state of one run."""
 
     id: RunId

@@ -6,15 +6,15 @@ Pure values. `fold/train.py` makes them from events; `train/train.py` and `train
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.events.train import CheckOutcome
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True, kw_only=True):
     """One run of one check on one tree."""
 
     command: str
@@ -28,8 +28,7 @@ class CheckResult:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(Struct, frozen=True, kw_only=True):
     """All runs of one check on one tree. A check that passed once is not run again."""
 
     passed: int = 0
@@ -48,8 +47,7 @@ class Judgement:
 UNJUDGED = Judgement()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Car:
+class Car(Struct, frozen=True, kw_only=True):
     """A claim merged onto what is below it: a commit that holds the integration head, the cars ahead and this work."""
 
     workstream: WorkstreamId
@@ -59,8 +57,7 @@ class Car:
     tree: TreeId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Train:
+class Train(Struct, frozen=True, kw_only=True):
     """Claims merged one on another, the first one onto the integration head."""
 
     cars: tuple[Car, ...] = ()
@@ -73,8 +70,7 @@ class Train:
         return self.cars[-1].commit if self.cars else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """A suspect's head merged onto an earlier integration commit, to find its partner; no commit if they conflict."""
 
     onto: CommitId
@@ -82,8 +78,7 @@ class Trial:
     tree: TreeId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspect:
+class Suspect(Struct, frozen=True, kw_only=True):
     """A claim set aside because a check failed where it joined. Nobody is blamed before the cause is certain. `among`:
     what was integrated between its base and what it was merged onto, oldest first. The check passes on its work with
     the first `low` of them and fails with the first `high`, as far as that is known."""
@@ -100,8 +95,7 @@ class Suspect:
     trials: tuple[Trial, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(Struct, frozen=True, kw_only=True):
     """One check to run on one tree, and why. `ahead`: the other workstreams whose work is in it."""
 
     workstream: WorkstreamId | None
@@ -112,8 +106,7 @@ class Probe:
     ahead: tuple[WorkstreamId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blame:
+class Blame(Struct, frozen=True, kw_only=True):
     """What is certain about a failed check. `partner`: the workstream with which alone it fails."""
 
     on_target: bool = False
@@ -123,8 +116,7 @@ class Blame:
     partner: WorkstreamId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """A commit that may be landed: the target merged with the run's work."""
 
     onto: CommitId
@@ -133,8 +125,7 @@ class Candidate:
     checked: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landing:
+class Landing(Struct, frozen=True, kw_only=True):
     """A request to land that is under way."""
 
     request: str

@@ -9,7 +9,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.state.findings import finding_lines
 from wt_orchestrate.domain.state.run import RunState
@@ -18,8 +19,7 @@ _WORD = re.compile(r"[^\W_]{2,}")
 _LONGEST = 1_500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Entry(Struct, frozen=True, kw_only=True):
     at: float
     text: str
     words: Counter[str]

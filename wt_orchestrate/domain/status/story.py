@@ -6,8 +6,9 @@ Text that agents wrote passes through `clean`, so that it is harmless on a termi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.agent import stream as s
@@ -34,8 +35,7 @@ class Weight(StrEnum):
     """Shown only with the whole story."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
+class Sentence(Struct, frozen=True, kw_only=True):
     """`about` is the workstream, or empty for the run."""
 
     about: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from wt_orchestrate.domain.review.reviewers import awaits_review
 from wt_orchestrate.domain.schedule.schedule import held_by, takes_place, waits_for
@@ -30,8 +30,7 @@ CAUSES = {
 """Every cause of waiting, and what is waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(Struct, frozen=True):
     """A cause; from `until` (wall seconds) on it is `then`."""
 
     cause: str
@@ -42,8 +41,7 @@ class Waits:
 NOTHING = Waits("")
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """The slots for agents, computed once for all workstreams."""
 
     taken: int

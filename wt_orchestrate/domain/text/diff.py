@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _BLOCK = 3
 """How many lines must move together to count as moved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """A line with its number: in the new file if it was added, in the old file if it was removed."""
 
     number: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class DiffLine:
+class DiffLine(Struct, frozen=True):
     """A line of a diff with its number in both files; 0 where it is not in that file."""
 
     old: int
@@ -26,16 +25,14 @@ class DiffLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hunk:
+class Hunk(Struct, frozen=True, kw_only=True):
     """One hunk of a diff, with the line that git printed above it."""
 
     heading: str
     lines: tuple[DiffLine, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileDiff:
+class FileDiff(Struct, frozen=True, kw_only=True):
     """The changes of one file. `lines_known` is False if the diff was too long to be read line by line."""
 
     path: str
@@ -65,8 +62,7 @@ def line_after(file: FileDiff, number: int) -> int | None:
     return place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(Struct, frozen=True, kw_only=True):
     """A block of lines that was removed in one place and added unchanged in another."""
 
     from_path: str

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # documented by its use in subclasses of JSONDecoder
 from typing import Any
+
+from msgspec import Struct
 
 _SPACE = " \t\r\n"
 _DECODER = json.JSONDecoder()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """A member of an object: where its key starts, where its value starts and ends."""
 
     name: str
@@ -26,8 +26,7 @@ class Member:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """An object in a text: its braces and its members."""
 
     start: int

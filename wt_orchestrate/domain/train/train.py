@@ -10,7 +10,8 @@ set aside (`culprit.py`), and the others go on without it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import Advance, Assemble, Effect, MakeTrial, RunCheck, Taken
@@ -74,8 +75,7 @@ def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId
 # ---------------------------------------------------------------- what is known of the train
 
 
-@dataclass(frozen=True, slots=True)
-class Prefixes:
+class Prefixes(Struct, frozen=True):
     """How far the train passes: `green` cars may land (0: none), `red` is the shortest failing prefix above that."""
 
     green: int

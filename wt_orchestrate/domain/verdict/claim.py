@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.handoff import Handoff, complete, gaps, lacks
 from wt_orchestrate.domain.agent.review_findings import is_given
@@ -14,8 +15,7 @@ from wt_orchestrate.domain.state.run import WorkstreamState, is_reviewer
 from wt_orchestrate.domain.text.clean import counted, some_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitsAt:
+class CommitsAt(Struct, frozen=True, kw_only=True):
     """Commits that the workstream's branch does not hold: at `head`, on the branch `where`, or on a detached HEAD."""
 
     where: str
@@ -23,8 +23,7 @@ class CommitsAt:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """What was found in the vault and the worktree for one head. `dirty`: paths with uncommitted changes."""
 
     base: CommitId | None

@@ -7,8 +7,9 @@ What was found out is told to the run as requests, like everything that comes fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.events.pull_requests import PullRequest, PullState, base_branch, stacked_on
@@ -35,8 +36,7 @@ class RunRequests(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Struct, frozen=True, kw_only=True):
     """What pull requests are made with."""
 
     forge: Forge | None
@@ -53,16 +53,14 @@ class Desk:
     """What was asked of git already: heads of others by the head that holds them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class Wording(Struct, frozen=True, kw_only=True):
     """Texts of one pull request; the body may name on what it is stacked."""
 
     title: str
     body: Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(Struct, frozen=True, kw_only=True):
     """What was done for one workstream, for people."""
 
     workstream: WorkstreamId
@@ -101,8 +99,7 @@ def head_of(state: RunState, ws: WorkstreamState) -> CommitId:
     return head
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Onto:
+class _Onto(Struct, frozen=True, kw_only=True):
     """Into which branch it goes; `marks` is the commit of a branch of its own, `on` the workstream that it is stacked on."""
 
     branch: Branch

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.ids import CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(Struct, frozen=True, kw_only=True):
     """One commit; `paths` are those it changed."""
 
     id: CommitId
@@ -22,8 +22,7 @@ class Commit:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One changed path between two trees; status is git's letter (A, M, D, R, C, T), `old` the path before a rename."""
 
     path: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.plan.settings import Merging
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettleSpec:
+class SettleSpec(Struct, frozen=True, kw_only=True):
     """Two commits that conflict, and how to merge them: by the rules `merging`, in the throwaway tree `slot`, with the
     environment `env` for approved commands, as a commit with this message and time, pinned at the ref `pin`."""
 
@@ -25,8 +25,7 @@ class SettleSpec:
     env: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """A merge whose conflicts were resolved by rules: a pinned commit, or what is still in conflict. `by`: how each
     path was resolved (rerere, union, mergiraf, driver:NAME, regenerated)."""
 
@@ -36,8 +35,7 @@ class Settled:
     conflicts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hunk:
+class Hunk(Struct, frozen=True, kw_only=True):
     """One conflict of a file: the base's lines, those of each side, and the result's (the first ones). `line` is where
     the result's begin; `took` is `ours` or `theirs` if the other side's part was dropped entirely."""
 
@@ -51,8 +49,7 @@ class Hunk:
     took: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedFile:
+class ResolvedFile(Struct, frozen=True, kw_only=True):
     """One file of a resolved conflict. Lines count as gone if they are nowhere in the file."""
 
     path: str
@@ -83,8 +80,7 @@ class ResolvedFile:
         return self.text and not (self.one_sided or self.markers or self.mode or sum(self.dropped))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(Struct, frozen=True, kw_only=True):
     """A resolved merge compared with both sides. `beyond`: paths outside the conflict that differ from the plain merge;
     any of them makes the resolution invalid."""
 

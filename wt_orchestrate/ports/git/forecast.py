@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Side(Struct, frozen=True, kw_only=True):
     """One side of a forecast. With a worktree and the index that `dirty` keeps for it, uncommitted work counts too."""
 
     name: str
@@ -19,8 +19,7 @@ class Side:
     index: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foreseen:
+class Foreseen(Struct, frozen=True, kw_only=True):
     """Two sides and paths; `other` is empty for the commit that all are merged onto."""
 
     one: str
@@ -28,16 +27,14 @@ class Foreseen:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Untold:
+class Untold(Struct, frozen=True, kw_only=True):
     """A side whose uncommitted work is not in the forecast, and why."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class Forecast(Struct, frozen=True, kw_only=True):
     """The sides that would conflict, and those that touch the same paths without a conflict. `merged`: how many merges
     it took."""
 

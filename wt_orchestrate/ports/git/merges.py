@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.ports.git.conflicts import ResolvedFile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merge:
+class Merge(Struct, frozen=True, kw_only=True):
     """A merge made in memory: a pinned commit, or the paths in conflict."""
 
     commit: CommitId | None
@@ -19,8 +19,7 @@ class Merge:
     conflicts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """The result of checking a merge. `lost` names what is missing; a proof with any has failed."""
 
     merge: CommitId
@@ -31,8 +30,7 @@ class Proof:
     lost: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rider:
+class Rider(Struct, frozen=True, kw_only=True):
     """One merge to make: a workstream's head, and the whole message of its merge commit, trailers included."""
 
     name: str
@@ -40,8 +38,7 @@ class Rider:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainSpec:
+class ChainSpec(Struct, frozen=True, kw_only=True):
     """A chain to make: the riders, first one lowest, on the commit `onto`. Its tip is pinned at the ref `pin`."""
 
     onto: CommitId
@@ -50,8 +47,7 @@ class ChainSpec:
     pin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Car:
+class Car(Struct, frozen=True, kw_only=True):
     """One merge commit of a chain: `head` merged onto what is below it, and how many changed paths its proof compared."""
 
     name: str
@@ -62,8 +58,7 @@ class Car:
     proven_paths: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, kw_only=True):
     """A rider that is not in the chain; `onto` is the commit it could not be merged onto."""
 
     name: str
@@ -77,16 +72,14 @@ class LeftOut:
     """Paths for which the proof failed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class Chain(Struct, frozen=True, kw_only=True):
     """Merge commits one on another, lowest first, and the riders that were left out."""
 
     cars: tuple[Car, ...]
     left_out: tuple[LeftOut, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
+class Patch(Struct, frozen=True, kw_only=True):
     """One commit that was merged. `identity` is git's stable patch id (empty for a merge); `whole`: every path that it
     touched is explained in the result."""
 
@@ -96,8 +89,7 @@ class Patch:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class Explained(Struct, frozen=True, kw_only=True):
     """A merge and how it was made. `paths` says for each path a side changed: as ours, as theirs, both merged, the same
     in both, resolved (git itself does not merge it), or not explained. `resolved` lists the conflicts one by one,
     `gone` everything that is gone."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from wt_orchestrate.domain.agent.commit_scan import Exposed
 from wt_orchestrate.domain.ids import Branch, CommitId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepositoryFacts:
+class RepositoryFacts(Struct, frozen=True, kw_only=True):
     """What a repository is. `main_worktree` is None for a bare one; `branch` is None if HEAD is detached."""
 
     common_dir: str
@@ -27,8 +27,7 @@ class RepositoryFacts:
     """The repository folder's name, for people and paths."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorktreeFacts:
+class WorktreeFacts(Struct, frozen=True, kw_only=True):
     """One worktree as git lists it; `git_dir` is its own administrative folder."""
 
     path: str
@@ -37,8 +36,7 @@ class WorktreeFacts:
     git_dir: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
+class Reached(Struct, frozen=True, kw_only=True):
     """Where the work of a worktree may be. `head` is the full ref that its HEAD names, or a commit id; `at` the commit it is
     at, as far as that is written down; `commits` all that HEAD and its branch ever pointed at."""
 
@@ -59,8 +57,7 @@ class LandOutcome(StrEnum):
     """A hook or git itself refused; nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
+class Landed(Struct, frozen=True, kw_only=True):
     outcome: LandOutcome
     where: str = ""
     """The worktree in which the target is checked out, or empty."""
@@ -77,16 +74,14 @@ class RemoveOutcome(StrEnum):
     """The path is not the worktree we made (a link, another repository); it stays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
+class Removed(Struct, frozen=True, kw_only=True):
     outcome: RemoveOutcome
     trash: str = ""
     """Where it went."""
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
+class Guard(Struct, frozen=True, kw_only=True):
     """What the hooks of a worktree need to know. `folder`: the folder of the hooks. `scopes`: a file with every
     workstream's scope. With `full`, commits get trailers and other people's refs are guarded."""
 
@@ -100,8 +95,7 @@ class Guard:
     full: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnHook:
+class OwnHook(Struct, frozen=True, kw_only=True):
     """A hook of the main worktree: whether ours is installed, and whether another one runs too."""
 
     name: str
@@ -110,8 +104,7 @@ class OwnHook:
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
+class Staged(Struct, frozen=True, kw_only=True):
     """What is about to be committed: its paths, what looks like a secret in added lines, and conflict markers in them."""
 
     paths: tuple[str, ...]

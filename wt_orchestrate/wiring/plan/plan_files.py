@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.plan.roles import roles_in_force
 from wt_orchestrate.wiring.site import find_site, repository
@@ -90,7 +90,6 @@ def workstream_text(name: str, spec: Workstream) -> str:
 def plan_text(state: RunState) -> str:
     """The plan of a run as it is followed, with what was added to it, as YAML."""
     from wt_orchestrate.adapters.planfile import render_plan
-    from wt_orchestrate.domain.replace import replace
     from wt_orchestrate.domain.text.secrets import without_secrets
 
     specs = {ws.id: ws.spec for ws in state.workstreams.values()}

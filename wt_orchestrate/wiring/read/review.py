@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.wiring.site import Site, open_log, vault
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def reviewed(site: Site, state: RunState, ws: WorkstreamState, *, calls: bool = 
         places=places(site, ws.comments, head=head),
         lockfiles=unchanged_lockfiles(site, files, head=head),
         calls=calls,
-        resolution=asdict(resolution) if resolution is not None else None,
+        resolution=plain(resolution) if resolution is not None else None,
     )
     return Reviewed(found, files, base, head)
 

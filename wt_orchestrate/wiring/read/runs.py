@@ -37,11 +37,10 @@ def attempt_lines(site: Site, *, attempt: int | None, raw: bool) -> AttemptLines
 
 def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[str, object]]:
     """Changed files with their hunks, as plain values."""
-    from dataclasses import asdict
-
     from wt_orchestrate.adapters.gitrepo.objects.patch import parse_diff
+    from wt_orchestrate.domain.replace import plain
 
-    return [asdict(file) for file in parse_diff(vault(site).commits.diff(base=base, head=head))]
+    return [plain(file) for file in parse_diff(vault(site).commits.diff(base=base, head=head))]
 
 
 def stored_view(site: Site, run: str | None) -> tuple[str, str] | None:

@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused, WtError
 from wt_orchestrate.wiring.memory import learn
 from wt_orchestrate.wiring.plan.plan_files import user_settings

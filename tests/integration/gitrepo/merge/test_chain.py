@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -17,6 +16,7 @@ from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, digest, make_repository
 from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import GitFailed, Refused, WtError
 from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, LeftOut, Rider
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -31,6 +30,7 @@ from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.observation import NotesIn, observe
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.findings import hearers
 from wt_orchestrate.domain.state.run import RunState, live_attempt, to_carry, undelivered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -34,6 +34,7 @@ from wt_orchestrate.domain.plan.model import (
 from wt_orchestrate.domain.plan.roles import Role
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.plan.validation import Problem
+from wt_orchestrate.domain.replace import replace
 
 FILES = ("README.md", "src/db/pool.py", "src/api/app.py", "docs/a.md")
 BRIEF = "Close connections that are idle in src/db/pool.py; it is done when the pool never holds more than ten of them."
@@ -48,7 +49,7 @@ def problems(plan: Plan) -> tuple[str, ...]:
 
 
 def stream(*scope: str, brief: str = BRIEF, **further: object) -> Workstream:
-    return replace(Workstream(brief=brief, scope=scope), **further)  # type: ignore[arg-type]
+    return replace(Workstream(brief=brief, scope=scope), **further)
 
 
 def test_a_good_draft_has_no_problem() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from wt_orchestrate.domain.memory import entries as m
 from wt_orchestrate.domain.memory.entries import Entry, Hit, Layer, MemoryId, Recalled, Source, entry_of, merged, note
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.domain.text.injection import flags
 

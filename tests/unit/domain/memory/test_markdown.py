@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,6 +21,7 @@ from wt_orchestrate.domain.memory.entries import (
     source_words,
 )
 from wt_orchestrate.domain.memory.markdown import parse_memory, render_memory
+from wt_orchestrate.domain.replace import replace
 
 _TEXT = st.text(alphabet=st.sampled_from("ab \n-*#`:\\>éx\t[]<=|"), min_size=1, max_size=80).filter(
     lambda text: bool(text.strip())

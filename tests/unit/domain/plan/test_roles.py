@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from wt_orchestrate.domain import events as e
@@ -22,6 +20,7 @@ from wt_orchestrate.domain.plan.permissions import (
 from wt_orchestrate.domain.plan.roles import Role, listed, misfits
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.plan.validation import problems
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.run import RunState, may_only_read, owes
 from wt_orchestrate.domain.verdict.claim import Evidence, findings
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.memory.entries import Layer, Note
 from wt_orchestrate.domain.plan.model import AgentType, Limits, Plan, Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.report.lessons import lessons, parts
 from wt_orchestrate.domain.state.lifecycle import Stage
 

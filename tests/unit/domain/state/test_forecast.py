@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from wt_orchestrate.cli.commands.forecast import forecast_lines
 from wt_orchestrate.cli.screen.status_table import status_lines
 from wt_orchestrate.domain import events as e
@@ -13,6 +11,7 @@ from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType, Kind, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.forecast import conflicts, glances
 from wt_orchestrate.domain.state.run import Outlook, RunState, live_attempt

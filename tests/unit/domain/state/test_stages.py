@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -19,6 +18,7 @@ from wt_orchestrate.domain.plan.model import AgentSpec, Budget, Gate, Kind, Plan
 from wt_orchestrate.domain.plan.roles import Role
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.plan.validation import problems
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.expansion import agents_misfits, placed
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, may_only_read

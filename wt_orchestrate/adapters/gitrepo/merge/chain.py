@@ -14,7 +14,7 @@ touched and no side is preferred; only the ref `pin` is moved, to the tip (the s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.merge import merge_tree
 from wt_orchestrate.adapters.gitrepo.merge.chain_proof import Made, Verdict, judged
@@ -29,6 +29,7 @@ from wt_orchestrate.adapters.gitrepo.proof.explain import explain
 from wt_orchestrate.adapters.gitrepo.proof.merge import prove
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, Explained, LeftOut, Merge, Proof
 

@@ -8,7 +8,7 @@ commits is not trusted: what is below is added up from what git says each commit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Survey
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, Entry, after, before, deltas
@@ -16,6 +16,7 @@ from wt_orchestrate.adapters.gitrepo.proof import merge
 from wt_orchestrate.adapters.gitrepo.proof.merge import PARENTS, Lane
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.domain.replace import replace
 
 _READ_BACK = ("--always", "--diff-merges=first-parent", "--format=%H %T %P")
 

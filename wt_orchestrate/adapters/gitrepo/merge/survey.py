@@ -10,12 +10,13 @@ such a rider has no base.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, deleted, deltas, turned
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.ports.git.merges import Rider
 
 Graph = Mapping[str, Sequence[str]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Entry
@@ -19,6 +19,7 @@ from wt_orchestrate.adapters.gitrepo.proof.merge import prove
 from wt_orchestrate.adapters.gitrepo.proof.three_way import ALGORITHMS, MARKER, edits_between, lines_of
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
 from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.ports.git.conflicts import Hunk, Resolution, ResolvedFile
 
 _TEXTS = ("100644", "100755", "120000")

@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from types import FrameType
 from typing import Any
 
@@ -23,6 +22,7 @@ from wt_orchestrate.cli.screen.style import money, symbol
 from wt_orchestrate.domain.drafting.estimate import advice_lines, length
 from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
 from wt_orchestrate.domain.plan.model import seconds
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.errors import ExitCode, WtError
 from wt_orchestrate.wiring.drafting import (
@@ -288,9 +288,9 @@ def draft_values(result: DraftResult, *, path: str = "") -> dict[str, Any]:
         "plan": result.text,
         "notes": result.notes,
         "remarks": list(result.remarks),
-        "to_approve": [asdict(each) for each in result.proposed],
-        "forecast": asdict(result.forecast) if result.forecast is not None else None,
-        "advice": asdict(result.advice) if result.advice is not None else None,
+        "to_approve": [plain(each) for each in result.proposed],
+        "forecast": plain(result.forecast) if result.forecast is not None else None,
+        "advice": plain(result.advice) if result.advice is not None else None,
         "cost_usd": progress.cost_usd,
         "tokens": progress.tokens,
         "seconds": round(progress.spent_s, 1),

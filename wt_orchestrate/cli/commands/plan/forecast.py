@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ import click
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.drafting.cochange import ENOUGH, LARGE, Level, PairForecast, PlanForecast
 from wt_orchestrate.domain.drafting.estimate import advice_lines
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.errors import ExitCode
 from wt_orchestrate.wiring.plan.plan_files import load_plan, settings_around
@@ -41,7 +41,7 @@ def forecast(start: str, file: str, commits: int, check: bool, as_json: bool) ->
     target, found = foresee_plan(site, loaded.plan, commits=commits)
     advice = advise_plan(site, loaded.plan, found)
     if as_json:
-        click.echo(json.dumps({**_values(target, found), "advice": asdict(advice)}, ensure_ascii=False, indent=2))
+        click.echo(json.dumps({**_values(target, found), "advice": plain(advice)}, ensure_ascii=False, indent=2))
     else:
         for line in (*forecast_lines(target, found), *(f"{symbol('hint')} {each}" for each in advice_lines(advice))):
             click.echo(clean(line))
@@ -50,7 +50,7 @@ def forecast(start: str, file: str, commits: int, check: bool, as_json: bool) ->
 
 
 def _values(target: str, found: PlanForecast) -> dict[str, Any]:
-    return {"schema": "wto.plan-forecast/1", "target": target, **asdict(found)}
+    return {"schema": "wto.plan-forecast/1", "target": target, **plain(found)}
 
 
 def forecast_lines(target: str, found: PlanForecast) -> Iterator[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 import click
 
 from wt_orchestrate.cli.screen.hunks import hunk_lines
 from wt_orchestrate.cli.screen.style import symbol
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
 from wt_orchestrate.ports.git.conflicts import ResolvedFile
@@ -29,8 +29,8 @@ def proof(start: str, commit: str, as_json: bool) -> None:
     found = explained(site, commit)
     checks = passed_on(site, found.trailers.get("Wto-Run", ""), found.tree)
     if as_json:
-        passed = [asdict(check) for check in checks]
-        shown = {"schema": "wto.proof/1", "proven": not found.gone, **asdict(found), "checks": passed}
+        passed = [plain(check) for check in checks]
+        shown = {"schema": "wto.proof/1", "proven": not found.gone, **plain(found), "checks": passed}
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
         _tell(found)
@@ -58,7 +58,7 @@ def _tell(found: Explained) -> None:
         )
     for file in found.resolved:
         click.echo(f"{symbol('done' if file.whole else 'warning')} {clean(file.path)} had a conflict:")
-        for line in hunk_lines(asdict(file), ours="first parent", theirs="second parent"):
+        for line in hunk_lines(plain(file), ours="first parent", theirs="second parent"):
             click.echo(f"    {clean(line)}")
     for file in found.gone:
         _tell_gone(file)

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
 
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.main_worktree import belongs, refused, refused_pushes
+from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import ExitCode
 from wt_orchestrate.wiring.hooks import install_hooks, newest_run, own_hooks, staged_work, uninstall_hooks
@@ -53,7 +53,7 @@ def status(start: str, as_json: bool) -> None:
     """Show which hooks are installed."""
     found = own_hooks(find_site(start))
     if as_json:
-        click.echo(json.dumps({"schema": "wto.hooks/1", "hooks": [asdict(each) for each in found]}, indent=2))
+        click.echo(json.dumps({"schema": "wto.hooks/1", "hooks": [plain(each) for each in found]}, indent=2))
         return
     for each in found:
         words = ("ours" if each.ours else "not installed") + ("; another hook is installed" if each.others else "")
