@@ -1,6 +1,6 @@
-"""Failures the caller cannot go on from, and the exit code each one ends the program with.
+"""Errors for failures that the caller cannot go on from, and the exit code of each.
 
-A failed check, a merge conflict or an agent that exits badly are outcomes and travel as events; they never appear here.
+A failed check, a merge conflict or an agent that exits badly are outcomes and are events; they are never errors here.
 Every `WtError` is written for a person: what is wrong and where, then what to do. `InvariantBroken` is not a `WtError`:
 it is our own bug and ends with code 70 and a report.
 """
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class WtError(Exception):
-    """A foreseen failure: `message` says what and where, `hint` what to do next."""
+    """An expected failure: `message` says what and where, `hint` what to do next."""
 
     exit_code = ExitCode.FAILED
 
@@ -46,7 +46,7 @@ class WtError(Exception):
 
 
 class PlanInvalid(WtError):
-    """A plan or a settings file that cannot be used; `problems` holds one rendered line each."""
+    """A plan or a settings file that cannot be used; `problems` has one rendered line each."""
 
     exit_code = ExitCode.INVALID
 
@@ -90,11 +90,11 @@ class GitFailed(WtError):
 
 
 class Overran(WtError):
-    """A command of ours that did not finish within its time; it and all that it started are gone."""
+    """A command of ours that exceeded its time; it and all that it started are gone."""
 
 
 def _told(stderr: str) -> str:
-    """The line of git's words that says most: the one it marks as the error, else the last."""
+    """The most informative line of git's output: the one it marks as the error, else the last."""
     lines = stderr.strip().splitlines()
     return next(
         (line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1] if lines else "no message"
@@ -108,7 +108,7 @@ class AgentUnavailable(WtError):
 
 
 class StoreUnreadable(WtError):
-    """The event log cannot be read or written, or is of a newer release. `passing`: trying again later may well do."""
+    """The event log cannot be read or written, or is of a newer release. `passing`: trying again later may help."""
 
     def __init__(self, message: str, *, hint: str = "", passing: bool = False) -> None:
         super().__init__(message, hint=hint)
@@ -122,7 +122,7 @@ class Interrupted(WtError):
 
 
 class InvariantBroken(Exception):
-    """A promise of ours was broken: a bug. Carries the story of the workstream concerned."""
+    """A bug of ours: a rule was broken. Carries the story of the workstream concerned."""
 
     def __init__(self, message: str, *, story: Sequence[str] = ()) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Where the shipped files lie: `hooks/` and `templates/`, in an installed package or in a checkout."""
+"""The paths of shipped files: `hooks/` and `templates/`, in an installed package or in a checkout."""
 
 from __future__ import annotations
 

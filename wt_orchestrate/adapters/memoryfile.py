@@ -28,7 +28,7 @@ def read_text(path: str) -> str | None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Put the text there in one step. Raises Refused where something else than a regular file is, or nothing can be written."""
+    """Replace the file's text atomically. Raises Refused if something else is there, or nothing can be written."""
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
             raise Refused(f"{path} is not a regular file", hint="move it, or name another file")

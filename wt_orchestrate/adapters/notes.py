@@ -121,7 +121,7 @@ class NoteDesk:
 
 @contextmanager
 def _place(folder: str, *names: str) -> Iterator[int]:
-    """The place, opened without following a link below the attempt's folder."""
+    """The folder, opened without following a link below the attempt's folder."""
     own = os.open(folder, FOLDER)
     try:
         with below(own, "said", *names) as place:

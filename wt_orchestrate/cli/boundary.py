@@ -1,7 +1,7 @@
 """The one place where errors become messages and exit codes.
 
-A foreseen failure is two lines on stderr: what is wrong, and what to do. Anything else is our bug: a short message, a full
-report in a file, exit code 70. No traceback is ever printed.
+An expected failure is two lines on stderr: what is wrong, and what to do. Anything else is our bug: a short message, a
+full report in a file, exit code 70. No traceback is ever printed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wt_orchestrate.errors import ExitCode, InvariantBroken, PlanInvalid, WtErro
 
 
 def guarded(command: Callable[[], object], *, as_json: bool) -> int:
-    """Run a command; the exit code it ends with."""
+    """Run a command; returns its exit code."""
     try:
         command()
     except WtError as error:

@@ -1,4 +1,4 @@
-"""An attempt's output for people, as it grows."""
+"""An attempt's output as lines for people (`wto logs`), as it grows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STDERR_LIMIT = 1 << 16
 
 
 class AttemptLines(Struct, kw_only=True):
-    """Reads the output of an attempt (the newest by default); `raw` as it is, else what it tells."""
+    """Reads the output of an attempt (the newest by default); with `raw` as it is, else as sentences."""
 
     executor: Executor
     reader_of: Callable[[AgentType], SignReader]
@@ -29,7 +29,7 @@ class AttemptLines(Struct, kw_only=True):
     _readers: dict[ProcessId, SignReader] = field(default_factory=dict)
 
     def more(self, workstream: WorkstreamState) -> Iterator[str]:
-        """Lines that were written since the last call. Raises NotFound for an attempt that never was."""
+        """Lines written since the last call. Raises NotFound for an attempt that never existed."""
         attempt = self._chosen(workstream)
         if attempt is None:
             return
@@ -43,7 +43,7 @@ class AttemptLines(Struct, kw_only=True):
                 yield from self._told(attempt, line)
 
     def errors(self, workstream: WorkstreamState) -> Iterator[str]:
-        """The end of the attempt's stderr, each line marked: of a command, and of any agent whose output is empty."""
+        """The end of the attempt's stderr, each line marked: for a command, and for any agent whose output is empty."""
         attempt = self._chosen(workstream)
         if attempt is None:
             return

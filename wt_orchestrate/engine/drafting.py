@@ -1,8 +1,8 @@
-"""Drafting a plan: an agent reads, returns a plan, and gets it back until it can be used, in the same session.
+"""Draft a plan: an agent reads, returns a plan, and gets it back until it is valid, in the same session.
 
-Each round is one kept process under a deadline of its own, ended in every case before the round is over: with the round, with
-a wish to cancel, with an exception that passes through. Progress is noted after each step, and a drafting goes on from any
-progress. Nothing here runs what a plan says, and nothing is believed of an agent but what it returned.
+Each round is one kept process with its own deadline, which is ended before the round is over in every case: at the
+round's end, on a request to cancel, on an exception. Progress is saved after each step, and a drafting resumes from any
+progress. Nothing here runs what a plan says, and only what the agent returned counts.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _FATAL = {
 
 
 class Drafting(Struct, frozen=True, kw_only=True):
-    """The outside world of one drafting. `check` judges what was returned, one sentence a problem; `words` is the message of a
-    round; `returned` what a command left behind; `noted` is told all progress; `cancelled` is asked all the time."""
+    """The outside world of one drafting. `check` judges what was returned, one sentence a problem; `words` is the
+    message of a round; `returned` is what a command left; `noted` gets all progress; `cancelled` is asked all the time.
+    """
 
     clock: Clock
     executor: Executor
@@ -59,7 +60,7 @@ class Drafting(Struct, frozen=True, kw_only=True):
 
 
 class _Turn(Struct, kw_only=True):
-    """What is known of the round that goes on."""
+    """What is known of the current round."""
 
     progress: DraftProgress
     outcome: s.TurnOutcome | None = None
@@ -69,7 +70,7 @@ class _Turn(Struct, kw_only=True):
 
 
 def draft(wish: DraftWish, progress: DraftProgress, world: Drafting) -> DraftProgress:
-    """Go on with a drafting until it is over; the progress that it ended with."""
+    """Continue a drafting until it is over; returns its final progress."""
     while progress.phase is DraftPhase.DRAFTING:
         if progress.round >= wish.rounds:
             progress = replace(progress, phase=DraftPhase.INVALID)
@@ -140,7 +141,7 @@ def _start(
 
 
 def _watch(process: ProcessId, turn: _Turn, world: Drafting, *, until: float) -> DraftPhase | None:
-    """Read what the agent says until its turn is over; the phase that ended it from outside, if one did."""
+    """Read the agent's output until its turn is over; returns the phase that ended it from outside, if one did."""
     reader, offset = world.agent.reader(), 0
     while True:
         running = world.executor.poll(process).state is ProcessState.RUNNING
@@ -164,7 +165,7 @@ def _watch(process: ProcessId, turn: _Turn, world: Drafting, *, until: float) ->
 
 
 def _heard(sign: s.Sign, process: ProcessId, turn: _Turn, world: Drafting) -> bool:
-    """Take a sign in; whether the turn is over with it."""
+    """Take a sign; whether the turn is over with it."""
     progress = turn.progress
     match sign:
         case s.Started():
@@ -223,7 +224,7 @@ def _judged(
     if turn.outcome is None and not turn.answered:
         told = world.executor.tail(process, errors=True, limit=2_000).strip() or _LOST
         return replace(progress, phase=DraftPhase.FAILED, reason=_line(told), hint="wto doctor")
-    if not turn.answered:  # its session is gone: another one is told everything
+    if not turn.answered:  # its session is gone: a new one gets everything
         return _wrong(
             replace(progress, begun=False), progress.problems or (f"no plan was returned: {_line(turn.said)}",)
         )

@@ -1,7 +1,7 @@
-"""What leaves the machine or lands only when a person says so: protected paths, what looks like a secret, very large files.
+"""What is pushed or lands only with a person's approval: protected paths, what looks like a secret, very large files.
 
-Landing and pull requests ask the same rule. A push may be the more dangerous of both: everybody who reads the forge has the
-commits then, and a changed workflow runs there at once, with the repository's own secrets.
+Landing and pull requests apply the same rule. A push may be the more dangerous one: everybody who reads the forge has
+the commits then, and a changed workflow runs there at once, with the repository's own secrets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wt_orchestrate.ports.git.vault import Vault
 
 
 class Word(Struct, frozen=True, kw_only=True):
-    """What a person allowed; `secrets` are marks of what looks like a secret and is none."""
+    """What a person allowed; `secrets` are marks of findings that are not secrets."""
 
     protected: bool = False
     large: bool = False
@@ -25,8 +25,8 @@ class Word(Struct, frozen=True, kw_only=True):
 
 
 class Missing(Struct, frozen=True, kw_only=True):
-    """What a person has to allow first; `options` are the words that do so, with those that were given already, and what is to
-    be thought of before."""
+    """What a person has to allow first; `options` allow it (including those given already), and what to consider
+    before."""
 
     reason: str
     options: str
@@ -36,7 +36,7 @@ class Missing(Struct, frozen=True, kw_only=True):
 def missing_word(
     vault: Vault, settings: Settings, *, base: CommitId, head: CommitId, word: Word, verb: str
 ) -> Missing | None:
-    """What of `base..head` nobody allowed, all of it at once; None when there is nothing. `verb` is what would happen to it."""
+    """What in `base..head` nobody allowed, all of it at once; None if nothing. `verb`: what would happen to it."""
     changes = vault.commits.changes(base=base, head=head)
     touched = {path for change in changes for path in (change.path, change.old) if path}
     protected = tuple(sorted(path for path in touched if scope_matches(settings.protected, path)))

@@ -1,7 +1,7 @@
-"""Looking: what is read afresh from the outside world, for `observation` to compare with what is known.
+"""Read the outside world, for `observation` to compare with the state.
 
-A look costs a few file reads; only a branch that moved costs git commands (its commits are fetched into the vault before
-anybody is told of them).
+A look costs a few file reads; only a branch that moved costs git commands (its commits are fetched into the vault
+before anybody hears of them).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WATCHED_STAGES = frozenset(
 
 
 def watched(state: RunState, world: World) -> frozenset[Watched]:
-    """The files whose change means: look again."""
+    """The files to watch: when one changes, look again."""
     wanted = {Watched(key="requests", path=world.log.bell())}
     for process in live_processes(state):
         wanted.add(Watched(key=f"stream:{process}", path=world.executor.output(process)))
@@ -59,7 +59,7 @@ def live_processes(state: RunState) -> tuple[ProcessId, ...]:
 
 
 def read_worktrees(state: RunState, world: World) -> Iterator[Taken]:
-    """Worktrees that should be there and are not."""
+    """Worktrees that should exist and do not."""
     for ws in state.workstreams.values():
         if _is_needed(ws) and ws.worktree is not None and not world.repository.has_worktree(ws.worktree):
             yield Taken(workstream=ws.id, what=LOST_WORKTREE)
@@ -70,7 +70,7 @@ def _is_needed(ws: WorkstreamState) -> bool:
 
 
 def read_branches(state: RunState, world: World) -> Iterator[BranchRead | Taken]:
-    """The heads of all workstreams' branches that moved, once the vault holds them, and the branches that are gone."""
+    """The heads of all workstreams' branches that moved, once the vault has them, and branches that are gone."""
     heads = {**world.repository.heads(f"wto/{state.id}/"), **_queued_heads(state, world)}
     for ws in state.workstreams.values():
         if _is_needed(ws) and ws.branch is not None and ws.branch not in heads:
@@ -92,7 +92,7 @@ def read_branches(state: RunState, world: World) -> Iterator[BranchRead | Taken]
 
 
 def _queued_heads(state: RunState, world: World) -> Mapping[Branch, CommitId]:
-    """Where branches are that hold their work already, while that can still change anything."""
+    """Where queued branches are, while that can still change anything."""
     names = {
         ws.branch
         for ws in state.workstreams.values()
@@ -135,7 +135,7 @@ def read_handoff(ws: WorkstreamState, world: World) -> HandoffRead | None:
 
 
 def read_stream(ws: WorkstreamState, attempt: Attempt, reader: SignReader, world: World) -> StreamRead | None:
-    """The next stretch of an attempt's stream; None when there is no whole new line."""
+    """New output of an attempt; None if there is no complete new line."""
     read = world.executor.read(ProcessId(attempt.id), offset=attempt.offset, limit=_CHUNK)
     if read.offset == attempt.offset:
         return None
@@ -144,7 +144,7 @@ def read_stream(ws: WorkstreamState, attempt: Attempt, reader: SignReader, world
 
 
 def read_notes(ws: WorkstreamState, attempt: Attempt, world: World) -> NotesIn | None:
-    """What an attempt said by its tools since it was last read, as far as it is listened to; None when nothing."""
+    """New notes of an attempt, as far as it may still report; None if there are none."""
     heard = attempt.notes
     left = MOST_BYTES - heard.offset
     if left <= 0 or heard.lines >= MOST_LINES:
@@ -157,7 +157,7 @@ def read_notes(ws: WorkstreamState, attempt: Attempt, world: World) -> NotesIn |
 
 
 def primed(reader: SignReader, attempt: Attempt, world: World) -> SignReader:
-    """A reader that has seen the stream up to what is known: after a restart it remembers what it must subtract."""
+    """A reader that has seen the output so far: after a restart it remembers what it must subtract."""
     offset = 0
     while offset < attempt.offset:
         read = world.executor.read(ProcessId(attempt.id), offset=offset, limit=_CHUNK)
@@ -170,7 +170,8 @@ def primed(reader: SignReader, attempt: Attempt, world: World) -> SignReader:
 
 
 def read_end(process: ProcessId, world: World) -> ProcessEnd | None:
-    """How a process ended, after the last of its descendants is gone; None while its keeper lives."""
+    """How a process ended, after its last descendant is gone; None while its keeper lives. This is what runs when an
+    agent's process ends."""
     report = world.executor.poll(process)
     if report.state is ProcessState.RUNNING:
         return None

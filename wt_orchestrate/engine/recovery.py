@@ -1,8 +1,8 @@
-"""Starting after a crash: what was under way is looked for in the world, never guessed.
+"""Recover after a crash: look for what was under way, never guess.
 
 Most effects need nothing here: the machine asks again for what should be true, and each effect first looks whether it
-already happened. Only a process may have been started that nobody wants any more (the run was stopped meanwhile), so for
-each such intention the executor is asked, and a process that exists is written down before anything is decided.
+already happened. Only a process may have been started that is no longer wanted (the run was stopped meanwhile). So for
+each such intention the executor is asked, and a process that exists is logged before anything is decided.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wt_orchestrate.ports.engine import ProcessReport, ProcessState
 
 
 def recovered(state: RunState, world: World) -> Iterator[tuple[str, e.Event]]:
-    """The facts that were not logged before the crash, each with the key of the effect it came from."""
+    """The events that were not logged before the crash, each with the key of its effect."""
     for key in sorted(state.open):
         kind, _, name = key.partition(":")
         if kind not in {"start", "command"}:

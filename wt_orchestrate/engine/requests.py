@@ -1,4 +1,4 @@
-"""What faces may ask: each request is checked against what is known, then put in the log for the supervisor to take."""
+"""Requests to a run: each is checked against the state, then put into the log for the supervisor to take."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def find_run(log: Log, name: str | None) -> RunId:
 
 
 def load_state(log: Log, run: RunId) -> RunState:
-    """The present of a run, folded from its events, or from those behind the state that was kept."""
+    """The state of a run, folded from its events, or from those after the saved state."""
     kept = log.kept(run)
     state = fold_all(log.read(run, after=kept.number if kept is not None else 0), kept)
     if state is None:
@@ -44,7 +44,7 @@ def load_state(log: Log, run: RunId) -> RunState:
 
 
 def newest_state(log: Log) -> RunState | None:
-    """The present of the newest run; None when there is none yet."""
+    """The state of the newest run; None if there is none yet."""
     runs = log.runs()
     return load_state(log, runs[-1].id) if runs else None
 
@@ -60,7 +60,7 @@ _COMMENTING = (
 
 
 def with_comments(log: Log, state: RunState) -> RunState:
-    """The present with those comments, and what was told of pull requests, folded in that no supervisor has taken yet."""
+    """The state with comments and pull requests folded in that no supervisor has taken yet."""
     waiting = [asked for asked in log.asked(state.id) if isinstance(asked.request, _COMMENTING)]
     taken = {record.cause for record in log.read(state.id, after=state.number)} if waiting else set()
     shown = state
@@ -88,8 +88,8 @@ _CHANGES_NOTHING = (
 
 
 def untaken(log: Log, run: RunId) -> str:
-    """What a run was asked that nobody has taken yet and that may change what its gates show, in words; empty when there is
-    nothing."""
+    """Requests that nobody has taken yet and that may change what the run's gates show, in words; empty if there are
+    none."""
     waiting = [asked.request for asked in log.asked(run) if not isinstance(asked.request, _CHANGES_NOTHING)]
     if not waiting:
         return ""
@@ -116,8 +116,9 @@ def find_workstream(names: Iterable[str], wanted: str) -> WorkstreamId:
 
 
 def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str = "") -> int:
-    """Put a request; returns its number. Raises Refused when it is not possible as things are. With a `key` it is put once:
-    the number of the first comes back, also where it would not be possible any more, and another wish is refused."""
+    """Put a request; returns its number. Raises Refused if it is not possible now. With a `key` it is put once: used
+    again, the first number is returned, even if the request would not be possible any more; another request under it is
+    refused."""
     said = log.known(key)
     if said is not None:
         return said.again(state.id, request)
@@ -132,7 +133,7 @@ def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str
 
 
 def answered(state: RunState, workstream: str, text: str) -> e.AnswerRequested:
-    """The answer to what an agent asked; a number picks one of its options."""
+    """The answer to a question of an agent; a number picks one of its options."""
     name = find_workstream(state.workstreams, workstream)
     asked = [each for attempt in state.workstreams[name].attempts[-1:] for each in attempt.asks if each.question]
     options = asked[0].options if asked else ()
@@ -140,8 +141,8 @@ def answered(state: RunState, workstream: str, text: str) -> e.AnswerRequested:
 
 
 def answered_again(log: Log, said: Known, workstream: str, text: str) -> e.AnswerRequested | None:
-    """The answer that was given under a key before, when this is the same one: a number then means an option of the question
-    that waited at that time. None when it is another wish."""
+    """The answer that was given under a key before, if this is the same one: a number then means an option of the
+    question that waited at that time. None if it is another request."""
     wish = said.wish
     if not isinstance(wish, e.AnswerRequested) or wish.workstream != workstream:
         return None
@@ -151,19 +152,19 @@ def answered_again(log: Log, said: Known, workstream: str, text: str) -> e.Answe
 
 
 def _picked(options: Sequence[str], text: str) -> str:
-    """The option that a number means; empty when it means none."""
+    """The option with this number; empty if there is none."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
     return options[number - 1] if 1 <= number <= len(options) else ""
 
 
 def outcome_of(log: Log, run: RunId, request: int, *, after: int) -> e.Event | None:
-    """What became of a request: itself where it was taken, `RequestRefused` where not; None while it waits."""
+    """The outcome of a request: itself if it was taken, `RequestRefused` if not; None while it waits."""
     cause = f"request:{request}"
     return next((record.event for record in log.read(run, after=after) if record.cause == cause), None)
 
 
 def cleaning(state: RunState, workstreams: Sequence[str], *, force: bool) -> e.CleanRequested:
-    """The wish that worktrees be removed: those named, or all that may be (see `cleaned_by`). Raises Refused for none."""
+    """The request to remove worktrees: those named, or all that may be (see `cleaned_by`). Raises Refused for none."""
     names = cleaned_by(state, workstreams, force=force)
     if not names:
         which = "integrated, failed, cancelled or stopped" if force else "integrated"
@@ -172,8 +173,8 @@ def cleaning(state: RunState, workstreams: Sequence[str], *, force: bool) -> e.C
 
 
 def cleaned_by(state: RunState, workstreams: Sequence[str], *, force: bool) -> tuple[WorkstreamId, ...]:
-    """Whose worktrees a wish to clean means: those named, else all that are integrated, with force also what failed or was
-    ended. What waits for a person is taken only by its name."""
+    """The worktrees that a request to clean is about: those named, else all that are integrated, with force also
+    failed, cancelled and stopped ones. One that needs a person must be named."""
     if workstreams:
         return tuple(find_workstream(state.workstreams, name) for name in workstreams)
     over = ENDED - {Stage.ESCALATED} if force else DONE

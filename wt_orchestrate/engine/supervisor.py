@@ -1,8 +1,8 @@
 """The turn: hints and results become readings, readings become events, events fold into state, effects follow.
 
-One thread turns; whatever may take long runs on workers whose results come back as readings of a later turn. All events
-of a turn are one transaction, and an effect is begun only after its intention is in the log. The supervisor may be killed
-at any instruction: everything it knows is in the log, and everything it started is owned by a keeper.
+One thread turns; whatever may take long runs on workers whose results are readings of a later turn. All events of a
+turn are one transaction, and an effect starts only after its intention is in the log. The supervisor may be killed at
+any instruction: everything it knows is in the log, and everything it started is owned by a keeper.
 
 Only the holder of the supervisor's lock may make one of these; it takes no lock itself.
 """
@@ -47,15 +47,15 @@ _STREAM_PAUSE_S = 0.25
 _SHORT_S = 0.2
 _LONG_S = 1.0
 _UNWRITTEN_S = 600.0
-"""How long a log that cannot be written is tried again."""
+"""How long writing the log is retried."""
 _KEEP_EVERY = 2_000
-"""After how many events the state is kept, so that a start need not fold them."""
+"""After how many events the state is saved, so that a start need not fold them."""
 _SKIP_S = 30.0
 """A gap between two turns that no work of ours explains."""
 
 
 class Supervisor:
-    """Turns one run. `show` is told every record once it is durable, `warn` what keeps records from becoming so."""
+    """Turns one run. `show` gets every record once it is durable, `warn` what keeps records from becoming durable."""
 
     def __init__(
         self, world: World, run: RunId, *, show: Callable[[e.Record], None], warn: Callable[[str], None]
@@ -83,7 +83,7 @@ class Supervisor:
         return self._state
 
     def open(self) -> None:
-        """Take the run up: write down what happened while nobody looked, then turn once."""
+        """Start: log what happened while nobody looked, then turn once."""
         world = self._world
         started = e.SupervisorStarted(pid=world.pid, boot=world.boot, version=world.version)
         self._note(started, actor=e.Actor.SUPERVISOR, cause="")
@@ -112,7 +112,7 @@ class Supervisor:
             self.turn(_LONG_S)
 
     def close(self) -> None:
-        """Wait for the workers and write down what they brought; agents go on."""
+        """Wait for the workers and log their results; agents go on."""
         self._world.workers.close()
         self._results()
         if self._commit():
@@ -149,7 +149,7 @@ class Supervisor:
                 raise result
 
     def _look(self, *, everything: bool, hints: frozenset[str]) -> None:
-        """Read afresh what was hinted at, or all of it."""
+        """Read what was hinted at, or everything."""
         if everything:
             self._polled_at = self._world.clock.elapsed()
         if everything or "requests" in hints:
@@ -179,14 +179,14 @@ class Supervisor:
             self._note(self._accepted(asked.request), actor=e.Actor.PERSON, cause=f"request:{asked.number}")
 
     def _accepted(self, request: e.Request) -> e.Event:
-        """The request, or why it is not possible any more: the run went on since it was put."""
+        """The request, or why it is no longer possible: the run went on since it was put."""
         why_not = refusal(self._state, request, self._world.clock.now())
         if why_not is None:
             return request
         return e.RequestRefused(workstream=None, reason=why_not.reason, hint=why_not.hint)
 
     def _admission(self) -> None:
-        """Note when the machine has no room for another agent any more, or has it again."""
+        """Log when the machine has no room for another agent any more, or has it again."""
         state = self._state
         found = admission(state.settings.admission, self._world.machine.room(), refused=bool(state.admission))
         if bool(found.reason) != bool(state.admission) or found.full != state.full:
@@ -223,7 +223,7 @@ class Supervisor:
                     self._streams_due[process] = now + _STREAM_PAUSE_S
 
     def _stream(self, name: WorkstreamId) -> bool:
-        """Read one stretch of the live attempt's stream; whether there was any."""
+        """Read new output of the live attempt; whether there was any."""
         workstream = self._state.workstreams[name]
         attempt = live_attempt(workstream)
         if attempt is None:
@@ -244,7 +244,7 @@ class Supervisor:
                 self._note_file(name)
 
     def _note_file(self, name: WorkstreamId) -> None:
-        """Read what the live attempt of a workstream said by its tools; no other one is listened to."""
+        """Read the notes of the live attempt of a workstream; no other attempt counts."""
         workstream = self._state.workstreams[name]
         attempt = live_attempt(workstream)
         reading = read_notes(workstream, attempt, self._world) if attempt is not None else None
@@ -252,7 +252,7 @@ class Supervisor:
             self._observe((reading,), actor=e.Actor.AGENT)
 
     def _end(self, process: ProcessId) -> None:
-        """Note a process's end, after everything it left has been read."""
+        """Log a process's end, after everything it left has been read."""
         reading = read_end(process, self._world)
         if reading is None:
             return
@@ -277,7 +277,7 @@ class Supervisor:
                 self._note(event, actor=actor, cause="")
 
     def _last_handoff(self, name: WorkstreamId) -> str | None:
-        """The newest handoff text in the log; it is not part of the state, which holds its parsed form."""
+        """The newest handoff text in the log; the state only has its parsed form."""
         if name not in self._handoffs and self._state.workstreams[name].handoff is not None:
             for record in self._world.log.read(self._run):
                 if isinstance(record.event, e.HandoffSeen) and not record.event.problem:
@@ -299,7 +299,7 @@ class Supervisor:
             raise InvariantBroken("the rules never settle", story=[str(decision.conclusions[:3])])
         self._intend(decision.effects)
         if not self._commit():
-            return  # nothing begins that is not written down
+            return  # nothing starts that is not in the log
         for effect in decision.effects:
             self._begin(effect)
         self._world.feed.watch(watched(self._state, self._world))
@@ -338,8 +338,8 @@ class Supervisor:
         self._pending.append(record)
 
     def _commit(self) -> bool:
-        """Make the turn durable; False while the log cannot be written for now (full, or held by somebody for long): the
-        turn is kept and tried again, and only after a long while given up."""
+        """Make the turn durable. False while the log cannot be written (full, or locked for long): the turn is kept and
+        tried again, and given up only after a long while."""
         if not self._pending:
             return True
         now = self._world.clock.elapsed()
@@ -362,7 +362,7 @@ class Supervisor:
         return True
 
     def _keep(self) -> None:
-        """Keep the state for the next start; that it cannot be kept now does not matter."""
+        """Save the state for the next start; a failure does not matter."""
         try:
             self._world.log.keep(self._state)
             self._kept = self._number
@@ -370,7 +370,7 @@ class Supervisor:
             return
 
     def _passed(self, record: e.Record) -> None:
-        """Tell the point that a durable record stands for."""
+        """Report the point that a durable record stands for."""
         match record.event:
             case e.EffectConcluded(key=key) | e.EffectFailed(key=key) if key in self._names:
                 self._world.reached(f"{self._names.pop(key)}:logged")

@@ -1,4 +1,4 @@
-"""The outside world as the engine sees it: every port, and the few facts that are fixed for a supervisor's life."""
+"""The outside world as the engine sees it: every port, and the few facts that are fixed while a supervisor lives."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class World(Struct, frozen=True, kw_only=True):
     """A folder for the hooks of agents' worktrees."""
     version: str
     tools: tuple[str, ...]
-    """The command that serves a running agent its tools, without the attempt's folder; empty where that cannot be."""
+    """The command that serves a running agent its tools, without the attempt's folder; empty if there can be none."""
     site: Mapping[str, str]
-    """Where this repository and its state are found again by the tools of an agent."""
+    """Where an agent's tools find this repository and its state."""
     pid: int
     boot: str
     reached: Callable[[str], None]
-    """Told every named point (`POINTS`) that is passed; tests end the process there, nobody else listens."""
+    """Called at every named point (`POINTS`); tests end the process there."""
 
 
 POINTS = (
@@ -55,11 +55,11 @@ POINTS = (
     "request:logged",
     "conclusion:logged",
 )
-"""Where a supervisor may be killed in tests: an effect is about to begin, is performed but not written down, is written down."""
+"""Points at which tests kill a supervisor: an effect is about to start, is performed but not logged, is logged."""
 
 
 def integration_ref(run: RunId) -> str:
-    """The integration branch's true home, in the vault."""
+    """The integration branch in the vault."""
     return f"refs/wto/integration/{run}"
 
 

@@ -1,7 +1,7 @@
-"""The tools of a running agent, over the Model Context Protocol, on the official SDK's low level.
+"""The MCP server of a running agent's tools, on the official SDK's low level.
 
-Scoped by construction: whose tools they are is the folder this server was started with, no argument of any call names the
-caller, and what is said goes into that folder alone, where only the supervisor takes it up, only while this attempt lives.
+Scoped by construction: the attempt is the folder this server was started with, no argument of a call names the caller,
+and notes go into that folder alone, where only the supervisor reads them, only while this attempt lives.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ TOOLS = (
 
 
 def build(place: str) -> Server[Any]:
-    """The server for the attempt whose place this is. Raises NotFound."""
+    """The server for the attempt with this folder. Raises NotFound."""
     desk = agent_desk(place)
 
     async def list_tools(_: Any, __: PaginatedRequestParams | None) -> ListToolsResult:
@@ -148,7 +148,7 @@ def serve(place: str) -> None:
 
 
 def answered(desk: AgentDesk, name: str, given: Given) -> tuple[str, bool]:
-    """What a call returns, and whether it failed; a foreseen fault is words for the agent."""
+    """The result of a call, and whether it failed; an expected failure is a message for the agent."""
     call = _CALLS.get(name)
     tool = next((each for each in TOOLS if each.name == name), None)
     if call is None or tool is None:
@@ -175,7 +175,7 @@ _CALLS: Mapping[str, Callable[[AgentDesk, Given], str]] = {
 
 
 def _wrong(schema: Mapping[str, Any], given: Given) -> str:
-    """What does not fit a tool's schema, in words; the client need not have looked."""
+    """What does not fit a tool's schema, in words; the client may not have checked."""
     known = schema["properties"]
     for name in schema["required"]:
         if name not in given:

@@ -1,7 +1,7 @@
-"""The tool that passes a gate between stages: a person's word, through a client that asked them.
+"""The MCP tool that approves a gate between stages: a person's decision, through a client that asked them.
 
-It says which ending of the stage was looked at, so that what changed meanwhile is not approved unseen; it can never be called by
-what an agent wrote, because nothing an agent writes is a call here.
+The call says which round of the gate was looked at, so that what changed meanwhile is not approved unseen. Nothing that
+an agent writes can be a call here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the tools do, without a protocol: one repository each, every call over within seconds.
+"""What the MCP tools do, without a protocol: one repository each, every call over within seconds.
 
-A wish is put into the log under the caller's key, so that the same call said twice is one; a supervisor is started where none
-is at work and the wish needs one. Reading needs none.
+A request is put into the log under the caller's key, so that the same call made twice is one; a supervisor is started
+if none runs and the request needs one. Reading needs none.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ _NOBODY = "no supervisor is running, and the next one will handle it: `resume` s
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
 class Wished:
-    """What became of a wish. `state` is taken, noted (nobody has taken it yet) or refused; `number` names it in the log."""
+    """The outcome of a request. `state`: taken, noted (nobody has taken it yet) or refused. `number`: its number in the
+    log."""
 
     run: str
     state: str
@@ -66,14 +67,14 @@ class Desk:
         return self._folders
 
     def names(self) -> dict[str, str]:
-        """A short name for each of them: its last one, or the whole folder where two have the same."""
+        """A short name for each repository: its last name, or the whole folder if two have the same."""
         last = [os.path.basename(folder) for folder in self._folders]
         return {
             name if last.count(name) == 1 else folder: folder for name, folder in zip(last, self._folders, strict=True)
         }
 
     def site(self, repository: str) -> Site:
-        """One of them, by its folder or its last name; without a name the only one. Raises NotFound."""
+        """A repository, by its folder or its last name; without a name the only one. Raises NotFound."""
         named = {**{folder: folder for folder in self._folders}, **self.names()}
         if not repository and len(self._folders) == 1:
             return find_site(self._folders[0])
@@ -87,7 +88,7 @@ class Desk:
     # ------------------------------------------------------------ looking
 
     def view(self, repository: str, run: str, workstream: str, cursor: str) -> dict[str, Any]:
-        """The present as plain values, of one workstream or of so many at a time as fit into an answer."""
+        """The state as plain values, of one workstream or of as many as fit into an answer."""
         shown = self._shown(self.site(repository), run)
         if workstream:
             name = requests.find_workstream([ws["id"] for ws in shown["workstreams"]], workstream)
@@ -95,7 +96,7 @@ class Desk:
         return part(shown, "workstreams", cursor)
 
     def _shown(self, site: Site, run: str) -> dict[str, Any]:
-        """The view of the newest turn: no fold, but for comments that nobody has taken yet."""
+        """The view of the newest turn: no fold, except for comments that nobody has taken yet."""
         log = open_log(site)
         try:
             name = requests.find_run(log, run or None)
@@ -127,7 +128,7 @@ class Desk:
         )
 
     def _newest(self, site: Site, run: RunId, number: int) -> Sequence[e.Record]:
-        """The end of the log, as far back as a briefing tells of it: a long log is not read whole."""
+        """The end of the log, as far back as a briefing needs: a long log is not read whole."""
         for back in (500, 5_000):
             found = self._records(site, run, after=max(0, number - back))
             if number <= back or len(news(found)) >= BRIEFLY:
@@ -163,7 +164,7 @@ class Desk:
             log.close()
 
     def inspect(self, repository: str, run: str, workstream: str, what: str, cursor: str) -> Page:
-        """A workstream's brief, handoff, review packet, diff or checks. Raises NotFound where there is nothing yet."""
+        """A workstream's brief, handoff, review packet, diff or checks. Raises NotFound if there is nothing yet."""
         site = self.site(repository)
         state = self._state(site, run)
         ws = state.workstreams[requests.find_workstream(state.workstreams, workstream)]
@@ -212,7 +213,7 @@ class Desk:
                 return page(packet_text(packet, _PACKET), cursor, of="us; the agent's words are quoted as data")
 
     def plan(self, repository: str, run: str) -> str:
-        """The plan of a run as its file was, or what is known of it where that is gone."""
+        """The plan of a run as its file was, or what is known of it if that is gone."""
         return plan_text(self._state(self.site(repository), run))
 
     def runs(self, repository: str) -> list[dict[str, Any]]:
@@ -225,7 +226,7 @@ class Desk:
         return [{"run": each.id, "goal": clean(each.goal)[:300], "started_at": each.started_at} for each in found[::-1]]
 
     def train(self, repository: str, run: str, cursor: str) -> dict[str, Any]:
-        """What rides, in order, what waits and why, and what became of the rest."""
+        """The train in order, what waits and why, and what happened to the rest."""
         site = self.site(repository)
         log = open_log(site)
         try:
@@ -235,12 +236,12 @@ class Desk:
             log.close()
 
     def report(self, repository: str, run: str, cursor: str) -> dict[str, Any]:
-        """What was done and what it took, with so many workstreams as fit into an answer."""
+        """The report, with as many workstreams as fit into an answer."""
         whole = self._ledgers.report(self.site(repository), run or None, now=clock().now())
         return part(whole, "workstreams", cursor)
 
     def check_plan(self, repository: str, plan: str, *, forecast: bool) -> dict[str, Any]:
-        """Every problem of a plan, and with `forecast` which workstreams will likely meet."""
+        """Every problem of a plan, and with `forecast` which workstreams will likely change the same files."""
         site = self.site(repository)
         try:
             loaded = load_plan(self._kept(site, plan), settings_around(site.start))
@@ -262,7 +263,7 @@ class Desk:
         return found
 
     def _kept(self, site: Site, plan: str) -> str:
-        """A plan's text as a file, which every check and run of it names the same."""
+        """A plan's text as a file, with the same name for every check and run of it."""
         folder = site.path("plans")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = f"{folder}/{sha256(plan.encode()).hexdigest()[:16]}.yaml"
@@ -273,7 +274,7 @@ class Desk:
     # ------------------------------------------------------------ wishing
 
     def start(self, repository: str, plan: str, *, land: bool, key: str) -> Wished:
-        """Begin a run and leave a supervisor to it. Raises PlanInvalid, Busy, Refused."""
+        """Start a run with a supervisor in the background. Raises PlanInvalid, Busy, Refused."""
         site = self.site(repository)
         path = os.path.abspath(self._kept(site, plan))
         said = known_wish(site, key)
@@ -282,7 +283,7 @@ class Desk:
                 run, count = self._begun(site, path, land=land, key=key)
                 words = f"{run} started with {counted(count, 'workstream')}"
             except (Busy, Refused):
-                said = known_wish(site, key)  # the same call, said twice at once
+                said = known_wish(site, key)  # the same call, made twice at once
                 if said is None:
                     raise
         if said is not None:
@@ -304,7 +305,7 @@ class Desk:
         return run, len(loaded.plan.workstreams)
 
     def queue(self, repository: str, wish: QueueWish, *, key: str) -> Wished:
-        """Queue branches that are there already. Raises Refused, NotFound."""
+        """Queue existing branches. Raises Refused, NotFound."""
         site = self.site(repository)
         log = open_log(site)
         try:
@@ -313,7 +314,7 @@ class Desk:
                 try:
                     return _queued(queue_up(site, log, wish, key=key))
                 except (Busy, Refused):
-                    said = log.known(key)  # the same call, said twice at once
+                    said = log.known(key)  # the same call, made twice at once
                     if said is None:
                         raise
             _require_queued(said, wish.branches)
@@ -324,7 +325,7 @@ class Desk:
         return Wished(run=said.run, state="noted", number=said.number or 0, text="already queued with this key")
 
     def wish(self, repository: str, run: str, request: e.Request, *, key: str, goes_on: bool = True) -> Wished:
-        """Put a request; wait a moment for what becomes of it. Raises Refused when it is not possible as things are."""
+        """Put a request; wait a moment for its outcome. Raises Refused if it is not possible now."""
         site = self.site(repository)
         said = known_wish(site, key)
         return self._put(site, self._run_of(site, run, said), request, key=key, again=said is not None, goes_on=goes_on)
@@ -340,7 +341,7 @@ class Desk:
         return Wished(run=run, state="taken" if put.taken else "noted", number=put.number, text=words)
 
     def _run_of(self, site: Site, run: str, said: Known | None) -> RunId:
-        """The run that is named; without a name that of a wish which is said again, else the newest."""
+        """The named run; without a name that of a repeated request, else the newest."""
         if said is not None and not run:
             return said.run
         log = open_log(site)
@@ -363,7 +364,7 @@ class Desk:
         return self._put(site, name, request, key=key, again=said is not None)
 
     def resume(self, repository: str, run: str, *, key: str) -> Wished:
-        """Go on: ask for it where the run was stopped, else only see to it that somebody is at work."""
+        """Resume: ask for it if the run was stopped, else only make sure that a supervisor runs."""
         site = self.site(repository)
         state = self._state(site, run)
         stopped = any(ws.stage is Stage.STOPPED for ws in state.workstreams.values())
@@ -399,8 +400,8 @@ class Desk:
         key: str,
         send: bool,
     ) -> Wished:
-        """Comment on a line of the newest work, on a file or on all of it. Raises NotFound where there is no such line; said
-        again, the first comment stands wherever its line went."""
+        """Comment on a line of the newest work, on a file or on all of it. Raises NotFound if there is no such line;
+        repeated, the first comment counts wherever its line went."""
         site = self.site(repository)
         said = known_wish(site, key)
         name = self._run_of(site, run, said)
@@ -438,5 +439,5 @@ def _require_queued(said: Known, branches: Sequence[str]) -> None:
 
 
 def told(error: WtError) -> str:
-    """A foreseen fault as a model can act on it."""
+    """An expected failure as a message on which a model can act."""
     return f"{error}. {error.hint}" if error.hint else str(error)

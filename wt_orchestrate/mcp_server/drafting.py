@@ -1,7 +1,7 @@
-"""The tool that drafts a plan: it begins a drafting, tells how far one is, waits a moment for news, and ends one.
+"""The MCP tool that drafts a plan: starts a drafting, reports how far it is, waits a moment for news, and cancels one.
 
-The drafting itself goes on in a process of its own, also when the client or this server ends; the caller's key names it, so that
-the same call is the same drafting. What comes back of the agent is data: a plan to read, edit and pass to `start`.
+The drafting goes on in a process of its own, also if the client or this server ends; the caller's key names it, so that
+the same call is the same drafting. What the agent returns is data: a plan to read, edit and pass to `start`.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _next_try(found: DraftResult) -> int:
 
 
 def _at_work(site: Site, name: str, *, go_on: bool) -> None:
-    """See to it that somebody drafts, where there is something to draft."""
+    """Make sure that a process drafts, if there is something to draft."""
     found = draft_state(site, name)
     begun = found.progress.tries > 0
     if found.phase is DraftPhase.CUT_OFF and (go_on or not begun):
@@ -148,7 +148,7 @@ def _at_work(site: Site, name: str, *, go_on: bool) -> None:
 
 
 async def _news(site: Site, name: str, *, seconds: float, tell: Callable[[float, str], Awaitable[None]]) -> Draft:
-    """Until another plan was judged or it is over, at most so long."""
+    """Wait until another plan was judged or it is over, at most so long."""
     state = partial(draft_state, site, name)
     first = (await anyio.to_thread.run_sync(state)).progress.round
     began = told_at = anyio.current_time()

@@ -1,9 +1,10 @@
-"""The server over streamable HTTP, for programs of this machine's user: loopback only, and only with the token.
+"""The MCP server over streamable HTTP, for programs of this machine's user: loopback only, and only with the token.
 
-Binding is refused for any address that is not loopback. Every request needs the token (compared in constant time) in its
-`Authorization` header; requests that a browser was tricked into (DNS rebinding) are refused by their Host and Origin. The token
-is in no log, line or argument. Whoever connects and asks nothing is cut off, so that the machine's other users cannot use up what
-this one may open. SIGTERM and ctrl-C end it: open calls are cut off, their wishes stay in the log.
+Binding is refused for any address that is not loopback. Every request needs the token (compared in constant time) in
+its `Authorization` header; requests that a browser was tricked into (DNS rebinding) are refused by their Host and
+Origin. The token is in no log, output or argument. A connection that asks nothing is closed, so that the machine's
+other users cannot use up the limit of open files. SIGTERM and Ctrl-C end it: open calls are cut off, their requests
+stay in the log.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ PATH = "/mcp"
 ASKED_S = 5.0
 """How long a connection may take for the head of its first request."""
 CONNECTIONS = 400
-"""How many there may be at a time: each takes a file, of which a program has a thousand."""
+"""The most connections at a time: each takes a file, of which a program has a thousand."""
 _ENDING_S = 2
 
 
 class Bounded(H11Protocol):
-    """A connection that has to ask something soon, one of so many at a time."""
+    """A connection that has to ask something soon, one of a limited number."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the class itself has it
         super().connection_made(transport)
@@ -51,7 +52,7 @@ class Bounded(H11Protocol):
 
 
 class Guarded:
-    """An application behind a token: whoever does not show it gets 401 and learns nothing else."""
+    """An application behind a token: without it, the answer is 401 and nothing else."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -70,7 +71,7 @@ class Guarded:
 
 
 def application(server: MCPServer[Any], opened: socket.socket, *, token: str) -> ASGIApp:
-    """What is served on a socket: exact about Host and Origin, behind the token."""
+    """The application on a socket: exact about Host and Origin, behind the token."""
     host, port = opened.getsockname()[:2]
     names = {f"[{host}]" if ":" in host else host, "localhost"}
     hosts = sorted(f"{name}:{port}" for name in names)
@@ -79,7 +80,7 @@ def application(server: MCPServer[Any], opened: socket.socket, *, token: str) ->
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket on this machine alone. Raises Refused for another address, and where the port is taken."""
+    """A socket on this machine alone. Raises Refused for another address, and if the port is taken."""
     address = "127.0.0.1" if host == "localhost" else host
     try:
         loopback = ip_address(address).is_loopback
@@ -101,7 +102,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def serve(app: ASGIApp, opened: socket.socket, *, tell: Callable[[str], None]) -> None:
-    """Serve on a socket until a signal ends it; `tell` gets the address when it is there to be called."""
+    """Serve on a socket until a signal ends it; `tell` gets the address once it is ready."""
     host, port = opened.getsockname()[:2]
     config = uvicorn.Config(
         app,

@@ -1,6 +1,6 @@
-"""The tools for what a repository remembers, and the text of the resource.
+"""The MCP tools for a repository's memory, and the text of its resource.
 
-Entries come back as data with whose word each one is, never as something to follow: most of them were written by agents. What
+Entries are returned as data with their source, never as something to follow: most of them were written by agents. What
 reads like an instruction carries its flags.
 """
 
@@ -107,7 +107,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
 
 
 def memory_page(site: Site) -> str:
-    """The beginning of what is remembered, for a reader who wants all of it."""
+    """The beginning of the memory, for a reader who wants all of it."""
     text, count = export_memory(site, "", everything=False)
     cut = "" if len(text) <= _PAGE else f"\n(cut; {count} entries, `recall` finds the rest)\n"
     return f"(From {_OF})\n\n{text[:_PAGE]}{cut}"
@@ -124,7 +124,8 @@ def recalled(site: Site, query: str, paths: tuple[str, ...], limit: int) -> Reca
 
 
 def remembered(site: Site, text: str, *, key: str, kind: str, layer: str, paths: tuple[str, ...]) -> Remembered:
-    """Remember it as the orchestrator's word. Raises ValueError for an empty text, Refused when the key names another wish."""
+    """Remember it as a statement of whoever leads. Raises ValueError for an empty text, Refused if the key was used for
+    another request."""
     commit = looked_from(site) if paths else None
     source = Source(who=ORCHESTRATOR, commit=commit or "", paths=paths, at=clock().now())
     made = note(text, layer=Layer(layer), kind=kind, sources=(source,))

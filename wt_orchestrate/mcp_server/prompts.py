@@ -1,6 +1,6 @@
-"""Ways to begin that a person picks by name: lead a goal, look for a fault from several sides, find out before building.
+"""Prompts that a person picks by name: lead a goal, debug in parallel, research then build.
 
-They are instructions of ours to whoever leads, so no text of an agent is ever put into them.
+They are our own instructions to whoever leads, so no text of an agent is ever in them.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from wt_orchestrate.mcp_server.memory import memory_page
 
 NEWEST = "newest"
 _LONGEST = 200_000
-"""Characters of a plan."""
+"""How many characters of a plan are shown."""
 _T = TypeVar("_T")
 # what is looked up in a closed list of names may look like a path; no file is opened by it
 _LOOKED_UP = replace(DEFAULT_RESOURCE_SECURITY, exempt_params=frozenset({"repository"}))
@@ -80,7 +80,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
 
 
 def _memory(server: MCPServer[Any], desk: Desk) -> None:
-    """What is remembered of each repository; of the only one also without its name."""
+    """The memory of each repository; of the only one also without its name."""
     title, mime = "Memory of the repository", "text/markdown"
 
     @server.resource("wto://{repository}/memory", title=title, mime_type=mime, security=_LOOKED_UP)
@@ -99,7 +99,7 @@ def _memory(server: MCPServer[Any], desk: Desk) -> None:
 
 
 def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
-    """How one of the listed ones is read; where there is no run yet, it says so."""
+    """A listed resource of the newest run; without a run it says so."""
 
     def read() -> str:
         if not _read(lambda: desk.runs(name)):
@@ -116,7 +116,7 @@ def _newest(desk: Desk, kind: str, name: str) -> Callable[[], str]:
 
 
 def _plan(desk: Desk, repository: str, run: str) -> str:
-    """A plan as far as an answer goes; what is missing is told in a comment, so that it stays YAML to look at."""
+    """A plan as far as an answer goes; a comment says what is missing, so that it stays YAML."""
     text = desk.plan(repository, run)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n# cut at {_LONGEST} of {len(text)} characters\n"
 
@@ -126,7 +126,7 @@ def _named(run: str) -> str:
 
 
 def _read(work: Callable[[], _T]) -> _T:
-    """A foreseen fault in words, as the protocol has them for resources."""
+    """An expected failure in words, as the protocol has them for resources."""
     try:
         return work()
     except NotFound as error:

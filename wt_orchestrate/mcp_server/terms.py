@@ -1,4 +1,4 @@
-"""What all tools have in common: the words of their arguments, their hints, and how a foreseen fault is told."""
+"""What all MCP tools share: descriptions of their arguments, their hints, and how expected failures are reported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ENDS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_h
 
 @contextmanager
 def in_words() -> Iterator[None]:
-    """A foreseen fault as an error that the model reads; everything else is a bug and stays one."""
+    """An expected failure as an error that the model reads; everything else is a bug and stays one."""
     try:
         yield
     except WtError as error:
@@ -48,7 +48,7 @@ def in_words() -> Iterator[None]:
 
 
 def plainly(work: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A tool whose foreseen faults are told `in_words`."""
+    """A tool whose expected failures are reported by `in_words`."""
 
     @wraps(work)
     def done(*args: _P.args, **given: _P.kwargs) -> _R:

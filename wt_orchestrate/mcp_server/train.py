@@ -1,4 +1,4 @@
-"""Tools of the train and of comments that are settled: work that others made, and what was said of work."""
+"""MCP tools for the train and for comments: queue branches, show the train, resolve comments."""
 
 from __future__ import annotations
 

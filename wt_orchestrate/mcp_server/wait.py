@@ -1,7 +1,8 @@
-"""Waiting for a decision: bounded, with progress while it lasts, and nothing left behind when the caller goes away.
+"""Wait for a decision: bounded, with progress reports, and nothing left behind when the caller goes away.
 
-A wait looks at the log's newest number a few times a second and at the stored view only when that moved, so that a hundred of
-them cost little. It holds no thread between two looks; a cancelled call or a lost connection ends it at once.
+A wait looks at the log's newest number a few times a second and at the stored view only when that changed, so that a
+hundred of them cost little. It holds no thread between two looks; a cancelled call or a lost connection ends it at
+once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _TELL_S = 5.0
 _LINES = 40
 _ANY = 10**20
 _FAR = 5_000
-"""Whoever comes back after more events than this is told of the newest ones, and of all that waits."""
+"""After more events than this, only the newest ones and everything that waits are reported."""
 
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
@@ -48,7 +49,7 @@ class Waited:
 
 
 class Watch:
-    """One repository's log, looked at again and again from behind a place. Looks must not overlap."""
+    """One repository's log, watched from a place on. Looks must not overlap."""
 
     def __init__(self, site: Site, run: str, cursor: str) -> None:
         self._site = site
@@ -63,7 +64,7 @@ class Watch:
         self._lands = False
 
     def look(self) -> tuple[Waited, bool]:
-        """The present, and whether somebody has to know of it. Raises NotFound, also for a bad cursor."""
+        """The state, and whether somebody has to know of it. Raises NotFound, also for a bad cursor."""
         log = self._opened()
         newest = log.last_number()
         if self._found is None or newest != self._seen:
@@ -73,7 +74,7 @@ class Watch:
 
     def _opened(self) -> Log:
         if self._log is None:
-            position(self._cursor, most=_ANY)  # what is no cursor at all is told as such, whatever there is
+            position(self._cursor, most=_ANY)  # a text that is not a cursor is reported as such
             self._log = open_log(self._site)
             self._run = requests.find_run(self._log, self._wanted or None)
             newest = self._log.last_number()
@@ -99,11 +100,11 @@ class Watch:
         )
 
     def _deserted(self, found: Waited) -> bool:
-        """Whether a run goes on, or lands, and nobody is at work on it: then there is nothing to wait for."""
+        """Whether a run goes on, or lands, without a supervisor: then there is nothing to wait for."""
         return (found.phase == "running" or self._lands) and not supervised(self._site)
 
     def ended(self, found: Waited, *, timed_out: bool) -> Waited:
-        """What the wait ends with; that nobody is at work is a decision, too."""
+        """The result of the wait; a missing supervisor is a decision too."""
         waiting = found.decisions
         if self._deserted(found):
             text = "no supervisor is running; `resume` starts one, which takes over the running agents"
@@ -126,7 +127,8 @@ def stored(log: Log, run: RunId) -> dict[str, Any]:
 
 
 async def waited(watch: Watch, *, seconds: float, tell: Callable[[float, float], Awaitable[None]]) -> Waited:
-    """Until somebody has to know something, at most so long; `tell` is called every few seconds with how long, of how long."""
+    """Wait until somebody has to know something, at most so long; `tell` is called every few seconds with (how long, of
+    how long)."""
     began = time.monotonic()
     longest = min(max(0.0, seconds), LONGEST_S)
     told_at = began

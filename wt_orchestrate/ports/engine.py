@@ -382,7 +382,7 @@ class Notes(Protocol):
         """The path of the file that changes when there is a new note."""
 
     def read(self, folder: str, *, offset: int, limit: int) -> Lines:
-        """Whole lines from a byte offset; none if there is not a regular file. Never raises."""
+        """Whole lines from a byte offset; none if there is no regular file. Never raises."""
 
     def answer(self, folder: str, *, ask: str, text: str) -> bool:
         """Give the answer to the call that asked, once; False if it does not wait any more. Safe twice."""

@@ -1,4 +1,4 @@
-"""Everything a run needs, looked at for `wto doctor`."""
+"""Gather what `wto doctor` needs to know."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def agent_version(spec: AgentSpec) -> AgentVersion:
-    """What can be said of an agent's program."""
+    """The version of an agent's program."""
     from wt_orchestrate.adapters.agents.registry import agents
     from wt_orchestrate.adapters.executor.detached import said
 
@@ -31,7 +31,7 @@ def agent_version(spec: AgentSpec) -> AgentVersion:
 
 
 def diagnosis(start: str) -> tuple[Diagnosis, ...]:
-    """Everything a run needs, looked at. Never raises for what it finds."""
+    """Everything a run needs, checked. Never raises for what it finds."""
     from wt_orchestrate.domain.doctor import Diagnosis, diagnose
 
     try:
@@ -43,7 +43,7 @@ def diagnosis(start: str) -> tuple[Diagnosis, ...]:
 
 
 def _drafts_left(site: Site) -> Iterator[Diagnosis]:
-    """Draftings that were killed and could not be cleaned up; nothing where there are none."""
+    """Draftings that were killed and could not be cleaned up; empty if there are none."""
     from wt_orchestrate.domain.doctor import Diagnosis
 
     for name in sweep_drafts(site.state_dir):
@@ -56,7 +56,7 @@ def _drafts_left(site: Site) -> Iterator[Diagnosis]:
 
 
 def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
-    """What the rules of `diagnose` ask for, gathered."""
+    """The input of `diagnose`."""
     from wt_orchestrate.adapters.executor.detached import said
     from wt_orchestrate.adapters.machine import free_bytes, shares_blocks, watch_limits
     from wt_orchestrate.domain.doctor import AgentFound, MachineFacts
@@ -105,7 +105,7 @@ def _memory_found(site: Site) -> tuple[str, str]:
 
 
 def _run_found(site: Site) -> tuple[str, str, str]:
-    """The newest run in words, what is wrong with it (empty when nothing is), and what is to be done."""
+    """The newest run in words, what is wrong with it (empty if nothing), and what to do."""
     from wt_orchestrate.domain.machine import quiet
     from wt_orchestrate.engine.requests import newest_state
 

@@ -1,7 +1,7 @@
-"""What a drafting leaves behind when it is over or was killed: its agent is ended, its checkout removed.
+"""Clean up after draftings that are over or were killed: end their agents, remove their checkouts.
 
-It is looked for whenever a repository is found, which costs one look for a folder that is mostly not there; never for a drafting
-whose lock is held. What cannot be cleaned up now is left for the next time, and told by `wto doctor`.
+This is checked whenever a repository is found, which costs one look for a folder that is mostly absent; never for a
+drafting whose lock is held. What cannot be cleaned up now is left for the next time, and reported by `wto doctor`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def sweep_drafts(state_dir: str) -> tuple[str, ...]:
-    """Clean up after draftings that nobody is at any more; the ids of those that could not be."""
+    """Clean up after draftings that nobody works on any more; the ids of those that could not be cleaned up."""
     from wt_orchestrate.adapters.drafts import marked
     from wt_orchestrate.osfiles.locks import FileLock
 
@@ -37,7 +37,7 @@ def sweep_drafts(state_dir: str) -> tuple[str, ...]:
 
 
 def clean_up(folder: DraftFolder) -> None:
-    """End what a drafting started and remove what its agent read; the caller holds its lock. Raises WtError if anything is
+    """End what a drafting started and remove its checkout; the caller holds its lock. Raises WtError if anything is
     left."""
     from wt_orchestrate.adapters.executor.local import LocalExecutor
     from wt_orchestrate.adapters.gitrepo.worktree.check_slot import drop

@@ -1,7 +1,7 @@
-"""Drafting plans: who drafts, on what ground, and what has come of it.
+"""Draft plans: start, resume, cancel, and the result.
 
-A drafting is done by whoever holds its lock: a command in the foreground, or a process left behind for a conversation. It reads
-a checkout of the target's commit made from the vault, never anybody's worktree, and whoever ends it cleans up
+A drafting is done by whoever holds its lock: a command in the foreground, or a background process for a conversation.
+It reads a checkout of the target's commit made from the vault, never anybody's worktree, and whoever ends it cleans up
 (`draft_cleanup.py`).
 """
 
@@ -45,8 +45,8 @@ _REMEMBERED = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftResult:
-    """What has come of a drafting so far. `plan` is there when it is ready; `text` is plan.yaml then, or what was returned with
-    its problems; `proposed` are commands that nobody has approved and that are not in the plan."""
+    """The result of a drafting so far. `plan`: set when it is ready. `text`: plan.yaml then, or what was returned with
+    its problems. `proposed`: commands that nobody has approved and that are not in the plan."""
 
     wish: DraftWish
     progress: DraftProgress
@@ -71,8 +71,8 @@ def begin_draft(
     timeout_s: float = 1200.0,
     budget_usd: float | None = None,
 ) -> DraftWish:
-    """Write down what is to be drafted; the same key is the same drafting. Raises Refused for another goal under a known key,
-    NotFound and AgentUnavailable for an agent that is not there."""
+    """Save what is to be drafted; the same key is the same drafting. Raises Refused for another goal under a known key,
+    NotFound and AgentUnavailable for a missing agent."""
     from wt_orchestrate.adapters.drafts import DraftFolder, old
     from wt_orchestrate.domain.drafting.progress import DraftWish
     from wt_orchestrate.domain.ids import branch_ref
@@ -115,15 +115,15 @@ def begin_draft(
 
 
 def draft_id(key: str) -> str:
-    """The id of the drafting that a key names."""
+    """The id of the drafting with this key."""
     from hashlib import sha256
 
     return f"d{sha256(key.encode()).hexdigest()[:12]}"
 
 
 def take_up_draft(site: Site, name: str, *, rounds: int, timeout_s: float, budget_usd: float | None) -> DraftWish:
-    """Let a drafting that is over or was cut off go on with so many further rounds and so much time; one that is
-    ready stays as it is. Raises NotFound and AgentUnavailable."""
+    """Let a drafting that is over or was cut off go on with so many more rounds and so much time; one that is ready
+    stays as it is. Raises NotFound and AgentUnavailable."""
     from wt_orchestrate.domain.drafting.progress import DraftPhase
 
     folder, wish = _known(site, name)
@@ -141,7 +141,7 @@ def take_up_draft(site: Site, name: str, *, rounds: int, timeout_s: float, budge
 
 
 def draft_on(site: Site, name: str, *, noted: Callable[[DraftProgress], None]) -> DraftProgress:
-    """Draft until it is over. Raises Busy while another process does; whatever ends it, nothing goes on afterwards."""
+    """Draft until it is over. Raises Busy while another process does; whatever ends it, no process is left."""
     from wt_orchestrate.domain.drafting.progress import OVER
     from wt_orchestrate.engine.drafting import draft
     from wt_orchestrate.osfiles.locks import FileLock
@@ -173,7 +173,7 @@ def _broke_off(folder: DraftFolder, error: WtError) -> None:
 
 
 def leave_draft(site: Site, name: str) -> None:
-    """Let a process of its own go on with a drafting; returns when it is at it."""
+    """Start a process that goes on with a drafting; returns once it does."""
     from wt_orchestrate.adapters.executor.detached import start_detached
 
     folder, _ = _known(site, name)
@@ -185,7 +185,7 @@ def leave_draft(site: Site, name: str) -> None:
 
 
 def cancel_draft(site: Site, name: str, *, wait_s: float = 5.0) -> None:
-    """Wish that a drafting ends, and wait a moment for it."""
+    """Ask a drafting to end, and wait a moment for it."""
     from wt_orchestrate.domain.drafting.progress import OVER, DraftPhase
 
     folder, _ = _known(site, name)
@@ -199,7 +199,7 @@ def cancel_draft(site: Site, name: str, *, wait_s: float = 5.0) -> None:
 
 
 def newest_draft(site: Site) -> str:
-    """The id of the drafting that was begun last. Raises NotFound."""
+    """The id of the drafting that was started last. Raises NotFound."""
     from wt_orchestrate.adapters.drafts import newest
 
     folder = newest(site.state_dir)
@@ -313,7 +313,7 @@ def _require_agent(name: str, settings: Settings) -> None:
 
 
 def draft_words(site: Site, goal: str, *, agent: str, target: str | None) -> str:
-    """What a planner would be told first; nothing is begun."""
+    """The first prompt of the planner; nothing is started."""
     from wt_orchestrate.domain.drafting.prompt import first_words
     from wt_orchestrate.domain.ids import branch_ref
 
@@ -407,7 +407,7 @@ def _ground(site: Site, kept: Vault, *, goal: str, target: str, commit: str) -> 
 
 
 def _remembered(site: Site, goal: str, *, commit: CommitId) -> str:
-    """What earlier runs left that is about this goal, one entry a line with its source; empty where there is nothing."""
+    """Memory entries about this goal, one a line with its source; empty if there are none."""
     from wt_orchestrate.domain.memory.entries import source_words
 
     try:

@@ -1,4 +1,4 @@
-"""Pull requests: the remote and the forge behind it, chosen by the user's settings, with the user's own token."""
+"""The remote and the forge of pull requests, chosen by the user's settings, with the user's own token."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LONGEST = 1 << 16
 def desk(
     site: Site, state: RunState, settings: ForgeSettings, requests: RunRequests, *, word: Word, dry: bool = False
 ) -> Desk:
-    """What the pull requests of a run are made with. Raises NotFound without the remote, Refused where its URL is another one
-    than when the run began, a token would go there unencrypted, or nobody can be asked."""
+    """What the pull requests of a run are made with. Raises NotFound without the remote; Refused if its URL has changed
+    since the run started, a token would be sent unencrypted, or no forge can be asked."""
     from wt_orchestrate.adapters.forge.registry import in_the_clear, kind_of, open_forge, place_of, token_of
     from wt_orchestrate.adapters.gitrepo.remotes import GitRemote, without_credentials
     from wt_orchestrate.adapters.gitrepo.runner import Git
@@ -69,7 +69,7 @@ def _push_options() -> Callable[[Proposal], tuple[str, ...]]:
 
 
 def _remote_url(site: Site, state: RunState, name: str) -> str:
-    """Where it is pushed to. Agents can write the repository's configuration: what it says must be what it said before them."""
+    """The push URL. Agents can write the repository's configuration: it must be the same as before them."""
     from wt_orchestrate.adapters.gitrepo.remotes import remotes, without_credentials
 
     found = remotes(site.common_dir)
@@ -89,8 +89,8 @@ def _remote_url(site: Site, state: RunState, name: str) -> str:
 
 
 def pull_request_template(root: str) -> str:
-    """The user's own `.wto/pull-request.md`, else the one that comes along. A link there is not followed: what it says is
-    published. Raises Refused for what is not a regular file."""
+    """The user's own `.wto/pull-request.md`, else the shipped one. A link is not followed, because its content is
+    published. Raises Refused if it is not a regular file."""
     from wt_orchestrate.adapters.regular import regular_text
     from wt_orchestrate.resources import resource
 

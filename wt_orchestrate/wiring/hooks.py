@@ -1,4 +1,4 @@
-"""Hooks of the main worktree: where they are, and what they look at."""
+"""Hooks of the main worktree: install, remove, and what they check."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 def own_hooks(site: Site) -> tuple[OwnHook, ...]:
-    """What stands in the folder of hooks. Raises Refused where that is not this repository's own."""
+    """The hooks that are installed. Raises Refused if the folder of hooks is not this repository's own."""
     from wt_orchestrate.adapters.gitrepo.hooks.user import installed
 
     return installed(_folder(site))
 
 
 def install_hooks(site: Site, *, dry: bool) -> tuple[str, ...]:
-    """Put ours in front of what is there; what was done, in words."""
+    """Install ours before existing ones; what was done, in words."""
     from wt_orchestrate.adapters.gitrepo.hooks.user import install
 
     return tuple(install(_folder(site), command=(sys.executable, "-P", "-m", "wt_orchestrate"), dry=dry))
 
 
 def uninstall_hooks(site: Site, *, dry: bool) -> tuple[str, ...]:
-    """Take ours away again; what was done, in words."""
+    """Remove ours; what was done, in words."""
     from wt_orchestrate.adapters.gitrepo.hooks.user import uninstall
 
     return tuple(uninstall(_folder(site), dry=dry))

@@ -1,4 +1,4 @@
-"""The MCP server in a client's configuration: where the file is, and what its entry says."""
+"""The MCP server in a client's configuration: the file's place, and the entry's content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAME = "wt-orchestrate"
 TOKEN_VARIABLE = "WTO_MCP_TOKEN"
-"""What a client's settings name in place of the token."""
+"""The variable that a client's settings name instead of the token."""
 
 
 def client_edit(
@@ -27,8 +27,8 @@ def client_edit(
     url: str | None = None,
     remove: bool = False,
 ) -> Edit:
-    """The change of a client's configuration that adds the server for these repositories, or one that is at work at a `url`,
-    or takes it out. Raises Refused."""
+    """The change of a client's configuration that adds the server for these repositories, or a running one at a `url`,
+    or removes it. Raises Refused."""
     from wt_orchestrate.adapters.clientconfig import planned
 
     if url is not None:
@@ -40,27 +40,27 @@ def client_edit(
 
 
 def apply_edit(edit: Edit) -> str:
-    """Write it; where the file as it was is kept."""
+    """Write it; returns where the earlier file is kept."""
     from wt_orchestrate.adapters.clientconfig import write
 
     return write(edit)
 
 
 def token_path() -> str:
-    """Where the token of servers over HTTP lies: one for each user, beside the repositories' state folders."""
+    """The path of the token of servers over HTTP: one for each user, beside the repositories' state folders."""
     return f"{state_root()}/mcp-token"
 
 
 def access_token() -> str:
-    """The token that a client over HTTP must show; made the first time. Raises Refused where others could read it."""
+    """The token that a client over HTTP must show; created the first time. Raises Refused if others could read it."""
     from wt_orchestrate.adapters.tokenfile import token_at
 
     return token_at(token_path())
 
 
 def _entry(client: str, folders: tuple[str, ...]) -> dict[str, Any]:
-    """Absolute paths: a desktop program starts its servers with a bare PATH and anywhere. What decides where the state is goes
-    along, or the server would not see the runs of the terminal."""
+    """Absolute paths: a desktop program starts its servers with a bare PATH and in any folder. The variables that
+    decide where the state is are passed on, or the server would not see the runs of the terminal."""
     named = [word for folder in folders for word in ("--repository", os.path.abspath(folder))]
     first = os.path.abspath(folders[0])
     args = ["-P", "-m", "wt_orchestrate", "-C", first, "mcp", *named]
@@ -84,7 +84,7 @@ def _remote(client: str, url: str) -> dict[str, Any]:
 
 
 def look_first(folders: str) -> None:
-    """Look for programs in these folders before all others, as do those that we start."""
+    """Search for programs in these folders first, for us and for what we start."""
     kept = [os.path.expanduser(each) for each in folders.split(os.pathsep) if each]
     os.environ["PATH"] = os.pathsep.join([*kept, os.environ.get("PATH", os.defpath)])
 
@@ -95,7 +95,7 @@ def _root(site: Site) -> str:
 
 
 def _desktop() -> str:
-    """Where Claude Desktop keeps it."""
+    """The path of Claude Desktop's configuration."""
     home = os.path.expanduser("~")
     if sys.platform == "darwin":
         return f"{home}/Library/Application Support/Claude/claude_desktop_config.json"

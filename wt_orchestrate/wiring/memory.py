@@ -1,6 +1,6 @@
-"""The memory of a repository: recalling, remembering, and learning from runs that ended.
+"""The memory of a repository: recall, remember, and learn from ended runs.
 
-`recall`, `remember` and `learn` are what other rooms and the faces use; nothing else opens the memory.
+`recall`, `remember` and `learn` are what other modules and the faces use; nothing else opens the memory.
 """
 
 from __future__ import annotations
@@ -35,10 +35,9 @@ def recall(
     head: CommitId | None = None,
     briefing: bool = False,
 ) -> tuple[Recalled, ...]:
-    """What is known about a query and paths (or globs), best first. `head` is the commit to look from, which the vault must hold;
-    by default that of the checked-out branch. With `briefing` (for what an agent will read) flagged entries are left out.
-
-    Whatever comes back was written by others: quote it as data."""
+    """What is known about a query and paths (or globs), best first. `head` is the commit to look from, which the vault
+    must hold; by default that of the checked-out branch. With `briefing` (for an agent), flagged entries are left out.
+    Results were written by others: quote them as data."""
     from wt_orchestrate.domain.memory.entries import query_terms, search_terms
     from wt_orchestrate.engine.effects import recall as remembering
 
@@ -58,7 +57,7 @@ def recall(
 
 
 def aged(site: Site, entries: Sequence[Entry]) -> tuple[Recalled, ...]:
-    """These entries with what makes them old."""
+    """These entries with what makes them stale."""
     from wt_orchestrate.domain.memory.entries import Recalled, told_at
     from wt_orchestrate.engine.effects import recall as remembering
 
@@ -68,12 +67,14 @@ def aged(site: Site, entries: Sequence[Entry]) -> tuple[Recalled, ...]:
 
 
 def remember(site: Site, notes: Sequence[Note], *, key: str = "") -> tuple[Kept, ...]:
-    """Remember notes (made by `domain.memory.note`); duplicates are merged, a key used before brings back what it made."""
+    """Remember notes (made by `domain.memory.note`); duplicates are merged, and a key that was used before returns what
+    it made."""
     return tuple(memories(site).add(notes, now=clock().now(), key=key))
 
 
 def looked_from(site: Site) -> CommitId | None:
-    """The head of the branch that is checked out, brought into the vault; None where there is none or it cannot be."""
+    """The head of the branch that is checked out, fetched into the vault; None if there is none or it cannot be
+    fetched."""
     from wt_orchestrate.domain.ids import branch_ref
 
     try:
@@ -91,8 +92,8 @@ def looked_from(site: Site) -> CommitId | None:
 
 
 def learn(site: Site, run: RunId, *, again: bool = False) -> Learned:
-    """Learn from a run that is at rest what its end or landing has made known since it was last learned from (`again`: in any
-    case); the same run can be learned from any number of times. What is known of it now. Raises StoreUnreadable."""
+    """Learn from a run at rest what its end or landing has added since it was last learned from (`again`: in any case);
+    safe to repeat. Returns what is known of it now. Raises StoreUnreadable."""
     from wt_orchestrate.domain import events as e
     from wt_orchestrate.domain.fold.run import fold_all
     from wt_orchestrate.domain.machine import quiet
@@ -122,7 +123,8 @@ def learn(site: Site, run: RunId, *, again: bool = False) -> Learned:
 
 
 def learned_from(site: Site, run: RunId) -> int | None:
-    """How many entries the memory learned from a run; None where it was not learned from yet, or the memory cannot be asked."""
+    """How many entries the memory learned from a run; None if it was not learned from yet, or the memory cannot be
+    read."""
     try:
         learned = memories(site).learned(run)
     except WtError:
@@ -131,8 +133,8 @@ def learned_from(site: Site, run: RunId) -> int | None:
 
 
 def export_memory(site: Site, path: str, *, everything: bool, dry: bool = False) -> tuple[str, int]:
-    """Write the memory as markdown (execution and flagged entries only with `everything`); the text, and how many entries it has.
-    An empty path only makes the text."""
+    """Write the memory as Markdown (execution and flagged entries only with `everything`); the text, and how many
+    entries it has. An empty path only makes the text."""
     from wt_orchestrate.adapters.memoryfile import write_text
     from wt_orchestrate.domain.memory.entries import Layer, withheld
     from wt_orchestrate.domain.memory.markdown import render_memory
@@ -147,7 +149,7 @@ def export_memory(site: Site, path: str, *, everything: bool, dry: bool = False)
 
 
 def import_memory(site: Site, path: str, *, dry: bool = False) -> tuple[tuple[Kept, ...], tuple[Problem, ...]]:
-    """Take in what a file holds; what became of each entry, and what could not be read. Raises NotFound, Refused."""
+    """Read the entries of a file; the outcome of each, and what could not be read. Raises NotFound, Refused."""
     from wt_orchestrate.adapters.memoryfile import read_text
     from wt_orchestrate.domain.memory.markdown import parse_memory
 
@@ -161,7 +163,7 @@ def import_memory(site: Site, path: str, *, dry: bool = False) -> tuple[tuple[Ke
 
 
 def memory_path(site: Site) -> str:
-    """Where the repository keeps its memory as a file. Raises Refused where it has no main worktree."""
+    """The path of the repository's memory file. Raises Refused if it has no main worktree."""
     facts = repository(site).facts()
     if facts.main_worktree is None:
         raise Refused("a bare repository has no .wto/memory.md", hint="name a file")
@@ -169,7 +171,7 @@ def memory_path(site: Site) -> str:
 
 
 def mend_memory(site: Site) -> tuple[str, ...]:
-    """Make the memory whole again; where damaged files were put (nothing is deleted). Nothing happens where it is whole."""
+    """Repair the memory; where damaged files were put (nothing is deleted). Does nothing if it is not damaged."""
     from wt_orchestrate.adapters.store.memories import SqliteMemories
 
     store = SqliteMemories(site.path("memory.db"))
@@ -177,7 +179,7 @@ def mend_memory(site: Site) -> tuple[str, ...]:
 
 
 def named_entry(site: Site, name: str) -> Entry:
-    """The entry of an id such as `m12`. Raises NotFound with the nearest."""
+    """The entry with an id such as `m12`. Raises NotFound with the nearest."""
     from wt_orchestrate.domain.memory.entries import parse_memory_id
 
     store = memories(site)

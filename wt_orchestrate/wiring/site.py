@@ -1,4 +1,4 @@
-"""One repository and its state folder, and the parts that most commands need of it."""
+"""One repository and its state folder, and the adapters that most commands need."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Site:
 
 
 def find_site(start: str) -> Site:
-    """The repository around a folder, and its state folder (made if missing). Raises Refused when there is none."""
+    """The repository around a folder, and its state folder (made if missing). Raises Refused if there is none."""
     from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
 
     common_dir = find_common_dir(start)
@@ -83,14 +83,14 @@ def vault(site: Site) -> Vault:
 
 
 def supervised(site: Site) -> bool:
-    """Whether a supervisor is at work on this repository."""
+    """Whether a supervisor runs on this repository."""
     from wt_orchestrate.osfiles.locks import FileLock
 
     return FileLock(site.path("supervisor.lock")).held()
 
 
 def supervisor_pid(site: Site) -> int | None:
-    """The process that is running this repository, as it wrote down itself: for people, never for signals."""
+    """The process that supervises this repository, as it recorded itself: for people, never for signals."""
     from wt_orchestrate.osfiles.locks import FileLock
 
     holder = FileLock(site.path("supervisor.lock")).holder()

@@ -1,4 +1,5 @@
-"""Whether a keeper lives: it does while it holds the lock in its folder."""
+"""Whether a keeper lives: it does while it holds the lock in its folder. Imports next to nothing, for commands that
+must start fast."""
 
 from __future__ import annotations
 
@@ -6,5 +7,5 @@ from wt_orchestrate.osfiles.locks import held
 
 
 def keeper_lives(folder: str) -> bool:
-    """Whether the keeper of the process in this folder holds its lock; a starting keeper bears that we look."""
+    """Whether the keeper of the process in this folder holds its lock; checked by sharing the lock for an instant."""
     return held(f"{folder}/keeper.lock")

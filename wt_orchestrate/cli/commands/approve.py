@@ -1,4 +1,4 @@
-"""`wto approve`: a person's word at a gate between stages. Without a stage it shows what waits, and changes nothing."""
+"""`wto approve`: approve a gate between stages. Without a stage it shows what waits, and changes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wt_orchestrate.wiring.site import Site, find_site, open_log
 
 SCHEMA = "wto.gate/1"
 _BRIEF = 12
-"""Lines of a brief that are shown."""
+"""How many lines of a brief are shown."""
 _SHOWN = ("decisions", "contradictions", "risks", "follow-ups", "learned")
 
 
@@ -61,7 +61,8 @@ def approve(
 
 
 def _put_quietly(site: Site, state: RunState, word: e.ApproveRequested) -> None:
-    """Put the word and tell what became of it; with nobody at work, turn the run and tell its events, a JSON object each."""
+    """Put the request and print its outcome; without a supervisor, turn the run and print its events, one JSON object
+    each."""
     put = wiring_requests.put_request(site, state.id, word)
     values = {
         "schema": "wto.approve/1",
@@ -109,7 +110,7 @@ def _values(state: RunState, stage: str) -> dict[str, Any]:
 
 
 def _doubts(state: RunState, stage: str) -> list[str]:
-    """What is doubtful in what comes next, such as scopes that meet."""
+    """Warnings about what comes next, such as scopes that overlap."""
     planned = set(next_workstreams(state, stage))
     found = problems(state.plan, state.settings)
     return [
@@ -118,7 +119,7 @@ def _doubts(state: RunState, stage: str) -> list[str]:
 
 
 def _notes(synthesis: WorkstreamState | None) -> dict[str, str]:
-    """The synthesiser's words, by section; none of one that was given up."""
+    """The synthesis's notes, by section; none of one that was cancelled."""
     handoff = synthesis.handoff if synthesis is not None else None
     if synthesis is None or handoff is None or synthesis.stage is Stage.CANCELLED:
         return {}
@@ -169,7 +170,7 @@ def _lines(state: RunState, stage: str) -> list[str]:
 
 
 def _planned_lines(ws: WorkstreamState) -> list[str]:
-    """What would begin: who does it, where, and what they are told; a brief that is cut says so."""
+    """What would start: which agent, where, and its brief; a brief that is cut says so."""
     spec = ws.spec
     who = ", ".join(
         clean(word) for word in (spec.stage, spec.role, f"agent {spec.agent}" if spec.agent else "") if word

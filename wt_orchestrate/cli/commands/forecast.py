@@ -1,4 +1,4 @@
-"""`wto forecast`: who would conflict with whom if all were merged as they are now, as a matrix and a list."""
+"""`wto forecast`: which workstreams or branches would conflict if all were merged now, as a matrix and a list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wt_orchestrate.wiring.read.forecast import Foresight, foresee_branches, for
 from wt_orchestrate.wiring.site import find_site
 
 _ROWS = 24
-"""Sides that a matrix shows; of more, those that matter most."""
+"""The most sides that a matrix shows."""
 _LISTED = 50
 _PATHS = 5
 
@@ -110,7 +110,7 @@ def _one_line(text: str) -> str:
 
 
 def _shown(names: Sequence[str], seen: Forecast, *, most: int) -> Sequence[str]:
-    """Everybody while they are few, else those that have anything to do with others, most conflicts first; in order."""
+    """All sides if there are few, else those with the most conflicts or overlaps; in order."""
     if len(names) <= most:
         return names
     weight = {name: [0, 0] for name in names}

@@ -60,7 +60,7 @@ def land(
 
 
 def _preview(state: RunState, refused: e.LandRefused | None, *, as_json: bool) -> None:
-    """What would land, and what would not without a person's word: then with the code that the landing would end with."""
+    """What would land, and what needs a person's approval: then with the exit code that the landing would have."""
     ready = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]
     if as_json:
         named = {"schema": "wto.land-preview/1", "run": state.id, "target": state.target}

@@ -1,4 +1,4 @@
-"""Commands that only look: watch, logs, diff. (`status` has a module of its own, because it must start fast.)"""
+"""`wto watch`, `wto logs`, `wto diff`. (`status` has a module of its own, because it must start fast.)"""
 
 from __future__ import annotations
 

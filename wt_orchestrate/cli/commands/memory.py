@@ -1,4 +1,4 @@
-"""Commands for what a repository remembers: memory add, list, search, show, forget, export, import, learn."""
+"""`wto memory`: what later runs are told about a repository (add, list, search, show, forget, export, import, learn)."""
 
 from __future__ import annotations
 

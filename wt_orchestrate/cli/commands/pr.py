@@ -1,4 +1,4 @@
-"""`wto pr`: pull requests of workstreams, opened, kept up to date and listened to."""
+"""`wto pr`: pull requests of workstreams: open, sync, status."""
 
 from __future__ import annotations
 
@@ -51,20 +51,21 @@ def pr() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pushing:
-    """What may be pushed, and which forge it is where its name does not tell: a person's words for this time."""
+    """What may be pushed, and which forge to use if its name does not say: a person's options for this time."""
 
     word: Word
     kind: str | None
     api: str | None
 
     def settings(self, state: RunState) -> ForgeSettings:
-        """As they were when the run began, because agents may have reached the file since; a person's words go before."""
+        """The settings when the run started, because agents may have changed the file since; a person's options come
+        first."""
         known = state.settings.forge
         return replace(known, kind=ForgeKind(self.kind) if self.kind else known.kind, api=self.api or known.api)
 
 
 def _pushes(function: Callable[..., None]) -> Callable[..., None]:
-    """The options of a command that pushes, given to it as `pushing`."""
+    """The options of a command that pushes, passed to it as `pushing`."""
 
     @wraps(function)
     def command(
@@ -197,7 +198,7 @@ def _preview(site: Site, state: RunState, ws: WorkstreamState, word: Word, title
 
 
 def _wanted(state: RunState, names: Sequence[str], *, draft: bool) -> tuple[WorkstreamId, ...]:
-    """Those that are named, or all that are integrated. Raises Refused for what is not verified, unless it is for a draft."""
+    """The named workstreams, or all integrated ones. Raises Refused for what is not verified, unless it is for a draft."""
     able = {ws.id: ws for ws in candidates(state)}
     if not names:
         found = tuple(name for name, ws in able.items() if ws.stage is Stage.INTEGRATED)
@@ -233,7 +234,7 @@ def _wording(site: Site, state: RunState, ws: WorkstreamState) -> Wording:
 
 
 def _refused(put: Requests) -> Iterator[Done]:
-    """What the run was not told in the end: it went on while it was being asked."""
+    """Requests that the run refused in the end: it went on meanwhile."""
     for request, became in put.refusals():
         hint = f" ({became.hint})" if became.hint else ""
         name = workstream_of(request) or WorkstreamId("run")

@@ -1,4 +1,4 @@
-"""What a run came to, and what all of them did: report and stats."""
+"""`wto report` and `wto stats`: what one run did, and all runs in numbers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def stats(start: str, as_json: bool, otel: str | None) -> None:
 
 
 def _write(values: dict[str, Any], where: str) -> None:
-    """Values as JSON to standard output (`-`) or into a file, which is replaced as a whole."""
+    """Write values as JSON to standard output (`-`) or into a file, which is replaced as a whole."""
     text = json.dumps(values, ensure_ascii=False)
     if where == "-":
         click.echo(text)

@@ -1,4 +1,4 @@
-"""`wto roles`: what agents can be asked to be, where each comes from, and a copy to change."""
+"""`wto roles`: the roles that a workstream can have, where each comes from, and a copy to change."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def roles(start: str, name: str | None, as_json: bool, origin: str | None, dry_r
 
 
 def _root(start: str) -> str | None:
-    """The repository's root; None outside of one, where the built-in roles are all there are."""
+    """The repository's root; None outside of one, where only the built-in roles exist."""
     try:
         facts = repository(find_site(start)).facts()
     except Refused:

@@ -1,4 +1,4 @@
-"""Commands that make a run go on: run, resume, stop, wait, continue, answer."""
+"""`wto run`, `resume`, `stop`, `wait`, `continue`, `answer`."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ def _is_whole(state: RunState) -> bool:
 
 
 def _learned(site: Site, name: RunId) -> None:
-    """How much later runs will know from this one; a memory that cannot be read was told where it was written."""
+    """How many entries later runs will know from this one; a memory that cannot be read was reported when it was
+    written."""
     with suppress(WtError):
         entries = memories(site).learned(name).entries
         if entries:
@@ -287,7 +288,7 @@ def _reached(stage: str, wanted: str) -> bool:
 
 
 def _gate(seen: dict[str, Any]) -> str:
-    """The stage behind which a person has to decide."""
+    """The stage whose gate a person has to decide."""
     waits = (stage["name"] for stage in seen.get("stages", ()) if stage["standing"] == Standing.GATE)
     return str(next(waits, ""))
 

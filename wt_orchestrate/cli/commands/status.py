@@ -1,7 +1,7 @@
-"""`wto status`: the present of a run, from the stored view. It must start fast, so it imports next to nothing.
+"""`wto status`: the state of a run, from the stored view. It must start fast, so it imports next to nothing.
 
-Whether the supervisor and the agents are alive is asked of the operating system (their locks), never believed from the
-view: a view whose writer is gone says so.
+Whether the supervisor and the agents are alive is asked of the operating system (their locks), never taken from the
+view: if its writer is gone, the output says so.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def status(start: str, workstream: str | None, run_name: str | None, dirty: bool
 
 
 def _look(site: Site, view: dict[str, Any]) -> None:
-    """Add what only the operating system knows: who is alive now, and what is uncommitted."""
+    """Add what only the operating system knows: which processes are alive, and what is uncommitted."""
     at_work = supervised(site)
     view["run"]["supervisor"] = "at work" if at_work else "none"
     view["run"]["supervisor_pid"] = supervisor_pid(site) if at_work else None
@@ -68,7 +68,7 @@ def _look(site: Site, view: dict[str, Any]) -> None:
 
 
 def _look_inside(site: Site, view: dict[str, Any]) -> None:
-    """Add how many paths are uncommitted in each worktree that is there."""
+    """Add how many paths are uncommitted in each existing worktree."""
     there = {ws["id"]: (ws["worktree"], ws["head"]) for ws in view["workstreams"] if ws["worktree"] and ws["head"]}
     found = uncommitted(site, there)
     for ws in view["workstreams"]:

@@ -1,7 +1,8 @@
-"""`wto train`: integrate branches that people or other tools made, with the checks, the proof and the order of every run.
+"""`wto train`: integrate branches that people or other tools made, with the checks, the proof and the order of every
+run.
 
-A queue is a run whose workstreams have no agent: their work is on a branch already. Adding to it puts a request; nothing
-moves before `wto train run`.
+A queue is a run whose workstreams have no agent: their work is on a branch already. `wto train add` puts a request;
+nothing moves before `wto train run`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""HTML made of elements, never of glued text: a text is always escaped, only what `element` made is not.
+"""HTML made of elements, never of concatenated text: all text is escaped, only what `element` made is not.
 
-So nothing that an agent wrote can become a tag, an attribute or a link; what could act or hide is written out as an escape.
+So nothing that an agent wrote can become a tag, an attribute or a link; control and invisible characters become
+escapes.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ Part = Markup | str
 
 
 def escaped(text: str) -> str:
-    """The text for every place in HTML: content, or an attribute in quotes."""
+    """The text escaped for every place in HTML: content, or a quoted attribute."""
     return html.escape(clean(text).encode("utf-8", "replace").decode("utf-8"), quote=True)
 
 
 def element(name: str, /, *parts: Part | Iterable[Part], of: str = "", **attributes: str) -> Markup:
-    """An element with what stands in it; `of` is its class, an attribute's `_` stands for `-`."""
+    """An element with its content; `of` is its class; in attribute names `_` stands for `-`."""
     given = {"class": of, **attributes} if of else attributes
     told = "".join(f' {key.strip("_").replace("_", "-")}="{escaped(value)}"' for key, value in given.items())
     inside = "".join(_inside(parts))

@@ -1,4 +1,4 @@
-"""The diff of a review as HTML: a table for each file, with flags' anchors and comments below the lines they are about."""
+"""The diff of a review as HTML: a table for each file, with anchors for flags, and comments below their lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wt_orchestrate.domain.text.diff import DiffLine, FileDiff, Hunk
 from wt_orchestrate.domain.text.secrets import without_secrets
 
 _LINES = 6_000
-"""Lines of all diffs on a page; the rest is told by its numbers."""
+"""How many lines of diffs a page has; the rest has only its numbers."""
 _OPEN = 400
 """A longer file is folded at first."""
 _WIDEST = 400
@@ -20,7 +20,7 @@ _WIDEST = 400
 def diffs(
     files: Sequence[FileDiff], order: Sequence[str], anchors: dict[str, str], threads: Sequence[dict[str, Any]]
 ) -> Iterator[Markup]:
-    """Each file's diff, in the order to read them, as far as a page has room."""
+    """Each file's diff, in reading order, as far as there is room."""
     by_path = {file.path: file for file in files}
     room = _LINES
     for path in order:

@@ -1,7 +1,7 @@
-"""Review packets as one page of HTML: it holds all it shows, runs nothing and loads nothing.
+"""Review packets as one HTML page: it holds all it shows, runs nothing and loads nothing.
 
-Every text passes `markup.element`, which escapes it. The policy in the page allows its own style and nothing else. A symbol
-never stands without its word, and no colour says what words do not.
+Every text passes `element`, which escapes it. The page's policy allows its own style and nothing else. A symbol never
+stands without its word, and no colour says what words do not.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ def _checks(found: dict[str, Any]) -> Markup:
 
 
 def _resolution(found: dict[str, Any]) -> Part:
-    """How its conflict was resolved: for each conflict both sides and what became of them."""
+    """How its conflict was resolved: for each conflict both sides and the result."""
     resolution = found["conflict"]["resolution"]
     if resolution is None:
         return ""
@@ -336,7 +336,7 @@ _WEIGHS = {"must": "mark bad", "should": "mark warn", "note": "mark"}
 
 
 def _review(review: dict[str, Any] | None) -> Part:
-    """The words of a reviewing agent."""
+    """The findings of a reviewing agent."""
     if review is None:
         return ""
     older = "" if review["current"] else f", of the earlier {review['head'][:10]}"

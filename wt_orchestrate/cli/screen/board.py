@@ -1,4 +1,4 @@
-"""The live board of `wto run` and `wto watch` on a terminal: the table, redrawn in place, with the events scrolling above."""
+"""The live board of `wto run` and `wto watch` on a terminal: the table is redrawn in place, events scroll above it."""
 
 from __future__ import annotations
 

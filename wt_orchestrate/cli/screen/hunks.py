@@ -1,4 +1,4 @@
-"""Conflicts of a file hunk by hunk as lines of text: what was there, what each side made of it, what became of it."""
+"""Conflicts of a file as lines of text, hunk by hunk: the base, each side, the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HUNKS, _LINES = 5, 8
 
 
 def hunk_lines(file: Mapping[str, Any], *, ours: str, theirs: str) -> Iterator[str]:
-    """The first conflicts of a resolved file (`ResolvedFile` as a mapping); the sides by the names they are given."""
+    """The first conflicts of a resolved file (`ResolvedFile` as a mapping); `ours` and `theirs` under the given names."""
     for hunk in file["hunks"][:_HUNKS]:
         yield from _hunk(hunk, {"it was": "base", ours: "ours", theirs: "theirs", "became": "result"})
         yield from _gone(hunk, {ours: "dropped_ours", theirs: "dropped_theirs"})

@@ -1,4 +1,4 @@
-"""The stages of a plan for people and programs: what is in each, how it ends, and the diagram that shows both."""
+"""The stages of a plan for people and programs: what is in each, how it ends, and a diagram."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _members(shown: Plan, stage: str) -> list[str]:
 
 
 def _is_filled(shown: Plan, stage: str) -> bool:
-    """Whether a synthesis before it may plan workstreams of it."""
+    """Whether an earlier synthesis may plan its workstreams."""
     return any(has_synthesis(spec) for spec in stage_specs(shown) if spec.name in before(shown, stage))
 
 
@@ -34,7 +34,7 @@ def stage_values(shown: Plan) -> list[dict[str, Any]]:
 
 
 def stage_lines(shown: Plan) -> list[str]:
-    """One line a stage, and an empty one behind; nothing for a plan without stages."""
+    """One line for each stage, and an empty one after; nothing for a plan without stages."""
     lines = [f"stage {spec.name:<12} {', '.join(_words(shown, spec.name))}" for spec in stage_specs(shown)]
     return [*lines, ""] if lines else []
 

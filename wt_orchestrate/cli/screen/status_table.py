@@ -55,7 +55,7 @@ def status_lines(view: dict[str, Any], *, now: float, width: int | None) -> list
 
 
 def condition(ws: dict[str, Any], now: float) -> str:
-    """The one word for a workstream, from what was known at the last turn and what time has made of it since."""
+    """The condition of a workstream: as of the last turn, and what the time since then has changed."""
     known = str(ws.get("condition", ws["stage"]))
     if ws.get("alive") is False and ws.get("unwatched"):
         return "unknown"
@@ -82,7 +82,7 @@ def _row(ws: dict[str, Any], now: float) -> tuple[str, ...]:
 
 
 def _progress(ws: dict[str, Any]) -> int | None:
-    """How far its agent says it is: what it told last, or else wrote into its handoff."""
+    """Its agent's own progress: its last report, else its handoff's."""
     told = ws.get("told")
     written: int | None = ws["progress"]
     at = max((each["at"] or 0.0 for each in ws["evidence"] if each["kind"] == "handoff"), default=0.0)
@@ -92,7 +92,7 @@ def _progress(ws: dict[str, Any]) -> int | None:
 
 
 def note(ws: dict[str, Any], now: float) -> str:
-    """The one line that matters most about a workstream now."""
+    """The most important fact about a workstream now, in one line."""
     if ws["stage"] == "held":
         return f"needs {', '.join(ws['held_by'])}"
     if condition(ws, now) == "limited" and ws["resumes_at"]:
@@ -166,7 +166,7 @@ def _gate(view: dict[str, Any], now: float) -> str:
 
 
 def _foreseen(view: dict[str, Any]) -> str:
-    """Who would conflict with whom, in one line."""
+    """The forecast conflicts in one line."""
     found = view.get("forecast", {}).get("conflicts", ())
     shown = [f"{each['one']} and {each['other'] or 'the integration branch'}" for each in found[:_PAIRS]]
     left = f"; and {len(found) - _PAIRS} more (wto forecast)" if len(found) > _PAIRS else ""
@@ -174,7 +174,7 @@ def _foreseen(view: dict[str, Any]) -> str:
 
 
 def _troubles(run: dict[str, Any], now: float) -> list[str]:
-    """What keeps the run as a whole from going on as it should."""
+    """What keeps the run as a whole from going on."""
     resting = [
         f"account {each['name']} {_rest(each, now)}"
         for each in run.get("accounts", ())

@@ -1,4 +1,4 @@
-"""How things look: symbols, colours, ages, money, and plain tables that drop whole columns when there is no room.
+"""Symbols, colours, ages, money, and plain tables that drop whole columns if there is no room.
 
 A symbol never stands without its word. Nothing here knows what it shows.
 """
@@ -28,7 +28,7 @@ _SYMBOLS = {
 
 
 def symbol(name: str) -> str:
-    """A symbol, in ASCII where the terminal's own encoding (whatever stands before it) or WTO_ASCII asks for it."""
+    """A symbol, in ASCII if the terminal's encoding or WTO_ASCII asks for it."""
     plain = (
         bool(os.environ.get("WTO_ASCII"))
         or (getattr(sys.__stdout__, "encoding", "") or "").lower().replace("-", "") != "utf8"
@@ -37,7 +37,7 @@ def symbol(name: str) -> str:
 
 
 def age(seconds: float) -> str:
-    """A length of time in at most four characters, such as 12s, 5m, 3h or 2d."""
+    """A duration in at most four characters, such as 12s, 5m, 3h or 2d."""
     whole = max(0, int(seconds))
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if whole >= size:
@@ -57,7 +57,7 @@ class Column:
     priority: int = 0
     right: bool = False
     grows: bool = False
-    """It gets what room is left, and is cut to it."""
+    """It gets the remaining width, and is cut to it."""
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: int | None) -> list[str]:

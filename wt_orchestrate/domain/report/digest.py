@@ -1,7 +1,7 @@
 """What a run achieved as a whole: contributions, contradictions, risks, follow-ups, and what was learned.
 
 All of it follows from the log: what agents handed over is quoted and attributed, what was measured stands beside it.
-Two workstreams contradict each other here if they literally disagree about the same line, file, setting or
+Two workstreams contradict each other here if they literally say different things of the same line, file, setting or
 command, or if one reports a check otherwise than we saw it; whether they really disagree is for the reader to judge. A
 synthesis (of a stage, or a workstream that a person gave that role) is quoted apart.
 """

@@ -1,7 +1,7 @@
 """Where a run's time went, measured from its log: for each workstream, interval by interval, what it did or waited for.
 
 While an agent is alive, its own output says: starting (until its program first answers), at work, blocked (on a
-person's answer, on a limit), or ending (nothing left to do, until its process has died). Otherwise the workstream's
+person's answer, on a limit), or ending (nothing left to do, until its process is gone). Otherwise the workstream's
 stage says what it waits for (`status/waiting.py`). Both are in the run's own time (`run_clock.py`), and intervals at
 rest, when nothing could be done without a person, are left out. So the intervals of one workstream never overlap and
 never add up to more than the wall time.

@@ -52,7 +52,7 @@ def _has_its_share(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def findings_for(state: RunState, ws: WorkstreamState) -> tuple[SharedFinding, ...]:
-    """Findings of others that concern a workstream, newest first."""
+    """What others found that concerns a workstream, newest first."""
     return tuple(each for each in reversed(state.shared) if concerns(each, ws))
 
 

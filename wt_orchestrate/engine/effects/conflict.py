@@ -1,4 +1,4 @@
-"""Conflicts' effects: settled by what was decided beforehand, and an arbiter's resolution judged and remembered."""
+"""Effects of conflicts: resolve one by approved rules; judge and remember an arbiter's resolution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, SettleS
 
 
 def settle(effect: f.Settle, state: RunState, world: World) -> Sequence[e.Event]:
-    """A commit that merges both sides and was proven, or the paths that nothing settles."""
+    """A proven commit that merges both sides, or the paths that no rule resolves."""
     merging = state.settings.merge
     made = world.vault.conflicts.settle(
         SettleSpec(
@@ -62,7 +62,7 @@ def _failed(effect: f.Settle, paths: Sequence[str]) -> e.SettleFailed:
 
 
 def judged_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """What does not hold of an arbiter's commit; nothing of anybody else's."""
+    """What is wrong with an arbiter's commit; empty for any other work."""
     served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else None
     if served is None or served.conflict_head is None or served.conflict_onto is None:
         return ()
@@ -94,7 +94,7 @@ def _resolution(served: WorkstreamState, head: CommitId, world: World) -> Resolu
 
 
 def remember_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> None:
-    """Keep how a conflict was resolved, by an arbiter or by the agent or person whose work it was."""
+    """Record how a conflict was resolved, by an arbiter or by the agent or person whose work it was."""
     served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else ws
     if is_reviewer(ws) or served is None or served.conflict_head is None or served.conflict_onto is None:
         return

@@ -1,4 +1,4 @@
-"""The forecast of a run, made by the vault: who would conflict with whom, told only when it is news."""
+"""The effect `Forecast`: who would conflict with whom, computed by the vault, logged only if it is news."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def forecast(effect: f.Forecast, state: RunState, world: World) -> Sequence[e.Ev
 
 
 def side_of(glance: f.Glance, indexes: str) -> Side:
-    """A workstream as the vault looks at it; `indexes` is our folder for index files."""
+    """A workstream as a side of the forecast; `indexes` is our folder for index files."""
     index = index_path(indexes, glance.worktree) if glance.worktree else ""
     return Side(name=glance.workstream, head=glance.head, worktree=glance.worktree, index=index)

@@ -1,4 +1,4 @@
-"""Hooks in agents' worktrees: what each of them must know, from the state of the run."""
+"""Install, update and remove hooks in agents' worktrees, with the data they need from the state of the run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from wt_orchestrate.ports.git.repository import Guard
 
 
 def guard_worktree(state: RunState, name: WorkstreamId, path: str, world: World) -> bool:
-    """Put hooks into a workstream's worktree, where that is wished and possible; safe twice."""
+    """Install hooks in a workstream's worktree, if wanted and possible; safe twice."""
     guard = _guard(state, name, world)
     return guard is not None and world.repository.guard_worktree(path=path, guard=guard, owned=_owned(state))
 
 
 def refresh_guard(state: RunState, name: WorkstreamId, path: str, world: World) -> None:
-    """Bring the hooks of a worktree up to date, before somebody begins to work there."""
+    """Update the hooks of a worktree before somebody starts to work there."""
     guard = _guard(state, name, world)
     if guard is not None:
         world.repository.refresh_guard(path=path, guard=guard, owned=_owned(state))
@@ -28,12 +28,12 @@ def remove_guard(state: RunState, name: WorkstreamId, world: World) -> None:
 
 
 def guard_folder(state: RunState, name: WorkstreamId, world: World) -> str:
-    """Where the hooks of a workstream's worktree lie."""
+    """The folder of the hooks of a workstream's worktree."""
     return f"{world.hooks}/{state.id}/{name}"
 
 
 def _guard(state: RunState, name: WorkstreamId, world: World) -> Guard | None:
-    """What the hooks must know; None where there are none."""
+    """The data for the hooks; None if there are none."""
     ws = state.workstreams[name]
     if state.settings.hooks is Hooks.OFF or ws.branch is None:
         return None
@@ -50,5 +50,5 @@ def _guard(state: RunState, name: WorkstreamId, world: World) -> Guard | None:
 
 
 def _owned(state: RunState) -> list[tuple[str, str]]:
-    """Who owns what in the run."""
+    """The scope of every workstream of the run."""
     return [(other.id, glob) for other in state.workstreams.values() for glob in other.spec.scope]

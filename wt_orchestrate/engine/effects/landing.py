@@ -1,7 +1,9 @@
-"""Landing: the target moves to what the integration branch holds, or nothing changes and the person is told the way out.
+"""The effects `PrepareLanding` and `Land`: the target moves to what the integration branch holds, or nothing changes
+and the person is told what to do.
 
-When the target has moved since the run began, what lands is their combination, merged in memory, proven and checked like
-any candidate. The target only ever moves forward, from exactly the commit the candidate was built on.
+If the target has moved since the run started, both are merged in memory, and the result is proven and checked like any
+candidate. The target only ever moves forward, from exactly the commit the candidate was built on. That work lands
+exactly once is promise L1: its tests are named `test_L1_...`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from wt_orchestrate.ports.git.vault import Vault
 
 
 def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> Sequence[e.Event]:
-    """What would land: the integration head where the target has not moved, else both merged."""
+    """What would land: the integration head if the target has not moved, else the merge of both."""
     target = _target_head(world.vault, effect.target)
     word = Word(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
     refused = _needs_a_word(world.vault, state, word, target=target, head=effect.integration)
@@ -35,7 +37,7 @@ def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> 
 
 
 def word_to_land(vault: Vault, state: RunState, word: Word) -> e.LandRefused | None:
-    """What a landing would refuse for want of a person's word, told beforehand; None when nothing, or nothing is integrated."""
+    """What a landing would refuse without a person's approval; None if nothing, or if nothing is integrated."""
     if state.integration is None:
         return None
     target = _target_head(vault, state.target)
@@ -43,7 +45,7 @@ def word_to_land(vault: Vault, state: RunState, word: Word) -> e.LandRefused | N
 
 
 def _target_head(vault: Vault, target: Branch) -> CommitId:
-    """The head of the target now, fetched. Raises Refused when the branch is gone."""
+    """The head of the target now, fetched. Raises Refused if the branch is gone."""
     ref = f"refs/wto/target/{target}"
     head = vault.refs.fetch({branch_ref(target): ref}).get(ref)
     if head is None:
@@ -54,7 +56,7 @@ def _target_head(vault: Vault, target: Branch) -> CommitId:
 def _needs_a_word(
     vault: Vault, state: RunState, word: Word, *, target: CommitId, head: CommitId
 ) -> e.LandRefused | None:
-    """What lands only when a person says so."""
+    """What lands only with a person's approval."""
     missing = missing_word(vault, state.settings, base=target, head=head, word=word, verb="land")
     if missing is None:
         return None
@@ -100,7 +102,7 @@ def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: C
 
 
 def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
-    """Move the target, taking a clean checkout of it along."""
+    """Move the target, and update a clean checkout of it."""
     branch = integration_branch(state.id)
     published = world.repository.resolve(branch)
     if published != effect.commit:

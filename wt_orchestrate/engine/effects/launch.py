@@ -1,8 +1,8 @@
-"""What an attempt finds in its own folder when it starts, and commands of a plan as processes to start.
+"""What an attempt finds in its own folder when it starts, and a plan's commands as processes to start.
 
-The folder holds the whole handoffs of what the attempt builds on, and which attempt it is. The identity is in that
-folder and never in what the agent says: its tools read it from the folder that they are started with. Setup commands
-and checks run by `sh -c`, with their errors in their output, under a deadline.
+The folder holds the handoffs of what the attempt builds on, and its identity. Its tools read the identity from that
+folder, never from what the agent says. Setup commands and checks run by `sh -c`, with their stderr in their output,
+under a deadline.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from wt_orchestrate.engine.world import World
 from wt_orchestrate.ports.engine import Launch
 
 IDENTITY = "attempt.json"
-"""The file that says whose tools they are."""
+"""The file that says which attempt the tools belong to."""
 
 
 def equip(effect: StartAttempt, state: RunState, ws: WorkstreamState, folder: str, world: World) -> tuple[str, str]:
-    """Lay it all there; the folder of the handoffs, and the place itself."""
+    """Write these files; returns the folder of the handoffs, and the attempt's own."""
     needs = needs_in_order(state, ws)
     identity = {
         "run": state.id,
@@ -41,13 +41,13 @@ def equip(effect: StartAttempt, state: RunState, ws: WorkstreamState, folder: st
 
 
 def tools_of(spec: AgentSpec, state: RunState, place: str, world: World) -> tuple[str, ...]:
-    """The command that serves this attempt its tools; empty where it gets none."""
+    """The command that serves this attempt its tools; empty if it gets none."""
     wanted = state.settings.agent_tools is AgentTools.AUTO and spec.type is AgentType.CLAUDE_CODE
     return (*world.tools, place) if wanted and world.tools else ()
 
 
 def telling_where(prompt: str, needs: str) -> str:
-    """A prompt with the place of the whole handoffs filled in."""
+    """A prompt with the place of the handoffs filled in."""
     return prompt.replace(PLACE, needs)
 
 

@@ -1,7 +1,8 @@
-"""Effects to port calls: each looks first whether it already happened, then does it, and returns what is now a fact.
+"""Perform an effect: pick its handler; each handler looks first whether it already happened, does it, and returns the
+events that are now true.
 
-Nothing here decides: what to do was decided by the machine, from state; `state` is only read for values. An effect that
-the outside world refuses raises `WtError` and has left nothing half done that it would not complete when asked again.
+Nothing is decided here: the machine decided from the state, which is only read for values. An effect that the outside
+world refuses raises `WtError` and leaves nothing half done that it would not complete when asked again.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ from wt_orchestrate.ports.git.commits import Change
 
 _GITLINK = "160000"
 _LOOKED_AT = 200
-"""Uncommitted paths of a reviewer that are looked at."""
+"""How many uncommitted paths of a reviewer are looked at."""
 
 
 def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event]:
-    """Do it, or find it done; the facts that are true now."""
+    """Do it, or find it done; returns the events that are now true."""
     match effect:
         case f.VaultBase():
             return _vault_base(effect, state, world)
@@ -157,7 +158,7 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
         world.executor.end(ProcessId(before.id))
         if (
             ws.branch is not None
-        ):  # nobody of ours is there now: what a killed git left locked would only stop the next one
+        ):  # no process of ours is there now: what a killed git left locked would only stop the next one
             world.repository.unlock_worktree(path=ws.worktree, branch=ws.branch)
     refresh_guard(state, ws.id, ws.worktree, world)
     process = ProcessId(effect.attempt)
@@ -236,7 +237,7 @@ def _answer_ask(effect: f.AnswerAsk, state: RunState, world: World) -> Sequence[
 
 
 def _answer_tool(effect: f.AnswerAsk, ask: str, world: World) -> Sequence[e.Event]:
-    """By the result of the call, if that still waits; else the answer is a message like any other."""
+    """By the result of the call if that still waits, else as a message."""
     folder = world.executor.folder(ProcessId(effect.attempt))
     waits = world.notes.answer(folder, ask=ask, text=effect.text)
     return (
@@ -252,7 +253,7 @@ def _answer_tool(effect: f.AnswerAsk, ask: str, world: World) -> Sequence[e.Even
 
 
 def _send_message(effect: f.SendMessage, state: RunState, world: World) -> Sequence[e.Event]:
-    """Lay it into the agent's inbox, behind the interruption that it begins with; each line is written once."""
+    """Put it into the agent's inbox, after the interruption that it starts with; each line is written once."""
     attempt = next(a for a in state.workstreams[effect.workstream].attempts if a.id == effect.attempt)
     agent, process = world.agents[attempt.agent_type], ProcessId(effect.attempt)
     if effect.interrupts:
@@ -274,7 +275,9 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
     assert state.integration is not None and ws.branch is not None
     ref = head_ref(state.id, ws.id)
     head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref) or _put_back(ws, world)
-    onto = ws.base if is_reviewer(ws) and ws.base is not None else state.integration  # it begins with another's work
+    onto = (
+        ws.base if is_reviewer(ws) and ws.base is not None else state.integration
+    )  # it starts with another workstream's work
     changes = world.vault.commits.changes(base=onto, head=head) if head else ()
     paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
     elsewhere = commits_elsewhere(state, ws, head, world) if head else None
@@ -322,7 +325,7 @@ def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event
 
 
 def _put_back(ws: WorkstreamState, world: World) -> CommitId | None:
-    """The head of a branch of ours that went missing (renamed, or deleted) just before it was looked at, made again."""
+    """The head of a branch of ours that went missing (renamed, or deleted) just before it was read, made again."""
     head = ws.head or ws.base
     if ws.spec.branch or head is None or ws.branch is None:
         return None
@@ -331,7 +334,7 @@ def _put_back(ws: WorkstreamState, world: World) -> CommitId | None:
 
 
 def _nested(changes: Sequence[Change], head: CommitId, world: World) -> tuple[str, ...]:
-    """Repositories that were committed as a mere commit id, and that no `.gitmodules` says how to get."""
+    """Repositories that were committed as a mere commit id, and that no `.gitmodules` explains."""
     found = [change.path for change in changes if change.mode == _GITLINK]
     declared = world.vault.objects.blob(head, ".gitmodules") if found else None
     named = {line.split("=", 1)[1].strip() for line in _path_lines(declared)}
@@ -344,18 +347,19 @@ def _path_lines(declared: bytes | None) -> Sequence[str]:
 
 
 def _owed(state: RunState, ws: WorkstreamState, needs_handoff: bool) -> Sequence[str]:
-    """The sections its role owes. A person's own claim owes none, nor does a command that arbitrates."""
+    """The sections that its role's handoff must have. A person's own claim needs none, nor does a command that
+    arbitrates."""
     return () if ws.by_person or (ws.spec.serves and not needs_handoff) else owes(state, ws)
 
 
 def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """What its commits must not carry on. A person's own claim is a person's word; what lands is looked at once more."""
+    """What its commits must not land with. A person's own claim is a person's word; what lands is scanned once more."""
     if ws.by_person or state.integration is None or ws.spec.kind is Kind.RESEARCH:
         return ()
     found = _findings_of(state, ws, world.vault.commits.scan(base=state.integration, head=head))
     if not found:
         return ()
-    # what it brought along from the target is of those who put it there
+    # what it merged from the target belongs to those who put it there
     ref = f"refs/wto/target/{state.target}"
     target = tuple(world.vault.refs.fetch({branch_ref(state.target): ref}).values())
     return _findings_of(state, ws, world.vault.commits.scan(base=state.integration, head=head, without=target))
@@ -373,7 +377,8 @@ def _findings_of(state: RunState, ws: WorkstreamState, scan: Scan) -> tuple[str,
 
 
 def _own_trailers(state: RunState, ws: WorkstreamState) -> frozenset[tuple[str, str]]:
-    """The tool's trailers that its commits may carry: its own, and those of whom it serves, whose work it builds on."""
+    """The tool's trailers that its commits may have: its own, and those of the workstream it serves, whose work it
+    builds on."""
     served = state.workstreams.get(WorkstreamId(ws.spec.serves))
     streams = [ws, *([served] if served is not None else [])]
     named = {("Wto-Workstream", str(each.id)) for each in streams}
@@ -382,8 +387,8 @@ def _own_trailers(state: RunState, ws: WorkstreamState) -> frozenset[tuple[str, 
 
 
 def _dirty(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """Uncommitted paths; a branch that was queued has no worktree of ours. Whoever only reads runs the checks, and may take away
-    nothing of what they leave beside the work: that says nothing of it, as changes of the work would."""
+    """Uncommitted paths; a queued branch has no worktree of ours. An agent that only reads runs the checks and must not
+    remove the files they leave, so untracked files do not count for it; changes of the work do."""
     if ws.worktree is None:
         return ()
     found = world.vault.checkouts.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
@@ -393,7 +398,7 @@ def _dirty(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -
 
 
 def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:
-    """The workstreams that its handoff adds, where it may, or what is wrong with them."""
+    """The workstreams that its handoff adds, if it may, or what is wrong with them."""
     text = ws.handoff.other.get(SECTION, "") if ws.handoff is not None and ws.spec.expands else ""
     if not text.strip() or says_nothing(text):
         return FurtherRead(workstreams={})
@@ -405,7 +410,8 @@ def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:
 
 
 def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """After a conflict was resolved in the worktree: paths the other side changed that are now as if it had not."""
+    """After a conflict was resolved in the worktree: paths that the other side changed and that are now without its
+    change."""
     onto, own = ws.conflict_onto, ws.conflict_head
     if onto is None or own is None or not world.vault.commits.is_ancestor(onto, head):
         return ()

@@ -1,7 +1,7 @@
-"""Recalling: what the memory finds, ranked by what it has to do with what is looked for, with what made it old since.
+"""The effect `Recall`: entries of the memory ranked by relevance, with what makes them stale.
 
-Whether an entry is stale is asked of git, in one command for all that come into question: a file (or folder) is something else at
-the commit that is looked from than at the commit the entry was said at.
+Whether an entry is stale is asked of git, in one command for all candidates: a file (or folder) is another object at
+the commit that is looked from than at the commit of the entry.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from wt_orchestrate.ports.memory import Memories
 BRIEF_ENTRIES, BRIEF_CHARACTERS = 12, 4_000
 """How much of the memory goes into one brief."""
 _LOOKED_AT = 4
-"""For how many times as many entries as are wanted git is asked."""
+"""git is asked about this many times as many entries as are wanted."""
 
 
 def recall_for_brief(effect: f.Recall, state: RunState, world: World) -> Sequence[e.Event]:
-    """What the memory says to a brief. A memory that cannot be asked is told and holds up nothing."""
+    """What the memory adds to a brief. A memory that cannot be read is reported and delays nothing."""
     try:
         found = recall(
             world.memories,
@@ -85,9 +85,9 @@ def recall(
     briefing: bool = False,
     apart: str = "",
 ) -> tuple[Recalled, ...]:
-    """The entries that matter most, best first. With `briefing`, for an agent: what is flagged is left out, and
-    conventions that hold everywhere belong to it. What is known only from the run `apart` is left out: a run that was learned
-    from while it rested tells the rest of itself by handoffs."""
+    """The most relevant entries, best first. With `briefing`, for an agent: flagged entries are left out, and
+    conventions that hold everywhere are included. What is known only from the run `apart` is left out: a run that was
+    learned from while it rested passes the rest of itself on by handoffs."""
     hits = [hit for hit in memories.search(terms, paths=paths) if not (briefing and withheld(hit.entry))]
     hits = [hit for hit in hits if not apart or any(source.run != apart for source in hit.entry.sources)]
     worth = [(relevance(hit, terms=terms, paths=paths, general=briefing), hit) for hit in hits]
@@ -111,8 +111,8 @@ def _recalled(relevant: float, entry: Entry, age: tuple[tuple[str, ...], bool], 
 def ages(
     vault: Vault, entries: Sequence[Entry], *, head: CommitId | None
 ) -> Mapping[MemoryId, tuple[tuple[str, ...], bool]]:
-    """For each entry which of its files changed since its commit, and whether this cannot be told. Never raises for what git
-    cannot tell."""
+    """For each entry, which of its files changed since its commit, and whether this is unknown. Never raises if git
+    does not know."""
     told = {entry.id: source for entry in entries if (source := told_at(entry)) is not None}
     unknown = {entry.id: ((), entry.id in told) for entry in entries}
     if head is None or not told:

@@ -1,7 +1,7 @@
 """The train's effects: merges in memory, checks on exact trees, and the move of the integration branch.
 
-Everything is made in the vault. The branch moves only from the commit that its new head was built on; where it has moved
-already, its own trailers tell whether the work is in it (the program may have died between the swap and the log).
+Everything is made in the vault. The branch moves only from the commit that its new head was built on; if it has moved
+already, its own trailers say whether the work is in it (the program may have died between the swap and the log).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wt_orchestrate.ports.git.merges import ChainSpec, LeftOut, Rider
 
 
 def assemble(effect: f.Assemble, state: RunState, world: World) -> Sequence[e.Event]:
-    """Couple the riders onto the train, and tell why one is not in it."""
+    """Merge the claims onto the train, and say why one is not in it."""
     riders = [_rider(state, name, head) for name, head in effect.riders]
     chain = world.vault.merges.chain(
         ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin_ref(state.id, "train"))
@@ -45,7 +45,7 @@ def _rider(state: RunState, name: WorkstreamId, head: CommitId) -> Rider:
 
 
 def _left_out(left: LeftOut, state: RunState, *, alone: bool) -> e.Event:
-    """A conflict with what is integrated is the claim's own; one with cars ahead only lets it wait for them."""
+    """A conflict with integrated work is the claim's own; one with cars ahead only makes it wait for them."""
     name = WorkstreamId(left.name)
     if left.lost:
         return e.ProofFailed(workstream=name, commit=left.onto, lost=left.lost, head=left.head)
@@ -63,7 +63,7 @@ def _left_out(left: LeftOut, state: RunState, *, alone: bool) -> e.Event:
 
 
 def make_trial(effect: f.MakeTrial, state: RunState, world: World) -> Sequence[e.Event]:
-    """The suspect's work on an earlier integration commit."""
+    """The suspect's work merged onto an earlier integration commit."""
     riders = [_rider(state, effect.workstream, effect.head)]
     pin = pin_ref(state.id, f"trial-{effect.workstream}")
     chain = world.vault.merges.chain(ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin))
@@ -79,7 +79,7 @@ def make_trial(effect: f.MakeTrial, state: RunState, world: World) -> Sequence[e
 
 
 def merge_message(state: RunState, ws: WorkstreamState, head: CommitId) -> str:
-    """The integration commit's message; its trailers are ours and say exactly what was taken in."""
+    """The integration commit's message; its trailers are ours and say exactly what was merged."""
     title = " ".join((ws.spec.title or f"workstream {ws.id}").split())[:100]
     attempt = last_attempt(ws)
     trailers = {
@@ -95,7 +95,7 @@ def merge_message(state: RunState, ws: WorkstreamState, head: CommitId) -> str:
 
 
 def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.Event]:
-    """Start one check in its place, on exactly that tree."""
+    """Start one check in its slot, on exactly that tree."""
     slot = f"{state.id}-{effect.slot}"
     path = world.vault.checkouts.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh)
     if effect.fresh:
@@ -120,7 +120,7 @@ def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.E
 
 
 def _with_setup(state: RunState, check: Check) -> str:
-    """The first check in a fresh tree, behind the setup commands; a failing one judges nothing (126)."""
+    """The first check in a fresh tree, after the setup commands; if one of these fails, the check has no result (126)."""
     setup = (*state.settings.setup, *state.plan.setup)
     lines = [f"(\n{command}\n) || {{ echo 'the setup command failed'; exit 126; }}" for command in setup]
     return "\n".join((*lines, check.run))
@@ -130,7 +130,7 @@ def _with_setup(state: RunState, check: Check) -> str:
 
 
 def advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Event]:
-    """Move it, or find out what it holds already."""
+    """Move it, or find out that it has moved already."""
     ref = integration_ref(state.id)
     if world.vault.refs.resolve(ref) is None:  # the log says where it was; the vault's copy of it was lost
         world.vault.refs.advance(ref, new=effect.onto, old=None)
@@ -157,7 +157,7 @@ def _integrated(taken: f.Taken, commit: CommitId) -> e.Integrated:
 
 
 def publish(effect: f.Publish, state: RunState, world: World) -> Sequence[e.Event]:
-    """Show the integration head in the user's repository."""
+    """Copy the integration head to the user's repository."""
     branch = integration_branch(state.id)
     shown = world.repository.resolve(branch)
     if not world.repository.publish(vault=world.vault.path, branch=branch, new=effect.commit, expected=shown):

@@ -1,7 +1,7 @@
-"""After the work: worktrees removed without losing anything, and brought back.
+"""Worktrees after the work: removed without losing anything, and restored.
 
-A worktree is removed only when git itself shows that its work is integrated and nothing in it is uncommitted. It is moved
-to a trash folder beside the worktrees, and its branch's tip is kept in the vault for good.
+A worktree is removed only if git itself shows that its work is integrated and nothing in it is uncommitted. It is moved
+to a trash folder beside the worktrees, and its branch's tip is kept in the vault for ever.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
 
 
 def _integrated(state: RunState, ws: WorkstreamState, world: World) -> bool:
-    """The vault itself shows the branch's newest head below the integration head."""
+    """Whether the vault itself shows the branch's newest head below the integration head."""
     head = world.vault.refs.resolve(head_ref(state.id, ws.id))
     return head is not None and _holds(state, head, world)
 
@@ -70,12 +70,12 @@ def _holds(state: RunState, commit: CommitId, world: World) -> bool:
 
 
 def trash_folder(state: RunState) -> str:
-    """Beside the worktrees, so that moving there is a rename."""
+    """A folder beside the worktrees, so that moving there is a rename."""
     return f"{state.settings.worktrees.split('{run}')[0].rstrip('/')}/.trash"
 
 
 def trash_path(state: RunState, ws: WorkstreamState, world: World) -> str:
-    """Where a worktree goes; the name ends with the time, by which the trash is swept."""
+    """Where a worktree goes; the name ends with the time, which says when it may be deleted."""
     return f"{trash_folder(state)}/{state.id}-{ws.id}-{int(world.clock.now())}"
 
 
@@ -95,7 +95,7 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
 
 
 def _kept_head(state: RunState, ws: WorkstreamState, world: World) -> CommitId | None:
-    """The newest head that the vault has: the one last seen, else the last one archived, else the base."""
+    """The newest head in the vault: the one last seen, else the last one archived, else the base."""
     if ws.head is not None and world.vault.objects.contains(ws.head):
         return ws.head
     kept = world.vault.refs.archived(f"{archive_name(state.id, ws.id)}/")

@@ -1,7 +1,7 @@
-"""Pull requests made, brought up to date, and listened to. Whatever was half done is found and finished the next time: the
-forge is asked by branch what there is, and a push says where it expects the branch to be.
+"""Make and update pull requests. Whatever was half done is found and finished the next time: the forge is asked by
+branch what exists, and a push says where it expects the branch to be.
 
-What was found out is told to the run as requests, like everything that comes from outside; only requests change its state.
+Results are sent to the run as requests, like everything from outside; only requests change its state.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from wt_orchestrate.ports.git.vault import Vault
 
 
 class RunRequests(Protocol):
-    """How a run is told what was found out, and asked for more."""
+    """How results are sent to a run."""
 
     def put(self, state: RunState, request: e.Request) -> None:
-        """Put one request. Raises Refused when it is not possible as things are."""
+        """Put one request. Raises Refused if it is not possible now."""
         ...
 
     def waiting(self, run: RunId) -> Sequence[e.Request]:
@@ -40,7 +40,7 @@ class Desk(Struct, frozen=True, kw_only=True):
     """What pull requests are made with."""
 
     forge: Forge | None
-    """None where the forge is only told by push options."""
+    """None if the forge is only told by push options."""
     remote: Remote
     vault: Vault
     requests: RunRequests
@@ -48,13 +48,13 @@ class Desk(Struct, frozen=True, kw_only=True):
     word: Word
     """What a person allowed to be pushed."""
     dry: bool = False
-    """Only look: nothing is pushed, made, changed or told, and what is said is what would be done."""
+    """Only look: nothing is pushed, made, changed or sent; the result says what would be done."""
     held: dict[CommitId, frozenset[CommitId]] = field(default_factory=dict)
-    """What was asked of git already: heads of others by the head that holds them."""
+    """Answers of git so far: heads of others by the head that contains them."""
 
 
 class Wording(Struct, frozen=True, kw_only=True):
-    """Texts of one pull request; the body may name on what it is stacked."""
+    """The texts of one pull request; the body may say what it is stacked on."""
 
     title: str
     body: Callable[[str], str]
@@ -71,7 +71,7 @@ class Done(Struct, frozen=True, kw_only=True):
 
 
 def tell(desk: Desk, state: RunState, request: e.Request) -> None:
-    """Tell the run what was found out."""
+    """Send the run what was found out."""
     if not desk.dry:
         desk.requests.put(state, request)
 
@@ -80,7 +80,7 @@ def tell(desk: Desk, state: RunState, request: e.Request) -> None:
 
 
 def candidates(state: RunState) -> tuple[WorkstreamState, ...]:
-    """Everybody who may have a pull request, in the order of integration, then of the plan."""
+    """Workstreams that may have a pull request, in the order of integration, then of the plan."""
     able = [
         ws
         for ws in state.workstreams.values()
@@ -90,7 +90,7 @@ def candidates(state: RunState) -> tuple[WorkstreamState, ...]:
 
 
 def head_of(state: RunState, ws: WorkstreamState) -> CommitId:
-    """What its pull request shows: its accepted work, with that of those who went on with it and are integrated."""
+    """The head of its pull request: its accepted work, with that of integrated workstreams that continue it."""
     head = newest_of(ws)
     for after in followers(state, ws.id):
         if after.stage in DONE and after.accepted is not None:
@@ -100,7 +100,7 @@ def head_of(state: RunState, ws: WorkstreamState) -> CommitId:
 
 
 class _Onto(Struct, frozen=True, kw_only=True):
-    """Into which branch it goes; `marks` is the commit of a branch of its own, `on` the workstream that it is stacked on."""
+    """The branch it goes into; `marks`: the commit of a branch of its own. `on`: the workstream that it is stacked on."""
 
     branch: Branch
     marks: CommitId | None = None
@@ -108,7 +108,7 @@ class _Onto(Struct, frozen=True, kw_only=True):
 
 
 def _held(desk: Desk, state: RunState, head: CommitId) -> frozenset[CommitId]:
-    """Which heads of others a head holds; git is asked once for each."""
+    """Which heads of others a head contains; git is asked once for each."""
     if head not in desk.held:
         others = [other for each in candidates(state) if (other := newest_of(each))]
         desk.held[head] = desk.vault.commits.holds(head, beyond=state.base, others=others)
@@ -148,7 +148,7 @@ def open_pull_requests(
     draft: bool,
     labels: tuple[str, ...],
 ) -> Iterator[Done]:
-    """Push the branches and make their pull requests, or bring those that are there up to date."""
+    """Push the branches and make their pull requests, or update existing ones."""
     wanted = set(names)
     opened = {str(ws.id) for ws in candidates(state) if ws.pull_request is not None and ws.pull_request.number}
     for ws in candidates(state):
@@ -171,7 +171,7 @@ def open_pull_requests(
 
 
 def withheld_words(vault: Vault, state: RunState, ws: WorkstreamState, word: Word) -> str:
-    """Why its work is not pushed without a person's word; empty where it may be. What was pushed before was allowed."""
+    """Why its work is not pushed without a person's approval; empty if it may be. What was pushed before was allowed."""
     head, known = head_of(state, ws), ws.pull_request
     base = known.head if known is not None and vault.commits.is_ancestor(known.head, head) else state.base
     missing = missing_word(vault, state.settings, base=base, head=head, word=word, verb="be pushed")
@@ -250,7 +250,7 @@ def _stack_words(onto: _Onto) -> str:
 def _push(
     desk: Desk, commit: CommitId, branch: Branch, expected: CommitId | None, options: tuple[str, ...] = ()
 ) -> str:
-    """Put a branch where it should be; what was done, in words. Raises Refused when somebody else moved it."""
+    """Push a branch to where it should be; what was done, in words. Raises Refused if somebody else moved it."""
     there = desk.remote.head(branch)
     if there == commit:
         return f"{branch} exists already"
@@ -265,5 +265,5 @@ def _push(
 
 
 def _ours(desk: Desk, there: CommitId, commit: CommitId) -> bool:
-    """Whether it was pushed by us and not noted any more: an earlier state of the same work."""
+    """Whether we pushed it and the record of that is gone: an earlier state of the same work."""
     return desk.vault.objects.contains(there) and desk.vault.commits.is_ancestor(there, commit)

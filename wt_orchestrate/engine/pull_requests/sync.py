@@ -1,6 +1,7 @@
-"""Pull requests listened to: what was said or has failed goes to whoever works on it, and what was merged has landed.
+"""Sync pull requests: comments and failed checks go to whoever works on them, and what was merged has landed.
 
-What is refused for one workstream is told and stops nothing of the others. What was half done is finished the next time.
+What is refused for one workstream is reported and stops none of the others. What was half done is finished the next
+time.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from wt_orchestrate.ports.forge import Feedback, Proposed
 
 
 def sync_pull_requests(desk: Desk, state: RunState, *, wording: Callable[[WorkstreamState], Wording]) -> Iterator[Done]:
-    """Bring every pull request up to date, send on what was said, and take note of what was merged."""
+    """Update every pull request, send on comments, and record what was merged."""
     if desk.forge is None:
         raise Refused("without API access the pull requests cannot be read", hint="set GITLAB_TOKEN")
     target = desk.remote.fetch(state.target)
@@ -49,7 +50,7 @@ def sync_pull_requests(desk: Desk, state: RunState, *, wording: Callable[[Workst
 
 
 def _told(ws: WorkstreamState, steps: Iterator[Done]) -> Iterator[Done]:
-    """What was done for one; what is refused for it is told, and stops nothing of the others."""
+    """What was done for one; what is refused for it is reported and stops none of the others."""
     try:
         yield from steps
     except Refused as error:
@@ -83,7 +84,7 @@ def _synced(
 def _landed(
     desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback, target: CommitId | None
 ) -> Done | None:
-    """What its work is in, by its content: the forge's word alone counts for nothing."""
+    """The commit its work is in, by its content: the forge's word alone does not count."""
     if target is None or ws.stage is not Stage.INTEGRATED:
         return None
     hints = (feedback.merge,) if feedback.merge is not None else ()
@@ -106,7 +107,7 @@ def _landed(
 
 
 def _gone_on(desk: Desk, ws: WorkstreamState, feedback: Feedback, head: CommitId) -> CommitId | None:
-    """What was merged instead of our head, where somebody committed on top of it on the forge."""
+    """What was merged instead of our head, if somebody committed on top of it on the forge."""
     theirs = feedback.head
     if feedback.proposed.state is not PullState.MERGED or theirs is None or theirs == head or ws.branch is None:
         return None
@@ -127,7 +128,7 @@ def _ended(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback)
 
 
 def _up_to_date(desk: Desk, state: RunState, ws: WorkstreamState, found: Proposed, wording: Wording) -> Iterator[Done]:
-    """Its new commits are pushed, and it is put onto the target once what it was stacked on has landed."""
+    """Push its new commits, and set its base to the target once what it was stacked on has landed."""
     opened = [str(each.id) for each in candidates(state) if each.pull_request is not None]
     onto = onto_of(desk, state, ws, opened)
     known, head = ws.pull_request, head_of(state, ws)
@@ -148,7 +149,7 @@ def _up_to_date(desk: Desk, state: RunState, ws: WorkstreamState, found: Propose
 
 
 def _listened(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Iterator[Done]:
-    """What is new goes to whoever works on it, in bounded rounds."""
+    """New remarks go to whoever works on it, in bounded rounds."""
     chain = (ws, *followers(state, ws.id))
     remarks, strangers = new_remarks(chain, tuple(_heard(desk, feedback, head_of(state, ws))))
     number = feedback.proposed.number
@@ -172,7 +173,7 @@ def _listened(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedba
 
 
 def _half_sent(desk: Desk, state: RunState, ws: WorkstreamState) -> bool:
-    """Whether remarks of the forge were collected for it and nobody sends them: we were ended in between."""
+    """Whether remarks of the forge were stored for it and not sent: we were ended in between."""
     if ws.stage in DONE | STUCK or not any(each.origin for each in of_status(ws.comments, CommentStatus.UNSENT)):
         return False
     waiting = desk.requests.waiting(state.id)
@@ -180,7 +181,7 @@ def _half_sent(desk: Desk, state: RunState, ws: WorkstreamState) -> bool:
 
 
 def _heard(desk: Desk, feedback: Feedback, head: CommitId) -> Iterator[Heard]:
-    """Comments, and the failed checks of the head that is there now."""
+    """Comments, and the failed checks of the current head."""
     number = feedback.proposed.number
     for said in feedback.said:
         commit = said.commit
@@ -199,7 +200,7 @@ def _heard(desk: Desk, feedback: Feedback, head: CommitId) -> Iterator[Heard]:
 
 
 def _sent(desk: Desk, state: RunState, chain: Sequence[WorkstreamState], remarks: Sequence[Remark]) -> WorkstreamId:
-    """To whoever is at work on it, else to another workstream that goes on with it."""
+    """To whoever works on it, else to a new workstream that continues it."""
     newest = chain[-1]
     if newest.stage not in DONE | STUCK:
         for each in remarks:

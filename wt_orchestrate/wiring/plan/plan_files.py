@@ -1,4 +1,4 @@
-"""Plans and settings from files: what people wrote, as checked values."""
+"""Plans and settings from files, as checked values."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def settings_path(facts: RepositoryFacts) -> str:
-    """Where a repository's settings lie."""
+    """The path of a repository's settings."""
     return f"{facts.main_worktree or facts.common_dir}/.wto/config.yaml"
 
 
 def load_settings(facts: RepositoryFacts) -> Settings:
-    """The repository's settings, its roles among them; the defaults when it has none."""
+    """The repository's settings, including its roles; the defaults if it has none."""
     from wt_orchestrate.adapters.planfile import load_settings as load
 
     path = settings_path(facts)
@@ -46,7 +46,7 @@ def user_settings() -> UserSettings:
 
 
 def account_environments() -> Mapping[str, Mapping[str, str]]:
-    """The environment of each account, with the user's own filled in."""
+    """The environment of each account, with the user's own variables expanded."""
     return {
         name: {key: os.path.expandvars(os.path.expanduser(value)) for key, value in account.env.items()}
         for name, account in user_settings().accounts.items()
@@ -88,7 +88,7 @@ def workstream_text(name: str, spec: Workstream) -> str:
 
 
 def plan_text(state: RunState) -> str:
-    """The plan of a run as it is followed, with what was added to it, as YAML."""
+    """The plan of a run as it is now, including what was added, as YAML."""
     from wt_orchestrate.adapters.planfile import render_plan
     from wt_orchestrate.domain.text.secrets import without_secrets
 
@@ -129,7 +129,7 @@ def settings_around(start: str) -> Settings:
 
 
 def default_settings() -> Settings:
-    """What holds without a repository."""
+    """The settings without a repository."""
     from wt_orchestrate.domain.plan.settings import Settings
 
     return Settings(roles=roles_in_force(None))

@@ -1,4 +1,4 @@
-"""Roles from files: those that are built in, and a repository's own in `.wto/roles/`, which go before them."""
+"""Roles from files: the built-in ones, and a repository's own in `.wto/roles/`, which replace them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def roles_in_force(root: str | None) -> Mapping[str, Role]:
 
 
 def read_roles(root: str | None) -> tuple[Mapping[str, Role], tuple[str, ...]]:
-    """The same, with what is doubtful in them, one rendered line each."""
+    """The same, with warnings, one rendered line each."""
     from wt_orchestrate.adapters.planfile import load_roles
 
     return load_roles([*_built_in(), *(_own(root) if root is not None else ())])
 
 
 def built_in_text(name: str) -> str | None:
-    """The file of a built-in role; None when there is none of that name."""
+    """The file of a built-in role; None if there is none of that name."""
     return next((each.text for each in _built_in() if each.name == name), None)
 
 
@@ -45,7 +45,7 @@ def _built_in() -> Iterator[RoleText]:
 
 
 def _own(root: str) -> Iterator[RoleText]:
-    """The repository's own files, which anything may stand behind; what is no role's file is left alone."""
+    """The repository's own files, which may be anything; other files than roles are ignored."""
     from wt_orchestrate.adapters.planfile import MAX_ROLE, RoleText
     from wt_orchestrate.adapters.regular import names_in, regular_text
 

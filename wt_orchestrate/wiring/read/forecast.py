@@ -1,4 +1,5 @@
-"""What `wto forecast` shows: the radar of a run, or of any branches, without a supervisor."""
+"""Conflict forecasts for `wto forecast` and `wto plan forecast`: of a run, of branches, of a plan, without a
+supervisor."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from wt_orchestrate.wiring.site import Site, open_log, repository, vault
 
 _RUNS = 5
-"""So many runs back is measured."""
+"""How many earlier runs are measured."""
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.drafting.cochange import PlanForecast
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foresight:
-    """A forecast, with what it is made of. `onto` is the branch that all are merged onto."""
+    """A forecast, with its sides. `onto`: the branch that all are merged onto."""
 
     run: str
     """Empty for branches of no run."""
@@ -32,8 +33,8 @@ class Foresight:
 
 
 def foresee_run(site: Site, run: str | None) -> Foresight:
-    """The workstreams of a run (the newest by default) that are on their way, uncommitted work included, against each other
-    and the integration branch. Raises NotFound when there is no run, or it has not begun."""
+    """The unfinished workstreams of a run (the newest by default), uncommitted work included, against each other and
+    the integration branch. Raises NotFound if there is no run, or it has not started."""
     from wt_orchestrate.domain.ids import integration_branch
     from wt_orchestrate.domain.state.forecast import glances
     from wt_orchestrate.engine.effects.forecast import side_of
@@ -55,7 +56,7 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
 
 
 def foresee_plan(site: Site, plan: Plan, *, commits: int) -> tuple[Branch, PlanForecast]:
-    """What the history of the plan's target says of its workstreams; with the target. Raises NotFound without one."""
+    """The forecast of a plan by the history of its target; with the target. Raises NotFound without one."""
     from wt_orchestrate.domain.drafting.cochange import plan_forecast
     from wt_orchestrate.domain.ids import branch_ref
 
@@ -68,14 +69,14 @@ def foresee_plan(site: Site, plan: Plan, *, commits: int) -> tuple[Branch, PlanF
 
 
 def advise_plan(site: Site, plan: Plan, forecast: PlanForecast | None) -> Advice:
-    """Whether it pays to work on a plan at the same time, with what earlier runs of this repository took."""
+    """Whether it pays to run a plan in parallel, with what earlier runs of this repository took."""
     from wt_orchestrate.domain.drafting.estimate import advise
 
     return advise(plan, forecast, measured_here(site))
 
 
 def measured_here(site: Site) -> Measured:
-    """What the newest runs of this repository took; nothing where there are none that can be read."""
+    """What the newest runs of this repository took; empty if none can be read."""
     from wt_orchestrate.domain.drafting.estimate import Measured, measured
     from wt_orchestrate.domain.report.report import report
     from wt_orchestrate.errors import WtError
@@ -94,7 +95,7 @@ def measured_here(site: Site) -> Measured:
 
 
 def foresee_branches(site: Site, names: Sequence[str], target: str | None) -> Foresight:
-    """Any branches, by their commits, against each other and the target. Raises NotFound for one that is not there."""
+    """Any branches, by their commits, against each other and the target. Raises NotFound for one that does not exist."""
     from wt_orchestrate.domain.ids import branch_ref
     from wt_orchestrate.ports.git.forecast import Side
 

@@ -1,9 +1,8 @@
-"""Reports of runs, and the summaries of all of them, kept beside the log for those that are at rest: they change only with a
-new event or new rules.
+"""Reports of runs, and summaries of all runs. Summaries of runs at rest are kept beside the log: they change only with
+a new event or new rules.
 
-What is kept of summaries is a file that can be thrown away at any time: a run counts as known when no event came behind the
-one its summary was made at, and all of it only for the very code that made it. A run whose log cannot be read is told, and
-the others are counted all the same.
+The kept summaries are a file that can be deleted at any time: a run's counts if no event came after it was made, and
+only for the very code that made it. A run whose log cannot be read is reported, and the others are still counted.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ UNREADABLE = (
     AssertionError,
     ArithmeticError,
 )
-"""What rules may stumble over in a log that was damaged, or written by another release."""
+"""Exceptions that rules may raise for a log that was damaged, or written by another release."""
 _AT_REST = frozenset({"finished", "stopped"})
 
 
 class Ledgers:
-    """What reports of some runs are made of, kept while a program lives: the next report of a run costs what came since. For
-    use from several threads."""
+    """The basis of reports of some runs, kept while a program lives: the next report of a run costs only what came
+    since. For use from several threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -71,7 +70,7 @@ class Ledgers:
             # taken out while it grows: what fails half way is not kept
             ledger, last = self._kept.pop((site.state_dir, name), (None, None))
             if ledger is None or last is None or [*log.read(name, after=last.number - 1, limit=1)] != [last]:
-                ledger, last = Ledger(), None  # none, or of a log that was made anew
+                ledger, last = Ledger(), None  # none, or of a log that was made again
             for record in log.read(name, after=last.number if last is not None else 0):
                 ledger.take(record)
                 last = record
@@ -106,7 +105,7 @@ def all_stats(site: Site, *, now: float) -> dict[str, Any]:
             summaries.append(summary)
             if summary["phase"] in _AT_REST:
                 fresh[line.id] = {"number": number, "summary": summary}
-    finally:  # also when a person grows tired of waiting: what was counted is kept
+    finally:  # also after Ctrl-C: what was counted is kept
         log.close()
         if fresh != known:
             _keep(site, {**known, **fresh})
@@ -114,7 +113,7 @@ def all_stats(site: Site, *, now: float) -> dict[str, Any]:
 
 
 def keep_summary(site: Site, report: Mapping[str, Any], *, number: int) -> None:
-    """Keep what a run's report comes to, up to this event of it, so that it need not be counted again."""
+    """Save the summary of a run, up to this event, so that it need not be computed again."""
     from wt_orchestrate.domain.report.stats import summary
 
     if report["phase"] in _AT_REST:
@@ -126,7 +125,7 @@ def keep_summary(site: Site, report: Mapping[str, Any], *, number: int) -> None:
 def _summary(
     log: Log, line: RunLine, known: Mapping[str, Any] | None, *, now: float, newest: int
 ) -> tuple[int, dict[str, Any]]:
-    """The summary of one run with the event it was made at. A supervisor that is at work has written the `newest` one."""
+    """The summary of one run with the event it was made at. A running supervisor has written the `newest` one."""
     from wt_orchestrate.domain.report.report import report
     from wt_orchestrate.domain.report.stats import summary
 
@@ -140,7 +139,7 @@ def _summary(
 
 
 def _kept(site: Site) -> dict[str, Any]:
-    """What was kept by this very code; nothing where there is none that can be read."""
+    """What was saved by this very code; empty if there is none that can be read."""
     from wt_orchestrate.adapters.store.snapshots import made_by
 
     try:
@@ -154,7 +153,7 @@ def _kept(site: Site) -> dict[str, Any]:
 
 
 def _keep(site: Site, fresh: Mapping[str, Any]) -> None:
-    """Replace what was kept; that it cannot be written does not matter."""
+    """Save it; a failure does not matter."""
     from wt_orchestrate.adapters.store.snapshots import made_by
 
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What reviews look at, all from the vault: diffs with their lines, files as they were, and where comments are now."""
+"""What reviews show, all from the vault: diffs with their lines, files as they were, and where comments are now."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Reviewed:
 
 
 def reviewed_state(site: Site, run_name: str | None) -> RunState:
-    """The present of a run, with comments that no supervisor has taken yet as if one had."""
+    """The state of a run, with comments that no supervisor has taken yet."""
     from wt_orchestrate.engine import requests
 
     log = open_log(site)
@@ -58,7 +58,7 @@ def reviewed(site: Site, state: RunState, ws: WorkstreamState, *, calls: bool = 
 
 
 def _ends(state: RunState, ws: WorkstreamState) -> tuple[CommitId, CommitId]:
-    """From where to where its work reaches. Raises NotFound while there is none."""
+    """The first and the last commit of its work. Raises NotFound while there is none."""
     from wt_orchestrate.domain.review.packet import reviewed_head
     from wt_orchestrate.errors import NotFound
 
@@ -73,11 +73,11 @@ _FILE_LIMIT = 4 << 20
 
 
 _READ_LINES = 200_000
-"""Changed lines up to which a diff is read line by line."""
+"""A diff of more changed lines is not read line by line."""
 
 
 def file_diffs(site: Site, *, base: CommitId, head: CommitId) -> tuple[FileDiff, ...]:
-    """What a head changed since its merge base, file by file; a diff that is too long is told by its numbers alone."""
+    """What a head changed since its merge base, file by file; a diff that is too long has only its numbers."""
     from wt_orchestrate.adapters.gitrepo.objects.patch import Changes, changed_lines
     from wt_orchestrate.domain.text.diff import FileDiff, Hunk, Line
 
@@ -109,7 +109,7 @@ def file_diffs(site: Site, *, base: CommitId, head: CommitId) -> tuple[FileDiff,
 
 
 def file_lines(site: Site, *, commit: CommitId, path: str) -> Sequence[str] | None:
-    """The lines of a regular text file at a commit; None when it is not there, no text, or too long."""
+    """The lines of a regular text file at a commit; None if it does not exist, is not text, or is too long."""
     found = vault(site).objects.blob(commit, path, limit=_FILE_LIMIT + 1)
     if found is None or len(found) > _FILE_LIMIT or b"\0" in found:
         return None
@@ -118,7 +118,7 @@ def file_lines(site: Site, *, commit: CommitId, path: str) -> Sequence[str] | No
 
 
 def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mapping[str, Place]:
-    """Where the lines of each comment are at a head: through the diff, or by their text where history was rewritten."""
+    """Where the lines of each comment are at a head: through the diff, or by their text if history was rewritten."""
     from wt_orchestrate.domain.state.comments import Place, place_after, place_of_text
 
     source = vault(site)
@@ -142,7 +142,7 @@ def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mappin
 
 
 def resolution_of(site: Site, ws: WorkstreamState) -> Resolution | None:
-    """How the conflict of a workstream was resolved, hunk by hunk; None where it had none, or it is not resolved yet."""
+    """How the conflict of a workstream was resolved, hunk by hunk; None if it had none, or it is not resolved yet."""
     resolved, ours, onto = ws.accepted or ws.looked_at, ws.conflict_head, ws.conflict_onto
     if ws.conflict or resolved is None or ours is None or onto is None:
         return None
@@ -155,7 +155,7 @@ def resolution_of(site: Site, ws: WorkstreamState) -> Resolution | None:
 
 
 def unchanged_lockfiles(site: Site, files: Sequence[FileDiff], *, head: CommitId) -> frozenset[str]:
-    """Lockfiles beside changed manifests that are there at a head and did not change."""
+    """Lockfiles beside changed manifests that exist at a head and did not change."""
     from wt_orchestrate.domain.review.flags import locks_beside
 
     changed = {file.path for file in files}

@@ -1,4 +1,4 @@
-"""What looking commands show, read without a supervisor."""
+"""A run for reading commands: logs, changed files, status, briefs, proofs, without a supervisor."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[st
 
 
 def stored_view(site: Site, run: str | None) -> tuple[str, str] | None:
-    """The id of a run (the newest by default) and its view as JSON text; None when there is no such run."""
+    """The id of a run (the newest by default) and its view as JSON text; None if there is no such run."""
     from wt_orchestrate.adapters.store.views import read_view
 
     return read_view(site.path("log.db"), run)
 
 
 def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[str, int]:
-    """How many uncommitted paths each worktree holds, by our own index; two are looked at in turn at a time.
-    `worktrees` has a path and a head for each name."""
+    """How many uncommitted paths each worktree has, by our own index; two are read at a time. `worktrees` has a path
+    and a head for each name."""
     from concurrent.futures import ThreadPoolExecutor
 
     from wt_orchestrate.domain.ids import CommitId
@@ -78,7 +78,7 @@ def living_processes(site: Site, names: Iterable[str]) -> frozenset[str]:
 
 
 def told_brief(site: Site, attempt: str) -> str:
-    """What the agent of an attempt was given to read as it began; empty where that is gone."""
+    """The brief that the agent of an attempt got; empty if it is gone."""
     from wt_orchestrate.adapters.regular import regular_text
 
     try:
@@ -88,21 +88,21 @@ def told_brief(site: Site, attempt: str) -> str:
 
 
 def explained(site: Site, name: str) -> Explained:
-    """How a merge commit comes about. Raises NotFound, or Refused when it is no merge."""
+    """How a merge commit was made. Raises NotFound, or Refused if it is not a merge."""
     source = vault(site)
     source.ensure()
     return source.merges.explain(source.refs.find(name))
 
 
 def word_to_land(site: Site, state: RunState, word: Word) -> LandRefused | None:
-    """What landing a run would refuse for want of a person's word, as the landing itself will; None when nothing."""
+    """What landing a run would refuse without a person's approval; None if nothing."""
     from wt_orchestrate.engine.effects.landing import word_to_land as would_refuse
 
     return would_refuse(vault(site), state, word)
 
 
 def passed_on(site: Site, run: str, tree: str) -> tuple[CheckResult, ...]:
-    """The checks that passed on a tree in a run, as its log has them; none when there is no such run."""
+    """The checks that passed on a tree in a run, from its log; none if there is no such run."""
     from wt_orchestrate.domain.ids import RunId, TreeId
     from wt_orchestrate.engine.requests import load_state
 

@@ -1,4 +1,4 @@
-"""Beginning a run: what is written down before anything is made, or why nothing can be."""
+"""Start a run: what is logged before anything is made, or why the run cannot start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOOK_S = 0.05
 def begin_run(
     site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, path: str, land: bool, key: str = ""
 ) -> RunId:
-    """Write down a new run of this plan. Raises Refused when the repository or its target cannot carry one."""
+    """Log a new run of this plan. Raises Refused if the repository or its target is not suitable."""
     from wt_orchestrate.adapters.gitrepo.remotes import remotes, without_credentials
     from wt_orchestrate.domain.events.run import Actor, RunStarted
     from wt_orchestrate.domain.fold.run import fold
@@ -68,8 +68,8 @@ def begin_run(
 
 
 def require_free(site: Site, log: Log) -> None:
-    """One run at a time: a second one would take the first one's places and integration order. A supervisor whose run has come
-    to rest is only ending, which is waited for. Raises Busy."""
+    """One run at a time: a second one would take the first one's slots and integration order. A supervisor whose run
+    has come to rest is only ending, which is waited for. Raises Busy."""
     from wt_orchestrate.domain.machine import quiet
     from wt_orchestrate.engine.requests import newest_state
     from wt_orchestrate.errors import Busy
@@ -83,7 +83,7 @@ def require_free(site: Site, log: Log) -> None:
 
 
 def _ends(site: Site) -> bool:
-    """Whether the supervisor at work ends within some seconds."""
+    """Whether the running supervisor ends within some seconds."""
     until = time.monotonic() + _ENDS_S
     while supervised(site):
         if time.monotonic() > until:
@@ -93,7 +93,7 @@ def _ends(site: Site) -> bool:
 
 
 def _merging(facts: RepositoryFacts, settings: Settings, base: CommitId) -> Merging:
-    """How conflicts of this run are settled: with the drivers and the program that are there now, before any agent is."""
+    """How conflicts of this run are resolved: with the drivers and the program that exist now, before any agent starts."""
     from shutil import which
 
     from wt_orchestrate.adapters.gitrepo.conflict.merge_drivers import configured_drivers
@@ -105,8 +105,8 @@ def _merging(facts: RepositoryFacts, settings: Settings, base: CommitId) -> Merg
 
 
 def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tuple[Queued, ...]:
-    """What the commits of branches say they are for, read in the vault. Raises NotFound for a branch that is not there,
-    Refused for one that the target holds already."""
+    """The titles and intents of branches, from their commits in the vault. Raises NotFound for a branch that does not
+    exist, Refused for one that the target contains already."""
     from difflib import get_close_matches
 
     from wt_orchestrate.domain.ids import Branch, branch_ref
@@ -159,7 +159,7 @@ def target_of(facts: RepositoryFacts, wanted: str | None) -> Branch:
 
 
 def _require_agents(loaded: LoadedPlan, settings: Settings) -> None:
-    """Refuse a plan whose agents' programs are not there, before anything is made."""
+    """Refuse a plan whose agents' programs are missing, before anything is made."""
     from wt_orchestrate.adapters.agents.registry import agents
     from wt_orchestrate.domain.plan.settings import agent_spec
     from wt_orchestrate.errors import AgentUnavailable

@@ -1,4 +1,4 @@
-"""The supervisor of a run with every adapter it works through, and what is left behind by it."""
+"""The supervisor of a run with all its adapters, and background processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SECRET = re.compile(
 
 
 def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ...] = ()) -> Mapping[str, str]:
-    """What setup commands and checks get: the user's environment without git's own variables and without secrets."""
+    """The environment of setup commands and checks: the user's without git's own variables and without secrets."""
     return {
         name: value
         for name, value in environment.items()
@@ -68,7 +68,7 @@ def supervise(
 
 
 def _learn(site: Site, run: RunId, warn: Callable[[str], None]) -> None:
-    """Learn from a run that has come to rest; that nothing can be learned now is only told."""
+    """Learn from a run at rest; a failure is only reported."""
     try:
         learn(site, run)
     except WtError as error:
@@ -129,7 +129,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
 
 
 def agent_tools_command() -> tuple[str, ...]:
-    """The command that serves agents their tools; empty where the official SDK is not installed."""
+    """The command that serves agents their tools; empty if the official SDK is not installed."""
     from importlib.util import find_spec
 
     if find_spec("mcp") is None:
@@ -139,7 +139,8 @@ def agent_tools_command() -> tuple[str, ...]:
 
 
 def _end_at(point: str) -> Callable[[str], None]:
-    """What tests kill the supervisor with: `WTO_CRASH_AT=<point>[#n]` ends the process where it is reached the n-th time."""
+    """How tests kill the supervisor: `WTO_CRASH_AT=<point>[#n]` ends the process where that point is reached the n-th
+    time."""
     name, _, number = point.partition("#")
     left = [int(number or 1)]
 
@@ -153,8 +154,8 @@ def _end_at(point: str) -> Callable[[str], None]:
 
 
 def rebuild_log(site: Site) -> str:
-    """Make the event log anew from its journal; where the old one went (empty: there was none). Raises Busy while a
-    supervisor is at work, StoreUnreadable when the journal is damaged."""
+    """Make the event log again from its journal; where the old one went (empty: there was none). Raises Busy while a
+    supervisor runs, StoreUnreadable if the journal is damaged."""
     from wt_orchestrate.adapters.store.eventlog import SqliteLog
     from wt_orchestrate.adapters.store.journal import Journal
     from wt_orchestrate.adapters.store.rebuilding import set_aside
@@ -167,7 +168,7 @@ def rebuild_log(site: Site) -> str:
 
 
 def leave_supervisor(site: Site, run: RunId) -> None:
-    """Start a supervisor that goes on without us; returns when it has taken its lock. Raises WtError if it does not."""
+    """Start a supervisor in the background; returns when it has taken its lock. Raises WtError if it does not."""
     from wt_orchestrate.adapters.executor.detached import start_detached
 
     # -P: nothing is imported from the folder it is started in, which is a repository that agents write
@@ -176,7 +177,7 @@ def leave_supervisor(site: Site, run: RunId) -> None:
 
 
 def sweep_trash(state: RunState) -> int:
-    """Delete what has lain in the trash for a week; returns how many entries."""
+    """Delete what has been in the trash for a week; returns how many entries."""
     from wt_orchestrate.adapters.trash import sweep
     from wt_orchestrate.engine.effects.worktree import trash_folder
 

@@ -1,7 +1,7 @@
 """`wto plan draft "GOAL"`: an agent reads the repository and drafts a plan, which a person edits, approves and runs.
 
-The answer (where the plan is, what will meet, whether it pays, what waits for a person's word) is on stdout, progress on
-stderr. Nothing that a plan says is run but by `--yes`, and then only when no command in it waits for approval.
+The answer (where the plan is, which workstreams overlap, whether parallel work pays, what needs approval) is on stdout,
+progress on stderr. Nothing that a plan says is run except by `--yes`, and then only if no command in it needs approval.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PROBLEMS = 12
 
 
 def _length(context: click.Context, param: click.Parameter, value: str) -> float:
-    """A length of time such as 20m, in seconds."""
+    """A duration such as 20m, in seconds."""
     found = seconds(value)
     if not found:
         raise click.BadParameter(f"{value!r} is not a duration; write it as 45s, 10m or 1h30m", context, param)
@@ -145,7 +145,7 @@ def _follow(site: Site, wish: DraftWish) -> None:
 
 
 def _teller(wish: DraftWish) -> Callable[[DraftProgress], None]:
-    """Tell each plan that is sent back, once."""
+    """Prints each plan that is sent back, once."""
     told: list[int] = []  # how many were told; those of before a resumption count as told
 
     def tell(progress: DraftProgress) -> None:
@@ -169,7 +169,8 @@ def _teller(wish: DraftWish) -> Callable[[DraftProgress], None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM and a lost terminal end the drafting as Ctrl-C does: with its agent; under nohup it outlives the terminal."""
+    """SIGTERM and a lost terminal end the drafting as Ctrl-C does, including its agent; under nohup it outlives the
+    terminal."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -188,7 +189,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _require_free(path: str) -> None:
-    """Refuse to overwrite before anything was paid for."""
+    """Refuse to overwrite a file before anything is paid for."""
     if os.path.lexists(path):
         raise WtError(f"{path} exists already", hint="name another file with -o", exit_code=ExitCode.CONFLICT)
     folder = os.path.dirname(os.path.abspath(path))
@@ -207,7 +208,7 @@ def _write(path: str, text: str) -> None:
 
 
 def _fail(result: DraftResult, output: str) -> None:
-    """Save what there is and say why it is no plan."""
+    """Save the result and say why it is no valid plan."""
     progress, phase = result.progress, result.phase
     saved = ""
     if result.text:
@@ -235,7 +236,7 @@ def _fail(result: DraftResult, output: str) -> None:
 
 
 def _beside(output: str) -> str:
-    """A file for what is no plan, beside where the plan would be, never over one that is there."""
+    """A file for an invalid plan, beside the plan's place, never over an existing one."""
     stem, _ = os.path.splitext(output)
     number = 0
     while True:

@@ -1,4 +1,4 @@
-"""`wto plan forecast FILE`: which workstreams will likely meet, before anything is run."""
+"""`wto plan forecast FILE`: which workstreams will likely change the same files, before anything is run."""
 
 from __future__ import annotations
 

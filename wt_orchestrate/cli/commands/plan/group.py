@@ -1,4 +1,4 @@
-"""Commands on plans: check, show, schema and new need no repository, forecast looks at the history of one."""
+"""`wto plan check`, `show`, `schema` and `new` need no repository; `forecast` reads the history of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`wto plan new`: a commented example, or a ready plan for a kind of work, printed or written to a file that is not there yet."""
+"""`wto plan new`: a commented example, or a ready plan for a kind of work, printed or written to a new file."""
 
 from __future__ import annotations
 

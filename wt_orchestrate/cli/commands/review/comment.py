@@ -1,4 +1,4 @@
-"""`wto comment WS`: say what a reviewer has to say about a line or about the work, send it, and settle what was answered."""
+"""`wto comment WS`: comment on a line or on the work, send comments, and resolve answered ones."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _place(text: str) -> tuple[str, int, int]:
 
 
 def _read(site: Site, state: RunState, name: WorkstreamId, file: str) -> Sequence[e.CommentRequested]:
-    """The comments in an edited review file. Raises PlanInvalid with the file's own line where one cannot be read."""
+    """The comments in an edited review file. Raises PlanInvalid with the file's own line if one cannot be read."""
     try:
         with open(file, encoding="utf-8", errors="replace") as opened:
             text = opened.read(_FILE_LIMIT)
@@ -122,7 +122,7 @@ def _of_file(site: Site, found: Reviewed, ws: WorkstreamState, said: Written, fi
 
 
 def _collect(site: Site, state: RunState, said: Sequence[e.CommentRequested]) -> None:
-    """Put comments, all or (where one cannot be) none; what was said already is left out."""
+    """Put comments: all, or none if one cannot be put; repeated ones are left out."""
     new: list[e.CommentRequested] = []
     for each in said:
         why_not = refusal(state, each, clock().now())
@@ -168,7 +168,7 @@ def _list(found: Reviewed, *, as_json: bool) -> None:
 
 
 def _seen(thread: dict[str, object]) -> str:
-    """What we saw ourselves of an answer."""
+    """Our own observation beside an answer: whether the lines changed."""
     if not thread["line"]:
         return "(its claim; check the diff)"
     place = thread_place(thread).rstrip(": ")

@@ -92,7 +92,7 @@ def review(
 
 
 def send(site: Site, state: RunState, name: str) -> None:
-    """Send its agent the comments on a workstream that were not sent yet."""
+    """Send a workstream's unsent comments to its agent."""
     workstream = requests.find_workstream(state.workstreams, name)
     put_request(
         site,
@@ -196,7 +196,7 @@ def _merged(found: dict[str, Any]) -> None:
 
 
 def _reviewed(review: dict[str, Any] | None) -> None:
-    """What a reviewing agent found, heaviest first as it wrote it."""
+    """The findings of a reviewing agent, the weightiest first."""
     if review is None:
         return
     older = "" if review["current"] else f" in the earlier {review['head'][:10]}"
@@ -209,7 +209,7 @@ def _reviewed(review: dict[str, Any] | None) -> None:
 
 
 def _threads(found: dict[str, Any]) -> None:
-    """What is not settled of its comments, one line each; the rest as a number."""
+    """Its unresolved comments, one line each; the rest as a number."""
     settled = [thread for thread in found["threads"] if thread["status"] == "resolved"]
     for thread in found["threads"]:
         if thread not in settled:
@@ -219,7 +219,7 @@ def _threads(found: dict[str, Any]) -> None:
 
 
 def thread_line(thread: dict[str, Any]) -> str:
-    """A comment on one line: its name, what became of it, where it is now, and the words of both sides."""
+    """A comment on one line: its id, its status, where it is now, and the words of both sides."""
     marks = {"unsent": "nothing", "open": "asks", "answered": "working", "resolved": "done"}
     text = f"{symbol(marks[thread['status']])} {thread['id']} {thread['status']} {thread_place(thread)}{thread['text']}"
     answer = f" → {thread['answer']}" if thread["answer"] else ""

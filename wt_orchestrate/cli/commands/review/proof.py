@@ -1,4 +1,4 @@
-"""`wto proof COMMIT`: that a merge lost nothing, shown path by path; exit code 6 when it did."""
+"""`wto proof COMMIT`: show path by path that a merge lost nothing; exit code 6 if it did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`wto hook`: the guards of agents' worktrees for people who want them in the main one, too."""
+"""`wto hook`: the guards of agents' worktrees for the main worktree, too."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _commit(start: str) -> tuple[str, ...]:
 
 
 def _push() -> tuple[str, ...]:
-    """The refs that are pushed to: lines of git's hook, or a variable of the pre-commit framework, which takes them."""
+    """The refs that are pushed to: from the input of git's hook, or from a variable of the pre-commit framework."""
     framework = os.environ.get("PRE_COMMIT_REMOTE_BRANCH")
     lines = [] if framework is not None or sys.stdin.isatty() else sys.stdin.read().splitlines()
     refs = [framework] if framework else [words[2] for line in lines if len(words := line.split()) == 4]

@@ -1,4 +1,4 @@
-"""Commands that set up: init, doctor."""
+"""`wto init` and `wto doctor`."""
 
 from __future__ import annotations
 

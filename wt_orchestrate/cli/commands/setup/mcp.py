@@ -1,4 +1,5 @@
-"""`wto mcp`: the server that Claude Desktop, Claude Code or another client leads runs by, and its place in their settings."""
+"""`wto mcp`: the server through which Claude Desktop, Claude Code or another client leads runs, and its entry in their
+settings."""
 
 from __future__ import annotations
 
@@ -81,15 +82,15 @@ def _serve(folders: Sequence[str], *, over_http: bool, port: int, address: str) 
 
 
 def _tell_address(url: str) -> None:
-    """Where it can be called, and where the token lies; never the token."""
+    """Print the address, and where the token is; never the token."""
     click.echo(f"{symbol('done')} Serving {url}; press Ctrl-C to stop", err=True)
     click.echo(f"  {symbol('hint')} Clients send the token in {clean(token_path())} as a Bearer token", err=True)
 
 
 def _require_sdk() -> None:
-    """The server runs by this very interpreter: what is not installed for it is not there for the client either."""
+    """The server runs by this very interpreter: what is not installed for it does not exist for the client either."""
     found = find_spec("mcp")
-    if found is None or found.origin is None:  # a folder of that name is no SDK
+    if found is None or found.origin is None:  # a folder of that name is not the SDK
         raise Refused("the MCP server needs the official SDK", hint=f"{sys.executable} -m pip install 'mcp>=2.3,<3'")
 
 
