@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from tests.support.project import Project, use_fake_client
+from tests.support.project import Project, program, use_fake_client
 from tests.support.waiting import wait_until
 
 Call = Callable[..., Awaitable[tuple[str, bool]]]
@@ -23,11 +23,9 @@ _SAFE = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
 def _led(project: Project, place: Path, work: Callable[[Call], Awaitable[None]]) -> None:
     """Let a client talk to a server of one attempt's tools, with nothing in its environment but the package."""
-    server = StdioServerParameters(
-        command=sys.executable,
-        args=["-P", "-m", "wt_orchestrate", "agent-tools", str(place)],
-        env=_SAFE | {"PYTHONPATH": project.environment["PYTHONPATH"]},
-    )
+    env = _SAFE | {"PYTHONPATH": project.environment["PYTHONPATH"]}
+    command, *words = program(env)
+    server = StdioServerParameters(command=command, args=[*words, "agent-tools", str(place)], env=env)
 
     async def talk() -> None:
         async with Client(stdio_client(server)) as client:
@@ -256,7 +254,7 @@ def test_hostile_calls_do_no_harm(project: Project) -> None:
 def test_a_command_says_it_by_the_command_line(project: Project) -> None:
     """`wto note` knows whose it is from its environment; an answer comes out of it; without an attempt it refuses."""
     project.repository.commit({".wto/config.yaml": "poll: 1s\nadmission: {load: 1000}\n"})
-    wto = f"PYTHONPATH={project.environment['PYTHONPATH']} {sys.executable} -P -m wt_orchestrate note"
+    wto = f"{shlex.join(program(project.environment))} note"
     script = (
         f"{wto} progress 40 half\n{wto} finding risk 'It closes late' --path b/x --line 3\n"
         f"{wto} ask 'Which host?' --option db1 --wait 60 > host.txt\ngit add -A\ngit commit -qm A\n"

@@ -5,6 +5,8 @@ exit code, killed and waited for as any other. Only the interpreter's start is s
 another `PYTHONPATH`, another encoding) starts a real one, which `usable` decides by the environment.
 
 One server serves one worker of pytest and ends with it. It has a single thread, as whoever forks must.
+
+usage: python -I -S tests/support/forkserver.py ADDRESS [WORD...]     (the program, for who starts it by a command line)
 """
 
 from __future__ import annotations
@@ -105,10 +107,29 @@ class ForkServer:
         """The program with these words, on the three files as its input, output and errors."""
         return Forked(self.address, words, cwd=cwd, env=env, files=files)
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What stands for the program on a command line."""
+        return (sys.executable, "-I", "-S", os.path.abspath(__file__), self.address)
+
 
 def _default_signals() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+
+
+def _stand_in(address: str, words: list[str]) -> int:
+    """Be the program for whoever started this by a command line: its files, its environment, its signals, its end."""
+    child = Forked(address, words, cwd=os.getcwd(), env=os.environ, files=(0, 1, 2))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: child.send_signal(number))
+    for each in (0, 1):
+        os.close(each)
+    code = child.wait()
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    return code
 
 
 # ---------------------------------------------------------------- the server
@@ -229,6 +250,8 @@ def _import_all() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(_stand_in(sys.argv[1], sys.argv[2:]))
     _import_all()
     folder = tempfile.mkdtemp(prefix="wto-fork-")  # by hand: what cleans up at exit would also do so in each process
     try:

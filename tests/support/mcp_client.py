@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,7 +16,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.support.project import Project
+from tests.support.project import Project, program
 from tests.support.waiting import wait_until
 
 Transport = Literal["stdio", "http"]
@@ -44,8 +43,9 @@ async def _talk(work: Callable[[Call, Client], Awaitable[None]], open_client: Ca
 
 def stdio_server(project: Project, *folders: str) -> StdioServerParameters:
     """How a client starts the server."""
-    words = ["-P", "-m", "wt_orchestrate", "-C", project.repository.path, "mcp", *_named(folders)]
-    return StdioServerParameters(command=sys.executable, args=words, env=project.environment)
+    command, *words = program(project.environment)
+    words += ["-C", project.repository.path, "mcp", *_named(folders)]
+    return StdioServerParameters(command=command, args=words, env=project.environment)
 
 
 def _named(folders: tuple[str, ...]) -> list[str]:

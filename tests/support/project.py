@@ -43,6 +43,15 @@ class Running(Protocol):
     def kill(self) -> None: ...
 
 
+PROGRAM = (sys.executable, "-P", "-m", "wt_orchestrate")
+"""The program with an interpreter of its own."""
+
+
+def program(env: Mapping[str, str]) -> tuple[str, ...]:
+    """What starts the program by a command line, as cheaply as this environment allows."""
+    return _fork_server().command if usable(env) else PROGRAM
+
+
 @cache
 def _fork_server() -> ForkServer:
     """The one of this worker; it ends with it."""
@@ -56,9 +65,8 @@ def begin(
     if usable(env):
         return _fork_server().start(words, cwd=cwd, env=env, files=[each.fileno() for each in files])
     stdin, stdout, stderr = files
-    command = [sys.executable, "-P", "-m", "wt_orchestrate", *words]
     return subprocess.Popen(
-        command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=default_signals
+        [*PROGRAM, *words], cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=default_signals
     )
 
 
