@@ -46,7 +46,7 @@ def _pipeline() -> Plan:
 
 def _land(walk: Walk) -> None:
     walk._ask(e.LandRequested(allow_protected=True))
-    walk._calm()
+    walk._calm(last=False)
     walk._ask(e.CleanRequested(workstreams=tuple(WorkstreamId(name) for name in walk.world.plan.workstreams)))
 
 
@@ -81,7 +81,7 @@ def _told(story: str, crashes: tuple[int, ...]) -> Walk:
     world.faults.armed = frozenset(crashes)
     walk._guarded("open", world.open)
     world.faults.armed = frozenset(crashes)
-    walk._calm(armed=crashes)
+    walk._calm(armed=crashes, last=False)
     STORIES[story](walk)
     walk._calm(armed=crashes)
     return walk

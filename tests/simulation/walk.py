@@ -323,8 +323,9 @@ class Walk:
 
     # ------------------------------------------------------------ the end
 
-    def _calm(self, *, armed: tuple[int, ...] = ()) -> None:
-        """Everybody is fair now, and only armed crashes are left; the run has to come to rest."""
+    def _calm(self, *, armed: tuple[int, ...] = (), last: bool = True) -> None:
+        """Everybody is fair now, and only armed crashes are left; the run has to come to rest. What its log tells of times is
+        looked at when it rests for the last time."""
         world = self.world
         world.mischief, world.log.full, world.faults.armed = 0, False, frozenset(armed)
         world.machine.found = Room(memory_mb=8_000.0, load=0.1, disk_mb={"state": 8_000.0})
@@ -355,7 +356,8 @@ class Walk:
         if self.aside.random() < 0.3:
             self._clean_up()
         self.outcome.breaches += [f"at rest: {text}" for text in at_rest(self.watch)]
-        self.outcome.breaches += [f"time: {text}" for text in misfits(world.log.records, now=world.clock.now())]
+        if last:
+            self.outcome.breaches += [f"time: {text}" for text in misfits(world.log.records, now=world.clock.now())]
 
     def _clean_up(self) -> None:
         """Somebody asks for the worktrees of what has ended, landed or not, and not one commit goes with them."""
