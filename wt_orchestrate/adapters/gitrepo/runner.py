@@ -19,6 +19,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import IO
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.errors import GitFailed, Overran, WtError
@@ -198,8 +199,19 @@ def execute(
     return process.returncode, output
 
 
+def start(git: Git, arguments: Sequence[str], *, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start git for a conversation: its input and output are pipes. Whoever starts it ends it."""
+    env = environment({"GIT_DIR": git.git_dir, **git.env})
+    return _started(arguments, env, cwd=_cwd(env), stdin=subprocess.PIPE, stderr=stderr)
+
+
 def _started(
-    arguments: Sequence[str], env: Mapping[str, str], *, cwd: str, stdin: int = subprocess.DEVNULL
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    cwd: str,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -208,7 +220,7 @@ def _started(
             cwd=cwd,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             start_new_session=True,
         )
     except FileNotFoundError as error:

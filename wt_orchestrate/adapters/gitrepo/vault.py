@@ -18,6 +18,7 @@ from wt_orchestrate.adapters.gitrepo.merge.chain import GitMerges
 from wt_orchestrate.adapters.gitrepo.objects.blobs import GitObjects
 from wt_orchestrate.adapters.gitrepo.objects.fetch import TRUSTING, GitRefs
 from wt_orchestrate.adapters.gitrepo.objects.history import GitCommits
+from wt_orchestrate.adapters.gitrepo.objects.session import served
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.checkouts import GitCheckouts
 from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import init_bare
@@ -53,7 +54,8 @@ class GitVault:
     """The vault at `path`, filled from `source` (a common git directory); `scratch` holds its throwaway trees."""
 
     def __init__(self, path: str, *, source: str, scratch: str) -> None:
-        git = Git(path)
+        git = served(path)
+        self._sessions = git.sessions
         self.path = path
         self.refs = GitRefs(git, source)
         self.objects = GitObjects(git)
@@ -63,6 +65,10 @@ class GitVault:
         self.checkouts = GitCheckouts(git, source=source, scratch=scratch)
         self.forecasts = Radar(git, f"{scratch}/forecast", lambda: self.checkouts.settings)
         self._source = source
+
+    def rest(self, idle_s: float = 0.0) -> None:
+        """Stop the git processes that nobody has asked for so long."""
+        self._sessions.rest(idle_s)
 
     def ensure(self) -> None:
         """Make it if it is missing. It is made elsewhere and moved to its place complete, by one of several callers."""

@@ -17,7 +17,7 @@ from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, digest, make_repository
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.replace import replace
-from wt_orchestrate.errors import GitFailed, Refused, WtError
+from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, LeftOut, Rider
 
 PIN = "refs/wto/pin/train"
@@ -296,11 +296,13 @@ def test_a_chain_is_what_merging_one_by_one_makes(shared_site: Site, seed: int, 
 
 
 def test_git_runs_as_often_for_many_as_for_few(site: Site, other_git: Callable[[str], Path]) -> None:
-    """However many riders do not meet: four git processes read, write and prove them."""
-    onto, riders = branched(site, {f"w{number}": {f"w/{number}": "x\n"} for number in range(12)})
+    """However many riders do not meet: one git lists what they bring, one compares trees and stays, one writes them."""
+    onto, riders = branched(site, {f"w{number}": {f"w/{number}": "x\n"} for number in range(20)})
     folder = other_git('echo "$1" >> "${0%/*}/words"\nexec $GIT "$@"')
     chained(site, onto, list(riders.values()))
-    assert (folder / "words").read_text().split() == ["rev-list", "diff-tree", "fast-import", "diff-tree"]
+    assert (folder / "words").read_text().split() == ["rev-list", "diff-tree", "fast-import"]
+    chained(site, onto, list(riders.values())[:12])
+    assert (folder / "words").read_text().split()[3:] == ["fast-import"]
 
 
 def test_an_older_git_makes_the_same_chain(site: Site, other_git: Callable[[str], Path]) -> None:
@@ -361,20 +363,24 @@ def test_a_side_that_was_taken_is_caught(site: Site, other_git: Callable[[str], 
 def test_a_git_killed_in_the_middle_breaks_nothing(
     site: Site, other_git: Callable[[str], Path], moment: str, number: int
 ) -> None:
-    """Whichever git is killed with -9, before, amid or after its work: the call fails, and the next makes the chain."""
+    """Whichever git is killed with -9, before, amid or after its work: the call fails, or (a reader that stays is started
+    again) makes the chain all the same; the next one makes it."""
     onto, riders = branched(site, MANY)
     expected = plain(one_by_one(site, onto, list(riders.values())))
     die = {
         "before": "kill -9 $$",
         "after": '$GIT "$@"\nkill -9 $$',
-        "amid": 'head -c 300 > "${0%/*}/part"\n(cat "${0%/*}/part"; kill -9 $$) | exec $GIT "$@"',
+        "amid": 'dd bs=100 count=1 2> /dev/null > "${0%/*}/part"\n(cat "${0%/*}/part"; kill -9 $$) | exec $GIT "$@"',
     }[moment]
     folder = other_git(
         f'echo x >> "${{0%/*}}/count"\nif [ "$(wc -l < "${{0%/*}}/count")" -eq {number} ]; then\n{die}\nfi\nexec $GIT "$@"'
     )
-    with pytest.raises(WtError) as failed:
-        chained(site, onto, list(riders.values()))
-    assert isinstance(failed.value, GitFailed)
-    assert len((folder / "count").read_text().split()) == number
+    try:
+        assert plain(chained(site, onto, list(riders.values()))) == expected
+    except GitFailed:
+        assert len((folder / "count").read_text().split()) == number
+    else:
+        assert moment != "before"
+        assert len((folder / "count").read_text().split()) > number
     assert plain(chained(site, onto, list(riders.values()))) == expected
     require_sound(site)

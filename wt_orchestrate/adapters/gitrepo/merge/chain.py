@@ -23,8 +23,10 @@ from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
 from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, Place, placed, rounds
 from wt_orchestrate.adapters.gitrepo.merge.survey import Survey, survey
 from wt_orchestrate.adapters.gitrepo.objects import fast_import
+from wt_orchestrate.adapters.gitrepo.objects.blobs import trees_of
 from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import deleted, deltas
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, deleted
+from wt_orchestrate.adapters.gitrepo.objects.refs import put
 from wt_orchestrate.adapters.gitrepo.proof.explain import explain
 from wt_orchestrate.adapters.gitrepo.proof.merge import prove
 from wt_orchestrate.adapters.gitrepo.runner import Git
@@ -60,7 +62,7 @@ class GitMerges:
 
     def chain(self, spec: ChainSpec) -> Chain:
         """Merge the riders in order, each onto what is ahead of it, each proven."""
-        git = self._git.at(_ROOMY)
+        git = self._git
         yard = _Assembly(git, survey(git, onto=spec.onto, riders=spec.riders), spec.at, spec.pin)
         failed: dict[int, tuple[str, ...]] = {}
         while True:
@@ -71,7 +73,7 @@ class GitMerges:
             if not lost and yard.conflicts_are_real(made):
                 break
         if not made:
-            git.run("update-ref", "--no-deref", "--end-of-options", spec.pin, spec.onto)
+            put(git, spec.pin, spec.onto)
         left_out = yard.left_out(made, failed)
         return Chain(
             cars=tuple(_car(yard.survey, each, verdict) for each, verdict in zip(made, verdicts, strict=True)),
@@ -161,7 +163,7 @@ class _Assembly:
         if not places:
             return ()
         layers = [self._layer(place, onto if place is places[0] else None) for place in places]
-        commits = fast_import.write(self.git, layers, at=self.at, ref=self.pin)
+        commits = fast_import.write(self.git.at(_ROOMY), layers, at=self.at, ref=self.pin)
         below = [onto, *commits[:-1]]
         return [Made(place.number, at, commit) for place, at, commit in zip(places, below, commits, strict=True)]
 
@@ -188,7 +190,8 @@ class _Assembly:
             self.conflicting[number] = merge.conflicts
             self.ahead.out.add(number)
             return ()
-        delta = deltas(self.git, [f"{merge.commit} {onto}"]).get(merge.commit, {})
+        trees = trees_of(self.git, (onto, merge.commit))
+        delta = between(self.git, [(trees[onto], trees[merge.commit])])[0]
         load = self.survey.loads[number]
         gone = load.gone if load.base is not None else {each for path in deleted(delta) for each in folders(path)}
         self.ahead.add(number, None, delta, gone)

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Survey
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, Entry, after, before, deltas
+from wt_orchestrate.adapters.gitrepo.objects.ancestry import read
+from wt_orchestrate.adapters.gitrepo.objects.blobs import trees_of
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, Entry, after, before, between
 from wt_orchestrate.adapters.gitrepo.proof import merge
 from wt_orchestrate.adapters.gitrepo.proof.merge import PARENTS, Lane
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.replace import replace
-
-_READ_BACK = ("--always", "--diff-merges=first-parent", "--format=%H %T %P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,18 @@ class _Below:
 
 def judged(git: Git, survey: Survey, made: Sequence[Made]) -> Sequence[Verdict]:
     """A verdict on each commit of a chain, lowest first."""
-    read = {header.split(" ")[0]: (header, delta) for header, delta in deltas(git, _ids(made), *_READ_BACK).items()}
+    commits = read(git, [each.commit for each in made])
+    trees = trees_of(git, [each.onto for each in made])
+    changes = between(git, [(trees[each.onto], commits[each.commit].tree) for each in made])
     below = _Below()
     verdicts: list[Verdict] = []
     open_lanes: list[tuple[int, Lane]] = []
-    for place, each in enumerate(made):
-        header, delta = read[each.commit]
-        load = survey.loads[each.number]
-        _, tree, *parents = header.split(" ")
+    for place, (each, delta) in enumerate(zip(made, changes, strict=True)):
+        commit, load = commits[each.commit], survey.loads[each.number]
         lost: tuple[str, ...] = ()
-        if parents != list(dict.fromkeys((each.onto, load.rider.head))):
+        if list(commit.parents) != list(dict.fromkeys((each.onto, load.rider.head))):
             lost = (PARENTS,)
-        verdict = Verdict(TreeId(tree), len({*load.delta, *delta}), lost)
+        verdict = Verdict(TreeId(commit.tree), len({*load.delta, *delta}), lost)
         if load.base is None:
             verdict = _whole(git, each, load, verdict)
         elif delta != load.delta:
@@ -79,10 +79,6 @@ def judged(git: Git, survey: Survey, made: Sequence[Made]) -> Sequence[Verdict]:
         verdicts.append(verdict)
         below.lay(delta)
     return _with_contents(git, verdicts, open_lanes)
-
-
-def _ids(made: Sequence[Made]) -> list[str]:
-    return [each.commit for each in made]
 
 
 def _whole(git: Git, made: Made, load: Load, verdict: Verdict) -> Verdict:

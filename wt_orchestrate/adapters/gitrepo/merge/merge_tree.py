@@ -7,6 +7,7 @@ parents, even if a fast-forward would do: its trailers say what was merged.
 
 from __future__ import annotations
 
+from wt_orchestrate.adapters.gitrepo.objects.refs import put
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.errors import GitFailed, Refused
@@ -41,5 +42,5 @@ def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float
         env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
     )
     commit = CommitId(made.decode().strip())
-    git.run("update-ref", "--no-deref", "--end-of-options", pin, commit)
+    put(git, pin, commit)
     return Merge(commit=commit, tree=TreeId(tree))

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from wt_orchestrate.adapters.gitrepo.merge.plan import Place
 from wt_orchestrate.adapters.gitrepo.merge.survey import Survey
 from wt_orchestrate.adapters.gitrepo.objects import fast_import
+from wt_orchestrate.adapters.gitrepo.objects.blobs import trees_of
 from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, deltas
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, between
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, input_lines, text
 from wt_orchestrate.domain.ids import CommitId, TreeId
 
@@ -55,11 +56,11 @@ class Apart:
         grounds = self._found_grounds(new, seats)
         heads = [self.survey.loads[place.number].rider.head for place in new]
         outcomes = merges(self.git, [(ground[0], head) for ground, head in zip(grounds, heads, strict=True)])
-        pairs = [f"{ground[1]} {outcome.tree}" for ground, outcome in zip(grounds, outcomes, strict=True)]
-        clean = [pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome.clean]
-        found = deltas(self.git, list(dict.fromkeys(clean)))
-        for place, pair, outcome in zip(new, pairs, outcomes, strict=True):
-            self._changes[place] = found.get(pair, {}) if outcome.clean else None
+        ends = zip(new, grounds, outcomes, strict=True)
+        clean = [(place, ground[1], outcome.tree) for place, ground, outcome in ends if outcome.clean and outcome.tree]
+        self._changes |= dict.fromkeys(new)
+        found = between(self.git, [(ground, tree) for _, ground, tree in clean])
+        self._changes |= {place: delta for (place, _, _), delta in zip(clean, found, strict=True)}
 
     def _found_grounds(self, places: Sequence[Place], seats: Mapping[int, Place]) -> Sequence[tuple[CommitId, TreeId]]:
         """For each rider, a commit and its tree that hold its company and nothing else that is new to the chain."""
@@ -73,9 +74,9 @@ class Apart:
             return
         layers = [self._layer(company, seats) for company in companies]
         commits = fast_import.write(self.git, layers, at=0.0, ref=self.ref, keep=False)
-        trees = self.git.run("rev-parse", *(f"{commit}^{{tree}}" for commit in commits)).decode().split()
-        for company, commit, tree in zip(companies, commits, trees, strict=True):
-            self._grounds[company] = (commit, TreeId(tree))
+        trees = trees_of(self.git, commits)
+        for company, commit in zip(companies, commits, strict=True):
+            self._grounds[company] = (commit, TreeId(trees[commit]))
 
     def _layer(self, company: tuple[int, ...], seats: Mapping[int, Place]) -> Layer:
         """What is new in a company, on the largest part of it that a ground exists for."""

@@ -13,12 +13,17 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, deleted, deltas, turned
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
+from wt_orchestrate.adapters.gitrepo.objects.ancestry import line, merge_base, merge_bases, walkable
+from wt_orchestrate.adapters.gitrepo.objects.blobs import trees_of
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, between, deleted
+from wt_orchestrate.adapters.gitrepo.objects.session import look_up
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.ports.git.merges import Rider
 
+_FEW = 16
+"""Heads up to which their commits are walked over one by one; beyond, one git that lists them is quicker."""
 Graph = Mapping[str, Sequence[str]]
 """New commits, each with its parents."""
 
@@ -56,27 +61,18 @@ def survey(git: Git, *, onto: CommitId, riders: Sequence[Rider]) -> Survey:
     """Read what the riders bring."""
     graph = new_commits(git, onto, [rider.head for rider in riders])
     bases = _bases(git, graph, onto, riders)
-    changed = sorted({(rider.head, base) for rider, base in zip(riders, bases, strict=True) if base})
-    lines = [f"{head} {base}" for head, base in changed if head != base]
-    # turned round, because git names a difference by its first commit
-    lines += [f"{base} {onto}" for base in sorted({base for _, base in changed if base != onto})]
-    found = {header.split(" ")[0]: (header, delta) for header, delta in deltas(git, lines, *_NAMED).items()}
-    loads = [_load(rider, base, found.get(rider.head)) for rider, base in zip(riders, bases, strict=True)]
-    since = {
-        base: {path: turned(line) for path, line in found[base][1].items()}
-        for base in {base for _, base in changed}
-        if base != onto
-    }
-    return _with_gone(git, onto, loads, since)
-
-
-_NAMED = ("--always", "--format=%H %T")
-
-
-def _load(rider: Rider, base: CommitId | None, found: tuple[str, Delta] | None) -> Load:
-    if base is None or base == rider.head or found is None:
-        return Load(rider, base, None, {})
-    return Load(rider, base, TreeId(found[0].split(" ")[1]), found[1])
+    changed = {(base, rider.head) for rider, base in zip(riders, bases, strict=True) if base and base != rider.head}
+    begun = sorted({base for base in bases if base is not None and base != onto})
+    asked = [*sorted(changed), *((base, onto) for base in begun)]
+    trees = trees_of(git, [commit for pair in asked for commit in pair])
+    found = dict(zip(asked, between(git, [(trees[one], trees[other]) for one, other in asked]), strict=True))
+    loads = [
+        Load(rider, base, TreeId(trees[rider.head]), found[base, rider.head])
+        if base is not None and base != rider.head
+        else Load(rider, base, None, {})
+        for rider, base in zip(riders, bases, strict=True)
+    ]
+    return _with_gone(git, onto, loads, {base: found[base, onto] for base in begun})
 
 
 def _with_gone(git: Git, onto: CommitId, loads: Sequence[Load], since: Mapping[CommitId, Delta]) -> Survey:
@@ -116,16 +112,30 @@ def missing_folders(git: Git, asked: Sequence[tuple[CommitId, str]]) -> Set[tupl
     plain = [(commit, folder) for commit, folder in asked if "\n" not in folder]
     if not plain:
         return set(asked)
-    lines = input_lines([f"{commit}:{folder}" for commit, folder in plain])
-    kinds = text(git.run("cat-file", "--batch-check=%(objecttype)", "--buffer", stdin=lines)).split("\n")
-    return set(asked) - {each for each, kind in zip(plain, kinds, strict=False) if kind == "tree"}
+    found = look_up(git, [f"{commit}:{folder}" for commit, folder in plain])
+    return set(asked) - {each for each, at in zip(plain, found, strict=True) if at is not None and at.kind == "tree"}
 
 
 def new_commits(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph:
     """The commits of the riders that the start does not have."""
+    straight = _straight(git, onto, heads) if len(heads) <= _FEW and walkable(git) else None
+    if straight is not None:
+        return straight
     asked = input_lines([f"^{onto}", *dict.fromkeys(heads)])
     output = git.run("rev-list", "--parents", "--stdin", stdin=asked, timeout_s=LONG_S)
     return {commit: parents for commit, *parents in (line.split() for line in output.decode().splitlines())}
+
+
+def _straight(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph | None:
+    """The same where each head is one line upon its merge base, so that no commit of it can be older; else None."""
+    graph: dict[str, Sequence[str]] = {}
+    for head in heads:
+        base = merge_base(git, onto, head)
+        own = line(git, base=base, head=head) if base is not None else None
+        if own is None:
+            return None
+        graph |= {name: commit.parents for name, commit in own}
+    return graph
 
 
 def _bases(git: Git, graph: Graph, onto: CommitId, riders: Sequence[Rider]) -> Sequence[CommitId | None]:
@@ -163,5 +173,5 @@ def only_base(git: Git, onto: CommitId, head: CommitId, left: Set[str]) -> Commi
         return CommitId(next(iter(left)))
     if not left:
         return None
-    bases = git.run("merge-base", "--all", onto, head).decode().split()
+    bases = merge_bases(git, onto, head)
     return CommitId(bases[0]) if len(bases) == 1 else None

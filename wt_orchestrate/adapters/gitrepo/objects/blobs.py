@@ -2,46 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
+from wt_orchestrate.adapters.gitrepo.objects.session import CAT_FILE, look_up
+from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.errors import GitFailed
+
+_WHOLE = 1 << 20
+"""Bytes up to which a file is read whole, though its start is wanted."""
+FILES = ("100644", "100755")
+"""Modes of regular files."""
 
 
 def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:
     """The size of each object that exists."""
-    if not ids:
-        return {}
-    output = git.run("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer", stdin=input_lines(ids))
-    pairs = (line.split() for line in output.decode().splitlines())
-    return {name: int(size) for name, size in pairs if size.isdigit()}
+    return {each.id: each.size for each in look_up(git, ids) if each is not None}
 
 
 def contents(git: Git, ids: Sequence[str]) -> dict[str, bytes]:
-    """The content of each object that exists."""
-    if not ids:
-        return {}
-    output = git.run("cat-file", "--batch", "--buffer", stdin=input_lines(ids), timeout_s=LONG_S)
-    return dict(_records(output))
-
-
-def _records(output: bytes) -> Iterator[tuple[str, bytes]]:
-    start = 0
-    while start < len(output):
-        end = output.index(b"\n", start)
-        name, *rest = output[start:end].decode().split()
-        start = end + 1
-        if len(rest) == 2:
-            size = int(rest[1])
-            yield name, output[start : start + size]
-            start += size + 1
+    """The content of each object that is there."""
+    found = zip(ids, look_up(git, ids, contents=True), strict=True)
+    return {name: each.content for name, each in found if each is not None}
 
 
 def commits_among(git: Git, ids: Sequence[str]) -> frozenset[CommitId]:
     """Those of the ids that are commits here."""
-    output = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=input_lines(ids))
-    pairs = (line.split() for line in output.decode().splitlines())
-    return frozenset(CommitId(name) for name, kind in pairs if kind == "commit")
+    return frozenset(CommitId(each.id) for each in look_up(git, ids) if each is not None and each.kind == "commit")
+
+
+def tree_of(git: Git, name: str) -> str:
+    """The tree of a commit, or the tree itself. Raises GitFailed when it is not there."""
+    return trees_of(git, (name,))[name]
+
+
+def trees_of(git: Git, commits: Sequence[str]) -> dict[str, str]:
+    """The tree of each commit. Raises GitFailed when one is not there."""
+    names = list(dict.fromkeys(commits))
+    found = look_up(git, [f"{commit}^{{tree}}" for commit in names])
+    missing = [name for name, each in zip(names, found, strict=True) if each is None]
+    if missing:
+        raise GitFailed(CAT_FILE, code=1, stderr=f"there is no commit {missing[0]}")
+    return {name: each.id for name, each in zip(names, found, strict=True) if each is not None}
+
+
+def start_of_file(git: Git, commit: str, path: str, *, limit: int) -> bytes | None:
+    """The first bytes of a regular file; None where there is none, or something else."""
+    name = file_at(git, commit, path)
+    size = sizes(git, (name,)).get(name) if name else None
+    if size is None:
+        return None
+    if size > _WHOLE:
+        return git.start_of("cat-file", "blob", name, limit=limit)
+    return contents(git, (name,))[name][:limit]
+
+
+def file_at(git: Git, commit: str, path: str) -> str:
+    """The object of a regular file; empty where there is none, or something else."""
+    folder, _, name = path.rpartition("/")
+    tree = look_up(git, (f"{commit}:{folder}",), contents=True)[0]
+    if tree is None or tree.kind != "tree":
+        return ""
+    return next(
+        (oid for mode, each, oid in _entries(tree.content, len(tree.id) // 2) if each == name and mode in FILES), ""
+    )
+
+
+def _entries(tree: bytes, length: int) -> list[tuple[str, str, str]]:
+    """Mode, name and object of each entry of a tree object."""
+    found: list[tuple[str, str, str]] = []
+    start = 0
+    while start < len(tree):
+        end = tree.index(b"\0", start)
+        mode, _, name = tree[start:end].partition(b" ")
+        start = end + 1 + length
+        found.append((mode.decode(), name.decode("utf-8", "surrogateescape"), tree[end + 1 : start].hex()))
+    return found
 
 
 class GitObjects:
@@ -51,25 +87,18 @@ class GitObjects:
         self._git = git
 
     def contains(self, commit: CommitId) -> bool:
-        return self._git.outcome("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))[0] == 0
+        return look_up(self._git, (f"{commit}^{{commit}}",))[0] is not None
 
     def tree(self, commit: CommitId) -> TreeId:
-        return TreeId(self._git.line("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}"))
+        return TreeId(tree_of(self._git, commit))
 
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
         """The start of a regular file at a commit; None if it does not exist or is not a regular file."""
         if not path or path.startswith("/") or ".." in path.split("/"):
             return None
-        entry = self._git.run("ls-tree", "-z", commit, "--", path)
-        if not entry.startswith((b"100644 ", b"100755 ")):
-            return None
-        return self._git.start_of("cat-file", "blob", entry.split(None, 3)[2].decode(), limit=limit)
+        return start_of_file(self._git, commit, path, limit=limit)
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         """The object at each path of a commit; empty if there is none."""
-        if not places:
-            return []
-        asked = [f"{commit}:{path}" for commit, path in places]
-        output = self._git.run("cat-file", "--batch-check=%(objectname)", "--buffer", stdin=input_lines(asked))
-        found = output.decode("utf-8", "surrogateescape").split("\n")[: len(places)]
-        return ["" if line.endswith((" missing", " ambiguous")) else line for line in found]
+        found = look_up(self._git, [f"{commit}:{path}" for commit, path in places])
+        return [each.id if each is not None else "" for each in found]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from wt_orchestrate.adapters.gitrepo.objects.ancestry import is_ancestor
 from wt_orchestrate.adapters.gitrepo.objects.blobs import commits_among
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved, swap
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
@@ -25,6 +26,8 @@ FETCH = (
 TRUSTING = "upload-pack.config"
 """A global configuration for `git upload-pack`, which does not see our overrides: it trusts the source's owner."""
 _TRIES = 5
+_NEWEST = 4
+"""Archive refs that are looked at one by one; one git looks at all older ones."""
 
 
 class GitRefs:
@@ -140,7 +143,7 @@ def _archiving(
 ) -> Iterator[tuple[str, CommitId, CommitId | None]]:
     """A new archive ref for each commit that a ref would be moved away from."""
     for here, new, old in steps:
-        if old is not None and git.outcome("merge-base", "--is-ancestor", old, new, ok=(0, 1))[0] != 0:
+        if old is not None and not is_ancestor(git, old, new):
             name = here.removeprefix("refs/wto/").removeprefix("refs/")
             if not kept(git, name, old):
                 yield next_archive(git, name), old, None
@@ -148,10 +151,17 @@ def _archiving(
 
 def kept(git: Git, name: str, commit: CommitId) -> str:
     """The newest archive ref of that name that reaches the commit; empty if there is none."""
+    refs = commits_at(git, (f"{ARCHIVE}{name}/",), below=True)
+    newest_first = sorted((ref for ref in refs if _number(ref, name)), key=lambda ref: -_number(ref, name))
+    for ref in newest_first[:_NEWEST]:
+        if is_ancestor(git, commit, refs[ref]):
+            return ref
+    older = newest_first[_NEWEST:]
+    if not older:
+        return ""
     arguments = ("for-each-ref", "--format=%(refname)", f"--contains={commit}", "--", f"{ARCHIVE}{name}/")
-    numbered = {_number(ref, name): ref for ref in git.run(*arguments).decode().splitlines()}
-    newest = max(numbered, default=0)
-    return numbered[newest] if newest else ""
+    holding = set(git.run(*arguments).decode().splitlines())
+    return next((ref for ref in older if ref in holding), "")
 
 
 def next_archive(git: Git, name: str) -> str:

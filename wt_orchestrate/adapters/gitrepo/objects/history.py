@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from wt_orchestrate.adapters.gitrepo.objects import ancestry
 from wt_orchestrate.adapters.gitrepo.objects.already_merged import absorbed
-from wt_orchestrate.adapters.gitrepo.objects.blobs import sizes
+from wt_orchestrate.adapters.gitrepo.objects.blobs import sizes, tree_of
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, empty_tree
 from wt_orchestrate.adapters.gitrepo.objects.secret_scan import scan
+from wt_orchestrate.adapters.gitrepo.objects.session import CommitObject
 from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, fields, input_lines, text
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
@@ -39,15 +42,17 @@ class GitCommits:
         self._git = git
 
     def is_ancestor(self, old: CommitId, new: CommitId) -> bool:
-        return old == new or self._git.outcome("merge-base", "--is-ancestor", old, new, ok=(0, 1))[0] == 0
+        return ancestry.is_ancestor(self._git, old, new)
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """The best common ancestor; None for unrelated histories."""
-        code, output = self._git.outcome("merge-base", one, other, ok=(0, 1))
-        return CommitId(output.decode().strip()) if code == 0 else None
+        return ancestry.merge_base(self._git, one, other)
 
     def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
         """Commits in `base..head`, oldest first, with the paths each changed (a merge: against its first parent)."""
+        straight = ancestry.line(self._git, base=base, head=head)
+        if straight is not None:
+            return _straight(self._git, straight[:limit])
         form = "--format=%H%x00%an%x00%ct%x00%s"
         output = self._git.run(
             "log", "-z", "--no-show-signature", f"--max-count={limit}", form, "--end-of-options", f"{base}..{head}"
@@ -93,7 +98,7 @@ class GitCommits:
 
     def _since(self, base: CommitId, head: CommitId) -> str:
         """The start of the changes of `head`: the merge base, or the empty tree for unrelated histories."""
-        return self.merge_base(base, head) or self._git.line("hash-object", "-t", "tree", "--stdin")
+        return self.merge_base(base, head) or empty_tree(head)
 
     def trailers(self, *, base: CommitId, head: CommitId, key: str) -> Mapping[str, CommitId]:
         """Values of a trailer on the first-parent line of `base..head`, in commits that the tool committed; if a value
@@ -135,6 +140,22 @@ class GitCommits:
         return scan(self._git, base=base, head=head, without=without)
 
 
+def _straight(git: Git, line: Sequence[tuple[str, CommitObject]]) -> Sequence[Commit]:
+    """Commits of one line that is told newest first, each with its one parent."""
+    parents = ancestry.read(git, [commit.parents[0] for _, commit in line])
+    deltas = between(git, [(parents[commit.parents[0]].tree, commit.tree) for _, commit in line])
+    return tuple(
+        Commit(
+            id=CommitId(name),
+            author=commit.author[:_LONGEST],
+            at=float(commit.at),
+            subject=commit.subject[:_LONGEST],
+            paths=tuple(delta),
+        )
+        for (name, commit), delta in zip(reversed(line), reversed(deltas), strict=True)
+    )
+
+
 def _paths_by_commit(git: Git, ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     arguments = ("diff-tree", "--stdin", "-r", "-z", "--root", "--raw", "--no-renames", "--diff-merges=first-parent")
     found: dict[str, list[str]] = {}
@@ -149,9 +170,16 @@ def _paths_by_commit(git: Git, ids: Sequence[str]) -> Mapping[str, tuple[str, ..
 
 
 def raw_changes(git: Git, one: str, other: str, *, renames: bool = False) -> Sequence[Raw]:
-    """Paths that differ between two trees."""
-    follow = _RENAMES if renames else ("--no-renames",)
-    return _raws(git.run("diff-tree", "-r", "-z", *follow, "--raw", *_PLAIN, one, other, timeout_s=LONG_S))[0]
+    """Paths that differ between two trees, or the trees of two commits."""
+    if renames:
+        return _raws(git.run("diff-tree", "-r", "-z", *_RENAMES, "--raw", *_PLAIN, one, other, timeout_s=LONG_S))[0]
+    delta = between(git, [(tree_of(git, one), tree_of(git, other))])[0]
+    return [_raw(path, line) for path, line in delta.items()]
+
+
+def _raw(path: str, line: str) -> Raw:
+    old_mode, new_mode, old_id, new_id, status = line[1:].split(" ")
+    return Raw(path, status[0], "", (old_mode, new_mode), (old_id, new_id))
 
 
 def _raws(output: bytes) -> tuple[Sequence[Raw], str]:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha1, sha256
 
+from wt_orchestrate.adapters.gitrepo.objects.session import DIFF_TREE, Served, compared
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
+from wt_orchestrate.errors import GitFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,26 @@ _FIXED = (
     "--no-relative",
     "--ignore-submodules=none",
 )
+
+
+def between(git: Git, pairs: Sequence[tuple[str, str]]) -> list[Delta]:
+    """What each second tree has otherwise than the first one, in order. Raises GitFailed when a tree is not there."""
+    asked = list(dict.fromkeys(pair for pair in pairs if pair[0] != pair[1]))
+    found: Mapping[str, Delta] = {}
+    if asked and isinstance(git, Served):
+        found = parsed(compared(git.sessions, asked))
+    elif asked:
+        lines = input_lines([f"{one} {other}" for one, other in asked])
+        found = parsed(text(git.run(*DIFF_TREE, stdin=lines, timeout_s=LONG_S)))
+    missing = [f"{one} {other}" for one, other in asked if f"{one} {other}" not in found]
+    if missing:
+        raise GitFailed(DIFF_TREE, code=1, stderr=f"cannot compare {missing[0]}")
+    return [found.get(f"{one} {other}", {}) for one, other in pairs]
+
+
+def empty_tree(commit: str) -> str:
+    """The tree with nothing in it, in the hash of a repository that has this commit."""
+    return (sha256 if len(commit) == 64 else sha1)(b"tree 0\0").hexdigest()
 
 
 def deltas(git: Git, lines: Sequence[str], *options: str) -> Mapping[str, Delta]:

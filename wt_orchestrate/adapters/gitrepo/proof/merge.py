@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from wt_orchestrate.adapters.gitrepo.objects.ancestry import merge_bases, read
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
 from wt_orchestrate.adapters.gitrepo.objects.history import Raw, follow, raw_changes
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Entry
@@ -62,7 +63,7 @@ class Changed:
 
 def prove(git: Git, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
     """Compare a merge with both sides; `lost` names each path whose content is not explained."""
-    bases = git.run("merge-base", "--all", ours, theirs).decode().split()
+    bases = merge_bases(git, ours, theirs)
     tree = _one_base(git, bases)
     changed = Changed(_entries(git, tree, ours), _entries(git, tree, theirs), _entries(git, ours, merge))
     paths = sorted({*changed.ours, *changed.theirs, *changed.merge})
@@ -71,7 +72,7 @@ def prove(git: Git, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Pro
         lanes = _renamed(git, tree, ours=ours, theirs=theirs, changed=changed, lanes=lanes)
     lost = [lane.path for lane in lanes if _settled(lane) is False]
     lost += _unexplained(git, [lane for lane in lanes if _settled(lane) is None])
-    if git.line("rev-parse", f"{merge}^@").split() != list(dict.fromkeys((ours, theirs))):
+    if list(read(git, (merge,))[merge].parents) != list(dict.fromkeys((ours, theirs))):
         lost.append(PARENTS)
     return Proof(
         merge=merge,
