@@ -53,7 +53,7 @@ def test_a_path_that_a_running_workstream_owns_is_told_and_run_branches_are_not_
     assert project.wto("hook", "install").code == 0
     told = _commit(project, {"api/b.py": "x = 1\n"})
     assert told.returncode == 0
-    assert "wto: api/b.py belongs to api of r1, which is working: both changes will have to be merged" in told.stderr
+    assert "wto: api/b.py belongs to api of r1, which is working: both changes must be merged" in told.stderr
     (project.folder / "go").touch()
     assert run.wait(timeout=60) == 0
     elsewhere = project.folder / "elsewhere.git"

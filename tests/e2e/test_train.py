@@ -111,7 +111,7 @@ def test_conflicting_branches_need_a_person_and_hold_up_nobody(project: Project)
     [
         (("add", "nonsuch", "--check", "true"), 5, "there is no branch 'nonsuch'"),
         (("add", "a"), 6, "no checks are given, so nothing would test these branches"),
-        (("add", "main", "--check", "true"), 6, "main holds all of 'main' already"),
+        (("add", "main", "--check", "true"), 6, "main already contains all of 'main'"),
         (("add", "a", "--check", "true", "--target", "nonsuch"), 5, "there is no branch 'nonsuch'"),
         (("run",), 5, "no branch is queued"),
         (("status",), 5, "there is no run in this repository yet"),

@@ -64,7 +64,7 @@ def test_take_over_refuses_what_would_lose_something(project: Project) -> None:
     """Nothing to take over, an unknown branch, commits on both sides, and uncommitted files are each refused by name."""
     _run(project, _COMMITS.format("own") + "exit 1\n")
     nothing = project.wto("take-over", "a")
-    assert nothing.code == 6 and "holds all that its worktree is at" in nothing.err
+    assert nothing.code == 6 and "already contains the work of its worktree" in nothing.err
     unknown = project.wto("take-over", "a", "no/such")
     assert "there is no branch" in unknown.err
     project.repository.git("branch", "other", "main")

@@ -51,7 +51,7 @@ def unsafe_id(text: str) -> str | None:
     if _HEX.fullmatch(text):
         return "looks like a commit id"
     if text.endswith("-lock"):
-        return "ends like a lock"
+        return "ends in .lock"
     return None
 
 

@@ -9,6 +9,7 @@ from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.state.lifecycle import ENDED, Phase
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.text.clean import at_line
+from wt_orchestrate.domain.text.status_words import shown
 
 _LISTED = 10
 
@@ -32,7 +33,7 @@ def belongs(state: RunState, paths: Sequence[str]) -> Iterator[str]:
         met = [path for path in paths if ws.spec.scope and scope_matches(ws.spec.scope, path)]
         if met and ws.stage not in ENDED:
             more = f" and {len(met) - 1} more" if len(met) > 1 else ""
-            yield f"{met[0]}{more} belongs to {ws.id} of {state.id}, which is {ws.stage}: both changes will have to be merged"
+            yield f"{met[0]}{more} belongs to {ws.id} of {state.id}, which is {shown(ws.stage)}: both changes must be merged"
 
 
 def refused_pushes(refs: Sequence[str]) -> Iterator[str]:

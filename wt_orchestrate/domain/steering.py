@@ -19,6 +19,7 @@ from wt_orchestrate.domain.state.comments import MOST, TEXT_LIMIT, CommentStatus
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt, takes_messages
 from wt_orchestrate.domain.state.stages import gate, gate_round, standings, synthesis_of, waiting_gate
+from wt_orchestrate.domain.text.status_words import shown
 
 
 class Refusal(Struct, frozen=True):
@@ -61,7 +62,9 @@ def _approve(state: RunState, word: e.ApproveRequested) -> Refusal | None:
     if gate(state, word.stage).approved:
         return Refusal(f"the stage {word.stage} is already approved", "wto status")
     if waiting_gate(state) != spec:
-        return Refusal(f"the stage {word.stage} is {standings(state)[word.stage]}, not at its gate", "wto status")
+        return Refusal(
+            f"the stage {word.stage} is {shown(standings(state)[word.stage])}, not at its gate", "wto status"
+        )
     if word.round and word.round != gate_round(state, word.stage):
         return Refusal(
             f"the stage {word.stage} has changed since you looked", f"wto approve {word.stage} -n, then approve again"
@@ -125,14 +128,14 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
 
 
 def _not_so(ws: WorkstreamState, why: str, *, hint: str = "") -> Refusal:
-    return Refusal(f"{ws.id} is {ws.stage}: {why}", hint or f"wto status {ws.id}")
+    return Refusal(f"{ws.id} is {shown(ws.stage)}: {why}", hint or f"wto status {ws.id}")
 
 
 def _take_over(ws: WorkstreamState) -> Refusal | None:
     if ws.worktree is None or ws.removed or ws.spec.branch:
         return Refusal(f"{ws.id} has no worktree whose commits could be taken over", f"wto status {ws.id}")
     if live_attempt(ws) is not None:
-        return _not_so(ws, "its agent is at work", hint=f"wto stop {ws.id}, then wto take-over {ws.id}")
+        return _not_so(ws, "its agent is running", hint=f"wto stop {ws.id}, then wto take-over {ws.id}")
     if ws.stage not in STUCK | {Stage.PREPARING, Stage.CLAIMED, Stage.VERIFYING}:
         return _not_so(ws, "its work is integrated, or was not started")
     return None

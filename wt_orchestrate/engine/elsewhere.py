@@ -64,13 +64,13 @@ def take_over(effect: f.TakeOver, state: RunState, world: World) -> Sequence[e.E
     """Move the workstream's branch forward to the commits, and have its worktree on it again."""
     ws = state.workstreams[effect.workstream]
     if ws.worktree is None or ws.branch is None or ws.base is None or live_attempt(ws) is not None:
-        raise Refused(f"{ws.id} has no worktree at rest", hint=f"wto status {ws.id}")
+        raise Refused(f"{ws.id} has no idle worktree", hint=f"wto status {ws.id}")
     ref = head_ref(state.id, ws.id)
     own = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref)
     found = _named(state, ws, effect.branch, own or ws.base, world)
     if own is not None and not world.vault.commits.is_ancestor(own, found.head):
         raise Refused(
-            f"{ws.branch} has commits that {found.where or found.head[:12]} does not hold",
+            f"{ws.branch} has commits that {found.where or found.head[:12]} does not contain",
             hint=f"in {ws.worktree}: git switch {ws.branch} && git merge {found.where or found.head[:12]}",
         )
     _, at = keep_all(state, ws, world)
@@ -85,7 +85,7 @@ def take_over(effect: f.TakeOver, state: RunState, world: World) -> Sequence[e.E
         path=ws.worktree, vault=world.vault.path, branch=ws.branch, new=found.head, expected=own
     )
     if not moved:
-        raise Refused(f"{ws.branch} moved meanwhile", hint=f"wto take-over {ws.id}")
+        raise Refused(f"{ws.branch} moved in the meantime", hint=f"wto take-over {ws.id}")
     return (e.WorkTakenOver(workstream=ws.id, where=found.where, head=found.head, before=own),)
 
 
@@ -94,7 +94,9 @@ def _named(state: RunState, ws: WorkstreamState, branch: str, own: CommitId, wor
     if not branch:
         found = commits_elsewhere(state, ws, own, world)
         if found is None:
-            raise Refused(f"{ws.branch} holds all that its worktree is at", hint=f"wto take-over {ws.id} BRANCH")
+            raise Refused(
+                f"{ws.branch} already contains the work of its worktree", hint=f"wto take-over {ws.id} BRANCH"
+            )
         return found
     ref = f"refs/wto/taken/{state.id}/{ws.id}"
     head = world.vault.refs.fetch({branch_ref(Branch(branch)): ref}).get(ref)

@@ -14,6 +14,7 @@ from typing import Any
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.status.story import Weight, sentence
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.errors import NotFound
 
 PAGE = 12_000
@@ -260,7 +261,7 @@ def _stages(view: Mapping[str, Any]) -> str:
     counts: dict[str, int] = {}
     for ws in view["workstreams"]:
         counts[ws["condition"]] = counts.get(ws["condition"], 0) + 1
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+    return ", ".join(f"{count} {shown(name)}" for name, count in counts.items()) or "none"
 
 
 def _decision_line(each: Decision) -> str:
@@ -273,7 +274,7 @@ def _stream_line(ws: Mapping[str, Any]) -> str:
     title = f" {clean(ws['title'])[:80]}" if ws["title"] else ""
     needs = f" (needs {', '.join(ws['needs'])})" if ws["needs"] else ""
     summary = f" · says (data): {' '.join(ws['summary'].split())[:160]}" if ws["summary"] else ""
-    return f"- {ws['id']}:{title} {ws['condition']}{needs} · {' '.join(clean(said).split())[:160]}{summary}"
+    return f"- {ws['id']}:{title} {shown(ws['condition'])}{needs} · {' '.join(clean(said).split())[:160]}{summary}"
 
 
 def _clash_line(each: Mapping[str, Any]) -> str:

@@ -107,7 +107,7 @@ def _looking(server: MCPServer[Any], desk: Desk) -> None:
         """The log as sentences, in pages: of the run, or of one workstream in full detail."""
         return desk.story(repository, run, workstream, cursor)
 
-    @server.tool(title="Look at one workstream's work", annotations=_READS)
+    @server.tool(title="Inspect a workstream", annotations=_READS)
     @_plainly
     def inspect(
         workstream: Stream,

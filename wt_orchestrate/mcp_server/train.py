@@ -14,7 +14,7 @@ from wt_orchestrate.wiring.branch_queue import QueueWish
 
 
 def add_to(server: MCPServer[Any], desk: Desk) -> None:
-    @server.tool(title="Look at the train", annotations=READS)
+    @server.tool(title="Show the train", annotations=READS)
     @plainly
     def train(repository: Repository = "", run: Run = "", cursor: Cursor = "") -> dict[str, Any]:
         """The merge queue in order, what waits and why, and the results of the rest (schema wto.train/1).

@@ -13,6 +13,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from wt_orchestrate.domain.agent import notes as n
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.errors import NotFound, Refused, WtError
 from wt_orchestrate.wiring.memory import recall
 from wt_orchestrate.wiring.site import Site
@@ -133,7 +134,7 @@ class AgentDesk:
         """Who else works in this run, on what, and how far they are."""
         state = self._state()
         lines = [
-            f"- {ws.id} ({ws.stage.value}){f': {ws.spec.title[:100]}' if ws.spec.title else ''}"
+            f"- {ws.id} ({shown(ws.stage.value)}){f': {ws.spec.title[:100]}' if ws.spec.title else ''}"
             + (f"; owns {', '.join(ws.spec.scope)[:200]}" if ws.spec.scope else "")
             for ws in state.workstreams.values()
             if ws.id != self.workstream

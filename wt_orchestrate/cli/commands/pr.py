@@ -21,6 +21,7 @@ from wt_orchestrate.domain.review.packet import packet_text
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState
 from wt_orchestrate.domain.text.clean import addressless, clean
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.exposure import Word
 from wt_orchestrate.engine.pull_requests.open import (
@@ -214,7 +215,8 @@ def _wanted(state: RunState, names: Sequence[str], *, draft: bool) -> tuple[Work
             raise Refused(f"{name} has already landed on {state.target}", hint="git log")
         if ws.stage is not Stage.INTEGRATED and not draft:
             raise Refused(
-                f"{name} is {ws.stage}: only integrated work has passed the checks", hint=f"wto pr open {name} --draft"
+                f"{name} is {shown(ws.stage)}: only integrated work has passed the checks",
+                hint=f"wto pr open {name} --draft",
             )
     return wanted
 

@@ -21,6 +21,7 @@ from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.stages import Standing, waiting_gate
 from wt_orchestrate.domain.status.view import HELD, view
 from wt_orchestrate.domain.text.clean import counted
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import ExitCode, NeedsPerson, WtError
 from wt_orchestrate.wiring import site as wiring_site
@@ -296,7 +297,7 @@ def _gate(seen: dict[str, Any]) -> str:
 def _explain(code: ExitCode, stages: dict[str, str], wanted: str, *, supervised: bool, gate: str) -> None:
     if gate:
         raise NeedsPerson(f"the stage {gate} needs approval", hint=f"wto approve {gate}")
-    behind = ", ".join(f"{name} is {stage}" for name, stage in stages.items() if not _reached(stage, wanted))
+    behind = ", ".join(f"{name} is {shown(stage)}" for name, stage in stages.items() if not _reached(stage, wanted))
     if code is ExitCode.TIMED_OUT:
         raise WtError(f"timed out: {behind}", hint="wto status", exit_code=code)
     why = "" if supervised else " and no supervisor is running"

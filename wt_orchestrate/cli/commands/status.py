@@ -17,6 +17,7 @@ import click
 from wt_orchestrate.cli.screen.status_table import condition, status_lines
 from wt_orchestrate.cli.screen.style import age, symbol
 from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.errors import NotFound
 from wt_orchestrate.wiring.read.runs import living_processes, stored_view, uncommitted
 from wt_orchestrate.wiring.site import Site, find_site, supervised, supervisor_pid
@@ -125,7 +126,7 @@ def _story(site: Site, view: dict[str, Any], workstream: str, *, as_json: bool) 
         click.echo(json.dumps(_dated({**view, "workstreams": [known[workstream]]}), indent=2, ensure_ascii=False))
         return
     ws, now = known[workstream], time.time()
-    click.echo(f"{ws['id']} is {condition(ws, now)}: {ws['title'] or ws['branch']}")
+    click.echo(f"{ws['id']} is {shown(condition(ws, now))}: {ws['title'] or ws['branch']}")
     for evidence in ws["evidence"]:
         since = f"{age(now - evidence['at'])} ago" if evidence["at"] else ""
         click.echo(f"  {evidence['kind']:<13} {' '.join(clean(evidence['text']).split())[:200]}  {since}".rstrip())

@@ -107,7 +107,7 @@ def interrupt(start: str, workstream: str, run_name: str | None) -> None:
     state = _state(site, run_name)
     name = _one(state, workstream)
     if put_request(site, state, e.InterruptRequested(workstream=name), done=f"Interrupting {name}", goes_on=False):
-        click.echo(f'  {symbol("hint")} To go on, run wto tell {name} "..."')
+        click.echo(f'  {symbol("hint")} To continue, run wto tell {name} "..."')
 
 
 @click.command()
@@ -171,7 +171,7 @@ def hold(start: str, workstream: str | None, run_name: str | None) -> None:
     name = _one(state, workstream) if workstream else None
     what = name or f"Run {state.id}"
     if put_request(site, state, e.HoldRequested(workstream=name), done=f"{what} is on hold", goes_on=False):
-        click.echo(f"  {symbol('hint')} To go on, run wto release{f' {name}' if name else ''}")
+        click.echo(f"  {symbol('hint')} To continue, run wto release{f' {name}' if name else ''}")
 
 
 @click.command()

@@ -15,6 +15,7 @@ from wt_orchestrate.cli.html.element import Markup, Part, element
 from wt_orchestrate.cli.html.review_diff import diffs
 from wt_orchestrate.domain.text.clean import at_line, counted
 from wt_orchestrate.domain.text.diff import FileDiff
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.resources import resource
 
 _MOST_FLAGS = 200
@@ -94,7 +95,7 @@ def _top(found: dict[str, Any]) -> Markup:
     look = ("bad", f"✗ {high} to check first") if high else ("good", "✓ nothing serious was flagged")
     waiting = sum(thread["status"] != "resolved" for thread in found["threads"])
     chips = [
-        ("", found["stage"]),
+        ("", shown(found["stage"])),
         (
             "",
             f"{counted(found['commits'], 'commit')}, {counted(len(does['files']), 'file')} +{does['added']} −{does['deleted']}",
@@ -204,7 +205,7 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[Row]) -> Markup:
 
 def _flags(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
     if not found["flags"]:
-        return _section("Look at", element("p", "✓ Nothing was flagged.", of="good"))
+        return _section("Check", element("p", "✓ Nothing was flagged.", of="good"))
     rows: list[Row] = []
     for flag in found["flags"][:_MOST_FLAGS]:
         kind, word = _WEIGHTS[flag["weight"]]
@@ -217,7 +218,7 @@ def _flags(found: dict[str, Any], anchors: dict[str, str]) -> Markup:
         )
     left = len(found["flags"]) - len(rows)
     caption = "Hints, not verdicts; most serious first" + (f" ({left} more in --json)" if left else "")
-    return _section("Look at", _table(caption, ("Weight", "Where", "What"), rows))
+    return _section("Check", _table(caption, ("Weight", "Where", "What"), rows))
 
 
 def _linked(path: str, line: int | None, anchors: dict[str, str]) -> Markup:
@@ -366,7 +367,7 @@ def _beside(found: dict[str, Any]) -> Part:
     rows: list[Row] = [
         [
             (element("strong", other["workstream"]), ""),
-            (other["stage"], ""),
+            (shown(other["stage"]), ""),
             (element("code", ", ".join(other["paths"][:20])), ""),
             words.get(other["forecast"] or "", ("○ not looked at", "mark soft")),
         ]

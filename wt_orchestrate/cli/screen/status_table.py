@@ -6,6 +6,7 @@ from typing import Any
 
 from wt_orchestrate.cli.screen.style import Column, age, money, symbol, table
 from wt_orchestrate.domain.text.clean import clean, counted
+from wt_orchestrate.domain.text.status_words import shown
 
 _SYMBOLS = {
     "queued": "queued",
@@ -70,7 +71,7 @@ def _row(ws: dict[str, Any], now: float) -> tuple[str, ...]:
     return (
         symbol(_SYMBOLS.get(condition(ws, now), "warning")),
         ws["id"],
-        condition(ws, now),
+        shown(condition(ws, now)),
         clean(ws["role"]),
         f"{progress}%" if progress is not None else "",
         str(ws["commits"] or ""),
@@ -140,7 +141,7 @@ def _summary(view: dict[str, Any], now: float) -> list[str]:
     counts: dict[str, int] = {}
     for ws in streams:
         counts[condition(ws, now)] = counts.get(condition(ws, now), 0) + 1
-    told = ", ".join(f"{count} {stage}" for stage, count in counts.items())
+    told = ", ".join(f"{count} {shown(stage)}" for stage, count in counts.items())
     cost = money(run["cost_usd"]) + (f" of {money(run['budget_usd'])}" if run["budget_usd"] else "")
     line = (
         f"{run['id']} {run['phase']} · {counted(len(streams), 'workstream')}: {told} · {cost} · sandbox: {run['wall']}"

@@ -28,6 +28,7 @@ from wt_orchestrate.domain.state.contradictions import contradictions as own_con
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState
 from wt_orchestrate.domain.text.clean import counted
+from wt_orchestrate.domain.text.status_words import shown
 
 _MOST = 200
 """How many entries of one list are kept; the total is given."""
@@ -87,7 +88,7 @@ def _outcome(ws: WorkstreamState) -> str:
         where = f" as {ws.integrated_as[:10]}" if ws.integrated_as is not None else ""
         return f"Landed{where}." if ws.stage is Stage.LANDED else f"Integrated{where}."
     why = f": {plain(ws.reason, 200)}" if ws.reason else ""
-    return f"Not integrated ({ws.stage.value}{why})."
+    return f"Not integrated ({shown(ws.stage.value)}{why})."
 
 
 def _folders(paths: Sequence[str]) -> str:
@@ -177,7 +178,7 @@ def _unverified(state: RunState, ws: WorkstreamState) -> Iterator[Entry]:
 def _follow_ups(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
     for ws in streams:
         if ws.stage not in DONE and not ws.spec.serves:
-            text = f"not integrated ({ws.stage.value}){': ' + plain(ws.reason, 200) if ws.reason else ''}"
+            text = f"not integrated ({shown(ws.stage.value)}){': ' + plain(ws.reason, 200) if ws.reason else ''}"
             commands_ = list(ws.commands) or [f"wto status {ws.id}"]
             yield {
                 "kind": "not integrated",

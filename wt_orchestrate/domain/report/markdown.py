@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.domain.text.clean import clean, counted
+from wt_orchestrate.domain.text.status_words import shown
 
 _SHOWN = 15
 """How many entries of a list are shown; JSON has them all."""
@@ -68,7 +69,7 @@ def _outcome(values: Mapping[str, Any]) -> Iterator[str]:
     yield f"- Landed on {values['target']}: {landed}"
     yield f"- Integrated: {len(values['integrated'])} of {counted(len(values['workstreams']), 'workstream')}"
     for each in values["not_integrated"][:_SHOWN]:
-        yield f"- Not integrated: `{each['id']}` ({each['stage']}): {_line(each['why']) or 'reason unknown'}"
+        yield f"- Not integrated: `{each['id']}` ({shown(each['stage'])}): {_line(each['why']) or 'reason unknown'}"
     if len(values["not_integrated"]) > _SHOWN:
         yield f"- and {len(values['not_integrated']) - _SHOWN} more that are not integrated"
 
@@ -162,7 +163,7 @@ def _table(streams: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         waited = sum(ws["waiting_s"].values())
         files = f"{ws['files']['changed']} (+{ws['files']['added']} -{ws['files']['deleted']})"
         yield (
-            f"| {ws['id']} | {ws['stage']} | {duration(ws['active_s'])} | {duration(waited)} | {len(ws['attempts'])} "
+            f"| {ws['id']} | {shown(ws['stage'])} | {duration(ws['active_s'])} | {duration(waited)} | {len(ws['attempts'])} "
             f"| {len(ws['commits'])} | {files} | ${ws['cost_usd']:.2f} |"
         )
 
@@ -243,7 +244,7 @@ def _synthesiser(each: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _workstream(ws: Mapping[str, Any]) -> list[str]:
-    lines = ["", f"## {ws['id']}: {_line(ws['title']) or ws['stage']}", "", ws["contribution"], ""]
+    lines = ["", f"## {ws['id']}: {_line(ws['title']) or shown(ws['stage'])}", "", ws["contribution"], ""]
     waited = ", ".join(f"{cause} {duration(length)}" for cause, length in ws["waiting_s"].items())
     lines.append(
         f"{counted(len(ws['attempts']), 'attempt')}, {duration(ws['active_s'])} of agent time, ${ws['cost_usd']:.2f}; "

@@ -22,6 +22,7 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState
 from wt_orchestrate.domain.text.clean import addressless, at_line, clean, counted
 from wt_orchestrate.domain.text.diff import FileDiff, areas, moves
 from wt_orchestrate.domain.text.secrets import without_secrets
+from wt_orchestrate.domain.text.status_words import shown
 
 SCHEMA = "wto.review/1"
 _QUOTED = 2_000
@@ -297,10 +298,10 @@ def packet_text(packet: dict[str, Any], limit: int) -> str:
     parts = [
         f"## Purpose\n\n{_plain(title)}\n\n{_quoted(packet['asked']['brief'])}",
         *_section("Questions", [_plain(each) for each in packet["questions"]]),
-        *_section("To look at", [_flag_line(flag) for flag in packet["flags"]], "nothing found"),
+        *_section("To check", [_flag_line(flag) for flag in packet["flags"]], "nothing found"),
         "## What the agent says (its own words)\n\n" + (_quoted(says["summary"]) or "nothing"),
         *(f"### {name.capitalize()}\n\n{_quoted(says[name])}" for name in ("decisions", "verification") if says[name]),
-        *_section("What it told other agents (its own words)", [_shared_line(each) for each in says["shared"]]),
+        *_section("What it shared with other agents (its own words)", [_shared_line(each) for each in says["shared"]]),
         *_section("Contradictions", [_plain(each) for each in packet["contradictions"]]),
         *_section("What the diff does", [_area_line(area) for area in does["areas"]], "nothing"),
         *_section("Checks", [_check_line(check) for check in packet["checks"]], "none has run"),
@@ -381,7 +382,7 @@ def _overlap_line(other: dict[str, Any]) -> str:
     foreseen = f", merges {other['forecast']}ly" if other["forecast"] == "clean" else ""
     foreseen = ", **would conflict**" if other["forecast"] == "conflict" else foreseen
     paths = ", ".join(map(_code, other["paths"][:5]))
-    return f"{other['workstream']} ({other['stage']}{foreseen}): {paths}; its task: {_plain(other['asked'])}"
+    return f"{other['workstream']} ({shown(other['stage'])}{foreseen}): {paths}; its task: {_plain(other['asked'])}"
 
 
 def _thread_line(thread: dict[str, Any]) -> str:

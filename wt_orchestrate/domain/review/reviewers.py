@@ -20,6 +20,7 @@ from wt_orchestrate.domain.state.comments import Comment, CommentStatus, of_stat
 from wt_orchestrate.domain.state.lifecycle import ENDED, STUCK, Phase, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_reviewer
 from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.domain.text.status_words import shown
 
 
 def reviewer_agent(state: RunState, ws: WorkstreamState) -> str:
@@ -89,7 +90,7 @@ def _given(state: RunState) -> Iterator[e.Event]:
                 workstream=reviewer.id, head=reviewer.head, onto=state.integration or state.base, commit=None
             )
         elif reviewer.stage not in ENDED and not waits and not reviewer.cancelling and not _may_go_on(state, served):
-            reason = f"its review is no longer needed: {served.id} is {served.stage}"
+            reason = f"its review is no longer needed: {served.id} is {shown(served.stage)}"
             yield e.CancelRequested(workstream=reviewer.id, reason=reason)
 
 

@@ -17,6 +17,7 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_atte
 from wt_orchestrate.domain.state.stages import at_gate
 from wt_orchestrate.domain.status.condition import resumes_at
 from wt_orchestrate.domain.text.clean import counted, some_of, time_of_day
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.domain.verdict.verdict import how_it_ended
 
 _SHARED = 8
@@ -55,7 +56,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
             add("message", f"not delivered yet: {message.text}", message.at)
     add("review", review_words(ws.comments), ws.comments[-1].at if ws.comments else None)
     if awaits_review(state, ws) and (reviewer := reviewer_at_work(state, ws)) is not None:
-        add("review", f"waits for the review by {reviewer.id} ({reviewer.stage})", ws.since)
+        add("review", f"waits for the review by {reviewer.id} ({shown(reviewer.stage)})", ws.since)
     waits = at_gate(state, ws) if ws.stage is Stage.VERIFYING else ""
     add("gate", f"needs approval: wto approve {waits}" if waits else "", ws.since)
     if ws.commits:

@@ -15,7 +15,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     "asks to drop instructions": (
         r"\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(instruction|rule|prompt|brief\b|guideline|above\b)",
     ),
-    "speaks as somebody else": (
+    "speaks as someone else": (
         r"\byou are (now|no longer)\b",
         r"\bpretend (to be|you)\b",
         r"\bnew (system )?(instructions?|prompt)\b",
@@ -27,24 +27,24 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         r"\[/?inst\]|<\|",
     ),
     "names the system prompt": (r"\bsystem (prompt|message)\b",),
-    "tells to keep a secret": (
+    "asks to keep a secret": (
         rf"\b(do not|don't|never|without) (tell|mention|report|reveal|inform|ask)\w{{0,3}}\b.{{0,30}}\b{_PEOPLE}",
     ),
-    "tells to send something away": (
+    "asks to send data away": (
         r"\bexfiltrat",
         r"\b(send|post|upload|leak|mail)\b.{0,60}\b(https?:|tokens?\b|secrets?\b|keys?\b|credentials?\b|passwords?\b|\.env\b)",
     ),
-    "tells to run what is downloaded": (
+    "asks to run a download": (
         r"\b(curl|wget)\b.{0,120}\|\s{0,4}(sudo\s{1,4})?(ba|z|da)?sh\b",
         r"\b(run|execute|install|source)\b.{0,60}\bhttps?://(?!localhost\b|127\.)",
         r"\bbase64\b.{0,40}\b(eval|sh|bash|exec)\b|\b(eval|exec)\b.{0,40}\bbase64\b",
     ),
-    "tells to go around a guard": (
+    "asks to bypass a guard": (
         r"--no-verify\b|--dangerously|\bbypasspermissions\b",
         r"\bgit push\b.{0,30}(--force|-f\b)|\brm -rf? {0,2}[/~]|\bchmod 777\b",
         r"\b(disable|skip|remove|delete|turn off|comment out)\b.{0,30}\b(checks?|tests?|hooks?|guards?|verification|reviews?)\b",
     ),
-    "speaks to an agent": (
+    "addresses an agent": (
         rf"\b(all|every|any|other|future|next) {_READERS}\b.{{0,40}}\b(must|should|shall|have to|need to|always|never)\b",
         rf"\b(important|urgent|attention|note)\b.{{0,20}}\b{_READERS}\b",
     ),

@@ -20,6 +20,7 @@ from wt_orchestrate.domain.plan.roles import ARBITER
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, agent_name, is_arbiter, takes_messages
 from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.domain.text.status_words import shown
 
 OWNER = "owner"
 
@@ -68,7 +69,7 @@ def arbitration(state: RunState) -> Sequence[e.Event]:
         elif arbiter.stage is Stage.VERIFYING:
             found.append(_finished(state, arbiter))
         elif arbiter.stage not in ENDED and not waits and not arbiter.cancelling:
-            reason = f"it is no longer needed: {served.id} is {served.stage}"
+            reason = f"it is no longer needed: {served.id} is {shown(served.stage)}"
             found.append(e.CancelRequested(workstream=arbiter.id, reason=reason))
     return found
 

@@ -56,7 +56,7 @@ def judge_progress(state: RunState, ws: WorkstreamState, attempt: Attempt, now: 
         )
     else:
         text = (
-            "You were interrupted: there was no progress for a long time. Look at what hung, do not wait for it again, "
-            "and go on with the work; if it cannot be done, say why in HANDOFF.md with `status: blocked`."
+            "You were interrupted: there was no progress for a long time. Find out what hung, do not wait for it "
+            "again, and continue the work. If it cannot be done, say why in HANDOFF.md with `status: blocked`."
         )
     return e.AttemptNudged(workstream=ws.id, attempt=attempt.id, cause=cause, evidence=evidence, text=text)

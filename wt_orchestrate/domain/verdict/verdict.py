@@ -33,6 +33,7 @@ from wt_orchestrate.domain.state.run import (
 )
 from wt_orchestrate.domain.state.train import Blame
 from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.domain.train.arbiter import arbiter_at_work, call, may_call
 from wt_orchestrate.domain.verdict.stuck import judge_progress
 
@@ -255,7 +256,7 @@ def _judge_crash(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
     how = how_it_ended(attempt)
     cause = Cause(attempt.stopping) if attempt.stopping in {Cause.STUCK, Cause.LOOP} else Cause.CRASH
     message = (
-        f"Your last attempt was cut off: it {how}. A command that was running may or may not have completed. "
+        f"Your last attempt was interrupted: it {how}. A command that was running may or may not have completed. "
         "Look at `git status`, `git log` and HANDOFF.md first, then finish the work."
     )
     return _again(state, ws, cause, message, f"attempt {attempt.epoch} {how}, and earlier attempts failed too")
@@ -375,7 +376,7 @@ def _judge_review(state: RunState, ws: WorkstreamState) -> e.Event:
 
 
 def _unreviewed(ws: WorkstreamState, reviewer: WorkstreamState) -> e.Event:
-    reason = f"{reviewer.id} could not review it: {reviewer.reason or reviewer.stage}"
+    reason = f"{reviewer.id} could not review it: {reviewer.reason or shown(reviewer.stage)}"
     return _escalated(ws, reason, (f"wto review {ws.id}", f"wto continue {ws.id}", f"wto logs {reviewer.id}"))
 
 

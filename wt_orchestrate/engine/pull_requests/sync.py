@@ -18,6 +18,7 @@ from wt_orchestrate.domain.state.comments import CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import DONE, STUCK, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, followers
 from wt_orchestrate.domain.text.clean import counted
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine.pull_requests.open import (
     Desk,
     Done,
@@ -218,7 +219,9 @@ def _sent(desk: Desk, state: RunState, chain: Sequence[WorkstreamState], remarks
         tell(desk, state, e.CommentsSendRequested(workstream=newest.id))
         return newest.id
     if newest.stage in STUCK:
-        raise Refused(f"{newest.id} is {newest.stage}, so no agent gets the remarks", hint=f"wto status {newest.id}")
+        raise Refused(
+            f"{newest.id} is {shown(newest.stage)}, so no agent gets the remarks", hint=f"wto status {newest.id}"
+        )
     follower = derived_id(chain[0].id, "answer", set(state.workstreams))
     wanted = e.FollowUpRequested(
         workstream=newest.id, follower=follower, spec=_spec(chain[0], newest), remarks=tuple(remarks)

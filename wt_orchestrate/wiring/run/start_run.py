@@ -134,7 +134,7 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     for number, name in enumerate(names):
         commits = kept.commits.between(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
         if not commits:
-            raise Refused(f"{onto} holds all of {name!r} already", hint=f"leave it out; see git log {onto}..{name}")
+            raise Refused(f"{onto} already contains all of {name!r}", hint=f"leave it out; see git log {onto}..{name}")
         subjects = [commit.subject for commit in commits]
         intent = "Its commits:\n" + "\n".join(f"- {subject}" for subject in subjects[-20:])
         found.append(Queued(branch=name, title=subjects[-1], intent=intent))

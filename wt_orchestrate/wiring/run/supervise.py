@@ -161,7 +161,7 @@ def rebuild_log(site: Site) -> str:
     from wt_orchestrate.adapters.store.rebuilding import set_aside
 
     if supervised(site):
-        raise Busy("a supervisor is at work on this repository", hint="wto stop")
+        raise Busy("a supervisor is running in this repository", hint="wto stop")
     aside = set_aside(site.path("log.db"), Journal(site.path("journal.jsonl")))
     SqliteLog(site.path("log.db")).close()
     return aside

@@ -268,7 +268,7 @@ def test_only_what_waits_as_it_was_seen_can_be_approved() -> None:
 
     assert why(e.ApproveRequested(stage="loop")) == "unknown stage 'loop' in r1"
     assert why(e.ApproveRequested(stage="do")) == "the stage do has no gate to approve in r1"
-    assert why(e.ApproveRequested(stage="look")) == "the stage look is under way, not at its gate"
+    assert why(e.ApproveRequested(stage="look")) == "the stage look is running, not at its gate"
     _claim(world, "a")
     _claim(world, SYNTHESIS)
     assert why(e.ApproveRequested(stage="look", round=1)) == "the stage look has changed since you looked"

@@ -19,6 +19,7 @@ from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState
 from wt_orchestrate.domain.text.clean import at_line, clean, counted, some_of
 from wt_orchestrate.domain.text.secrets import without_secrets
+from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import NotFound, Refused
 from wt_orchestrate.osfiles.atomic import replace_file
@@ -144,7 +145,7 @@ def _tell_all(site: Site, found: Reviewed, *, first: bool, with_files: bool, wit
 def _tell(found: dict[str, Any]) -> None:
     does, says = found["does"], found["says"]
     click.echo(
-        f"{found['workstream']} → {found['target']}   {found['stage']} · {counted(len(does['files']), 'file')} "
+        f"{found['workstream']} → {found['target']}   {shown(found['stage'])} · {counted(len(does['files']), 'file')} "
         f"+{does['added']} -{does['deleted']}"
     )
     _row("Asked", found["asked"]["title"] or found["asked"]["brief"].strip().partition("\n")[0])
@@ -164,12 +165,14 @@ def _tell(found: dict[str, Any]) -> None:
     _reviewed(found["review"])
     for flag in found["flags"][:_FLAGS]:
         place = at_line(flag["path"], flag["line"])
-        _row("Look at", f"{symbol(_WEIGHTS[flag['weight']])} {place} {flag['text']} ({flag['kind']})")
+        _row("Check", f"{symbol(_WEIGHTS[flag['weight']])} {place} {flag['text']} ({flag['kind']})")
     if len(found["flags"]) > _FLAGS:
         _row("", f"and {len(found['flags']) - _FLAGS} more; see --json")
     for other in found["overlaps"]:
         foreseen = {"conflict": ", would conflict", "clean": ", merges cleanly"}.get(other["forecast"] or "", "")
-        _row("Beside", f"{other['workstream']} ({other['stage']}{foreseen}) touches {some_of(other['paths'], 5)}")
+        _row(
+            "Beside", f"{other['workstream']} ({shown(other['stage'])}{foreseen}) touches {some_of(other['paths'], 5)}"
+        )
         _row("", f"to {other['asked']}")
     for text in found["contradictions"]:
         _row("Against", text)
