@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tests.simulation.faults import Crash, Faults
+from wt_orchestrate.domain.effects import EffectKey
 from wt_orchestrate.domain.events.log import Event, Record, workstream_of
 from wt_orchestrate.domain.events.requests import Request
 from wt_orchestrate.domain.events.run import Actor, RunStarted
@@ -161,13 +162,13 @@ class SimWorkers:
     """Work that is done when the scheduler says so, one piece at a time and in any order."""
 
     def __init__(self) -> None:
-        self.waiting: dict[str, Callable[[], Sequence[Event]]] = {}
-        self._done: list[tuple[str, Sequence[Event] | BaseException]] = []
+        self.waiting: dict[EffectKey, Callable[[], Sequence[Event]]] = {}
+        self._done: list[tuple[EffectKey, Sequence[Event] | BaseException]] = []
 
-    def submit(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+    def submit(self, key: EffectKey, work: Callable[[], Sequence[Event]]) -> None:
         self.waiting[key] = work
 
-    def work(self, key: str) -> None:
+    def work(self, key: EffectKey) -> None:
         """Do one piece."""
         work = self.waiting.pop(key)
         try:
@@ -177,7 +178,7 @@ class SimWorkers:
         except Exception as error:  # noqa: BLE001 - as the real workers do
             self._done.append((key, error))
 
-    def done(self) -> Sequence[tuple[str, Sequence[Event] | BaseException]]:
+    def done(self) -> Sequence[tuple[EffectKey, Sequence[Event] | BaseException]]:
         found, self._done = self._done, []
         return found
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.effects import effect_key, pins
+from wt_orchestrate.domain.effects import EffectKey, EffectKind, effect_key, parse_key, pins
 from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.machine import decide, quiet
@@ -31,7 +31,7 @@ class World:
     plan: Plan
     records: list[e.Record] = field(default_factory=list)
     state: RunState | None = None
-    under_way: dict[str, f.Effect] = field(default_factory=dict)
+    under_way: dict[EffectKey, f.Effect] = field(default_factory=dict)
     now: float = 1000.0
     commits: int = 1
     vault_head: CommitId = BASE
@@ -67,7 +67,7 @@ class World:
         assert self.state is not None
         self.now += 1.0
         self._decide()
-        happenings = [*self.under_way, *self._living()]
+        happenings = [*(key.text for key in self.under_way), *self._living()]
         if happenings:
             self._happen(self.chance.choice(sorted(happenings)))
             return True
@@ -81,9 +81,9 @@ class World:
             state = fold(state, record)
         assert state == self.state
         for key in sorted(self.state.open if self.state is not None else ()):
-            kind, _, name = key.partition(":")
-            if kind == "start" and AttemptId(name) in self.starts:
-                self._started(AttemptId(name), name.split(".")[1])
+            name = AttemptId(key.process)
+            if key.kind == EffectKind.START and name in self.starts:
+                self._started(name, key.workstream)
 
     def _decide(self) -> None:
         for _ in range(100):
@@ -96,10 +96,10 @@ class World:
         wanted = {effect_key(effect): effect for effect in decision.effects}
         assert self.state is not None
         for key in sorted(self.state.open - set(self.under_way) - set(wanted)):
-            self.note(e.EffectConcluded(key=key))
+            self.note(e.EffectConcluded(key=key.text))
         for key, effect in wanted.items():
             if key not in self.state.open:
-                self.note(e.EffectIntended(key=key, effect=type(effect).__name__, pins=pins(effect)))
+                self.note(e.EffectIntended(key=key.text, effect=type(effect).__name__, pins=pins(effect)))
             self.under_way[key] = effect
 
     def _living(self) -> list[str]:
@@ -116,7 +116,7 @@ class World:
         elif what.startswith("done "):
             self._command_ends(ProcessId(what[5:]))
         else:
-            self._performed(what, self.under_way.pop(what))
+            self._performed(what, self.under_way.pop(parse_key(what)))
 
     # ------------------------------------------------------------ outcomes
 

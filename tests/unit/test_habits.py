@@ -12,6 +12,7 @@ import click
 import pytest
 
 from wt_orchestrate.cli.app import app
+from wt_orchestrate.domain.effects import EffectKind
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "wt_orchestrate"
@@ -168,6 +169,22 @@ def test_a_request_has_one_way_into_the_log() -> None:
         if re.search(r"\brequests\.ask\w*\(|\blog\.ask\(|import ask\b", line)
     ]
     assert round_it == []
+
+
+def test_keys_of_effects_are_taken_apart_in_one_place() -> None:
+    """Only `domain/effects.py` knows how a key is written: nowhere else stands one as text, or is one cut into pieces."""
+    kinds = "|".join(kind.value for kind in EffectKind)
+    written = re.compile(
+        rf"""["'](?:{kinds}):(?:["'{{]|[a-z]+["'])|\bkey\.(?:startswith|removeprefix|r?partition|split)\("""
+    )
+    found = [
+        f"{path.relative_to(PACKAGE)}:{number}"
+        for path in _files("wt_orchestrate/domain", "wt_orchestrate/engine")
+        if path.name != "effects.py"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if written.search(line)
+    ]
+    assert found == []
 
 
 _NAMED = re.compile(r"(?<![\w./-])wto((?: +(?:-C +\S+|[a-z][a-z|\\-]*(?![\w./:=])))+)(?P<rest>[^\n`\"'#;()]*)")

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
+from wt_orchestrate.domain.effects import EffectKey
 from wt_orchestrate.domain.events.log import Event
 
-Result = tuple[str, Sequence[Event] | BaseException]
+Result = tuple[EffectKey, Sequence[Event] | BaseException]
 
 
 class ThreadWorkers:
@@ -19,7 +20,7 @@ class ThreadWorkers:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="wto")
         self._results: SimpleQueue[Result] = SimpleQueue()
 
-    def submit(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+    def submit(self, key: EffectKey, work: Callable[[], Sequence[Event]]) -> None:
         """Run it soon."""
         self._pool.submit(self._run, key, work)
 
@@ -36,7 +37,7 @@ class ThreadWorkers:
         """Wait for what is under way; what has not started is dropped, to be asked for again."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+    def _run(self, key: EffectKey, work: Callable[[], Sequence[Event]]) -> None:
         try:
             self._results.put((key, work()))
         except BaseException as error:  # noqa: BLE001 - the turn decides what an error means, in its own thread

@@ -6,7 +6,9 @@ same key means the same thing, because the choices made for it are in the log be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from msgspec import Struct
@@ -213,10 +215,6 @@ class Recall(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
 
 
-FORECAST = "forecast:"
-"""The key of every forecast: only one is under way at a time."""
-
-
 Effect = (
     VaultBase
     | CreateWorktree
@@ -243,49 +241,152 @@ Effect = (
 )
 
 
-def effect_key(effect: Effect) -> str:
-    """The name of an effect: the same for the same thing to do, whenever it is asked for."""
+# ---------------------------------------------------------------- keys
+
+
+class EffectKind(StrEnum):
+    """What sort of effect a key names. The values are stored in logs for good."""
+
+    VAULT = "vault"
+    WORKTREE = "worktree"
+    COMMAND = "command"
+    START = "start"
+    STOP = "stop"
+    ANSWER = "answer"
+    TELL = "tell"
+    VERIFY = "verify"
+    ASSEMBLE = "assemble"
+    SETTLE = "settle"
+    TRIAL = "trial"
+    ADVANCE = "advance"
+    PUBLISH = "publish"
+    LANDING = "landing"
+    LAND = "land"
+    CLEAN = "clean"
+    RESTORE = "restore"
+    TAKE_OVER = "takeover"
+    FORECAST = "forecast"
+    RECALL = "recall"
+
+
+class EffectKey(NamedTuple):
+    """The name of an effect: the same for the same thing to do, whenever it is asked for. `text` is how logs have it, and
+    `parse_key` reads that again; nothing else takes a key apart."""
+
+    kind: str
+    """One of `EffectKind`, or a kind that only older logs have."""
+    about: str = ""
+    """What it is done to or with: ids, `:` between them."""
+
+    @property
+    def text(self) -> str:
+        return f"{self.kind}:{self.about}"
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def workstream(self) -> WorkstreamId:
+        """The workstream it names, directly or by one of its processes; what it says for an effect that names none is no
+        workstream of the run."""
+        first = self.about.partition(":")[0]
+        _, dot, further = first.partition(".")
+        return WorkstreamId(further.partition(".")[0] if dot else first)
+
+    @property
+    def process(self) -> ProcessId:
+        """The process that an effect of the kinds `start`, `stop` and `command` is about."""
+        return ProcessId(self.about)
+
+
+FORECAST = EffectKey(EffectKind.FORECAST)
+"""The key of every forecast: only one is under way at a time."""
+
+
+def parse_key(text: str) -> EffectKey:
+    """The key that a log has as this text."""
+    kind, _, about = text.partition(":")
+    return EffectKey(kind, about)
+
+
+def start_key(attempt: AttemptId) -> EffectKey:
+    """The key of an attempt's start."""
+    return EffectKey(EffectKind.START, attempt)
+
+
+def worktree_key(workstream: WorkstreamId) -> EffectKey:
+    """The key of making a workstream's worktree."""
+    return EffectKey(EffectKind.WORKTREE, workstream)
+
+
+def advance_key(commit: CommitId) -> EffectKey:
+    """The key of moving the integration branch to a commit."""
+    return EffectKey(EffectKind.ADVANCE, commit)
+
+
+def recall_key(workstream: WorkstreamId) -> EffectKey:
+    """The key of what is recalled for a workstream."""
+    return EffectKey(EffectKind.RECALL, workstream)
+
+
+def restore_key(workstream: WorkstreamId) -> EffectKey:
+    """The key of making a removed or lost worktree again."""
+    return EffectKey(EffectKind.RESTORE, workstream)
+
+
+def take_over_key(workstream: WorkstreamId) -> EffectKey:
+    """The key of putting a person's branch in place of an agent's work."""
+    return EffectKey(EffectKind.TAKE_OVER, workstream)
+
+
+def of_kind(keys: Iterable[EffectKey], kind: EffectKind) -> tuple[EffectKey, ...]:
+    """Those of a kind, in a fixed order."""
+    return tuple(sorted(key for key in keys if key.kind == kind))
+
+
+def effect_key(effect: Effect) -> EffectKey:
+    """The key of an effect."""
     match effect:
         case VaultBase(base=base):
-            return f"vault:{base}"
+            return EffectKey(EffectKind.VAULT, base)
         case CreateWorktree(workstream=workstream):
-            return f"worktree:{workstream}"
+            return worktree_key(workstream)
         case RunSetup(process=process) | RunCheck(process=process):
-            return f"command:{process}"
+            return EffectKey(EffectKind.COMMAND, process)
         case StartAttempt(attempt=attempt):
-            return f"start:{attempt}"
+            return start_key(attempt)
         case StopAttempt(attempt=name) | StopCommand(process=name):
-            return f"stop:{name}"
+            return EffectKey(EffectKind.STOP, name)
         case AnswerAsk(ask=ask, attempt=attempt):
-            return f"answer:{attempt}:{ask}"
+            return EffectKey(EffectKind.ANSWER, f"{attempt}:{ask}")
         case SendMessage(attempt=attempt, message=message):
-            return f"tell:{attempt}:{message}"
+            return EffectKey(EffectKind.TELL, f"{attempt}:{message}")
         case Verify(workstream=workstream, round=number):
-            return f"verify:{workstream}:{number}"
+            return EffectKey(EffectKind.VERIFY, f"{workstream}:{number}")
         case Assemble(onto=onto, riders=riders):
-            return f"assemble:{onto}:{_digest(riders)}"
+            return EffectKey(EffectKind.ASSEMBLE, f"{onto}:{_digest(riders)}")
         case Settle(workstream=workstream, head=head, onto=onto):
-            return f"settle:{workstream}:{head}:{onto}"
+            return EffectKey(EffectKind.SETTLE, f"{workstream}:{head}:{onto}")
         case MakeTrial(workstream=workstream, head=head, onto=onto):
-            return f"trial:{workstream}:{head}:{onto}"
+            return EffectKey(EffectKind.TRIAL, f"{workstream}:{head}:{onto}")
         case Advance(commit=commit):
-            return f"advance:{commit}"
+            return advance_key(commit)
         case Publish():
-            return "publish:integration"
+            return EffectKey(EffectKind.PUBLISH, "integration")
         case PrepareLanding(integration=integration):
-            return f"landing:{integration}"
+            return EffectKey(EffectKind.LANDING, integration)
         case Land(commit=commit, expected=expected):
-            return f"land:{commit}:{expected}"
+            return EffectKey(EffectKind.LAND, f"{commit}:{expected}")
         case CleanWorktree(workstream=workstream):
-            return f"clean:{workstream}"
+            return EffectKey(EffectKind.CLEAN, workstream)
         case RestoreWorktree(workstream=workstream):
-            return f"restore:{workstream}"
+            return restore_key(workstream)
         case TakeOver(workstream=workstream):
-            return f"takeover:{workstream}"
+            return take_over_key(workstream)
         case Forecast():
             return FORECAST
         case Recall(workstream=workstream):
-            return f"recall:{workstream}"
+            return recall_key(workstream)
 
 
 def _digest(riders: tuple[tuple[WorkstreamId, CommitId], ...]) -> str:

@@ -81,6 +81,17 @@ def attempt_id(run: RunId, workstream: WorkstreamId, epoch: int) -> AttemptId:
     return AttemptId(f"{run}.{workstream}.{epoch}")
 
 
+def request_cause(number: int) -> str:
+    """The cause of the records that come from a request."""
+    return f"request:{number}"
+
+
+def requested_as(cause: str) -> int | None:
+    """The number of the request that a record comes from; None where it comes from something else."""
+    kind, _, number = cause.partition(":")
+    return int(number) if kind == "request" and number.isdecimal() else None
+
+
 def receipt_of(attempt: AttemptId, message: str = "") -> str:
     """What an agent's stream echoes once it has taken a message (without a message: the prompt). It is computed, so
     that a restart knows it even if sending was not logged."""

@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import (
-    FORECAST,
     AnswerAsk,
     CleanWorktree,
     Effect,
+    EffectKey,
+    EffectKind,
     Publish,
     RestoreWorktree,
     SendMessage,
@@ -64,7 +65,7 @@ class Decision(Struct, frozen=True):
     effects: tuple[Effect, ...]
 
 
-def decide(state: RunState, now: float, *, under_way: frozenset[str] = frozenset()) -> Decision:
+def decide(state: RunState, now: float, *, under_way: frozenset[EffectKey] = frozenset()) -> Decision:
     """What follows, and what should be under way and is not. `under_way`: keys being performed by this process."""
     drawn = (
         *_time_limit(state, now),
@@ -109,7 +110,7 @@ def quiet(state: RunState) -> bool:
     return state.phase in {Phase.FINISHED, Phase.STOPPED} and not at_work and not waiting
 
 
-def _pausing(state: RunState, key: str, now: float) -> bool:
+def _pausing(state: RunState, key: EffectKey, now: float) -> bool:
     failure = state.failures.get(key)
     return failure is not None and now < failure.at + _PAUSE_S * min(failure.count, 15)
 
@@ -136,48 +137,49 @@ def _refusals(state: RunState) -> tuple[e.Event, ...]:
     )
 
 
-def _given_up(state: RunState, key: str, failure: Failure) -> tuple[e.Event, ...]:
-    kind, _, rest = key.partition(":")
-    if key == FORECAST or kind == "recall":
+def _given_up(state: RunState, key: EffectKey, failure: Failure) -> tuple[e.Event, ...]:
+    kind = key.kind
+    if kind in {EffectKind.FORECAST, EffectKind.RECALL}:
         return ()
-    if kind == "vault" and state.phase is not Phase.STOPPED:
+    if kind == EffectKind.VAULT and state.phase is not Phase.STOPPED:
         return (e.RunStopped(reason=failure.reason),)
-    if kind == "publish" and state.phase is not Phase.STOPPED:
+    if kind == EffectKind.PUBLISH and state.phase is not Phase.STOPPED:
         return (e.RunStopped(reason=f"the integration branch cannot be updated: {failure.reason}"),)
-    if kind in {"landing", "land"} and state.landing is not None:
+    if kind in {EffectKind.LANDING, EffectKind.LAND} and state.landing is not None:
         commands = (failure.hint,) if failure.hint else ()
         return (e.LandRefused(reason=failure.reason, code=ExitCode.CONFLICT, commands=commands),)
-    name = _concerned(state, kind, rest)
+    name = _concerned(state, key)
     if name is None or committed(state, state.workstreams[name]):
         return ()
-    if kind == "clean" and name in state.cleaning:
+    if kind == EffectKind.CLEAN and name in state.cleaning:
         return (e.WorktreeKept(workstream=name, reason=failure.reason),)
-    if kind == "restore" and name in state.restoring:
+    if kind == EffectKind.RESTORE and name in state.restoring:
         return (e.RestoreRefused(workstream=name, reason=failure.reason),)
-    if kind == "takeover":
+    if kind == EffectKind.TAKE_OVER:
         over = name in state.taking_over
         return (e.TakeOverRefused(workstream=name, reason=failure.reason, hint=failure.hint),) if over else ()
-    if kind == "restore" and state.workstreams[name].lost:
+    if kind == EffectKind.RESTORE and state.workstreams[name].lost:
         reason = f"its {state.workstreams[name].lost} is missing and cannot be created again: {failure.reason}"
         return (e.WorkstreamFailed(workstream=name, reason=reason, hint=failure.hint),) if _open(state, name) else ()
-    if kind in {"clean", "restore", "stop", "answer", "tell"} or not _open(state, name):
+    if kind in _HARMLESS or not _open(state, name):
         return ()
     return (e.WorkstreamFailed(workstream=name, reason=failure.reason, hint=failure.hint),)
+
+
+_HARMLESS = frozenset({EffectKind.CLEAN, EffectKind.RESTORE, EffectKind.STOP, EffectKind.ANSWER, EffectKind.TELL})
+"""What may be refused for good without its workstream failing."""
 
 
 def _open(state: RunState, name: WorkstreamId) -> bool:
     return state.workstreams[name].stage not in ENDED
 
 
-def _concerned(state: RunState, kind: str, rest: str) -> WorkstreamId | None:
+def _concerned(state: RunState, key: EffectKey) -> WorkstreamId | None:
     """The workstream that an effect's key is about."""
-    if kind in {"advance", "assemble"}:
+    if key.kind in {EffectKind.ADVANCE, EffectKind.ASSEMBLE}:
         aboard = (*(car.workstream for car in state.train.cars), *(ws.id for ws in waiting(state)))
         return next(iter(aboard), None)
-    for part in (rest.split(":")[0], *rest.split(".")[1:2]):
-        if WorkstreamId(part) in state.workstreams:
-            return WorkstreamId(part)
-    return None
+    return key.workstream if key.workstream in state.workstreams else None
 
 
 def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import EffectKey, EffectKind
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.settings import agent_spec
 from wt_orchestrate.domain.state.run import RunState, agent_name
@@ -17,18 +18,19 @@ from wt_orchestrate.engine.world import World
 from wt_orchestrate.ports.engine import ProcessReport, ProcessState
 
 
-def recovered(state: RunState, world: World) -> Iterator[tuple[str, e.Event]]:
+def recovered(state: RunState, world: World) -> Iterator[tuple[EffectKey, e.Event]]:
     """The events that were not logged before the crash, each with the key of its effect."""
     for key in sorted(state.open):
-        kind, _, name = key.partition(":")
-        if kind not in {"start", "command"}:
+        if key.kind not in {EffectKind.START, EffectKind.COMMAND}:
             continue
-        report = world.executor.poll(ProcessId(name))
+        report = world.executor.poll(key.process)
         if report.state is ProcessState.ABSENT:
             continue
         pinned = state.pins.get(key, {})
-        started = _attempt(state, name, pinned, report) if kind == "start" else _command(name, pinned)
-        yield key, started
+        if key.kind == EffectKind.START:
+            yield key, _attempt(state, key.process, pinned, report)
+        else:
+            yield key, _command(key.process, pinned)
 
 
 def _attempt(state: RunState, name: str, pinned: Mapping[str, str], report: ProcessReport) -> e.Event:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold.run import fold, fold_all
-from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id
+from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id, request_cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, Stage
 from wt_orchestrate.domain.state.run import RunState
@@ -65,7 +65,7 @@ def with_comments(log: Log, state: RunState) -> RunState:
     taken = {record.cause for record in log.read(state.id, after=state.number)} if waiting else set()
     shown = state
     for asked in waiting:
-        cause = f"request:{asked.number}"
+        cause = request_cause(asked.number)
         if cause not in taken and refusal(shown, asked.request, asked.at) is None:
             record = e.Record(
                 number=shown.number + 1,
@@ -159,7 +159,7 @@ def _picked(options: Sequence[str], text: str) -> str:
 
 def outcome_of(log: Log, run: RunId, request: int, *, after: int) -> e.Event | None:
     """The outcome of a request: itself if it was taken, `RequestRefused` if not; None while it waits."""
-    cause = f"request:{request}"
+    cause = request_cause(request)
     return next((record.event for record in log.read(run, after=after) if record.cause == cause), None)
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.effects import Effect, effect_key, pins
+from wt_orchestrate.domain.effects import Effect, EffectKey, effect_key, pins
 from wt_orchestrate.domain.fold.run import fold
-from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId
+from wt_orchestrate.domain.ids import ProcessId, RunId, WorkstreamId, request_cause, requested_as
 from wt_orchestrate.domain.machine import decide, quiet
 from wt_orchestrate.domain.observation import Reading, observe
 from wt_orchestrate.domain.plan.model import seconds
@@ -70,7 +70,7 @@ class Supervisor:
         self._number = world.log.last_number()
         self._pending: list[e.Record] = []
         self._taken: list[int] = []
-        self._under_way: set[str] = set()
+        self._under_way: set[EffectKey] = set()
         self._readers: dict[ProcessId, SignReader] = {}
         self._handoffs: dict[WorkstreamId, str] = {}
         self._names: dict[str, str] = {}
@@ -88,8 +88,8 @@ class Supervisor:
         started = e.SupervisorStarted(pid=world.pid, boot=world.boot, version=world.version)
         self._note(started, actor=e.Actor.SUPERVISOR, cause="")
         for key, event in recovered(self._state, world):
-            self._note(event, actor=e.Actor.SUPERVISOR, cause=key)
-            self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+            self._note(event, actor=e.Actor.SUPERVISOR, cause=key.text)
+            self._conclude(key)
         if self._state.integration is not None:
             world.vault.ensure()
         world.reached("open:recovered")
@@ -139,12 +139,12 @@ class Supervisor:
             self._under_way.discard(key)
             if not isinstance(result, BaseException):
                 for event in result:
-                    self._note(event, actor=e.Actor.SUPERVISOR, cause=key)
-                self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+                    self._note(event, actor=e.Actor.SUPERVISOR, cause=key.text)
+                self._conclude(key)
             elif isinstance(result, WtError):
                 final = isinstance(result, Refused | NotFound)
-                failed = e.EffectFailed(key=key, reason=result.message, hint=result.hint, final=final)
-                self._note(failed, actor=e.Actor.SUPERVISOR, cause=key)
+                failed = e.EffectFailed(key=key.text, reason=result.message, hint=result.hint, final=final)
+                self._note(failed, actor=e.Actor.SUPERVISOR, cause=key.text)
             else:
                 raise result
 
@@ -176,7 +176,7 @@ class Supervisor:
             if asked.number in self._taken:
                 continue
             self._taken.append(asked.number)
-            self._note(self._accepted(asked.request), actor=e.Actor.PERSON, cause=f"request:{asked.number}")
+            self._note(self._accepted(asked.request), actor=e.Actor.PERSON, cause=request_cause(asked.number))
 
     def _accepted(self, request: e.Request) -> e.Event:
         """The request, or why it is no longer possible: the run went on since it was put."""
@@ -307,18 +307,22 @@ class Supervisor:
     def _intend(self, effects: Sequence[Effect]) -> None:
         wanted = {effect_key(effect) for effect in effects}
         for key in sorted(self._state.open - self._under_way - wanted):
-            self._note(e.EffectConcluded(key=key), actor=e.Actor.SUPERVISOR, cause=key)
+            self._conclude(key)
         for effect in effects:
             key = effect_key(effect)
             if key not in self._state.open:
-                intended = e.EffectIntended(key=key, effect=type(effect).__name__, pins=pins(effect))
+                intended = e.EffectIntended(key=key.text, effect=type(effect).__name__, pins=pins(effect))
                 self._note(intended, actor=e.Actor.SUPERVISOR, cause="rule")
+
+    def _conclude(self, key: EffectKey) -> None:
+        """Note that an effect is over, or is not wanted any more."""
+        self._note(e.EffectConcluded(key=key.text), actor=e.Actor.SUPERVISOR, cause=key.text)
 
     def _begin(self, effect: Effect) -> None:
         key, name = effect_key(effect), type(effect).__name__
         state, world = self._state, self._world
         self._under_way.add(key)
-        self._names[key] = name
+        self._names[key.text] = name
         world.reached(f"{name}:intended")
 
         def work() -> Sequence[e.Event]:
@@ -376,7 +380,7 @@ class Supervisor:
                 self._world.reached(f"{self._names.pop(key)}:logged")
             case _ if record.cause == "rule":
                 self._world.reached("conclusion:logged")
-            case _ if record.cause.startswith("request:"):
+            case _ if requested_as(record.cause) is not None:
                 self._world.reached("request:logged")
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from wt_orchestrate.domain.agent.stream import Sign
+from wt_orchestrate.domain.effects import EffectKey
 from wt_orchestrate.domain.events.log import Event, Record
 from wt_orchestrate.domain.events.requests import Request
 from wt_orchestrate.domain.events.run import Actor, RunStarted
@@ -394,10 +395,10 @@ class Notes(Protocol):
 class Workers(Protocol):
     """Runs what would take too long for a turn. Results are returned by `done`, in the turn's own thread."""
 
-    def submit(self, key: str, work: Callable[[], Sequence[Event]]) -> None:
+    def submit(self, key: EffectKey, work: Callable[[], Sequence[Event]]) -> None:
         """Run it soon; the feed wakes up when it is done."""
 
-    def done(self) -> Sequence[tuple[str, Sequence[Event] | BaseException]]:
+    def done(self) -> Sequence[tuple[EffectKey, Sequence[Event] | BaseException]]:
         """The results since the last call, under the keys they were submitted with."""
 
     def close(self) -> None:

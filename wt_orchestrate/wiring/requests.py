@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from wt_orchestrate.domain.ids import request_cause
 from wt_orchestrate.errors import NotFound, Refused
 from wt_orchestrate.wiring.read.review import Reviewed, file_lines, reviewed
 from wt_orchestrate.wiring.run.supervise import leave_supervisor
@@ -46,7 +47,7 @@ class Put:
     @property
     def cause(self) -> str:
         """The cause of the record that tells what became of it."""
-        return f"request:{self.number}"
+        return request_cause(self.number)
 
 
 def put_request(

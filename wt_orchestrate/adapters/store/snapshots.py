@@ -23,7 +23,7 @@ def keep(connection: sqlite3.Connection, state: RunState) -> None:
     connection.execute(
         "INSERT INTO snapshots (run, number, made_by, body) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE"
         " SET number = excluded.number, made_by = excluded.made_by, body = excluded.body",
-        (state.id, state.number, made_by(), msgspec.json.encode(state)),
+        (state.id, state.number, made_by(), msgspec.msgpack.encode(state)),
     )
 
 
@@ -35,7 +35,7 @@ def kept(connection: sqlite3.Connection, run: RunId, *, newest: int) -> RunState
     if row is None:
         return None
     try:
-        return msgspec.json.decode(row[0], type=RunState)
+        return msgspec.msgpack.decode(row[0], type=RunState)
     except msgspec.MsgspecError:
         return None
 

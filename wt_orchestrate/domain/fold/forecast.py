@@ -71,9 +71,9 @@ _REMEMBERED = 20_000
 def fold_forecast(state: RunState, record: e.Record) -> RunState:
     """The run after one more record."""
     match record.event:
-        case e.EffectIntended(key=key) if key == FORECAST:
+        case e.EffectIntended(key=key) if key == FORECAST.text:
             return replace(state, forecast=replace(state.forecast, basis=basis(state), begun_at=record.at))
-        case e.EffectConcluded(key=key) | e.EffectFailed(key=key) if key == FORECAST:
+        case e.EffectConcluded(key=key) | e.EffectFailed(key=key) if key == FORECAST.text:
             return replace(state, forecast=replace(state.forecast, ended_at=record.at))
         case e.ForecastMade() as made:
             return _warned(_foreseen(state, made, record.at), made, record)

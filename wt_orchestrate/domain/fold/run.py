@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import EffectKey, EffectKind, advance_key, parse_key, restore_key, take_over_key
 from wt_orchestrate.domain.fold.accounts import first_accounts, fold_account, forgiven
 from wt_orchestrate.domain.fold.comments import remarked
 from wt_orchestrate.domain.fold.findings import fold_shared
@@ -165,9 +166,9 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
                 published_order=record.number,
             )
         case e.EffectIntended(key=key, pins=pins):
-            return fold_forecast(_intended(state, key, pins, record), record)
+            return fold_forecast(_intended(state, parse_key(key), pins, record), record)
         case e.EffectConcluded(key=key):
-            return fold_forecast(_concluded(state, key), record)
+            return fold_forecast(_concluded(state, parse_key(key)), record)
         case e.SupervisorStarted():
             return replace(state, woke_at=record.at)
         case e.TimeSkipped(seconds=seconds):
@@ -256,7 +257,7 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return state
 
 
-def _wanted_again(state: RunState, key: str) -> RunState:
+def _wanted_again(state: RunState, key: EffectKey) -> RunState:
     """An effect that is wanted for another reason than the one for which it was refused."""
     return replace(state, failures={name: each for name, each in state.failures.items() if name != key})
 
@@ -303,19 +304,18 @@ def _set_back(state: RunState, seconds: float) -> RunState:
     return replace(state, failures=failures, accounts=accounts, workstreams=streams)
 
 
-def _intended(state: RunState, key: str, pins: Mapping[str, str], record: e.Record) -> RunState:
+def _intended(state: RunState, key: EffectKey, pins: Mapping[str, str], record: e.Record) -> RunState:
     state = replace(state, open=state.open | {key}, pins={**state.pins, key: pins} if pins else state.pins)
     if pins.get("purpose") == "check":
         state = replace(state, checks_begun=state.checks_begun + 1)
-    kind, _, rest = key.partition(":")
-    workstream = state.workstreams.get(WorkstreamId(rest))
-    if kind == "worktree" and workstream is not None and workstream.stage is Stage.QUEUED:
+    workstream = state.workstreams.get(key.workstream) if key.kind == EffectKind.WORKTREE else None
+    if workstream is not None and workstream.stage is Stage.QUEUED:
         after = replace(workstream, stage=Stage.PREPARING, started_at=workstream.started_at or record.at)
         state = _with(state, _moved(workstream, after, record))
     return state
 
 
-def _concluded(state: RunState, key: str) -> RunState:
+def _concluded(state: RunState, key: EffectKey) -> RunState:
     return replace(
         state,
         open=state.open - {key},
@@ -325,7 +325,8 @@ def _concluded(state: RunState, key: str) -> RunState:
 
 
 def _effect_failed(state: RunState, event: e.EffectFailed, at: float) -> RunState:
-    before = state.failures.get(event.key)
+    key = parse_key(event.key)
+    before = state.failures.get(key)
     failure = Failure(
         count=(before.count if before else 0) + 1,
         at=at,
@@ -333,7 +334,7 @@ def _effect_failed(state: RunState, event: e.EffectFailed, at: float) -> RunStat
         hint=event.hint,
         final=event.final,
     )
-    return replace(state, open=state.open - {event.key}, failures={**state.failures, event.key: failure})
+    return replace(state, open=state.open - {key}, failures={**state.failures, key: failure})
 
 
 def _without(commands: Mapping[ProcessId, Command], process: ProcessId) -> Mapping[ProcessId, Command]:
@@ -359,7 +360,7 @@ def _phase(state: RunState, record: e.Record) -> RunState:
 def _stopping(state: RunState, reason: str) -> RunState:
     """Nothing is merged or landed any more, except a move that is under way: its outcome is awaited."""
     made = state.candidate
-    moves = made is not None and f"advance:{made.commit}" in state.open
+    moves = made is not None and advance_key(made.commit) in state.open
     train = state.train if advancing(state) else Train()
     return replace(
         state,
@@ -412,11 +413,11 @@ def _fold_after(state: RunState, record: e.Record) -> RunState:
         case e.WorktreeRemoved(workstream=name) | e.WorktreeKept(workstream=name):
             return replace(state, cleaning={key: by for key, by in state.cleaning.items() if key != name})
         case e.RestoreRequested(workstream=name):
-            return replace(_wanted_again(state, f"restore:{name}"), restoring=state.restoring | {name})
+            return replace(_wanted_again(state, restore_key(name)), restoring=state.restoring | {name})
         case e.WorktreeLost(workstream=name):
-            return _wanted_again(state, f"restore:{name}")
+            return _wanted_again(state, restore_key(name))
         case e.TakeOverRequested(workstream=name, branch=branch):
-            return replace(_wanted_again(state, f"takeover:{name}"), taking_over={**state.taking_over, name: branch})
+            return replace(_wanted_again(state, take_over_key(name)), taking_over={**state.taking_over, name: branch})
         case e.WorkTakenOver(workstream=name) | e.TakeOverRefused(workstream=name):
             left = {key: branch for key, branch in state.taking_over.items() if key != name}
             state = replace(state, taking_over=left)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wt_orchestrate.domain.effects import Recall, effect_key
+from wt_orchestrate.domain.effects import Recall, recall_key
 from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.memory.entries import query_terms
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_starting
 from wt_orchestrate.domain.text.clean import clean, some_of
 
 _PATHS, _LONGEST = 3, 100
@@ -34,16 +34,12 @@ def recall_effects(state: RunState) -> tuple[Recall, ...]:
 
 def _is_due(state: RunState, ws: WorkstreamState) -> bool:
     on_its_way = ws.stage is Stage.PREPARING and not ws.attempts and not ws.spec.branch
-    return on_its_way and ws.recalled is None and recall_key(ws) not in state.failures
+    return on_its_way and ws.recalled is None and recall_key(ws.id) not in state.failures
 
 
 def may_start(state: RunState, ws: WorkstreamState) -> bool:
     """Whether its next attempt no longer waits for the memory."""
-    return not _is_due(state, ws) or any(key.startswith(f"start:{state.id}.{ws.id}.") for key in state.open)
-
-
-def recall_key(ws: WorkstreamState) -> str:
-    return effect_key(Recall(workstream=ws.id, terms=(), paths=()))
+    return not _is_due(state, ws) or is_starting(state, ws)
 
 
 def _recall(state: RunState, ws: WorkstreamState) -> Recall:

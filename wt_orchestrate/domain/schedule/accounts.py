@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wt_orchestrate.domain.effects import EffectKind, of_kind
 from wt_orchestrate.domain.state.attempt import Account, usable
 from wt_orchestrate.domain.state.run import RunState, live_attempt
 
@@ -37,8 +38,7 @@ def _living(state: RunState) -> Mapping[str, int]:
         attempt = live_attempt(ws)
         if attempt is not None:
             count[attempt.account] = count.get(attempt.account, 0) + 1
-    for key in state.open:
-        if key.startswith("start:"):
-            name = state.pins.get(key, {}).get("account", "")
-            count[name] = count.get(name, 0) + 1
+    for key in of_kind(state.open, EffectKind.START):
+        name = state.pins.get(key, {}).get("account", "")
+        count[name] = count.get(name, 0) + 1
     return count

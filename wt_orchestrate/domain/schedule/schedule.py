@@ -12,7 +12,16 @@ from functools import lru_cache
 from uuid import UUID, uuid5
 
 from wt_orchestrate.domain.brief.brief import brief, resumed_brief
-from wt_orchestrate.domain.effects import CreateWorktree, Effect, RunSetup, StartAttempt
+from wt_orchestrate.domain.effects import (
+    CreateWorktree,
+    Effect,
+    EffectKind,
+    RunSetup,
+    StartAttempt,
+    of_kind,
+    start_key,
+    worktree_key,
+)
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.memory.recall import may_start
 from wt_orchestrate.domain.plan.graph import dependents
@@ -26,6 +35,7 @@ from wt_orchestrate.domain.state.run import (
     WorkstreamState,
     aboard,
     is_reviewer,
+    is_starting,
     last_attempt,
     live_attempt,
     newest_of,
@@ -66,7 +76,7 @@ def takes_place(state: RunState, workstream: WorkstreamState) -> bool:
         return True
     if workstream.stage is not Stage.PREPARING:
         return False
-    return workstream.retry is None or any(key.startswith(f"start:{state.id}.{workstream.id}.") for key in state.open)
+    return workstream.retry is None or is_starting(state, workstream)
 
 
 def held_by(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamId, ...]:
@@ -200,7 +210,7 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
 
 def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
     assert state.published is not None and workstream.branch is not None
-    pinned = state.pins.get(f"worktree:{workstream.id}", {})
+    pinned = state.pins.get(worktree_key(workstream.id), {})
     served = state.workstreams.get(WorkstreamId(workstream.spec.serves)) if workstream.spec.serves else None
     continued = state.workstreams.get(WorkstreamId(workstream.spec.continues)) if workstream.spec.continues else None
     begins = None if served is None else served.looked_at if is_reviewer(workstream) else served.conflict_head
@@ -222,7 +232,7 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         return None
     account, resume = place
     last, retry = last_attempt(workstream), workstream.retry
-    pinned = state.pins.get(f"start:{name}", {}).get("carries")
+    pinned = state.pins.get(start_key(name), {}).get("carries")
     told = tuple(each for each in to_carry(workstream) if pinned is None or each.id in pinned.split())
     if resume and last is not None:
         session, prompt = last.session, resumed_brief(retry.message if retry else "", told)
@@ -248,7 +258,7 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
 def _place(state: RunState, workstream: WorkstreamState, name: AttemptId, now: float) -> tuple[str, bool] | None:
     """The account for an attempt, and whether it resumes the last session; None while it must wait. A session belongs
     to its account: it waits while that is paused, unless it may move (then it starts a new session elsewhere)."""
-    pinned = state.pins.get(f"start:{name}")
+    pinned = state.pins.get(start_key(name))
     if pinned is not None:
         return pinned.get("account", ""), bool(pinned.get("resume"))
     if not takes_messages(state, workstream):
@@ -267,7 +277,7 @@ def _staggered(state: RunState, effects: Sequence[Effect], now: float) -> Sequen
     """At most one start of a Claude Code client per pause: sixteen at once occupy the machine for ten seconds each."""
     pause = seconds(state.settings.stagger) or 0.0
     started = [a.started_at for ws in state.workstreams.values() for a in ws.attempts if not a.ended_at]
-    clear = now - max(started, default=0.0) >= pause and not any(key.startswith("start:") for key in state.open)
+    clear = now - max(started, default=0.0) >= pause and not of_kind(state.open, EffectKind.START)
     kept: list[Effect] = []
     for effect in effects:
         if isinstance(effect, StartAttempt) and pause and takes_messages(state, state.workstreams[effect.workstream]):

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from wt_orchestrate.domain.agent.handoff import Handoff
 from wt_orchestrate.domain.agent.notes import SharedFinding
 from wt_orchestrate.domain.agent.review_findings import Review
+from wt_orchestrate.domain.effects import EffectKey, EffectKind, advance_key
 from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
 from wt_orchestrate.domain.events.memory import MemoryRecalled
 from wt_orchestrate.domain.events.pull_requests import PullRequest
@@ -238,10 +239,10 @@ class RunState(Struct, frozen=True, kw_only=True):
     """The integration head in the user's repository."""
     published_order: int = 0
     workstreams: Mapping[WorkstreamId, WorkstreamState] = field(default_factory=dict)
-    open: frozenset[str] = frozenset()
+    open: frozenset[EffectKey] = frozenset()
     """Keys of effects that are intended and not concluded."""
-    pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    failures: Mapping[str, Failure] = field(default_factory=dict)
+    pins: Mapping[EffectKey, Mapping[str, str]] = field(default_factory=dict)
+    failures: Mapping[EffectKey, Failure] = field(default_factory=dict)
     commands: Mapping[ProcessId, Command] = field(default_factory=dict)
     judged: Mapping[TreeId, Mapping[str, Judgement]] = field(default_factory=dict)
     """Results of checks, by tree and command: the same tree is never checked twice."""
@@ -362,8 +363,12 @@ def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
 def committed(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether an effect is under way for it that cannot be undone, so that its outcome must be awaited: an agent is
     being started, or the integration branch is being moved to its work."""
-    starts = f"start:{state.id}.{workstream.id}."
-    return workstream.id in advancing(state) or any(key.startswith(starts) for key in state.open)
+    return workstream.id in advancing(state) or is_starting(state, workstream)
+
+
+def is_starting(state: RunState, workstream: WorkstreamState) -> bool:
+    """Whether an agent is just being started for it."""
+    return any(key.kind == EffectKind.START and key.workstream == workstream.id for key in state.open)
 
 
 def advancing(state: RunState) -> frozenset[WorkstreamId]:
@@ -371,7 +376,7 @@ def advancing(state: RunState) -> frozenset[WorkstreamId]:
     aboard: list[WorkstreamId] = []
     for car in state.train.cars:
         aboard.append(car.workstream)
-        if f"advance:{car.commit}" in state.open:
+        if advance_key(car.commit) in state.open:
             return frozenset(aboard)
     return frozenset()
 

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.agent import stream as s
 from wt_orchestrate.domain.agent.review_findings import Weighing
 from wt_orchestrate.domain.agent.stream import TurnOutcome
 from wt_orchestrate.domain.brief.brief import blame_words
+from wt_orchestrate.domain.effects import parse_key
 from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.memory.recall import doubt
@@ -59,7 +60,7 @@ def cause(record: e.Record) -> str:
         return f" (request {rest} of a person)"
     if record.cause == "rule":
         return " (follows from what is known)"
-    return "" if not kind or kind == "machine" else f" (seen in {kind})"
+    return "" if record.cause in {"", "machine"} else f" (seen in {parse_key(record.cause).kind})"
 
 
 def _line(text: str, limit: int = 400) -> str:
@@ -94,7 +95,7 @@ def _run(event: e.Event) -> Told:
         case e.RunFinished(integrated=done, unfinished=left):
             return Weight.BAD, f"run finished: {done} workstreams integrated, {left} not"
         case e.EffectFailed(key=key, reason=reason):
-            return Weight.WARNING, f"{key.partition(':')[0]} was refused: {reason}"
+            return Weight.WARNING, f"{parse_key(key).kind} was refused: {reason}"
         case e.StopRequested(reason=reason):
             return Weight.STEP, f"stop: {reason}"
         case e.ResumeRequested():

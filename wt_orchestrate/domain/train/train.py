@@ -14,7 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.effects import Advance, Assemble, Effect, MakeTrial, RunCheck, Taken
+from wt_orchestrate.domain.effects import (
+    Advance,
+    Assemble,
+    Effect,
+    EffectKey,
+    EffectKind,
+    MakeTrial,
+    RunCheck,
+    Taken,
+    of_kind,
+)
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check, Kind
 from wt_orchestrate.domain.review.reviewers import awaits_review, must_answer, reviews
@@ -189,12 +199,11 @@ def train_effects(state: RunState) -> Sequence[Effect]:
 
 def _assemble(state: RunState) -> Iterator[Effect]:
     assert state.integration is not None
-    for key in sorted(state.open):
-        if key.startswith("assemble:"):
-            yield _pinned(state.pins[key])
-            return
+    for key in of_kind(state.open, EffectKind.ASSEMBLE):
+        yield _pinned(state.pins[key])
+        return
     free = waiting(state)[:LONGEST]
-    if any(key.startswith("verify:") for key in state.open):
+    if of_kind(state.open, EffectKind.VERIFY):
         return  # another claim is about to come: they join together, in their order
     if free and not advancing(state) and state.candidate is None:
         yield Assemble(
@@ -338,13 +347,13 @@ def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck
     )
 
 
-def _begun_already(probe: Probe, key: str, pins: Mapping[str, str]) -> RunCheck:
+def _begun_already(probe: Probe, key: EffectKey, pins: Mapping[str, str]) -> RunCheck:
     """The check that was to start before a restart, with its name and slot."""
     return RunCheck(
         workstream=probe.workstream,
         commit=probe.commit,
         tree=probe.tree,
-        process=ProcessId(key.removeprefix("command:")),
+        process=key.process,
         check=probe.check,
         slot=int(pins["slot"]),
         fresh=bool(pins["fresh"]),

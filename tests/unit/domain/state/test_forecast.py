@@ -97,10 +97,10 @@ class Story:
 
     def look(self, *found: Clash, gone: tuple[Clash, ...] = ()) -> RunState:
         """A forecast was made, with this news."""
-        self.note(e.EffectIntended(key=FORECAST, effect="Forecast"))
+        self.note(e.EffectIntended(key=FORECAST.text, effect="Forecast"))
         if found or gone:
             self.note(e.ForecastMade(found=found, gone=gone))
-        return self.note(e.EffectConcluded(key=FORECAST))
+        return self.note(e.EffectConcluded(key=FORECAST.text))
 
 
 def due(state: RunState, now: float) -> bool:
