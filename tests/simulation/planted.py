@@ -24,9 +24,9 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule import accounts
 from wt_orchestrate.domain.state.checks import Word
 from wt_orchestrate.domain.train import culprit, landing, train
-from wt_orchestrate.domain.verdict import verdict
+from wt_orchestrate.domain.verdict import claim, verdict
 from wt_orchestrate.engine import supervisor
-from wt_orchestrate.engine.effects import perform, worktree
+from wt_orchestrate.engine.effects import worktree
 from wt_orchestrate.ports.engine import ProcessReport
 from wt_orchestrate.ports.git.merges import Merge
 from wt_orchestrate.ports.git.repository import Landed, LandOutcome
@@ -157,7 +157,7 @@ def _yes(*args: object, **given: object) -> bool:
 @contextmanager
 def believe_everything() -> Iterator[None]:
     """Exit code 0, or a word in a handoff, is enough."""
-    with patch.object(perform, "findings", _nothing):
+    with patch.object(claim, "findings", _nothing):
         yield
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from wt_orchestrate.domain.agent.handoff import Handoff, complete, gaps, lacks
+from wt_orchestrate.domain.agent.commit_scan import Scan, exposure_findings
+from wt_orchestrate.domain.agent.handoff import Handoff, complete, gaps, lacks, says_nothing
 from wt_orchestrate.domain.agent.review_findings import is_given
-from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.plan.model import Kind
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
+from wt_orchestrate.domain.plan.model import Kind, Workstream
 from wt_orchestrate.domain.plan.scope import scope_matches
-from wt_orchestrate.domain.state.run import WorkstreamState, is_reviewer
+from wt_orchestrate.domain.schedule.expansion import SECTION, agents_misfits, placed, still_to_join
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_reviewer, owes
 from wt_orchestrate.domain.text.clean import counted, some_of
 
 
@@ -109,3 +111,67 @@ def findings(
 def out_of_scope(scope: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
     """The paths that no glob of the scope covers; an empty scope covers everything."""
     return tuple(path for path in paths if not scope_matches(scope, path)) if scope else ()
+
+
+def owed(state: RunState, ws: WorkstreamState, *, needs_handoff: bool) -> Sequence[str]:
+    """The sections that its role's handoff must have. A person's own claim needs none, nor does a command that arbitrates."""
+    return () if ws.by_person or (ws.spec.serves and not needs_handoff) else owes(state, ws)
+
+
+def undeclared(links: Sequence[str], gitmodules: bytes | None) -> tuple[str, ...]:
+    """Those of the paths at which only a commit id was committed that no `.gitmodules` explains."""
+    lines = (gitmodules or b"").decode("utf-8", "surrogateescape").splitlines()
+    parts = (line.partition("=") for line in lines)
+    declared = {path.strip() for key, _, path in parts if key.strip() == "path"}
+    return tuple(path for path in links if path not in declared)
+
+
+# ---------------------------------------------------------------- what commits expose
+
+
+def is_scanned(ws: WorkstreamState) -> bool:
+    """Whether its commits are scanned. A person's own claim is a person's word; what lands is scanned once more."""
+    return not ws.by_person and ws.spec.kind is not Kind.RESEARCH
+
+
+def exposed(state: RunState, ws: WorkstreamState, scan: Scan) -> tuple[str, ...]:
+    """What is wrong with what its commits expose: secrets, and trailers that are not its own. A queued branch of a person
+    may carry any trailer."""
+    persons = bool(ws.spec.branch)
+    return tuple(
+        exposure_findings(
+            scan,
+            allowed=state.settings.allow_secrets,
+            human=() if persons else state.settings.human_trailers,
+            own=None if persons else _own_trailers(state, ws),
+        )
+    )
+
+
+def _own_trailers(state: RunState, ws: WorkstreamState) -> frozenset[tuple[str, str]]:
+    """The tool's trailers that its commits may have: its own, and those of the workstream it serves, whose work it
+    builds on."""
+    served = state.workstreams.get(WorkstreamId(ws.spec.serves))
+    streams = [ws, *([served] if served is not None else [])]
+    named = {("Wto-Workstream", str(each.id)) for each in streams}
+    counted = {("Wto-Attempt", str(attempt.epoch)) for each in streams for attempt in each.attempts}
+    return frozenset({("Wto-Run", str(state.id)), *named, *counted})
+
+
+# ---------------------------------------------------------------- workstreams that a handoff adds
+
+
+def added_text(ws: WorkstreamState) -> str:
+    """The section of its handoff that adds workstreams; empty if it may not, or adds none."""
+    text = ws.handoff.other.get(SECTION, "") if ws.handoff is not None and ws.spec.expands else ""
+    return "" if not text.strip() or says_nothing(text) else text
+
+
+def joining(
+    state: RunState, ws: WorkstreamState, read: Mapping[str, Workstream], problems: Sequence[str]
+) -> tuple[Mapping[str, Workstream], tuple[str, ...]]:
+    """The workstreams as they join the run, or why they cannot; `problems`: why the section could not be read."""
+    further = placed(state, ws, read)
+    found = tuple(problems) or tuple(agents_misfits(state, ws, still_to_join(state, ws, further)))
+    told = tuple(f"the workstreams in HANDOFF.md cannot be added: {problem}" for problem in found)
+    return ({} if told else further), told

@@ -11,41 +11,30 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.agent.commit_scan import Scan, exposure_findings
-from wt_orchestrate.domain.agent.handoff import says_nothing
 from wt_orchestrate.domain.agent.notes import BY_CALL, BY_MESSAGE, asked_by_tool
-from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId, branch_ref, integration_branch, receipt_of
-from wt_orchestrate.domain.plan.model import AgentType, Kind
-from wt_orchestrate.domain.plan.scope import scope_matches
+from wt_orchestrate.domain.ids import ProcessId, branch_ref, integration_branch, receipt_of
+from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.plan.settings import agent_spec, role_of
-from wt_orchestrate.domain.schedule.expansion import SECTION, agents_misfits, placed, still_to_join
 from wt_orchestrate.domain.state.run import (
     RunState,
     WorkstreamState,
     agent_name,
-    is_reviewer,
     last_attempt,
     may_only_read,
-    owes,
 )
-from wt_orchestrate.domain.verdict.claim import Evidence, findings
-from wt_orchestrate.engine.effects.conflict import judged_resolution, remember_resolution, settle
+from wt_orchestrate.engine.effects.conflict import settle
 from wt_orchestrate.engine.effects.forecast import forecast
 from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, refresh_guard
 from wt_orchestrate.engine.effects.landing import land, prepare_landing
 from wt_orchestrate.engine.effects.launch import equip, shell, telling_where, tools_of
 from wt_orchestrate.engine.effects.recall import recall_for_brief
 from wt_orchestrate.engine.effects.train import advance, assemble, make_trial, publish, run_check
+from wt_orchestrate.engine.effects.verify import verify
 from wt_orchestrate.engine.effects.worktree import clean_worktree, restore_worktree
-from wt_orchestrate.engine.elsewhere import commits_elsewhere, take_over
-from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref
+from wt_orchestrate.engine.elsewhere import take_over
+from wt_orchestrate.engine.world import World, index_path, integration_ref
 from wt_orchestrate.errors import AgentUnavailable, InvariantBroken
-from wt_orchestrate.ports.engine import AgentStart, FurtherRead
-from wt_orchestrate.ports.git.commits import Change
-
-_GITLINK = "160000"
-_LOOKED_AT = 200
-"""How many uncommitted paths of a reviewer are looked at."""
+from wt_orchestrate.ports.engine import AgentStart
 
 
 def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event]:
@@ -70,7 +59,7 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
         case f.SendMessage():
             return _send_message(effect, state, world)
         case f.Verify():
-            return _verify(effect, state, world)
+            return verify(effect, state, world)
         case f.Assemble():
             return assemble(effect, state, world)
         case f.Settle():
@@ -265,159 +254,3 @@ def _send_message(effect: f.SendMessage, state: RunState, world: World) -> Seque
         if line is not None:
             world.executor.send(process, message=effect.message, line=line)
     return (e.MessageSent(workstream=effect.workstream, attempt=effect.attempt, message=effect.message),)
-
-
-# ---------------------------------------------------------------- verdict
-
-
-def _verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event]:
-    ws = state.workstreams[effect.workstream]
-    assert state.integration is not None and ws.branch is not None
-    ref = head_ref(state.id, ws.id)
-    head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref) or _put_back(ws, world)
-    onto = (
-        ws.base if is_reviewer(ws) and ws.base is not None else state.integration
-    )  # it starts with another workstream's work
-    changes = world.vault.commits.changes(base=onto, head=head) if head else ()
-    paths = tuple(sorted({path for change in changes for path in (change.path, change.old) if path}))
-    elsewhere = commits_elsewhere(state, ws, head, world) if head else None
-    dirty = _dirty(state, ws, elsewhere.head if elsewhere is not None else head, world) if head else ()
-    evidence = Evidence(
-        base=ws.base,
-        head=head,
-        has_commits=head is not None and not world.vault.commits.is_ancestor(head, onto),
-        paths=paths,
-        dirty=dirty,
-        handoff=ws.handoff,
-        missing_branch=head is None,
-        elsewhere=elsewhere,
-        nested=_nested(changes, head, world) if head else (),
-        dropped=_dropped(ws, head, world) if head else (),
-    )
-    attempt = last_attempt(ws)
-    needs_handoff = attempt is not None and attempt.agent_type is AgentType.CLAUDE_CODE
-    further = _further(state, ws, world)
-    found = (
-        *findings(ws, evidence, needs_handoff=needs_handoff, owed=_owed(state, ws, needs_handoff)),
-        *further.problems,
-    )
-    if not found and head is not None:
-        found = (*_exposed(state, ws, head, world), *judged_resolution(state, ws, head, world))
-    if found or head is None:
-        return (e.ClaimRejected(workstream=ws.id, head=head, findings=found, round=effect.round),)
-    remember_resolution(state, ws, head, world)
-    if head != ws.head:  # a head that was seen before was archived when it was seen
-        world.vault.refs.archive(archive_name(state.id, ws.id), head)
-    return (
-        e.ClaimAccepted(
-            workstream=ws.id,
-            head=head,
-            files=len(changes),
-            added=sum(change.added for change in changes),
-            deleted=sum(change.deleted for change in changes),
-            paths=paths,
-            protected=tuple(path for path in paths if scope_matches(state.settings.protected, path)),
-            further=further.workstreams,
-            round=effect.round,
-            tree=world.vault.objects.tree(head),
-        ),
-    )
-
-
-def _put_back(ws: WorkstreamState, world: World) -> CommitId | None:
-    """The head of a branch of ours that went missing (renamed, or deleted) just before it was read, made again."""
-    head = ws.head or ws.base
-    if ws.spec.branch or head is None or ws.branch is None:
-        return None
-    world.repository.restore_branch(vault=world.vault.path, branch=ws.branch, head=head)
-    return head
-
-
-def _nested(changes: Sequence[Change], head: CommitId, world: World) -> tuple[str, ...]:
-    """Repositories that were committed as a mere commit id, and that no `.gitmodules` explains."""
-    found = [change.path for change in changes if change.mode == _GITLINK]
-    declared = world.vault.objects.blob(head, ".gitmodules") if found else None
-    named = {line.split("=", 1)[1].strip() for line in _path_lines(declared)}
-    return tuple(path for path in found if path not in named)
-
-
-def _path_lines(declared: bytes | None) -> Sequence[str]:
-    lines = (declared or b"").decode("utf-8", "surrogateescape").splitlines()
-    return [line for line in lines if line.split("=")[0].strip() == "path" and "=" in line]
-
-
-def _owed(state: RunState, ws: WorkstreamState, needs_handoff: bool) -> Sequence[str]:
-    """The sections that its role's handoff must have. A person's own claim needs none, nor does a command that
-    arbitrates."""
-    return () if ws.by_person or (ws.spec.serves and not needs_handoff) else owes(state, ws)
-
-
-def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """What its commits must not land with. A person's own claim is a person's word; what lands is scanned once more."""
-    if ws.by_person or state.integration is None or ws.spec.kind is Kind.RESEARCH:
-        return ()
-    found = _findings_of(state, ws, world.vault.commits.scan(base=state.integration, head=head))
-    if not found:
-        return ()
-    # what it merged from the target belongs to those who put it there
-    ref = f"refs/wto/target/{state.target}"
-    target = tuple(world.vault.refs.fetch({branch_ref(state.target): ref}).values())
-    return _findings_of(state, ws, world.vault.commits.scan(base=state.integration, head=head, without=target))
-
-
-def _findings_of(state: RunState, ws: WorkstreamState, scan: Scan) -> tuple[str, ...]:
-    return tuple(
-        exposure_findings(
-            scan,
-            allowed=state.settings.allow_secrets,
-            human=() if ws.spec.branch else state.settings.human_trailers,
-            own=None if ws.spec.branch else _own_trailers(state, ws),
-        )
-    )
-
-
-def _own_trailers(state: RunState, ws: WorkstreamState) -> frozenset[tuple[str, str]]:
-    """The tool's trailers that its commits may have: its own, and those of the workstream it serves, whose work it
-    builds on."""
-    served = state.workstreams.get(WorkstreamId(ws.spec.serves))
-    streams = [ws, *([served] if served is not None else [])]
-    named = {("Wto-Workstream", str(each.id)) for each in streams}
-    counted = {("Wto-Attempt", str(attempt.epoch)) for each in streams for attempt in each.attempts}
-    return frozenset({("Wto-Run", str(state.id)), *named, *counted})
-
-
-def _dirty(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """Uncommitted paths; a queued branch has no worktree of ours. An agent that only reads runs the checks and must not
-    remove the files they leave, so untracked files do not count for it; changes of the work do."""
-    if ws.worktree is None:
-        return ()
-    found = world.vault.checkouts.dirty(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
-    if may_only_read(state, ws):
-        return tuple(path for path in found[:_LOOKED_AT] if world.vault.objects.blob(head, path, limit=1) is not None)
-    return found
-
-
-def _further(state: RunState, ws: WorkstreamState, world: World) -> FurtherRead:
-    """The workstreams that its handoff adds, if it may, or what is wrong with them."""
-    text = ws.handoff.other.get(SECTION, "") if ws.handoff is not None and ws.spec.expands else ""
-    if not text.strip() or says_nothing(text):
-        return FurtherRead(workstreams={})
-    read = world.plans.further(text)
-    further = placed(state, ws, read.workstreams)
-    problems = read.problems or tuple(agents_misfits(state, ws, still_to_join(state, ws, further)))
-    told = tuple(f"the workstreams in HANDOFF.md cannot be added: {problem}" for problem in problems)
-    return FurtherRead(workstreams={} if told else further, problems=told)
-
-
-def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
-    """After a conflict was resolved in the worktree: paths that the other side changed and that are now without its
-    change."""
-    onto, own = ws.conflict_onto, ws.conflict_head
-    if onto is None or own is None or not world.vault.commits.is_ancestor(onto, head):
-        return ()
-    theirs = [change.path for change in world.vault.commits.changes(base=own, head=onto)]
-    return tuple(path for path in theirs if _same(world, path, head, own) and not _same(world, path, head, onto))
-
-
-def _same(world: World, path: str, one: CommitId, other: CommitId) -> bool:
-    return world.vault.objects.blob(one, path) == world.vault.objects.blob(other, path)
