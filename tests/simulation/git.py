@@ -130,6 +130,9 @@ class SimRepository:
     def __init__(self, site: Site) -> None:
         self._site = site
 
+    def rest(self, idle_s: float) -> None:
+        """Nothing of it runs."""
+
     def facts(self) -> RepositoryFacts:
         return RepositoryFacts(
             common_dir="/r/.git",

@@ -282,7 +282,7 @@ class SimCheckouts:
     def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
         pass
 
-    def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
+    def dirty(self, *, worktree: str, head: CommitId, index: str, hiding: bool = True) -> tuple[str, ...]:
         found = self._site.worktrees.get(worktree)
         if found is None or found.files is None:
             raise Refused(f"{worktree} is gone")
@@ -339,6 +339,9 @@ class SimVault:
         self.conflicts = SimConflicts(site)
         self.checkouts = SimCheckouts(site)
         self.forecasts = SimForecasts(site)
+
+    def rest(self, idle_s: float) -> None:
+        """Nothing of it runs."""
 
     def ensure(self) -> None:
         with self._site.faults.around("ensure"):

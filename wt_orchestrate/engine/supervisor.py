@@ -46,6 +46,8 @@ _STREAM_PAUSE_S = 0.25
 """A busy stream is read at most this often."""
 _SHORT_S = 0.2
 _LONG_S = 1.0
+_IDLE_S = 2.0
+"""Git processes that were asked nothing for so long are stopped."""
 _UNWRITTEN_S = 600.0
 """How long writing the log is retried."""
 _KEEP_EVERY = 2_000
@@ -105,6 +107,9 @@ class Supervisor:
         self._results()
         self._look(everything=everything, hints=hints)
         self._decide()
+        if everything:
+            self._world.vault.rest(_IDLE_S)
+            self._world.repository.rest(_IDLE_S)
 
     def run(self, until: Callable[[RunState], bool] = quiet) -> None:
         """Turn until this holds and nothing is left under way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
@@ -22,6 +22,8 @@ class Site:
     start: str
     common_dir: str
     state_dir: str
+    parts: dict[str, Repository] = field(default_factory=dict, compare=False, repr=False)
+    """What is made once for this site: it has looked at what does not change."""
 
     def path(self, name: str) -> str:
         return f"{self.state_dir}/{name}"
@@ -73,7 +75,10 @@ def open_log(site: Site) -> Log:
 def repository(site: Site) -> Repository:
     from wt_orchestrate.adapters.gitrepo.repository import GitRepository
 
-    return GitRepository(site.start, lock_path=site.path("worktree.lock"))
+    if "repository" not in site.parts:
+        lock_path = site.path("worktree.lock")
+        site.parts["repository"] = GitRepository(site.start, lock_path=lock_path, common_dir=site.common_dir)
+    return site.parts["repository"]
 
 
 def vault(site: Site) -> Vault:

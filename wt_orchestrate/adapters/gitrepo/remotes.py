@@ -13,9 +13,9 @@ from base64 import b64encode
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
-from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.objects.refs import swap
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, text, users_environment
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, text, users_environment
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused, WtError
 
@@ -26,16 +26,16 @@ _SSH = "ssh -oBatchMode=yes"
 
 def remotes(common_dir: str) -> dict[str, str]:
     """The push URL of each remote in the configuration as it is now."""
-    env = {**users_own(), "GIT_DIR": common_dir, "GIT_OPTIONAL_LOCKS": "0"}
-    arguments = ("config", "-z", "--get-regexp", r"^remote\..*\.(push)?url$")
-    code, output = execute(arguments, env, cwd=common_dir, ok=(0, 1, 128))
+    try:
+        listed = configuration(common_dir).settings()
+    except GitFailed:
+        return {}
     found: dict[str, str] = {}
     pushed: dict[str, str] = {}
-    for entry in fields(output) if code == 0 else ():
-        key, _, url = entry.partition("\n")
-        match = _NAME.fullmatch(key)
+    for each in listed:
+        match = _NAME.fullmatch(each.key)
         if match is not None:
-            (pushed if match[2] == "pushurl" else found).setdefault(match[1], url)
+            (pushed if match[2] == "pushurl" else found).setdefault(match[1], each.value or "")
     return found | pushed
 
 

@@ -19,6 +19,7 @@ from wt_orchestrate.adapters.gitrepo.files.git_locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.hooks import agent
 from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
+from wt_orchestrate.adapters.gitrepo.objects.session import Served, served
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, reading_settings
@@ -39,18 +40,20 @@ class GitRepository:
     """The repository around the folder `start`. `lock_path` is the file lock that adds and removals of worktrees share;
     beside it lie the two locks for filling and a git directory of ours (see `apart`)."""
 
-    def __init__(self, start: str, *, lock_path: str) -> None:
+    def __init__(self, start: str, *, lock_path: str, common_dir: str = "") -> None:
         self._start = start
         self._lock_path = lock_path
+        self._found = common_dir
+        self._with_submodules: dict[CommitId, bool] = {}
 
     @cached_property
     def common_dir(self) -> str:
         """The common git directory."""
-        return find_common_dir(self._start)
+        return self._found or find_common_dir(self._start)
 
     @cached_property
-    def _git(self) -> Git:
-        return Git(self.common_dir)
+    def _git(self) -> Served:
+        return served(self.common_dir)
 
     @cached_property
     def _apart(self) -> Git:
@@ -60,11 +63,19 @@ class GitRepository:
     def _main(self) -> str | None:
         return listing.main_worktree(self._git, self._start)
 
+    @cached_property
+    def _version(self) -> tuple[int, int, int]:
+        return git_version(self._git)
+
+    def rest(self, idle_s: float = 0.0) -> None:
+        """Stop the git processes that nobody has asked for so long."""
+        self._git.sessions.rest(idle_s)
+
     # ------------------------------------------------------------ looking
 
     def facts(self) -> RepositoryFacts:
         """What it is. Raises Refused if git is too old or it is not a repository."""
-        version = git_version(self._git)
+        version = self._version
         if version < NEEDED:
             raise Refused(
                 f"git {'.'.join(map(str, version))} is too old: git 2.38 or newer is needed",
@@ -84,11 +95,16 @@ class GitRepository:
             branch=branch,
             head=commit,
             git_version=version,
-            submodules=commit is not None
-            and bool(self._git.run("ls-tree", "--name-only", commit, "--", ".gitmodules")),
+            submodules=commit is not None and self._has_submodules(commit),
             shallow=os.path.exists(f"{self.common_dir}/shallow"),
             name=_name(self._main, self.common_dir),
         )
+
+    def _has_submodules(self, commit: CommitId) -> bool:
+        if commit not in self._with_submodules:
+            found = self._git.run("ls-tree", "--name-only", commit, "--", ".gitmodules")
+            self._with_submodules[commit] = bool(found)
+        return self._with_submodules[commit]
 
     def resolve(self, branch: Branch) -> CommitId | None:
         """The commit a branch points at."""
@@ -200,12 +216,16 @@ class GitRepository:
         branch that is checked out somewhere only gets the commit: moving it would make that checkout look modified."""
         if self.resolve(branch) == new and self._whole(new, than=new):
             return True
-        self._bring(vault, new)
+        held = expected is None and new in self.heads("").values()
+        if not held:
+            self._bring(vault, new)
         if self.resolve(branch) == new:
             return True
         if self._held(branch) or not swap(self._git, branch_ref(branch), new=new, old=expected):
             return False
-        if not self._whole(new, than=expected):  # a gc that prunes at once took it away before the branch held it
+        if not held and not self._whole(
+            new, than=expected
+        ):  # a gc that prunes at once took it away before the branch held it
             self._bring_all(vault, new)
         return True
 

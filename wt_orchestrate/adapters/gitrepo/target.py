@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from git import Git as AsTheUser
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import Git, fields
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
@@ -84,9 +85,7 @@ def _land_there(git: Git, holder: WorktreeFacts, *, target: Branch, new: CommitI
 
 
 def _head(git: Git, branch: Branch) -> str:
-    return git.line(
-        "rev-parse", "--verify", "-q", "--end-of-options", f"{branch_ref(branch)}^{{commit}}", ok=(0, 1, 128)
-    )
+    return commits_at(git, (branch_ref(branch),)).get(branch_ref(branch)) or ""
 
 
 def _remembered(common_dir: str, target: Branch) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 
+from wt_orchestrate.adapters.gitrepo.configuration import configuration, quoted
 from wt_orchestrate.adapters.gitrepo.conflict.auto_resolve import GitConflicts
 from wt_orchestrate.adapters.gitrepo.files.git_locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.forecast.radar import Radar
@@ -19,7 +20,6 @@ from wt_orchestrate.adapters.gitrepo.objects.blobs import GitObjects
 from wt_orchestrate.adapters.gitrepo.objects.fetch import TRUSTING, GitRefs
 from wt_orchestrate.adapters.gitrepo.objects.history import GitCommits
 from wt_orchestrate.adapters.gitrepo.objects.session import served
-from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.checkouts import GitCheckouts
 from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import init_bare
 from wt_orchestrate.osfiles.locks import locked
@@ -84,10 +84,9 @@ class GitVault:
     def _make(self) -> None:
         beside = f"{self.path}.new"
         shutil.rmtree(beside, ignore_errors=True)
-        init_bare(beside, object_format=Git(self._source).line("rev-parse", "--show-object-format"), config=_CONFIG)
-        quoted = self._source.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        init_bare(beside, object_format=configuration(self._source).object_format(), config=_CONFIG)
         with open(f"{beside}/{TRUSTING}", "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f'[safe]\n\tdirectory = "{quoted}"\n')
+            file.write(f"[safe]\n\tdirectory = {quoted(self._source)}\n")
         os.rename(beside, self.path)
 
     def _unlock(self) -> None:

@@ -118,6 +118,9 @@ class Repository(Protocol):
     def facts(self) -> RepositoryFacts:
         """What the repository is. Raises Refused if git is too old or it is not a repository."""
 
+    def rest(self, idle_s: float) -> None:
+        """Stop what it keeps running for the next question, where nobody has asked for so long."""
+
     def resolve(self, branch: Branch) -> CommitId | None:
         """The commit a branch points at (full ref; a tag of that name never answers)."""
 

@@ -22,6 +22,9 @@ class Vault(Protocol):
     def path(self) -> str:
         """Its path."""
 
+    def rest(self, idle_s: float) -> None:
+        """Stop what it keeps running for the next question, where nobody has asked for so long."""
+
     @property
     def refs(self) -> Refs: ...
 

@@ -62,9 +62,8 @@ def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[st
 
     def count(name: str) -> int:
         path, head = worktrees[name]
-        return len(
-            source.checkouts.dirty(worktree=path, head=CommitId(head), index=index_path(site.path("indexes"), path))
-        )
+        index = index_path(site.path("indexes"), path)
+        return len(source.checkouts.dirty(worktree=path, head=CommitId(head), index=index, hiding=False))
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(worktrees, pool.map(count, worktrees), strict=True))

@@ -63,6 +63,8 @@ def supervise(
         finally:
             supervisor.close()
             feed.close()
+            world.repository.rest(0)
+            world.vault.rest(0)
             world.log.close()
         _learn(site, run, warn)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
-from wt_orchestrate.adapters.gitrepo.runner import Git, execute, fields
+from wt_orchestrate.adapters.gitrepo.runner import Git, fields
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.settings import MergeDriver
+from wt_orchestrate.errors import GitFailed
 
 _FILE = ".gitattributes"
 
@@ -30,11 +31,12 @@ def configured_drivers(common_dir: str, base: CommitId) -> Mapping[str, MergeDri
 
 
 def _commands(common_dir: str) -> Mapping[str, str]:
-    env = {**users_own(), "GIT_DIR": common_dir, "GIT_OPTIONAL_LOCKS": "0"}
-    arguments = ("config", "-z", "--get-regexp", r"^merge\..*\.driver$")
-    code, output = execute(arguments, env, cwd=common_dir, ok=(0, 1, 128))
-    pairs = (entry.partition("\n") for entry in fields(output)) if code == 0 else ()
-    return {key.removeprefix("merge.").removesuffix(".driver"): command for key, _, command in pairs if command}
+    try:
+        listed = configuration(common_dir).settings()
+    except GitFailed:
+        return {}
+    drivers = (each for each in listed if each.key.startswith("merge.") and each.key.endswith(".driver"))
+    return {each.key.removeprefix("merge.").removesuffix(".driver"): each.value for each in drivers if each.value}
 
 
 def _chosen(git: Git, base: CommitId) -> Iterator[tuple[str, str]]:

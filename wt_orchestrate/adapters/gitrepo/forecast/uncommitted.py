@@ -55,7 +55,9 @@ def taken(git: Git, *, worktree: str, head: CommitId, index: str, settings: Mapp
     that `dirty` keeps: a copy of it is used, because that one may be in use."""
     try:
         own = _own_index(index)
-        paths = dirty.differing(git, worktree=worktree, head=head, index=own, settings=settings, patience_s=PATIENCE_S)
+        paths = dirty.differing(
+            git, worktree=worktree, head=head, index=own, settings=settings, patience_s=PATIENCE_S, hiding=False
+        )
         if len(paths) > MOST_PATHS:
             return Snapshot(head, problem=f"more than {MOST_PATHS:,} paths are uncommitted")
         return Snapshot(head, _read(worktree, paths)) if paths else Snapshot(head)

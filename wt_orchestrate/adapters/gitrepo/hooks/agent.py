@@ -17,8 +17,9 @@ import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.discovery import users_own
-from wt_orchestrate.adapters.gitrepo.runner import Git, execute, text
+from wt_orchestrate.adapters.gitrepo.configuration import configuration, quoted
+from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.errors import GitFailed
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.ports.git.repository import Guard
 
@@ -41,10 +42,10 @@ def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str) -> b
     """Install the hooks before a worktree's own; False if the repository does not allow it. Safe twice."""
     if not _allowed(git):
         return False
-    if git.line("config", "--get", "extensions.worktreeConfig", ok=(0, 1)) != "true":
+    if not configuration(git.git_dir).own_is_true("extensions.worktreeconfig"):
         git.run("config", "extensions.worktreeConfig", "true")
     refresh(git, worktree=worktree, wanted=wanted, shim=shim)
-    git.run("config", "--file", f"{admin}/config.worktree", "core.hooksPath", wanted.folder)
+    _name_hooks(git, f"{admin}/config.worktree", wanted.folder)
     return True
 
 
@@ -108,18 +109,26 @@ def _link(path: str, shim: str | None) -> None:
         os.symlink(shim, path)
 
 
+def _name_hooks(git: Git, path: str, folder: str) -> None:
+    """Have a worktree's own configuration name the folder; a file that is there already is git's to change."""
+    if os.path.lexists(path):
+        git.run("config", "--file", path, "core.hooksPath", folder)
+    else:
+        replace_file(path, f"[core]\n\thooksPath = {quoted(folder)}\n")
+
+
 def _allowed(git: Git) -> bool:
-    bare = git.line("config", "--type=bool", "--get", "core.bare", ok=(0, 1))
-    elsewhere = git.line("config", "--get", "core.worktree", ok=(0, 1))
-    return bare != "true" and not elsewhere
+    known = configuration(git.git_dir)
+    return not known.bare() and not known.own("core.worktree")
 
 
 def _before(git: Git, worktree: str, ours: str) -> str:
     """The folder in which git would look for hooks without ours."""
-    env = {**users_own(), "GIT_DIR": git.git_dir, "GIT_OPTIONAL_LOCKS": "0"}
-    code, output = execute(("config", "--type=path", "--get", "core.hooksPath"), env, cwd=git.git_dir, ok=(0, 1, 128))
-    found = text(output).removesuffix("\n")
-    if code != 0 or not found or found == ours:
+    try:
+        found = configuration(git.git_dir).path("core.hookspath")
+    except GitFailed:
+        found = None
+    if not found or found == ours:
         return f"{git.git_dir}/hooks"
     return os.path.normpath(os.path.join(worktree, found))
 

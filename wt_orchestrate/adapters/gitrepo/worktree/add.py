@@ -13,10 +13,11 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.listing import MADE, MAKING, Entry, Place, entry_of, holder, place
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
-from wt_orchestrate.errors import InvariantBroken, Refused
+from wt_orchestrate.errors import GitFailed, InvariantBroken, Refused
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.osfiles.locks import locked
 
@@ -35,8 +36,18 @@ def make(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
             return
         with suppress(FileNotFoundError):
             os.unlink(f"{entry.admin}/index.lock")  # of a filling that was cut off
-        fill(entry, CommitId(git.line("rev-parse", "--verify", "--end-of-options", f"{entry.head}^{{commit}}")))
+        fill(entry, _commit(git, entry))
         replace_file(f"{entry.admin}/locked", MADE)
+
+
+def _commit(git: Git, entry: Entry) -> CommitId:
+    """The commit that a worktree's HEAD is at. Raises GitFailed if its branch is gone."""
+    if not entry.head.startswith("refs/"):
+        return CommitId(entry.head)
+    head = commits_at(git, (entry.head,)).get(entry.head)
+    if head is None:
+        raise GitFailed(("worktree", "add"), code=128, stderr=f"{entry.head} is gone")
+    return head
 
 
 def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
@@ -99,11 +110,9 @@ def _add(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
 
 def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
     """The commit of the branch. Raises Refused if that is other people's work: it does not contain the base."""
-    ref = branch_ref(branch)
-    code, found = git.outcome("rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128))
-    if code != 0:
+    head = commits_at(git, (branch_ref(branch),)).get(branch_ref(branch))
+    if head is None:
         return None
-    head = CommitId(found.decode().strip())
     if head != base and git.outcome("merge-base", "--is-ancestor", base, head, ok=(0, 1))[0] != 0:
         raise Refused(
             f"the branch {branch} exists at {head[:12]} and does not contain {base[:12]}",

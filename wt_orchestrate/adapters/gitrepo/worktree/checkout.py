@@ -14,7 +14,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from wt_orchestrate.adapters.gitrepo.runner import EXCLUDES, LONG_S, Git, execute, fields, text, users_environment
+from wt_orchestrate.adapters.gitrepo.configuration import configuration
+from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.runner import EXCLUDES, LONG_S, Git, execute, users_environment
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.osfiles.locks import one_of
 
@@ -47,9 +49,7 @@ def fill(apart: Git, *, worktree: str, admin: str, commit: CommitId, common_dir:
 def passed_on(common_dir: str) -> Mapping[str, str]:
     """The values of the repository's configuration that a checkout needs, none of which names a program."""
     found: dict[str, str] = {}
-    arguments = ("config", "--file", f"{common_dir}/config", "--no-includes", "-z", "--list")
-    for item in fields(Git(common_dir).run(*arguments)):
-        key, _, value = item.partition("\n")
+    for key, value in configuration(common_dir).in_file().items():
         remote = key.startswith("remote.") and key.endswith((".url", ".lfsurl"))
         if key in CONVERSION or key == "lfs.url" or remote:
             found[key] = value
@@ -59,7 +59,8 @@ def passed_on(common_dir: str) -> Mapping[str, str]:
 def reading_settings(common_dir: str) -> Mapping[str, str]:
     """What a comparison with a worktree must know: how files are written there, and what the user ignores everywhere."""
     found = {key: value for key, value in passed_on(common_dir).items() if key in CONVERSION}
-    env = users_environment()
-    _, said = execute(("config", "--global", "--type=path", "--get", EXCLUDES), env, cwd=common_dir, ok=(0, 1, 128))
-    above = env.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return {**found, EXCLUDES: text(said).removesuffix("\n") or f"{above}/git/ignore"}
+    above = users_own().get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return {
+        **found,
+        EXCLUDES: configuration(common_dir).path(EXCLUDES.lower(), scope="global") or f"{above}/git/ignore",
+    }

@@ -34,6 +34,7 @@ class GitCheckouts:
         """Fill the index that `dirty` uses, right after a worktree was made, before anybody is in it."""
         dirty.seed(worktree=worktree, index=index)
 
-    def dirty(self, *, worktree: str, head: CommitId, index: str) -> tuple[str, ...]:
+    def dirty(self, *, worktree: str, head: CommitId, index: str, hiding: bool = True) -> tuple[str, ...]:
         """Paths in a worktree that differ from a commit: changed, deleted, or untracked and not ignored."""
-        return dirty.differing(self._git, worktree=worktree, head=head, index=index, settings=self.settings)
+        settings = self.settings
+        return dirty.differing(self._git, worktree=worktree, head=head, index=index, settings=settings, hiding=hiding)

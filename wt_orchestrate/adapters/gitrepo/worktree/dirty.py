@@ -40,10 +40,11 @@ def differing(
     index: str,
     settings: Mapping[str, str] = NOTHING,
     patience_s: float | None = None,
+    hiding: bool = True,
 ) -> tuple[str, ...]:
     """Paths that are changed, deleted, or untracked and not ignored; `.` if the worktree itself is gone. git waits for
     ever on a `.gitignore` that is a pipe: then that one is returned, or, with `patience_s`, Overran is raised after
-    that."""
+    that. `hiding` also asks, where all else is clean, for `.gitignore` files that hide themselves."""
     if os.path.islink(worktree) or not os.path.isdir(worktree):
         return (".",)
     own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
@@ -54,7 +55,7 @@ def differing(
         changed, new = _listed(own, worktree, patience_s)
     unlike = changed - _stored_elsewhere(own, worktree, head, changed)
     found = {*unlike, *(name for name in new if not _placeholder(worktree, name))}
-    return tuple(sorted(found or _hiding(own)))
+    return tuple(sorted(found or (_hiding(own) if hiding else ())))
 
 
 def _listed_in_time(own: Git, worktree: str) -> tuple[set[str], set[str]]:
@@ -119,13 +120,17 @@ def _bring(own: Git, head: CommitId, index: str) -> None:
     for path in (stands_for, f"{index}.lock"):
         with suppress(FileNotFoundError):
             os.unlink(path)
+    known = os.path.exists(index)
     try:
-        own.run("read-tree", "-m", head)
+        if known:  # what the commit does not change stays known, and the little else is read when it is compared
+            own.run("read-tree", "-m", head)
     except GitFailed:
         with suppress(FileNotFoundError):
             os.unlink(index)
+        known = False
+    if not known:
         own.run("read-tree", head)
-    own.run("update-index", "-q", "--really-refresh", ok=(0, 1), timeout_s=LONG_S)
+        own.run("update-index", "-q", "--really-refresh", ok=(0, 1), timeout_s=LONG_S)
     with open(stands_for, "w", encoding="ascii") as file:
         file.write(head)
 

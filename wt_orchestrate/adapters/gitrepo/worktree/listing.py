@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.runner import Git, text
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.ports.git.repository import WorktreeFacts
@@ -56,7 +57,7 @@ class Entry:
 
 def main_worktree(git: Git, start: str) -> str | None:
     """The main worktree; None for a bare repository, or if its place is unknown."""
-    if listing(git)[0].get("bare") is not None:
+    if configuration(git.git_dir).bare():
         return None
     if os.path.basename(git.git_dir) == ".git":
         return os.path.dirname(git.git_dir)

@@ -10,7 +10,8 @@ import os
 import shutil
 import threading
 
-from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git, environment, execute
+from wt_orchestrate.adapters.gitrepo.configuration import configuration
+from wt_orchestrate.adapters.gitrepo.runner import Git
 
 IGNORED = ("/HANDOFF.md",)
 """Names that never count as changes in a worktree: the handoff is kept out of commits."""
@@ -19,7 +20,7 @@ IGNORED = ("/HANDOFF.md",)
 def set_apart(folder: str, *, common_dir: str) -> Git:
     """Git on the objects of `common_dir` with a git directory at `folder`, which is made if it is missing."""
     if not os.path.exists(f"{folder}/wto-ready"):
-        _make(folder, object_format=Git(common_dir).line("rev-parse", "--show-object-format"))
+        _make(folder, object_format=configuration(common_dir).object_format())
     return Git(folder, {"GIT_OBJECT_DIRECTORY": f"{common_dir}/objects"})
 
 
@@ -36,11 +37,17 @@ def _make(folder: str, *, object_format: str) -> None:
 def init_bare(path: str, *, object_format: str, config: str = "") -> None:
     """A bare repository with nothing from the machine's templates, marked when it is complete."""
     os.makedirs(path, mode=0o700)
-    arguments = ("init", "-q", "--bare", "--template=", f"--object-format={object_format}", "--end-of-options", path)
-    execute(arguments, environment(NOTHING), cwd=path)
-    with open(f"{path}/config", "a", encoding="utf-8") as file:
-        file.write(config)
-    os.makedirs(f"{path}/info", exist_ok=True)
-    for name, text in (("info/exclude", "".join(f"{name}\n" for name in IGNORED)), ("wto-ready", "")):
+    for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
+        os.makedirs(f"{path}/{folder}")
+    longer = object_format != "sha1"
+    extension = f"[extensions]\n\tobjectFormat = {object_format}\n" if longer else ""
+    version = f"[core]\n\trepositoryFormatVersion = {int(longer)}\n\tfilemode = true\n\tbare = true\n"
+    texts = {
+        "HEAD": "ref: refs/heads/main\n",
+        "config": f"{version}{extension}{config}",
+        "info/exclude": "".join(f"{name}\n" for name in IGNORED),
+        "wto-ready": "",
+    }
+    for name, text in texts.items():
         with open(f"{path}/{name}", "w", encoding="utf-8") as file:
             file.write(text)
