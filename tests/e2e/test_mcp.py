@@ -334,8 +334,8 @@ def test_a_killed_supervisor_is_replaced_by_the_next_wish(project: Project, over
     assert project.stages() == {"a": "integrated"}
 
 
-def test_a_hundred_workstreams_are_answered_in_size_and_time(project: Project, over: Transport) -> None:
-    """Every looking tool stays within its size and about a second; what waits for a word is never cut away."""
+def test_a_hundred_workstreams_are_answered_in_size_and_time(project: Project) -> None:
+    """Every looking tool stays within its size and a second of the processor; what waits for a word is never cut away."""
     streams = "".join(f"  w{number}: {{brief: x, retries: 0}}\n" for number in range(100))
     scripts = {f"w{number}": "exit 3\n" if number % 10 == 7 else COMMIT for number in range(100)}
     text = f"goal: Do it\nlimits: {{agents: 8}}\n{COMMAND_AGENT}workstreams:\n{streams}"
@@ -345,9 +345,9 @@ def test_a_hundred_workstreams_are_answered_in_size_and_time(project: Project, o
 
     async def look(call: Call, client: Client) -> None:
         async def measured(name: str, most: int, **given: object) -> Any:
-            began = time.monotonic()
+            before = project.spent_s()
             found = await call(name, **given)
-            assert time.monotonic() - began < 3, name  # a second, on a machine that does other things, too
+            assert project.spent_s() - before < 1, name
             assert len(json.dumps(found)) <= most, (name, len(json.dumps(found)))
             return found
 
@@ -370,7 +370,8 @@ def test_a_hundred_workstreams_are_answered_in_size_and_time(project: Project, o
         for what in ("review", "diff", "checks", "brief"):
             await measured("inspect", 30_000, workstream="w8", what=what)
 
-    led(project, look, over=over)
+    led(project, look, over="stdio")
+    led(project, look, over="http")
 
 
 def test_comments_with_nobody_at_work_are_noted_sent_and_put_once(project: Project, over: Transport) -> None:
