@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # tests make many small files: memory where there is some
 SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto-tests-$$(id -u); else echo $${TMPDIR:-/tmp}/wto-tests-$$(id -u); fi)
-WORKERS ?= 2
+# most tests of the program wait for processes more than they compute: two workers for each processor
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=10
 
 .PHONY: venv demo test lint soak fuzz bench format types imports unit integration simulation e2e e2e-forge clients mcp-tools mcpb packages schema reference build clean
 
@@ -44,11 +46,12 @@ packages: $(BIN)/python
 
 test: $(VENV)/.dev clients mcp-tools packages
 	mkdir -p $(SCRATCH)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/all
+	$(PYTEST) --basetemp=$(SCRATCH)/all -m 'not stopwatch'
+	$(BIN)/python -m pytest --durations=10 --basetemp=$(SCRATCH)/stopwatch -m stopwatch
 
 unit integration simulation e2e: $(VENV)/.dev
 	mkdir -p $(SCRATCH)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --basetemp=$(SCRATCH)/$@ tests/$@
+	$(PYTEST) --basetemp=$(SCRATCH)/$@ tests/$@
 
 # pull requests on a real forge (pagure in a Debian of its own): as root, with debootstrap, about 700 MB the first time
 e2e-forge: $(VENV)/.dev

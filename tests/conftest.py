@@ -2,7 +2,7 @@
 
 A test has an empty home and state folder of its own, no configuration of git but a fixed user, fixed dates and time zone,
 no inherited variables of git, of agents or of ours, and an editor that fails. When it has ended, no kept process of it may
-be alive. Folders run in the order of what they cost.
+be alive. Unit tests run first; behind them, what computes runs beside what waits, and the longest start early.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 settings.register_profile("the same every time", derandomize=True)
 if os.environ.get("CI"):  # a gate must not fail by chance; `make soak` and runs by hand look further
     settings.load_profile("the same every time")
-_ORDER = ("unit", "contract", "simulation", "integration", "e2e")
+_ORDER = ("unit", "simulation", "integration", "contract")
 _FOREIGN = ("GIT_", "WTO_", "CLAUDE", "ANTHROPIC_", "XDG_", "AWS_", "PYTEST_ADDOPTS", "COV_")
 _GIT_CONFIG = """\
 [user]
@@ -48,8 +48,23 @@ _FIXED = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap folders first; the order within a folder stays."""
-    items.sort(key=lambda item: next((n for n, name in enumerate(_ORDER) if name in item.path.parts), len(_ORDER)))
+    """Unit tests first. Then stories of the program, which wait for processes, in turn with all others, which compute, so that
+    workers that run side by side need different things; of the stories those with real clients first, for they are the longest.
+    """
+    stories = sorted((each for each in items if "e2e" in each.path.parts), key=_is_short)
+    others = sorted((each for each in items if "e2e" not in each.path.parts), key=_folder)
+    units = [each for each in others if "unit" in each.path.parts]
+    rest = others[len(units) :]
+    share = [(number / len(each), item) for each in (rest, stories) for number, item in enumerate(each)]
+    items[:] = [*units, *(item for _, item in sorted(share, key=lambda pair: pair[0]))]
+
+
+def _is_short(item: pytest.Item) -> bool:
+    return item.get_closest_marker("real_client") is None
+
+
+def _folder(item: pytest.Item) -> int:
+    return next((n for n, name in enumerate(_ORDER) if name in item.path.parts), len(_ORDER))
 
 
 @pytest.fixture(autouse=True)

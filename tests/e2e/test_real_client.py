@@ -15,7 +15,7 @@ from tests.support.stub_model import StubModel, Turn, serve
 from tests.support.turns import bash, handoff, write
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+pytestmark = pytest.mark.real_client
 
 
 def _work(name: str, content: str) -> list[Turn]:

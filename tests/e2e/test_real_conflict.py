@@ -14,7 +14,7 @@ from tests.support.stub_model import StubModel, Turn, serve
 from tests.support.turns import bash, handoff, wait_for, write
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+pytestmark = pytest.mark.real_client
 
 BASE = "def total(items):\n    return sum(items)\n"
 CLEAN = "def total(items):\n    return sum(item for item in items if item is not None)\n"

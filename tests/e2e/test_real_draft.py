@@ -16,7 +16,7 @@ from tests.support.stub_model import StubModel, Turn, serve
 from tests.support.turns import bash, write
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+pytestmark = pytest.mark.real_client
 
 
 @pytest.fixture

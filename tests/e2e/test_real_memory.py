@@ -14,7 +14,7 @@ from tests.support.project import Project
 from tests.support.stub_model import StubModel, Turn, serve
 from tests.support.turns import bash, write
 
-pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+pytestmark = pytest.mark.real_client
 
 HANDED_OVER = (
     "---\nstatus: done\n---\n## Summary\nAdded.\n## Findings\n- convention: text files must be listed in REGISTRY\n"

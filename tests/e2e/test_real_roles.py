@@ -17,7 +17,7 @@ from tests.support.stub_model import StubModel, serve
 from tests.support.turns import bash, write
 from wt_orchestrate.resources import resource
 
-pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+pytestmark = pytest.mark.real_client
 
 SMITH = """---
 name: smith

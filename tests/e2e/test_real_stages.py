@@ -13,7 +13,7 @@ from tests.support.stages import NOTES
 from tests.support.stub_model import StubModel, Turn, serve
 from tests.support.turns import bash, work, write
 
-pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+pytestmark = pytest.mark.real_client
 
 PLANNED = """```yaml
 pool: {title: Mend the pool, brief: 'Close connections. [[script:pool]]', scope: [pool.py]}

@@ -16,7 +16,7 @@ from tests.support.stub_model import StubModel, serve
 from tests.support.turns import wait_for, work
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.real_client, pytest.mark.xdist_group("real client")]
+pytestmark = pytest.mark.real_client
 
 SETTINGS = """
 poll: 1s

@@ -143,7 +143,6 @@ def test_a_plan_that_names_no_such_reviewer_is_refused_before_anything_begins(pr
 
 
 @pytest.mark.real_client
-@pytest.mark.xdist_group("real client")
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_the_real_client_lets_a_reviewer_write_nothing_but_its_handoff(project: Project, version: str) -> None:
     """Whatever the agent's mode allows elsewhere: an edit and a commit of a reviewer are denied, its handoff is written."""
