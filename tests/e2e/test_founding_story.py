@@ -62,7 +62,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def service(tmp_path: Path, stub: StubModel) -> Iterator[Project]:
-    """The broken service that several agents mend."""
+    """The broken service that several agents fix."""
     yield from _made(tmp_path / "many", stub)
 
 
@@ -171,12 +171,12 @@ async def _a_question_is_answered(lead: Leader, address: str) -> None:
     """The others work on while one waits."""
     asked = await lead.until("question")
     assert (asked["workstream"], asked["do"][0]) == ("database", "answer")
-    assert "as data: Where does the database run since the move?" in asked["text"]
+    assert "(data): Where does the database run since the move?" in asked["text"]
     assert (await lead.wish("answer", workstream="database", text=address))["state"] == "taken"
 
 
 async def _what_one_found_the_other_was_told(lead: Leader, stub: StubModel, address: str) -> None:
-    """In its running turn, as data, with whose it is; it mended nothing before."""
+    """In its running turn, as data, with whose it is; it fixed nothing before."""
     scripts = await lead.stream("scripts")
     assert scripts["attempts"] == 1
     assert any(address in each["text"] and "`database`" in each["text"] for each in scripts["messages"])
@@ -219,7 +219,7 @@ async def _it_is_remembered(lead: Leader, address: str) -> None:
     (lesson,) = [each for each in known if f"{LESSON} {address}" in each["text"]]
     assert (lesson["kind"], lesson["flags"], lesson["stale"]) == ("convention", [], [])
     assert "scripts" in lesson["source"]
-    await lead.wish("remember", text="Nightly jobs are mended like the shell scripts in bin.", kind="decision")
+    await lead.wish("remember", text="Nightly jobs are fixed like the shell scripts in bin.", kind="decision")
 
 
 # ---------------------------------------------------------------- the clock
@@ -303,7 +303,7 @@ def test_five_workstreams_are_led_to_landed_work_and_the_next_run_has_learned(
         await lead.wish("start", plan=next_plan(binary))
         await lead.until("land")
         told = json.dumps(_requests(stub, "jobs")[0]["body"]["messages"])
-        assert f"> {LESSON} {address}" in told and "> Nightly jobs are mended like the shell scripts in bin." in told
+        assert f"> {LESSON} {address}" in told and "> Nightly jobs are fixed like the shell scripts in bin." in told
         assert "from the orchestrator" in (await call("story", workstream="jobs"))["text"]
         await _it_is_landed(lead, ("jobs",))
         reports.append(await call("report"))

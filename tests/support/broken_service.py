@@ -1,4 +1,4 @@
-"""A small service that is broken in four places, with real checks, and what a scripted model does to mend each.
+"""A small service that is broken in four places, with real checks, and what a scripted model does to fix each.
 
 The database has moved: its configuration and the scripts name the old place, two files of configuration disagree, and the jobs
 have the same fault as the scripts. A real server on loopback is the database.
@@ -132,7 +132,7 @@ workstreams:
     scope: [config/database.ini]
     checks: [{{run: {CHECKS["database"]}}}]
   scripts:
-    title: Mend the scripts
+    title: Fix the scripts
     brief: 'The shell scripts in bin name folders and a host that are gone. [[script:scripts]]'
     stage: repair
     scope: ['bin/**']
@@ -152,7 +152,7 @@ def next_plan(binary: str) -> str:
 goal: Get the nightly jobs running again
 {_agents(binary)}workstreams:
   jobs:
-    title: Mend the shell scripts of the jobs
+    title: Fix the shell scripts of the jobs
     brief: 'The shell scripts in jobs name folders and a host that are gone. [[script:jobs]]'
     scope: ['jobs/**']
     checks: [{{run: {CHECKS["jobs"]}}}]
@@ -166,7 +166,7 @@ def plan_for_one(binary: str, address: str) -> str:
 goal: Get the service running again after the database has moved
 {_agents(binary)}workstreams:
   everything:
-    brief: 'Mend the database, the scripts, the configuration. The database is at {address}. [[script:everything]]'
+    brief: 'Fix the database, the scripts, the configuration. The database is at {address}. [[script:everything]]'
     checks: [{checks}]
 """
 
@@ -195,7 +195,7 @@ _DONE: Turn = {"text": "It is done."}
 
 
 def _database(address: str) -> list[Turn]:
-    """It asks where the database is, tells who needs to know it, and mends its own part."""
+    """It asks where the database is, tells who needs to know it, and fixes its own part."""
     found = {"kind": "fact", "text": "The database is at {{answer}} since the move.", "for": ["scripts"]}
     finding = "fact: config/database.ini:2 is the one place that names the database"
     return [
@@ -212,12 +212,12 @@ def _database(address: str) -> list[Turn]:
 
 def _scripts(address: str, folder: str, name: str) -> list[Turn]:
     """It looks for what is wrong and cannot go on before it is told where the database is. Whoever is told all of it at the
-    beginning mends it at once."""
+    beginning fixes it at once."""
     lesson = f"{LESSON} {address}"
     path, check = f"{folder}/{name}.sh", f"sh checks/scripts.sh {folder}"
     mended = write(path, _script(address, "$(dirname $0)/.."))
     end = [
-        _tried(check, path, f"Mend the scripts in {folder}"),
+        _tried(check, path, f"Fix the scripts in {folder}"),
         _handed_over(f"The scripts in {folder} run again.", f"convention: {lesson}", check),
         _DONE,
     ]

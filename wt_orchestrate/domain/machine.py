@@ -48,7 +48,8 @@ from wt_orchestrate.domain.state.run import (
 from wt_orchestrate.domain.state.stages import at_gate, waiting_gate
 from wt_orchestrate.domain.train.forecast import forecast_effects
 from wt_orchestrate.domain.train.landing import landing_conclusions, landing_effects
-from wt_orchestrate.domain.train.train import check_effects, is_wanted, train_conclusions, train_effects, waiting
+from wt_orchestrate.domain.train.order import waiting
+from wt_orchestrate.domain.train.train import check_effects, is_wanted, train_conclusions, train_effects
 from wt_orchestrate.domain.verdict.stuck import nudges, trouble
 from wt_orchestrate.domain.verdict.verdict import verdict
 from wt_orchestrate.errors import ExitCode

@@ -95,7 +95,7 @@ def supervised(site: Site) -> bool:
 
 
 def supervisor_pid(site: Site) -> int | None:
-    """The process that is running this repository, as it recorded itself: for people, never for signals."""
+    """The process that supervises this repository, as it recorded itself: for people, never for signals."""
     from wt_orchestrate.osfiles.locks import FileLock
 
     holder = FileLock(site.path("supervisor.lock")).holder()

@@ -14,7 +14,8 @@ from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, 
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.train import Candidate, Landing
-from wt_orchestrate.domain.train.train import landing_names, rides
+from wt_orchestrate.domain.train.order import rides
+from wt_orchestrate.domain.train.train import landing_names
 from wt_orchestrate.errors import ExitCode
 
 MOVED_TARGETS = 3

@@ -9,7 +9,7 @@ set aside (`culprit.py`), and the others go on without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -27,60 +27,16 @@ from wt_orchestrate.domain.effects import (
 )
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check, Kind
-from wt_orchestrate.domain.review.reviewers import awaits_review, must_answer, reviews
+from wt_orchestrate.domain.review.reviewers import reviews
 from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, lost_too_often, word
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard, advancing, is_reviewer
+from wt_orchestrate.domain.state.run import RunState, advancing, is_reviewer
 from wt_orchestrate.domain.state.stages import awaits_word
 from wt_orchestrate.domain.state.train import Car, Probe, Suspect
 from wt_orchestrate.domain.train.arbiter import arbitration, settles
 from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
 from wt_orchestrate.domain.train.culprit import CERTAIN, next_step
-
-LONGEST = 200
-"""How many claims join at a time."""
-
-
-# ---------------------------------------------------------------- who rides
-
-
-def rides(state: RunState, ws: WorkstreamState) -> bool:
-    """Whether it has a claim that waits for the train, or is in it."""
-    return (
-        ws.stage is Stage.VERIFYING
-        and ws.spec.kind is Kind.CHANGE
-        and not ws.spec.serves
-        and not _only_answers(ws)
-        and ws.accepted is not None
-        and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping or ws.cancelling)
-        and not (awaits_review(state, ws) or must_answer(state, ws))
-    )
-
-
-def _only_answers(ws: WorkstreamState) -> bool:
-    """Whether it continues integrated work and changed nothing of it."""
-    return bool(ws.spec.continues) and ws.accepted is not None and ws.files == 0
-
-
-def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
-    """Claims that can join the train now, in their order: this decides who goes first."""
-    free = (ws for ws in state.workstreams.values() if rides(state, ws) and not ws.on_hold and not aboard(state, ws.id))
-    riders = [ws for ws in free if ws.id not in state.train.waiting]
-    met = _foreseen(state, {ws.id for ws in riders})
-    return tuple(sorted(riders, key=lambda ws: (met[ws.id], ws.claimed_order, ws.id)))
-
-
-def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId, int]:
-    """With how many others of these each will conflict, as far as the forecast knows. The one with the fewest goes
-    first, because one of two that conflict has to wait. A workstream's needs are integrated before it starts, so they
-    are always ahead."""
-    met = dict.fromkeys(names, 0)
-    for clash in state.forecast.conflicts:
-        if clash.one in names and clash.other in names:
-            met[clash.one] += 1
-            met[WorkstreamId(clash.other)] += 1
-    return met
-
+from wt_orchestrate.domain.train.order import LONGEST, only_answers, waiting
 
 # ---------------------------------------------------------------- what is known of the train
 
@@ -184,7 +140,7 @@ def _research(state: RunState) -> Iterator[e.Event]:
     for ws in state.workstreams.values():
         if is_reviewer(ws) or awaits_word(state, ws):
             continue
-        nothing = ws.spec.kind is Kind.RESEARCH or _only_answers(ws)
+        nothing = ws.spec.kind is Kind.RESEARCH or only_answers(ws)
         if ws.stage is Stage.VERIFYING and nothing and state.landing is None:
             yield e.Integrated(workstream=ws.id, head=ws.head, onto=state.integration or state.base, commit=None)
 

@@ -1,5 +1,5 @@
-"""Conflicts settled by what people decided beforehand: recorded resolutions, merge drivers, union, regenerated lockfiles.
+"""Conflicts resolved by rules that people approved: recorded resolutions, merge drivers, union, regenerated lockfiles.
 
-Belongs here: settling without asking anybody.
+Belongs here: resolving without asking anybody.
 Does not: the arbiter agent (`domain/train/arbiter`), the proof of a resolution (`gitrepo/proof`).
 """

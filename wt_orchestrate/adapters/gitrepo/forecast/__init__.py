@@ -1,5 +1,5 @@
-"""What merging many sides would come to, uncommitted work included. Leaves nothing behind.
+"""What merging many sides would give, uncommitted work included. Leaves nothing behind.
 
 Belongs here: comparing sides before anything is merged.
-Does not: merges that are kept (`gitrepo/merge`).
+Does not: merges that are kept (`gitrepo/merge`), what is done about a forecast (`domain/train/forecast`).
 """

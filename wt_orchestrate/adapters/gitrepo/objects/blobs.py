@@ -21,7 +21,7 @@ def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:
 
 
 def contents(git: Git, ids: Sequence[str]) -> dict[str, bytes]:
-    """The content of each object that is there."""
+    """The content of each object that exists."""
     found = zip(ids, look_up(git, ids, contents=True), strict=True)
     return {name: each.content for name, each in found if each is not None}
 
