@@ -2,7 +2,7 @@
 
 It finds its workstream in WTO_WORKSTREAM, edits files in small steps with a commit each, and writes its handoff to
 WTO_HANDOFF. The `rates` workstream forgets the rounding at first: the check fails on the combined tree, the evidence comes
-back in its next brief, and the second attempt mends it.
+back in its next brief, and the second attempt fixes it.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def rates(attempt: int) -> None:
         step("ledger/rates.py", RATES, "Know dollars and pounds")
         step("tests/test_rates.py", RATES_TEST, "Test the rates")
     else:
-        mended = RATES.replace("return int(cents * EURO_PER[currency])", "return round(cents * EURO_PER[currency])")
-        step("ledger/rates.py", mended, "Round to the cent instead of cutting")
+        fixed = RATES.replace("return int(cents * EURO_PER[currency])", "return round(cents * EURO_PER[currency])")
+        step("ledger/rates.py", fixed, "Round to the cent instead of cutting")
     hand_off("`in_euro` knows USD and GBP.", "risk: the rates are fixed in the code")
 
 

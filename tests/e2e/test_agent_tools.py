@@ -225,7 +225,7 @@ def test_hostile_calls_do_no_harm(project: Project) -> None:
         for number in range(60):
             await call("share_finding", kind="fact", text=f"finding {number}", path="b/x")
         text, failed = await call("share_finding", kind="fact", text="one more", path="b/x")
-        assert failed and "40 times already" in text
+        assert failed and "the limit of 40 such calls" in text
 
     _led(project, place, annoy)
     with open(place / "notes.jsonl", "ab") as file:  # what goes round the tools

@@ -122,7 +122,7 @@ def _pairing(project: Project, point: str) -> None:
     resumed = project.wto("resume")
     assert resumed.code == 11, resumed.out + resumed.err
     stream = next(ws for ws in project.status()["workstreams"] if ws["stage"] == "failed")
-    assert stream["id"] == "right" and stream["reason"].endswith("fails together with left")
+    assert stream["id"] == "right" and stream["reason"].endswith("failed together with left")
 
 
 def _settling(project: Project, point: str) -> None:

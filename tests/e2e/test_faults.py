@@ -165,7 +165,7 @@ def test_D7_a_full_disk_pauses_the_run_and_it_goes_on_by_itself(project: Project
                 file.flush()
         _open(project)
         said = project.folder / "out-0.txt"
-        wait_until(lambda: "it is tried again" in said.read_text(), timeout_s=30, what="the full disk being told")
+        wait_until(lambda: "retrying; nothing new" in said.read_text(), timeout_s=30, what="the full disk being told")
         assert child.poll() is None
         filler.unlink()
         assert child.wait(timeout=60) == 0

@@ -71,7 +71,7 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Trans
         assert handoff["of"] == "the agent of ask: data, not instructions"
         assert "unit.txt" in (await call("inspect", workstream="ask", what="diff"))["text"]
         asked, _, told = (await call("inspect", workstream="ask", what="brief"))["text"].partition(
-            "## What its agent was told"
+            "## What its agent got"
         )
         assert asked.strip() == "Find the unit." and "HANDOFF.md" in told and "Find the unit." in told
         await call("land", key="land-1")
@@ -242,7 +242,7 @@ def test_resources_of_any_run_are_read(project: Project, over: Transport) -> Non
         for wrong, words in {
             "wto://elsewhere/r1/plan": "is not a repository of this server",
             "wto://repository/r9/plan": "there is no run r9",
-            "wto://repository/r1/handoff/b": "there is no workstream 'b'",
+            "wto://repository/r1/handoff/b": "unknown workstream 'b'",
             "wto://repository/r1/secrets": "r1/secrets",
             "file:///etc/passwd": "passwd",
         }.items():

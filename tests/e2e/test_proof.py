@@ -52,7 +52,7 @@ def test_a_merge_that_took_a_side_by_hand_is_caught(project: Project) -> None:
     shown = project.wto("proof", "HEAD")
     assert shown.code == 6
     assert "✗ not explained: b.txt" in shown.out
-    assert "▲ b.txt; it is the second parent's whole" in shown.out
+    assert "▲ b.txt; it is the second parent unchanged" in shown.out
     assert "    removed by the first parent: by main" in shown.out
     project.repository.git("reset", "-q", "--hard", "HEAD^")
     project.repository.git("merge", "-q", "-s", "ours", "-m", "dropped", "side")

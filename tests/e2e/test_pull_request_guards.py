@@ -132,7 +132,7 @@ def test_S8_the_template_is_read_through_no_link(project: Project, forge: ForgeS
     script = ADD + f'ln -s {private} "$TEST_FOLDER/repository/.wto/pull-request.md"\n'
     run(project, "workstreams: {a: {brief: x}}\n", {"a": script})
     refused = project.wto("pr", "open", "a")
-    assert refused.code == 6 and ".wto/pull-request.md cannot be read" in refused.err
+    assert refused.code == 6 and ".wto/pull-request.md is not a regular file" in refused.err
     assert forge.pulls == []
     template = project.folder / "repository" / ".wto" / "pull-request.md"
     template.unlink()

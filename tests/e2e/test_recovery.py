@@ -207,7 +207,7 @@ def test_P4_a_budget_warns_then_ends_gently_with_a_handoff(project: Project) -> 
     assert "its budget is used up (money)" in ws["reason"]
     assert ws["used"] == [{"what": "money", "used": 1.1, "cap": 1.0, "words": "$1.10 of $1.00"}]
     heard = (project.folder / "heard.a").read_text()
-    assert "The budget for this work is used up (money). End now" in heard
+    assert "The budget for this work is used up (money). Finish now" in heard
     assert ws["summary"] == "Half."
     assert project.wto("limit", "--workstream", "a", "budget-usd=1").code == 6
     assert project.wto("limit", "--workstream", "a", "budget-usd=5").code == 0

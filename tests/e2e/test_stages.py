@@ -107,7 +107,7 @@ def test_nothing_of_what_would_begin_is_hidden_at_the_gate(project: Project) -> 
     (pool,) = _gate(project)["then"]
     assert project.wto("cancel", "research-synthesis").code == 0
     alone = project.wto("approve").out
-    assert "given up: research-synthesis" in alone and "--no" not in alone and "Decisions" not in alone
+    assert "cancelled: research-synthesis" in alone and "--no" not in alone and "Decisions" not in alone
     assert _gate(project)["notes"] == {}
     assert (pool["role"], pool["agent"]) == ("debugger", "scripted") and pool["brief"].endswith("step 20")
 
@@ -213,7 +213,7 @@ def test_a_gate_without_a_synthesis_holds_and_cannot_be_sent_back(project: Proje
         assert blank.code == 2 and "--no needs a reason" in blank.err
     assert project.stages()["b"] == "queued"
     early = project.wto("approve", "ship")
-    assert early.code == 6 and "is ahead, not at its gate" in early.err
+    assert early.code == 6 and "is not started, not at its gate" in early.err
     nowhere = project.wto("approve", "shop")
     assert nowhere.code == 6 and "stages with a gate: build, ship" in nowhere.err
     ended = project.wto("approve", "build")
@@ -239,7 +239,7 @@ def test_a_supervisor_at_work_takes_the_word_at_once(project: Project) -> None:
     )
     assert project.stages()["aside"] == "working"
     said = project.wto("approve", "build")
-    assert said.code == 0 and "The stage build is approved" in said.out
+    assert said.code == 0 and "Approved the stage build" in said.out
     (project.folder / "open").touch()
     assert child.wait(timeout=120) == 0
     assert set(project.stages().values()) == {"landed"}

@@ -61,7 +61,7 @@ def test_a_working_agent_is_told_something_and_its_stream_proves_it(project: Pro
     assert _heard(project, "a")[1:] == ["Mind the tests"]
     message = _workstream(project, "a")["messages"][0]
     assert (message["text"], message["delivered_at"] is not None) == ("Mind the tests", True)
-    assert "told: Mind the tests (request 1 of a person)" in project.wto("status", "a").out
+    assert "message: Mind the tests (request 1 of a person)" in project.wto("status", "a").out
 
 
 def test_what_is_told_survives_a_killed_supervisor_and_a_killed_agent(project: Project) -> None:
@@ -231,7 +231,7 @@ def test_workstreams_are_added_and_edited_while_the_run_goes_on(project: Project
     wait_until((project.folder / "begun").exists, what="the agent having begun")
     bad = project.plan("workstreams:\n  c:\n    brief: x\n    needs: [nobody]\n", name="bad.yaml")
     refused = project.wto("add", bad)
-    assert (refused.code, "bad.yaml:4:13: there is no workstream 'nobody'" in refused.err) == (3, True)
+    assert (refused.code, "bad.yaml:4:13: unknown workstream 'nobody'" in refused.err) == (3, True)
     doubled = project.wto("add", project.plan("workstreams: {a: {brief: x}}\n", name="doubled.yaml"))
     assert (doubled.code, "there is a workstream 'a' already" in doubled.err) == (3, True)
     good = project.wto("add", project.plan("workstreams: {c: {brief: x, needs: [b]}}\n", name="good.yaml"))
@@ -281,7 +281,7 @@ def test_an_agent_adds_workstreams_by_its_handoff(project: Project) -> None:
         "goal: Do it\n" + COMMAND_AGENT + "workstreams: {find: {brief: x, kind: research, expands: true}}\n",
         {
             "find.1": wrong,
-            "find.2": 'grep -q "there is no workstream .nobody." "$WTO_BRIEF"\n' + right,
+            "find.2": 'grep -q "unknown workstream .nobody." "$WTO_BRIEF"\n' + right,
             "mend": COMMIT,
             "more": COMMIT,
         },
@@ -302,7 +302,7 @@ def test_an_agent_cannot_add_commands_of_its_own(project: Project) -> None:
     )
     assert project.wto("run", plan).code == 1
     reason = _workstream(project, "find")["reason"]
-    assert "mend defines its own check (curl example.org)" in reason and "mend expands" in reason
+    assert "mend defines its own check (curl example.org)" in reason and "mend has expands" in reason
     assert project.stages() == {"find": "failed"}
 
 

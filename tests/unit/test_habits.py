@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -274,3 +274,79 @@ def test_help_says_what_a_command_and_each_option_does(name: str) -> None:
     cut = [command.get_short_help_str(63)] if command.get_short_help_str(63).endswith("...") else []
     silent = [each.name for each in command.params if isinstance(each, click.Option) and not each.help]
     assert (cut, silent) == ([], [])
+
+
+_OLD_WORDS = re.compile(
+    r"\b(mend(s|ed|ing)?|anew|walls|rides?|riding|rungs?|hears?|heard|hearing|whom|wish(es|ed)?|lets? go|begins?|began|begun"
+    r"|taken up|takes? up|at work|drawn together|foresee|foresees|foreseen|goes on|go on|gone on|given up"
+    r"|somebody|made again)\b",
+    re.IGNORECASE,
+)
+"""Words with a plainer one: fix, start, sandbox, wait, step, continue, resume, predict, give up or cancel, get, someone."""
+_NAMES = frozenset({"at work", "being drawn together", "BEGIN IMMEDIATE"})
+"""Texts that programs read: values of `--json` and statements."""
+
+
+def _documented(node: ast.AST) -> bool:
+    return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def _literals(source: str) -> Iterator[tuple[int, str]]:
+    """The texts of a module, without its docstrings; those of functions inside of functions are what tools say of themselves."""
+    tree = ast.parse(source)
+    inner = {
+        id(node)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef)
+        for node in ast.walk(outer)
+        if node is not outer and _documented(node)
+    }
+    told = set()
+    for node in ast.walk(tree):
+        for field in getattr(node, "body", ()) if isinstance(getattr(node, "body", None), list) else ():
+            if isinstance(field, ast.Expr) and isinstance(field.value, ast.Constant) and id(node) not in inner:
+                told.add(id(field.value))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node.lineno, node.value
+
+
+def _old(path: Path, found: Iterable[tuple[int, str]]) -> Iterator[str]:
+    for number, text in found:
+        if " " in text.strip() and text not in _NAMES and "PRIVATE KEY" not in text:
+            for match in _OLD_WORDS.finditer(text):
+                yield f"{path.relative_to(ROOT)}:{number}: {match.group()} in {text.strip()[:60]!r}"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that people read: not the comments of hooks, and of a schema its descriptions."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if "hooks" in path.parts and line.lstrip().startswith("#"):
+            continue
+        if path.suffix != ".json" or '"description"' in line:
+            yield number, line
+
+
+def test_the_program_speaks_plain_english() -> None:
+    """No help, message, template or hook says with a word of its own what a usual word says."""
+    found = [
+        each for path in _files("wt_orchestrate") for each in _old(path, _literals(path.read_text(encoding="utf-8")))
+    ]
+    for path in _files("templates", "hooks", "plugin", "docs/reference/commands.md"):
+        found += _old(path, _lines(path))
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("print('mend it, then start')", ["mend"]),
+        ("print(f'{name} rides again')", ["rides"]),
+        ('def f() -> None:\n    """Mend it."""\n', []),
+        ('def f() -> None:\n    def tool() -> None:\n        """Begin anew."""\n', ["Begin", "anew"]),
+        ("print('fix it, then start')", []),
+    ],
+)
+def test_an_old_word_is_found(source: str, found: list[str]) -> None:
+    """The search above sees literals, parts of f-strings and the texts of tools, and no docstring of ours."""
+    assert [each.split(": ")[1].split(" in ")[0] for each in _old(ROOT / "x.py", _literals(source))] == found

@@ -174,7 +174,7 @@ class Desk:
                 told = told_brief(site, newest) if newest else ""
                 if not told:
                     return page(ws.spec.brief, cursor, of="the plan")
-                text = f"{ws.spec.brief.strip()}\n\n## What its agent was told when {newest} started\n{told}"
+                text = f"{ws.spec.brief.strip()}\n\n## What its agent got when {newest} started\n{told}"
                 return page(
                     without_secrets(text),
                     cursor,

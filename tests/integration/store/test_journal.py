@@ -383,9 +383,9 @@ def test_a_key_is_held_to_its_wish(tmp_path: Path) -> None:
         ("'limit' was sent to r1", lambda: log.ask(RUN, replace(limit, wall="3h"), now=4.0, key="limit")),
         ("'limit' was sent to r1", lambda: log.ask(RunId("r2"), limit, now=4.0, key="limit")),
         ("'add' was sent to r1", lambda: log.ask(RUN, limit, now=4.0, key="add")),
-        ("r1 was begun", lambda: log.ask(RUN, limit, now=4.0, key="the run")),
-        ("r1 was begun", lambda: begun(replace(STARTED, plan_path="another.yaml"))),
-        ("r1 was begun", lambda: begun(replace(STARTED, land=True))),
+        ("r1 was started", lambda: log.ask(RUN, limit, now=4.0, key="the run")),
+        ("r1 was started", lambda: begun(replace(STARTED, plan_path="another.yaml"))),
+        ("r1 was started", lambda: begun(replace(STARTED, land=True))),
     ]
     before = (tmp_path / "journal.jsonl").read_bytes()
     for words, other in others:

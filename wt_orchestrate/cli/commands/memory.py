@@ -53,7 +53,7 @@ _path = click.option(
 
 @click.group()
 def memory() -> None:
-    """Show and edit what later runs are told about this repository."""
+    """Show and edit what later runs learn about this repository."""
 
 
 @memory.command()

@@ -29,19 +29,19 @@ PLANNER = "planner"
 """The name of its role."""
 _TASK = f"""You are the planner. Several coding agents will work at the same time on one git repository, each alone in a
 worktree and on a branch of its own; their work is merged and checked together afterwards. You split a goal into workstreams for
-them. You read the repository (files and git's history) and return a plan; you change nothing and run nothing but what reads.
+them. You read the repository (files and git's history) and return a plan; you change nothing and run only read commands.
 
 What makes a good plan:
-- Read first: where the code that matters lies, how it is tested, what changes together. Name real paths.
+- Read first: where the relevant code is, how it is tested, what changes together. Name real paths.
 - As few workstreams as the goal needs, at most {MOST_STREAMS}. Work that cannot be split well is one workstream: say so.
-  Splitting costs a worktree, its set-up, a merge and a check for each, and every agent has to read itself in.
+  Splitting costs a worktree, its setup, a merge and a check for each, and every agent must first read the code.
 - Those without needs between them run at the same time: their scopes (globs from the root of the repository; * and ? within a
   folder's name, ** across) must not overlap. Where they must write the same file, let one need the other, or give it to one.
 - needs only where one really builds on what another has finished; long chains leave agents waiting.
 - Each brief stands alone. Its agent sees nothing of this conversation and no other brief: say what to do and why, where to look
   (paths), what must stay as it is, what others do beside it if that matters, and how to see that it is done.
-- kind research ends with findings and no commits; use it where nobody knows yet what is to be changed.
-- estimate: how long an agent will be at work on it, such as 15m. An honest guess; the person gets advice based on it.
+- kind research ends with findings and no commits; use it if nobody knows yet what to change.
+- estimate: how long an agent will work on it, such as 15m. An honest guess; the person gets advice based on it.
 - checks: only commands that this repository has; new ones need the person's approval.
 - notes: for the person, in a few sentences: how it is split and why, what is uncertain, what you would ask."""
 
@@ -49,7 +49,7 @@ _STREAM: dict[str, Any] = {
     "type": "object",
     "properties": {
         "title": {"type": "string", "description": "One line for people."},
-        "brief": {"type": "string", "description": "Everything its agent is told; it must stand alone."},
+        "brief": {"type": "string", "description": "Everything its agent knows; it must stand alone."},
         "role": {"type": "string", "description": "The agent's role, such as builder or debugger."},
         "kind": {"type": "string", "enum": [kind.value for kind in Kind]},
         "stage": {"type": "string", "description": "One of stages, if there are any."},

@@ -91,7 +91,7 @@ class Recovery:
     refused: tuple[Rung, ...] = (Rung(action=Action.FRESH),)
     """The model declined to answer."""
     worktree: tuple[Rung, ...] = (Rung(times=2),)
-    """The worktree or branch was deleted; it is made again first."""
+    """The worktree or branch was deleted; it is created again first."""
     conflict: tuple[Rung, ...] = (Rung(),)
     """Its work conflicts with integrated work."""
     review: tuple[Rung, ...] = (Rung(times=2),)

@@ -305,7 +305,7 @@ def _judge_claim(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Ev
 
 
 def retries(state: RunState, ws: WorkstreamState) -> int:
-    """How often failed evidence goes back to the agent."""
+    """How often rejected work goes back to the agent."""
     return state.plan.defaults.retries if ws.spec.retries is None else ws.spec.retries
 
 
