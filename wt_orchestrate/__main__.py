@@ -13,7 +13,12 @@ def main() -> None:
     if words in (["--version"], ["version"]):
         print(f"wt-orchestrate {__version__}")
         return
-    from wt_orchestrate.cli.app import app  # --version must not pay for it
+    from wt_orchestrate.cli.start import answer  # --version must not pay for what follows, nor status for click
+
+    code = answer(words)
+    if code is not None:
+        sys.exit(code)
+    from wt_orchestrate.cli.app import app
     from wt_orchestrate.cli.boundary import guarded
 
     sys.exit(guarded(lambda: app.main(words, prog_name="wto", standalone_mode=False), as_json="--json" in words))

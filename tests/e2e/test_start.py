@@ -11,23 +11,6 @@ import pytest
 
 from tests.support.project import COMMAND_AGENT, COMMIT, ROOT, Project
 
-HEAVY = {"git", "yaml", "pydantic", "msgspec", "watchdog", "unidiff", "rich", "wt_orchestrate.domain.state.run"}
-
-
-@pytest.mark.parametrize(("words", "also"), [(("--version",), {"click", "sqlite3"}), (("status",), set())])
-def test_commands_that_are_called_all_the_time_import_little(
-    project: Project, words: tuple[str, ...], also: set[str]
-) -> None:
-    """`--version` and `status` load none of the heavy packages, nor the domain's state."""
-    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
-    assert project.wto("run", plan).code == 0
-    command = [sys.executable, "-X", "importtime", "-m", "wt_orchestrate", *words]
-    ended = subprocess.run(
-        command, cwd=project.repository.path, env=project.environment, capture_output=True, text=True, check=True
-    )
-    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines() if line.startswith("import time:")}
-    assert loaded & (HEAVY | also) == set()
-
 
 @pytest.mark.parametrize(("words", "file"), [((), "plan.schema.json"), (("--settings",), "config.schema.json")])
 def test_shipped_schemas_are_the_generated_ones(project: Project, words: tuple[str, ...], file: str) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import WtError
 
+TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.drafts import DraftFolder
 

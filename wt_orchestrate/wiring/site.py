@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 
+TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
 if TYPE_CHECKING:
     from wt_orchestrate.ports.engine import Clock, Log
     from wt_orchestrate.ports.git.repository import Repository
     from wt_orchestrate.ports.git.vault import Vault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One repository and its state folder. `root` is the main worktree, or the common folder of a bare repository."""
+    """One repository and its state folder. Written out, because `wto status` has no time to import dataclasses."""
 
-    start: str
-    common_dir: str
-    state_dir: str
-    parts: dict[str, Repository] = field(default_factory=dict, compare=False, repr=False)
-    """What is made once for this site: it has looked at what does not change."""
+    __slots__ = ("common_dir", "parts", "start", "state_dir")
+
+    def __init__(self, *, start: str, common_dir: str, state_dir: str) -> None:
+        self.start = start
+        self.common_dir = common_dir
+        self.state_dir = state_dir
+        self.parts: dict[str, Repository] = {}
+        """What is made once for this site: it has looked at what does not change."""
 
     def path(self, name: str) -> str:
         return f"{self.state_dir}/{name}"
@@ -31,9 +32,13 @@ class Site:
 
 def find_site(start: str) -> Site:
     """The repository around a folder, and its state folder (made if missing). Raises Refused if there is none."""
-    from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
+    from wt_orchestrate.adapters.gitrepo.layout import usual_common_dir
 
-    common_dir = find_common_dir(start)
+    common_dir = usual_common_dir(start)
+    if common_dir is None:
+        from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
+
+        common_dir = find_common_dir(start)
     state_dir = f"{state_root()}/{_folder_name(common_dir)}"
     os.makedirs(state_dir, mode=0o700, exist_ok=True)
     if os.path.isdir(f"{state_dir}/drafting"):
@@ -52,7 +57,10 @@ def state_root() -> str:
 
 
 def _folder_name(common_dir: str) -> str:
-    from hashlib import sha256
+    try:  # as `random` does: hashlib loads OpenSSL, which takes longer than all else here
+        from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and later
+    except ImportError:
+        from _sha256 import sha256  # type: ignore[import-not-found]  # Python 3.11
 
     real = os.path.realpath(common_dir)
     name = os.path.basename(os.path.dirname(real) if real.endswith("/.git") else real)

@@ -14,18 +14,17 @@ from contextlib import contextmanager
 
 import click
 
-from wt_orchestrate.cli.screen.board import Board
+from wt_orchestrate.cli.screen.event_lines import event_line
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.events.log import Event, Record, workstream_of
 from wt_orchestrate.domain.fold.run import fold
-from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.ids import RunId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.schedule.schedule import rests
 from wt_orchestrate.domain.state.lifecycle import DONE, Phase, Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.stages import waiting_gate
-from wt_orchestrate.domain.status.story import Weight, cause, sentence
 from wt_orchestrate.engine.requests import load_state
 from wt_orchestrate.errors import Busy, ExitCode, Refused
 from wt_orchestrate.wiring.requests import Put, asks_left, require_taken
@@ -33,15 +32,6 @@ from wt_orchestrate.wiring.run.supervise import supervise
 from wt_orchestrate.wiring.site import Site, open_log, supervised
 
 _LOOK_S = 0.1
-_SYMBOLS = {
-    Weight.STEP: "working",
-    Weight.GOOD: "done",
-    Weight.WARNING: "warning",
-    Weight.BAD: "error",
-    Weight.ASKS: "asks",
-    Weight.DETAIL: "detail",
-}
-
 Show = Callable[[Record], None]
 
 
@@ -155,6 +145,8 @@ def display(site: Site, run: RunId, *, as_json: bool, details: bool = False) -> 
     elif not sys.stdout.isatty():
         yield _teller(_echo, details=details)
     else:
+        from wt_orchestrate.cli.screen.board import Board  # rich, for terminals only
+
         with Board(site, run) as board:
             yield _teller(board.tell, details=details)
 
@@ -170,26 +162,6 @@ def _echo_json(record: Record) -> None:
 def _echo(line: str | None) -> None:
     if line is not None:
         click.echo(line)
-
-
-def event_line(record: Record, *, details: bool = False, causes: bool = False) -> str | None:
-    """One event as a line for people, with `causes` what it came from; None for what is not told."""
-    told = sentence(record.event)
-    if told is None or (told.weight is Weight.DETAIL and not details):
-        return None
-    at = time.strftime("%H:%M:%S", time.localtime(record.at))
-    because = cause(record) if causes else ""
-    return f"{at} {symbol(_SYMBOLS[told.weight])} {told.about:<14} {told.text}{because}".rstrip()
-
-
-def workstream_story(site: Site, run: str, workstream: str) -> Iterator[str]:
-    """The story of one workstream from the log, in order."""
-    log = open_log(site)
-    for record in log.read(RunId(run), workstream=WorkstreamId(workstream)):
-        line = event_line(record, details=True, causes=True)
-        if line is not None:
-            yield line
-    log.close()
 
 
 def event_json(record: Record) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from wt_orchestrate.cli.screen.style import Column, age, money, symbol, table
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.domain.text.status_words import shown
+
+TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
+if TYPE_CHECKING:
+    from typing import Any
 
 _SYMBOLS = {
     "queued": "queued",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 _SYMBOLS = {
     "done": ("✓", "+"),
@@ -49,15 +48,17 @@ def money(dollars: float) -> str:
     return f"${dollars:.2f}"
 
 
-@dataclass(frozen=True, slots=True)
 class Column:
-    """A column; the one with the highest `priority` number is dropped first, 0 never."""
+    """A column; the one with the highest `priority` number is dropped first, 0 never. One that `grows` gets the remaining width,
+    and is cut to it. Written out, because `wto status` has no time to import dataclasses."""
 
-    title: str
-    priority: int = 0
-    right: bool = False
-    grows: bool = False
-    """It gets the remaining width, and is cut to it."""
+    __slots__ = ("grows", "priority", "right", "title")
+
+    def __init__(self, title: str, *, priority: int = 0, right: bool = False, grows: bool = False) -> None:
+        self.title = title
+        self.priority = priority
+        self.right = right
+        self.grows = grows
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, width: int | None) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.site import Site, open_log, vault
 
+TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
 if TYPE_CHECKING:
     from wt_orchestrate.domain.events.train import LandRefused
     from wt_orchestrate.domain.ids import CommitId
