@@ -7,7 +7,9 @@ import pytest
 from tests.simulation.faults import Crash, Faults
 from tests.simulation.git import Objects, Site
 from tests.simulation.vault import SimVault
-from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, LeftOut, Rider
+from wt_orchestrate.domain.events.train import MergeMade
+from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.ports.git.merges import Chain, ChainSpec, LeftOut, Rider
 
 
 def test_a_simulated_chain_leaves_out_who_conflicts() -> None:
@@ -34,7 +36,14 @@ def test_a_simulated_chain_leaves_out_who_conflicts() -> None:
     assert vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=1.0, pin="refs/wto/pin")) == chain
 
 
-def _car(rider: Rider, onto: str, made: Car) -> Car:
+def _car(rider: Rider, onto: str, made: MergeMade) -> MergeMade:
     """What a car has to say beside the ids of what was made."""
     assert made.onto == onto
-    return Car(name=rider.name, head=rider.head, onto=made.onto, commit=made.commit, tree=made.tree, proven_paths=1)
+    return MergeMade(
+        workstream=WorkstreamId(rider.name),
+        head=rider.head,
+        onto=made.onto,
+        commit=made.commit,
+        tree=made.tree,
+        proven_paths=1,
+    )

@@ -8,12 +8,14 @@ from itertools import combinations
 from tests.simulation.git import Objects, Site
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
-from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.domain.events.train import MergeMade
+from wt_orchestrate.domain.events.worktree import CommitLine
+from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.git.commits import Change, Commit
+from wt_orchestrate.ports.git.commits import Change
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, Settled, SettleSpec
 from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side
-from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, Explained, LeftOut, Merge, Proof, Rider
+from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Merge, Proof, Rider
 
 
 class SimRefs:
@@ -110,9 +112,9 @@ class SimCommits:
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         return self._objects.base(one, other)
 
-    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
+    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[CommitLine]:
         new = sorted(self._objects.history(head) - self._objects.history(base), key=self._age)
-        return [Commit(id=each, author="a", at=0.0, subject="s", paths=()) for each in new]
+        return [CommitLine(id=each, author="a", at=0.0, subject="s", paths=()) for each in new]
 
     def _age(self, commit: CommitId) -> tuple[int, str]:
         return len(self._objects.history(commit)), commit
@@ -179,19 +181,19 @@ class SimMerges:
         return Proof(merge=merge, ours=ours, theirs=theirs, base=base, checked_paths=1, lost=tuple(lost))
 
     def chain(self, spec: ChainSpec) -> Chain:
-        cars: list[Car] = []
+        cars: list[MergeMade] = []
         left_out: list[LeftOut] = []
         with self._site.faults.around("chain"):
             for rider in spec.riders:
                 found = self._ride(rider, spec, cars)
-                if isinstance(found, Car):
+                if isinstance(found, MergeMade):
                     cars.append(found)
                 else:
                     left_out.append(found)
             self._site.vault[spec.pin] = cars[-1].commit if cars else spec.onto
         return Chain(cars=tuple(cars), left_out=tuple(left_out))
 
-    def _ride(self, rider: Rider, spec: ChainSpec, ahead: Sequence[Car]) -> Car | LeftOut:
+    def _ride(self, rider: Rider, spec: ChainSpec, ahead: Sequence[MergeMade]) -> MergeMade | LeftOut:
         below = ahead[-1].commit if ahead else spec.onto
         made = self.merge(ours=below, theirs=rider.head, message=rider.message, at=spec.at, pin=spec.pin)
         if made.commit is None or made.tree is None:
@@ -200,8 +202,8 @@ class SimMerges:
         proof = self.prove(merge=made.commit, ours=below, theirs=rider.head)
         if proof.lost:
             return LeftOut(name=rider.name, head=rider.head, onto=below, lost=proof.lost)
-        return Car(
-            name=rider.name,
+        return MergeMade(
+            workstream=WorkstreamId(rider.name),
             head=rider.head,
             onto=below,
             commit=made.commit,
@@ -209,11 +211,11 @@ class SimMerges:
             proven_paths=proof.checked_paths,
         )
 
-    def _partners(self, rider: Rider, onto: CommitId, ahead: Sequence[Car]) -> tuple[str, ...]:
+    def _partners(self, rider: Rider, onto: CommitId, ahead: Sequence[MergeMade]) -> tuple[str, ...]:
         if clashing_commits(self._objects, onto, rider.head):
             return ()
-        alone = tuple(car.name for car in ahead if clashing_commits(self._objects, car.head, rider.head))
-        return alone or tuple(car.name for car in ahead)
+        alone = tuple(car.workstream for car in ahead if clashing_commits(self._objects, car.head, rider.head))
+        return alone or tuple(car.workstream for car in ahead)
 
     def explain(self, merge: CommitId) -> Explained:
         raise Refused("the simulated vault explains nothing")

@@ -13,6 +13,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from msgspec import Struct
 
+from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
 
@@ -136,22 +137,13 @@ class RunCheck(Struct, frozen=True, kw_only=True):
     ahead: tuple[WorkstreamId, ...] = ()
 
 
-class Taken(Struct, frozen=True, kw_only=True):
-    """A claim that an advance integrates: its head, and the merge commit that holds it."""
-
-    workstream: WorkstreamId
-    head: CommitId
-    onto: CommitId
-    commit: CommitId
-
-
 class Advance(Struct, frozen=True, kw_only=True):
     """Move the integration branch in the vault to a commit whose tree passed, by compare-and-swap. It integrates these
     claims; none for a landing."""
 
     commit: CommitId
     onto: CommitId
-    takes: tuple[Taken, ...] = ()
+    takes: tuple[MergeMade, ...] = ()
 
 
 class Publish(Struct, frozen=True, kw_only=True):

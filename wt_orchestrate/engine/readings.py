@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wt_orchestrate.domain.agent.notes import MOST_BYTES, MOST_LINES
-from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId, branch_ref
 from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, NotesIn, ProcessEnd, StreamRead, Taken
 from wt_orchestrate.domain.plan.settings import Hooks
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import DONE, LOST_BRANCH, LOST_WORKTREE, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
@@ -115,10 +115,7 @@ def _branch(ws: WorkstreamState, head: CommitId, state: RunState, world: World) 
     known = ws.head or base
     forward = world.vault.commits.is_ancestor(known, head)
     commits = world.vault.commits.between(base=known if forward else base, head=head)
-    lines = tuple(
-        CommitLine(id=commit.id, author=commit.author, at=commit.at, subject=commit.subject, paths=commit.paths[:50])
-        for commit in commits
-    )
+    lines = tuple(replace(commit, paths=commit.paths[:50]) for commit in commits)
     count = ws.commits + len(lines) if forward else len(lines)
     return BranchRead(workstream=ws.id, head=head, count=count, commits=lines, rewritten=not forward)
 

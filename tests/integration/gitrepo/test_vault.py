@@ -14,9 +14,10 @@ import pytest
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.repos import START, digest, make_repository
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
+from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports.git.commits import Change, Commit
+from wt_orchestrate.ports.git.commits import Change
 
 HEAD = {"refs/heads/main": "refs/wto/test/main"}
 ARCHIVE = "refs/wto/archive/test/a"
@@ -197,9 +198,9 @@ def test_commits_with_their_paths(site: Site) -> None:
     third = site.user.commit({}, "moved", at=START + 3)
     site.vaulted("main")
     wanted = [
-        Commit(id=first, author="Ada", at=START + 1, subject="one \x01 \x1f two", paths=("\x01odd", "new\nline")),
-        Commit(id=second, author="Ada", at=START + 2, subject="empty", paths=()),
-        Commit(id=third, author="Ada", at=START + 3, subject="moved", paths=("README.md", "moved.md")),
+        CommitLine(id=first, author="Ada", at=START + 1, subject="one \x01 \x1f two", paths=("\x01odd", "new\nline")),
+        CommitLine(id=second, author="Ada", at=START + 2, subject="empty", paths=()),
+        CommitLine(id=third, author="Ada", at=START + 3, subject="moved", paths=("README.md", "moved.md")),
     ]
     assert list(site.vault.commits.between(base=base, head=third)) == wanted
     assert list(site.vault.commits.between(base=base, head=third, limit=1)) == wanted[2:]

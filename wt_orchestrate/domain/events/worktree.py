@@ -56,6 +56,8 @@ class SetupFinished(Struct, frozen=True, kw_only=True):
 
 
 class CommitLine(Struct, frozen=True, kw_only=True):
+    """One commit as the log tells it; `paths` are those it changed, a merge against its first parent."""
+
     id: CommitId
     author: str
     at: float

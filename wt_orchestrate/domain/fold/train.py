@@ -9,7 +9,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.checks import judged_anew, judgement, results
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard
-from wt_orchestrate.domain.state.train import Blame, Candidate, Car, CheckResult, Suspect, Train, Trial
+from wt_orchestrate.domain.state.train import Blame, Candidate, CheckResult, Suspect, Train, Trial
 
 
 def suspected(state: RunState, ws: WorkstreamState, seen: e.RiderSuspected) -> Suspect:
@@ -101,8 +101,7 @@ def _coupled(state: RunState, made: e.MergeMade) -> RunState:
         return state
     if aboard(state, made.workstream):
         return state
-    car = Car(workstream=made.workstream, head=made.head, onto=made.onto, commit=made.commit, tree=made.tree)
-    return replace(state, train=replace(train, cars=(*train.cars, car)))
+    return replace(state, train=replace(train, cars=(*train.cars, made)))
 
 
 def left_the_train(state: RunState, name: WorkstreamId) -> RunState:

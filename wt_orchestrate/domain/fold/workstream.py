@@ -12,7 +12,7 @@ from wt_orchestrate.domain.plan.model import Budget
 from wt_orchestrate.domain.plan.retry_ladder import BY_COMMITS, Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import CommitSeen, Retry, WorkstreamState
+from wt_orchestrate.domain.state.run import Retry, WorkstreamState
 from wt_orchestrate.domain.state.train import CheckResult
 
 _HISTORY = 200
@@ -45,12 +45,8 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.MemoryRecalled() as recalled:
             return replace(ws, recalled=recalled)
         case e.CommitsSeen() as seen:
-            lines = tuple(
-                CommitSeen(id=line.id, author=line.author, at=line.at, subject=line.subject, paths=line.paths)
-                for line in seen.commits
-            )
-            kept = lines if seen.rewritten else (*ws.history, *lines)
-            tried = _without(ws, BY_COMMITS) if lines and not seen.rewritten else ws.tried
+            kept = seen.commits if seen.rewritten else (*ws.history, *seen.commits)
+            tried = _without(ws, BY_COMMITS) if seen.commits and not seen.rewritten else ws.tried
             return replace(ws, head=seen.head, head_at=at, commits=seen.count, history=kept[-_HISTORY:], tried=tried)
         case e.HandoffSeen(text=text, problem=problem):
             if problem:

@@ -17,6 +17,7 @@ from wt_orchestrate.domain.effects import EffectKey, EffectKind, advance_key
 from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
 from wt_orchestrate.domain.events.memory import MemoryRecalled
 from wt_orchestrate.domain.events.pull_requests import PullRequest
+from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
 from wt_orchestrate.domain.plan.permissions import reads_only
@@ -85,14 +86,6 @@ class Retry(Struct, frozen=True, kw_only=True):
     not_before: float
 
 
-class CommitSeen(Struct, frozen=True, kw_only=True):
-    id: CommitId
-    author: str
-    at: float
-    subject: str
-    paths: tuple[str, ...]
-
-
 class WorkstreamState(Struct, frozen=True, kw_only=True):
     """The state of one workstream."""
 
@@ -115,7 +108,7 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     head: CommitId | None = None
     head_at: float | None = None
     commits: int = 0
-    history: tuple[CommitSeen, ...] = ()
+    history: tuple[CommitLine, ...] = ()
     handoff: Handoff | None = None
     handoff_at: float | None = None
     handoff_versions: int = 0

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from wt_orchestrate.domain.events.train import CheckOutcome
+from wt_orchestrate.domain.events.train import CheckOutcome, MergeMade
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
 
@@ -47,20 +47,10 @@ class Judgement(Struct, frozen=True, kw_only=True):
 UNJUDGED = Judgement()
 
 
-class Car(Struct, frozen=True, kw_only=True):
-    """A claim merged onto what is below it: a commit that holds the integration head, the cars ahead and this work."""
-
-    workstream: WorkstreamId
-    head: CommitId
-    onto: CommitId
-    commit: CommitId
-    tree: TreeId
-
-
 class Train(Struct, frozen=True, kw_only=True):
     """Claims merged one on another, the first one onto the integration head."""
 
-    cars: tuple[Car, ...] = ()
+    cars: tuple[MergeMade, ...] = ()
     waiting: Mapping[WorkstreamId, tuple[WorkstreamId, ...]] = field(default_factory=dict)
     """Claims that conflict with cars of this train, each with those: they join once none of these is in the train."""
 

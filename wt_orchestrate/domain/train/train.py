@@ -22,9 +22,9 @@ from wt_orchestrate.domain.effects import (
     EffectKind,
     MakeTrial,
     RunCheck,
-    Taken,
     of_kind,
 )
+from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check, Kind
 from wt_orchestrate.domain.review.reviewers import reviews
@@ -32,7 +32,7 @@ from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, 
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, advancing, is_reviewer
 from wt_orchestrate.domain.state.stages import awaits_word
-from wt_orchestrate.domain.state.train import Car, Probe, Suspect
+from wt_orchestrate.domain.state.train import Probe, Suspect
 from wt_orchestrate.domain.train.arbiter import arbitration, settles
 from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
 from wt_orchestrate.domain.train.culprit import CERTAIN, next_step
@@ -48,7 +48,7 @@ class Prefixes(Struct, frozen=True):
     red: int | None
 
 
-def _stretches(state: RunState) -> Iterator[tuple[int, Car, tuple[Check, ...]]]:
+def _stretches(state: RunState) -> Iterator[tuple[int, MergeMade, tuple[Check, ...]]]:
     """Each prefix by its length, its last car, and the checks that judge its tree."""
     checks = {check.run: check for check in state.plan.checks}
     for length, car in enumerate(state.train.cars, 1):
@@ -69,7 +69,7 @@ def prefixes(state: RunState) -> Prefixes:
     return Prefixes(green, next((length for length in reds if length > green), None))
 
 
-def _names(cars: Iterable[Car]) -> tuple[WorkstreamId, ...]:
+def _names(cars: Iterable[MergeMade]) -> tuple[WorkstreamId, ...]:
     return tuple(car.workstream for car in cars)
 
 
@@ -192,8 +192,7 @@ def _advance(state: RunState) -> Iterator[Effect]:
     length = len(advancing(state)) or prefixes(state).green
     if not length or any(state.workstreams[car.workstream].stage is not Stage.VERIFIED for car in cars[:length]):
         return
-    takes = (Taken(workstream=car.workstream, head=car.head, onto=car.onto, commit=car.commit) for car in cars[:length])
-    yield Advance(commit=cars[length - 1].commit, onto=cars[0].onto, takes=tuple(takes))
+    yield Advance(commit=cars[length - 1].commit, onto=cars[0].onto, takes=tuple(cars[:length]))
 
 
 # ---------------------------------------------------------------- checks
@@ -256,7 +255,7 @@ def _lengths(state: RunState, found: Prefixes) -> tuple[int, ...]:
     return tuple(sorted((*begun, *new[: workers - len(begun)])))
 
 
-def _begun(state: RunState, car: Car) -> bool:
+def _begun(state: RunState, car: MergeMade) -> bool:
     running = any(command.commit == car.commit and command.probe == "train" for command in state.commands.values())
     pinned = any(pins.get("commit") == car.commit and pins.get("probe") == "train" for pins in state.pins.values())
     return running or pinned or any(each.passed for each in state.judged.get(car.tree, {}).values())
@@ -323,9 +322,9 @@ def is_wanted(state: RunState, commit: CommitId | None, command: str) -> bool:
     return any(probe.commit == commit and probe.check.run == command for probe in wanted_checks(state))
 
 
-def without(state: RunState, name: WorkstreamId) -> tuple[tuple[Car, ...], tuple[Suspect, ...]]:
+def without(state: RunState, name: WorkstreamId) -> tuple[tuple[MergeMade, ...], tuple[Suspect, ...]]:
     """The cars and suspects that are left when a claim is withdrawn: what was built on it goes too."""
-    cars: list[Car] = []
+    cars: list[MergeMade] = []
     for car in state.train.cars:
         if car.workstream == name:
             break

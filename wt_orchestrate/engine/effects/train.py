@@ -25,19 +25,8 @@ def assemble(effect: f.Assemble, state: RunState, world: World) -> Sequence[e.Ev
     chain = world.vault.merges.chain(
         ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin_ref(state.id, "train"))
     )
-    made = [
-        e.MergeMade(
-            workstream=WorkstreamId(car.name),
-            head=car.head,
-            onto=car.onto,
-            commit=car.commit,
-            tree=car.tree,
-            proven_paths=car.proven_paths,
-        )
-        for car in chain.cars
-    ]
     below = state.integration
-    return (*made, *(_left_out(each, state, alone=effect.onto == below) for each in chain.left_out))
+    return (*chain.cars, *(_left_out(each, state, alone=effect.onto == below) for each in chain.left_out))
 
 
 def _rider(state: RunState, name: WorkstreamId, head: CommitId) -> Rider:
@@ -152,7 +141,7 @@ def advance(effect: f.Advance, state: RunState, world: World) -> Sequence[e.Even
     return (*(_integrated(each, commit) for each, commit in taken), *moved)
 
 
-def _integrated(taken: f.Taken, commit: CommitId) -> e.Integrated:
+def _integrated(taken: e.MergeMade, commit: CommitId) -> e.Integrated:
     return e.Integrated(workstream=taken.workstream, head=taken.head, onto=taken.onto, commit=commit)
 
 

@@ -9,17 +9,8 @@ from msgspec import Struct
 
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
+from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId
-
-
-class Commit(Struct, frozen=True, kw_only=True):
-    """One commit; `paths` are those it changed."""
-
-    id: CommitId
-    author: str
-    at: float
-    subject: str
-    paths: tuple[str, ...]
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -44,7 +35,7 @@ class Commits(Protocol):
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """The best common ancestor of two commits."""
 
-    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
+    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[CommitLine]:
         """Commits in `base..head`, oldest first."""
 
     def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.ports.git.conflicts import ResolvedFile
 
@@ -47,17 +48,6 @@ class ChainSpec(Struct, frozen=True, kw_only=True):
     pin: str
 
 
-class Car(Struct, frozen=True, kw_only=True):
-    """One merge commit of a chain: `head` merged onto what is below it, and how many changed paths its proof compared."""
-
-    name: str
-    head: CommitId
-    onto: CommitId
-    commit: CommitId
-    tree: TreeId
-    proven_paths: int
-
-
 class LeftOut(Struct, frozen=True, kw_only=True):
     """A rider that is not in the chain; `onto` is the commit it could not be merged onto."""
 
@@ -75,7 +65,7 @@ class LeftOut(Struct, frozen=True, kw_only=True):
 class Chain(Struct, frozen=True, kw_only=True):
     """Merge commits one on another, lowest first, and the riders that were left out."""
 
-    cars: tuple[Car, ...]
+    cars: tuple[MergeMade, ...]
     left_out: tuple[LeftOut, ...] = ()
 
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, digest, make_repository
-from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.events.train import MergeMade
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, LeftOut, Rider
+from wt_orchestrate.ports.git.merges import Chain, ChainSpec, LeftOut, Rider
 
 PIN = "refs/wto/pin/train"
 LINES = [f"line {number}\n" for number in range(1, 21)]
@@ -53,7 +54,7 @@ def chained(site: Site, onto: CommitId, riders: Sequence[Rider]) -> Chain:
 
 def one_by_one(site: Site, onto: CommitId, riders: Sequence[Rider]) -> Chain:
     """The same by merging and proving one after another; numbers of paths and partners are not told."""
-    cars: list[Car] = []
+    cars: list[MergeMade] = []
     left_out: list[LeftOut] = []
     tip = onto
     for each in riders:
@@ -76,7 +77,14 @@ def one_by_one(site: Site, onto: CommitId, riders: Sequence[Rider]) -> Chain:
         if lost:
             left_out.append(replace(out, lost=lost))
             continue
-        car = Car(name=each.name, head=each.head, onto=tip, commit=made.commit, tree=made.tree, proven_paths=0)
+        car = MergeMade(
+            workstream=WorkstreamId(each.name),
+            head=each.head,
+            onto=tip,
+            commit=made.commit,
+            tree=made.tree,
+            proven_paths=0,
+        )
         cars.append(car)
         tip = made.commit
     return Chain(cars=tuple(cars), left_out=tuple(left_out))
@@ -119,7 +127,7 @@ def test_a_chain_is_told_whole(site: Site) -> None:
     proven = {"alone": 1, "adds": 2, "meets": 1, "meets-too": 2, "behind": 1}
     out = riders["clashes"]
     assert chain == Chain(
-        cars=tuple(replace(car, proven_paths=proven[car.name]) for car in expected.cars),
+        cars=tuple(replace(car, proven_paths=proven[car.workstream]) for car in expected.cars),
         left_out=(
             LeftOut(
                 name="clashes",
@@ -153,7 +161,7 @@ def test_who_conflicts_with_the_beginning_has_no_partner(site: Site) -> None:
     site.user.commit({"src/app.py": edited((2, "main\n"), (11, "main\n"))}, "main continues")
     (onto,) = site.vaulted("main")
     chain = chained(site, onto, list(riders.values()))
-    assert [car.name for car in chain.cars] == ["alone", "adds", "meets-too", "more"]
+    assert [car.workstream for car in chain.cars] == ["alone", "adds", "meets-too", "more"]
     assert {each.name: each.partners for each in chain.left_out} == {"meets": (), "clashes": (), "behind": ()}
     assert plain(chain) == one_by_one(site, onto, list(riders.values()))
 
@@ -214,7 +222,7 @@ def test_branches_that_only_git_can_judge(site: Site) -> None:
     onto, *heads = site.vaulted("main", *names)
     riding = [*riders.values(), *(rider(name, head) for name, head in zip(names, heads, strict=True))]
     chain = chained(site, onto, riding)
-    assert [car.name for car in chain.cars] == [each.name for each in riding]
+    assert [car.workstream for car in chain.cars] == [each.name for each in riding]
     assert plain(chain) == one_by_one(site, onto, riding)
     assert site.vault.objects.blob(chain.cars[-1].commit, "lib/app.py") == edited((5, "edits\n")).encode()
     require_sound(site)
@@ -235,7 +243,7 @@ def test_a_folder_that_two_renamed_together_is_noticed(site: Site) -> None:
     riding = list(riders.values())
     chain = chained(site, onto, riding)
     assert plain(chain) == one_by_one(site, onto, riding)
-    assert [car.name for car in chain.cars] == ["first", "second", "fourth"]
+    assert [car.workstream for car in chain.cars] == ["first", "second", "fourth"]
     out = LeftOut(
         name="third",
         head=riders["third"].head,
@@ -254,7 +262,7 @@ def test_a_foreign_history_is_left_out(site: Site) -> None:
     site.user.git("checkout", "-q", "main")
     (head,) = site.vaulted("foreign")
     chain = chained(site, onto, [rider("foreign", head), riders["a"]])
-    assert [car.name for car in chain.cars] == ["a"]
+    assert [car.workstream for car in chain.cars] == ["a"]
     assert chain.left_out == (LeftOut(name="foreign", head=head, onto=onto, lost=("the common history",)),)
 
 
@@ -338,7 +346,7 @@ def test_a_wrong_writer_is_caught(site: Site, other_git: Callable[[str], Path], 
     other_git(f'if [ "$1" = fast-import ]; then sed -e \'{wrong}\' | $GIT "$@"; else exec $GIT "$@"; fi')
     chain = chained(site, onto, list(riders.values()))
     out = next(each for each in chain.left_out if each.name == name)
-    assert (out.lost, [car.name for car in chain.cars if car.name == name]) == (lost, [])
+    assert (out.lost, [car.workstream for car in chain.cars if car.workstream == name]) == (lost, [])
     if case != "a parent left out":  # that one is done to whoever comes first
         left = [each for each in riders.values() if each.name != name]
         assert [car.commit for car in chain.cars] == [car.commit for car in one_by_one(site, onto, left).cars]
@@ -355,7 +363,7 @@ def test_a_side_that_was_taken_is_caught(site: Site, other_git: Callable[[str], 
     chain = chained(site, onto, [riders["meets"], riders["meets-too"], riders["alone"]])
     below = chain.cars[0].commit
     out = LeftOut(name="meets-too", head=riders["meets-too"].head, onto=below, lost=("src/app.py",))
-    assert ([car.name for car in chain.cars], chain.left_out) == (["meets", "alone"], (out,))
+    assert ([car.workstream for car in chain.cars], chain.left_out) == (["meets", "alone"], (out,))
 
 
 @pytest.mark.parametrize("moment", ["before", "after", "amid"])

@@ -30,10 +30,11 @@ from wt_orchestrate.adapters.gitrepo.objects.refs import put
 from wt_orchestrate.adapters.gitrepo.proof.explain import explain
 from wt_orchestrate.adapters.gitrepo.proof.merge import prove
 from wt_orchestrate.adapters.gitrepo.runner import Git
-from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.domain.events.train import MergeMade
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.git.merges import Car, Chain, ChainSpec, Explained, LeftOut, Merge, Proof
+from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Merge, Proof
 
 UNRELATED = "the common history"
 """The entry in `lost` for a rider with unrelated history."""
@@ -85,10 +86,10 @@ class GitMerges:
         return explain(self._git, merge)
 
 
-def _car(survey: Survey, made: Made, verdict: Verdict) -> Car:
+def _car(survey: Survey, made: Made, verdict: Verdict) -> MergeMade:
     rider = survey.loads[made.number].rider
-    return Car(
-        name=rider.name,
+    return MergeMade(
+        workstream=WorkstreamId(rider.name),
         head=rider.head,
         onto=made.onto,
         commit=made.commit,

@@ -14,8 +14,9 @@ from wt_orchestrate.adapters.gitrepo.objects.session import CommitObject
 from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, fields, input_lines, text
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
+from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.git.commits import Change, Commit
+from wt_orchestrate.ports.git.commits import Change
 
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--no-color", "--no-relative")
 _RENAMES = ("-M", "-l7000")
@@ -48,7 +49,7 @@ class GitCommits:
         """The best common ancestor; None for unrelated histories."""
         return ancestry.merge_base(self._git, one, other)
 
-    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[Commit]:
+    def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[CommitLine]:
         """Commits in `base..head`, oldest first, with the paths each changed (a merge: against its first parent)."""
         straight = ancestry.line(self._git, base=base, head=head)
         if straight is not None:
@@ -62,7 +63,7 @@ class GitCommits:
         records.reverse()
         paths = _paths_by_commit(self._git, [record[0] for record in records])
         return tuple(
-            Commit(
+            CommitLine(
                 id=CommitId(commit),
                 author=author[:_LONGEST],
                 at=float(at),
@@ -140,12 +141,12 @@ class GitCommits:
         return scan(self._git, base=base, head=head, without=without)
 
 
-def _straight(git: Git, line: Sequence[tuple[str, CommitObject]]) -> Sequence[Commit]:
+def _straight(git: Git, line: Sequence[tuple[str, CommitObject]]) -> Sequence[CommitLine]:
     """Commits of one line that is told newest first, each with its one parent."""
     parents = ancestry.read(git, [commit.parents[0] for _, commit in line])
     deltas = between(git, [(parents[commit.parents[0]].tree, commit.tree) for _, commit in line])
     return tuple(
-        Commit(
+        CommitLine(
             id=CommitId(name),
             author=commit.author[:_LONGEST],
             at=float(commit.at),
