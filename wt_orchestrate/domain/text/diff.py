@@ -31,6 +31,26 @@ class Hunk(Struct, frozen=True, kw_only=True):
     heading: str
     lines: tuple[DiffLine, ...]
 
+    @property
+    def old_start(self) -> int:
+        """The first line of the old file in it; 0 if it holds none."""
+        return next((line.old for line in self.lines if line.old), 0)
+
+    @property
+    def new_start(self) -> int:
+        """The first line of the new file in it; 0 if it holds none."""
+        return next((line.new for line in self.lines if line.new), 0)
+
+    @property
+    def added(self) -> int:
+        """How many lines it adds."""
+        return sum(bool(line.new and not line.old) for line in self.lines)
+
+    @property
+    def removed(self) -> int:
+        """How many lines it removes."""
+        return sum(bool(line.old and not line.new) for line in self.lines)
+
 
 class FileDiff(Struct, frozen=True, kw_only=True):
     """The changes of one file. `lines_known` is False if the diff was too long to be read line by line."""

@@ -78,34 +78,31 @@ _READ_LINES = 200_000
 
 def file_diffs(site: Site, *, base: CommitId, head: CommitId) -> tuple[FileDiff, ...]:
     """What a head changed since its merge base, file by file; a diff that is too long has only its numbers."""
-    from wt_orchestrate.adapters.gitrepo.objects.patch import Changes, changed_lines
-    from wt_orchestrate.domain.text.diff import FileDiff, Hunk, Line
+    from wt_orchestrate.adapters.gitrepo.objects.patch import parse_diff
+    from wt_orchestrate.domain.text.diff import FileDiff
 
-    source, nothing = vault(site), Changes(added=(), removed=())
+    source = vault(site)
     changes = source.commits.changes(base=base, head=head)
     known = sum(change.added + change.deleted for change in changes) <= _READ_LINES
-    read = changed_lines(source.commits.diff(base=base, head=head)) if known else ()
+    read = parse_diff(source.commits.diff(base=base, head=head)) if known else ()
     known = known and len(read) == len(changes)  # both are in git's order
-    found: list[FileDiff] = []
-    for number, change in enumerate(changes):
-        lines = read[number] if known else nothing
-        found.append(
-            FileDiff(
-                path=change.path,
-                status=change.status,
-                old=change.old,
-                mode=change.mode,
-                size=change.size,
-                added=change.added,
-                deleted=change.deleted,
-                binary=change.binary,
-                new=tuple(Line(number=at, text=text) for at, text in lines.added),
-                gone=tuple(Line(number=at, text=text) for at, text in lines.removed),
-                lines_known=known,
-                hunks=tuple(Hunk(heading=heading, lines=shown) for heading, shown in lines.hunks),
-            )
+    return tuple(
+        FileDiff(
+            path=change.path,
+            status=change.status,
+            old=change.old,
+            mode=change.mode,
+            size=change.size,
+            added=change.added,
+            deleted=change.deleted,
+            binary=change.binary,
+            new=read[number].new if known else (),
+            gone=read[number].gone if known else (),
+            lines_known=known,
+            hunks=read[number].hunks if known else (),
         )
-    return tuple(found)
+        for number, change in enumerate(changes)
+    )
 
 
 def file_lines(site: Site, *, commit: CommitId, path: str) -> Sequence[str] | None:

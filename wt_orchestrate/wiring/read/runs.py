@@ -38,9 +38,17 @@ def attempt_lines(site: Site, *, attempt: int | None, raw: bool) -> AttemptLines
 def changed_files(site: Site, *, base: CommitId, head: CommitId) -> list[dict[str, object]]:
     """Changed files with their hunks, as plain values."""
     from wt_orchestrate.adapters.gitrepo.objects.patch import parse_diff
-    from wt_orchestrate.domain.replace import plain
 
-    return [plain(file) for file in parse_diff(vault(site).commits.diff(base=base, head=head))]
+    names = ("old_start", "new_start", "heading", "added", "removed")
+    return [
+        {
+            "path": file.path,
+            "added": file.added,
+            "removed": file.deleted,
+            "hunks": [{name: getattr(hunk, name) for name in names} for hunk in file.hunks],
+        }
+        for file in parse_diff(vault(site).commits.diff(base=base, head=head))
+    ]
 
 
 def stored_view(site: Site, run: str | None) -> tuple[str, str] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.gitrepo.conftest import Site
-from wt_orchestrate.adapters.gitrepo.objects.patch import FilePatch, Hunk, parse_diff
+from wt_orchestrate.adapters.gitrepo.objects.patch import parse_diff
+from wt_orchestrate.domain.text.diff import DiffLine
 from wt_orchestrate.errors import WtError
 
 
@@ -15,20 +16,15 @@ def test_a_diff_of_the_vault_is_read(site: Site) -> None:
     lines = [f"line {number}\n" for number in range(1, 21)]
     head = site.user.commit({"src/app.py": "".join(["new\n", *lines[:15], "changed\n", *lines[16:]]), "é": "1\n2\n"})
     site.vaulted("main")
-    assert list(parse_diff(site.vault.commits.diff(base=base, head=head))) == [
-        FilePatch(
-            path="src/app.py",
-            added=2,
-            removed=1,
-            hunks=(
-                Hunk(old_start=1, new_start=1, heading="", added=1, removed=0),
-                Hunk(old_start=13, new_start=14, heading="line 12", added=1, removed=1),
-            ),
-        ),
-        FilePatch(
-            path="é", added=2, removed=0, hunks=(Hunk(old_start=0, new_start=1, heading="", added=2, removed=0),)
-        ),
-    ]
+    edited, made = parse_diff(site.vault.commits.diff(base=base, head=head))
+    assert [(file.path, file.added, file.deleted) for file in (edited, made)] == [("src/app.py", 2, 1), ("é", 2, 0)]
+    assert [
+        (hunk.old_start, hunk.new_start, hunk.heading, hunk.added, hunk.removed)
+        for hunk in (*edited.hunks, *made.hunks)
+    ] == [(1, 1, "", 1, 0), (13, 14, "line 12", 1, 1), (0, 1, "", 2, 0)]
+    assert [(line.number, line.text) for line in edited.new] == [(1, "new"), (17, "changed")]
+    assert [(line.number, line.text) for line in edited.gone] == [(16, "line 16")]
+    assert edited.hunks[1].lines[3:5] == (DiffLine(16, 0, "line 16"), DiffLine(0, 17, "changed"))
 
 
 def test_no_diff_has_no_files() -> None:
