@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from secrets import token_hex
@@ -20,6 +19,7 @@ import msgspec
 from wt_orchestrate.adapters.store import memorytables as tables
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
+from wt_orchestrate.adapters.store.rebuilding import moved_aside
 from wt_orchestrate.domain.memory.entries import (
     MOST_ENTRIES,
     Entry,
@@ -204,10 +204,10 @@ class SqliteMemories:
         if not self._database_whole():
             if not journal_whole:
                 aside += self._salvage()
-            aside += _set_aside(self._path)
+            aside += filter(None, [moved_aside(self._path)])
         elif not journal_whole or self._lost_end():
             if os.path.exists(self._journal.path):
-                aside += _set_aside(self._journal.path)
+                aside += filter(None, [moved_aside(self._journal.path)])
             if os.path.exists(self._path):
                 with closing(self._connected()) as connection, self._transaction(connection):
                     self._rewrite(connection)
@@ -236,9 +236,9 @@ class SqliteMemories:
         rows: list[Row] = []
         with suppress(StoreUnreadable):
             rows.extend(self._journal.rows())
-        aside = _set_aside(self._journal.path)
+        aside = moved_aside(self._journal.path)
         self._journal.append(rows or [{"kind": "begin", "generation": token_hex(8), "next": 1}])
-        return aside
+        return [aside] if aside else []
 
     # ------------------------------------------------------------ connections
 
@@ -434,12 +434,3 @@ def _first_hash(path: str) -> str:
             return file.read(32).decode(errors="replace")
     except FileNotFoundError:
         return ""
-
-
-def _set_aside(path: str) -> list[str]:
-    """Move a file and its companions away; where it went."""
-    aside = f"{path}.damaged-{int(time.time())}"
-    moved = [end for end in ("-wal", "-shm", "") if os.path.exists(f"{path}{end}")]
-    for end in moved:
-        os.replace(f"{path}{end}", f"{aside}{end}")
-    return [aside] if "" in moved else []

@@ -57,13 +57,16 @@ def set_aside(path: str, journal: Journal) -> str:
     damage = journal.damage()
     if damage is not None:
         raise StoreUnreadable(damage.reason, hint="restore the journal from a backup; nothing was changed")
-    if not os.path.exists(path):
-        return ""
+    return moved_aside(path)
+
+
+def moved_aside(path: str) -> str:
+    """Move a file and what SQLite keeps beside it out of the way; where it went (empty: there was none)."""
     aside = f"{path}.damaged-{int(time.time())}"
-    for end in ("-wal", "-shm", ""):
-        if os.path.exists(f"{path}{end}"):
-            os.replace(f"{path}{end}", f"{aside}{end}")
-    return aside
+    moved = [end for end in ("-wal", "-shm", "") if os.path.exists(f"{path}{end}")]
+    for end in moved:
+        os.replace(f"{path}{end}", f"{aside}{end}")
+    return aside if "" in moved else ""
 
 
 def _insert(connection: sqlite3.Connection, row: Row) -> None:

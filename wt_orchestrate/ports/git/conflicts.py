@@ -35,7 +35,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     conflicts: tuple[str, ...] = ()
 
 
-class Hunk(Struct, frozen=True, kw_only=True):
+class ConflictHunk(Struct, frozen=True, kw_only=True):
     """One conflict of a file: the base's lines, those of each side, and the result's (the first ones). `line` is where
     the result's begin; `took` is `ours` or `theirs` if the other side's part was dropped entirely."""
 
@@ -64,7 +64,7 @@ class ResolvedFile(Struct, frozen=True, kw_only=True):
     """Lines that a side added or changed and that are gone; the first ones."""
     dropped: tuple[int, int] = (0, 0)
     """How many lines of each side are gone in all."""
-    hunks: tuple[Hunk, ...] = ()
+    hunks: tuple[ConflictHunk, ...] = ()
     """Its conflicts, one by one."""
     mode: str = ""
     """The result's mode if it is not the merge of both sides' modes."""

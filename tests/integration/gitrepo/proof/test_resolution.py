@@ -13,7 +13,7 @@ from tests.integration.gitrepo.proof.test_merge import edited, sides
 from tests.support.processes import alive
 from tests.support.waiting import wait_until
 from wt_orchestrate.domain.plan.settings import MergeDriver, Merging
-from wt_orchestrate.ports.git.conflicts import Hunk
+from wt_orchestrate.ports.git.conflicts import ConflictHunk
 
 HONEST = {
     "both kept": ("a\n", "b\n", "a\nb\n"),
@@ -47,8 +47,8 @@ def test_a_side_that_is_let_go_in_one_place_is_seen_there(site: Site) -> None:
     assert file.took == "" and file.one_sided and not file.whole
     was = edited().splitlines()
     assert file.hunks == (
-        Hunk(line=3, base=(was[2],), ours=("a 3",), theirs=("main 3",), result=("a 3", "main 3")),
-        Hunk(
+        ConflictHunk(line=3, base=(was[2],), ours=("a 3",), theirs=("main 3",), result=("a 3", "main 3")),
+        ConflictHunk(
             line=13,
             base=(was[11],),
             ours=("a 12",),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.proof.three_way import Edit
-from wt_orchestrate.ports.git.conflicts import Hunk
+from wt_orchestrate.ports.git.conflicts import ConflictHunk
 
 _LISTED = 60
 """How many lines of each part of a hunk are listed."""
@@ -53,9 +53,9 @@ class _Work:
         return self.added.total() + self.removed.total()
 
 
-def hunks(base: Sequence[bytes], edits: Edits, result: Sequence[bytes]) -> tuple[Hunk, ...]:
+def hunks(base: Sequence[bytes], edits: Edits, result: Sequence[bytes]) -> tuple[ConflictHunk, ...]:
     """Each conflict of a file, in order; the first hundred."""
-    found: list[Hunk] = []
+    found: list[ConflictHunk] = []
     whole = _counted(result)
     for core in _conflicts(edits):
         if len(found) == _HUNKS:
@@ -73,13 +73,13 @@ def side_of(base: Sequence[bytes], ours: Sequence[bytes], theirs: Sequence[bytes
     return _took(mine, yours, (ours, theirs, result), whole=there, near=there)
 
 
-def _hunk(base: Sequence[bytes], edits: Edits, core: _Part, wide: _Part, whole: Counter[bytes]) -> Hunk:
+def _hunk(base: Sequence[bytes], edits: Edits, core: _Part, wide: _Part, whole: Counter[bytes]) -> ConflictHunk:
     near = _applied(base, edits.result, wide)
     one, other = (_applied(base, side, wide) for side in (edits.ours, edits.theirs))
     mine, yours = (_work(base, side, core) for side in (edits.ours, edits.theirs))
     there = _counted(near)
     shift = sum(len(edit.lines) - (edit.end - edit.start) for edit in edits.result if edit.end < wide.start)
-    return Hunk(
+    return ConflictHunk(
         line=wide.start + shift + 1,
         base=_told(base[wide.start : wide.end]),
         ours=_told(one),

@@ -20,7 +20,7 @@ from wt_orchestrate.adapters.gitrepo.proof.three_way import ALGORITHMS, MARKER, 
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.replace import replace
-from wt_orchestrate.ports.git.conflicts import Hunk, Resolution, ResolvedFile
+from wt_orchestrate.ports.git.conflicts import ConflictHunk, Resolution, ResolvedFile
 
 _TEXTS = ("100644", "100755", "120000")
 _LISTED = 200
@@ -113,7 +113,7 @@ def _file(git: Git, lane: Contested, result: Entry) -> ResolvedFile:
     )
 
 
-def _hunks(git: Git, entries: Sequence[Entry], stored: Mapping[str, bytes]) -> tuple[Hunk, ...]:
+def _hunks(git: Git, entries: Sequence[Entry], stored: Mapping[str, bytes]) -> tuple[ConflictHunk, ...]:
     empty = git.run("hash-object", "-w", "--stdin").decode().strip()
     base, *sides = (entry.id or empty for entry in entries)
     found = edits_between(git, [base] * 3, sides, ALGORITHMS[0])
