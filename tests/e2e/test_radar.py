@@ -86,7 +86,7 @@ def test_both_agents_are_warned_while_they_work(project: Project) -> None:
         "> Title: The first\n> Owns: shared.txt, a.txt\n> Make line 2 strict.",
     }.items():
         (warning,) = _heard(project, name)[1:]
-        assert warning.startswith("A forecast, not a failure: ")
+        assert warning.startswith("This is a forecast, not a failure: ")
         assert f"\n\n{other}\n\nDo not stop" in warning
 
 

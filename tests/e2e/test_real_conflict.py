@@ -108,5 +108,5 @@ def test_two_clients_on_one_function_end_with_both_intents_landed(project: Proje
     assert beside["workstream"] == other and beside["asked"].startswith(intents[other])
     assert all(text in json.dumps(packet, ensure_ascii=False) for text in intents.values())
     heard = json.dumps([each["body"] for each in stub.requests if each["script"] in intents])
-    assert "A forecast, not a failure" in heard
+    assert "This is a forecast, not a failure" in heard
     assert project.processes() == []
