@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from msgspec import Struct
@@ -261,7 +260,7 @@ class EffectKind(StrEnum):
     RECALL = "recall"
 
 
-class EffectKey(NamedTuple):
+class EffectKey(Struct, frozen=True, order=True, array_like=True):
     """The name of an effect: the same for the same thing to do, whenever it is asked for. `text` is how logs have it, and
     `parse_key` reads that again; nothing else takes a key apart."""
 

@@ -2,7 +2,7 @@
 
 While an agent is alive, its own output says: starting (until its program first answers), at work, blocked (on a
 person's answer, on a limit), or ending (nothing left to do, until its process is gone). Otherwise the workstream's
-stage says what it waits for (`status/waiting.py`). Both are in the run's own time (`run_clock.py`), and intervals at
+stage says what it waits for (`status/activity.py`). Both are in the run's own time (`run_clock.py`), and intervals at
 rest, when nothing could be done without a person, are left out. So the intervals of one workstream never overlap and
 never add up to more than the wall time.
 
@@ -37,7 +37,7 @@ from wt_orchestrate.domain.report.run_clock import RunTime
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
-from wt_orchestrate.domain.status.waiting import (
+from wt_orchestrate.domain.status.activity import (
     CHECKS,
     CONFLICT,
     LIMIT,
@@ -50,7 +50,7 @@ from wt_orchestrate.domain.status.waiting import (
     SUPERVISOR,
     Places,
     Waits,
-    waits,
+    activity,
 )
 
 WORK, STARTING, ENDING = "work", "starting", "ending"
@@ -332,7 +332,7 @@ class Recorder:
                 self._mark(state, ws, record.at, at, places)
 
     def _mark(self, state: RunState, ws: WorkstreamState, wall: float, at: float, places: Places) -> None:
-        found = waits(state, ws, wall, places)
+        found = activity(state, ws, wall, places).waits
         since, known = self.waits.get(ws.id, (at, Waits("")))
         if known == found and ws.id in self.waits:
             return

@@ -13,9 +13,9 @@ from wt_orchestrate.domain.state.findings import findings_of, place_of, progress
 from wt_orchestrate.domain.state.forecast import listed
 from wt_orchestrate.domain.state.forecast import of as clashes_of
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_attempt
+from wt_orchestrate.domain.state.run import Retry, RunState, WorkstreamState, last_attempt
 from wt_orchestrate.domain.state.stages import at_gate
-from wt_orchestrate.domain.status.condition import resumes_at
+from wt_orchestrate.domain.status.activity import Activity
 from wt_orchestrate.domain.text.clean import counted, some_of, time_of_day
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.domain.verdict.verdict import how_it_ended
@@ -24,7 +24,7 @@ _SHARED = 8
 """How many of the newest findings are in the evidence; the story has all."""
 
 
-def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list[dict[str, Any]]:
+def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None, doing: Activity) -> list[dict[str, Any]]:
     """What is known and since when, the newest first."""
     found: list[dict[str, Any]] = []
 
@@ -44,7 +44,7 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None) -> list
     elif (last := last_attempt(ws)) is not None:
         add("process", f"attempt {last.epoch} {how_it_ended(last)}", last.ended_at)
     if ws.stage is Stage.PREPARING and ws.retry is not None:
-        add("retry", _retry(state, ws), ws.since)
+        add("retry", _retry(ws.retry, doing), ws.since)
     told = told_progress(ws)
     if told is not None:
         add("told", f"says it is {progress_words(told.percent, told.note)}", told.told_at)
@@ -104,8 +104,6 @@ def _live_evidence(add: Callable[[str, str, float | None], None], ws: Workstream
     add("said", live.said, live.seen_at)
 
 
-def _retry(state: RunState, ws: WorkstreamState) -> str:
-    assert ws.retry is not None
-    until = resumes_at(state, ws, state.at)
-    at = f", not before {time_of_day(until)}" if until is not None else ""
-    return f"next attempt ready ({ws.retry.reason}){at}"
+def _retry(retry: Retry, doing: Activity) -> str:
+    at = f", not before {time_of_day(doing.until)}" if doing.until is not None else ""
+    return f"another attempt is due ({retry.reason}){at}"

@@ -7,9 +7,10 @@ stable: later versions only add. Ages are computed by whoever shows it, from the
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from wt_orchestrate.domain.ids import integration_branch
+from wt_orchestrate.domain.ids import WorkstreamId, integration_branch
 from wt_orchestrate.domain.plan import stages
 from wt_orchestrate.domain.schedule.budget import Use, run_use, workstream_use
 from wt_orchestrate.domain.schedule.schedule import held_by, waits_for
@@ -39,7 +40,7 @@ from wt_orchestrate.domain.state.stages import (
     waiting_gate,
     waits_for_stage,
 )
-from wt_orchestrate.domain.status.condition import Condition, condition, resumes_at
+from wt_orchestrate.domain.status.activity import Activity, Condition, Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.train.train import prefixes
 from wt_orchestrate.domain.verdict.stuck import idle_for, waits_for_others
@@ -58,6 +59,8 @@ def render_view(state: RunState) -> str:
 
 def view(state: RunState) -> dict[str, Any]:
     """The view as plain values. Times are seconds since the epoch."""
+    places = Places.of(state)
+    doing = {ws.id: activity(state, ws, state.at, places) for ws in state.workstreams.values()}
     return {
         "schema": SCHEMA,
         "at": state.at,
@@ -65,8 +68,8 @@ def view(state: RunState) -> dict[str, Any]:
         "run": _run(state),
         "forecast": _forecast(state),
         "stages": _stages(state),
-        "workstreams": [_workstream(state, ws) for ws in state.workstreams.values()],
-        "next": list(_next_steps(state)),
+        "workstreams": [_workstream(state, ws, doing[ws.id]) for ws in state.workstreams.values()],
+        "next": list(_next_steps(state, doing)),
     }
 
 
@@ -171,7 +174,7 @@ def _train(state: RunState) -> dict[str, Any] | None:
     }
 
 
-def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
+def _workstream(state: RunState, ws: WorkstreamState, doing: Activity) -> dict[str, Any]:
     live = live_attempt(ws)
     held = held_by(state, ws)
     return {
@@ -181,14 +184,14 @@ def _workstream(state: RunState, ws: WorkstreamState) -> dict[str, Any]:
         "kind": ws.spec.kind.value,
         "agent": "" if ws.spec.branch else agent_name(state, ws),
         "stage": HELD if held else ws.stage.value,
-        "condition": condition(state, ws, state.at).value,
-        "resumes_at": resumes_at(state, ws, state.at),
+        "condition": doing.word.value,
+        "resumes_at": doing.until,
         "stuck_at": _stuck_at(state, ws, live),
         "on_hold": ws.on_hold,
         "since": ws.since,
         "attempts": len(ws.attempts),
         "commits": ws.commits,
-        "evidence": [found for found in evidence(state, ws, live) if found["text"]],
+        "evidence": [found for found in evidence(state, ws, live, doing) if found["text"]],
         "contradictions": list(contradictions(ws)),
         "messages": [_message(message) for message in ws.messages if message.text][-20:],
         "comments": {status.value: count for status in CommentStatus if (count := len(of_status(ws.comments, status)))},
@@ -248,7 +251,7 @@ def _message(message: Message) -> dict[str, Any]:
     }
 
 
-def _next_steps(state: RunState) -> list[str]:
+def _next_steps(state: RunState, doing: Mapping[WorkstreamId, Activity]) -> list[str]:
     """Commands for a person, the most urgent first."""
     steps: list[str] = []
     for ws in state.workstreams.values():
@@ -263,7 +266,7 @@ def _next_steps(state: RunState) -> list[str]:
             steps.append(ws.commands[-1] if ws.commands else f"wto status {ws.id}")
         elif ws.stage is Stage.FAILED:
             steps.append(f"wto {'status' if ws.spec.branch else 'logs'} {ws.id}")
-        elif live_attempt(ws) is not None and condition(state, ws, state.at) is Condition.IDLE:
+        elif live_attempt(ws) is not None and doing[ws.id].word is Condition.IDLE:
             steps.append(f'wto tell {ws.id} "..."')
     if state.on_hold:
         steps.append("wto release")

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.forecast import conflicts, glances
 from wt_orchestrate.domain.state.run import Outlook, RunState, live_attempt
+from wt_orchestrate.domain.status.activity import Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.status.story import sentence
 from wt_orchestrate.domain.status.view import view
@@ -267,7 +268,11 @@ def test_it_is_shown_everywhere() -> None:
         ],
     }.items():
         ws = state.workstreams[name]
-        found = [each["text"] for each in evidence(state, ws, live_attempt(ws)) if each["kind"] == "forecast"]
+        found = [
+            each["text"]
+            for each in evidence(state, ws, live_attempt(ws), activity(state, ws, state.at, Places.of(state)))
+            if each["kind"] == "forecast"
+        ]
         assert found == texts
     lines = status_lines(view(state), now=state.at, width=None)
     assert lines[5:] == ["▲ would conflict: a and b; b and the integration branch"]

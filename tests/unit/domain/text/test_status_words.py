@@ -6,7 +6,7 @@ import pytest
 
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.stages import Standing
-from wt_orchestrate.domain.status.condition import Condition
+from wt_orchestrate.domain.status.activity import Condition
 from wt_orchestrate.domain.text.status_words import shown
 
 
