@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 class Site:
     """One repository and its state folder. Written out, because `wto status` has no time to import dataclasses."""
 
-    __slots__ = ("common_dir", "parts", "start", "state_dir")
+    __slots__ = ("common_dir", "repositories", "start", "state_dir", "vaults")
 
     def __init__(self, *, start: str, common_dir: str, state_dir: str) -> None:
         self.start = start
         self.common_dir = common_dir
         self.state_dir = state_dir
-        self.parts: dict[str, Repository] = {}
-        """What is made once for this site: it has looked at what does not change."""
+        self.repositories: list[Repository] = []
+        self.vaults: list[Vault] = []
+        """Made once, when they are first asked for: they have looked at what does not change, and keep git processes
+        running."""
 
     def path(self, name: str) -> str:
         return f"{self.state_dir}/{name}"
@@ -83,16 +85,18 @@ def open_log(site: Site) -> Log:
 def repository(site: Site) -> Repository:
     from wt_orchestrate.adapters.gitrepo.repository import GitRepository
 
-    if "repository" not in site.parts:
+    if not site.repositories:
         lock_path = site.path("worktree.lock")
-        site.parts["repository"] = GitRepository(site.start, lock_path=lock_path, common_dir=site.common_dir)
-    return site.parts["repository"]
+        site.repositories.append(GitRepository(site.start, lock_path=lock_path, common_dir=site.common_dir))
+    return site.repositories[0]
 
 
 def vault(site: Site) -> Vault:
     from wt_orchestrate.adapters.gitrepo.vault import GitVault
 
-    return GitVault(site.path("vault.git"), source=site.common_dir, scratch=site.path("checks"))
+    if not site.vaults:
+        site.vaults.append(GitVault(site.path("vault.git"), source=site.common_dir, scratch=site.path("checks")))
+    return site.vaults[0]
 
 
 def supervised(site: Site) -> bool:

@@ -63,8 +63,6 @@ def supervise(
         finally:
             supervisor.close()
             feed.close()
-            world.repository.rest(0)
-            world.vault.rest(0)
             world.log.close()
         _learn(site, run, warn)
 

@@ -14,6 +14,7 @@ import pytest
 from tests.support.repos import TestRepository, make_repository
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents, file_at, sizes, trees_of
+from wt_orchestrate.adapters.gitrepo.objects.history import counted
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, empty_tree
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved, put
 from wt_orchestrate.adapters.gitrepo.objects.session import Served, look_up, served
@@ -36,7 +37,7 @@ def git(user: TestRepository) -> Served:
 
 def _pids(git: Served) -> list[int]:
     """The processes that stay now."""
-    parts = (git.sessions.objects, git.sessions.trees, git.sessions.refs)
+    parts = (git.sessions.objects, git.sessions.trees, git.sessions.counted, git.sessions.refs)
     return [each.process.pid for part in parts if (each := part._running) is not None]
 
 
@@ -167,6 +168,18 @@ def test_a_ref_that_is_a_link_is_left_to_git(git: Served, user: TestRepository, 
     os.symlink(tmp_path / "secret", f"{user.common_dir}/refs/heads/link")
     asked = git.run("for-each-ref", "--format=%(objectname)", "refs/heads/link").decode().split()
     assert list(commits_at(git, ("refs/heads/link",)).values()) == asked
+
+
+def test_S1_no_path_ends_an_answer(git: Served, user: TestRepository) -> None:
+    """Files named like what git writes between answers: they are paths, and the next answer is that of the next question."""
+    first = user.head()
+    names = ["end\n", "wto-end\n", f"x\n{first} {first}\n", "\nend 0\n"]
+    second = user.commit(dict.fromkeys(names, "x\n"))
+    trees = trees_of(git, [first, second])
+    for _ in range(2):
+        assert set(between(git, [(trees[first], trees[second])])[0]) == set(names)
+        assert counted(git, first, second).count(b"\n") == counted(Git(git.git_dir), first, second).count(b"\n")
+        assert set(between(git, [(trees[second], trees[first])])[0]) == set(names)
 
 
 def test_a_missing_tree_is_an_error(git: Served, user: TestRepository) -> None:

@@ -26,6 +26,7 @@ FETCH = (
 TRUSTING = "upload-pack.config"
 """A global configuration for `git upload-pack`, which does not see our overrides: it trusts the source's owner."""
 _TRIES = 5
+_BROUGHT = ("refs/wto/target/", "refs/wto/queue/")
 _NEWEST = 4
 """Archive refs that are looked at one by one; one git looks at all older ones."""
 
@@ -45,11 +46,16 @@ class GitRefs:
             known = commits_at(self._git, tuple(refs.values()))
             wanted = {here: offered[there] for there, here in refs.items() if there in offered}
             changed = {here: new for here, new in wanted.items() if known.get(here) != new}
-            come = bring(self._git, self._source, tuple(dict.fromkeys(changed.values())))
+            whole = frozenset(changed.values()) & self._whole()
+            come = whole | bring(self._git, self._source, tuple(dict.fromkeys(set(changed.values()) - whole)))
             steps = [(here, new, known.get(here)) for here, new in changed.items() if new in come]
             if not steps or moved(self._git, [*steps, *_archiving(self._git, steps)]):
                 return {here: new for here, new in wanted.items() if here not in changed or new in come}
         raise GitFailed(("update-ref", *refs.values()), code=1, stderr="refs in the vault kept changing")
+
+    def _whole(self) -> frozenset[CommitId]:
+        """Commits that were brought whole already, for the target and for a queue."""
+        return frozenset(commits_at(self._git, _BROUGHT, below=True).values())
 
     def resolve(self, ref: str) -> CommitId | None:
         return commits_at(self._git, (ref,)).get(ref)

@@ -10,12 +10,13 @@ from wt_orchestrate.adapters.gitrepo.objects.already_merged import absorbed
 from wt_orchestrate.adapters.gitrepo.objects.blobs import sizes, tree_of
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, empty_tree
 from wt_orchestrate.adapters.gitrepo.objects.secret_scan import scan
-from wt_orchestrate.adapters.gitrepo.objects.session import CommitObject
+from wt_orchestrate.adapters.gitrepo.objects.session import COUNTED, CommitObject, Served, compared
 from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, fields, input_lines, text
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.errors import GitFailed
 from wt_orchestrate.ports.git.commits import Change
 
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--no-color", "--no-relative")
@@ -75,19 +76,7 @@ class GitCommits:
 
     def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
         """Changed paths from the merge base to head, renames followed."""
-        output = self._git.run(
-            "diff-tree",
-            "-r",
-            "-z",
-            *_RENAMES,
-            "--raw",
-            "--numstat",
-            *_PLAIN,
-            self._since(base, head),
-            head,
-            timeout_s=LONG_S,
-        )
-        raws, rest = _raws(output)
+        raws, rest = _raws(counted(self._git, self._since(base, head), head))
         counts = _counts(rest)
         size = sizes(self._git, [raw.ids[1] for raw in raws if raw.modes[1].strip("0") and raw.modes[1] != _SUBMODULE])
         return tuple(_change(raw, counts.get(raw.path, ("0", "0")), size.get(raw.ids[1], 0)) for raw in raws)
@@ -168,6 +157,21 @@ def _paths_by_commit(git: Git, ids: Sequence[str]) -> Mapping[str, tuple[str, ..
         else:
             paths = found.setdefault(part, [])
     return {commit: tuple(names) for commit, names in found.items()}
+
+
+def counted(git: Git, one: str, other: str) -> bytes:
+    """What a tree or commit has otherwise than another one: raw lines with renames, then counted lines."""
+    before, after = tree_of(git, one), tree_of(git, other)
+    if before == after:
+        return b""
+    header = f"{before} {after}\n"
+    if isinstance(git, Served):
+        output = compared(git.sessions.counted, [(before, after)])
+    else:
+        output = text(git.run(*COUNTED, stdin=header.encode(), timeout_s=LONG_S))
+    if not output.startswith(header):
+        raise GitFailed(COUNTED, code=1, stderr=f"cannot compare {one} with {other}")
+    return output.removeprefix(header).encode("utf-8", "surrogateescape")
 
 
 def raw_changes(git: Git, one: str, other: str, *, renames: bool = False) -> Sequence[Raw]:

@@ -45,7 +45,7 @@ def between(git: Git, pairs: Sequence[tuple[str, str]]) -> list[Delta]:
     asked = list(dict.fromkeys(pair for pair in pairs if pair[0] != pair[1]))
     found: Mapping[str, Delta] = {}
     if asked and isinstance(git, Served):
-        found = parsed(compared(git.sessions, asked))
+        found = parsed(compared(git.sessions.trees, asked))
     elif asked:
         lines = input_lines([f"{one} {other}" for one, other in asked])
         found = parsed(text(git.run(*DIFF_TREE, stdin=lines, timeout_s=LONG_S)))

@@ -1,13 +1,14 @@
-"""Git processes that stay for more than one question: one reads objects, one compares trees, one moves refs.
+"""Git processes that stay for more than one question: they read objects, compare trees and move refs.
 
-A git process costs 2 ms of CPU, a question to one that runs 0.05 ms. So a git directory of ours keeps up to three of them (the
-user's repository one, for its refs): `cat-file --batch-command`, `diff-tree --stdin` and `update-ref --stdin`. They start when
-they are first asked and stop when nobody has asked for a while; when we die they end by themselves, because their input ends.
+A git process costs 2 ms of CPU, a question to one that runs 0.05 ms. So a git directory of ours keeps up to four of them
+(the user's repository one, for its refs): `cat-file --batch-command`, two of `diff-tree --stdin`, and `update-ref --stdin`.
+They start when they are first asked and stop when nobody has asked for a while. If we die they end by themselves, because
+their input ends.
 
-What they answer cannot grow stale: objects are named by ids, or by a path below one; trees are compared by their ids; and each
-transaction reads its refs afresh. A question fits into the pipe whole, and its whole answer is read before the next, so that
-neither side waits for the other. A reader that died is started once more; a transaction that failed raises GitFailed, and
-whoever asked for it looks where the refs are. Safe from any thread.
+What they answer cannot grow stale: objects are named by ids, or by a path below one; trees are compared by their ids; and
+each transaction reads its refs again. A question fits into the pipe whole, and its whole answer is read before the next, so
+that neither side waits for the other. A reader that died is started once more. A transaction that failed raises GitFailed,
+and whoever asked for it looks where the refs are. Safe from any thread.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from secrets import token_hex
 from threading import Lock
 from typing import IO, TypeVar
 
@@ -32,9 +34,12 @@ DIFF_TREE = (
     "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv",
     "--no-color", "--no-relative", "--ignore-submodules=none",
 )  # fmt: skip
+COUNTED = (
+    "diff-tree", "--stdin", "-r", "-z", "--raw", "--numstat", "-M", "-l7000", "--no-ext-diff", "--no-textconv", "--no-color",
+    "--no-relative", "--ignore-submodules=none",
+)  # fmt: skip
+"""With renames and counted lines."""
 UPDATE_REF = ("update-ref", "--no-deref", "--stdin", "-z")
-_END = b"wto-end\n"
-"""A line that is no object id: `diff-tree --stdin` writes it back, behind the answers to all lines before it."""
 _ROOM = 4096
 """Bytes that an empty pipe takes at once on every system we know."""
 _CHUNK = 1 << 16
@@ -209,13 +214,14 @@ class Sessions:
 
     objects: Session
     trees: Session
+    counted: Session
     refs: Session
     commits: dict[str, CommitObject] = field(default_factory=dict)
     """Commits that were read, by their ids: what they say never changes."""
 
     def rest(self, idle_s: float = 0.0) -> None:
         """Stop those that nobody has asked for so long."""
-        for each in (self.objects, self.trees, self.refs):
+        for each in (self.objects, self.trees, self.counted, self.refs):
             each.rest(idle_s)
 
 
@@ -230,8 +236,13 @@ class Served(Git):
 def served(git_dir: str) -> Served:
     """Git on a git directory, with processes that stay."""
     plain = Git(git_dir)
-    sessions = Sessions(Session(plain, CAT_FILE), Session(plain, DIFF_TREE), Session(plain, UPDATE_REF))
-    return Served(git_dir, sessions=sessions)
+    found = Sessions(
+        objects=Session(plain, CAT_FILE),
+        trees=Session(plain, DIFF_TREE),
+        counted=Session(plain, COUNTED),
+        refs=Session(plain, UPDATE_REF),
+    )
+    return Served(git_dir, sessions=found)
 
 
 # ---------------------------------------------------------------- what they are asked
@@ -298,18 +309,20 @@ def _object(session: Session | _Read, name: bytes, *, contents: bool) -> Object 
     return Object(oid, kind, size, session.exactly(size + 1)[:-1] if contents else b"")
 
 
-def compared(sessions: Sessions, pairs: Sequence[tuple[str, str]]) -> str:
-    """What `diff-tree --stdin` says of these pairs of trees, with a header for each."""
+def compared(trees: Session, pairs: Sequence[tuple[str, str]]) -> str:
+    """What `diff-tree --stdin` says of these pairs of trees, with a header for each. A line that is no object id comes back as
+    it is, behind the answers to all lines before it: nobody can guess ours, so that no path can pretend to be it."""
+    mark = f"end {token_hex(16)}\n".encode()
     lines = [f"{one} {other}\n".encode() for one, other in pairs]
 
     def talk(session: Session) -> bytes:
         found: list[bytes] = []
         for some in _portions(lines):
-            session.tell(b"".join(some) + _END)
-            found.append(session.until(_END))
+            session.tell(b"".join(some) + mark)
+            found.append(session.until(mark))
         return b"".join(found)
 
-    return sessions.trees.ask(talk, again=True).decode("utf-8", "surrogateescape")
+    return trees.ask(talk, again=True).decode("utf-8", "surrogateescape")
 
 
 def transaction(sessions: Sessions, steps: Sequence[bytes]) -> None:

@@ -8,12 +8,13 @@ from then on. Nothing here changes anything.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
-from wt_orchestrate.adapters.gitrepo.runner import Git, text
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
+from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.ports.git.repository import WorktreeFacts
 
@@ -69,31 +70,21 @@ def main_worktree(git: Git, start: str) -> str | None:
     return folder if named is not None and os.path.realpath(named) == git.git_dir else None
 
 
-def listing(git: Git) -> Sequence[dict[str, str]]:
-    """`git worktree list` as records, the main one (or the bare repository) first."""
-    output = text(git.run("worktree", "list", "--porcelain", "-z"))
-    return [dict(line.partition(" ")[::2] for line in record.split("\0")) for record in output.split("\0\0") if record]
-
-
 def facts(git: Git, main: str | None) -> Sequence[WorktreeFacts]:
     """All worktrees, the main one first; a bare repository is not one."""
-    admins = {entry.path: entry.admin for entry in entries(git.git_dir)}
-    records = listing(git)
-    found = [_facts(records[0], path=main, git_dir=git.git_dir)] if main is not None else []
-    for record in records[1:]:
-        path = os.path.realpath(record["worktree"])
-        if path in admins:
-            found.append(_facts(record, path=path, git_dir=admins[path]))
-    return found
+    places = [(main, git.git_dir, first_line(f"{git.git_dir}/HEAD").removeprefix("ref: "))] if main is not None else []
+    places += [(entry.path, entry.admin, entry.head) for entry in entries(git.git_dir)]
+    heads = commits_at(git, sorted({head for _, _, head in places if head.startswith("refs/")}))
+    return [_facts(path, admin, head, heads) for path, admin, head in places]
 
 
-def _facts(record: dict[str, str], *, path: str, git_dir: str) -> WorktreeFacts:
-    head, ref = record.get("HEAD", ""), record.get("branch")
+def _facts(path: str, admin: str, head: str, heads: Mapping[str, CommitId]) -> WorktreeFacts:
+    named = head.startswith("refs/")
     return WorktreeFacts(
         path=path,
-        branch=Branch(ref.removeprefix("refs/heads/")) if ref else None,
-        head=CommitId(head) if head.strip("0") else None,
-        git_dir=git_dir,
+        branch=Branch(head.removeprefix("refs/heads/")) if named else None,
+        head=heads.get(head) if named else CommitId(head) if head else None,
+        git_dir=admin,
     )
 
 
