@@ -129,6 +129,22 @@ def _starts(name: str) -> list[int]:
     return [0, *(at + 1 for at, letter in enumerate(name) if letter == "/")]
 
 
+_ODD = re.compile(r"\b(anew|mend(?:s|ed|ing)?|walls|upon|behold|whereupon)\b", re.IGNORECASE)
+"""Words that have a plain one: again, fix, sandbox, on."""
+
+
+def test_texts_use_plain_words() -> None:
+    """What people read says fix, again, sandbox and on, in the code as well as in the documents."""
+    texts = ("wt_orchestrate", "docs", "templates", "hooks", "plugin", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in _files(*texts)
+        if path.name != "packet.py"  # it knows the verbs of agents' handoffs
+        for match in _ODD.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 def test_every_promise_has_its_tests_and_every_test_its_promise() -> None:
     """The ids of docs/reliability.md are those in the names of tests."""
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")

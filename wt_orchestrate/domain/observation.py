@@ -41,7 +41,7 @@ class NotesIn(Struct, frozen=True, kw_only=True):
     lines: tuple[bytes, ...]
 
 
-def heard(state: RunState, reading: NotesIn) -> Sequence[e.Event]:
+def note_events(state: RunState, reading: NotesIn) -> Sequence[e.Event]:
     """The new events in an attempt's notes; none if it is not the live attempt."""
     attempt = live_attempt(state.workstreams[reading.workstream])
     if attempt is None or attempt.id != reading.attempt or reading.offset <= attempt.notes.offset:
@@ -209,7 +209,7 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
         case StreamRead():
             return _stream_read(state, reading)
         case NotesIn():
-            return heard(state, reading)
+            return note_events(state, reading)
         case BranchRead(workstream=name, head=head):
             if state.workstreams[name].head == head:
                 return ()

@@ -170,12 +170,12 @@ def memory_path(site: Site) -> str:
     return f"{facts.main_worktree}/.wto/memory.md"
 
 
-def mend_memory(site: Site) -> tuple[str, ...]:
+def repair_memory(site: Site) -> tuple[str, ...]:
     """Repair the memory; where damaged files were put (nothing is deleted). Does nothing if it is not damaged."""
     from wt_orchestrate.adapters.store.memories import SqliteMemories
 
     store = SqliteMemories(site.path("memory.db"))
-    return tuple(store.mend()) if store.damage() else ()
+    return tuple(store.repair()) if store.damage() else ()
 
 
 def named_entry(site: Site, name: str) -> Entry:

@@ -142,7 +142,7 @@ def test_a_damaged_database_is_told_and_mended(tmp_path: Path, what: str) -> Non
         assert "damaged" in store.damage() or "malformed" in store.damage()
         with pytest.raises(StoreUnreadable, match="damaged"):
             store.entries()
-        (aside,) = store.mend()
+        (aside,) = store.repair()
         assert os.path.exists(aside)
     assert _everything(store) == before and store.damage() == ""
 
@@ -162,7 +162,7 @@ def test_a_damaged_journal_is_told_and_mended(tmp_path: Path, what: str) -> None
     else:
         with pytest.raises(StoreUnreadable):
             store.entries()
-    assert len(store.mend()) == 1
+    assert len(store.repair()) == 1
     assert _everything(store) == before and store.damage() == ""
 
 
@@ -173,7 +173,7 @@ def test_when_both_are_damaged_what_the_journal_still_holds_is_kept(tmp_path: Pa
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:3], b"x" * 50 + b"\n", *lines[4:]]))
     (tmp_path / "memory.db").write_bytes(b"garbage" * 5000)
-    assert len(store.mend()) == 2
+    assert len(store.repair()) == 2
     assert [entry.text for entry in store.entries()] == ["fact number 1", "fact number 0"]
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from wt_orchestrate.adapters.executor import keeper as keeper_script
 from wt_orchestrate.adapters.executor.liveness import keeper_lives
 from wt_orchestrate.adapters.executor.output import read_lines, read_tail
-from wt_orchestrate.adapters.executor.sweeping import kill_exactly, sweep
+from wt_orchestrate.adapters.executor.sweep import kill_exactly, sweep
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
 from wt_orchestrate.osfiles.atomic import replace_file, sync_folder

@@ -1,7 +1,7 @@
 """What the user's configuration says for a repository, listed by git once and again only when one of its files changed.
 
 `git config --list` runs nothing. The user's own configuration counts, the repository's does, and each value is known with the
-place it comes from, because most readers trust only one of them. A configuration that includes other files is listed anew each
+place it comes from, because most readers trust only one of them. A configuration that includes other files is listed again each
 time: nobody tells when those change.
 """
 

@@ -19,7 +19,7 @@ import msgspec
 from wt_orchestrate.adapters.store import snapshots
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.adapters.store.rebuilding import catch_up, forget_moved, held, hold
+from wt_orchestrate.adapters.store.rebuild import catch_up, forget_moved, held, hold
 from wt_orchestrate.adapters.store.views import opened_read_only
 from wt_orchestrate.domain.events.log import Event, Record, workstream_of
 from wt_orchestrate.domain.events.requests import Request

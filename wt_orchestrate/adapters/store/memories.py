@@ -194,9 +194,9 @@ class SqliteMemories:
         found = self._journal.damage()
         return found.reason if found is not None else ""
 
-    # ------------------------------------------------------------ mending
+    # ------------------------------------------------------------ repair
 
-    def mend(self) -> Sequence[str]:
+    def repair(self) -> Sequence[str]:
         """Repair it: the database from the journal if that is complete, else the journal from the database, else a new
         database of what is left of the journal. Nothing is deleted; returns where the damaged files went."""
         aside: list[str] = []

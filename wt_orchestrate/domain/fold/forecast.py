@@ -22,7 +22,7 @@ _TITLE, _BRIEF = 200, 800
 # ---------------------------------------------------------------- what an agent is told
 
 
-def hears(state: RunState, ws: WorkstreamState) -> bool:
+def can_be_told(state: RunState, ws: WorkstreamState) -> bool:
     """Whether its agent is in the middle of a turn and can get a message in it."""
     attempt = live_attempt(ws)
     if attempt is None or not takes_messages(state, ws) or ws.stage is not Stage.WORKING:
@@ -95,7 +95,7 @@ def _warned(state: RunState, made: e.ForecastMade, record: e.Record) -> RunState
     names = dict.fromkeys(name for pair in new for name in pair if name)
     for name in sorted(names):
         ws = state.workstreams[WorkstreamId(name)]
-        if not hears(state, ws):
+        if not can_be_told(state, ws):
             continue
         found = {
             other: tuple(path for path in each.paths or ("",) if (name, other, path) not in state.forecast.told)

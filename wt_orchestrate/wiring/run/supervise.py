@@ -158,7 +158,7 @@ def rebuild_log(site: Site) -> str:
     supervisor runs, StoreUnreadable if the journal is damaged."""
     from wt_orchestrate.adapters.store.eventlog import SqliteLog
     from wt_orchestrate.adapters.store.journal import Journal
-    from wt_orchestrate.adapters.store.rebuilding import set_aside
+    from wt_orchestrate.adapters.store.rebuild import set_aside
 
     if supervised(site):
         raise Busy("a supervisor is running in this repository", hint="wto stop")

@@ -127,7 +127,7 @@ def new_commits(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph:
 
 
 def _straight(git: Git, onto: CommitId, heads: Sequence[CommitId]) -> Graph | None:
-    """The same where each head is one line upon its merge base, so that no commit of it can be older; else None."""
+    """The same where each head is one line on top of its merge base, so that no commit of it can be older; else None."""
     graph: dict[str, Sequence[str]] = {}
     for head in heads:
         base = merge_base(git, onto, head)

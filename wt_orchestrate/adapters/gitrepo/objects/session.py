@@ -95,7 +95,7 @@ class Session:
 
     def ask(self, question: Callable[[Session], _Answer], *, again: bool = False) -> _Answer:
         """Have a whole conversation with it, alone. With `again`, one that died is started and asked a second time. Raises
-        GitFailed when it dies, Overran when it does not answer; it is started anew the next time."""
+        GitFailed when it dies, Overran when it does not answer; it is started again the next time."""
         with self._lock:
             known = self._running is not None
             try:

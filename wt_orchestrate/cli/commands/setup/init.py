@@ -12,7 +12,7 @@ from wt_orchestrate.errors import ExitCode
 from wt_orchestrate.resources import resource
 from wt_orchestrate.wiring import site as wiring_site
 from wt_orchestrate.wiring.doctor import diagnosis
-from wt_orchestrate.wiring.memory import mend_memory
+from wt_orchestrate.wiring.memory import repair_memory
 from wt_orchestrate.wiring.plan.plan_files import load_settings, settings_path
 from wt_orchestrate.wiring.run.supervise import rebuild_log
 from wt_orchestrate.wiring.site import Site, find_site
@@ -71,10 +71,10 @@ def doctor(start: str, as_json: bool, rebuild: bool) -> None:
     """Check the setup and say how to fix each problem. Exits with 1 if something must be fixed."""
     if rebuild:
         site = find_site(start)
-        mended = mend_memory(site)
-        for moved in mended:
+        repaired = repair_memory(site)
+        for moved in repaired:
             click.echo(f"{symbol('done')} Repaired the memory; the damaged file is {moved}", err=as_json)
-        if not mended or os.path.exists(site.path("journal.jsonl")):
+        if not repaired or os.path.exists(site.path("journal.jsonl")):
             _rebuild(site, as_json=as_json)
     findings = diagnosis(start)
     bad = any(finding.weight == "error" for finding in findings)
