@@ -336,7 +336,7 @@ def of_kind(keys: Iterable[EffectKey], kind: EffectKind) -> tuple[EffectKey, ...
 
 
 def effect_key(effect: Effect) -> EffectKey:
-    """The name of an effect: the same for the same thing to do, whenever it is asked for."""
+    """The key of an effect."""
     match effect:
         case VaultBase(base=base):
             return EffectKey(EffectKind.VAULT, base)

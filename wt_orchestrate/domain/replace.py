@@ -1,9 +1,7 @@
-"""A fast `dataclasses.replace` for frozen values; folding a log does little else.
+"""Copies of values with some fields changed, and values as plain data.
 
-`dataclasses.replace` looks every field up by name and calls `__init__`, and a frozen value's fields can only be set one
-call at a time; for a state of seventy fields that is most of a fold. So a copy is made as an instance of a writable
-class with the same slots, by a function that is generated once for each class; then its `__class__` is set. The values
-have slots, no base class and no `__post_init__`, so setting the fields is enough.
+A value that is stored or made often is a frozen `msgspec.Struct`; what people write (plan, settings) is a frozen
+dataclass, because pydantic checks it. Here both are copied and flattened the same way.
 """
 
 from __future__ import annotations

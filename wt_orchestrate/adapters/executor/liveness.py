@@ -1,5 +1,4 @@
-"""Whether a keeper lives: it does while it holds the lock in its folder. Imports next to nothing, for commands that
-must start fast."""
+"""Whether a keeper lives: it does while it holds the lock in its folder."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ def _unwritable(path: str, error: sqlite3.Error) -> StoreUnreadable:
 
 
 def _row(record: Record, body: bytes) -> Row:
-    """A record as a row of the journal."""
+    """A record as a row of the journal; the body is the same text as in the database."""
     return {
         "kind": "event",
         "number": record.number,

@@ -21,7 +21,7 @@ MAX_WORKSTREAMS = 500
 
 
 class Kind(StrEnum):
-    """What a workstream ends with."""
+    """What a workstream delivers."""
 
     CHANGE = "change"
     RESEARCH = "research"
@@ -218,7 +218,7 @@ class Plan:
     target: str | None = None
     """The branch to land on; the default is the branch that is checked out in the main worktree."""
     checks: tuple[Check, ...] = ()
-    """Commands run on every combined tree before it is integrated."""
+    """Commands that test every merge before it is integrated."""
     limits: Limits = Limits()
     defaults: Defaults = Defaults()
     stages: tuple[str | StageSpec, ...] = ()

@@ -77,7 +77,7 @@ class Recovery:
     __pydantic_config__ = _STRICT
 
     overload: tuple[Rung, ...] = (Rung(times=30, waits=("10s", "30s", "1m", "2m", "5m", "10m")),)
-    """Overload and network trouble: one pause for all workstreams of the account."""
+    """Overload and network errors: one pause for all workstreams of the account."""
     limit: tuple[Rung, ...] = (Rung(times=50, waits=("10m",)),)
     """A usage limit: waits until it resets; the pause counts if the reset time is unknown."""
     crash: tuple[Rung, ...] = (Rung(), Rung(action=Action.FRESH))
@@ -97,7 +97,7 @@ class Recovery:
     review: tuple[Rung, ...] = (Rung(times=2),)
     """A reviewer requests changes; after that a person decides."""
     attempts: int = 20
-    """All attempts of a workstream together; those that met a limit or an overload do not count."""
+    """The limit on attempts of a workstream; those stopped by a usage limit or overload do not count."""
     repeats: int = 6
     """How often the same action must fail, with nothing edited or committed between, to count as a loop."""
     jitter: int = 20

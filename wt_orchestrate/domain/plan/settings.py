@@ -174,7 +174,7 @@ class Settings:
     allow_secrets: tuple[str, ...] = ()
     """Marks of findings that look like secrets but are not, as refusals name them."""
     human_trailers: tuple[str, ...] = HUMAN_TRAILERS
-    """Trailers of commit messages that agents may not write."""
+    """Commit trailers that agents may not write."""
     largest_mb: int = 50
     """Files above this many MiB land only with a person's approval."""
     pass_env: tuple[str, ...] = ()

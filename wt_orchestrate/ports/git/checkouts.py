@@ -19,4 +19,5 @@ class Checkouts(Protocol):
 
     def dirty(self, *, worktree: str, head: CommitId, index: str, hiding: bool = True) -> tuple[str, ...]:
         """Paths in a worktree that differ from a commit: changed, deleted, or untracked and not ignored. Uses only the
-        vault's configuration and our own index file `index`; runs nothing of the worktree."""
+        vault's configuration and our own index file `index`; runs nothing of the worktree. Without `hiding`, a
+        `.gitignore` that ignores itself is not looked for."""

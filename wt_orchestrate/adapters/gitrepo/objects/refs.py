@@ -1,4 +1,10 @@
-"""Refs read in one call, and moved by compare-and-swap only."""
+"""Refs read in one call, and moved by compare-and-swap only.
+
+Refs are read from git's own files, loose ones first and then the packed ones, as git does: no process is started to
+look. That is exact if a ref is a plain file with an id in it, or a line of `packed-refs`; for anything else (a link, a
+symbolic ref, a broken file, an unusual name or list) git is asked. What was read decides nothing by itself: a commit is
+fetched by its id and hashed again, and a ref moves only from where it is said to be.
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def differing(
 ) -> tuple[str, ...]:
     """Paths that are changed, deleted, or untracked and not ignored; `.` if the worktree itself is gone. git waits for
     ever on a `.gitignore` that is a pipe: then that one is returned, or, with `patience_s`, Overran is raised after
-    that."""
+    that. `hiding` also looks, if everything else is clean, for `.gitignore` files that hide themselves."""
     if os.path.islink(worktree) or not os.path.isdir(worktree):
         return (".",)
     own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
