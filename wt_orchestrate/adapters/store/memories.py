@@ -19,7 +19,7 @@ import msgspec
 from wt_orchestrate.adapters.store import memorytables as tables
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.adapters.store.rebuilding import moved_aside
+from wt_orchestrate.adapters.store.rebuild import moved_aside
 from wt_orchestrate.domain.memory.entries import (
     MOST_ENTRIES,
     Entry,
