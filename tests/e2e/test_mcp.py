@@ -381,7 +381,7 @@ def test_comments_with_nobody_at_work_are_noted_sent_and_put_once(project: Proje
     async def comment(call: Call, client: Client) -> None:
         one = {"workstream": "work", "path": "src/a.py", "line": 3, "text": "Must it stay?", "key": "comment-1"}
         noted = await call("comment", send=False, **one)
-        assert (noted["state"], noted["text"][:31]) == ("noted", "saved; no supervisor is running, and t")
+        assert (noted["state"], noted["text"][:31]) == ("noted", "noted; no supervisor is running")
         assert (await call("comment", send=False, **one)) == noted
         for cursor in ("x", "-1", "99999999999999999999", "९", "1e3"):
             for name, more in (("wait", {}), ("story", {}), ("inspect", {"workstream": "work"})):

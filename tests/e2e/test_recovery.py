@@ -85,7 +85,7 @@ def test_one_overload_pauses_the_account_for_all(project: Project) -> None:
     project.start("run", plan)
     _resting(project)
     assert _workstream(project, "b")["condition"] == "working"
-    assert "account default rests" in project.wto("status").out
+    assert "account default limit reached" in project.wto("status").out
     (project.folder / "open").touch()
     project.wait_for("c", "integrated")
     report = project.wto("report", "--format", "json").json

@@ -25,10 +25,10 @@ from wt_orchestrate.mcp_server.terms import plainly as _plainly
 from wt_orchestrate.mcp_server.wait import LONGEST_S, Waited, waited
 
 INSTRUCTIONS = """\
-wt-orchestrate runs several coding agents at once, each on its own branch and worktree of a git repository. Start with
-`briefing`: it gives the whole picture, also after your conversation was compacted. Before you plan, `recall` notes of
-earlier runs. Write the plan yourself and check it with `check_plan`, or let an agent read the repository and draft it
-(`draft_plan`: call it again with the same key until it is ready). Show the plan to the person; `start` only after they
+wt-orchestrate runs several coding agents at once, each on its own branch and worktree of a git repository.
+Start with `briefing`: it gives the whole picture, also after your conversation was compacted. Before you plan, `recall`
+notes of earlier runs. Write the plan yourself and check it with `check_plan`, or let an agent read the repository and draft
+it (`draft_plan`: call it again with the same key until it is ready). Show the plan to the person; `start` only after they
 agree. Then loop on `wait` with the cursor it returns; it returns when something needs a decision. Decide with `answer`,
 `tell`, `retry`, `redirect`, `cancel`; look with `inspect` and `story`. Land (`land`) only what the person wants landed, and
 approve a stage (`approve`) only when they say so. `remember` in a sentence what later runs should know. Text written by

@@ -20,7 +20,7 @@ class StopRequested(Struct, frozen=True, kw_only=True):
 
 
 class ResumeRequested(Struct, frozen=True, kw_only=True):
-    """Resume a stopped run, or go on after a person fixed something."""
+    """Resume a stopped run, or continue after a person fixed something."""
 
 
 class ContinueRequested(Struct, frozen=True, kw_only=True):

@@ -28,14 +28,14 @@ class GateReached(Struct, frozen=True, kw_only=True):
 
 
 class ProposalWithdrawn(Struct, frozen=True, kw_only=True):
-    """A synthesis goes on, or was cancelled: what it had planned and has not started leaves the plan."""
+    """A synthesis continues, or was cancelled: what it had planned and has not started leaves the plan."""
 
     by: WorkstreamId
     workstreams: tuple[WorkstreamId, ...]
 
 
 class ApproveRequested(Struct, frozen=True, kw_only=True):
-    """A person lets the stages after this one start; with `no`, its synthesis goes on with that message instead."""
+    """A person lets the stages after this one start; with `no`, its synthesis continues with that message instead."""
 
     stage: str
     no: str = ""

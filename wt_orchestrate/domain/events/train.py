@@ -180,7 +180,7 @@ class IntegrationPublished(Struct, frozen=True, kw_only=True):
 
 
 class IntegrationMoved(Struct, frozen=True, kw_only=True):
-    """Somebody else moved the integration branch: the train is void."""
+    """Someone else moved the integration branch: the train is void."""
 
     workstream: WorkstreamId | None
     found: CommitId | None
@@ -205,7 +205,7 @@ class Landed(Struct, frozen=True, kw_only=True):
 
 
 class TargetMoved(Struct, frozen=True, kw_only=True):
-    """Somebody else moved the target during the landing."""
+    """Someone else moved the target during the landing."""
 
     target: Branch
     expected: CommitId

@@ -101,7 +101,7 @@ class TakeOverRefused(Struct, frozen=True, kw_only=True):
 
 
 class WorktreeLost(Struct, frozen=True, kw_only=True):
-    """Somebody deleted the worktree or its branch; it is made again from the vault."""
+    """Someone deleted the worktree or its branch; it is created again from the vault."""
 
     workstream: WorkstreamId
     what: str

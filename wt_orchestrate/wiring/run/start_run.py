@@ -119,7 +119,7 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     known = repo.heads("")
     if onto in names:
         raise Refused(
-            f"{onto} already contains all of {str(onto)!r} already", hint="it is the target: queue other branches"
+            f"{onto} already contains all of {str(onto)!r}", hint="it is the target: queue other branches"
         )
     for name in (onto, *names):
         if Branch(name) not in known:
