@@ -335,20 +335,20 @@ def _old(path: Path, found: Iterable[tuple[int, str]]) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file that people read: not the comments of hooks, and of a schema its descriptions."""
+    """The lines of a file that people read: not the comments of hooks or names of code, and of a schema its descriptions."""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if "hooks" in path.parts and line.lstrip().startswith("#"):
             continue
         if path.suffix != ".json" or '"description"' in line:
-            yield number, line
+            yield number, re.sub(r"`\S+`", "", line)
 
 
 def test_the_program_speaks_plain_english() -> None:
-    """No help, message, template or hook says with a word of its own what a usual word says."""
+    """No help, message, template, hook or page says with a word of its own what a usual word says."""
     found = [
         each for path in _files("wt_orchestrate") for each in _old(path, _literals(path.read_text(encoding="utf-8")))
     ]
-    for path in _files("templates", "hooks", "plugin", "docs/reference/commands.md"):
+    for path in _files("templates", "hooks", "plugin", "docs", "README.md", "CONTRIBUTING.md"):
         found += _old(path, _lines(path))
     assert found == []
 

@@ -118,9 +118,7 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     kept.ensure()
     known = repo.heads("")
     if onto in names:
-        raise Refused(
-            f"{onto} already contains all of {str(onto)!r}", hint="it is the target: queue other branches"
-        )
+        raise Refused(f"{onto} already contains all of {str(onto)!r}", hint="it is the target: queue other branches")
     for name in (onto, *names):
         if Branch(name) not in known:
             near = get_close_matches(name, known, n=1)
