@@ -73,7 +73,7 @@ def test_a_packet_is_read_on_a_terminal(project: Project) -> None:
     assert lines[0].startswith("work → main   ") and "files +" in lines[0]
     assert lines[1] == "Asked      Do the work"
     assert lines[2] == "Says       done: All \\x1b[31mred"
-    assert any(line.startswith("Look at    ✗ ") and "looks like a secret" in line for line in lines)
+    assert any(line.startswith("Flag       ✗ ") and "looks like a secret" in line for line in lines)
     assert lines[-1] == "↳ To see the diff, run wto review work --diff"
     shown = project.wto("review", "work", "--diff").out
     assert "diff --git a/src/a.py b/src/a.py" in shown and "+x = 1  # TODO mend" in shown

@@ -165,7 +165,7 @@ def _tell(found: dict[str, Any]) -> None:
     _reviewed(found["review"])
     for flag in found["flags"][:_FLAGS]:
         place = at_line(flag["path"], flag["line"])
-        _row("Check", f"{symbol(_WEIGHTS[flag['weight']])} {place} {flag['text']} ({flag['kind']})")
+        _row("Flag", f"{symbol(_WEIGHTS[flag['weight']])} {place} {flag['text']} ({flag['kind']})")
     if len(found["flags"]) > _FLAGS:
         _row("", f"and {len(found['flags']) - _FLAGS} more; see --json")
     for other in found["overlaps"]:
