@@ -118,7 +118,7 @@ def p4_bounded(watch: Watch, record: e.Record, before: RunState | None) -> Itera
     if not isinstance(event, e.AttemptStarted) or before is None:
         return
     ws = before.workstreams[event.workstream]
-    counted = [each for each in ws.attempts[ws.begun_anew :] if each.outcome not in _LIMITED]
+    counted = [each for each in ws.attempts[ws.tries.after :] if each.outcome not in _LIMITED]
     told = sum(each.kind.value == "person" for each in ws.messages)
     answered = sum(attempt.reason in {"answer", "told", "redirect", "resume", "retry"} for attempt in ws.attempts)
     if len(counted) > before.settings.recovery.attempts + told + answered:

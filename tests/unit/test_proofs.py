@@ -30,7 +30,6 @@ PROVED_BY = {
     "domain/fold/messages": "unit/domain/agent/test_notes.py",
     "domain/fold/stages": "unit/domain/state/test_stages.py",
     "domain/fold/train": "unit/domain/train/test_train.py",
-    "domain/fold/workstream": "unit/domain/fold/test_run.py",
     "domain/ids": "integration/planfile/test_plans.py",
     "domain/main_worktree": "e2e/test_own_hooks.py",
     "domain/memory/recall": "unit/engine/effects/test_recall.py",

@@ -317,7 +317,7 @@ def _claims(state: RunState) -> tuple[Effect, ...]:
         Verify(workstream=ws.id, round=ws.claims)
         for ws in state.workstreams.values()
         if ws.stage is Stage.CLAIMED
-        and not (ws.findings or ws.stopping or ws.cancelling or ws.lost or ws.removed)
+        and not (ws.faults.findings or ws.stopping or ws.cancelling or ws.lost or ws.removed)
         and state.phase is not Phase.STOPPING
     )
 

@@ -143,4 +143,7 @@ def _observed(attempt: Attempt, seen: e.AttemptObserved, at: float) -> Attempt:
 
 def counted(ws: WorkstreamState, cause: Cause | None) -> WorkstreamState:
     """The workstream with one more try counted for this cause."""
-    return ws if cause is None else replace(ws, tried={**ws.tried, cause: ws.tried.get(cause, 0) + 1})
+    if cause is None:
+        return ws
+    by_cause = {**ws.tries.by_cause, cause: ws.tries.by_cause.get(cause, 0) + 1}
+    return replace(ws, tries=replace(ws.tries, by_cause=by_cause))

@@ -21,7 +21,7 @@ def fold_comments(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.CommentRequested() as said:
             return replace(ws, comments=(*ws.comments, _comment(len(ws.comments) + 1, said, record.at)))
         case e.ReviewerCalled(reviewer=name):
-            return replace(ws, reviewer=name, called_for=ws.claims)
+            return replace(ws, reviewer=name, tries=replace(ws.tries, called_for=ws.claims))
         case e.ReviewGiven() as given if ws.stage is Stage.VERIFYING and given.reviewer == ws.reviewer:
             return _reviewed(ws, given, record)
         case e.CommentsSendRequested():
@@ -76,7 +76,7 @@ def remarked(ws: WorkstreamState, remarks: Sequence[Remark], record: e.Record) -
 def _reviewed(ws: WorkstreamState, given: e.ReviewGiven, record: e.Record) -> WorkstreamState:
     """A review's remarks that must be answered become comments that are sent; a review without any resolves a
     reviewer's earlier ones."""
-    review = Review(reviewer=given.reviewer, head=given.head, claim=ws.called_for, findings=given.findings)
+    review = Review(reviewer=given.reviewer, head=given.head, claim=ws.tries.called_for, findings=given.findings)
     comments = tuple(
         replace(each, resolved_at=record.at) if each.by and each.resolved_at is None else each for each in ws.comments
     )

@@ -193,7 +193,7 @@ def _blamed(state: RunState, blamed: e.RiderBlamed) -> RunState:
     suspects = tuple(each for each in state.suspects if each.workstream != ws.id)
     rejected = state.rides[1] + (not blamed.on_target)
     state = replace(state, suspects=suspects, rides=(state.rides[0], rejected))
-    return _with(state, replace(ws, failed_check=last, blame=blame))
+    return _with(state, replace(ws, faults=replace(ws.faults, failed_check=last, blame=blame)))
 
 
 # ---------------------------------------------------------------- the landing

@@ -12,7 +12,7 @@ from wt_orchestrate.domain.plan.model import Budget
 from wt_orchestrate.domain.plan.retry_ladder import BY_COMMITS, Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import Retry, WorkstreamState
+from wt_orchestrate.domain.state.run import Faults, Outcome, Retry, Tries, WorkstreamState
 from wt_orchestrate.domain.state.train import CheckResult
 
 _HISTORY = 200
@@ -46,8 +46,8 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(ws, recalled=recalled)
         case e.CommitsSeen() as seen:
             kept = seen.commits if seen.rewritten else (*ws.history, *seen.commits)
-            tried = _without(ws, BY_COMMITS) if seen.commits and not seen.rewritten else ws.tried
-            return replace(ws, head=seen.head, head_at=at, commits=seen.count, history=kept[-_HISTORY:], tried=tried)
+            tries = _without(ws.tries, BY_COMMITS) if seen.commits and not seen.rewritten else ws.tries
+            return replace(ws, head=seen.head, head_at=at, commits=seen.count, history=kept[-_HISTORY:], tries=tries)
         case e.HandoffSeen(text=text, problem=problem):
             if problem:
                 return replace(ws, handoff_problem=problem)
@@ -117,8 +117,9 @@ def raised(limits: Budget, wanted: e.LimitRequested) -> Budget:
     )
 
 
-def _without(ws: WorkstreamState, causes: frozenset[Cause]) -> dict[Cause, int]:
-    return {cause: count for cause, count in ws.tried.items() if cause not in causes}
+def _without(tries: Tries, causes: frozenset[Cause]) -> Tries:
+    """What was tried, with these causes counted from zero again."""
+    return replace(tries, by_cause={cause: count for cause, count in tries.by_cause.items() if cause not in causes})
 
 
 def _set_up(ws: WorkstreamState, setup: e.SetupFinished) -> WorkstreamState:
@@ -137,19 +138,11 @@ def _reset(ws: WorkstreamState) -> WorkstreamState:
     """A person says that it can go on: counters are reset."""
     return replace(
         ws,
-        tried={},
-        passed_most=0,
-        begun_anew=len(ws.attempts),
+        tries=Tries(after=len(ws.attempts)),
+        faults=Faults(),
+        outcome=Outcome(),
         setup_failure="",
         conflict=(),
-        failed_check=None,
-        blame=None,
-        findings=(),
-        called_for=0,
-        reason="",
-        hint="",
-        commands=(),
-        what_was_tried=(),
         stopping=False,
         cancelling="",
     )
@@ -180,7 +173,7 @@ def _continued(ws: WorkstreamState) -> WorkstreamState:
         return replace(ws, stage=Stage.QUEUED)
     if not ws.attempts:
         return replace(ws, stage=Stage.PREPARING)
-    return replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, accepted=None, findings=(), retry=None)
+    return replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, accepted=None, retry=None)
 
 
 def _judged(ws: WorkstreamState) -> WorkstreamState:
@@ -199,9 +192,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                     claims=ws.claims + 1,
                     claimed_order=record.number,
                     accepted=None,
-                    findings=(),
-                    failed_check=None,
-                    blame=None,
+                    faults=Faults(),
                     by_person=False,
                 )
             )
@@ -227,7 +218,8 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 checks=(),
             )
         case e.ClaimRejected(findings=findings, head=head):
-            return replace(ws, findings=findings, looked_at=head, head=head if ws.spec.branch else ws.head)
+            faults = replace(ws.faults, findings=findings)
+            return replace(ws, faults=faults, looked_at=head, head=head if ws.spec.branch else ws.head)
         case e.MergeConflicted(head=head) | e.ProofFailed(head=head) if ws.stage is not Stage.VERIFYING or _is_other(
             ws, head
         ):
@@ -243,7 +235,8 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.ArbiterCalled(arbiter=name):
             return replace(counted(ws, Cause.CONFLICT), arbiter=name)
         case e.ProofFailed(lost=lost):
-            return replace(ws, findings=tuple(f"the merge lost {path}" for path in lost))
+            findings = tuple(f"the merge lost {path}" for path in lost)
+            return replace(ws, faults=replace(ws.faults, findings=findings))
         case e.CheckFinished() as check:
             return _checked(ws, check, at)
         case e.Verified():
@@ -255,8 +248,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 integrated_as=commit,
                 integrated_order=record.number if commit is not None else 0,
                 integrated_at=at,
-                reason="",
-                hint="",
+                outcome=replace(ws.outcome, reason="", hint=""),
             )
         case e.MergedElsewhere() if ws.stage is Stage.INTEGRATED:
             return replace(ws, stage=Stage.LANDED)
@@ -265,16 +257,25 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.RetryDecided() as retry:
             return _judged(_retry_decided(ws, retry))
         case e.WorkstreamFailed(reason=reason, hint=hint, tried=tried):
-            after = replace(ws, stage=Stage.FAILED, reason=reason, hint=hint, what_was_tried=tried)
+            outcome = replace(ws.outcome, reason=reason, hint=hint, tried=tried)
+            after = replace(ws, stage=Stage.FAILED, outcome=outcome)
             return _judged(replace(after, retry=None))
         case e.WorkstreamEscalated(reason=reason, commands=commands, tried=tried):
-            after = replace(ws, stage=Stage.ESCALATED, reason=reason, commands=commands, what_was_tried=tried)
+            outcome = replace(ws.outcome, reason=reason, commands=commands, tried=tried)
+            after = replace(ws, stage=Stage.ESCALATED, outcome=outcome)
             return _judged(replace(after, retry=None))
         case e.WorkstreamStopped():
             return _judged(replace(ws, stage=Stage.STOPPED, stopping=False, stopped_in=ws.stage))
         case e.WorkstreamCancelled():
             return _judged(
-                replace(ws, stage=Stage.CANCELLED, reason=ws.cancelling, cancelling="", stopping=False, retry=None)
+                replace(
+                    ws,
+                    stage=Stage.CANCELLED,
+                    outcome=replace(ws.outcome, reason=ws.cancelling),
+                    cancelling="",
+                    stopping=False,
+                    retry=None,
+                )
             )
         case _:
             return ws
@@ -286,8 +287,7 @@ def _retry_decided(ws: WorkstreamState, retry: e.RetryDecided) -> WorkstreamStat
         stage=Stage.PREPARING,
         retry=Retry(reason=retry.reason, message=retry.message, fresh=retry.fresh, not_before=retry.not_before),
         conflict=(),
-        failed_check=None,
-        blame=None,
+        faults=Faults(findings=ws.faults.findings),
         accepted=None,
         answer=None,
     )
@@ -331,12 +331,13 @@ def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> Workstre
     others = (old for old in ws.checks if old.commit == check.commit and old.command != check.command)
     checks = (*others, result)
     passed = sum(each.outcome is e.CheckOutcome.PASSED for each in checks)
+    failed_check = result if failed and not check.probe else ws.faults.failed_check if check.probe else None
+    tries = _without(ws.tries, frozenset({Cause.EVIDENCE})) if passed > ws.tries.passed_most else ws.tries
     return replace(
         ws,
         checks=checks,
-        failed_check=result if failed and not check.probe else ws.failed_check if check.probe else None,
-        passed_most=max(passed, ws.passed_most),
-        tried=_without(ws, frozenset({Cause.EVIDENCE})) if passed > ws.passed_most else ws.tried,
+        faults=replace(ws.faults, failed_check=failed_check),
+        tries=replace(tries, passed_most=max(passed, tries.passed_most)),
     )
 
 
@@ -346,7 +347,8 @@ def taken_up(workstream: WorkstreamState) -> WorkstreamState:
         return replace(workstream, stage=Stage.QUEUED, stopping=False)
     if workstream.stopped_in in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:
         claims = workstream.claims + 1
-        return replace(workstream, stage=Stage.CLAIMED, stopping=False, claims=claims, accepted=None, findings=())
+        faults = replace(workstream.faults, findings=())
+        return replace(workstream, stage=Stage.CLAIMED, stopping=False, claims=claims, accepted=None, faults=faults)
     retry = workstream.retry
     if retry is None and workstream.attempts:
         retry = Retry(

@@ -87,7 +87,7 @@ def _outcome(ws: WorkstreamState) -> str:
     if ws.stage in DONE:
         where = f" as {ws.integrated_as[:10]}" if ws.integrated_as is not None else ""
         return f"Landed{where}." if ws.stage is Stage.LANDED else f"Integrated{where}."
-    why = f": {plain(ws.reason, 200)}" if ws.reason else ""
+    why = f": {plain(ws.outcome.reason, 200)}" if ws.outcome.reason else ""
     return f"Not integrated ({shown(ws.stage.value)}{why})."
 
 
@@ -178,8 +178,8 @@ def _unverified(state: RunState, ws: WorkstreamState) -> Iterator[Entry]:
 def _follow_ups(streams: Sequence[WorkstreamState]) -> Iterator[Entry]:
     for ws in streams:
         if ws.stage not in DONE and not ws.spec.serves:
-            text = f"not integrated ({shown(ws.stage.value)}){': ' + plain(ws.reason, 200) if ws.reason else ''}"
-            commands_ = list(ws.commands) or [f"wto status {ws.id}"]
+            text = f"not integrated ({shown(ws.stage.value)}){': ' + plain(ws.outcome.reason, 200) if ws.outcome.reason else ''}"
+            commands_ = list(ws.outcome.commands) or [f"wto status {ws.id}"]
             yield {
                 "kind": "not integrated",
                 "workstream": ws.id,

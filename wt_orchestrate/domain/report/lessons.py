@@ -154,7 +154,11 @@ def _course(state: RunState, ws: WorkstreamState, records: Sequence[e.Record]) -
     )
     again = ", ".join(f"{cause} ({times})" for cause, times in causes.items())
     done = ws.stage in DONE
-    end = "integrated" if done else f"not integrated ({ws.stage.value}{f': {ws.reason}' if ws.reason else ''})"
+    end = (
+        "integrated"
+        if done
+        else f"not integrated ({ws.stage.value}{f': {ws.outcome.reason}' if ws.outcome.reason else ''})"
+    )
     helped = "; another attempt that knew of it succeeded" if again and done else ""
     text = (
         f"`{ws.id}`{f' ({ws.spec.title})' if ws.spec.title else ''}: {end} after "

@@ -209,7 +209,7 @@ def _why(state: RunState, ws: WorkstreamState) -> str:
         return f"needs approval: wto approve {at_gate(state, ws)}"
     if ws.stage is Stage.QUEUED and rests(state, ws):
         return "put on hold by a person"
-    return ws.reason or state.reason
+    return ws.outcome.reason or state.reason
 
 
 def _tokens(attempts: Iterable[Attempt]) -> dict[str, int]:
@@ -342,8 +342,8 @@ def _workstream(found: Measured, ws: WorkstreamState, happened: Sequence[str], r
         "waiting_s": _rounded(times.waiting),
         "attempts": _attempts(ws, times),
         "happened": list(happened),
-        "reason": ws.reason,
-        "tried": list(ws.what_was_tried),
+        "reason": ws.outcome.reason,
+        "tried": list(ws.outcome.tried),
     }
 
 

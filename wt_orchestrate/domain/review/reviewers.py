@@ -52,7 +52,7 @@ def must_answer(state: RunState, ws: WorkstreamState) -> bool:
 
 def reviewer_at_work(state: RunState, ws: WorkstreamState) -> WorkstreamState | None:
     """The reviewer that was called for the current claim, at whatever point it is."""
-    if ws.reviewer is None or ws.called_for != ws.claims:
+    if ws.reviewer is None or ws.tries.called_for != ws.claims:
         return None
     return state.workstreams.get(ws.reviewer)
 
@@ -70,7 +70,7 @@ def _calls(state: RunState) -> Iterator[e.Event]:
         return
     taken = set(state.workstreams)
     for ws in state.workstreams.values():
-        busy = ws.stopping or ws.cancelling or ws.on_hold or ws.findings or ws.accepted is None
+        busy = ws.stopping or ws.cancelling or ws.on_hold or ws.faults.findings or ws.accepted is None
         if awaits_review(state, ws) and not busy and reviewer_at_work(state, ws) is None and ws.looked_at is not None:
             name = derived_id(ws.id, "review", taken)
             yield e.ReviewerCalled(workstream=ws.id, reviewer=name, head=ws.looked_at, spec=_spec(state, ws))

@@ -86,6 +86,37 @@ class Retry(Struct, frozen=True, kw_only=True):
     not_before: float
 
 
+class Tries(Struct, frozen=True, kw_only=True):
+    """What was tried since a person last said that it can go on, which resets all of it."""
+
+    by_cause: Mapping[Cause, int] = field(default_factory=dict)
+    """How often the retry ladder was used, by cause."""
+    passed_most: int = 0
+    """The most checks that ever passed on one tree with its work."""
+    after: int = 0
+    """How many attempts there were before."""
+    called_for: int = 0
+    """The claim that its reviewer was called for."""
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """What is wrong with its claim; a new claim has none."""
+
+    findings: tuple[str, ...] = ()
+    failed_check: CheckResult | None = None
+    blame: Blame | None = None
+    """What is certain about its failed check."""
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """Why it failed, was cancelled or needs a person, and what a person can do; empty once it goes on."""
+
+    reason: str = ""
+    hint: str = ""
+    commands: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
+
+
 class WorkstreamState(Struct, frozen=True, kw_only=True):
     """The state of one workstream."""
 
@@ -126,7 +157,7 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     deleted: int = 0
     paths: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
-    findings: tuple[str, ...] = ()
+    faults: Faults = Faults()
     conflict: tuple[str, ...] = ()
     conflict_onto: CommitId | None = None
     conflict_head: CommitId | None = None
@@ -139,25 +170,15 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     """How each path of its conflict was resolved."""
     by_person: bool = False
     """A person made the current claim."""
-    failed_check: CheckResult | None = None
-    blame: Blame | None = None
-    """What is certain about its failed check."""
     own_tree: TreeId | None = None
     """The tree of the accepted head by itself."""
     checks: tuple[CheckResult, ...] = ()
-    tried: Mapping[Cause, int] = field(default_factory=dict)
-    """How often the retry ladder was used, by cause."""
-    passed_most: int = 0
-    """The most checks that ever passed on one tree with its work."""
-    begun_anew: int = 0
-    """How many attempts there were when a person last said that it can go on."""
+    tries: Tries = Tries()
     messages: tuple[Message, ...] = ()
     comments: tuple[Comment, ...] = ()
     """Comments of reviewers, oldest first."""
     reviewer: WorkstreamId | None = None
     """The reviewer that was called last."""
-    called_for: int = 0
-    """The claim that it was called for."""
     review: Review | None = None
     """The last review."""
     pull_request: PullRequest | None = None
@@ -179,10 +200,7 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     """When its agent was asked to end because of a limit."""
     further: Mapping[str, Workstream] = field(default_factory=dict)
     """Workstreams that its accepted handoff adds."""
-    reason: str = ""
-    hint: str = ""
-    commands: tuple[str, ...] = ()
-    what_was_tried: tuple[str, ...] = ()
+    outcome: Outcome = Outcome()
     answer: str | None = None
     stopping: bool = False
     integrated_as: CommitId | None = None

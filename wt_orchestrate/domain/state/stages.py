@@ -53,7 +53,7 @@ def joined_late(state: RunState, ws: WorkstreamState) -> tuple[WorkstreamState, 
 
 def delivered(ws: WorkstreamState) -> bool:
     """Whether a synthesis is finished as far as its agent is concerned, and what it planned has joined the run."""
-    held = ws.stage is Stage.VERIFYING and not (ws.findings or ws.stopping or ws.cancelling)
+    held = ws.stage is Stage.VERIFYING and not (ws.faults.findings or ws.stopping or ws.cancelling)
     return (held or ws.stage in DONE) and not ws.further
 
 

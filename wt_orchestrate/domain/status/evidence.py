@@ -68,12 +68,12 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None, doing: 
     add("lost", f"its {ws.lost} was removed and is being created again" if ws.lost else "", ws.since)
     for check in ws.checks:
         add("check", f"`{check.command}` {check.outcome.value} in {check.duration_s:.1f} s", check.at)
-    for finding in ws.findings:
+    for finding in ws.faults.findings:
         add("finding", finding, ws.since)
     for what, used_up in ws.budget.items():
         add("budget", f"its limit on {what} is {'used up' if used_up else 'nearly used up'}", ws.since)
     add("conflict", ", ".join(ws.conflict), ws.since)
-    add("outcome", ws.reason, ws.since)
+    add("outcome", ws.outcome.reason, ws.since)
     return found
 
 

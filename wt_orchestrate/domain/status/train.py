@@ -49,7 +49,7 @@ def _why(state: RunState, ws: WorkstreamState, place: int | None) -> str:
     if place is not None:
         return "passed together with those before it" if place <= prefixes(state).green else "rides"
     if ws.stage in ENDED:
-        return ws.reason or (f"as {ws.integrated_as[:10]}" if ws.integrated_as else "")
+        return ws.outcome.reason or (f"as {ws.integrated_as[:10]}" if ws.integrated_as else "")
     return "waits for wto train run" if state.phase is Phase.RUNNING and ws.stage is Stage.QUEUED else ""
 
 

@@ -218,10 +218,10 @@ def _workstream(state: RunState, ws: WorkstreamState, doing: Activity) -> dict[s
             for ask in (live.asks if live is not None else ())
             if ask.question
         ],
-        "reason": ws.reason,
-        "hint": ws.hint,
-        "commands": list(ws.commands),
-        "tried": list(ws.what_was_tried),
+        "reason": ws.outcome.reason,
+        "hint": ws.outcome.hint,
+        "commands": list(ws.outcome.commands),
+        "tried": list(ws.outcome.tried),
         "files": {"changed": ws.files, "added": ws.added, "deleted": ws.deleted},
     }
 
@@ -263,7 +263,7 @@ def _next_steps(state: RunState, doing: Mapping[WorkstreamId, Activity]) -> list
         steps.append(f"wto approve {waits.name}")
     for ws in state.workstreams.values():
         if ws.stage is Stage.ESCALATED:
-            steps.append(ws.commands[-1] if ws.commands else f"wto status {ws.id}")
+            steps.append(ws.outcome.commands[-1] if ws.outcome.commands else f"wto status {ws.id}")
         elif ws.stage is Stage.FAILED:
             steps.append(f"wto {'status' if ws.spec.branch else 'logs'} {ws.id}")
         elif live_attempt(ws) is not None and doing[ws.id].word is Condition.IDLE:

@@ -47,7 +47,7 @@ def arbiter_agent(state: RunState, ws: WorkstreamState) -> str:
 def may_call(state: RunState, ws: WorkstreamState) -> bool:
     """Whether the ladder still allows an arbiter for its conflict."""
     rungs = ladder(state.settings.recovery, Cause.CONFLICT, retries=0)
-    return bool(arbiter_agent(state, ws)) and next_rung(rungs, ws.tried.get(Cause.CONFLICT, 0)) is not None
+    return bool(arbiter_agent(state, ws)) and next_rung(rungs, ws.tries.by_cause.get(Cause.CONFLICT, 0)) is not None
 
 
 def arbiter_at_work(state: RunState, ws: WorkstreamState) -> bool:

@@ -25,7 +25,7 @@ def rides(state: RunState, ws: WorkstreamState) -> bool:
         and not ws.spec.serves
         and not only_answers(ws)
         and ws.accepted is not None
-        and not (ws.conflict or ws.failed_check or ws.findings or ws.stopping or ws.cancelling)
+        and not (ws.conflict or ws.faults.failed_check or ws.faults.findings or ws.stopping or ws.cancelling)
         and not (awaits_review(state, ws) or must_answer(state, ws))
     )
 

@@ -38,7 +38,7 @@ def trouble(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) 
 
 def nudges(state: RunState, ws: WorkstreamState, cause: Cause) -> bool:
     """Whether the next try is to interrupt the agent and go on in the same process."""
-    rung = next_rung(ladder(state.settings.recovery, cause, retries=0), ws.tried.get(cause, 0))
+    rung = next_rung(ladder(state.settings.recovery, cause, retries=0), ws.tries.by_cause.get(cause, 0))
     return rung is not None and rung[0].action is Action.NUDGE and takes_messages(state, ws)
 
 

@@ -84,19 +84,19 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
         if attempt.ended_at is None:
             return judge_progress(state, ws, attempt, now)
         return None if attempt.judged else _judge_attempt(state, ws, attempt)
-    if ws.stage is Stage.CLAIMED and ws.findings:
+    if ws.stage is Stage.CLAIMED and ws.faults.findings:
         return _judge_findings(state, ws)
     if ws.stage in {Stage.VERIFYING, Stage.VERIFIED} and ws.conflict:
         return _judge_conflict(state, ws) if ws.unsettled else None
-    if ws.stage is Stage.VERIFYING and ws.failed_check is not None:
-        return _judge_check(state, ws, ws.failed_check.command)
+    if ws.stage is Stage.VERIFYING and ws.faults.failed_check is not None:
+        return _judge_check(state, ws, ws.faults.failed_check.command)
     if must_answer(state, ws):
         return _judge_review(state, ws)
     unable = stuck_reviewer(state, ws)
     if unable is not None:
         return _unreviewed(ws, unable)
-    if ws.stage is Stage.VERIFYING and ws.findings:
-        return _escalated(ws, "; ".join(ws.findings), _by_hand(state, ws))
+    if ws.stage is Stage.VERIFYING and ws.faults.findings:
+        return _escalated(ws, "; ".join(ws.faults.findings), _by_hand(state, ws))
     if ws.stage is Stage.PREPARING:
         return _judge_preparation(state, ws)
     return _queued_branch(state, ws) if ws.spec.branch else None
@@ -180,7 +180,9 @@ def _again(
     it fails at once."""
     if ws.spec.branch:
         return _used_up(ws, cause, in_the_end)
-    rung = next_rung(ladder(state.settings.recovery, cause, retries=retries(state, ws)), ws.tried.get(cause, 0))
+    rung = next_rung(
+        ladder(state.settings.recovery, cause, retries=retries(state, ws)), ws.tries.by_cause.get(cause, 0)
+    )
     if rung is None or _worn_out(state, ws):
         return _used_up(ws, cause, in_the_end)
     return e.RetryDecided(
@@ -201,7 +203,7 @@ def _not_before(ws: WorkstreamState, rung: tuple[Rung, int]) -> float:
 
 
 def _worn_out(state: RunState, ws: WorkstreamState) -> bool:
-    counted = [attempt for attempt in ws.attempts[ws.begun_anew :] if attempt.outcome not in _LIMITED]
+    counted = [attempt for attempt in ws.attempts[ws.tries.after :] if attempt.outcome not in _LIMITED]
     return len(counted) >= state.settings.recovery.attempts
 
 
@@ -229,7 +231,7 @@ def _escalated(ws: WorkstreamState, reason: str, commands: tuple[str, ...]) -> e
 
 def what_was_tried(ws: WorkstreamState) -> tuple[str, ...]:
     """The newest attempts since a person last acted, one sentence each."""
-    since = ws.attempts[ws.begun_anew :][-8:]
+    since = ws.attempts[ws.tries.after :][-8:]
     return tuple(
         f"attempt {attempt.epoch} ({attempt.reason}{', same session' if attempt.resumed else ''}) {how_it_ended(attempt)}"
         for attempt in since
@@ -238,9 +240,9 @@ def what_was_tried(ws: WorkstreamState) -> tuple[str, ...]:
 
 def _judge_limit(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.Event:
     cause = Cause.LIMIT if attempt.resets_at is not None else Cause.OVERLOAD
-    rung = next_rung(ladder(state.settings.recovery, cause, retries=0), ws.tried.get(cause, 0))
+    rung = next_rung(ladder(state.settings.recovery, cause, retries=0), ws.tries.by_cause.get(cause, 0))
     if rung is None:
-        return _used_up(ws, cause, f"the model's service refused {ws.tried[cause] + 1} times: {attempt.text}")
+        return _used_up(ws, cause, f"the model's service refused {ws.tries.by_cause[cause] + 1} times: {attempt.text}")
     account = state.accounts.get(attempt.account)
     rests = rests_until(account) if account is not None else 0.0
     return e.RetryDecided(
@@ -310,8 +312,8 @@ def retries(state: RunState, ws: WorkstreamState) -> int:
 
 
 def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
-    in_the_end = "; ".join(ws.findings) or "the claim was rejected"
-    return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.findings, ws.spec.kind), in_the_end)
+    in_the_end = "; ".join(ws.faults.findings) or "the claim was rejected"
+    return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.faults.findings, ws.spec.kind), in_the_end)
 
 
 def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event | None:
@@ -321,7 +323,7 @@ def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event | None:
         return call(state, ws)
     if ws.arbiter is not None:
         arbiter = state.workstreams[ws.arbiter]
-        where, why = some_of(ws.conflict), arbiter.reason or arbiter.stage
+        where, why = some_of(ws.conflict), arbiter.outcome.reason or arbiter.stage
         reason = f"it conflicts in {where}, and {arbiter.id} could not resolve it: {why}"
         return _escalated(ws, reason, _by_hand(state, ws))
     branch = integration_branch(state.id)
@@ -350,7 +352,7 @@ def _by_hand(state: RunState, ws: WorkstreamState) -> tuple[str, ...]:
 
 
 def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
-    check, blame = ws.failed_check, ws.blame or Blame()
+    check, blame = ws.faults.failed_check, ws.faults.blame or Blame()
     assert check is not None
     reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
     if blame.on_target or blame.partner:
@@ -376,7 +378,7 @@ def _judge_review(state: RunState, ws: WorkstreamState) -> e.Event:
 
 
 def _unreviewed(ws: WorkstreamState, reviewer: WorkstreamState) -> e.Event:
-    reason = f"{reviewer.id} could not review it: {reviewer.reason or shown(reviewer.stage)}"
+    reason = f"{reviewer.id} could not review it: {reviewer.outcome.reason or shown(reviewer.stage)}"
     return _escalated(ws, reason, (f"wto review {ws.id}", f"wto continue {ws.id}", f"wto logs {reviewer.id}"))
 
 

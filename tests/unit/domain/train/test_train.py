@@ -152,7 +152,7 @@ def test_the_longest_green_prefix_lands_and_the_bad_one_is_made_certain() -> Non
         ("alone", "c"),
     ]
     assert line.stages() == {"a": Stage.INTEGRATED, "b": Stage.INTEGRATED, "c": Stage.FAILED, "d": Stage.INTEGRATED}
-    assert line.state.workstreams[WorkstreamId("c")].reason == (
+    assert line.state.workstreams[WorkstreamId("c")].outcome.reason == (
         f"the check `{CHECK}` failed on its work merged with the integration branch"
     )
 
@@ -162,8 +162,8 @@ def test_a_pair_that_fails_only_together_is_named() -> None:
     line = Line("a", "b", "c", "d", "e", fails=lambda names: {"b", "e"} <= names)
     line.run()
     stream = line.state.workstreams[WorkstreamId("e")]
-    assert stream.blame is not None and (stream.blame.partner, stream.blame.alone) == ("b", False)
-    assert stream.reason.endswith("; it passed on this work alone and failed together with b")
+    assert stream.faults.blame is not None and (stream.faults.blame.partner, stream.faults.blame.alone) == ("b", False)
+    assert stream.outcome.reason.endswith("; it passed on this work alone and failed together with b")
     assert [ws for ws, stage in line.stages().items() if stage is Stage.INTEGRATED] == ["a", "b", "c", "d"]
     assert [run for run in line.runs if run[0] in {"alone", "trial"}] == [
         ("alone", "e"),
@@ -179,7 +179,7 @@ def test_nobody_is_blamed_for_a_red_target() -> None:
     line.run()
     assert line.runs == [("train", "a"), ("confirm", "a"), ("target",), ("target",)]
     stream = line.state.workstreams[WorkstreamId("a")]
-    assert stream.blame is not None and stream.blame.on_target
+    assert stream.faults.blame is not None and stream.faults.blame.on_target
     assert line.state.rides == (0, 0)
 
 
@@ -232,7 +232,7 @@ def test_one_failure_of_a_comparison_says_nothing(bad: set[str], flakes: set[str
     line = Line(*sorted(bad), fails=fails)
     line.run()
     stream = line.state.workstreams[WorkstreamId(max(bad))]
-    assert stream.blame == blame
+    assert stream.faults.blame == blame
     assert not once
 
 
