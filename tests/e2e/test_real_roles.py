@@ -97,7 +97,7 @@ def test_a_role_is_told_held_to_its_tools_and_cannot_write_where_it_only_reads(p
     assert _tools(builder) == {"Read", "Bash", "Edit", "Write", "AskUserQuestion"}
     system = json.dumps(builder["system"])
     assert system.index("SMITH-IS-TOLD-THIS") < system.index("REPOSITORY-SAYS")
-    assert "You find out how things are" in json.dumps(finder["system"])
+    assert "You find out facts, so that others can decide" in json.dumps(finder["system"])
     assert "haiku" in builder["model"] and "haiku" not in finder["model"]
     *denied, history, tree, _ = _results(finder)
     assert len(denied) == 6

@@ -21,7 +21,7 @@ A turn is an object; every key is optional:
   until       "WORD": while no text or tool result of the conversation has the word, the model only looks about and comes
               back to this turn
 In texts and tool inputs `{{cwd}}` is the client's working directory, `{{last_result}}` the newest tool result, `{{answer}}`
-what the newest question was answered.
+what the newest question was answered; in headers `{{soon}}` is the time `SOON_S` seconds after they are sent.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
+SOON_S = 12
 Turn = dict[str, Any]
 Message = Mapping[str, Any]
 
@@ -236,7 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(text)))
         for name, header in (headers or {}).items():
-            self.send_header(name, str(header))
+            self.send_header(name, str(header).replace("{{soon}}", str(int(time.time()) + SOON_S)))
         self.end_headers()
         self.wfile.write(text)
 
