@@ -148,6 +148,21 @@ def _foreseeing(project: Project, point: str) -> None:
     _require_landed(project, "a", "b")
 
 
+def _taking_over(project: Project, point: str) -> None:
+    """Commits that an agent made on no branch are taken over, whatever happens meanwhile, and land once."""
+    plan = project.plan(
+        "goal: Do it\n" + COMMAND_AGENT.replace("{agent: scripted}", "{agent: scripted, retries: 0}")
+        + "workstreams: {a: {brief: x}}\n",
+        {"a": "git checkout -q --detach\n" + COMMIT},
+    )  # fmt: skip
+    assert project.wto("run", plan).code == 1
+    _crash(project, point, "take-over", "a")
+    resumed = project.wto("resume")
+    assert resumed.code == 0, resumed.out + resumed.err
+    assert project.wto("land").code == 0
+    _require_landed(project, "a")
+
+
 STORIES: dict[str, Callable[[Project, str], None]] = {
     "AnswerAsk": _asking,
     "SendMessage": _asking,
@@ -157,6 +172,7 @@ STORIES: dict[str, Callable[[Project, str], None]] = {
     "Forecast": _foreseeing,
     "CleanWorktree": _tidying,
     "RestoreWorktree": _tidying,
+    "TakeOver": _taking_over,
 }
 
 

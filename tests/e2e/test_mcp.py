@@ -111,7 +111,7 @@ def test_every_tool_says_what_it_does_and_no_more(project: Project, over: Transp
         ends = {tool.name for tool in tools if tool.annotations is not None and tool.annotations.destructive_hint}
         assert ends == {"cancel", "stop", "land"}
         assert {prompt.name for prompt in (await client.list_prompts()).prompts} == {"lead", "debug", "research"}
-        assert client.instructions is not None and "Start with `briefing`" in client.instructions
+        assert client.instructions is not None and "Start with `briefing`" in " ".join(client.instructions.split())
         assert await call("repositories") == [project.repository.path]
 
     led(project, look, over=over)

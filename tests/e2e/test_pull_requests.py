@@ -140,7 +140,7 @@ def test_branches_are_pushed_and_stacked_pull_requests_opened_once(project: Proj
     }
     assert [each.labels for each in anywhere.pulls] == [["agents"], ["agents"]]
     first, second = anywhere.pulls
-    assert "## What the diff does" in first.body and "Made by an agent in the run `r1`" in first.body
+    assert "## What the diff does" in first.body and "Made by an agent of wt-orchestrate in the run `r1`" in first.body
     assert "It builds on #1, which comes first." in second.body
     for branch in shown(anywhere):
         assert anywhere.head(branch) == project.repository.head(branch)

@@ -89,6 +89,17 @@ def take_over(effect: f.TakeOver, state: RunState, world: World) -> Sequence[e.E
     return (e.WorkTakenOver(workstream=ws.id, where=found.where, head=found.head, before=own),)
 
 
+def taken_over(state: RunState, ws: WorkstreamState, world: World) -> e.Event | None:
+    """After a crash: that the takeover happened already, by the log's last word on where the commits were and by the branch."""
+    if ws.branch is None or ws.elsewhere is None:
+        return None
+    ref = head_ref(state.id, ws.id)
+    own = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref)
+    if own is None or own == ws.head or not world.vault.commits.is_ancestor(ws.elsewhere, own):
+        return None
+    return e.WorkTakenOver(workstream=ws.id, where=ws.elsewhere_on, head=own, before=ws.head)
+
+
 def _named(state: RunState, ws: WorkstreamState, branch: str, own: CommitId, world: World) -> CommitsAt:
     """The commits that a person means. Raises Refused when there are none."""
     if not branch:

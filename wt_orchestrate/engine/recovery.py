@@ -1,8 +1,9 @@
 """Recover after a crash: look for what was under way, never guess.
 
 Most effects need nothing here: the machine asks again for what should be true, and each effect first looks whether it
-already happened. Only a process may have been started that is no longer wanted (the run was stopped meanwhile). So for
-each such intention the executor is asked, and a process that exists is logged before anything is decided.
+already happened. A process may have been started that is no longer wanted (the run was stopped meanwhile). So for each
+such intention the executor is asked, and a process that exists is logged before anything is decided. And commits may have
+been taken over: once that is read, nothing tells them from work that needs no takeover.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from wt_orchestrate.domain.effects import EffectKey, EffectKind
 from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.settings import agent_spec
 from wt_orchestrate.domain.state.run import RunState, agent_name
+from wt_orchestrate.engine.elsewhere import taken_over
 from wt_orchestrate.engine.world import World
 from wt_orchestrate.ports.engine import ProcessReport, ProcessState
 
@@ -21,6 +23,10 @@ from wt_orchestrate.ports.engine import ProcessReport, ProcessState
 def recovered(state: RunState, world: World) -> Iterator[tuple[EffectKey, e.Event]]:
     """The events that were not logged before the crash, each with the key of its effect."""
     for key in sorted(state.open):
+        if key.kind == EffectKind.TAKE_OVER:
+            taken = taken_over(state, state.workstreams[key.workstream], world)
+            if taken is not None:
+                yield key, taken
         if key.kind not in {EffectKind.START, EffectKind.COMMAND}:
             continue
         report = world.executor.poll(key.process)
