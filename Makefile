@@ -8,7 +8,7 @@ SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto
 WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=10
 
-.PHONY: venv demo test lint soak fuzz bench format types imports unit integration simulation e2e e2e-forge clients mcp-tools mcpb packages schema reference build clean
+.PHONY: venv demo test lint soak fuzz bench bench-compare format types imports unit integration simulation e2e e2e-forge clients mcp-tools mcpb packages schema reference build clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -95,6 +95,11 @@ fuzz: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m compileall -q wt_orchestrate
 	$(BIN)/python benchmarks/run.py
+
+# the benchmarks of BASE and of this checkout in turn, and what became worse; NAMES="start status" for some of them
+BASE ?= HEAD
+bench-compare: $(VENV)/.dev
+	$(BIN)/python benchmarks/compare.py $(BASE) $(NAMES)
 
 build: $(VENV)/.dev
 	$(BIN)/python -m pip wheel --quiet --no-deps -w dist .
