@@ -17,13 +17,22 @@ from measuring import cost_of, in_turn, make_repository, run
 from wt_orchestrate.wiring.site import find_site
 
 _CALLS = 40
+_SDK = "import mcp.server.mcpserver, mcp.server.stdio, anyio"
+_HELLO = (
+    '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},'
+    '"clientInfo":{"name":"b","version":"1"}}}',
+    '{"jsonrpc":"2.0","method":"notifications/initialized"}',
+    '{"jsonrpc":"2.0","id":2,"method":"tools/list"}',
+)
+_SERVE = ["sh", "-c", 'printf "%s\\n" "$SAID" | "$@"', "sh", sys.executable]
+"""The server, told what a client says up to the list of tools, and nothing more: it ends then."""
 
 
 def conversing(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """CPU of the start, and how many looks at a long run are answered in a second."""
     repository = folder / "repository"
     make_repository(repository, 20, env)
-    env = {**env, "WTO_STATE_DIR": str(folder / "state")}
+    env = {**env, "WTO_STATE_DIR": str(folder / "state"), "SAID": "\n".join(_HELLO)}
     words = ["-P", "-m", "wt_orchestrate", "-C", str(repository), "mcp"]
     server = StdioServerParameters(command=sys.executable, args=words, env=env)
     bare = [sys.executable, "-c", "pass"]
@@ -33,6 +42,12 @@ def conversing(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, str]
         rounds=3,
     )
     yield "start of the MCP server to its list of tools: CPU / bare Python", f"{cpu:.0f} ({ours.cpu:.2f} s)"
+    listed, alone, _, _ = in_turn(
+        lambda: cost_of(lambda: run([*_SERVE, *words], cwd=repository, env=env)),
+        lambda: cost_of(lambda: run([sys.executable, "-c", _SDK], cwd=repository, env=env)),
+        rounds=5,
+    )
+    yield "the same: CPU beyond importing the SDK", f"{listed.cpu - alone.cpu:.2f} s (the SDK {alone.cpu:.2f} s)"
     os.environ["WTO_STATE_DIR"] = env["WTO_STATE_DIR"]
     write_long_log(find_site(str(repository)).path("log.db"), streams=100, events=3_000)
     took = anyio.run(_call, server)

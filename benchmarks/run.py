@@ -251,6 +251,26 @@ def start() -> Iterator[Row]:
                 f"{cpu:.1f} ({ours.cpu * 1000:.0f} ms; bare Python {bare * 1000:.0f} ms; git {git.cpu * 1000:.1f} ms)"
             )
             yield f"start of wto {words[0]}: CPU / git --version", told
+        yield from _starts(folder, env)
+
+
+def _starts(folder: Path, env: dict[str, str]) -> Iterator[Row]:
+    """What other starts take beyond bare Python: a run up to its refusal, a keeper, a branch for the train, a hook."""
+    repository, bare = folder / "repository", [PYTHON, "-c", "pass"]
+    (folder / "scoped.yaml").write_text("goal: g\nworkstreams: {w: {brief: x, needs: [w]}}\n")
+    keeper = [PYTHON, "-I", "-S", str(HERE.parent / "wt_orchestrate" / "adapters" / "executor" / "keeper.py"), "/none"]
+    for what, words in (
+        ("wto run, up to a refused plan", _wto("run", str(folder / "scoped.yaml"))),
+        ("a keeper", keeper),
+        ("wto train status", _wto("train", "status")),
+        ("a hook of the main worktree", _wto("hook", "run", "pre-commit")),
+    ):
+        ours, python, _, _ = in_turn(
+            lambda words=words: cost_of(lambda: subprocess.run(words, cwd=repository, env=env, capture_output=True)),  # type: ignore[misc]
+            lambda: cost_of(lambda: run(bare, cwd=folder, env=env)),
+            rounds=9,
+        )
+        yield f"start of {what}: CPU beyond bare Python", f"{1000 * (ours.cpu - python.cpu):.0f} ms"
 
 
 def honesty() -> Iterator[Row]:
@@ -285,6 +305,7 @@ def _loading(database: str) -> Iterator[Row]:
     log.close()
     figure = f"{kept.cpu / whole.cpu:.4f} ({kept.cpu * 1000:.0f} ms against {whole.cpu * 1000:.0f} ms)"
     yield "loading the state of 100,000 events: with a snapshot / folding all", figure
+    yield "reading and folding 100,000 events: CPU", f"{whole.cpu:.2f} s"
 
 
 # ---------------------------------------------------------------- watching and memory

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
@@ -32,6 +33,8 @@ from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports.engine import Asked, Known, RunLine
 
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
+_decoder: Callable[[type], msgspec.json.Decoder[Event]] = cache(msgspec.json.Decoder)
+"""How a type is read; made once for each that is found."""
 _VERSION = 1
 
 
@@ -316,7 +319,7 @@ def parse_event(kind: str, body: bytes) -> Event:
     if known is None:
         raise StoreUnreadable(f"the log contains an event of the unknown type {kind}", hint="install the newer release")
     try:
-        return msgspec.json.decode(body, type=known)
+        return _decoder(known).decode(body)
     except msgspec.MsgspecError as error:
         hint = "wto doctor --rebuild restores the log from the journal"
         raise StoreUnreadable(f"an event of the type {kind} cannot be read: {error}", hint=hint) from error

@@ -35,6 +35,8 @@ def fold_workstream(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
 
 def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     at = record.at
+    if isinstance(record.event, e.AttemptObserved):  # nine of ten events of a long run, and only the attempt folds it
+        return fold_attempt(ws, record)
     match record.event:
         case e.WorktreeCreated() as created:
             return replace(
