@@ -1,7 +1,8 @@
 """The project's speed and memory, as ratios against plain git doing the least work in the same run.
 
 usage: python benchmarks/run.py [NAME ...]
-names: agents worktree worktrees status start honesty watching memory landings sections hooks forecasts plans conversation
+names: agents processes queueing worktree worktrees status start honesty watching memory landings sections hooks forecasts
+       plans recalls conversation
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
 from planning import planning  # noqa: E402
+from queueing import processes, queueing  # noqa: E402
 from remembering import remembering  # noqa: E402
 from sections import sections  # noqa: E402
 
@@ -448,6 +450,8 @@ ALL = {
     each.__name__: each
     for each in (
         agents,
+        processes,
+        queueing,
         worktree,
         worktrees,
         status,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def test_a_fresh_worktree_is_clean(site: Site, agent: TestRepository) -> None:
     Path(f"{index}.head").unlink()
     Path(f"{index}.lock").write_bytes(b"")
     assert dirty(site, agent) == ()
+
+
+def test_a_look_is_one_git_process(site: Site, agent: TestRepository, other_git: Callable[[str], Path]) -> None:
+    """A worktree that was looked at before costs one git process; one more, where nothing was found, asks for what hides."""
+    dirty(site, agent)
+    folder = other_git('echo "$1" >> "${0%/*}/words"\nexec $GIT "$@"')
+    index = f"{site.folder}/indexes/a"
+    looks = [
+        site.vault.checkouts.dirty(worktree=agent.path, head=agent.head(), index=index, hiding=False) for _ in range(2)
+    ]
+    assert looks == [(), ()]
+    assert (folder / "words").read_text().split().count("ls-files") == 2
+    dirty(site, agent)
+    words = (folder / "words").read_text().split()
+    assert words.count("ls-files") == 4 and not {"read-tree", "update-index"} & set(words)
 
 
 def test_changes_are_told_by_path(site: Site, agent: TestRepository) -> None:
