@@ -17,8 +17,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from typing import IO
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
@@ -136,23 +137,25 @@ class Git:
         *arguments: str,
         ok: Sequence[int] = (0,),
         stdin: bytes = b"",
+        whole: bool = False,
         env: Mapping[str, str] = NOTHING,
         timeout_s: float = SHORT_S,
     ) -> bytes:
         """Its output. Raises GitFailed on an exit code that is not expected."""
-        return self.outcome(*arguments, ok=ok, stdin=stdin, env=env, timeout_s=timeout_s)[1]
+        return self.outcome(*arguments, ok=ok, stdin=stdin, whole=whole, env=env, timeout_s=timeout_s)[1]
 
     def outcome(
         self,
         *arguments: str,
         ok: Sequence[int] = (0,),
         stdin: bytes = b"",
+        whole: bool = False,
         env: Mapping[str, str] = NOTHING,
         timeout_s: float = SHORT_S,
     ) -> tuple[int, bytes]:
         """Its exit code, one of `ok`, and its output."""
-        whole = environment({"GIT_DIR": self.git_dir, **self.env, **env})
-        return execute(arguments, whole, cwd=_cwd(whole), ok=ok, stdin=stdin, timeout_s=timeout_s)
+        variables = environment({"GIT_DIR": self.git_dir, **self.env, **env})
+        return execute(arguments, variables, cwd=_cwd(variables), ok=ok, stdin=stdin, whole=whole, timeout_s=timeout_s)
 
     def line(self, *arguments: str, ok: Sequence[int] = (0,), stdin: bytes = b"") -> str:
         """Its output as one line of text."""
@@ -182,12 +185,18 @@ def execute(
     cwd: str,
     ok: Sequence[int] = (0,),
     stdin: bytes = b"",
+    whole: bool = False,
     timeout_s: float = SHORT_S,
 ) -> tuple[int, bytes]:
-    """Run git once. Raises GitFailed on an unexpected exit code, WtError if there is no git or it exceeds its time."""
-    with _started(arguments, env, cwd=cwd, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL) as process:
+    """Run git once. With `whole` its input is a file, which no end of ours can cut short. Raises GitFailed on an unexpected
+    exit code, WtError if there is no git or it exceeds its time."""
+    with ExitStack() as stack:
+        given: int | IO[bytes] = subprocess.PIPE if stdin else subprocess.DEVNULL
+        if whole:
+            given = stack.enter_context(_file_with(stdin, arguments))
+        process = stack.enter_context(_started(arguments, env, cwd=cwd, stdin=given))
         try:
-            output, said = process.communicate(stdin or None, timeout=timeout_s)
+            output, said = process.communicate(None if whole else stdin or None, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
             _end(process)
             raise Overran(f"git {arguments[0]} did not finish within {timeout_s:.0f} s", hint="try again") from error
@@ -197,6 +206,16 @@ def execute(
     if process.returncode not in ok:
         raise GitFailed(arguments, code=process.returncode, stderr=said.decode(errors="replace"))
     return process.returncode, output
+
+
+def _file_with(content: bytes, arguments: Sequence[str]) -> IO[bytes]:
+    try:
+        file = TemporaryFile()
+        file.write(content)
+        file.seek(0)
+    except OSError as error:
+        raise WtError(f"git {arguments[0]} cannot get its input: {error.strerror}", hint="free disk space") from error
+    return file
 
 
 def start(git: Git, arguments: Sequence[str], *, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -210,7 +229,7 @@ def _started(
     env: Mapping[str, str],
     *,
     cwd: str,
-    stdin: int = subprocess.DEVNULL,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     try:

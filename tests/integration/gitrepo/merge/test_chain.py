@@ -313,6 +313,14 @@ def test_git_runs_as_often_for_many_as_for_few(site: Site, other_git: Callable[[
     assert (folder / "words").read_text().split()[3:] == ["fast-import"]
 
 
+def test_what_is_written_is_given_whole(site: Site, other_git: Callable[[str], Path]) -> None:
+    """fast-import reads a file, so that our own end cannot cut its input short: within a merge it would never end."""
+    onto, riders = branched(site, MANY)
+    folder = other_git('[ "$1" != fast-import ] || [ ! -f /dev/stdin ] || echo file >> "${0%/*}/kinds"\nexec $GIT "$@"')
+    chained(site, onto, list(riders.values()))
+    assert set((folder / "kinds").read_text().split()) == {"file"}
+
+
 def test_an_older_git_makes_the_same_chain(site: Site, other_git: Callable[[str], Path]) -> None:
     """A git whose merge-tree takes one pair only is asked once for each."""
     onto, riders = branched(site, MANY)

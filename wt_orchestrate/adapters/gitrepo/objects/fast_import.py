@@ -50,6 +50,7 @@ def write(git: Git, layers: Sequence[Layer], *, at: float, ref: str, keep: bool 
             "--force",
             "--date-format=raw",
             stdin=stream,
+            whole=True,  # one that ends within a merge's parents would keep git busy for ever, and its memory growing
             env=added_configuration(_FAST),
             timeout_s=LONG_S,
         )

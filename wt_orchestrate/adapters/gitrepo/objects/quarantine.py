@@ -71,7 +71,7 @@ def drafted(git: Git, drafts: Sequence[Draft]) -> Sequence[CommitId]:
     parts.append(b"reset %s\nfrom %s\n" % (_REF.encode(), b"0" * len(drafts[0].onto)))
     try:
         options = ("--quiet", "--force", "--date-format=raw")
-        output = git.run("fast-import", *options, stdin=b"".join(parts), timeout_s=LONG_S)
+        output = git.run("fast-import", *options, stdin=b"".join(parts), whole=True, timeout_s=LONG_S)
     except GitFailed:
         forget_reports(git.git_dir)
         raise
