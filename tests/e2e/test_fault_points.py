@@ -14,7 +14,7 @@ from tests.e2e.test_train import CHECK, make_branches
 from tests.support.project import COMMAND_AGENT, COMMIT, Project, use_fake_client
 from tests.support.stages import drawn_together, found
 from tests.support.waiting import wait_until
-from wt_orchestrate.engine.world import POINTS
+from wt_orchestrate.engine.world import LANDING_POINTS, POINTS
 
 KILLED = -signal.SIGKILL
 MAKE = "do echo x > $WTO_WORKSTREAM.txt && git add -A && git commit -qm Work\n"
@@ -176,7 +176,7 @@ STORIES: dict[str, Callable[[Project, str], None]] = {
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", (*POINTS, *LANDING_POINTS))
 def test_L5_a_supervisor_killed_at_any_point_loses_nothing(project: Project, point: str) -> None:
     """P1, L1, D5: wherever it dies, the next one ends the work once."""
     if point == "open:recovered":

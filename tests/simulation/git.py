@@ -221,6 +221,9 @@ class SimRepository:
             self._site.move("tool", branch, head)
         return True
 
+    def marks(self) -> Mapping[str, str]:
+        return {}
+
     def reached(self, worktrees: Mapping[str, Branch]) -> Mapping[str, Reached]:
         found = {path: self._site.refs.get(branch) for path, branch in worktrees.items() if self.has_worktree(path)}
         return {
@@ -234,7 +237,10 @@ class SimRepository:
     def take_over(self, *, path: str, vault: str, branch: Branch, new: CommitId, expected: CommitId | None) -> bool:
         return False
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
+    def finish_landing(self, *, target: Branch) -> None:
+        pass
+
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> Landed:
         at = self._site.refs[target]
         if at == new:
             return Landed(outcome=LandOutcome.ALREADY)

@@ -137,6 +137,7 @@ class SimWorld:
             feed=SimFeed(self.clock, self.chance),
             workers=self.workers,
             command_env={},
+            recorded=None,
             common_dir="/r/.git",
             indexes="/state/indexes",
             hooks="/state/hooks",

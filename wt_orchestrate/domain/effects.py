@@ -158,6 +158,7 @@ class PrepareLanding(Struct, frozen=True, kw_only=True):
     allow_protected: bool
     allow_secrets: tuple[str, ...] = ()
     allow_large: bool = False
+    allow_changed: bool = False
     at: float
 
 

@@ -9,7 +9,7 @@ Only the holder of the supervisor's lock may make one of these; it takes no lock
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import Effect, EffectKey, effect_key, pins
@@ -19,6 +19,7 @@ from wt_orchestrate.domain.machine import decide, quiet
 from wt_orchestrate.domain.observation import Reading, observe
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.schedule.admission import admission
+from wt_orchestrate.domain.state.changes import changes
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
 from wt_orchestrate.domain.status.view import render_view
@@ -77,6 +78,7 @@ class Supervisor:
         self._handoffs: dict[WorkstreamId, str] = {}
         self._names: dict[str, str] = {}
         self._streams_due: dict[ProcessId, float] = {}
+        self._marks: Mapping[str, str] | None = None
         self._polled_at = 0.0
         self._turned_at = (world.clock.elapsed(), world.clock.now())
 
@@ -94,6 +96,7 @@ class Supervisor:
             self._conclude(key)
         if self._state.integration is not None:
             world.vault.ensure()
+            world.repository.finish_landing(target=self._state.target)
         world.reached("open:recovered")
         self._look(everything=True, hints=frozenset())
         self._decide()
@@ -159,6 +162,7 @@ class Supervisor:
             self._polled_at = self._world.clock.elapsed()
         if everything or "requests" in hints:
             self._requests()
+        self._repository()
         ended = [name for name in live_processes(self._state) if f"exit:{name}" in hints or not self._alive(name)]
         for workstream in list(self._state.workstreams.values()):
             if everything or f"handoff:{workstream.id}" in hints:
@@ -198,6 +202,29 @@ class Supervisor:
             self._note(
                 e.AdmissionChanged(reason=found.reason, full=found.full), actor=e.Actor.SUPERVISOR, cause="machine"
             )
+
+    def _repository(self) -> None:
+        """Note what git would act on and is not as it was recorded; looked at before any end of an agent is taken in."""
+        before = self._world.recorded
+        if before is None:
+            return
+        try:
+            now = self._world.repository.marks()
+        except WtError:
+            return  # the next look reads it again
+        if now is self._marks:
+            return
+        state, self._marks = self._state, now
+        found = changes(
+            before,
+            now,
+            state.changed,
+            target=state.target,
+            during=[ws.id for ws in state.workstreams.values() if live_attempt(ws) is not None],
+            since=self._world.clock.now(),
+        )
+        if {each.name: each for each in found} != state.changed:
+            self._note(e.RepositoryChanged(changes=found), actor=e.Actor.SUPERVISOR, cause="")
 
     def _handoff(self, workstream: WorkstreamState) -> None:
         reading = read_handoff(workstream, self._world)

@@ -33,6 +33,8 @@ class World(Struct, frozen=True, kw_only=True):
     feed: Feed
     workers: Workers
     command_env: Mapping[str, str]
+    recorded: Mapping[str, str] | None
+    """What git would act on in the repository, as it was when the run started; None where nobody wrote it down."""
     common_dir: str
     indexes: str
     """A folder for index files of ours."""
@@ -49,6 +51,8 @@ class World(Struct, frozen=True, kw_only=True):
     """Called at every named point (`POINTS`); tests end the process there."""
 
 
+LANDING_POINTS = ("files:staged", "files:written", "ref:moved")
+"""Within the effect `Land`, where it takes a checkout along: the new files lie beside, they are in place, the ref moved."""
 POINTS = (
     *(f"{kind.__name__}:{where}" for kind in get_args(Effect) for where in ("intended", "done", "logged")),
     "open:recovered",

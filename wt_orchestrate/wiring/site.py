@@ -9,8 +9,10 @@ from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 
 TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wt_orchestrate.adapters.gitrepo.repository import GitRepository
     from wt_orchestrate.ports.engine import Clock, Log
-    from wt_orchestrate.ports.git.repository import Repository
     from wt_orchestrate.ports.git.vault import Vault
 
 
@@ -23,7 +25,7 @@ class Site:
         self.start = start
         self.common_dir = common_dir
         self.state_dir = state_dir
-        self.repositories: list[Repository] = []
+        self.repositories: list[GitRepository] = []
         self.vaults: list[Vault] = []
         """Made once, when they are first asked for: they have looked at what does not change, and keep git processes
         running."""
@@ -82,13 +84,25 @@ def open_log(site: Site) -> Log:
     return SqliteLog(site.path("log.db"))
 
 
-def repository(site: Site) -> Repository:
-    from wt_orchestrate.adapters.gitrepo.repository import GitRepository
+def repository(site: Site, *, run: str = "", reached: Callable[[str], None] = lambda point: None) -> GitRepository:
+    """The user's repository; with the seed of a run, landings go by what was recorded when that started."""
+    from wt_orchestrate.adapters.gitrepo.repository import GitRepository, LandingFrom
 
     if not site.repositories:
         lock_path = site.path("worktree.lock")
         site.repositories.append(GitRepository(site.start, lock_path=lock_path, common_dir=site.common_dir))
-    return site.repositories[0]
+    found = site.repositories[0]
+    if run:
+        folder = record_folder(site, run)
+        found.landing = LandingFrom(
+            vault=site.path("vault.git"), hooks=f"{folder}/hooks", attributes=f"{folder}/attributes", reached=reached
+        )
+    return found
+
+
+def record_folder(site: Site, run: str) -> str:
+    """Where it is written down how the repository was when a run started; `run` is its seed."""
+    return site.path(f"recorded/{run or 'none'}")
 
 
 def vault(site: Site) -> Vault:

@@ -222,6 +222,12 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
         ("resolve", lambda: repository.resolve(Branch("main"))),
         ("heads", lambda: repository.heads("wto/")),
         ("worktrees", repository.worktrees),
+        ("marks", repository.marks),
+        ("reached", lambda: repository.reached({agent.path: Branch("wto/r1/evil")})),
+        ("branch_with", lambda: repository.branch_with(head, besides=Branch("wto/r1/evil"))),
+        ("keep", lambda: vault.refs.keep("r1/evil", (head,))),
+        ("land dry", lambda: repository.land(target=Branch("main"), new=head, expected=main, dry=True)),
+        ("finish_landing", lambda: repository.finish_landing(target=Branch("main"))),
         ("exclude", lambda: repository.exclude(("/HANDOFF.md",))),
         (
             "fetch",
@@ -277,6 +283,12 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
             "remove_worktree",
             lambda: repository.remove_worktree(path=f"{site.folder}/trees/b", trash=f"{site.folder}/trash/b"),
         ),
+        (
+            "take_over",
+            lambda: repository.take_over(
+                path=agent.path, vault=vault.path, branch=Branch("wto/r1/evil"), new=head, expected=head
+            ),
+        ),
         ("delete_branch", lambda: repository.delete_branch(Branch("wto/r1/b"), expected=main)),
         (
             "remove agent's",
@@ -292,7 +304,7 @@ def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple
     return calls
 
 
-STOPPED = {"instead_of": ["publish"], "git_file": ["add again"]}
+STOPPED = {"instead_of": ["publish", "take_over"], "git_file": ["add again"]}
 """Calls that a payload makes fail (a worktree that is no longer recognised, a path led elsewhere): refused, nothing run."""
 
 
@@ -367,10 +379,15 @@ def test_D3_no_method_changes_the_users_checkout(site: Site) -> None:
     site.user.git("add", "untracked")
     site.user.git("stash", "push", "-q", "--", "README.md")
     site.user.git("branch", "other")
+    config = site.user.git("config", "--local", "--list")
+    own = "extensions.worktreeconfig=true"  # there from the first guarded worktree to the last one
     for name, call in every_method(site, agent, land=False):
         before = digest(site.user, without=("refs/heads/wto/",))
         call()
-        assert digest(site.user, without=("refs/heads/wto/",)) == before, name
+        after = digest(site.user, without=("refs/heads/wto/",))
+        assert {**after, "git:config": ""} == {**before, "git:config": ""}, name
+        listed = site.user.git("config", "--local", "--list").splitlines()
+        assert "\n".join(line for line in listed if line != own) == config, name
 
 
 def test_D4_no_command_collects_garbage(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 
 from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
@@ -21,9 +22,11 @@ from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.objects.session import Served, served
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
+from wt_orchestrate.adapters.gitrepo.target.checkout import Checkout, undone
+from wt_orchestrate.adapters.gitrepo.target.record import Marks, record
 from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
-from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, reading_settings
-from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import set_apart
+from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, passed_on, reading_settings, sparse_settings
+from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import copy_or_remove, set_apart
 from wt_orchestrate.adapters.gitrepo.worktree.reached import Reflogs
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
@@ -36,12 +39,27 @@ NEEDED = (2, 38, 0)
 """The first git version that merges in memory."""
 
 
+@dataclass(frozen=True, slots=True)
+class LandingFrom:
+    """What a landing is made from: the vault, and the hooks and attributes as they were recorded. What is empty is taken
+    from the repository itself."""
+
+    vault: str = ""
+    hooks: str = ""
+    attributes: str = ""
+    reached: Callable[[str], None] = lambda point: None
+
+
+FROM_ITSELF = LandingFrom()
+
+
 class GitRepository:
     """The repository around the folder `start`. `lock_path` is the file lock that adds and removals of worktrees share;
     beside it lie the two locks for filling and a git directory of ours (see `apart`)."""
 
-    def __init__(self, start: str, *, lock_path: str, common_dir: str = "") -> None:
+    def __init__(self, start: str, *, lock_path: str, common_dir: str = "", landing: LandingFrom = FROM_ITSELF) -> None:
         self._start = start
+        self.landing = landing
         self._lock_path = lock_path
         self._found = common_dir
         self._with_submodules: dict[CommitId, bool] = {}
@@ -85,6 +103,12 @@ class GitRepository:
             raise Refused(
                 f"{self.common_dir} stores its refs in a reftable, which is not supported yet",
                 hint="git refs migrate --ref-format=files",
+            )
+        if self._main is None and listing.looks_checked_out(self.common_dir):
+            above = os.path.dirname(self.common_dir)
+            raise Refused(
+                f"the configuration calls {above} bare (core.bare is true), but it is a checkout with an index",
+                hint=f"git -C {above} config core.bare false, if nothing else set it on purpose",
             )
         head = listing.first_line(f"{self.common_dir}/HEAD")
         branch = Branch(head.removeprefix("ref: refs/heads/")) if head.startswith("ref: refs/heads/") else None
@@ -168,6 +192,7 @@ class GitRepository:
                     admin=entry.admin,
                     wanted=guard,
                     shim=resource("hooks", "worktree", "guard"),
+                    mark=self._extension_mark,
                 )
             except GitFailed:
                 return (
@@ -195,7 +220,7 @@ class GitRepository:
 
     def remove_worktree(self, *, path: str, trash: str, force: bool = False) -> Removed:
         """Move a clean worktree of ours into `trash` and forget it in git; its branch stays."""
-        return remove.remove(
+        removed = remove.remove(
             self._git,
             self._apart,
             path=path,
@@ -204,6 +229,13 @@ class GitRepository:
             lock_path=self._lock_path,
             settings=reading_settings(self.common_dir),
         )
+        with locked(self._lock_path), suppress(GitFailed):
+            agent.undo_extension(self._git, self._extension_mark)
+        return removed
+
+    @property
+    def _extension_mark(self) -> str:
+        return f"{self._lock_path}.worktree-config"
 
     def delete_branch(self, branch: Branch, *, expected: CommitId) -> bool:
         """Delete a branch of ours if it still points there; one that a worktree has checked out stays."""
@@ -269,6 +301,18 @@ class GitRepository:
         return os.path.lexists(f"{path}/.git") and os.path.isdir(path)
 
     @cached_property
+    def _marks(self) -> Marks:
+        return Marks(self.common_dir)
+
+    def marks(self) -> Mapping[str, str]:
+        """What git would act on here, by name."""
+        return self._marks.now()
+
+    def record(self, folder: str) -> None:
+        """Write down what git would act on here, with the hooks and attributes that landings go by."""
+        record(self.common_dir, self._main, folder)
+
+    @cached_property
     def _reflogs(self) -> Reflogs:
         return Reflogs(self.common_dir)
 
@@ -301,17 +345,40 @@ class GitRepository:
 
     # ------------------------------------------------------------ landing
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
-        """Move the target forward to a commit that is already in the repository, and update a clean checkout of it."""
-        from wt_orchestrate.adapters.gitrepo.target import land
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> Landed:
+        """Move the target forward, taking a clean checkout along; with `dry` only look what stands against it."""
+        from wt_orchestrate.adapters.gitrepo.target.land import Move, land
 
         return land(
             self._git,
+            Move(target, new, expected),
             worktrees=self.worktrees(),
-            target=target,
-            new=new,
-            expected=expected,
+            checkout=lambda holder: self._checkout(holder, dry=dry),
             swap=lambda: swap(self._git, branch_ref(target), new=new, old=expected),
+            hooks=self.landing.hooks or f"{self.common_dir}/hooks",
+            dry=dry,
+        )
+
+    def finish_landing(self, *, target: Branch) -> None:
+        """Finish or undo a landing that was cut off while it wrote a checkout of the target."""
+        at = self.resolve(target) or ""
+        for each in self.worktrees():
+            if each.branch == target:
+                undone(each.path, each.git_dir, at=at)
+
+    def _checkout(self, holder: WorktreeFacts, *, dry: bool) -> Checkout:
+        folder = f"{self._lock_path}.{'look' if dry else 'landing'}.git"
+        apart = set_apart(folder, common_dir=self.common_dir)
+        sparse = f"{holder.git_dir}/info/sparse-checkout"
+        copy_or_remove(sparse, f"{folder}/info/sparse-checkout")
+        copy_or_remove(self.landing.attributes or f"{self.common_dir}/info/attributes", f"{folder}/info/attributes")
+        objects = f"{self.landing.vault or self.common_dir}/objects"
+        return Checkout(
+            path=holder.path,
+            git_dir=holder.git_dir,
+            apart=apart.at({"GIT_OBJECT_DIRECTORY": objects}),
+            settings={**passed_on(self.common_dir), **sparse_settings(self.common_dir, holder.git_dir)},
+            reached=self.landing.reached,
         )
 
 

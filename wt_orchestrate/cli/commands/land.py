@@ -13,9 +13,9 @@ from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.engine import requests
-from wt_orchestrate.engine.exposure import Word
+from wt_orchestrate.engine.effects.landing import Outlook
 from wt_orchestrate.errors import ExitCode, Refused
-from wt_orchestrate.wiring.read.runs import word_to_land
+from wt_orchestrate.wiring.read.runs import landing_outlook
 from wt_orchestrate.wiring.requests import Put, put_request
 from wt_orchestrate.wiring.run.supervise import sweep_trash
 from wt_orchestrate.wiring.site import find_site, open_log
@@ -26,6 +26,7 @@ from wt_orchestrate.wiring.site import find_site, open_log
 @click.option("--allow-protected", is_flag=True, help="Also land changes to protected paths.")
 @click.option("--allow-secret", "marks", multiple=True, metavar="MARK", help="Allow this finding: it is not a secret.")
 @click.option("--allow-large", is_flag=True, help="Also land files larger than largest_mb.")
+@click.option("--allow-changed", is_flag=True, help="The repository's changed settings, or its reset target, are mine.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would land; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -35,6 +36,7 @@ def land(
     allow_protected: bool,
     marks: tuple[str, ...],
     allow_large: bool,
+    allow_changed: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -42,13 +44,17 @@ def land(
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
+    wish = e.LandRequested(
+        allow_protected=allow_protected,
+        allow_secrets=marks,
+        allow_large=allow_large,
+        allow_changed=allow_changed,
+    )
     if dry_run:
         log.close()
-        word = Word(protected=allow_protected, large=allow_large, secrets=marks)
-        _preview(state, word_to_land(site, state, word), as_json=as_json)
+        _preview(state, landing_outlook(site, state, wish), as_json=as_json)
         return
     require_supervised_or_quiet(site, state)
-    wish = e.LandRequested(allow_protected=allow_protected, allow_secrets=marks, allow_large=allow_large)
     put = put_request(site, state.id, wish, seconds=0)
     shown: list[e.Record] = []
     if not as_json:
@@ -59,8 +65,9 @@ def land(
     _tell_landing(state, ending, as_json=as_json)
 
 
-def _preview(state: RunState, refused: e.LandRefused | None, *, as_json: bool) -> None:
-    """What would land, and what needs a person's approval: then with the exit code that the landing would have."""
+def _preview(state: RunState, found: Outlook, *, as_json: bool) -> None:
+    """What would land, and what would not without a person's word: then with the code that the landing would end with."""
+    refused = found.refused
     ready = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]
     if as_json:
         named = {"schema": "wto.land-preview/1", "run": state.id, "target": state.target}
@@ -72,6 +79,10 @@ def _preview(state: RunState, refused: e.LandRefused | None, *, as_json: bool) -
     click.echo(f"{symbol('nothing')} Would land {counted(len(ready), 'workstream')} of {state.id} on {state.target}")
     for ws in ready:
         click.echo(f"  {ws.id}  {counted(ws.commits, 'commit')}, {counted(ws.files, 'file')} +{ws.added} -{ws.deleted}")
+    if found.combined:
+        click.echo(f"  {state.target} moved since: the checks run on both merged before it lands")
+    if found.where and refused is None:
+        click.echo(f"  the checkout in {found.where} is taken along")
     if refused is not None:
         raise Refused(
             f"would not land {state.id}: {refused.reason}",

@@ -71,6 +71,8 @@ from wt_orchestrate.domain.events.run import EffectConcluded as EffectConcluded
 from wt_orchestrate.domain.events.run import EffectFailed as EffectFailed
 from wt_orchestrate.domain.events.run import EffectIntended as EffectIntended
 from wt_orchestrate.domain.events.run import ExpansionRefused as ExpansionRefused
+from wt_orchestrate.domain.events.run import RepositoryChange as RepositoryChange
+from wt_orchestrate.domain.events.run import RepositoryChanged as RepositoryChanged
 from wt_orchestrate.domain.events.run import RequestRefused as RequestRefused
 from wt_orchestrate.domain.events.run import RunFinished as RunFinished
 from wt_orchestrate.domain.events.run import RunStarted as RunStarted

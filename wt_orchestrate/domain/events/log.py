@@ -36,6 +36,7 @@ from wt_orchestrate.domain.events.run import (
     EffectFailed,
     EffectIntended,
     ExpansionRefused,
+    RepositoryChanged,
     RequestRefused,
     RunFinished,
     RunStarted,
@@ -98,6 +99,7 @@ from wt_orchestrate.domain.ids import RunId, WorkstreamId
 Event = (
     RunStarted
     | BaseVaulted
+    | RepositoryChanged
     | RunStopped
     | RunFinished
     | SupervisorStarted

@@ -142,6 +142,8 @@ class LandRequested(Struct, frozen=True, kw_only=True):
     allow_protected: bool = False
     allow_secrets: tuple[str, ...] = ()
     allow_large: bool = False
+    allow_changed: bool = False
+    """What changed in the repository while agents were at work is the person's own doing."""
 
 
 class CleanRequested(Struct, frozen=True, kw_only=True):

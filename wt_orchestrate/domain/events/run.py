@@ -48,6 +48,26 @@ class BaseVaulted(Struct, frozen=True, kw_only=True):
     tree: TreeId | None = None
 
 
+class RepositoryChange(Struct, frozen=True, kw_only=True):
+    """One thing in the user's repository that is not as it was when the run started. `mark` stands for what it is now."""
+
+    name: str
+    mark: str
+    words: str
+    put_back: str
+    stops: bool
+    """Whether nothing lands until it is put back or allowed."""
+    during: tuple[str, ...] = ()
+    """The workstreams whose agents were at work when it changed; none: a person did it."""
+    since: float = 0.0
+
+
+class RepositoryChanged(Struct, frozen=True, kw_only=True):
+    """All that differs now; nothing when everything is as it was."""
+
+    changes: tuple[RepositoryChange, ...] = ()
+
+
 class RunStopped(Struct, frozen=True, kw_only=True):
     """Everything of the run has stopped, because a person asked for it or the time limit was reached."""
 

@@ -169,6 +169,8 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
             return fold_forecast(_intended(state, parse_key(key), pins, record), record)
         case e.EffectConcluded(key=key):
             return fold_forecast(_concluded(state, parse_key(key)), record)
+        case e.RepositoryChanged(changes=changes):
+            return replace(state, changed={each.name: each for each in changes})
         case e.SupervisorStarted():
             return replace(state, woke_at=record.at)
         case e.TimeSkipped(seconds=seconds):
@@ -384,6 +386,7 @@ def _woken(state: RunState, record: e.Record) -> RunState:
             allow_protected=wish.allow_protected,
             allow_secrets=wish.allow_secrets,
             allow_large=wish.allow_large,
+            allow_changed=wish.allow_changed,
         )
         return only_passed(replace(state, landing=landing, land_refusal=""))
     if state.phase is Phase.STOPPED and isinstance(record.event, _MINOR):

@@ -17,6 +17,7 @@ from wt_orchestrate.domain.effects import EffectKey, EffectKind, advance_key
 from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
 from wt_orchestrate.domain.events.memory import MemoryRecalled
 from wt_orchestrate.domain.events.pull_requests import PullRequest
+from wt_orchestrate.domain.events.run import RepositoryChange
 from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
@@ -279,6 +280,8 @@ class RunState(Struct, frozen=True, kw_only=True):
     accounts: Mapping[str, Account] = field(default_factory=dict)
     remotes: Mapping[str, str] = field(default_factory=dict)
     """The repository's remotes when the run started."""
+    changed: Mapping[str, RepositoryChange] = field(default_factory=dict)
+    """What differs in the user's repository from what it was when the run started, by name."""
     on_hold: bool = False
     admission: str = ""
     """Why the machine has no room for another agent."""

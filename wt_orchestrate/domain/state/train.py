@@ -123,6 +123,7 @@ class Landing(Struct, frozen=True, kw_only=True):
     allow_protected: bool
     allow_secrets: tuple[str, ...] = ()
     allow_large: bool = False
+    allow_changed: bool = False
     expected: CommitId | None = None
     commit: CommitId | None = None
     tries: int = 0

@@ -389,6 +389,10 @@ def _end(event: e.Event) -> Told:
             return Weight.WARNING, "stopped"
         case e.WorkstreamCancelled():
             return Weight.WARNING, "cancelled"
+        case e.RepositoryChanged(changes=()):
+            return Weight.GOOD, "the repository is as it was when the run started"
+        case e.RepositoryChanged(changes=changes):
+            return _changed(changes)
         case e.CommitsElsewhere(head=None):
             return Weight.STEP, "back on its own branch"
         case e.CommitsElsewhere(where=where, count=count):
@@ -415,6 +419,16 @@ def _end(event: e.Event) -> Told:
             return Weight.BAD, f"cannot be restored: {reason}"
         case _:
             return None
+
+
+def _changed(changes: Sequence[e.RepositoryChange]) -> tuple[Weight, str]:
+    newest = max(each.since for each in changes)
+    fresh = [each for each in changes if each.since == newest]
+    by = ", ".join(dict.fromkeys(name for each in fresh for name in each.during))
+    when = f"while {by} {'was' if ',' not in by else 'were'} running" if by else "while no agent was running"
+    told = "; ".join(each.words for each in fresh)
+    stops = any(each.stops for each in fresh)
+    return (Weight.BAD if stops else Weight.WARNING), f"the repository changed {when}: {clean(told)}"
 
 
 def sign_line(sign: s.Sign) -> str | None:

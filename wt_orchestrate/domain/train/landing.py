@@ -7,6 +7,7 @@ target moves only after the checks passed, and only from the commit it was merge
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import Advance, Effect, Land, PrepareLanding
@@ -38,6 +39,9 @@ def _refused(state: RunState, landing: Landing) -> e.LandRefused | None:
             code=ExitCode.CONFLICT,
             commands=("wto status",),
         )
+    stopping = [each for each in state.changed.values() if each.stops]
+    if stopping and not landing.allow_changed:
+        return changed_refusal(stopping)
     failed = _failed_check(state)
     if failed:
         return e.LandRefused(
@@ -52,6 +56,18 @@ def _refused(state: RunState, landing: Landing) -> e.LandRefused | None:
             commands=("wto land",),
         )
     return None
+
+
+def changed_refusal(stopping: Sequence[e.RepositoryChange]) -> e.LandRefused:
+    """That the repository is not as it was, since when, during whose work, and how to put it back."""
+    by = ", ".join(dict.fromkeys(name for each in stopping for name in each.during))
+    since = datetime.fromtimestamp(min(each.since for each in stopping), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    told = "; ".join(each.words for each in stopping[:10])
+    return e.LandRefused(
+        reason=f"the repository was changed while {by} was running (since {since}): {told}; nothing was landed",
+        code=ExitCode.NEEDS_PERSON,
+        commands=(*(each.put_back for each in stopping[:10]), "wto land --allow-changed, if these changes are yours"),
+    )
 
 
 def _failed_check(state: RunState) -> str:
@@ -83,6 +99,7 @@ def landing_effects(state: RunState) -> Iterator[Effect]:
             allow_protected=state.landing.allow_protected,
             allow_secrets=state.landing.allow_secrets,
             allow_large=state.landing.allow_large,
+            allow_changed=state.landing.allow_changed,
             at=state.landing.at,
         )
 

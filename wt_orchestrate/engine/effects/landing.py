@@ -9,6 +9,7 @@ exactly once is promise L1: its tests are named `test_L1_...`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
@@ -16,32 +17,82 @@ from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref, integration_
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.domain.train.landing import changed_refusal
 from wt_orchestrate.engine.exposure import Word, missing_word
 from wt_orchestrate.engine.world import World, pin_ref, short
 from wt_orchestrate.errors import ExitCode, Refused
-from wt_orchestrate.ports.git.repository import Landed, LandOutcome
+from wt_orchestrate.ports.git.repository import Landed, LandOutcome, Repository
 from wt_orchestrate.ports.git.vault import Vault
 
 
 def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> Sequence[e.Event]:
-    """What would land: the integration head if the target has not moved, else the merge of both."""
-    target = _target_head(world.vault, effect.target)
+    """What would land: the integration head where the target has not moved, else both merged."""
+    return _prepared(effect, state, world.vault)
+
+
+def _prepared(effect: f.PrepareLanding, state: RunState, vault: Vault, *, pin: str = "landing") -> Sequence[e.Event]:
+    target = _target_head(vault, effect.target)
     word = Word(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
-    refused = _needs_a_word(world.vault, state, word, target=target, head=effect.integration)
+    refused = _brings_back(state, vault, target, effect) or _needs_a_word(
+        vault, state, word, target=target, head=effect.integration
+    )
     if refused is not None:
         return (refused,)
-    if world.vault.commits.is_ancestor(target, effect.integration):
-        tree = world.vault.objects.tree(effect.integration)
+    if vault.commits.is_ancestor(target, effect.integration):
+        tree = vault.objects.tree(effect.integration)
         return (e.LandingPrepared(expected=target, commit=effect.integration, tree=tree, checked=True),)
-    return _combined(effect, state, world, target)
+    return _combined(effect, state, vault, target, pin=pin)
 
 
-def word_to_land(vault: Vault, state: RunState, word: Word) -> e.LandRefused | None:
-    """What a landing would refuse without a person's approval; None if nothing, or if nothing is integrated."""
+def outlook(vault: Vault, repository: Repository, state: RunState, wish: e.LandRequested, *, at: float) -> Outlook:
+    """What `land` would do now or refuse, told beforehand by the same rules; nothing of the user's is changed."""
+    stopping = [each for each in state.changed.values() if each.stops]
+    if stopping and not wish.allow_changed:
+        return Outlook(refused=changed_refusal(stopping))
     if state.integration is None:
-        return None
-    target = _target_head(vault, state.target)
-    return _needs_a_word(vault, state, word, target=target, head=state.integration)
+        return Outlook()
+    effect = f.PrepareLanding(
+        target=state.target,
+        integration=state.integration,
+        allow_protected=wish.allow_protected,
+        allow_secrets=wish.allow_secrets,
+        allow_large=wish.allow_large,
+        allow_changed=wish.allow_changed,
+        at=at,
+    )
+    for event in _prepared(effect, state, vault, pin="preview"):
+        if isinstance(event, e.LandRefused):
+            return Outlook(refused=event)
+        if isinstance(event, e.LandingPrepared):
+            there = repository.land(target=state.target, new=event.commit, expected=event.expected, dry=True)
+            move = f.Land(target=state.target, commit=event.commit, expected=event.expected)
+            return Outlook(combined=not event.checked, where=there.where, refused=_refusal(move, there, state))
+    return Outlook()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What a landing would do. `combined`: the target moved, so that the checks run on both merged before it lands."""
+
+    refused: e.LandRefused | None = None
+    combined: bool = False
+    where: str = ""
+
+
+def _brings_back(state: RunState, vault: Vault, target: CommitId, effect: f.PrepareLanding) -> e.LandRefused | None:
+    """Commits that the run started from, or landed, and that the target does not hold any more: somebody took them out."""
+    for commit in dict.fromkeys((state.landed or state.base, state.base)):
+        if effect.allow_changed or vault.commits.is_ancestor(commit, target):
+            continue
+        since = vault.commits.merge_base(commit, target)
+        dropped = vault.commits.between(base=since, head=commit) if since is not None else ()
+        named = some_of([f"{short(each.id)} {each.subject}" for each in dropped], 5)
+        return e.LandRefused(
+            reason=f"{effect.target} was reset since; landing would bring back {named or short(commit)}",
+            code=ExitCode.STALE,
+            commands=(f"git log {short(target)}..{short(commit)}", "wto land --allow-changed brings them back"),
+        )
+    return None
 
 
 def _target_head(vault: Vault, target: Branch) -> CommitId:
@@ -69,13 +120,15 @@ def _needs_a_word(
     )
 
 
-def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: CommitId) -> Sequence[e.Event]:
-    merge = world.vault.merges.merge(
+def _combined(
+    effect: f.PrepareLanding, state: RunState, vault: Vault, target: CommitId, *, pin: str
+) -> Sequence[e.Event]:
+    merge = vault.merges.merge(
         ours=target,
         theirs=effect.integration,
         message=f"Land run {state.id} on {effect.target}\n\nWto-Run: {state.id}\n",
         at=effect.at,
-        pin=pin_ref(state.id, "landing"),
+        pin=pin_ref(state.id, pin),
     )
     branch = integration_branch(state.id)
     by_hand = (f"git switch {effect.target}", f"git merge {branch}", "resolve the conflicts, then git commit")
@@ -88,7 +141,7 @@ def _combined(effect: f.PrepareLanding, state: RunState, world: World, target: C
                 paths=merge.conflicts,
             ),
         )
-    proof = world.vault.merges.prove(merge=merge.commit, ours=target, theirs=effect.integration)
+    proof = vault.merges.prove(merge=merge.commit, ours=target, theirs=effect.integration)
     if proof.lost:
         return (
             e.ProofFailed(workstream=None, commit=merge.commit, lost=proof.lost),
@@ -109,25 +162,31 @@ def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
         world.repository.publish(vault=world.vault.path, branch=branch, new=effect.commit, expected=published)
     world.vault.refs.archive(f"target/{effect.target}", effect.expected)
     landed = world.repository.land(target=effect.target, new=effect.commit, expected=effect.expected)
+    if landed.outcome in {LandOutcome.MOVED, LandOutcome.ALREADY}:
+        return (
+            e.Landed(
+                target=effect.target,
+                commit=effect.commit,
+                before=effect.expected,
+                where=landed.where,
+                workstreams=tuple(ws.id for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED),
+            ),
+        )
+    refused = _refusal(effect, landed, state)
+    return (refused,) if refused is not None else (e.TargetMoved(target=effect.target, expected=effect.expected),)
+
+
+def _refusal(effect: f.Land, landed: Landed, state: RunState) -> e.LandRefused | None:
+    """What the repository says against a move, in words; None when nothing, or when the target only moved again."""
     match landed.outcome:
-        case LandOutcome.MOVED | LandOutcome.ALREADY:
-            return (
-                e.Landed(
-                    target=effect.target,
-                    commit=effect.commit,
-                    before=effect.expected,
-                    where=landed.where,
-                    workstreams=tuple(ws.id for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED),
-                ),
-            )
-        case LandOutcome.STALE:
-            return (e.TargetMoved(target=effect.target, expected=effect.expected),)
         case LandOutcome.DIRTY:
-            return (_dirty(effect, landed),)
+            return _dirty(effect, landed)
         case LandOutcome.REFUSED:
-            reason = f"git refused to move {effect.target}: {landed.detail or 'no reason given'}"
-            commands = (f"cd {landed.where}" if landed.where else "git status", f"git merge --ff-only {branch}")
-            return (e.LandRefused(reason=reason, code=ExitCode.CONFLICT, commands=commands),)
+            reason = f"{effect.target} cannot be moved: {landed.detail or 'no reason given'}"
+            where = f"cd {landed.where}" if landed.where else "git status"
+            return e.LandRefused(reason=reason, code=ExitCode.CONFLICT, commands=(where, "wto land"))
+        case LandOutcome.MOVED | LandOutcome.ALREADY | LandOutcome.STALE:
+            return None
 
 
 def _dirty(effect: f.Land, landed: Landed) -> e.LandRefused:

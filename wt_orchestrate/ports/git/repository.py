@@ -169,6 +169,10 @@ class Repository(Protocol):
     def has_worktree(self, path: str) -> bool:
         """Whether a worktree is there; cheap, for every poll."""
 
+    def marks(self) -> Mapping[str, str]:
+        """What git would act on here: configuration, hooks, info/, replace refs and the like, each with its value or a digest.
+        The same object as before while nothing changed; cheap, for every look."""
+
     def reached(self, worktrees: Mapping[str, Branch]) -> Mapping[str, Reached]:
         """For each worktree of ours, given with its branch, where its work may be; cheap, for every poll."""
 
@@ -180,5 +184,9 @@ class Repository(Protocol):
         compare-and-swap, HEAD names it again. The caller has made sure that nothing uncommitted would be overwritten; False
         when the branch is not where it is expected."""
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
-        """Move the target forward to a commit that is already in the repository, and update a clean checkout of it."""
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> Landed:
+        """Move the target forward to a commit that is already in the repository, taking a clean checkout along. With `dry`
+        nothing is changed: only what stands against it is told, and the commit need only be in the vault."""
+
+    def finish_landing(self, *, target: Branch) -> None:
+        """Finish or undo a landing that was cut off while it wrote a checkout of the target; nothing where none was."""

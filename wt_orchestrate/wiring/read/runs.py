@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.wiring.site import Site, open_log, vault
+from wt_orchestrate.wiring.site import Site, clock, open_log, repository, vault
 
 TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
 if TYPE_CHECKING:
-    from wt_orchestrate.domain.events.train import LandRefused
+    from wt_orchestrate.domain.events.requests import LandRequested
     from wt_orchestrate.domain.ids import CommitId
     from wt_orchestrate.domain.state.run import RunState
     from wt_orchestrate.domain.state.train import CheckResult
     from wt_orchestrate.engine.attempt_log import AttemptLines
-    from wt_orchestrate.engine.exposure import Word
+    from wt_orchestrate.engine.effects.landing import Outlook
     from wt_orchestrate.ports.git.merges import Explained
 
 _LONGEST_BRIEF = 1 << 20
@@ -101,11 +101,11 @@ def explained(site: Site, name: str) -> Explained:
     return source.merges.explain(source.refs.find(name))
 
 
-def word_to_land(site: Site, state: RunState, word: Word) -> LandRefused | None:
-    """What landing a run would refuse without a person's approval; None if nothing."""
-    from wt_orchestrate.engine.effects.landing import word_to_land as would_refuse
+def landing_outlook(site: Site, state: RunState, wish: LandRequested) -> Outlook:
+    """What landing a run would do or refuse, as the landing itself will."""
+    from wt_orchestrate.engine.effects.landing import outlook
 
-    return would_refuse(vault(site), state, word)
+    return outlook(vault(site), repository(site, run=state.seed), state, wish, at=clock().now())
 
 
 def passed_on(site: Site, run: str, tree: str) -> tuple[CheckResult, ...]:

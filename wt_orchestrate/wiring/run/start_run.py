@@ -13,7 +13,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused, WtError
 from wt_orchestrate.wiring.memory import learn
 from wt_orchestrate.wiring.plan.plan_files import user_settings
-from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
+from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, repository, supervised, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
@@ -45,13 +45,15 @@ def begin_run(
         raise Refused(
             f"the target branch {target} does not exist", hint="name an existing branch as target: in the plan"
         )
+    seed = str(uuid4())
+    repo.record(record_folder(site, seed))
     started = RunStarted(
         plan=loaded.plan,
         settings=replace(settings, worktrees=worktree_template(facts, settings), merge=_merging(facts, settings, base)),
         plan_path=os.path.abspath(path),
         target=target,
         base=base,
-        seed=str(uuid4()),
+        seed=seed,
         repository=facts.main_worktree or facts.common_dir,
         land=land,
         boot=clock().boot(),

@@ -14,7 +14,7 @@ from wt_orchestrate import __version__
 from wt_orchestrate.errors import Busy, WtError
 from wt_orchestrate.wiring.memory import learn, memories
 from wt_orchestrate.wiring.plan.plan_files import account_environments
-from wt_orchestrate.wiring.site import Site, clock, open_log, repository, supervised, vault
+from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, repository, supervised, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.events.log import Record
@@ -79,6 +79,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
     from wt_orchestrate.adapters.agents.registry import agents
     from wt_orchestrate.adapters.executor.local import LocalExecutor
     from wt_orchestrate.adapters.feed import WatchdogFeed
+    from wt_orchestrate.adapters.gitrepo.target.record import recorded
     from wt_orchestrate.adapters.handoffs import HandoffFiles
     from wt_orchestrate.adapters.machine import SystemMachine
     from wt_orchestrate.adapters.notes import NoteFiles
@@ -89,8 +90,9 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
     from wt_orchestrate.engine.world import World
 
     log = open_log(site)
-    settings = load_state(log, run).settings
-    repo = repository(site)
+    state = load_state(log, run)
+    settings, reached = state.settings, _end_at(os.environ.get("WTO_CRASH_AT", ""))
+    repo = repository(site, run=state.seed, reached=reached)
     repo.facts()
     repo.exclude(("HANDOFF.md",))
     feed = WatchdogFeed(seconds(settings.poll) or 5.0, use_events=settings.watch != "poll")
@@ -123,7 +125,8 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         },
         pid=os.getpid(),
         boot=clock().boot(),
-        reached=_end_at(os.environ.get("WTO_CRASH_AT", "")),
+        reached=reached,
+        recorded=recorded(record_folder(site, state.seed)),
     )
     return world, feed
 

@@ -38,12 +38,17 @@ _IN_COMMITS = frozenset({"prepare-commit-msg", "commit-msg", "reference-transact
 """Hooks that run between a commit's objects and its ref, while nothing holds these objects yet."""
 
 
-def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str) -> bool:
-    """Install the hooks before a worktree's own; False if the repository does not allow it. Safe twice."""
+_EXTENSION = "extensions.worktreeConfig"
+
+
+def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str, mark: str) -> bool:
+    """Put the hooks before a worktree's own; False where the repository does not allow it. Safe twice. The file `mark` says
+    from then on that the extension was set by us."""
     if not _allowed(git):
         return False
-    if not configuration(git.git_dir).own_is_true("extensions.worktreeconfig"):
-        git.run("config", "extensions.worktreeConfig", "true")
+    if not configuration(git.git_dir).own_is_true(_EXTENSION.lower()):
+        replace_file(mark, "")
+        git.run("config", _EXTENSION, "true")
     refresh(git, worktree=worktree, wanted=wanted, shim=shim)
     _name_hooks(git, f"{admin}/config.worktree", wanted.folder)
     return True
@@ -63,6 +68,18 @@ def refresh(git: Git, *, worktree: str, wanted: Guard, shim: str) -> None:
     replace_file(f"{wanted.folder}/facts", _facts(wanted, chain, git.git_dir))
     # a configuration that is newer than the facts is looked at again by the hooks
     os.utime(f"{wanted.folder}/facts", ns=(read_at, read_at))
+
+
+def undo_extension(git: Git, mark: str) -> None:
+    """Take back the one key in the shared configuration, once no worktree has a configuration of its own any more."""
+    if not os.path.exists(mark):
+        return
+    above = f"{git.git_dir}/worktrees"
+    admins = [f"{above}/{name}" for name in os.listdir(above)] if os.path.isdir(above) else []
+    if any(os.path.exists(f"{folder}/config.worktree") for folder in (git.git_dir, *admins)):
+        return
+    git.run("config", "--unset", _EXTENSION, ok=(0, 5))
+    os.unlink(mark)
 
 
 def unguard(folder: str) -> None:

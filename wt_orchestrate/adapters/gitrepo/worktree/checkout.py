@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
-from wt_orchestrate.adapters.gitrepo.runner import EXCLUDES, LONG_S, Git, execute, users_environment
+from wt_orchestrate.adapters.gitrepo.runner import EXCLUDES, LONG_S, Git, execute, text, users_environment
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.osfiles.locks import one_of
 
@@ -54,6 +54,20 @@ def passed_on(common_dir: str) -> Mapping[str, str]:
         if key in CONVERSION or key == "lfs.url" or remote:
             found[key] = value
     return found | {"lfs.storage": os.path.join(common_dir, "lfs")}
+
+
+_SPARSE = ("core.sparsecheckout", "core.sparsecheckoutcone", "index.sparse")
+
+
+def sparse_settings(common_dir: str, git_dir: str) -> Mapping[str, str]:
+    """Whether a checkout is a sparse one, as its own configuration or the shared one says."""
+    found: dict[str, str] = {}
+    for path in dict.fromkeys((f"{common_dir}/config", f"{git_dir}/config.worktree")):
+        if os.path.isfile(path):
+            listed = text(Git(common_dir).run("config", "--file", path, "--no-includes", "-z", "--list"))
+            pairs = (item.partition("\n")[::2] for item in listed.split("\0"))
+            found.update({key: value for key, value in pairs if key in _SPARSE})
+    return found
 
 
 def reading_settings(common_dir: str) -> Mapping[str, str]:

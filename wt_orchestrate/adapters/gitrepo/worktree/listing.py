@@ -70,6 +70,11 @@ def main_worktree(git: Git, start: str) -> str | None:
     return folder if named is not None and os.path.realpath(named) == git.git_dir else None
 
 
+def looks_checked_out(common_dir: str) -> bool:
+    """Whether a repository has files and an index around it, whatever its configuration says."""
+    return os.path.basename(common_dir) == ".git" and os.path.exists(f"{common_dir}/index")
+
+
 def facts(git: Git, main: str | None) -> Sequence[WorktreeFacts]:
     """All worktrees, the main one first; a bare repository is not one."""
     places = [(main, git.git_dir, first_line(f"{git.git_dir}/HEAD").removeprefix("ref: "))] if main is not None else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.runner import Git
@@ -32,6 +33,17 @@ def _make(folder: str, *, object_format: str) -> None:
         os.rename(beside, folder)
     except OSError:  # another process was quicker
         shutil.rmtree(beside)
+
+
+def copy_or_remove(source: str, target: str) -> None:
+    """Make a file of a git directory of ours what another one's is: the same text, or none."""
+    beside = f"{target}.{os.getpid()}-{threading.get_ident()}"
+    try:
+        shutil.copyfile(source, beside, follow_symlinks=False)
+        os.replace(beside, target)
+    except (FileNotFoundError, NotADirectoryError):
+        with suppress(FileNotFoundError):
+            os.unlink(target)
 
 
 def init_bare(path: str, *, object_format: str, config: str = "") -> None:

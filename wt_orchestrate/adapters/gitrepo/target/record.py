@@ -1,0 +1,156 @@
+"""What git would act on in the user's repository, written down before the first agent starts and compared at each look.
+
+Agents in linked worktrees can write the shared configuration, hooks, info/ and refs. A record is a flat list of marks: each
+key of the configuration, each hook, each file of info/, each replace ref, each worktree that names another repository. Its
+folder holds the values, and copies of the hooks and attributes, so that a landing can use them and a person can put them back.
+
+A look costs some `stat` calls; git is asked only where one of these files changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+
+from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.runner import Git, execute, fields, text
+from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line
+
+_FILES = ("info/attributes", "info/exclude", "info/grafts", "objects/info/alternates")
+_OURS = frozenset({"config extensions.worktreeconfig", "config core.repositoryformatversion"})
+_OWN_LINES = frozenset({b"HANDOFF.md", b"/HANDOFF.md"})
+_MOST = 4 << 20
+_MARKS = "marks.json"
+HOOKS, ATTRIBUTES = "hooks", "attributes"
+State = tuple[object, ...]
+
+
+class Marks:
+    """The marks of the repository at `common_dir`, read again only when something of it changed."""
+
+    def __init__(self, common_dir: str) -> None:
+        self._common_dir = common_dir
+        self._state: State = ()
+        self._found: Mapping[str, str] = {}
+
+    def now(self) -> Mapping[str, str]:
+        """Name -> value, or a digest of it. The same object as before while nothing changed."""
+        state = _state(self._common_dir)
+        if state != self._state:
+            found = _marks(self._common_dir)
+            self._state, self._found = state, found if found != self._found else self._found
+        return self._found
+
+
+def recorded(folder: str) -> Mapping[str, str] | None:
+    """The marks that a folder holds; None when there is no whole record in it."""
+    try:
+        with open(f"{folder}/{_MARKS}", encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else None
+
+
+def record(common_dir: str, main: str | None, folder: str) -> None:
+    """Write the marks into a folder, with the hooks that a landing may run and the attributes that it goes by."""
+    beside = f"{folder}.new"
+    shutil.rmtree(beside, ignore_errors=True)
+    os.makedirs(f"{beside}/{HOOKS}", mode=0o700)
+    hooks = _hooks_folder(common_dir, main)
+    for name in _names(hooks):
+        with suppress(OSError):
+            shutil.copy(f"{hooks}/{name}", f"{beside}/{HOOKS}/{name}")
+    with open(f"{beside}/{ATTRIBUTES}", "wb") as file:
+        file.write(_content(f"{common_dir}/info/attributes"))
+    with open(f"{beside}/{_MARKS}", "w", encoding="utf-8") as marks:
+        json.dump(dict(_marks(common_dir)), marks)
+        marks.flush()
+        os.fsync(marks.fileno())
+    os.rename(beside, folder)
+
+
+def _marks(common_dir: str) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for item in _configuration(common_dir):
+        key, _, value = item.partition("\n")
+        name = f"config {key}"
+        found[name] = f"{found[name]}\0{value}" if name in found else value
+    for name in _names(f"{common_dir}/hooks"):
+        found[f"hook {name}"] = _digest(_content(f"{common_dir}/hooks/{name}"))
+    for name in _FILES:
+        content = _content(f"{common_dir}/{name}")
+        lines = [line for line in content.splitlines() if line.strip() not in _OWN_LINES]
+        if any(line.strip() and not line.startswith(b"#") for line in lines):
+            found[f"file {name}"] = _digest(b"\n".join(lines))
+    output = text(Git(common_dir).run("for-each-ref", "--format=%(objectname) %(refname)", "--", "refs/replace/"))
+    for line in output.splitlines():
+        commit, _, ref = line.partition(" ")
+        found[f"replace {ref.removeprefix('refs/replace/')}"] = commit
+    for entry in entries(common_dir):
+        named = first_line(f"{entry.admin}/commondir")
+        if entry.ours and named and os.path.realpath(os.path.join(entry.admin, named)) != os.path.realpath(common_dir):
+            found[f"worktree {entry.path}"] = named
+    return {name: value for name, value in found.items() if name not in _OURS}
+
+
+def _configuration(common_dir: str) -> list[str]:
+    """Every key and value of the shared configuration and of the main worktree's own; a line that git cannot read is one."""
+    found: list[str] = []
+    for name in ("config", "config.worktree"):
+        if os.path.isfile(f"{common_dir}/{name}"):
+            arguments = ("config", "--file", f"{common_dir}/{name}", "--no-includes", "-z", "--list")
+            env = {**users_own(), "LC_ALL": "C"}
+            code, output = execute(arguments, env, cwd="/", ok=tuple(range(256)))
+            found += fields(output) if code == 0 else [f"{name}\ncannot be read"]
+    return found
+
+
+def _state(common_dir: str) -> State:
+    """How the files lie there whose change means: look again."""
+    watched = [f"{common_dir}/{name}" for name in ("config", "config.worktree", "packed-refs", *_FILES)]
+    watched += [f"{common_dir}/hooks/{name}" for name in _names(f"{common_dir}/hooks")]
+    with suppress(OSError):
+        watched += [each.path for each in os.scandir(f"{common_dir}/refs/replace")]
+    with suppress(OSError):
+        watched += [f"{each.path}/commondir" for each in os.scandir(f"{common_dir}/worktrees")]
+    return tuple((path, *_lies(path)) for path in sorted(watched))
+
+
+def _lies(path: str) -> tuple[int, ...]:
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return ()
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino, seen.st_mode
+
+
+def _names(folder: str) -> list[str]:
+    """The hooks in a folder, and what else lies beside them; not git's samples."""
+    with suppress(OSError):
+        return sorted(each.name for each in os.scandir(folder) if each.is_file() and not each.name.endswith(".sample"))
+    return []
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            return file.read(_MOST)
+    except OSError:
+        return b""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _hooks_folder(common_dir: str, main: str | None) -> str:
+    """Where git looks for hooks in the main worktree."""
+    env = {**users_own(), "LC_ALL": "C"}
+    arguments = ("rev-parse", "--path-format=absolute", "--git-path", "hooks")
+    code, output = execute(arguments, env, cwd=main or common_dir, ok=(0, 128, 129))
+    return text(output).removesuffix("\n") if code == 0 else f"{common_dir}/hooks"
