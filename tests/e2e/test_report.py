@@ -100,13 +100,14 @@ def test_an_absent_supervisor_is_told_and_agents_work_counts_as_long_as_it_was(p
     """The supervisor is killed; its agent works on, ends, and for a while nobody notices: its keeper's word counts as its end,
     the rest is waiting for a supervisor, and how long nobody looked is told as an upper bound."""
     plan = project.plan(
-        f"goal: g\n{COMMAND_AGENT}workstreams: {{a: {{brief: x}}}}\n", {"a": "touch ../begun\nsleep 2\n" + COMMIT}
+        f"goal: g\n{COMMAND_AGENT}workstreams: {{a: {{brief: x}}}}\n",
+        {"a": "while [ ! -e ../alone ]; do sleep 0.05; done\n" + COMMIT},
     )
     child = project.start("run", plan)
-    begun = project.worktree("a").parent / "begun"
-    wait_until(begun.exists, timeout_s=60, what="the agent being at work")
+    project.wait_for("a", "working", deadline_s=60)  # so that the log knows of the attempt
     child.kill()
     child.wait()
+    (project.worktree("a").parent / "alone").touch()
     ended = project.state / "processes" / "r1.a.1" / "exit.json"
     wait_until(ended.exists, timeout_s=60, what="the agent having ended")
     end = json.loads(ended.read_text())
