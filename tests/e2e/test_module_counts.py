@@ -100,7 +100,7 @@ def test_status_loads_what_reads_one_row(ran: Project) -> None:
 
 def test_the_story_of_a_workstream_loads_no_screen(ran: Project) -> None:
     """`wto status WS` loads the events and their sentences, but neither click nor rich nor what reads plans."""
-    _require(_wto(ran, "status", "a"), ours=118, others=VALUES)
+    _require(_wto(ran, "status", "a"), ours=120, others=VALUES)
 
 
 def test_a_run_loads_what_it_does(project: Project) -> None:
