@@ -28,7 +28,10 @@ def _in_the_vault(project: Project, commit: str) -> bool:
     [
         ("git checkout -q --detach\n" + _COMMITS.format("one"), "a detached HEAD"),
         ("git checkout -q -b fix/x\n" + _COMMITS.format("one"), "fix/x"),
-        ("git branch -m fix/x\n" + _COMMITS.format("one"), "fix/x"),
+        (
+            '[ "$WTO_ATTEMPT" = 1 ] || exit 0\ngit branch -m fix/x\n' + _COMMITS.format("one"),
+            "fix/x",
+        ),  # its branch may be missed and made again
         ("git checkout -q -b fix/x\n" + _COMMITS.format("one") + "git checkout -q wto/r1/a\n", "fix/x"),
     ],
     ids=["detached", "other branch", "renamed", "other branch and back"],
@@ -73,7 +76,7 @@ def test_take_over_refuses_what_would_lose_something(project: Project) -> None:
     project.repository.git("-C", str(project.worktree("a")), "add", "two.txt")
     project.repository.git("-C", str(project.worktree("a")), "commit", "-qm", "two")
     both = project.wto("take-over", "a", "other")
-    assert "has commits that other does not hold" in both.err
+    assert "has commits that other does not contain" in both.err
 
 
 def test_a_repository_inside_a_worktree_is_no_whole_work(project: Project) -> None:
