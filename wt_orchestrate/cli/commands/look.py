@@ -25,10 +25,11 @@ from wt_orchestrate.wiring.site import find_site, open_log, supervised
 def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> None:
     """Follow a run live until it ends."""
     site = find_site(start)
+    at_work = supervised(site)  # before the log is read: who has ended has written down how
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
     log.close()
-    if not supervised(site):
+    if not at_work:
         if not quiet(state):
             raise NotFound(f"no supervisor runs {state.id}", hint="wto resume")
         click.echo(f"{symbol('nothing')} Run {state.id} is {state.phase}", err=True)
