@@ -12,6 +12,7 @@ from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.ports.git.checkouts import NOTHING_AROUND, Around
 from wt_orchestrate.ports.git.commits import Change
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, Settled, SettleSpec
 from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side
@@ -34,6 +35,9 @@ class SimRefs:
                     found[ours] = self._site.vault[ours] = at
                     self._site.held |= self._objects.history(at)
         return found
+
+    def fetch_tags(self, commit: CommitId) -> None:
+        pass
 
     def resolve(self, ref: str) -> CommitId | None:
         return self._site.vault.get(ref)
@@ -276,7 +280,7 @@ class SimCheckouts:
         self._site = site
         self._objects = site.objects
 
-    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
+    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False, around: Around = NOTHING_AROUND) -> str:
         with self._site.faults.around(f"checkout {slot}"):
             self._site.slots[f"/checks/{slot}"] = commit
         return f"/checks/{slot}"

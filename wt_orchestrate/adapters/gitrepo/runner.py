@@ -131,6 +131,8 @@ class Git:
 
     git_dir: str
     env: Mapping[str, str] = field(default_factory=dict)
+    users: bool = False
+    """Whether the user's own configuration counts: for what reads or writes files of theirs, with their filters."""
 
     def run(
         self,
@@ -154,7 +156,8 @@ class Git:
         timeout_s: float = SHORT_S,
     ) -> tuple[int, bytes]:
         """Its exit code, one of `ok`, and its output."""
-        variables = environment({"GIT_DIR": self.git_dir, **self.env, **env})
+        own = users_environment if self.users else environment
+        variables = own({"GIT_DIR": self.git_dir, **self.env, **env})
         return execute(arguments, variables, cwd=_cwd(variables), ok=ok, stdin=stdin, whole=whole, timeout_s=timeout_s)
 
     def line(self, *arguments: str, ok: Sequence[int] = (0,), stdin: bytes = b"") -> str:
@@ -175,7 +178,11 @@ class Git:
 
     def at(self, env: Mapping[str, str]) -> Git:
         """The same with more environment, such as a worktree and an index."""
-        return Git(self.git_dir, {**self.env, **env})
+        return Git(self.git_dir, {**self.env, **env}, self.users)
+
+    def as_the_user(self, env: Mapping[str, str], settings: Mapping[str, str]) -> Git:
+        """The same where files are read and written as the user's own git does, with these settings beside theirs."""
+        return Git(self.git_dir, {**self.env, **env, **configured({**settings, **_QUIET})}, users=True)
 
 
 def execute(

@@ -33,7 +33,7 @@ from wt_orchestrate.engine.effects.verify import verify
 from wt_orchestrate.engine.effects.worktree import clean_worktree, restore_worktree
 from wt_orchestrate.engine.elsewhere import take_over
 from wt_orchestrate.engine.world import World, index_path, integration_ref
-from wt_orchestrate.errors import AgentUnavailable, InvariantBroken
+from wt_orchestrate.errors import AgentUnavailable, InvariantBroken, Refused
 from wt_orchestrate.ports.engine import AgentStart
 
 
@@ -94,8 +94,14 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
 def _vault_base(effect: f.VaultBase, state: RunState, world: World) -> Sequence[e.Event]:
     world.vault.ensure()
     world.vault.refs.fetch({branch_ref(state.target): f"refs/wto/target/{state.target}"})
+    if not world.vault.objects.contains(effect.base):  # the target was amended or reset since the run was written down
+        world.vault.refs.keep(f"{state.id}/base", (effect.base,))
     if not world.vault.objects.contains(effect.base):
-        raise InvariantBroken(f"the vault does not have the base {effect.base} after fetching {state.target}")
+        raise Refused(
+            f"{state.target} was rewritten just now, and {effect.base[:12]}, which the run starts from, is gone",
+            hint="wto run again, with the plan as it is",
+        )
+    world.vault.refs.fetch_tags(effect.base)
     if not world.vault.refs.advance(integration_ref(state.id), new=effect.base, old=None):
         raise InvariantBroken(f"the vault already has another integration branch of {state.id}")
     branch = integration_branch(state.id)

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.ids import CommitId, WorkstreamId, integration_branch
+from wt_orchestrate.domain.ids import CommitId, WorkstreamId, branch_ref, integration_branch
 from wt_orchestrate.domain.plan.model import Check, seconds
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_attempt
 from wt_orchestrate.engine.effects.launch import shell
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.ports.git.checkouts import Around
 from wt_orchestrate.ports.git.merges import ChainSpec, LeftOut, Rider
 
 
@@ -86,7 +87,7 @@ def merge_message(state: RunState, ws: WorkstreamState, head: CommitId) -> str:
 def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.Event]:
     """Start one check in its slot, on exactly that tree."""
     slot = f"{state.id}-{effect.slot}"
-    path = world.vault.checkouts.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh)
+    path = world.vault.checkouts.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh, around=_around(state))
     if effect.fresh:
         world.repository.copy_included(path=path)
     env = {**world.command_env, "WTO_RUN": state.id, "WTO_CHECK": effect.check.run}
@@ -106,6 +107,17 @@ def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.E
             ahead=effect.ahead,
         ),
     )
+
+
+def _around(state: RunState) -> Around:
+    """The target, the integration branch and the workstreams' branches, as the vault has them."""
+    heads = {branch_ref(ws.branch): ws.head for ws in state.workstreams.values() if ws.branch is not None}
+    named = {
+        **heads,
+        branch_ref(integration_branch(state.id)): state.integration,
+        branch_ref(state.target): state.landed or state.base,
+    }
+    return Around(refs={ref: at for ref, at in named.items() if at is not None}, remotes=state.remotes)
 
 
 def _with_setup(state: RunState, check: Check) -> str:

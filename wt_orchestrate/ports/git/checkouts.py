@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from wt_orchestrate.domain.ids import CommitId
+
+
+class Around(Struct, frozen=True, kw_only=True):
+    """What a check can ask git beside its own commit: branches by their full refs, and the remotes' URLs."""
+
+    refs: Mapping[str, CommitId] = {}
+    remotes: Mapping[str, str] = {}
+
+
+NOTHING_AROUND = Around()
 
 
 class Checkouts(Protocol):
     """Trees of commits on the disk."""
 
-    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
+    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False, around: Around = NOTHING_AROUND) -> str:
         """A throwaway worktree of the vault with exactly that commit's tree; the slot's earlier tree is replaced. With
-        `keep`, a slot that was made for that commit is left as it is."""
+        `keep`, a slot that was made for that commit is left as it is. It is a repository with the tags that the run's
+        base holds, and with what is `around`."""
 
     def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
         """Fill the index that `dirty` uses, right after a worktree was made and before anybody works in it."""

@@ -15,6 +15,9 @@ class Refs(Protocol):
         """Fetch refs (source ref in the user's repository -> ref here), hashing everything again; the commit of each. A
         source ref that does not exist is left out. The old commit of a ref is archived if it would be lost."""
 
+    def fetch_tags(self, commit: CommitId) -> None:
+        """Fetch the tags that a commit holds, for checks that ask git where they are; nothing where there are none."""
+
     def resolve(self, ref: str) -> CommitId | None: ...
 
     def advance(self, ref: str, *, new: CommitId, old: CommitId | None) -> bool:

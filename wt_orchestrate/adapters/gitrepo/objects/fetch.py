@@ -8,13 +8,14 @@ starts nothing from there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.objects.ancestry import is_ancestor
 from wt_orchestrate.adapters.gitrepo.objects.blobs import commits_among
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved, swap
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, NotFound
 
@@ -23,6 +24,7 @@ FETCH = (
     "fetch", "-q", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules",
     "--update-shallow", "--refmap=", "--upload-pack=git-upload-pack", "--stdin", "--end-of-options",
 )  # fmt: skip
+TAGS = "refs/wto/tags/"
 TRUSTING = "upload-pack.config"
 """A global configuration for `git upload-pack`, which does not see our overrides: it trusts the source's owner."""
 _TRIES = 5
@@ -56,6 +58,19 @@ class GitRefs:
     def _whole(self) -> frozenset[CommitId]:
         """Commits that were brought whole already, for the target and for a queue."""
         return frozenset(commits_at(self._git, _BROUGHT, below=True).values())
+
+    def fetch_tags(self, commit: CommitId) -> None:
+        """Fetch the tags that a commit holds. A tag that git does not take in is left out with the others: they are for
+        questions, nothing lands by them."""
+        if not _has_tags(self._source):
+            return
+        arguments = ("for-each-ref", "--format=%(refname)", f"--merged={commit}", "--", "refs/tags/")
+        with suppress(GitFailed):
+            names = text(Git(self._source).run(*arguments)).splitlines()
+            wanted = [f"+{name}:{TAGS}{name.removeprefix('refs/tags/')}" for name in names]
+            if wanted:
+                trusting = {"GIT_CONFIG_GLOBAL": f"{self._git.git_dir}/{TRUSTING}"}
+                self._git.run(*FETCH, self._source, stdin=input_lines(wanted), env=trusting, timeout_s=LONG_S)
 
     def resolve(self, ref: str) -> CommitId | None:
         return commits_at(self._git, (ref,)).get(ref)
@@ -180,3 +195,13 @@ def _number(ref: str, name: str) -> int:
     """The number of an archive ref; 0 when it belongs to a longer name."""
     number = ref.removeprefix(f"{ARCHIVE}{name}/")
     return int(number) if number.isdigit() else 0
+
+
+def _has_tags(source: str) -> bool:
+    """Whether there may be tags, by two looks at the disk."""
+    with suppress(OSError):
+        if os.listdir(f"{source}/refs/tags"):
+            return True
+    with suppress(OSError), open(f"{source}/packed-refs", "rb") as file:
+        return b" refs/tags/" in file.read()
+    return False

@@ -8,8 +8,9 @@ from functools import cached_property
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree import dirty
 from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out
-from wt_orchestrate.adapters.gitrepo.worktree.checkout import reading_settings
+from wt_orchestrate.adapters.gitrepo.worktree.checkout import passed_on, reading_settings
 from wt_orchestrate.domain.ids import CommitId
+from wt_orchestrate.ports.git.checkouts import NOTHING_AROUND, Around
 
 
 class GitCheckouts:
@@ -26,9 +27,17 @@ class GitCheckouts:
         """What reading a worktree must know, read once."""
         return reading_settings(self._source)
 
-    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False) -> str:
+    def checkout(self, *, commit: CommitId, slot: str, keep: bool = False, around: Around = NOTHING_AROUND) -> str:
         """A throwaway tree with exactly that commit's files."""
-        return check_out(self._git, scratch=self._scratch, commit=commit, slot=slot, keep=keep)
+        return check_out(
+            self._git,
+            scratch=self._scratch,
+            commit=commit,
+            slot=slot,
+            keep=keep,
+            settings=passed_on(self._source),
+            around=around,
+        )
 
     def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
         """Fill the index that `dirty` uses, right after a worktree was made, before anybody is in it."""

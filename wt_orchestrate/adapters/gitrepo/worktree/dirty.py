@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, NOTHING, Git, added_configuration, fields
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, NOTHING, Git, fields
 from wt_orchestrate.adapters.gitrepo.worktree.listing import named_by
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, Overran
@@ -47,7 +47,7 @@ def differing(
     that. `hiding` also looks, if everything else is clean, for `.gitignore` files that hide themselves."""
     if os.path.islink(worktree) or not os.path.isdir(worktree):
         return (".",)
-    own = git.at({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index, **added_configuration(settings)})
+    own = git.as_the_user({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index}, settings)
     _bring(own, head, index)
     if patience_s is None:
         changed, new = _listed_in_time(own, worktree)
