@@ -22,7 +22,7 @@ from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.objects.session import Served, served
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
-from wt_orchestrate.adapters.gitrepo.target.checkout import Checkout, undone
+from wt_orchestrate.adapters.gitrepo.target.checkout import Checkout, cut_off, undone
 from wt_orchestrate.adapters.gitrepo.target.record import Marks, record
 from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, passed_on, reading_settings, sparse_settings
@@ -361,10 +361,11 @@ class GitRepository:
 
     def finish_landing(self, *, target: Branch) -> None:
         """Finish or undo a landing that was cut off while it wrote a checkout of the target."""
-        at = self.resolve(target) or ""
-        for each in self.worktrees():
-            if each.branch == target:
-                undone(each.path, each.git_dir, at=at)
+        places = [(self._main, self.common_dir)] if self._main is not None else []
+        places += [(entry.path, entry.admin) for entry in listing.entries(self.common_dir) if not entry.ours]
+        for path, git_dir in places:
+            if cut_off(path, git_dir):
+                undone(path, git_dir, at=self.resolve(target) or "")
 
     def _checkout(self, holder: WorktreeFacts, *, dry: bool) -> Checkout:
         folder = f"{self._lock_path}.{'look' if dry else 'landing'}.git"

@@ -93,6 +93,11 @@ def taken_along(there: Checkout, *, old: CommitId, new: CommitId, move: Callable
     return True
 
 
+def cut_off(path: str, git_dir: str) -> bool:
+    """Whether a landing was cut off there."""
+    return os.path.isdir(_beside(path, git_dir))
+
+
 def undone(path: str, git_dir: str, *, at: str) -> str:
     """Finish or undo a landing that was cut off, going by where the branch is now; what was done, in a word."""
     beside = _beside(path, git_dir)

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from git import Git as AsTheUser
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import Git
-from wt_orchestrate.adapters.gitrepo.target.checkout import Checkout, Cut, InTheWay, taken_along, undone
+from wt_orchestrate.adapters.gitrepo.target.checkout import Checkout, Cut, InTheWay, cut_off, taken_along, undone
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line, looks_checked_out, named_by
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.ports.git.repository import Landed, LandOutcome, WorktreeFacts
@@ -53,7 +54,8 @@ def land(
     """Move the target, or say why not; then nothing was changed. With `dry` nothing is changed either way."""
     holders = [each for each in worktrees if each.branch == move.target]
     for holder in () if dry else holders:
-        undone(holder.path, holder.git_dir, at=_head(git, move.target))
+        if cut_off(holder.path, holder.git_dir):
+            undone(holder.path, holder.git_dir, at=_head(git, move.target))
     refused = _refused(git, move, holders, dry=dry)
     if refused is not None:
         return refused
@@ -139,7 +141,7 @@ def _land_there(git: Git, move: Move, there: Checkout, *, hooks: str, dry: bool)
         return Landed(outcome=LandOutcome.DIRTY, where=there.path, paths=error.paths)
     except Cut as error:
         return _no(there.path, str(error))
-    if done and not dry:
+    if done and not dry and os.access(f"{hooks}/post-merge", os.X_OK):
         _as_the_user(there.path, hooks, "hook", "run", "--ignore-missing", "post-merge", "--", "0")
     if done:
         return Landed(outcome=LandOutcome.MOVED, where=there.path)
@@ -150,9 +152,7 @@ def _land_there(git: Git, move: Move, there: Checkout, *, hooks: str, dry: bool)
 
 
 def _head(git: Git, branch: Branch) -> str:
-    return git.line(
-        "rev-parse", "--verify", "-q", "--end-of-options", f"{branch_ref(branch)}^{{commit}}", ok=(0, 1, 128)
-    )
+    return commits_at(git, (branch_ref(branch),)).get(branch_ref(branch)) or ""
 
 
 def _remembered(common_dir: str, target: Branch) -> str:

@@ -4,7 +4,7 @@ Agents in linked worktrees can write the shared configuration, hooks, info/ and 
 key of the configuration, each hook, each file of info/, each replace ref, each worktree that names another repository. Its
 folder holds the values, and copies of the hooks and attributes, so that a landing can use them and a person can put them back.
 
-A look costs some `stat` calls; git is asked only where one of these files changed.
+A look costs some `stat` calls; git lists the configuration again only where that changed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.discovery import users_own
-from wt_orchestrate.adapters.gitrepo.runner import Git, execute, fields, text
+from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line
+from wt_orchestrate.errors import GitFailed
 
 _FILES = ("info/attributes", "info/exclude", "info/grafts", "objects/info/alternates")
 _OURS = frozenset({"config extensions.worktreeconfig", "config core.repositoryformatversion"})
@@ -76,8 +76,7 @@ def record(common_dir: str, main: str | None, folder: str) -> None:
 
 def _marks(common_dir: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for item in _configuration(common_dir):
-        key, _, value = item.partition("\n")
+    for key, value in _configuration(common_dir):
         name = f"config {key}"
         found[name] = f"{found[name]}\0{value}" if name in found else value
     for name in _names(f"{common_dir}/hooks"):
@@ -87,10 +86,7 @@ def _marks(common_dir: str) -> Mapping[str, str]:
         lines = [line for line in content.splitlines() if line.strip() not in _OWN_LINES]
         if any(line.strip() and not line.startswith(b"#") for line in lines):
             found[f"file {name}"] = _digest(b"\n".join(lines))
-    output = text(Git(common_dir).run("for-each-ref", "--format=%(objectname) %(refname)", "--", "refs/replace/"))
-    for line in output.splitlines():
-        commit, _, ref = line.partition(" ")
-        found[f"replace {ref.removeprefix('refs/replace/')}"] = commit
+    found |= {f"replace {name}": other for name, other in _replaced(common_dir).items()}
     for entry in entries(common_dir):
         named = first_line(f"{entry.admin}/commondir")
         if entry.ours and named and os.path.realpath(os.path.join(entry.admin, named)) != os.path.realpath(common_dir):
@@ -98,15 +94,25 @@ def _marks(common_dir: str) -> Mapping[str, str]:
     return {name: value for name, value in found.items() if name not in _OURS}
 
 
-def _configuration(common_dir: str) -> list[str]:
-    """Every key and value of the shared configuration and of the main worktree's own; a line that git cannot read is one."""
-    found: list[str] = []
-    for name in ("config", "config.worktree"):
-        if os.path.isfile(f"{common_dir}/{name}"):
-            arguments = ("config", "--file", f"{common_dir}/{name}", "--no-includes", "-z", "--list")
-            env = {**users_own(), "LC_ALL": "C"}
-            code, output = execute(arguments, env, cwd="/", ok=tuple(range(256)))
-            found += fields(output) if code == 0 else [f"{name}\ncannot be read"]
+def _configuration(common_dir: str) -> list[tuple[str, str]]:
+    """Every key and value that the repository itself sets; one that says so where git cannot read it."""
+    try:
+        settings = configuration(common_dir).settings()
+    except GitFailed:
+        return [("config", "cannot be read")]
+    return [(each.key, each.value or "") for each in settings if each.scope in {"local", "worktree"}]
+
+
+def _replaced(common_dir: str) -> dict[str, str]:
+    """Objects that git is told to show another one for, each with that one."""
+    found: dict[str, str] = {}
+    with suppress(OSError):
+        for each in os.scandir(f"{common_dir}/refs/replace"):
+            found[each.name] = first_line(each.path)
+    for line in _content(f"{common_dir}/packed-refs").decode("utf-8", "surrogateescape").splitlines():
+        commit, _, ref = line.partition(" ")
+        if ref.startswith("refs/replace/"):
+            found.setdefault(ref.removeprefix("refs/replace/"), commit)
     return found
 
 
@@ -150,7 +156,8 @@ def _digest(content: bytes) -> str:
 
 def _hooks_folder(common_dir: str, main: str | None) -> str:
     """Where git looks for hooks in the main worktree."""
-    env = {**users_own(), "LC_ALL": "C"}
-    arguments = ("rev-parse", "--path-format=absolute", "--git-path", "hooks")
-    code, output = execute(arguments, env, cwd=main or common_dir, ok=(0, 128, 129))
-    return text(output).removesuffix("\n") if code == 0 else f"{common_dir}/hooks"
+    try:
+        named = configuration(common_dir).path("core.hookspath")
+    except GitFailed:
+        named = None
+    return os.path.normpath(os.path.join(main or common_dir, named)) if named else f"{common_dir}/hooks"

@@ -61,12 +61,12 @@ _SPARSE = ("core.sparsecheckout", "core.sparsecheckoutcone", "index.sparse")
 
 def sparse_settings(common_dir: str, git_dir: str) -> Mapping[str, str]:
     """Whether a checkout is a sparse one, as its own configuration or the shared one says."""
-    found: dict[str, str] = {}
-    for path in dict.fromkeys((f"{common_dir}/config", f"{git_dir}/config.worktree")):
-        if os.path.isfile(path):
-            listed = text(Git(common_dir).run("config", "--file", path, "--no-includes", "-z", "--list"))
-            pairs = (item.partition("\n")[::2] for item in listed.split("\0"))
-            found.update({key: value for key, value in pairs if key in _SPARSE})
+    own = configuration(common_dir).settings()
+    found = {each.key: each.value or "" for each in own if each.key in _SPARSE and each.scope != "command"}
+    if git_dir != common_dir and os.path.isfile(f"{git_dir}/config.worktree"):
+        words = ("config", "--file", f"{git_dir}/config.worktree", "--no-includes", "-z", "--list")
+        pairs = (item.partition("\n")[::2] for item in text(Git(common_dir).run(*words)).split("\0"))
+        found.update({key: value for key, value in pairs if key in _SPARSE})
     return found
 
 
