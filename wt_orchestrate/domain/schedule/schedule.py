@@ -18,7 +18,9 @@ from wt_orchestrate.domain.effects import (
     EffectKind,
     RunSetup,
     StartAttempt,
+    effect_key,
     of_kind,
+    pins,
     start_key,
     worktree_key,
 )
@@ -27,6 +29,7 @@ from wt_orchestrate.domain.memory.recall import may_start
 from wt_orchestrate.domain.plan.graph import dependents
 from wt_orchestrate.domain.plan.model import Plan, seconds
 from wt_orchestrate.domain.plan.stages import behind, stage_names
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.accounts import free_account, has_place
 from wt_orchestrate.domain.schedule.budget import money_left, time_is_up, turns_left
 from wt_orchestrate.domain.state.lifecycle import DONE, STUCK, Phase, Stage
@@ -55,14 +58,24 @@ def schedule(state: RunState, now: float) -> Sequence[Effect]:
     taken = sum(takes_place(state, ws) for ws in state.workstreams.values())
     free = _places(state, taken) - taken
     chain = _chain(state.plan)
+    placed = state
     for workstream in sorted(state.workstreams.values(), key=lambda ws: -chain[ws.id]):
-        effect = _next(state, workstream, now, free=free)
+        effect = _next(placed, workstream, now, free=free)
         if effect is None:
             continue
         if not takes_place(state, workstream):
             free -= 1
         effects.append(effect)
+        placed = _placed(placed, effect)
     return _staggered(state, effects, now)
+
+
+def _placed(state: RunState, effect: Effect) -> RunState:
+    """What the next start of the same decision sees: this one has taken its place on an account."""
+    if not isinstance(effect, StartAttempt) or not effect.account:
+        return state
+    key = effect_key(effect)
+    return replace(state, open=state.open | {key}, pins={**state.pins, key: pins(effect)})
 
 
 def _places(state: RunState, taken: int) -> int:

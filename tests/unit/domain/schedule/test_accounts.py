@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from tests.support.handmade import Handmade, plan
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import StartAttempt
+from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType
+from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.accounts import free_account, has_place
+from wt_orchestrate.domain.schedule.schedule import schedule
 from wt_orchestrate.domain.state.attempt import Account
 from wt_orchestrate.domain.state.run import RunState
 
@@ -55,3 +59,16 @@ def test_a_living_agent_takes_a_place() -> None:
     hand.end(9, attempt)
     assert hand.state is not None
     assert has_place(replace(hand.state, accounts=full), used, NOW)
+
+
+def test_agents_that_start_in_one_decision_share_the_accounts() -> None:
+    """Two that become ready at the same moment are placed one after the other: no account has more agents than it may."""
+    hand = Handmade(plan("a", "b", "c"))
+    for name in ("a", "b", "c"):
+        hand.prepare(1, name)
+        hand.note(2, e.MemoryRecalled(workstream=WorkstreamId(name)))
+    assert hand.state is not None
+    accounts = {name: Account(name=name, cap=1) for name in ("one", "two")}
+    state = replace(hand.state, accounts=accounts, settings=Settings(stagger="0s"))
+    starts = [effect for effect in schedule(state, hand.wall(3)) if isinstance(effect, StartAttempt)]
+    assert [(each.workstream, each.account) for each in starts] == [("a", "one"), ("b", "two")]
