@@ -106,8 +106,8 @@ def test_a_running_client_is_redirected_in_its_session(project: Project, stub: S
 def test_P5_silence_inside_the_stream_is_nudged(project: Project, stub: StubModel, version: str) -> None:
     """Nothing in the client ends a stalled stream: the idle limit interrupts it, and the same session goes on."""
     first, *others = work("a")
-    _start(project, stub, version, {"a": [{**first, "stall": 120, "first": 1}, *others]}, idle="6s")
-    project.wait_for("a", "integrated", deadline_s=60)
+    _start(project, stub, version, {"a": [{**first, "stall": 200, "first": 1}, *others]}, idle="15s")
+    project.wait_for("a", "integrated", deadline_s=150)
     assert "there was no progress" in _conversation(stub)
     assert _workstream(project)["attempts"] == 1
 
