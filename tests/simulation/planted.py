@@ -23,7 +23,7 @@ from wt_orchestrate.domain.plan.retry_ladder import Rung
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule import accounts
 from wt_orchestrate.domain.state.checks import Word
-from wt_orchestrate.domain.train import culprit, landing, train
+from wt_orchestrate.domain.train import culprit, landing, order, train
 from wt_orchestrate.domain.verdict import claim, verdict
 from wt_orchestrate.engine import supervisor
 from wt_orchestrate.engine.effects import worktree
@@ -239,6 +239,6 @@ PLANTED: Mapping[str, Plant] = {
     "start into the limit": lambda: patch.object(accounts, "usable", _yes),
     "forget what was started": lambda: patch.object(supervisor, "recovered", _nothing),
     "late outcomes speak for others": remember_late_outcomes,
-    "ride unreviewed": lambda: patch.object(train, "awaits_review", _no),
+    "ride unreviewed": lambda: patch.object(order, "awaits_review", _no),
     "clean without looking": lambda: patch.object(worktree, "_integrated", _yes),
 }
