@@ -357,6 +357,8 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
     if blame.on_target or blame.partner:
         reason += f"; {blame_words(blame)}"
+    if blame.on_target:
+        return _escalated(ws, reason, _red_target(state, ws, command))
     partner = state.workstreams.get(blame.partner) if blame.partner is not None else None
     message = check_message(ws, check, blame, partner, branch=integration_branch(state.id))
     decided = _again(state, ws, Cause.EVIDENCE, message, reason)
@@ -364,6 +366,16 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
         return decided
     hint = f"the output is in {check.log}; {_how_to_mend(ws)}"
     return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
+
+
+def _red_target(state: RunState, ws: WorkstreamState, command: str) -> tuple[str, ...]:
+    """What a person can do about a check that fails without the work too: no agent is paid for it unasked."""
+    if ws.spec.branch:
+        return (f"commit a fix on {ws.branch}", f"wto continue {ws.id}")
+    return (
+        f'wto tell {ws.id} "fix it too: {command} also fails on {state.target}"',
+        f"or fix it in {ws.worktree} and commit, then wto continue {ws.id}",
+    )
 
 
 def _judge_review(state: RunState, ws: WorkstreamState) -> e.Event:

@@ -174,13 +174,15 @@ def test_a_pair_that_fails_only_together_is_named() -> None:
 
 
 def test_nobody_is_blamed_for_a_red_target() -> None:
-    """Where the check fails without the work too, that is what is said of it, and it is no reject."""
+    """Where the check fails without the work too, that is what is said of it, it is no reject, and a person is asked."""
     line = Line("a", fails=lambda names: "mend" not in names)
     line.run()
     assert line.runs == [("train", "a"), ("confirm", "a"), ("target",), ("target",)]
     stream = line.state.workstreams[WorkstreamId("a")]
     assert stream.faults.blame is not None and stream.faults.blame.on_target
     assert line.state.rides == (0, 0)
+    assert stream.stage is Stage.ESCALATED
+    assert stream.outcome.reason.endswith("; the check failed on the target too, without this work")
 
 
 def test_who_mends_a_red_target_lands_and_the_others_ride_again() -> None:

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.handmade import Handmade, plan
+from tests.support.handmade import BASE, Handmade, plan
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.agent.stream import TurnOutcome
-from wt_orchestrate.domain.ids import AttemptId, WorkstreamId
+from wt_orchestrate.domain.ids import AttemptId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType, Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.train import Blame, CheckResult
 from wt_orchestrate.domain.verdict.verdict import how_it_ended, verdict, what_was_tried
 
 A = WorkstreamId("a")
@@ -151,3 +154,28 @@ def test_a_conclusion_is_drawn_once() -> None:
     assert found is not None
     hand.note(10, found)
     assert _verdict(hand) is None
+
+
+def test_no_agent_is_paid_again_for_a_check_that_fails_on_the_target_too() -> None:
+    """Whatever retries are left, a person decides; what to do is a command each."""
+    hand, attempt = _hand(AgentType.COMMAND)
+    _ended(hand, attempt)
+    hand.note(9, e.ClaimMade(workstream=A, by=e.Actor.AGENT))
+    assert hand.state is not None
+    failed = CheckResult(
+        command="check",
+        outcome=e.CheckOutcome.FAILED,
+        exit_code=1,
+        duration_s=1.0,
+        log="/log",
+        tail="",
+        commit=BASE,
+        tree=TreeId(BASE),
+        at=hand.wall(9),
+    )
+    ws = replace(hand.state.workstreams[A], stage=Stage.VERIFYING, failed_check=failed, blame=Blame(on_target=True))
+    hand.state = replace(hand.state, workstreams={A: ws})
+    asked = _verdict(hand)
+    assert isinstance(asked, e.WorkstreamEscalated)
+    assert asked.reason.endswith("; the check failed on the target too, without this work")
+    assert asked.commands[0].startswith("wto tell a ")
