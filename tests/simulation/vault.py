@@ -7,6 +7,7 @@ from itertools import combinations
 
 from tests.simulation.git import Objects, Site
 from wt_orchestrate.domain.agent.commit_scan import Scan
+from wt_orchestrate.domain.agent.instructions import TextAt
 from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.events.worktree import CommitLine
@@ -91,6 +92,10 @@ class SimObjects:
     def blob(self, commit: CommitId, path: str, *, limit: int = 1 << 18) -> bytes | None:
         content = self._objects.tree(commit).get(path)
         return None if content is None else content.encode()
+
+    def text(self, commit: CommitId, path: str) -> TextAt | None:
+        found = self.blob(commit, path)
+        return None if found is None else TextAt(found.decode())
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         return [self._object_at(commit, path) for commit, path in places]

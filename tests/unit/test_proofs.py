@@ -80,7 +80,6 @@ PROVED_BY = {
     "adapters/gitrepo/merge/pairwise": "integration/gitrepo/forecast/test_radar.py",
     "adapters/gitrepo/merge/path_index": "unit/adapters/gitrepo/merge/test_plan.py",
     "adapters/gitrepo/merge/survey": "integration/gitrepo/merge/test_chain.py",
-    "adapters/gitrepo/objects/blobs": "integration/gitrepo/objects/test_session.py",
     "adapters/gitrepo/objects/fast_import": "integration/gitrepo/merge/test_chain.py",
     "adapters/gitrepo/objects/fetch": "integration/gitrepo/test_vault.py",
     "adapters/gitrepo/objects/history": "integration/gitrepo/test_vault.py",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.agent.instructions import instructions
 from wt_orchestrate.domain.agent.notes import BY_CALL, BY_MESSAGE, asked_by_tool
 from wt_orchestrate.domain.ids import ProcessId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan.model import AgentType
@@ -204,9 +205,11 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
 
 
 def _instructions(ws: WorkstreamState, world: World) -> str:
-    """The repository's own CLAUDE.md as it is at the base, out of the agent's reach."""
-    blob = world.vault.objects.blob(ws.base, "CLAUDE.md") if ws.base is not None else None
-    return blob.decode(errors="replace") if blob is not None else ""
+    """The repository's own instructions as they are at the base, out of the agent's reach."""
+    base = ws.base
+    if base is None:
+        return ""
+    return instructions(lambda path: world.vault.objects.text(base, path))
 
 
 def _answer_ask(effect: f.AnswerAsk, state: RunState, world: World) -> Sequence[e.Event]:

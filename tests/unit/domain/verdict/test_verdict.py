@@ -14,6 +14,7 @@ from wt_orchestrate.domain.plan.model import AgentType, Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import Faults
 from wt_orchestrate.domain.state.train import Blame, CheckResult
 from wt_orchestrate.domain.verdict.verdict import how_it_ended, verdict, what_was_tried
 
@@ -173,7 +174,11 @@ def test_no_agent_is_paid_again_for_a_check_that_fails_on_the_target_too() -> No
         tree=TreeId(BASE),
         at=hand.wall(9),
     )
-    ws = replace(hand.state.workstreams[A], stage=Stage.VERIFYING, failed_check=failed, blame=Blame(on_target=True))
+    ws = replace(
+        hand.state.workstreams[A],
+        stage=Stage.VERIFYING,
+        faults=Faults(failed_check=failed, blame=Blame(on_target=True)),
+    )
     hand.state = replace(hand.state, workstreams={A: ws})
     asked = _verdict(hand)
     assert isinstance(asked, e.WorkstreamEscalated)

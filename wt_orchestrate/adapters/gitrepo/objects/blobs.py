@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from wt_orchestrate.adapters.gitrepo.objects.session import CAT_FILE, look_up
 from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.domain.agent.instructions import TextAt
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.errors import GitFailed
 
@@ -13,6 +14,8 @@ _WHOLE = 1 << 20
 """Bytes up to which a file is read whole, though its start is wanted."""
 FILES = ("100644", "100755")
 """Modes of regular files."""
+LINK = "120000"
+"""The mode of a symbolic link."""
 
 
 def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:
@@ -59,12 +62,17 @@ def start_of_file(git: Git, commit: str, path: str, *, limit: int) -> bytes | No
 
 def file_at(git: Git, commit: str, path: str) -> str:
     """The object of a regular file; empty where there is none, or something else."""
+    return entry_at(git, commit, path, modes=FILES)
+
+
+def entry_at(git: Git, commit: str, path: str, *, modes: Sequence[str]) -> str:
+    """The object at a path that has one of these modes; empty where there is none, or something else."""
     folder, _, name = path.rpartition("/")
     tree = look_up(git, (f"{commit}:{folder}",), contents=True)[0]
     if tree is None or tree.kind != "tree":
         return ""
     return next(
-        (oid for mode, each, oid in _entries(tree.content, len(tree.id) // 2) if each == name and mode in FILES), ""
+        (oid for mode, each, oid in _entries(tree.content, len(tree.id) // 2) if each == name and mode in modes), ""
     )
 
 
@@ -97,6 +105,15 @@ class GitObjects:
         if not path or path.startswith("/") or ".." in path.split("/"):
             return None
         return start_of_file(self._git, commit, path, limit=limit)
+
+    def text(self, commit: CommitId, path: str) -> TextAt | None:
+        """A file's text, or where a symbolic link points; None if there is neither."""
+        found = self.blob(commit, path)
+        if found is not None:
+            return TextAt(found.decode(errors="replace"))
+        name = entry_at(self._git, commit, path, modes=(LINK,)) if path else ""
+        link = contents(self._git, (name,)).get(name) if name else None
+        return None if link is None else TextAt(link.decode(errors="surrogateescape"), link=True)
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         """The object at each path of a commit; empty if there is none."""
