@@ -363,3 +363,11 @@ def test_odd_repositories_work_or_are_refused_with_a_reason(project: Project, tm
     project.repository.commit({".gitmodules": "[submodule 'x']\n"})
     refused = project.wto("run", plan)
     assert (refused.code, "submodules" in refused.err) == (6, True)
+
+
+def test_a_run_in_the_background_lands_as_it_was_told(project: Project) -> None:
+    """`run --detach --land` lands once everything is integrated, with nobody watching."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    assert project.wto("run", "--detach", "--land", plan).code == 0
+    project.wait_for("a", "landed", deadline_s=60.0)
+    assert "a.txt" in project.repository.git("ls-tree", "--name-only", "main").split()

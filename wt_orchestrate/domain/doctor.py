@@ -90,10 +90,16 @@ def _repository(facts: MachineFacts) -> Diagnosis:
     return Diagnosis(what="repository", weight="ok", found=f"{facts.repository} on {facts.branch}{shallow}")
 
 
+_OWN = "wt-orchestrate@localhost"
+"""Who makes the merge commits of the integration branch."""
+
+
 def _identity(facts: MachineFacts) -> Diagnosis:
     who = facts.identity.rpartition(" ")[0].rpartition(" ")[0]
     if who:
-        return Diagnosis(what="identity", weight="ok", found=f"commits are made as {who}")
+        return Diagnosis(
+            what="identity", weight="ok", found=f"commits are made as {who}, merge commits of a run as {_OWN}"
+        )
     found = "user.name and user.email are not set, so agents cannot commit"
     remedy = 'git config --global user.name "..." and git config --global user.email "..."'
     return Diagnosis(what="identity", weight="error", found=found, remedy=remedy)

@@ -135,7 +135,12 @@ def supervise(start: str, name: str) -> None:
     """Turn a run without a terminal (what --detach leaves behind)."""
     site = find_site(start)
     with display(site, RunId(name), as_json=False, details=True) as show:
-        follow(site, RunId(name), show=show)
+        state = follow(site, RunId(name), show=show)
+        if state.land_when_done and _is_whole(state) and not state.land_refusal:
+            put = put_request(site, state.id, e.LandRequested(), seconds=0)
+            follow(
+                site, state.id, show=show, until=lambda s: s.landing is None and quiet(s), after=state.number, put=put
+            )
 
 
 @click.command()
