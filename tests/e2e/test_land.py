@@ -371,3 +371,20 @@ def test_a_run_in_the_background_lands_as_it_was_told(project: Project) -> None:
     assert project.wto("run", "--detach", "--land", plan).code == 0
     project.wait_for("a", "landed", deadline_s=60.0)
     assert "a.txt" in project.repository.git("ls-tree", "--name-only", "main").split()
+
+
+def test_settings_that_an_agent_changed_are_shown_and_stop_a_landing(project: Project) -> None:
+    """Status, the preview and the landing name the key and how to undo it; undone, or allowed by a person, it lands."""
+    script = COMMIT + "git config core.sshCommand /bin/evil\n"
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": script})
+    assert project.wto("run", plan).code == 0
+    (change,) = project.status()["run"]["repository_changes"]
+    assert change["stops"] and change["during"] == ["a"]
+    for words in (("status",), ("land", "-n"), ("land",)):
+        ended = project.wto(*words)
+        assert "core.sshcommand is '/bin/evil' (was not set)" in ended.out + ended.err
+        assert "git config --unset-all core.sshcommand" in ended.out + ended.err
+        assert ended.code == (0 if words == ("status",) else 8)
+    project.repository.git("config", "--unset-all", "core.sshcommand")
+    assert project.wto("land").code == 0
+    assert project.status()["run"]["repository_changes"] == []

@@ -188,6 +188,7 @@ def _troubles(run: dict[str, Any], now: float) -> list[str]:
         run["reason"],
         "on hold: nothing new starts" if run.get("on_hold") else "",
         f"no new agent starts: {run['admission']}" if run.get("admission") else "",
+        *(_changed(each) for each in run.get("repository_changes", ())),
         *resting,
         f"used: {'; '.join(used)}" if used else "",
     ]
@@ -202,3 +203,9 @@ def _rest(account: dict[str, Any], now: float) -> str:
 def _next(view: dict[str, Any]) -> list[str]:
     steps = list(dict.fromkeys(view["next"]))
     return [f"{symbol('hint')} Next: run {'; '.join(steps[:3])}"] if steps else []
+
+
+def _changed(change: dict[str, Any]) -> str:
+    """One change of the repository, and how to undo it where it stops a landing."""
+    undo = f"; landing waits until you undo it ({change['put_back']})" if change["stops"] else ""
+    return f"the repository changed: {change['what']}{undo}"

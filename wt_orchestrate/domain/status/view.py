@@ -92,6 +92,10 @@ def _run(state: RunState) -> dict[str, Any]:
         "landed_at": state.landed_at,
         "on_hold": state.on_hold,
         "admission": state.admission,
+        "repository_changes": [
+            {"what": each.words, "put_back": each.put_back, "stops": each.stops, "during": list(each.during)}
+            for each in state.changed.values()
+        ],
         "accounts": [_account(account, state.at) for account in state.accounts.values()],
         "used": [_use(use) for use in run_use(state, state.at)],
         "cost_usd": round(run_cost_usd(state), 6),

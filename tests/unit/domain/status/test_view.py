@@ -18,7 +18,7 @@ TOP = {"schema", "at", "number", "run", "forecast", "stages", "workstreams", "ne
 RUN_KEYS = {
     "id", "goal", "phase", "reason", "target", "base", "integration", "integration_head", "landed", "landing", "plan",
     "repository", "started_at", "ended_at", "landed_at", "on_hold", "admission", "accounts", "used", "cost_usd", "budget_usd",
-    "agents", "wall", "train",
+    "agents", "wall", "train", "repository_changes",
 }  # fmt: skip
 STREAM_KEYS = {"id", "stage", "attempts", "reason"}
 
