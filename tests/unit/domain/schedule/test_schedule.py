@@ -10,6 +10,8 @@ from wt_orchestrate.domain.effects import StartAttempt
 from wt_orchestrate.domain.ids import Branch, CommitId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.attempt import Account
 
 
 def _prepared(count: int) -> World:
@@ -60,6 +62,17 @@ def test_clients_are_started_one_after_another() -> None:
     assert _starts(world) == []
     world.now += 0.6
     assert _starts(world) == ["w1"]
+
+
+def test_starts_of_one_decision_do_not_share_a_full_account() -> None:
+    """Three that become ready in one turn are spread over two accounts of one agent each, and the third waits."""
+    world = _prepared(3)
+    assert world.state is not None
+    accounts = {name: Account(name=name, cap=1) for name in ("one", "two")}
+    settings = replace(world.state.settings, stagger="0s")
+    state = replace(world.state, accounts=accounts, settings=settings)
+    starts = [effect for effect in decide(state, world.now).effects if isinstance(effect, StartAttempt)]
+    assert [(effect.workstream, effect.account) for effect in starts] == [("w0", "one"), ("w1", "two")]
 
 
 def test_a_session_id_is_chosen_before_the_start_and_the_same_after_a_restart() -> None:
