@@ -15,7 +15,7 @@ def test_what_ended_at_once_is_called_by_its_name(tmp_path: Path) -> None:
     """A drafting that fails is not told as a supervisor; the end of its output says why, and the hint where all of it is."""
     log = str(tmp_path / "log")
     argv = (sys.executable, "-c", "raise SystemExit('there is no goal')")
-    with pytest.raises(WtError, match=r"^the drafting exited at once: there is no goal$") as failed:
+    with pytest.raises(WtError, match=r"^the draft exited at once: there is no goal$") as failed:
         start_detached(argv, log=log, ready=lambda: False, what="the draft")
     assert log in failed.value.hint
 
