@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from wt_orchestrate.domain.replace import replace
-from wt_orchestrate.errors import Refused, WtError
+from wt_orchestrate.errors import Refused, StoreUnreadable, WtError
 from wt_orchestrate.wiring.memory import learn
 from wt_orchestrate.wiring.plan.plan_files import user_settings
 from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, repository, supervised, vault
@@ -46,7 +46,12 @@ def begin_run(
             f"the target branch {target} does not exist", hint="name an existing branch as target: in the plan"
         )
     seed = str(uuid4())
-    repo.record(record_folder(site, seed))
+    try:
+        repo.record(record_folder(site, seed))
+    except OSError as error:
+        raise StoreUnreadable(
+            f"{site.state_dir} cannot be written: {error.strerror}", hint="make it writable, or free some space"
+        ) from error
     started = RunStarted(
         plan=loaded.plan,
         settings=replace(settings, worktrees=worktree_template(facts, settings), merge=_merging(facts, settings, base)),
