@@ -33,6 +33,7 @@ from queueing import processes, queueing  # noqa: E402
 from remembering import remembering  # noqa: E402
 from sections import sections  # noqa: E402
 
+from wt_orchestrate.adapters.executor.keeper import command  # noqa: E402
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository  # noqa: E402
 from wt_orchestrate.adapters.store.eventlog import SqliteLog  # noqa: E402
 from wt_orchestrate.domain.fold.run import fold_all  # noqa: E402
@@ -260,10 +261,9 @@ def _starts(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     """What other starts take beyond bare Python: a run up to its refusal, a keeper, a branch for the train, a hook."""
     repository, bare = folder / "repository", [PYTHON, "-c", "pass"]
     (folder / "scoped.yaml").write_text("goal: g\nworkstreams: {w: {brief: x, needs: [w]}}\n")
-    keeper = [PYTHON, "-I", "-S", str(HERE.parent / "wt_orchestrate" / "adapters" / "executor" / "keeper.py"), "/none"]
     for what, words in (
         ("wto run, up to a refused plan", _wto("run", str(folder / "scoped.yaml"))),
-        ("a keeper", keeper),
+        ("a keeper", command("/none")),
         ("wto train status", _wto("train", "status")),
         ("a hook of the main worktree", _wto("hook", "run", "pre-commit")),
     ):

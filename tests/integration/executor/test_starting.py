@@ -81,7 +81,7 @@ def test_P1_a_second_keeper_of_the_same_folder_does_nothing(executor: LocalExecu
     """A keeper that finds the traces of another ends silently, so that two supervisors cannot start one agent twice."""
     executor.start(launch(ID, ("sh", "-c", "echo once")))
     wait_until(lambda: _ended(executor))
-    by_hand = ["sh", "-c", 'exec "$@" 3>/dev/null', "sh", PYTHON, "-I", "-S", keeper.__file__, executor.folder(ID)]
+    by_hand = ["sh", "-c", 'exec "$@" 3>/dev/null', "sh", *keeper.command(executor.folder(ID))]
     second = subprocess.run(by_hand, capture_output=True, check=False)
     assert (second.returncode, second.stderr) == (0, b"")
     assert executor.read(ID, offset=0).lines == (b"once",)

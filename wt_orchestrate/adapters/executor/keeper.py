@@ -1,8 +1,9 @@
 """The keeper: a small process that owns one other process and all that it starts, and outlives the supervisor.
 
-Run as `python -I -S keeper.py FOLDER` with the child's environment as its own and, as file descriptor 3, a pipe that
-gets one byte once it is known whether the child runs. It imports little (no json, dataclasses, re), so that hundreds of
-keepers are cheap. What is known of the child lies in FOLDER; its secrets do not, for no environment is written down.
+Run by `command(FOLDER)` with the child's environment as its own and, as file descriptor 3, a pipe that gets one byte once
+it is known whether the child runs. It is imported, so that it is compiled once, and it imports only what is written in C
+(`_signal` and `_ctypes` instead of the modules around them, which load enum and struct): hundreds of keepers must be cheap.
+What is known of the child lies in FOLDER; its secrets do not, for no environment is written down.
 
 Files in FOLDER, in the order in which they come to be:
   launch        what to run: `key=value` entries ending in NUL; `first` and `ask` beside it hold lines for its input
@@ -31,15 +32,20 @@ executor finds left-overs by the mark. A child that does not read, floods or fil
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes
 import errno
 import fcntl
 import os
 import select
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterator
+else:
+    import _signal as signal
 
 READY = 3
 LINUX = sys.platform == "linux"
@@ -50,6 +56,12 @@ LINGER_S = 0.5
 """What descendants get between SIGTERM and SIGKILL once the child has ended."""
 NOT_IN_JSON = {ord(character): "?" for character in ("\\", '"', "\ufffd", *map(chr, range(32)))}
 _PR_SET_CHILD_SUBREAPER = 36
+_START = "import sys; sys.path.append(sys.argv[1]); import keeper; keeper.main(sys.argv[2])"
+
+
+def command(folder: str) -> list[str]:
+    """The words that start the keeper of this folder."""
+    return [sys.executable, "-I", "-S", "-c", _START, os.path.dirname(__file__), folder]
 
 
 class Keeper:
@@ -382,7 +394,8 @@ def main(folder: str) -> None:
     if not take_lock(folder):
         return
     if LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        itself = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None is the program itself, as in dlopen(3)
+        _ctypes.call_function(_ctypes.dlsym(itself, "prctl"), (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
     write_whole(f"{folder}/reserve", "." * 65_536)
     keeper = Keeper(folder)
     keeper.start()
@@ -395,7 +408,3 @@ def main(folder: str) -> None:
     finally:  # also after a bug of ours, or if somebody removed our folder: no process is left behind
         keeper.end_descendants()
     keeper.finish()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

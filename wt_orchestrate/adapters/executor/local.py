@@ -200,7 +200,7 @@ class LocalExecutor:
         try:
             self._keepers[launch.id] = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-I", "-S", keeper_script.__file__, folder],
+                keeper_script.command(folder),
                 {**launch.env, MARK: folder},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
