@@ -11,8 +11,9 @@ import pytest
 
 from tests.support.project import Project
 from tests.support.samples import RELEASES, SAMPLES, journal_of, unpack
-from wt_orchestrate.adapters.store.eventlog import SqliteLog, parse_event
+from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.journal import Journal
+from wt_orchestrate.adapters.store.records import parse_event
 from wt_orchestrate.domain.ids import RunId
 
 pytestmark = pytest.mark.parametrize("release", RELEASES)

@@ -11,6 +11,7 @@ import pytest
 
 from wt_orchestrate import domain
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
+from wt_orchestrate.adapters.store.records import quick_records
 from wt_orchestrate.adapters.store.snapshots import hash_of_source, made_by
 from wt_orchestrate.adapters.store.views import read_view
 from wt_orchestrate.domain import events as e
@@ -154,3 +155,28 @@ def test_R4_a_change_in_any_district_makes_kept_states_of_other_code(tmp_path: P
     changed = max((copy / district).glob("*.py"))
     changed.write_text(changed.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
     assert hash_of_source(str(copy)) != made_by()
+
+
+def test_the_story_of_a_workstream_is_read_quickly_or_not_at_all(tmp_path: Path) -> None:
+    """The quick way gives the very same records; it gives none where the journal is ahead after a crash, where the tables
+    are those of another release, and where there is no log."""
+    log, path, run, name = _log(tmp_path), str(tmp_path / "log.db"), RunId("r1"), WorkstreamId("w")
+    assert quick_records(str(tmp_path / "none.db"), run, name) is None
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}")
+    about = [
+        _record(2, e.HoldRequested(workstream=name)),
+        _record(3, e.BaseVaulted(base=BASE)),
+        _record(4, e.ReleaseRequested(workstream=name)),
+    ]
+    log.append(about)
+    assert quick_records(path, run, name) == log.read(run, workstream=name) == [about[0], about[2]]
+    with open(tmp_path / "journal.jsonl", "ab") as journal:
+        journal.write(b"ahead")
+    assert quick_records(path, run, name) is None
+    os.truncate(tmp_path / "journal.jsonl", os.stat(tmp_path / "journal.jsonl").st_size - len(b"ahead"))
+    assert quick_records(path, run, name) is not None
+    log.close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    assert quick_records(path, run, name) is None

@@ -12,17 +12,17 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 from wt_orchestrate.adapters.store import snapshots
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
-from wt_orchestrate.adapters.store.rebuild import catch_up, forget_moved, held, hold
+from wt_orchestrate.adapters.store.rebuild import catch_up, forget_moved, hold
+from wt_orchestrate.adapters.store.records import held, parse_event, read_records
 from wt_orchestrate.adapters.store.views import opened_read_only
-from wt_orchestrate.domain.events.log import Event, Record, workstream_of
+from wt_orchestrate.domain.events.log import Record, workstream_of
 from wt_orchestrate.domain.events.requests import Request
 from wt_orchestrate.domain.events.run import Actor, RunStarted
 from wt_orchestrate.domain.fold.run import fold_all
@@ -32,9 +32,6 @@ from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.errors import StoreUnreadable
 from wt_orchestrate.ports.engine import Asked, Known, RunLine
 
-_TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
-_decoder: Callable[[type], msgspec.json.Decoder[Event]] = cache(msgspec.json.Decoder)
-"""How a type is read; made once for each that is found."""
 _VERSION = 1
 
 
@@ -105,17 +102,8 @@ class SqliteLog:
         self, run: RunId, *, after: int = 0, workstream: WorkstreamId | None = None, limit: int | None = None
     ) -> Sequence[Record]:
         """The events of a run in order, after a number; with a workstream, those about it; at most `limit` of them."""
-        about = "" if workstream is None else " AND workstream = ?"
-        rows = self._connection.execute(
-            "SELECT number, at, actor, cause, type, body FROM events"
-            f" WHERE run = ? AND number > ?{about} ORDER BY number LIMIT ?",
-            (run, after, *(() if workstream is None else (workstream,)), -1 if limit is None else limit),
-        )
         try:
-            return [
-                Record(number=number, at=at, actor=Actor(actor), run=run, cause=cause, event=parse_event(kind, body))
-                for number, at, actor, cause, kind, body in rows
-            ]
+            return read_records(self._connection, run, after=after, workstream=workstream, limit=limit)
         except sqlite3.DatabaseError as error:
             raise _unreadable(self._path, error) from error
 
@@ -312,17 +300,6 @@ def _row(record: Record, body: bytes) -> Row:
         "version": _VERSION,
         "body": msgspec.Raw(body),
     }
-
-
-def parse_event(kind: str, body: bytes) -> Event:
-    known = _TYPES.get(kind)
-    if known is None:
-        raise StoreUnreadable(f"the log contains an event of the unknown type {kind}", hint="install the newer release")
-    try:
-        return _decoder(known).decode(body)
-    except msgspec.MsgspecError as error:
-        hint = "wto doctor --rebuild restores the log from the journal"
-        raise StoreUnreadable(f"an event of the type {kind} cannot be read: {error}", hint=hint) from error
 
 
 def _remember(connection: sqlite3.Connection, key: str, run: RunId, request: int | None) -> None:

@@ -71,5 +71,10 @@ def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Step] = _
     connection.execute("COMMIT")
 
 
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are exactly those of this release."""
+    return _version(connection) == len(_STEPS)
+
+
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])

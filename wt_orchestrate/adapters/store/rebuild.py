@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from wt_orchestrate.adapters.store.journal import Journal, Row
+from wt_orchestrate.adapters.store.records import held
 from wt_orchestrate.errors import StoreUnreadable
 
 
@@ -37,11 +38,6 @@ def forget_moved(connection: sqlite3.Connection, journal: Journal) -> bool:
         return False
     hold(connection, 0)
     return True
-
-
-def held(connection: sqlite3.Connection) -> int:
-    """Up to which byte of the journal the database is up to date."""
-    return int(connection.execute("SELECT until FROM journal").fetchone()[0])
 
 
 def hold(connection: sqlite3.Connection, until: int) -> None:

@@ -9,7 +9,8 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.events.log import Record
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.status.story import Weight, cause, sentence
-from wt_orchestrate.wiring.site import Site, open_log
+from wt_orchestrate.wiring.read.runs import records_about
+from wt_orchestrate.wiring.site import Site
 
 _SYMBOLS = {
     Weight.STEP: "working",
@@ -33,9 +34,7 @@ def event_line(record: Record, *, details: bool = False, causes: bool = False) -
 
 def workstream_story(site: Site, run: str, workstream: str) -> Iterator[str]:
     """The story of one workstream from the log, in order."""
-    log = open_log(site)
-    for record in log.read(RunId(run), workstream=WorkstreamId(workstream)):
+    for record in records_about(site, RunId(run), WorkstreamId(workstream)):
         line = event_line(record, details=True, causes=True)
         if line is not None:
             yield line
-    log.close()

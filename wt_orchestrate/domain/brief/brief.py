@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain.agent.handoff import HANDOFF_CONTRACT, Handoff
 from wt_orchestrate.domain.brief.context import composed_findings, composed_needs
-from wt_orchestrate.domain.events.train import RiderBlamed
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.domain.memory.recall import recalled_section
 from wt_orchestrate.domain.plan.model import Kind
@@ -18,6 +17,7 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.plan.settings import role_of
 from wt_orchestrate.domain.state.attempt import Message
 from wt_orchestrate.domain.state.comments import open_comments
+from wt_orchestrate.domain.state.phrases import blame_words
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, owes, takes_messages
 from wt_orchestrate.domain.state.train import Blame, CheckResult
 
@@ -166,17 +166,6 @@ def _blame_sentence(ws: WorkstreamState, blame: Blame, partner: WorkstreamState 
             "Fix it so that both work. "
         )
     return f"{blame_words(blame).capitalize()}. " if blame.on_target or blame.alone is not None else ""
-
-
-def blame_words(blame: RiderBlamed | Blame) -> str:
-    """The cause of a failed check, as far as it is certain."""
-    if blame.on_target:
-        return "the check failed on the target too, without this work"
-    if blame.partner is not None:
-        return f"it passed on this work alone and failed together with {blame.partner}"
-    if blame.alone:
-        return "it failed on this work alone"
-    return "it passed without this work and failed with it"
 
 
 def intent(ws: WorkstreamState) -> str:

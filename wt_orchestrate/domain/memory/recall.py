@@ -6,17 +6,13 @@ delays nothing. The text is quoted as data, each entry with its source and with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from wt_orchestrate.domain.effects import Recall, recall_key
 from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.memory.entries import query_terms
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
+from wt_orchestrate.domain.state.phrases import doubt, named_paths
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_starting
-from wt_orchestrate.domain.text.clean import clean, some_of
-
-_PATHS, _LONGEST = 3, 100
-"""How many paths of an entry a brief names, and how much of each."""
+from wt_orchestrate.domain.text.clean import clean
 
 _HEADING = (
     "## Notes about this repository\n\n"
@@ -56,19 +52,5 @@ def recalled_section(ws: WorkstreamState) -> str:
 
 def _quoted(entry: RecalledEntry) -> str:
     text = "\n".join(f"> {line}" for line in clean(entry.text).splitlines())
-    about = f"; about {_names(entry.paths)}" if entry.paths else ""
+    about = f"; about {named_paths(entry.paths)}" if entry.paths else ""
     return f"`[{entry.id}]` {entry.kind}, {entry.source}{about}{doubt(entry)}:\n\n{text}"
-
-
-def _names(paths: Sequence[str]) -> str:
-    """Paths as code spans: some, none of them long, because an agent may have named them."""
-    shown = [clean(path).replace("`", "'") for path in paths[:_PATHS]]
-    short = [path if len(path) <= _LONGEST else f"…{path[-_LONGEST:]}" for path in shown]
-    return some_of([f"`{path}`" for path in short], more=len(paths) - len(shown))
-
-
-def doubt(entry: RecalledEntry) -> str:
-    """What makes an entry doubtful, in words that follow its source."""
-    if entry.stale:
-        return f"; may be out of date, these changed since: {_names(entry.stale)}"
-    return "; unknown whether its files changed since" if entry.unknown else ""

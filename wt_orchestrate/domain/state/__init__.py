@@ -2,5 +2,5 @@
 
 Belongs here: a field that events change, or a question that needs nothing but the state.
 Does not: how events change it (`fold`, the only writer), decisions (`schedule`, `train`, `verdict`), words for people
-(`status`).
+(`status`), but for the short phrases about one value that briefs say too (`phrases`).
 """

@@ -67,11 +67,6 @@ def told_progress(ws: WorkstreamState) -> NotesHeard | None:
     return told[-1] if told else None
 
 
-def progress_words(percent: int | None, note: str) -> str:
-    """The agent's progress in words."""
-    return ": ".join(part for part in (f"at {percent} %" if percent is not None else "", note) if part)
-
-
 def shared_values(found: Sequence[SharedFinding]) -> list[dict[str, Any]]:
     """Findings as plain values."""
     return [

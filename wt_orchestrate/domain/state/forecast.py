@@ -10,11 +10,9 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
-from wt_orchestrate.domain.text.clean import clean, some_of
 
 ON_THE_WAY = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED})
 """Stages in which a workstream has work that is not integrated yet."""
-_PATH = 200
 
 
 def glances(state: RunState) -> tuple[Glance, ...]:
@@ -58,15 +56,5 @@ def of(state: RunState, name: WorkstreamId) -> Iterator[tuple[str, Clash]]:
             yield each.one, each
 
 
-def listed(each: Clash, limit: int = 3) -> str:
-    """The paths of a conflict in a few words."""
-    paths = [_one_line(path, _PATH) for path in each.paths] or ["what git cannot merge at all"]
-    return some_of(paths, limit, more=each.more)
-
-
 def _names(each: Clash) -> tuple[WorkstreamId, ...]:
     return (each.one, WorkstreamId(each.other)) if each.other else (each.one,)
-
-
-def _one_line(text: str, limit: int) -> str:
-    return " ".join(clean(text).split())[:limit].replace("`", "'")

@@ -9,10 +9,10 @@ from wt_orchestrate.domain.review.reviewers import awaits_review, reviewer_at_wo
 from wt_orchestrate.domain.state.attempt import Attempt, MessageKind
 from wt_orchestrate.domain.state.comments import Comment, CommentStatus, of_status
 from wt_orchestrate.domain.state.contradictions import contradictions
-from wt_orchestrate.domain.state.findings import findings_of, place_of, progress_words, told_progress
-from wt_orchestrate.domain.state.forecast import listed
+from wt_orchestrate.domain.state.findings import findings_of, place_of, told_progress
 from wt_orchestrate.domain.state.forecast import of as clashes_of
 from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.phrases import listed, progress_words
 from wt_orchestrate.domain.state.run import Retry, RunState, WorkstreamState, last_attempt
 from wt_orchestrate.domain.state.stages import at_gate
 from wt_orchestrate.domain.status.activity import Activity

@@ -14,13 +14,10 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.agent import stream as s
 from wt_orchestrate.domain.agent.review_findings import Weighing
 from wt_orchestrate.domain.agent.stream import TurnOutcome
-from wt_orchestrate.domain.brief.brief import blame_words
 from wt_orchestrate.domain.effects import parse_key
 from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.events.memory import RecalledEntry
-from wt_orchestrate.domain.memory.recall import doubt
-from wt_orchestrate.domain.state.findings import progress_words
-from wt_orchestrate.domain.state.forecast import listed
+from wt_orchestrate.domain.state.phrases import blame_words, doubt, listed, progress_words
 from wt_orchestrate.domain.text.clean import at_line, clean, counted
 
 

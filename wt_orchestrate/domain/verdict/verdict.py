@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.agent.handoff import HandoffStatus
 from wt_orchestrate.domain.agent.stream import TurnOutcome
-from wt_orchestrate.domain.brief.brief import blame_words, check_message, conflict_message, evidence_message
+from wt_orchestrate.domain.brief.brief import check_message, conflict_message, evidence_message
 from wt_orchestrate.domain.ids import integration_branch
 from wt_orchestrate.domain.plan.model import AgentType, seconds
 from wt_orchestrate.domain.plan.retry_ladder import Action, Cause, Rung, ladder, next_rung
@@ -22,6 +22,7 @@ from wt_orchestrate.domain.schedule.schedule import may_begin
 from wt_orchestrate.domain.state.attempt import Attempt, rests_until
 from wt_orchestrate.domain.state.comments import review_message
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Phase, Stage
+from wt_orchestrate.domain.state.phrases import blame_words
 from wt_orchestrate.domain.state.run import (
     RunState,
     WorkstreamState,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.site import Site, clock, open_log, repository, vault
 
 TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
 if TYPE_CHECKING:
+    from wt_orchestrate.domain.events.log import Record
     from wt_orchestrate.domain.events.requests import LandRequested
-    from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
     from wt_orchestrate.domain.state.run import RunState
     from wt_orchestrate.domain.state.train import CheckResult
     from wt_orchestrate.engine.attempt_log import AttemptLines
@@ -56,6 +57,20 @@ def stored_view(site: Site, run: str | None) -> tuple[str, str] | None:
     from wt_orchestrate.adapters.store.views import read_view
 
     return read_view(site.path("log.db"), run)
+
+
+def records_about(site: Site, run: RunId, workstream: WorkstreamId) -> Sequence[Record]:
+    """The events about one workstream, in order."""
+    from wt_orchestrate.adapters.store.records import quick_records
+
+    found = quick_records(site.path("log.db"), run, workstream)
+    if found is not None:
+        return found
+    log = open_log(site)
+    try:
+        return log.read(run, workstream=workstream)
+    finally:
+        log.close()
 
 
 def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[str, int]:
