@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, TestRepository, digest, make_repository
-from wt_orchestrate.adapters.gitrepo.forecast import uncommitted
-from wt_orchestrate.adapters.gitrepo.forecast.uncommitted import Entry
 from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
+from wt_orchestrate.adapters.gitrepo.worktree.uncommitted import Entry
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
 from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side, Untold

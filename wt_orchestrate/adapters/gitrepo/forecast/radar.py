@@ -15,12 +15,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wt_orchestrate.adapters.gitrepo.forecast import uncommitted
 from wt_orchestrate.adapters.gitrepo.forecast.overlap import PathIndex, Touched, merge_bases, touched
 from wt_orchestrate.adapters.gitrepo.merge.pairwise import Outcome, merges
 from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
 from wt_orchestrate.adapters.gitrepo.objects.quarantine import merge_commits, quarantined
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
+from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side, Untold
 
