@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -273,7 +276,7 @@ def test_D1_clean_with_force_takes_what_failed_too(project: Project) -> None:
 
 
 def test_D2_uncommitted_work_is_never_deleted(project: Project) -> None:
-    """A worktree with uncommitted work stays; with --force it is moved to the trash, never deleted."""
+    """A worktree with uncommitted work stays; with --force it is moved to the trash, never deleted, and the vault keeps it."""
     _run(project, "a")
     draft = project.worktree("a") / "draft.txt"
     draft.write_text("draft\n")
@@ -283,6 +286,46 @@ def test_D2_uncommitted_work_is_never_deleted(project: Project) -> None:
     assert project.wto("clean", "a", "--force").code == 0
     trash = list((project.folder / "repository.worktrees" / ".trash").iterdir())
     assert [(entry / "draft.txt").read_text() for entry in trash] == ["draft\n"]
+
+
+def test_D2_what_force_removes_comes_back_from_the_vault(project: Project) -> None:
+    """Changed, new, deleted and executable files, links and odd names are restored byte for byte, also without the trash."""
+    project.repository.commit({"old/gone.txt": "x\n", "text.txt": "a\n"})
+    _run(project, "a")
+    there = project.worktree("a")
+    (there / "old" / "gone.txt").unlink()
+    (there / "text.txt").write_bytes(b"crlf\r\nand lf\n")
+    (there / "new \n").mkdir()
+    (there / "new \n" / "tool").write_text("#!/bin/sh\n")
+    (there / "new \n" / "tool").chmod(0o755)
+    (there / "link").symlink_to("../outside")
+    odd = os.fsencode(there) + b"/caf\xe9"
+    with open(odd, "wb") as file:
+        file.write(b"\0\xff")
+    cleaned = project.wto("clean", "a", "--force")
+    assert cleaned.code == 0 and "uncommitted files kept as" in cleaned.out, cleaned.err
+    shutil.rmtree(project.folder / "repository.worktrees" / ".trash")
+    restored = project.wto("restore", "a")
+    assert restored.code == 0 and "with 5 uncommitted files" in restored.out, restored.err
+    assert not (there / "old").exists()
+    assert (there / "text.txt").read_bytes() == b"crlf\r\nand lf\n"
+    assert os.access(there / "new \n" / "tool", os.X_OK)
+    assert os.readlink(there / "link") == "../outside"
+    with open(odd, "rb") as file:
+        assert file.read() == b"\0\xff"
+    assert (there / "a.txt").exists()
+
+
+def test_D2_what_cannot_be_kept_stays(project: Project) -> None:
+    """A repository inside of the worktree fits into no snapshot: also --force leaves the worktree, and says why."""
+    _run(project, "a")
+    inner = project.worktree("a") / "inner"
+    inner.mkdir()
+    subprocess.run(["git", "init", "-q", str(inner)], check=True)
+    (inner / "code.py").write_text("x = 1\n")
+    kept = project.wto("clean", "a", "--force")
+    assert kept.code == 6 and "inner/ is a repository of its own" in kept.err
+    assert (inner / "code.py").exists()
 
 
 def test_included_files_and_setup_reach_the_agent_and_the_checks(project: Project) -> None:

@@ -300,6 +300,17 @@ class SimCheckouts:
         tree = self._objects.tree(head)
         return tuple(sorted(p for p in {*tree, *found.files} if tree.get(p) != found.files.get(p)))
 
+    def rescue(self, *, worktree: str, head: CommitId, index: str) -> CommitId | None:
+        if not self.dirty(worktree=worktree, head=head, index=index):
+            return None
+        with self._site.faults.around("rescue"):
+            return self._objects.add(self._site.worktrees[worktree].files or {}, (head,), "uncommitted")
+
+    def lay_down(self, *, worktree: str, commit: CommitId) -> int:
+        files = dict(self._objects.tree(commit))
+        self._site.worktrees[worktree].files = files
+        return len(files)
+
 
 class SimForecasts:
     """Every two sides merged by whole paths."""

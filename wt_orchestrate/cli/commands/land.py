@@ -125,7 +125,7 @@ def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, a
 @click.option(
     "--force",
     is_flag=True,
-    help="Also remove workstreams that failed or were stopped, and uncommitted work (it goes to the trash).",
+    help="Also remove workstreams that failed or were stopped, and uncommitted work (wto restore brings it back).",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
 @click.pass_obj
@@ -148,8 +148,9 @@ def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force:
     kept = 0
     for record in shown:
         match record.event:
-            case e.WorktreeRemoved(workstream=name, trash=trash, archive=archive):
-                click.echo(f"{symbol('done')} Removed {name} (kept as {archive}; files in {trash or 'no trash'})")
+            case e.WorktreeRemoved(workstream=name, trash=trash, archive=archive, uncommitted=rescued):
+                also = f"; uncommitted files kept as {rescued[:10]}" if rescued else ""
+                click.echo(f"{symbol('done')} Removed {name} (kept as {archive}{also}; files in {trash or 'no trash'})")
             case e.WorktreeKept(workstream=name, reason=reason):
                 kept += 1
                 click.echo(f"{symbol('warning')} Kept {name}: {reason}", err=True)
@@ -177,7 +178,8 @@ def restore(start: str, workstream: str, run_name: str | None) -> None:
     follow(site, state.id, show=shown.append, until=lambda now: not now.restoring, put=put)
     for record in shown:
         match record.event:
-            case e.WorktreeRestored(path=path, head=head):
-                click.echo(f"{symbol('done')} Restored {workstream} at {path} ({head[:10]})")
+            case e.WorktreeRestored(path=path, head=head, uncommitted=count):
+                also = f", with {counted(count, 'uncommitted file')}" if count else ""
+                click.echo(f"{symbol('done')} Restored {workstream} at {path} ({head[:10]}{also})")
             case e.RestoreRefused(reason=reason):
                 raise Refused(f"cannot restore {workstream}: {reason}", hint="wto status")

@@ -114,6 +114,8 @@ class WorktreeRemoved(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     trash: str
     archive: str
+    uncommitted: CommitId | None = None
+    """The uncommitted work that was in it, as a commit in the vault; None if there was none, or not by force."""
 
 
 class WorktreeKept(Struct, frozen=True, kw_only=True):
@@ -127,6 +129,8 @@ class WorktreeRestored(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     path: str
     head: CommitId
+    uncommitted: int = 0
+    """How many uncommitted files came back."""
 
 
 class RestoreRefused(Struct, frozen=True, kw_only=True):

@@ -70,8 +70,8 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return _retried(ws, fresh=fresh)
         case e.PullRequestNoted(pull_request=noted):
             return replace(ws, pull_request=noted)
-        case e.WorktreeRemoved():
-            return replace(ws, removed=True, lost="")
+        case e.WorktreeRemoved(uncommitted=rescued):
+            return replace(ws, removed=True, lost="", rescued=rescued)
         case e.CommitsElsewhere(head=head, where=where):
             return replace(ws, elsewhere=head, elsewhere_on=where)
         case e.WorkTakenOver():
@@ -79,7 +79,7 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.WorktreeLost(what=what):
             return replace(ws, lost=what)
         case e.WorktreeRestored(path=path):
-            return replace(ws, removed=False, worktree=path, lost="")
+            return replace(ws, removed=False, worktree=path, lost="", rescued=None)
         case _:
             return _fold_verdict(fold_attempt(_fold_steering(ws, record), record), record)
 

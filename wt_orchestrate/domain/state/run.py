@@ -211,6 +211,8 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     integrated_at: float | None = None
     removed: bool = False
     """Its worktree was removed by `clean`."""
+    rescued: CommitId | None = None
+    """Uncommitted work of the removed worktree, as a commit in the vault."""
     added_by: WorkstreamId | None = None
     """The workstream whose handoff added it."""
     recalled: MemoryRecalled | None = None

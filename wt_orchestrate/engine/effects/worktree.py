@@ -1,12 +1,13 @@
 """Worktrees after the work: removed without losing anything, and restored.
 
-A worktree is removed only if git itself shows that its work is integrated and nothing in it is uncommitted. It is moved
-to a trash folder beside the worktrees, and its branch's tip is kept in the vault for ever.
+A worktree is removed only if git itself shows that its work is integrated and nothing in it is uncommitted; by force only
+once the vault holds what is uncommitted as a commit. It is moved to a trash folder beside the worktrees, and its branch's tip
+is kept in the vault for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
@@ -16,7 +17,7 @@ from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_atte
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, remove_guard
 from wt_orchestrate.engine.elsewhere import keep_all
-from wt_orchestrate.engine.world import World, archive_name, head_ref, integration_ref, short
+from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path, integration_ref, short
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.git.repository import RemoveOutcome
 
@@ -45,6 +46,10 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
     if at is not None and not effect.force and not _holds(state, at, world):
         reason = f"its HEAD is at {short(at)}, which is not integrated; wto take-over {ws.id} puts it on its branch"
         return (e.WorktreeKept(workstream=ws.id, reason=reason),)
+    try:
+        rescued = _rescued(state, ws, at or head or ws.base, world) if effect.force else None
+    except Refused as error:
+        return (e.WorktreeKept(workstream=ws.id, reason=f"{error.message}; {error.hint}"),)
     removed = world.repository.remove_worktree(path=ws.worktree, trash=trash_path(state, ws, world), force=effect.force)
     match removed.outcome:
         case RemoveOutcome.DIRTY:
@@ -55,7 +60,26 @@ def clean_worktree(effect: f.CleanWorktree, state: RunState, world: World) -> Se
             if head is not None:
                 world.repository.delete_branch(ws.branch, expected=head)
             remove_guard(state, ws.id, world)
-            return (e.WorktreeRemoved(workstream=ws.id, trash=removed.trash, archive=archive),)
+            return (e.WorktreeRemoved(workstream=ws.id, trash=removed.trash, archive=archive, uncommitted=rescued),)
+
+
+def _rescued(state: RunState, ws: WorkstreamState, head: CommitId | None, world: World) -> CommitId | None:
+    """Uncommitted work of a worktree, kept in the vault; after a crash, what was kept before the worktree went. Raises
+    Refused when it cannot be kept."""
+    name = f"{archive_name(state.id, ws.id)}.uncommitted"
+    if ws.worktree is None or head is None:
+        return None
+    if not world.repository.has_worktree(ws.worktree):
+        before = {ref: at for ref, at in world.vault.refs.archived(f"{name}/").items() if at != ws.rescued}
+        return before[_newest(before)] if before and not ws.removed else None
+    found = world.vault.checkouts.rescue(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
+    if found is not None:
+        world.vault.refs.archive(name, found)
+    return found
+
+
+def _newest(archived: Mapping[str, CommitId]) -> str:
+    return max(archived, key=lambda ref: int(ref.rpartition("/")[2]))
 
 
 def _integrated(state: RunState, ws: WorkstreamState, world: World) -> bool:
@@ -90,8 +114,9 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
     world.repository.restore_branch(vault=world.vault.path, branch=ws.branch, head=head)
     if not world.repository.has_worktree(ws.worktree):  # else only its branch was lost: HEAD may name another one now
         world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
+    count = world.vault.checkouts.lay_down(worktree=ws.worktree, commit=ws.rescued) if ws.rescued is not None else 0
     guard_worktree(state, ws.id, ws.worktree, world)
-    return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head),)
+    return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head, uncommitted=count),)
 
 
 def _kept_head(state: RunState, ws: WorkstreamState, world: World) -> CommitId | None:
@@ -99,5 +124,4 @@ def _kept_head(state: RunState, ws: WorkstreamState, world: World) -> CommitId |
     if ws.head is not None and world.vault.objects.contains(ws.head):
         return ws.head
     kept = world.vault.refs.archived(f"{archive_name(state.id, ws.id)}/")
-    newest = max(kept, key=lambda ref: int(ref.rpartition("/")[2]), default=None)
-    return kept[newest] if newest is not None else None
+    return kept[_newest(kept)] if kept else None

@@ -35,3 +35,10 @@ class Checkouts(Protocol):
         """Paths in a worktree that differ from a commit: changed, deleted, or untracked and not ignored. Uses only the
         vault's configuration and our own index file `index`; runs nothing of the worktree. Without `hiding`, a
         `.gitignore` that ignores itself is not looked for."""
+
+    def rescue(self, *, worktree: str, head: CommitId, index: str) -> CommitId | None:
+        """The uncommitted work of a worktree as a commit on its head, which is in the vault and held by no ref yet; None if
+        there is none. Raises Refused when not all of it can be kept."""
+
+    def lay_down(self, *, worktree: str, commit: CommitId) -> int:
+        """Write what `rescue` kept into a worktree that nobody is in, uncommitted as it was; how many paths."""

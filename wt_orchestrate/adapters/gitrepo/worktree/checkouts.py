@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from wt_orchestrate.adapters.gitrepo.runner import Git
-from wt_orchestrate.adapters.gitrepo.worktree import dirty
+from wt_orchestrate.adapters.gitrepo.worktree import dirty, uncommitted
 from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import passed_on, reading_settings
 from wt_orchestrate.domain.ids import CommitId
@@ -47,3 +47,15 @@ class GitCheckouts:
         """Paths in a worktree that differ from a commit: changed, deleted, or untracked and not ignored."""
         settings = self.settings
         return dirty.differing(self._git, worktree=worktree, head=head, index=index, settings=settings, hiding=hiding)
+
+    def rescue(self, *, worktree: str, head: CommitId, index: str) -> CommitId | None:
+        """The uncommitted work of a worktree as a commit on its head, for a ref to hold; None if there is none."""
+        bounds, settings = uncommitted.RESCUED, self.settings
+        found = uncommitted.taken(
+            self._git, worktree=worktree, head=head, index=index, settings=settings, bounds=bounds
+        )
+        return uncommitted.kept(self._git, found)
+
+    def lay_down(self, *, worktree: str, commit: CommitId) -> int:
+        """Write what was rescued back, uncommitted as it was; how many paths."""
+        return uncommitted.laid_down(self._git, commit, worktree=worktree)
