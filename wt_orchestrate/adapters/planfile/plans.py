@@ -1,9 +1,9 @@
 """Parse plan and settings files into values, with file, line and column of every problem.
 
 YAML is read as a tree of nodes with their places: no aliases, no tags, no merge keys, no duplicate keys, bounded in
-size and depth; scalars are their text (`no`, `off` and `22:22` are words). The tree is then checked against the
-domain's own dataclasses and the rules across fields (`domain/plan/validation.py`), so that all problems are reported at
-once.
+size and depth; scalars are their text (`no`, `off` and `22:22` are words). The tree is then fitted to the domain's own
+dataclasses (`fit`); where it does not fit, `explain` says why, all problems at once. Then come the rules across fields
+(`domain/plan/validation.py`). `explain` is imported where it is needed: it loads pydantic.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import lru_cache
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
-import pydantic
 import yaml
 
+from wt_orchestrate.adapters.planfile.fit import Unfit, fitted
+from wt_orchestrate.adapters.planfile.reading import Reading, mark_of
 from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan.model import Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings, UserSettings
@@ -38,13 +36,6 @@ _MAX_NODES = 100_000
 T = TypeVar("T")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_KINDS = {
-    "string_type": "must be text", "int_type": "must be a whole number", "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number", "float_type": "must be a number", "float_parsing": "must be a number",
-    "bool_type": "must be true or false", "bool_parsing": "must be true or false", "tuple_type": "must be a list",
-    "mapping_type": "must be a mapping", "dict_type": "must be a mapping", "dataclass_type": "must be a mapping",
-    "missing": "is missing", "is_instance_of": "must be a mapping",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +44,6 @@ class LoadedPlan:
 
     plan: Plan
     warnings: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Reading:
-    """A tree of plain values and the place of each; `problems` as found on the way."""
-
-    places: dict[Place, yaml.Mark] = field(default_factory=dict)
-    problems: list[tuple[yaml.Mark | None, Problem]] = field(default_factory=list)
-    nodes: int = 0
 
 
 def load_plan(path: str, settings: Settings) -> LoadedPlan:
@@ -232,20 +214,19 @@ def load_user_settings(path: str) -> UserSettings:
 
 def plan_schema() -> dict[str, Any]:
     """The JSON Schema of plan.yaml, made from the model."""
-    return _schema(Plan, "plan.yaml of wt-orchestrate")
+    from wt_orchestrate.adapters.planfile.explain import schema
+
+    return schema(Plan, "plan.yaml of wt-orchestrate")
 
 
 def settings_schema() -> dict[str, Any]:
     """The JSON Schema of .wto/config.yaml, made from the model."""
-    schema = _schema(Settings, ".wto/config.yaml of wt-orchestrate")
-    schema["properties"].pop("roles")  # these are files of their own
-    schema["$defs"].pop("Role")
-    return schema
+    from wt_orchestrate.adapters.planfile.explain import schema
 
-
-def _schema(kind: type, title: str) -> dict[str, Any]:
-    schema = pydantic.TypeAdapter(kind).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+    found = schema(Settings, ".wto/config.yaml of wt-orchestrate")
+    found["properties"].pop("roles")  # these are files of their own
+    found["$defs"].pop("Role")
+    return found
 
 
 # ---------------------------------------------------------------- reading
@@ -282,7 +263,13 @@ def read_value(
     value = _plain(node, (), reading, 0)
     if reading.problems:
         return None, reading
-    return _checked(kind, value if shaped is None else shaped(value), reading), reading
+    value = value if shaped is None else shaped(value)
+    try:
+        return fitted(kind, value), reading
+    except Unfit:
+        from wt_orchestrate.adapters.planfile.explain import checked
+
+        return checked(kind, value, reading), reading
 
 
 def _text(path: str) -> str:
@@ -305,6 +292,8 @@ def _text(path: str) -> str:
 
 
 def _anchors(text: str) -> Iterator[yaml.Mark]:
+    if "&" not in text and "*" not in text:
+        return
     for token in yaml.scan(text, Loader=_Loader):
         if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
             yield token.start_mark
@@ -357,120 +346,7 @@ def _scalar(text: str, *, plain: bool) -> str | None:
     return None if plain and text in _NULLS else text
 
 
-# ---------------------------------------------------------------- checking
-
-
-_adapter: Callable[[Any], pydantic.TypeAdapter[Any]] = lru_cache(pydantic.TypeAdapter)
-"""The model's validator, which takes longer to make than to use."""
-
-
-def _checked(kind: type[T], value: Any, reading: Reading) -> T | None:
-    model: Any = kind
-    try:
-        found: T = _adapter(model).validate_python(value, strict=False)
-        return found
-    except pydantic.ValidationError as invalid:
-        for error in invalid.errors(include_url=False):
-            place = _place_of(error, value)
-            if place is None:
-                continue
-            reading.problems.append((mark_of(reading, place), _problem(kind, place, error)))
-            value = _without(value, place, missing=error["type"] == "missing")
-    try:
-        again: T = _adapter(model).validate_python(value)
-        return again
-    except pydantic.ValidationError:
-        return None
-
-
-def _place_of(error: Any, value: Any) -> Place | None:
-    """The place of one of pydantic's errors. If a value may have two types, pydantic reports both and names them in the
-    place: an error of the type that was not meant gives None."""
-    found: list[str | int] = []
-    for part in error["loc"]:
-        if part == "[key]":
-            continue
-        known = (isinstance(value, dict) and part in value) or (isinstance(value, tuple) and isinstance(part, int))
-        last = part == error["loc"][-1] and error["type"] in {"missing", "unexpected_keyword_argument"}
-        if not known and not last and part in _SHAPES:
-            if isinstance(value, dict) != (part in _MAPPINGS):
-                return None
-            continue
-        found.append(part)
-        value = value[part] if known and not (isinstance(part, int) and part >= len(value)) else None
-    return tuple(found)
-
-
-_MAPPINGS = frozenset({"StageSpec", "SynthesisSpec"})
-_SHAPES = _MAPPINGS | {"str", "bool"}
-"""pydantic's names for the types of `stages:` and `synthesis:`, which may be a word or a mapping."""
-
-
-def _without(value: Any, place: Place, *, missing: bool) -> Any:
-    """The value with the wrong part removed or replaced, so that the rest can still be checked."""
-    if not place:
-        return value
-    key, rest = place[0], place[1:]
-    if isinstance(value, dict):
-        if rest and key in value:
-            return {**value, key: _without(value[key], rest, missing=missing)}
-        kept = {name: each for name, each in value.items() if name != key}
-        return {**kept, key: "(missing)"} if missing and not rest else kept
-    if isinstance(value, tuple) and isinstance(key, int) and key < len(value):
-        changed = (_without(value[key], rest, missing=missing),) if rest else ()
-        return (*value[:key], *changed, *value[key + 1 :])
-    return value
-
-
-def _problem(kind: type, place: Place, error: Any) -> Problem:
-    """One of pydantic's errors in our words."""
-    name = place[-1] if place else ""
-    if error["type"] == "unexpected_keyword_argument":
-        known = _known_keys(kind, place[:-1])
-        near = get_close_matches(str(name), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return Problem(place=place, message=f"{clean(str(name))!r} is not a known key", hint=hint)
-    if error["type"] == "missing":
-        return Problem(place=place, message=f"{name!r} is missing", hint=f"add {name}: here")
-    if error["type"] == "enum":
-        return Problem(place=place, message=f"{name!r} must be {error['ctx']['expected']}", hint="use one of these")
-    told = _KINDS.get(error["type"], error["msg"].lower())
-    given = clean(repr(error.get("input")))[:60]
-    return Problem(place=place, message=f"{_where(place)} {told}, not {given}", hint="see wto plan schema")
-
-
-def _where(place: Place) -> str:
-    return ".".join(map(str, place)) or "the file"
-
-
-def _known_keys(kind: Any, place: Sequence[str | int]) -> list[str]:
-    """The keys of the dataclass at a place in the model."""
-    for part in place:
-        if is_dataclass(kind):
-            kind = get_type_hints(kind).get(str(part), str)
-        elif get_args(kind):
-            kind = get_args(kind)[-1 if get_origin(kind) is not tuple else 0]
-        kind = next((arg for arg in get_args(kind) if is_dataclass(arg)), kind) if _is_union(kind) else kind
-        kind = next((arg for arg in get_args(kind) if arg is not type(None)), kind) if _optional(kind) else kind
-    return [each.name for each in fields(kind)] if is_dataclass(kind) else []
-
-
-def _is_union(kind: Any) -> bool:
-    return get_origin(kind) in {Union, UnionType}
-
-
-def _optional(kind: Any) -> bool:
-    return type(None) in get_args(kind)
-
-
 # ---------------------------------------------------------------- showing
-
-
-def mark_of(reading: Reading, place: Place) -> yaml.Mark | None:
-    """The position of a place, or of the nearest one above it that has one."""
-    while place and place not in reading.places:
-        place = place[:-1]
-    return reading.places.get(place)
 
 
 def rendered(path: str, reading: Reading) -> list[str]:

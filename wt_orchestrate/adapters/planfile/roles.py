@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wt_orchestrate.adapters.planfile.plans import Reading, mark_of, read_value, rendered
+from wt_orchestrate.adapters.planfile.plans import read_value, rendered
+from wt_orchestrate.adapters.planfile.reading import Reading, mark_of
 from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan.permissions import reads_only
 from wt_orchestrate.domain.plan.roles import ARBITER, CLIENT_ONLY, INHERIT, Role, listed, misfits
