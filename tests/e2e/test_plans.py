@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.project import Project
+from tests.support.project import COMMAND_AGENT, Project
 
 PLAN = """goal: Do it well
 workstreams:
@@ -64,6 +64,37 @@ def test_doctor_says_what_is_there_and_what_to_do(project: Project) -> None:
     broken = project.wto("doctor")
     assert broken.code == 1
     assert "user.name and user.email are not set" in broken.out and "git config --global user.name" in broken.out
+
+
+def test_every_face_says_the_same_of_a_repository_before_a_run(project: Project) -> None:
+    """doctor, plan check and run name what stands in the way with its remedy; the run is refused before it is written down."""
+    project.repository.write({"HANDOFF.md": "old\n"})
+    project.repository.git("add", "-f", "HANDOFF.md")
+    project.repository.git("commit", "-qm", "handoff")
+    project.repository.git("tag", "wto/r1/a")
+    plan = project.plan("goal: g\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": "true\n"})
+    words = "the repository tracks a HANDOFF.md, which is the file that each agent writes its report to"
+    remedy = "git mv HANDOFF.md another name, or git rm --cached HANDOFF.md, and commit"
+
+    checked = project.wto("plan", "check", plan)
+    assert checked.code == 6 and words in checked.err and remedy in checked.err
+    as_json = project.wto("plan", "check", "--json", plan)
+    assert as_json.code == 6 and as_json.json["ok"] is False
+    assert as_json.json["findings"][0] == {
+        "id": "handoff", "weight": "refuse", "what": "handoff", "found": words, "remedy": remedy
+    }  # fmt: skip
+    seen = project.wto("doctor", "--json")
+    found = {each["id"]: each for each in seen.json["findings"] if each["id"]}
+    assert (seen.code, found["handoff"]["state"], found["tags"]["state"]) == (1, "error", "warning")
+    for words_of_run in (("run", plan), ("run", "--dry-run", plan)):
+        refused = project.wto(*words_of_run)
+        assert refused.code == 6 and words in refused.err and remedy in refused.err
+    assert project.wto("status").code == 5
+
+    project.repository.git("rm", "-q", "--cached", "HANDOFF.md")
+    project.repository.git("commit", "-qm", "no handoff")
+    told = project.wto("run", "--dry-run", plan)
+    assert told.code == 0 and "tags have the names of the run's branches: wto/r1/a" in told.err
 
 
 def test_usage_errors_end_with_2_and_offer_the_nearest_command(project: Project) -> None:

@@ -140,7 +140,6 @@ class SimRepository:
             branch=Branch("main"),
             head=self._site.refs["main"],
             git_version=(2, 40, 0),
-            submodules=False,
             shallow=False,
             name="r",
         )

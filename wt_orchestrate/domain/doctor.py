@@ -29,9 +29,7 @@ class MachineFacts(Struct, frozen=True, kw_only=True):
     repository: str
     branch: str | None
     has_commit: bool
-    submodules: bool
     shallow: bool
-    identity: str
     settings_path: str
     settings_problem: str
     agents: tuple[AgentFound, ...]
@@ -44,12 +42,13 @@ class MachineFacts(Struct, frozen=True, kw_only=True):
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
-    """One thing a run needs. `weight` is ok, warning or error."""
+    """One thing a run needs. `weight` is ok, warning or error; `id` is the preflight's name for it, if it is one of its."""
 
     what: str
     weight: str
     found: str
     remedy: str = ""
+    id: str = ""
 
 
 def diagnose(facts: MachineFacts) -> tuple[Diagnosis, ...]:
@@ -57,7 +56,6 @@ def diagnose(facts: MachineFacts) -> tuple[Diagnosis, ...]:
     return (
         _git(facts),
         _repository(facts),
-        _identity(facts),
         *_settings(facts),
         *_agents(facts),
         _watching(facts),
@@ -77,9 +75,6 @@ def _git(facts: MachineFacts) -> Diagnosis:
 
 
 def _repository(facts: MachineFacts) -> Diagnosis:
-    if facts.submodules:
-        remedy = "use a repository without submodules; agents' worktrees do not support them yet"
-        return Diagnosis(what="repository", weight="error", found="it has submodules", remedy=remedy)
     if facts.branch is None:
         remedy = "git switch a branch, or write target: in the plan"
         return Diagnosis(what="repository", weight="warning", found="HEAD is detached", remedy=remedy)
@@ -88,21 +83,6 @@ def _repository(facts: MachineFacts) -> Diagnosis:
         return Diagnosis(what="repository", weight="error", found=found, remedy="make a first commit")
     shallow = ", shallow" if facts.shallow else ""
     return Diagnosis(what="repository", weight="ok", found=f"{facts.repository} on {facts.branch}{shallow}")
-
-
-_OWN = "wt-orchestrate@localhost"
-"""Who makes the merge commits of the integration branch."""
-
-
-def _identity(facts: MachineFacts) -> Diagnosis:
-    who = facts.identity.rpartition(" ")[0].rpartition(" ")[0]
-    if who:
-        return Diagnosis(
-            what="identity", weight="ok", found=f"commits are made as {who}, merge commits of a run as {_OWN}"
-        )
-    found = "user.name and user.email are not set, so agents cannot commit"
-    remedy = 'git config --global user.name "..." and git config --global user.email "..."'
-    return Diagnosis(what="identity", weight="error", found=found, remedy=remedy)
 
 
 def _settings(facts: MachineFacts) -> Iterator[Diagnosis]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.plan.plan_files import checked_plan, load_settings
 from wt_orchestrate.wiring.requests import put_request
+from wt_orchestrate.wiring.run.preflight import Tell, untold
 from wt_orchestrate.wiring.run.start_run import begin_run, queued_branches
 from wt_orchestrate.wiring.site import Site, repository, supervised
 
@@ -67,7 +68,9 @@ def asked_names(log: Log, state: RunState) -> tuple[str, ...]:
     return tuple(name for name in further if name not in state.workstreams)
 
 
-def queue_up(site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool = False) -> QueuedUp:
+def queue_up(
+    site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool = False, tell: Tell = untold
+) -> QueuedUp:
     """Queue branches; nothing moves by that. Raises Refused, or NotFound for a branch that is not there."""
     from wt_orchestrate.domain import events as e
     from wt_orchestrate.domain.plan.branch_queue import queue_plan, queued_workstreams
@@ -90,7 +93,7 @@ def queue_up(site: Site, log: Log, wish: QueueWish, *, key: str = "", dry: bool 
     judged = _checks(settings, wish)
     plan = queue_plan(further, target=wish.target, checks=judged, workers=wish.workers)
     loaded = checked_plan(plan, settings)
-    run = begin_run(site, log, loaded, settings, path="train", land=False, key=key)
+    run = begin_run(site, log, loaded, settings, path="train", land=False, key=key, tell=tell)
     return QueuedUp(run=run, number=0, further=further)
 
 

@@ -10,10 +10,12 @@ from wt_orchestrate.errors import WtError
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 from wt_orchestrate.wiring.memory import memories
 from wt_orchestrate.wiring.plan.plan_files import default_settings, load_settings, settings_path
+from wt_orchestrate.wiring.run.preflight import preflight
 from wt_orchestrate.wiring.site import Site, find_site, open_log, repository, supervised
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.doctor import Diagnosis, MachineFacts
+    from wt_orchestrate.domain.ids import RunId
     from wt_orchestrate.domain.plan.model import AgentSpec
     from wt_orchestrate.ports.engine import AgentVersion
     from wt_orchestrate.ports.git.repository import RepositoryFacts
@@ -37,9 +39,51 @@ def diagnosis(start: str) -> tuple[Diagnosis, ...]:
     try:
         site = find_site(start)
         facts = repository(site).facts()
+        found = _of_repository(site, facts)
     except WtError as error:
         return (Diagnosis(what="git", weight="error", found=error.message, remedy=error.hint),)
-    return (*diagnose(_machine_facts(site, facts)), *_drafts_left(site))
+    homeless = any(each.id == "folders" for each in found)
+    of_machine = (each for each in diagnose(_machine_facts(site, facts)) if not homeless or "space" not in each.what)
+    return (*of_machine, *found, *_drafts_left(site))
+
+
+_STATES = {"refuse": "error", "warn": "warning", "note": "ok"}
+
+
+def _of_repository(site: Site, facts: RepositoryFacts) -> tuple[Diagnosis, ...]:
+    """The preflight of a run on the branch that is checked out."""
+    from wt_orchestrate.domain.doctor import Diagnosis
+    from wt_orchestrate.domain.ids import Branch
+
+    if facts.head is None:
+        return ()
+    try:
+        settings = load_settings(facts)
+    except WtError:
+        settings = default_settings()
+    found = preflight(site, settings, target=facts.branch or Branch(""), run=_next_run(site), agents=True)
+    return tuple(
+        Diagnosis(id=each.id, what=each.what, weight=_STATES[each.weight], found=each.found, remedy=each.remedy)
+        for each in found
+        if facts.branch is not None or each.id != "target"
+    )
+
+
+def _next_run(site: Site) -> RunId:
+    """The id of the next run; one that no run has where the log cannot be read, which is told elsewhere."""
+    from wt_orchestrate.domain.ids import RunId
+    from wt_orchestrate.wiring.run.start_run import next_run
+
+    try:
+        log = open_log(site)
+    except WtError:
+        return RunId("r0")
+    try:
+        return next_run(log)
+    except WtError:
+        return RunId("r0")
+    finally:
+        log.close()
 
 
 def _drafts_left(site: Site) -> Iterator[Diagnosis]:
@@ -57,7 +101,6 @@ def _drafts_left(site: Site) -> Iterator[Diagnosis]:
 
 def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
     """The input of `diagnose`."""
-    from wt_orchestrate.adapters.executor.detached import said
     from wt_orchestrate.adapters.machine import free_bytes, shares_blocks, watch_limits
     from wt_orchestrate.domain.doctor import AgentFound, MachineFacts
     from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
@@ -71,15 +114,12 @@ def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
         for name, spec in {AgentType.CLAUDE_CODE.value: AgentSpec(), **settings.agents}.items()
     }
     above = os.path.dirname(facts.main_worktree or facts.common_dir)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
     return MachineFacts(
         git_version=facts.git_version,
         repository=facts.main_worktree or facts.common_dir,
         branch=facts.branch,
         has_commit=facts.head is not None,
-        submodules=facts.submodules,
         shallow=facts.shallow,
-        identity=said(("git", "-C", site.start, "var", "GIT_COMMITTER_IDENT"), env),
         settings_path=settings_path(facts),
         settings_problem=problem,
         agents=tuple(

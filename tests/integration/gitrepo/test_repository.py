@@ -29,7 +29,6 @@ def expected(made: TestRepository, **changed: object) -> RepositoryFacts:
         "branch": Branch("main"),
         "head": made.head(),
         "git_version": git_version(Git(made.common_dir)),
-        "submodules": False,
         "shallow": False,
         "name": os.path.basename(made.path),
     }
@@ -71,12 +70,6 @@ def test_facts_of_a_git_directory_elsewhere(tmp_path: Path) -> None:
     made.git("init", "-q", f"--separate-git-dir={tmp_path}/git-dir")
     wanted = expected(made, common_dir=f"{tmp_path}/git-dir", main_worktree=made.path)
     assert facts_of(f"{made.path}/src", tmp_path) == wanted
-
-
-def test_facts_of_a_repository_with_submodules(site: Site, tmp_path: Path) -> None:
-    """Submodules are reported."""
-    site.user.commit({".gitmodules": '[submodule "a"]\n\tpath = a\n\turl = ./a\n'})
-    assert facts_of(site.user.path, tmp_path) == expected(site.user, submodules=True)
 
 
 def test_facts_of_a_shallow_clone(site: Site, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from wt_orchestrate.adapters.agents.claude_settings import readers_settings, users_instructions
 from wt_orchestrate.adapters.agents.claude_stream import ClaudeStream
-from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
+from wt_orchestrate.adapters.agents.environment import IDENTITY, guarded, own_tmpdir
 from wt_orchestrate.domain.fold.accounts import DEFAULT
 from wt_orchestrate.domain.plan.model import AgentSpec
 from wt_orchestrate.domain.plan.permissions import (
@@ -45,7 +45,7 @@ _PASSED = frozenset(
         "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX",
         "CLAUDE_CODE_USE_FOUNDRY", "CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS", "NODE_EXTRA_CA_CERTS",
         "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-        "VIRTUAL_ENV",
+        "VIRTUAL_ENV", *IDENTITY,
     }
 )  # fmt: skip
 _PASSED_PREFIXES = ("LC_", "ANTHROPIC_", "AWS_")

@@ -12,6 +12,8 @@ from tempfile import mkdtemp
 
 from wt_orchestrate.resources import resource
 
+IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+"""Variables that say who commits: an agent commits as the user would."""
 _CONFIG = {"gc.auto": "0", "maintenance.auto": "false"}
 
 
@@ -32,8 +34,13 @@ def own_tmpdir(folder: str, environment: Mapping[str, str]) -> str:
 
 
 def guarded(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with git's guards, and without the git and client variables of our own caller."""
-    env = {name: value for name, value in environment.items() if not name.startswith(("GIT_", "CLAUDECODE", "WTO_"))}
+    """The environment with git's guards, and without the git and client variables of our own caller, but for those
+    that say who commits."""
+    env = {
+        name: value
+        for name, value in environment.items()
+        if name in IDENTITY or not name.startswith(("GIT_", "CLAUDECODE", "WTO_"))
+    }
     path = env.get("PATH", os.defpath)
     env["PATH"] = f"{resource('hooks', 'agent-bin')}{os.pathsep}{path}"
     env["WTO_GIT"] = shutil.which("git", path=path) or "/usr/bin/git"

@@ -62,7 +62,6 @@ class GitRepository:
         self.landing = landing
         self._lock_path = lock_path
         self._found = common_dir
-        self._with_submodules: dict[CommitId, bool] = {}
 
     @cached_property
     def common_dir(self) -> str:
@@ -119,16 +118,9 @@ class GitRepository:
             branch=branch,
             head=commit,
             git_version=version,
-            submodules=commit is not None and self._has_submodules(commit),
             shallow=os.path.exists(f"{self.common_dir}/shallow"),
             name=_name(self._main, self.common_dir),
         )
-
-    def _has_submodules(self, commit: CommitId) -> bool:
-        if commit not in self._with_submodules:
-            found = self._git.run("ls-tree", "--name-only", commit, "--", ".gitmodules")
-            self._with_submodules[commit] = bool(found)
-        return self._with_submodules[commit]
 
     def resolve(self, branch: Branch) -> CommitId | None:
         """The commit a branch points at."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from wt_orchestrate.cli.screen.findings import tell_finding
 from wt_orchestrate.cli.screen.follow import display, exit_code_of, follow
 from wt_orchestrate.cli.screen.status_table import status_lines
 from wt_orchestrate.cli.screen.style import symbol
@@ -52,11 +53,11 @@ def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json:
         click.echo(f"{symbol('warning')} {warning}", err=True)
     log = open_log(site)
     if dry_run:
-        for line in planned_effects(site, loaded, settings):
+        for line in planned_effects(site, loaded, settings, path=plan, tell=tell_finding):
             click.echo(line)
         return
     require_free(site, log)
-    name = begin_run(site, log, loaded, settings, path=plan, land=land)
+    name = begin_run(site, log, loaded, settings, path=plan, land=land, tell=tell_finding)
     log.close()
     if detach:
         _leave(site, name, as_json=as_json)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import click
 
 from wt_orchestrate.cli.commands.run import turn_run
+from wt_orchestrate.cli.screen.findings import tell_finding
 from wt_orchestrate.cli.screen.style import Column, symbol, table
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.plan.branch_queue import is_queue
@@ -55,7 +56,7 @@ def add(
     wish = QueueWish(branches=branches, target=target, checks=checks, workers=workers, unchecked=no_checks)
     log = open_log(site)
     try:
-        queued = queue_up(site, log, wish, dry=dry_run)
+        queued = queue_up(site, log, wish, dry=dry_run, tell=tell_finding)
     finally:
         log.close()
     _tell_added(queued.further, queued.moved_by, dry_run=dry_run)

@@ -21,7 +21,6 @@ class RepositoryFacts(Struct, frozen=True, kw_only=True):
     head: CommitId | None
     """None if the branch is unborn."""
     git_version: tuple[int, int, int]
-    submodules: bool
     shallow: bool
     name: str
     """The repository folder's name, for people and paths."""

@@ -13,6 +13,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused, StoreUnreadable, WtError
 from wt_orchestrate.wiring.memory import learn
 from wt_orchestrate.wiring.plan.plan_files import user_settings
+from wt_orchestrate.wiring.run.preflight import Tell, preflight, require_ready, untold, worktree_template
 from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, repository, supervised, vault
 
 if TYPE_CHECKING:
@@ -20,17 +21,28 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import Branch, CommitId, RunId
     from wt_orchestrate.domain.plan.branch_queue import Queued
     from wt_orchestrate.domain.plan.settings import Merging, Settings
+    from wt_orchestrate.domain.preflight import Finding
     from wt_orchestrate.ports.engine import Log
     from wt_orchestrate.ports.git.repository import RepositoryFacts
+    from wt_orchestrate.ports.git.vault import Vault
 
 _ENDS_S = 10.0
 _LOOK_S = 0.05
 
 
 def begin_run(
-    site: Site, log: Log, loaded: LoadedPlan, settings: Settings, *, path: str, land: bool, key: str = ""
+    site: Site,
+    log: Log,
+    loaded: LoadedPlan,
+    settings: Settings,
+    *,
+    path: str,
+    land: bool,
+    key: str = "",
+    tell: Tell = untold,
 ) -> RunId:
-    """Log a new run of this plan. Raises Refused if the repository or its target is not suitable."""
+    """Log a new run of this plan; `tell` is told each warning about the repository. Raises Refused if the repository or its
+    target is not suitable: then nothing is written down."""
     from wt_orchestrate.adapters.gitrepo.remotes import remotes, without_credentials
     from wt_orchestrate.domain.events.run import Actor, RunStarted
     from wt_orchestrate.domain.fold.run import fold
@@ -40,6 +52,7 @@ def begin_run(
     facts = repo.facts()
     target = target_of(facts, loaded.plan.target)
     _require_agents(loaded, settings)
+    _look_first(site, log, loaded, settings, target=target, path=path, tell=tell)
     base = repo.resolve(target)
     if base is None:
         raise Refused(
@@ -72,6 +85,54 @@ def begin_run(
     return log.begin(
         started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record)), key=key
     ).run
+
+
+def _look_first(
+    site: Site,
+    log: Log,
+    loaded: LoadedPlan,
+    settings: Settings,
+    *,
+    target: Branch,
+    path: str,
+    tell: Tell,
+    fetch: bool = True,
+) -> None:
+    from wt_orchestrate.domain.plan.branch_queue import is_queue
+
+    require_ready(
+        site,
+        settings,
+        target=target,
+        run=next_run(log),
+        agents=not is_queue(loaded.plan),
+        setup=loaded.plan.setup,
+        plan=path,
+        tell=tell,
+        fetch=fetch,
+    )
+
+
+def plan_findings(site: Site, loaded: LoadedPlan, settings: Settings, *, path: str) -> tuple[Finding, ...]:
+    """What a run of this plan would say first about this repository."""
+    from wt_orchestrate.domain.plan.branch_queue import is_queue
+
+    target = target_of(repository(site).facts(), loaded.plan.target)
+    log = open_log(site)
+    try:
+        run = next_run(log)
+    finally:
+        log.close()
+    return preflight(
+        site, settings, target=target, run=run, agents=not is_queue(loaded.plan), setup=loaded.plan.setup, plan=path
+    )
+
+
+def next_run(log: Log) -> RunId:
+    """The id that the next run gets."""
+    from wt_orchestrate.domain.ids import RunId
+
+    return RunId(f"r{len(log.runs()) + 1}")
 
 
 def require_free(site: Site, log: Log) -> None:
@@ -116,12 +177,14 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     exist, Refused for one that the target contains already."""
     from difflib import get_close_matches
 
+    from wt_orchestrate.adapters.gitrepo.look import fetch_missing
     from wt_orchestrate.domain.ids import Branch, branch_ref
     from wt_orchestrate.domain.plan.branch_queue import Queued
     from wt_orchestrate.errors import NotFound
 
     repo, kept = repository(site), vault(site)
-    onto = target_of(repo.facts(), target)
+    facts = repo.facts()
+    onto = target_of(facts, target)
     kept.ensure()
     known = repo.heads("")
     if onto in names:
@@ -133,10 +196,14 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
                 f"did you mean {near[0]}?" if near else "see git branch --list; a remote branch needs a local one first"
             )
             raise NotFound(f"there is no branch {name!r}", hint=hint)
+    fetch_missing(site.common_dir, [known[Branch(name)] for name in (onto, *names)])
     wanted = {branch_ref(Branch(name)): f"refs/wto/queue/{number}" for number, name in enumerate(names)}
     heads = kept.refs.fetch({branch_ref(onto): f"refs/wto/target/{onto}", **wanted})
     found: list[Queued] = []
     for number, name in enumerate(names):
+        _require_common(
+            kept, facts, onto=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"], name=name
+        )
         commits = kept.commits.between(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
         if not commits:
             raise Refused(f"{onto} already contains all of {name!r}", hint=f"leave it out; see git log {onto}..{name}")
@@ -146,12 +213,15 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     return tuple(found)
 
 
-def target_of(facts: RepositoryFacts, wanted: str | None) -> Branch:
-    if facts.submodules:
+def _require_common(kept: Vault, facts: RepositoryFacts, *, onto: CommitId, head: CommitId, name: str) -> None:
+    """Refuse a branch that shares no commit with its target, as far as a shallow clone can tell."""
+    if facts.shallow and kept.commits.merge_base(onto, head) is None:
         raise Refused(
-            f"{facts.name} has submodules, which agents' worktrees do not support yet",
-            hint="use a repository without submodules",
+            f"{name} and its target have no common ancestor in this shallow clone", hint="git fetch --unshallow"
         )
+
+
+def target_of(facts: RepositoryFacts, wanted: str | None) -> Branch:
     if wanted is not None:
         return _as_branch(wanted)
     if facts.branch is None:
@@ -184,23 +254,20 @@ def _as_branch(text: str) -> Branch:
     return Branch(text)
 
 
-def worktree_template(facts: RepositoryFacts, settings: Settings) -> str:
-    """The template of worktree paths, absolute, with {run} and {workstream} left in."""
-    above = facts.main_worktree or facts.common_dir
-    template = settings.worktrees.replace("{repo}", facts.name)
-    return os.path.normpath(os.path.join(above, os.path.expanduser(template)))
-
-
-def planned_effects(site: Site, loaded: LoadedPlan, settings: Settings) -> Iterator[str]:
+def planned_effects(
+    site: Site, loaded: LoadedPlan, settings: Settings, *, path: str, tell: Tell = untold
+) -> Iterator[str]:
     """What `run` would do, in order, one line each; nothing is changed."""
     from wt_orchestrate.domain.drafting.dry_run import preview
-    from wt_orchestrate.domain.ids import RunId
 
     facts = repository(site).facts()
-    log = open_log(site)
-    run = RunId(f"r{len(log.runs()) + 1}")
-    log.close()
     target = target_of(facts, loaded.plan.target)
+    log = open_log(site)
+    try:
+        run = next_run(log)
+        _look_first(site, log, loaded, settings, target=target, path=path, tell=tell, fetch=False)
+    finally:
+        log.close()
     base = repository(site).resolve(target)
     if base is not None:
         settings = replace(settings, merge=_merging(facts, settings, base))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.ports.engine import Feed
 
 
-_SECRET = re.compile(
+SECRET = re.compile(
     r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(_|$)|^ANTHROPIC_"
 )
 """Names of variables that setup commands and checks do not get: they run code that agents wrote."""
@@ -36,7 +36,7 @@ def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ..
     return {
         name: value
         for name, value in environment.items()
-        if name in passed or not (name.startswith(("GIT_", "CLAUDE", "WTO_")) or _SECRET.search(name))
+        if name in passed or not (name.startswith(("GIT_", "CLAUDE", "WTO_")) or SECRET.search(name))
     }
 
 
@@ -94,7 +94,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
     settings, reached = state.settings, _end_at(os.environ.get("WTO_CRASH_AT", ""))
     repo = repository(site, run=state.seed, reached=reached)
     repo.facts()
-    repo.exclude(("HANDOFF.md",))
+    repo.exclude(("/HANDOFF.md",))
     feed = WatchdogFeed(seconds(settings.poll) or 5.0, use_events=settings.watch != "poll")
     for folder in ("indexes", "processes", "checks"):
         os.makedirs(site.path(folder), mode=0o700, exist_ok=True)

@@ -8,12 +8,21 @@ import click
 
 from wt_orchestrate.cli.commands.plan.forecast import forecast
 from wt_orchestrate.cli.commands.plan.new import new
+from wt_orchestrate.cli.screen.findings import finding_values, tell_finding
 from wt_orchestrate.cli.screen.plan_stages import mermaid_lines, stage_lines, stage_values
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.plan.graph import longest_chain, needs_of, waves
 from wt_orchestrate.domain.plan.model import Plan
 from wt_orchestrate.domain.plan.stages import is_pipeline
+from wt_orchestrate.domain.preflight import Finding, refusal
+from wt_orchestrate.errors import ExitCode, Refused
 from wt_orchestrate.wiring.plan.plan_files import load_plan, plan_schema, settings_around, settings_schema
+from wt_orchestrate.wiring.run.start_run import plan_findings
+from wt_orchestrate.wiring.site import find_site
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wt_orchestrate.adapters.planfile import LoadedPlan
 
 _FILE = click.Path(dir_okay=False)
 
@@ -46,15 +55,31 @@ plan.add_command(new)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(start: str, file: str, as_json: bool) -> None:
-    """Check a plan and list every problem. Exits with 3 if there is one."""
+    """Check a plan and the repository around you. Exits with 3 if the plan has a problem, with 6 if a run would be refused."""
     loaded = load_plan(file, settings_around(start))
+    found = _around(start, loaded, file)
+    refused = refusal(found)
     if as_json:
-        values = {"schema": "wto.plan-check/1", "ok": True, "warnings": list(loaded.warnings)}
-        click.echo(json.dumps(values, ensure_ascii=False))
-        return
-    for warning in loaded.warnings:
-        click.echo(f"{symbol('warning')} {warning}", err=True)
-    click.echo(f"{symbol('done')} {file}: {len(loaded.plan.workstreams)} workstreams, no problems")
+        values = {"schema": "wto.plan-check/1", "ok": refused is None, "warnings": list(loaded.warnings)}
+        click.echo(json.dumps({**values, "findings": [finding_values(each) for each in found]}, ensure_ascii=False))
+    else:
+        for warning in loaded.warnings:
+            click.echo(f"{symbol('warning')} {warning}", err=True)
+        for each in found:
+            tell_finding(each)
+        if refused is None:
+            click.echo(f"{symbol('done')} {file}: {len(loaded.plan.workstreams)} workstreams, no problems")
+    if refused is not None:
+        raise SystemExit(ExitCode.CONFLICT)
+
+
+def _around(start: str, loaded: LoadedPlan, file: str) -> tuple[Finding, ...]:
+    """What a run would say about the repository around a folder; nothing where there is none."""
+    try:
+        site = find_site(start)
+    except Refused:
+        return ()
+    return plan_findings(site, loaded, settings_around(start), path=file)
 
 
 @plan.command()

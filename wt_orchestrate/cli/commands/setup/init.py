@@ -34,7 +34,7 @@ def init(start: str, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"{symbol('nothing')} Would write {path} and add HANDOFF.md to {facts.common_dir}/info/exclude")
         return
-    excluded = repository.exclude(("HANDOFF.md",))
+    excluded = repository.exclude(("/HANDOFF.md",))
     written = _write_config(path)
     load_settings(facts)
     word = "Wrote" if written else "Kept"
@@ -79,7 +79,10 @@ def doctor(start: str, as_json: bool, rebuild: bool) -> None:
     findings = diagnosis(start)
     bad = any(finding.weight == "error" for finding in findings)
     if as_json:
-        values = [{"what": f.what, "state": f.weight, "found": f.found, "remedy": f.remedy or None} for f in findings]
+        values = [
+            {"what": f.what, "state": f.weight, "found": f.found, "remedy": f.remedy or None, "id": f.id or None}
+            for f in findings
+        ]
         click.echo(
             json.dumps({"schema": "wto.doctor/1", "ok": not bad, "findings": values}, ensure_ascii=False, indent=2)
         )
