@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from wt_orchestrate import __version__
 
 
 def main() -> None:
-    """Run the command line and end with its exit code."""
+    """Run the command line and end with its exit code. Text that a stream cannot hold is written as escapes, which JSON
+    reads as they are."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:]
     if words in (["--version"], ["version"]):
         print(f"wt-orchestrate {__version__}")

@@ -191,7 +191,7 @@ class Project:
 
 def _read(file: IO[bytes]) -> str:
     file.seek(0)
-    return file.read().decode()
+    return file.read().decode(errors="surrogateescape")
 
 
 COMMAND_AGENT = """

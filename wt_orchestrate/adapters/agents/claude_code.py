@@ -272,9 +272,9 @@ def _write_files(start: AgentStart, environment: Mapping[str, str], standing: st
         ("mcp", json.dumps({"mcpServers": _servers(start)}, indent=1)),
         ("instructions", standing),
     ):
-        with open(paths[name], "w", encoding="utf-8") as file:
+        with open(paths[name], "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
-    with open(f"{start.folder}/brief.md", "w", encoding="utf-8") as file:
+    with open(f"{start.folder}/brief.md", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(start.prompt)
     return paths
 

@@ -30,7 +30,7 @@ class CommandAgent:
     def launch(self, start: AgentStart) -> Launch:
         """The process to start; the brief is written into its folder."""
         brief = f"{start.folder}/brief.md"
-        with open(brief, "w", encoding="utf-8") as file:
+        with open(brief, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(start.prompt)
         env = {
             **guarded(self._environment),

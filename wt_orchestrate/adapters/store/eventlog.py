@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from wt_orchestrate.adapters.store import snapshots
+from wt_orchestrate.adapters.store import bodies, snapshots
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.migrations import migrate
 from wt_orchestrate.adapters.store.rebuild import catch_up, forget_moved, hold
@@ -69,7 +69,7 @@ class SqliteLog:
             run = RunId(f"r{cursor.lastrowid}")
             record = Record(number=self.last_number() + 1, at=now, actor=actor, run=run, cause="", event=event)
             row: dict[str, Any] = {"kind": "run", "number": cursor.lastrowid, "at": now, "goal": event.plan.goal}
-            body = msgspec.json.encode(event)
+            body = bodies.encode(event)
             self._journal(connection, (*([{**row, "key": key}] if key else [row]), _row(record, body)))
             _remember(connection, key, run, None)
             self._insert(record, body)
@@ -85,9 +85,9 @@ class SqliteLog:
             if [record.number for record in records] != list(range(last + 1, last + 1 + len(records))):
                 raise StoreUnreadable("another process wrote to the event log", hint="wto status")
             marks = ({"kind": "taken", "numbers": list(taken)},) if taken else ()
-            bodies = [msgspec.json.encode(record.event) for record in records]
-            self._journal(connection, (*map(_row, records, bodies), *marks))
-            for record, body in zip(records, bodies, strict=True):
+            texts = [bodies.encode(record.event) for record in records]
+            self._journal(connection, (*map(_row, records, texts), *marks))
+            for record, body in zip(records, texts, strict=True):
                 self._insert(record, body)
             connection.executemany("UPDATE requests SET taken = 1 WHERE number = ?", [(number,) for number in taken])
             if view is not None:
@@ -152,7 +152,7 @@ class SqliteLog:
                 return said.again(run, request)
             cursor = connection.execute(
                 "INSERT INTO requests (run, at, type, body) VALUES (?, ?, ?, ?)",
-                (run, now, type(request).__name__, msgspec.json.encode(request)),
+                (run, now, type(request).__name__, bodies.encode(request)),
             )
             number = int(cursor.lastrowid or 0)
             kind = type(request).__name__

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
-
+from wt_orchestrate.adapters.store import bodies
 from wt_orchestrate.errors import StoreUnreadable
 
 _FIRST = "0" * 32
@@ -122,7 +121,7 @@ class Journal:
 
 def _lines(rows: Sequence[Row], last: str) -> Iterator[bytes]:
     for row in rows:
-        body = msgspec.json.encode(row)
+        body = bodies.encode(row)
         last = _hash(last, body)
         yield f"{last} ".encode() + body + b"\n"
 
@@ -138,7 +137,7 @@ def _row(line: bytes, last: str, number: int, path: str) -> tuple[Row, str]:
             f"{path}:{number}: the journal was changed here, or part of it is missing",
             hint="restore it from a backup, or move it: it is rebuilt from an undamaged database",
         )
-    row: Row = msgspec.json.decode(body)
+    row: Row = bodies.decode(body)
     return row, told
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from wt_orchestrate.adapters.store import bodies
 from wt_orchestrate.adapters.store.journal import Row
 from wt_orchestrate.adapters.store.migrations import Step
 from wt_orchestrate.domain.memory.entries import Entry, MemoryId, fixed_part, normal, paths_of
@@ -88,7 +89,7 @@ def put(connection: sqlite3.Connection, entry: Entry) -> None:
             normal(entry.text),
             entry.topic or None,
             entry.seen_at,
-            msgspec.json.encode(entry),
+            bodies.encode(entry),
         ),
     )
     connection.execute("INSERT INTO words (rowid, text, paths) VALUES (?, ?, ?)", (number, entry.text, " ".join(paths)))
@@ -136,7 +137,7 @@ def rows_of(connection: sqlite3.Connection, generation: str) -> Iterator[Row]:
     """Everything, as the rows of a new journal."""
     yield {"kind": "begin", "generation": generation, "next": following(connection)}
     for (body,) in connection.execute("SELECT body FROM entries ORDER BY number"):
-        yield {"kind": "entry", "body": msgspec.json.decode(body)}
+        yield {"kind": "entry", "body": bodies.decode(body)}
     for number, run, workstream in connection.execute("SELECT number, run, workstream FROM uses ORDER BY 1, 2, 3"):
         yield {"kind": "used", "numbers": [number], "run": run, "workstream": workstream}
     for run, until, entries in connection.execute("SELECT run, until, entries FROM marks ORDER BY run"):
@@ -163,7 +164,8 @@ def number_of(name: MemoryId) -> int:
 
 
 def decoded(body: bytes) -> Entry:
-    return msgspec.json.decode(body, type=Entry)
+    found: Entry = bodies.decode(body, Entry)
+    return found
 
 
 # ---------------------------------------------------------------- finding

@@ -8,8 +8,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-import msgspec
-
+from wt_orchestrate.adapters.store import bodies
 from wt_orchestrate.adapters.store.journal import Journal, Row
 from wt_orchestrate.adapters.store.records import held
 from wt_orchestrate.errors import StoreUnreadable
@@ -78,12 +77,12 @@ def _insert(connection: sqlite3.Connection, row: Row) -> None:
             connection.execute(
                 "INSERT OR IGNORE INTO events (number, run, at, actor, workstream, cause, type, version, body)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*(row[name] for name in names), msgspec.json.encode(row["body"])),
+                (*(row[name] for name in names), bodies.encode(row["body"])),
             )
         case "request":
             connection.execute(
                 "INSERT OR IGNORE INTO requests (number, run, at, type, body) VALUES (?, ?, ?, ?, ?)",
-                (row["number"], row["run"], row["at"], row["type"], msgspec.json.encode(row["body"])),
+                (row["number"], row["run"], row["at"], row["type"], bodies.encode(row["body"])),
             )
             _keep_key(connection, row, row["run"], row["number"])
         case "taken":
@@ -102,11 +101,11 @@ def _older(connection: sqlite3.Connection) -> Sequence[Row]:
     names = ("number", "run", "at", "actor", "workstream", "cause", "type", "version")
     events = connection.execute(f"SELECT {', '.join(names)}, body FROM events ORDER BY number")
     for *values, body in events:
-        rows.append({"kind": "event", **dict(zip(names, values, strict=True)), "body": msgspec.json.decode(body)})
+        rows.append({"kind": "event", **dict(zip(names, values, strict=True)), "body": bodies.decode(body)})
     for number, run, at, kind, body, taken in connection.execute(
         "SELECT number, run, at, type, body, taken FROM requests ORDER BY number"
     ).fetchall():
-        body = msgspec.json.decode(body)
+        body = bodies.decode(body)
         row = {"kind": "request", "number": number, "run": run, "at": at, "type": kind, "body": body}
         rows.append({**row, **keys.get((run, number), {})})
         rows += [{"kind": "taken", "numbers": [number]}] if taken else []

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
 
+from wt_orchestrate.adapters.store import bodies
 from wt_orchestrate.adapters.store.migrations import is_current
 from wt_orchestrate.adapters.store.views import opened_read_only
 from wt_orchestrate.domain.events.log import Event, Record
@@ -20,8 +20,6 @@ from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.errors import StoreUnreadable
 
 _TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
-_decoder: Callable[[type], msgspec.json.Decoder[Event]] = cache(msgspec.json.Decoder)
-"""How a type is read; made once for each that is found."""
 
 
 def read_records(
@@ -67,7 +65,8 @@ def parse_event(kind: str, body: bytes) -> Event:
     if known is None:
         raise StoreUnreadable(f"the log contains an event of the unknown type {kind}", hint="install the newer release")
     try:
-        return _decoder(known).decode(body)
+        found: Event = bodies.decode(body, known)
+        return found
     except msgspec.MsgspecError as error:
         hint = "wto doctor --rebuild restores the log from the journal"
         raise StoreUnreadable(f"an event of the type {kind} cannot be read: {error}", hint=hint) from error

@@ -19,11 +19,15 @@ from wt_orchestrate.domain.state.run import RunState
 
 
 def keep(connection: sqlite3.Connection, state: RunState) -> None:
-    """Save a state in place of the one before."""
+    """Save a state in place of the one before; one with text that is not UTF-8 is folded at each start instead."""
+    try:
+        body = msgspec.msgpack.encode(state)
+    except UnicodeEncodeError:
+        return
     connection.execute(
         "INSERT INTO snapshots (run, number, made_by, body) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE"
         " SET number = excluded.number, made_by = excluded.made_by, body = excluded.body",
-        (state.id, state.number, made_by(), msgspec.msgpack.encode(state)),
+        (state.id, state.number, made_by(), body),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 import click
@@ -10,6 +11,7 @@ import click
 from wt_orchestrate.cli.screen.follow import display, exit_code_of, follow
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import ExitCode, NotFound
 from wt_orchestrate.wiring import site as wiring_site
@@ -89,7 +91,11 @@ def diff(start: str, workstream: str, stat: bool, run_name: str | None, as_json:
         raise NotFound(f"{ws.id} has no commits yet", hint=f"wto status {ws.id}")
     vault = wiring_site.vault(site)
     if not stat and not as_json:
-        click.echo(vault.commits.diff(base=ws.base, head=ws.head), nl=False)
+        content = vault.commits.diff(base=ws.base, head=ws.head)
+        if sys.stdout.isatty():  # an agent's bytes could act on a terminal; a pipe gets them as they are
+            click.echo(clean(content.decode("utf-8", "surrogateescape")), nl=False)
+        else:
+            click.echo(content, nl=False)
         return
     changes = vault.commits.changes(base=ws.base, head=ws.head)
     if as_json:
@@ -97,4 +103,4 @@ def diff(start: str, workstream: str, stat: bool, run_name: str | None, as_json:
         click.echo(json.dumps({"schema": "wto.diff/1", "workstream": ws.id, "head": ws.head, "changes": values}))
         return
     for change in changes:
-        click.echo(f"{change.status} {change.path}  +{change.added} -{change.deleted}")
+        click.echo(f"{change.status} {clean(change.path)}  +{change.added} -{change.deleted}")

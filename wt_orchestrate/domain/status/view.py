@@ -6,7 +6,6 @@ stable: later versions only add. Ages are computed by whoever shows it, from the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +41,7 @@ from wt_orchestrate.domain.state.stages import (
 )
 from wt_orchestrate.domain.status.activity import Activity, Condition, Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
+from wt_orchestrate.domain.text.json_text import compact
 from wt_orchestrate.domain.train.train import prefixes
 from wt_orchestrate.domain.verdict.stuck import idle_for, waits_for_others
 
@@ -54,7 +54,7 @@ HELD = "held"
 
 def render_view(state: RunState) -> str:
     """The view as JSON text."""
-    return json.dumps(view(state), ensure_ascii=False, separators=(",", ":"))
+    return compact(view(state))
 
 
 def view(state: RunState) -> dict[str, Any]:

@@ -34,5 +34,18 @@ def test_no_diff_has_no_files() -> None:
 
 def test_what_cannot_be_read_is_no_empty_diff() -> None:
     """Text from which no file can be read is an error, not a diff of nothing."""
-    with pytest.raises(WtError, match="cannot be read"):
-        parse_diff(b"not a diff\n")
+    broken = b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,9 +1 @@\n+x\n"
+    for text in (b"not a diff\n", broken):
+        with pytest.raises(WtError, match="cannot be read"):
+            parse_diff(text)
+
+
+def test_D1_every_name_and_every_line_that_git_can_hold_is_read(site: Site) -> None:
+    """Names that git has to quote, and lines with characters that other programs take for line ends, stay as they are."""
+    names = ("a b/one\ntwo", 'tab\t"quoted"', "back\\slash", "\x07\x1b", "plain \u2028 name", "caf\udce9")
+    base = site.user.head()
+    head = site.user.commit(dict.fromkeys(names, "x\x0cy\x85\u2028z\r\n"))
+    site.vaulted("main")
+    found = parse_diff(site.vault.commits.diff(base=base, head=head))
+    assert sorted(file.path for file in found) == sorted(names)
+    assert {line.text for file in found for line in file.new} == {"x\x0cy\x85\u2028z\r"}

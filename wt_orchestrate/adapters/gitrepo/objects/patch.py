@@ -5,28 +5,62 @@ Names come from the patch text and are for display; decisions by path use the ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
 from wt_orchestrate.domain.text.diff import DiffLine, FileDiff, Hunk, Line
 from wt_orchestrate.errors import WtError
 
+_QUOTED = re.compile(r'"(?P<side>[ab]/)?(?P<name>(?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\([0-3][0-7]{2}|.)")
+_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
 
 def parse_diff(diff: bytes) -> Sequence[FileDiff]:
     """The files of a diff in its order, without what only git's raw output knows (status, mode, size). Raises WtError if it
     has content but no file can be read from it."""
-    patches = PatchSet(diff.decode("utf-8", "surrogateescape").splitlines(keepends=True))
+    names: dict[str, str] = {}
+    text = diff.decode("utf-8", "surrogateescape")
+    try:
+        patches = PatchSet(list(_plainly_named(re.findall("[^\n]*\n|[^\n]+", text), names)))
+    except UnidiffParseError as error:
+        raise WtError("the diff cannot be read", hint="git diff shows it") from error
     if diff.strip() and not patches:
         raise WtError("the diff cannot be read", hint="git diff shows it")
-    return tuple(_file(patch) for patch in patches)
+    return tuple(_file(patch, names) for patch in patches)
 
 
-def _file(patch: Any) -> FileDiff:
+def _plainly_named(lines: Sequence[str], names: dict[str, str]) -> Iterator[str]:
+    """The lines with every name that git quoted replaced by a plain one, which the parser can read; `names` gets which is
+    which."""
+    header = True
+    for line in lines:
+        header = line.startswith("diff --git ") or (header and not line.startswith("@@ "))
+        yield _QUOTED.sub(lambda found: _plain_name(found, names), line) if header and '"' in line else line
+
+
+def _plain_name(found: re.Match[str], names: dict[str, str]) -> str:
+    name = _ESCAPE.sub(_unescaped, found["name"])
+    known = next((plain for plain, each in names.items() if each == name), f"quoted-name-{len(names)}")
+    names[known] = name
+    return f"{found['side'] or ''}{known}"
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    escape = found.group(1)
+    if escape[0] in "01234567":
+        return bytes([int(escape, 8)]).decode("utf-8", "surrogateescape")
+    return _LETTERS.get(escape, escape)
+
+
+def _file(patch: Any, names: Mapping[str, str]) -> FileDiff:
     lines = [line for hunk in patch for line in hunk]
     return FileDiff(
-        path=patch.path,
+        path=names.get(patch.path, patch.path),
         status="",
         added=patch.added,
         deleted=patch.removed,

@@ -1,0 +1,77 @@
+"""What git can name, we carry: names that are not UTF-8, as long as a file system allows, or alike but for their bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+
+from tests.support.project import COMMAND_AGENT, PROGRAM, Project
+
+AGENT = COMMAND_AGENT.replace("{agent: scripted}", "{agent: scripted, retries: 0}")
+PLAN = "goal: Do it\n" + AGENT + "workstreams: {odd: {brief: x}, good: {brief: x}}\n"
+GOOD = "echo good > good.txt\ngit add good.txt\ngit commit -qm good\n"
+LATIN = 'printf x > "$(printf "caf\\351.txt")"\n'
+COMMIT = "git add -A\ngit commit -qm odd\n"
+ODD = {
+    "a name that is not UTF-8": LATIN + COMMIT,
+    "a message and an author that are not UTF-8": (
+        "echo x > x.txt\ngit add -A\n"
+        'printf "caf\\351\\n" > "$TEST_FOLDER/message"\n'
+        'GIT_AUTHOR_NAME="$(printf "Andr\\351")" git commit -qF "$TEST_FOLDER/message"\n'
+    ),
+    "a name of 255 bytes": "echo x > $(printf 'n%.0s' $(seq 255))\n" + COMMIT,
+    "twins in NFC and NFD": 'echo x > "$(printf "\\303\\251.txt")"\necho y > "$(printf "e\\314\\201.txt")"\n' + COMMIT,
+    "a folder and a line end in a name": 'mkdir -p "a b"\necho x > "a b/$(printf "one\\ntwo\\t\\"\\\\")"\n' + COMMIT,
+    "huge binary output": (
+        "echo x > x.txt\n" + COMMIT + "head -c 3000000 /dev/urandom\nprintf '\\377\\376 the last word'\n"
+    ),
+    "a branch that is not UTF-8": "echo x > x.txt\n" + COMMIT + 'git branch "$(printf "odd\\351")"\n',
+}
+
+
+@pytest.mark.parametrize("script", ODD.values(), ids=ODD.keys())
+def test_D1_odd_names_are_carried_and_landed(project: Project, script: str) -> None:
+    """Both workstreams are integrated and land; every screen and every JSON form can be read."""
+    ended = project.wto("run", project.plan(PLAN, {"odd": script, "good": GOOD}))
+    assert ended.code == 0, ended.out + ended.err
+    for words in (
+        ("status",),
+        ("status", "odd"),
+        ("diff", "odd"),
+        ("logs", "odd"),
+        ("report",),
+        ("review", "odd"),
+    ):
+        shown = project.wto(*words)
+        assert shown.code == 0, (words, shown.err)
+    for words in (("status", "--json"), ("status", "odd", "--json"), ("diff", "odd", "--json"), ("report", "--json")):
+        shown = project.wto(*words)
+        assert shown.code == 0 and json.loads(shown.out), (words, shown.err)
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    work = project.repository.git("rev-parse", "wto/r1/odd^{tree}", "wto/r1/good^{tree}")
+    assert work and project.repository.git("status", "--porcelain") == ""
+    assert project.repository.git("diff", "--name-only", "wto/r1/odd", "main").split() == ["good.txt"]
+    assert project.wto("resume").code == 0
+
+
+def test_S5_a_diff_on_a_terminal_shows_what_would_act_on_it(project: Project) -> None:
+    """On a terminal an agent's control characters are written out; a pipe gets the bytes as they are."""
+    script = 'printf "x \\033]52;c;eA==\\007 \\033[2J \\342\\200\\256 b\\n" > t.txt\n' + COMMIT
+    assert project.wto("run", project.plan(PLAN, {"odd": script, "good": GOOD})).code == 0
+    assert "\x1b]52" in project.wto("diff", "odd").out
+    leader, follower = pty.openpty()
+    try:
+        ended = subprocess.run(
+            [*PROGRAM, "diff", "odd"], cwd=project.repository.path, env=project.env, stdout=follower, check=True
+        )
+        os.close(follower)
+        shown = os.read(leader, 65_536).decode()
+    finally:
+        os.close(leader)
+    assert ended.returncode == 0 and "t.txt" in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown) and "\\x1b]52" in shown
