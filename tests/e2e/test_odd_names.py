@@ -48,9 +48,9 @@ def test_D1_odd_names_are_carried_and_landed(project: Project, script: str) -> N
     ):
         shown = project.wto(*words)
         assert shown.code == 0, (words, shown.err)
-    for words in (("status", "--json"), ("status", "odd", "--json"), ("diff", "odd", "--json"), ("report", "--json")):
-        shown = project.wto(*words)
-        assert shown.code == 0 and json.loads(shown.out), (words, shown.err)
+    for json_words in ("status", "status odd", "diff odd", "report"):
+        shown = project.wto(*json_words.split(), "--json")
+        assert shown.code == 0 and json.loads(shown.out), (json_words, shown.err)
     landed = project.wto("land")
     assert landed.code == 0, landed.err
     work = project.repository.git("rev-parse", "wto/r1/odd^{tree}", "wto/r1/good^{tree}")
@@ -67,7 +67,11 @@ def test_S5_a_diff_on_a_terminal_shows_what_would_act_on_it(project: Project) ->
     leader, follower = pty.openpty()
     try:
         ended = subprocess.run(
-            [*PROGRAM, "diff", "odd"], cwd=project.repository.path, env=project.env, stdout=follower, check=True
+            [*PROGRAM, "diff", "odd"],
+            cwd=project.repository.path,
+            env={**os.environ, **project.environment},
+            stdout=follower,
+            check=True,
         )
         os.close(follower)
         shown = os.read(leader, 65_536).decode()

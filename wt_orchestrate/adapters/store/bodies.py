@@ -1,4 +1,4 @@
-"""What a row holds, as JSON and back, without loss: also text that is not Unicode (`domain/text/json_text.py`).
+"""What a row holds, as JSON and back, without loss: also text that is not Unicode (`domain/replace.as_json`).
 
 Rows without such text, nearly all of them, take the fast way.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from wt_orchestrate.domain.text.json_text import compact
+from wt_orchestrate.domain.replace import as_json
 
 _decoder: Callable[[type], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
 """How a type is read; made once for each that is found."""
@@ -24,7 +24,7 @@ def encode(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return compact(msgspec.to_builtins(value, str_keys=True)).encode()
+        return as_json(value).encode()
 
 
 def decode(body: bytes | str, kind: type = object) -> Any:

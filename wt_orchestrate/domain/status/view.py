@@ -11,6 +11,7 @@ from typing import Any
 
 from wt_orchestrate.domain.ids import WorkstreamId, integration_branch
 from wt_orchestrate.domain.plan import stages
+from wt_orchestrate.domain.replace import as_json
 from wt_orchestrate.domain.schedule.budget import Use, run_use, workstream_use
 from wt_orchestrate.domain.schedule.schedule import held_by, waits_for
 from wt_orchestrate.domain.schedule.synthesis import next_workstreams
@@ -41,7 +42,6 @@ from wt_orchestrate.domain.state.stages import (
 )
 from wt_orchestrate.domain.status.activity import Activity, Condition, Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
-from wt_orchestrate.domain.text.json_text import compact
 from wt_orchestrate.domain.train.train import prefixes
 from wt_orchestrate.domain.verdict.stuck import idle_for, waits_for_others
 
@@ -54,7 +54,7 @@ HELD = "held"
 
 def render_view(state: RunState) -> str:
     """The view as JSON text."""
-    return compact(view(state))
+    return as_json(view(state))
 
 
 def view(state: RunState) -> dict[str, Any]:
