@@ -408,6 +408,19 @@ def test_odd_repositories_work_or_are_refused_with_a_reason(project: Project, tm
     assert project.wto("run", plan).code == 0
 
 
+def test_a_repository_that_was_moved_lands_its_run(project: Project, tmp_path: Path) -> None:
+    """Its runs and its memory are found at its new place."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    assert project.wto("run", plan).code == 0
+    moved = tmp_path / "moved"
+    os.rename(project.repository.path, moved)
+    project.repository = project.repository.at(str(moved))
+    landed = project.wto("land")
+    assert landed.code == 0, landed.out + landed.err
+    assert "a.txt" in project.repository.git("ls-tree", "--name-only", "main").split()
+    assert len(list((project.folder / "state").iterdir())) == 1
+
+
 def test_a_run_in_the_background_lands_as_it_was_told(project: Project) -> None:
     """`run --detach --land` lands once everything is integrated, with nobody watching."""
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})

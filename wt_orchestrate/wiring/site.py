@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 
@@ -43,7 +44,7 @@ def find_site(start: str) -> Site:
         from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
 
         common_dir = find_common_dir(start)
-    state_dir = f"{state_root()}/{_folder_name(common_dir)}"
+    state_dir = _state_dir(state_root(), common_dir)
     os.makedirs(state_dir, mode=0o700, exist_ok=True)
     if os.path.isdir(f"{state_dir}/drafting"):
         sweep_drafts(state_dir)
@@ -70,6 +71,60 @@ def _folder_name(common_dir: str) -> str:
     name = os.path.basename(os.path.dirname(real) if real.endswith("/.git") else real)
     readable = re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".-")[:40] or "repository"
     return f"{readable}-{sha256(os.fsencode(real)).hexdigest()[:12]}"
+
+
+# ---------------------------------------------------------------- a repository that was moved
+#
+# A state folder is named by the repository's path. `init` and a run's start write that name into the common directory, and the
+# path into the state folder: so a repository that was moved finds its runs and its memory, and a copy of it does not take them.
+
+_MARK, _PLACE = "wto-state", "repository"
+
+
+def mark(site: Site) -> None:
+    """Have the repository and its state folder name each other. Where the repository cannot be written, only a path finds it."""
+    name = os.path.basename(site.state_dir)
+    if _line(f"{site.common_dir}/{_MARK}") == name and _line(site.path(_PLACE)) == site.common_dir:
+        return
+    with suppress(OSError):
+        _write(site.path(_PLACE), site.common_dir)
+        _write(f"{site.common_dir}/{_MARK}", name)
+
+
+def _state_dir(root: str, common_dir: str) -> str:
+    """The state folder of a repository: the one that it names, unless another living repository has it; else its path's."""
+    own, named = _folder_name(common_dir), _line(f"{common_dir}/{_MARK}")
+    if named in ("", own) or os.path.basename(named) != named or named.startswith("."):
+        return f"{root}/{own if _is_free(root, own, common_dir) else f'{own}-2'}"
+    if not _is_free(root, named, common_dir):
+        return f"{root}/{own}"  # it is a copy
+    place = f"{root}/{named}/{_PLACE}"
+    if not _line(place):
+        return f"{root}/{own}"
+    if _line(place) != common_dir:
+        with suppress(OSError):
+            _write(place, common_dir)
+    return f"{root}/{named}"
+
+
+def _is_free(root: str, name: str, common_dir: str) -> bool:
+    """Whether no other repository that is still there has this state folder."""
+    place = _line(f"{root}/{name}/{_PLACE}")
+    return place in ("", common_dir) or _line(f"{place}/{_MARK}") != name
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(1 << 13).removesuffix("\n")
+    except OSError:
+        return ""
+
+
+def _write(path: str, line: str) -> None:
+    from wt_orchestrate.osfiles.atomic import replace_file
+
+    replace_file(path, f"{line}\n")
 
 
 def clock() -> Clock:

@@ -14,7 +14,7 @@ from wt_orchestrate.errors import Refused, StoreUnreadable, WtError
 from wt_orchestrate.wiring.memory import learn
 from wt_orchestrate.wiring.plan.plan_files import user_settings
 from wt_orchestrate.wiring.run.preflight import Tell, preflight, require_ready, untold, worktree_template
-from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, repository, supervised, vault
+from wt_orchestrate.wiring.site import Site, clock, mark, open_log, record_folder, repository, supervised, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
@@ -78,6 +78,7 @@ def begin_run(
         accounts={name: account.agents for name, account in user_settings().accounts.items()},
         remotes={name: without_credentials(url) for name, url in remotes(site.common_dir).items()},
     )
+    mark(site)
     runs = log.runs()
     if runs:  # its end may have been cut off before anybody learned from it
         with suppress(WtError):

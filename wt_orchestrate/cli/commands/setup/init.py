@@ -15,7 +15,7 @@ from wt_orchestrate.wiring.doctor import diagnosis
 from wt_orchestrate.wiring.memory import repair_memory
 from wt_orchestrate.wiring.plan.plan_files import load_settings, settings_path
 from wt_orchestrate.wiring.run.supervise import rebuild_log
-from wt_orchestrate.wiring.site import Site, find_site
+from wt_orchestrate.wiring.site import Site, find_site, mark
 
 
 @click.command()
@@ -36,6 +36,7 @@ def init(start: str, dry_run: bool) -> None:
         return
     excluded = repository.exclude(("/HANDOFF.md",))
     written = _write_config(path)
+    mark(site)
     load_settings(facts)
     word = "Wrote" if written else "Kept"
     click.echo(f"{symbol('done' if written else 'nothing')} {word} {path}")
