@@ -76,6 +76,7 @@ format: $(VENV)/.dev
 schema: $(VENV)/.dev
 	$(BIN)/wto plan schema > templates/plan.schema.json
 	$(BIN)/wto plan schema --settings > templates/config.schema.json
+	$(BIN)/python -m tools.mcp_schemas > templates/mcp-tools.json
 
 reference: $(VENV)/.dev
 	$(BIN)/python -m tools.reference

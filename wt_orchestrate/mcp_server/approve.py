@@ -6,20 +6,19 @@ an agent writes can be a call here.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from mcp.server.mcpserver import MCPServer
 from pydantic import Field
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.mcp_server.desk import Desk, Wished
-from wt_orchestrate.mcp_server.terms import WISHES, Key, Repository, Run, plainly
+from wt_orchestrate.mcp_server.terms import WISHES, Key, Repository, Run, Toolbox, plainly
 
 
-def add_to(server: MCPServer[Any], desk: Desk) -> None:
+def add_to(tools: Toolbox, desk: Desk) -> None:
     """Give the server its tool."""
 
-    @server.tool(title="Approve a stage", annotations=WISHES)
+    @tools.tool(title="Approve a stage", annotations=WISHES)
     @plainly
     def approve(
         stage: Annotated[str, Field(description="The stage that needs approval, as named by wait and briefing.")],

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 import anyio.to_thread
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from wt_orchestrate.domain.drafting.cochange import Level
@@ -21,7 +21,7 @@ from wt_orchestrate.domain.drafting.estimate import advice_lines
 from wt_orchestrate.domain.drafting.progress import OVER, DraftPhase
 from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.mcp_server.desk import Desk
-from wt_orchestrate.mcp_server.terms import WISHES, Key, Repository, in_words
+from wt_orchestrate.mcp_server.terms import WISHES, Key, Repository, Toolbox, in_words
 from wt_orchestrate.wiring.drafting import (
     DraftResult,
     begin_draft,
@@ -76,8 +76,8 @@ class Draft:
     advice: tuple[str, ...]
 
 
-def add_to(server: MCPServer[Any], desk: Desk) -> None:
-    @server.tool(title="Draft a plan", annotations=WISHES)
+def add_to(tools: Toolbox, desk: Desk) -> None:
+    @tools.tool(title="Draft a plan", annotations=WISHES)
     async def draft_plan(
         context: Context,
         key: Key,

@@ -7,9 +7,8 @@ reads like an instruction carries its flags.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from mcp.server.mcpserver import MCPServer
 from pydantic import Field
 
 from wt_orchestrate.domain.memory.entries import (
@@ -27,7 +26,7 @@ from wt_orchestrate.domain.memory.entries import (
 from wt_orchestrate.domain.text.clean import clean, time_of_day
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.mcp_server.desk import Desk
-from wt_orchestrate.mcp_server.terms import READS, WISHES, Key, Repository, plainly
+from wt_orchestrate.mcp_server.terms import READS, WISHES, Key, Repository, Toolbox, plainly
 from wt_orchestrate.wiring import memory
 from wt_orchestrate.wiring.memory import aged, export_memory, looked_from, memories
 from wt_orchestrate.wiring.site import Site, clock
@@ -74,10 +73,10 @@ class Recall:
     total: int
 
 
-def add_to(server: MCPServer[Any], desk: Desk) -> None:
+def add_to(tools: Toolbox, desk: Desk) -> None:
     """Give the server its tools."""
 
-    @server.tool(title="Recall", annotations=READS)
+    @tools.tool(title="Recall", annotations=READS)
     @plainly
     def recall(
         query: Annotated[
@@ -90,7 +89,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         """Search notes of earlier runs by words or paths: decisions, conventions, findings, failures and remedies."""
         return recalled(desk.site(repository), query, tuple(paths), limit)
 
-    @server.tool(title="Remember", annotations=WISHES)
+    @tools.tool(title="Remember", annotations=WISHES)
     @plainly
     def remember(
         text: Annotated[

@@ -149,7 +149,7 @@ def _size(value: Any) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Something that waits for a person's or the orchestrator's word. `what` is question, gate, escalated, failed, comment, rest
-    or land; `options` are those of a question, `do` the tools that go on from here."""
+    or land; `options` are those of a question, `do` the tools that continue from here."""
 
     workstream: str
     what: str

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from mcp.server.mcpserver import MCPServer
 from pydantic import Field
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.mcp_server.desk import Desk, Wished
-from wt_orchestrate.mcp_server.terms import READS, WISHES, Cursor, Key, Repository, Run, Stream, plainly
+from wt_orchestrate.mcp_server.terms import READS, WISHES, Cursor, Key, Repository, Run, Stream, Toolbox, plainly
 from wt_orchestrate.wiring.branch_queue import QueueWish
 
 
-def add_to(server: MCPServer[Any], desk: Desk) -> None:
-    @server.tool(title="Show the train", annotations=READS)
+def add_to(tools: Toolbox, desk: Desk) -> None:
+    @tools.tool(title="Show the train", annotations=READS)
     @plainly
     def train(repository: Repository = "", run: Run = "", cursor: Cursor = "") -> dict[str, Any]:
         """The merge queue in order, what waits and why, and the results of the rest (schema wto.train/1).
         `more` is the cursor for the next branches."""
         return desk.train(repository, run, cursor)
 
-    @server.tool(title="Queue branches", annotations=WISHES)
+    @tools.tool(title="Queue branches", annotations=WISHES)
     @plainly
     def queue(
         branches: Annotated[list[str], Field(description="Existing branches.", min_length=1, max_length=200)],
@@ -41,7 +40,7 @@ def add_to(server: MCPServer[Any], desk: Desk) -> None:
         )
         return desk.queue(repository, wish, key=key)
 
-    @server.tool(title="Resolve a comment", annotations=WISHES)
+    @tools.tool(title="Resolve a comment", annotations=WISHES)
     @plainly
     def settle(
         workstream: Stream,
