@@ -1,4 +1,5 @@
-"""Installs from Debian what some tests need, where this may: as root, with apt-get. Chromium for pages, gh for pull requests.
+"""Installs from Debian what some tests need, where this may: as root, with apt-get. Chromium for pages, gh for pull requests,
+git-lfs and git-crypt for repositories with filters.
 
 Used by `make test`. Safe to repeat. Where it cannot it says so and ends with 0 on a user's machine (the tests that need it
 are skipped with that reason) and with 1 in CI.
@@ -15,6 +16,8 @@ from collections.abc import Mapping, Sequence
 WANTED: Mapping[str, tuple[Sequence[str], str]] = {
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "tests of pages"),
     "gh": (("gh",), "tests with GitHub's own client"),
+    "git-lfs": (("git-lfs",), "tests in repositories with git-lfs"),
+    "git-crypt": (("git-crypt",), "tests in repositories with git-crypt"),
 }
 """Debian packages, with the programs any of which will do, and what they are for."""
 

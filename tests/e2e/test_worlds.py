@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
+from tests.support.worlds import CONTENT, FILTERED, git, make_world
 
 AGENT = COMMAND_AGENT.replace("{agent: scripted}", "{agent: scripted, retries: 0}")
 
@@ -87,3 +89,81 @@ def test_a_target_amended_while_a_run_starts_is_no_bug(project: Project) -> None
     refused = project.wto("land")
     assert "was reset since; landing would bring back" in refused.err
     assert refused.code != 0
+
+
+SEES = 'test "$(cat content.bin)" = "content of main"'
+BINARY = 'echo "$WTO_WORKSTREAM" > "$WTO_WORKSTREAM.bin"\ngit add -A\ngit commit -qm "Add $WTO_WORKSTREAM"\n'
+
+
+@pytest.mark.parametrize("world", FILTERED.values(), ids=FILTERED)
+def test_a_run_lands_where_files_are_stored_otherwise(project: Project, world: Callable[[Project], None]) -> None:
+    """Two agents and the checks see what the user's checkout shows, offline; what lands is stored as the tool stores it."""
+    make_world(project, world)
+    text = f"goal: Do it\nchecks: [{{run: '{SEES} && git diff --quiet HEAD'}}]\n" + AGENT
+    script = SEES + "\n" + 'test -z "$(git status --porcelain)"\n' + BINARY
+    plan = project.plan(text + "workstreams: {a: {brief: x}, b: {brief: x}}\n", {"a": script, "b": script})
+    ended = project.wto("run", plan)
+    assert ended.code == 0, ended.out + ended.err
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    for name in "ab":
+        assert Path(project.repository.path, f"{name}.bin").read_text() == f"{name}\n"
+        assert git(project, "cat-file", "-p", f"HEAD:{name}.bin") != f"{name}\n"
+    assert git(project, "status", "--porcelain") == ""
+    assert project.wto("clean").code == 0
+
+
+@pytest.mark.parametrize("world", FILTERED.values(), ids=FILTERED)
+def test_a_queue_lands_where_files_are_stored_otherwise(project: Project, world: Callable[[Project], None]) -> None:
+    """Of three branches two land, and the one in conflict is named; the checkout shows their content."""
+    make_world(project, world)
+    for name, shared in (("one", "ONE\ntwo\n"), ("two", "one\ntwo\n"), ("three", "THREE\ntwo\n")):
+        git(project, "checkout", "-q", "-b", name, "main")
+        project.repository.write({f"{name}.bin": f"{name}\n", "shared.txt": shared})
+        git(project, "add", "-A")
+        git(project, "commit", "-qm", name)
+    git(project, "checkout", "-q", "main")
+    assert project.wto("train", "add", "one", "two", "three", "--check", SEES).code == 0
+    ended = project.wto("train", "run")
+    assert "shared.txt" in ended.out + ended.err
+    assert project.wto("land").code == 0
+    found = {name: Path(project.repository.path, f"{name}.bin") for name in ("one", "two", "three")}
+    assert {name: path.read_text() for name, path in found.items() if path.exists()} == {"one": "one\n", "two": "two\n"}
+    assert Path(project.repository.path, "content.bin").read_bytes() == CONTENT
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_S1_a_filter_that_an_agent_adds_never_runs(project: Project) -> None:
+    """Filters are those of the start: a planted or changed one runs nowhere, not in checks, comparisons or the landing."""
+    git(project, "config", "filter.up.clean", "tr A-Z a-z")
+    git(project, "config", "filter.up.smudge", "tr a-z A-Z")
+    project.repository.commit(
+        {".gitattributes": "*.up filter=up\n*.txt filter=new\n", "old.up": "old\n", "t.txt": "t\n"}
+    )
+    marker = project.folder / "marker"
+    plant = f"touch {marker}; cat"
+    script = BINARY + "".join(
+        f"git config filter.{name}.{kind} '{plant}'\n"
+        for name in ("up", "new")
+        for kind in ("clean", "smudge", "process")
+    )
+    text = "goal: Do it\nchecks: [{run: 'test \"$(cat old.up)\" = OLD'}]\n" + AGENT
+    project.wto("run", project.plan(text + "workstreams: {a: {brief: x}}\n", {"a": script}))
+    project.wto("land")
+    project.wto("status", "--dirty")
+    project.wto("clean", "--force")
+    assert not marker.exists()
+
+
+def test_S1_a_filter_whose_program_agents_could_write_does_not_run(project: Project) -> None:
+    """A filter with a program inside of the repository is not recorded: a branch could bring another one."""
+    marker = project.folder / "marker"
+    project.repository.commit({"tools/filter.sh": "cat\n", ".gitattributes": "*.f filter=own\n", "a.f": "a\n"})
+    git(project, "config", "filter.own.clean", "sh tools/filter.sh")
+    git(project, "config", "filter.own.smudge", "sh ./tools/filter.sh")
+    script = (
+        f"echo 'case $WTO_ATTEMPT in 1) ;; *) touch {marker};; esac; cat' > tools/filter.sh\necho b > b.f\n" + COMMIT
+    )
+    _run(project, script)
+    project.wto("land")
+    assert not marker.exists()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wt_orchestrate.adapters.gitrepo.repository import GitRepository
+    from wt_orchestrate.adapters.gitrepo.vault import GitVault
     from wt_orchestrate.ports.engine import Clock, Log
     from wt_orchestrate.ports.git.vault import Vault
 
@@ -27,7 +28,7 @@ class Site:
         self.common_dir = common_dir
         self.state_dir = state_dir
         self.repositories: list[GitRepository] = []
-        self.vaults: list[Vault] = []
+        self.vaults: list[GitVault] = []
         """Made once, when they are first asked for: they have looked at what does not change, and keep git processes
         running."""
 
@@ -150,7 +151,11 @@ def repository(site: Site, *, run: str = "", reached: Callable[[str], None] = la
     if run:
         folder = record_folder(site, run)
         found.landing = LandingFrom(
-            vault=site.path("vault.git"), hooks=f"{folder}/hooks", attributes=f"{folder}/attributes", reached=reached
+            vault=site.path("vault.git"),
+            hooks=f"{folder}/hooks",
+            attributes=f"{folder}/attributes",
+            record=folder,
+            reached=reached,
         )
     return found
 
@@ -160,11 +165,14 @@ def record_folder(site: Site, run: str) -> str:
     return site.path(f"recorded/{run or 'none'}")
 
 
-def vault(site: Site) -> Vault:
+def vault(site: Site, *, run: str = "") -> Vault:
+    """The vault; with the seed of a run, files are read and written by what was recorded when that started."""
     from wt_orchestrate.adapters.gitrepo.vault import GitVault
 
     if not site.vaults:
         site.vaults.append(GitVault(site.path("vault.git"), source=site.common_dir, scratch=site.path("checks")))
+    if run:
+        site.vaults[0].checkouts.go_by(record_folder(site, run))
     return site.vaults[0]
 
 

@@ -92,7 +92,9 @@ def ready(tmp_path: Path) -> Ready:
     attack = Attack(site, site.agent("evil"), f"touch {shlex.quote(str(marker))}")
     new = attack.agent.commit(GOOD)
     site.vaulted("main", "wto/r1/evil")
-    landing = LandingFrom(vault=site.vault.path, hooks=f"{folder}/hooks", attributes=f"{folder}/attributes")
+    landing = LandingFrom(
+        vault=site.vault.path, hooks=f"{folder}/hooks", attributes=f"{folder}/attributes", record=folder
+    )
     repository = GitRepository(site.user.path, lock_path=str(tmp_path / "state" / "worktree.lock"), landing=landing)
     return Ready(replace(site, repository=repository), attack, site.user.head("main"), new, marker, folder)
 

@@ -47,6 +47,8 @@ class LandingFrom:
     vault: str = ""
     hooks: str = ""
     attributes: str = ""
+    record: str = ""
+    """The folder of all that was recorded, for how files are written."""
     reached: Callable[[str], None] = lambda point: None
 
 
@@ -166,6 +168,7 @@ class GitRepository:
             worktree=entry.path,
             admin=entry.admin,
             commit=commit,
+            settings=passed_on(self.common_dir, self.landing.record),
             common_dir=self.common_dir,
             slots=slots,
         )
@@ -219,7 +222,7 @@ class GitRepository:
             trash=trash,
             force=force,
             lock_path=self._lock_path,
-            settings=reading_settings(self.common_dir),
+            settings=reading_settings(self.common_dir, self.landing.record),
         )
         with locked(self._lock_path), suppress(GitFailed):
             agent.undo_extension(self._git, self._extension_mark)
@@ -370,7 +373,10 @@ class GitRepository:
             path=holder.path,
             git_dir=holder.git_dir,
             apart=apart.at({"GIT_OBJECT_DIRECTORY": objects}),
-            settings={**passed_on(self.common_dir), **sparse_settings(self.common_dir, holder.git_dir)},
+            settings={
+                **passed_on(self.common_dir, self.landing.record),
+                **sparse_settings(self.common_dir, holder.git_dir),
+            },
             reached=self.landing.reached,
         )
 

@@ -82,7 +82,7 @@ def _look(site: Site, view: dict[str, Any]) -> None:
 def _look_inside(site: Site, view: dict[str, Any]) -> None:
     """Add how many paths are uncommitted in each existing worktree."""
     there = {ws["id"]: (ws["worktree"], ws["head"]) for ws in view["workstreams"] if ws["worktree"] and ws["head"]}
-    found = uncommitted(site, there)
+    found = uncommitted(site, view["run"]["id"], there)
     for ws in view["workstreams"]:
         ws["uncommitted"] = found.get(ws["id"])
         if ws["uncommitted"]:

@@ -49,7 +49,7 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
     if state.integration is None:
         raise NotFound(f"{state.id} has not started", hint="wto status")
     sides = tuple(side_of(each, site.path("indexes")) for each in glances(state))
-    found = vault(site).forecasts.forecast(sides, against=state.integration)
+    found = vault(site, run=state.seed).forecasts.forecast(sides, against=state.integration)
     return Foresight(
         run=state.id, onto=integration_branch(state.id), against=state.integration, sides=sides, forecast=found
     )

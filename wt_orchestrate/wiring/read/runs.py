@@ -73,15 +73,20 @@ def records_about(site: Site, run: RunId, workstream: WorkstreamId) -> Sequence[
         log.close()
 
 
-def uncommitted(site: Site, worktrees: Mapping[str, tuple[str, str]]) -> dict[str, int]:
+def uncommitted(site: Site, run: str, worktrees: Mapping[str, tuple[str, str]]) -> dict[str, int]:
     """How many uncommitted paths each worktree has, by our own index; two are read at a time. `worktrees` has a path
-    and a head for each name."""
+    and a head for each name, all of that run."""
     from concurrent.futures import ThreadPoolExecutor
 
     from wt_orchestrate.domain.ids import CommitId
+    from wt_orchestrate.engine.requests import find_run, load_state
     from wt_orchestrate.engine.world import index_path
 
-    source = vault(site)
+    log = open_log(site)
+    try:
+        source = vault(site, run=load_state(log, find_run(log, run)).seed)
+    finally:
+        log.close()
 
     def count(name: str) -> int:
         path, head = worktrees[name]

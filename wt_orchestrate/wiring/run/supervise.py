@@ -103,7 +103,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         machine=SystemMachine({"worktrees": settings.worktrees.split("{")[0], "state": site.state_dir}),
         log=log,
         repository=repo,
-        vault=vault(site),
+        vault=vault(site, run=state.seed),
         executor=LocalExecutor(site.path("processes")),
         agents=agents(dict(os.environ), passed=settings.pass_env, accounts=account_environments()),
         handoffs=HandoffFiles(),

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
+from wt_orchestrate.adapters.gitrepo.worktree.checkout import RECORD, to_record
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line
 from wt_orchestrate.errors import GitFailed
 
@@ -67,6 +68,8 @@ def record(common_dir: str, main: str | None, folder: str) -> None:
             shutil.copy(f"{hooks}/{name}", f"{beside}/{HOOKS}/{name}")
     with open(f"{beside}/{ATTRIBUTES}", "wb") as file:
         file.write(_content(f"{common_dir}/info/attributes"))
+    with open(f"{beside}/{RECORD}", "w", encoding="utf-8") as settings:
+        json.dump(dict(to_record(common_dir, main)), settings)
     with open(f"{beside}/{_MARKS}", "w", encoding="utf-8") as marks:
         json.dump(dict(_marks(common_dir)), marks)
         marks.flush()

@@ -17,6 +17,7 @@ from wt_orchestrate.adapters.gitrepo.configuration import quoted
 from wt_orchestrate.adapters.gitrepo.objects.fetch import TAGS
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git
+from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import lend_keys
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.osfiles.locks import locked
@@ -91,7 +92,7 @@ def _give_repository(git: Git, path: str, commit: CommitId, index: str, settings
     )
     texts = {
         "objects/info/alternates": f"{git.git_dir}/objects\n",
-        "config": f"[core]\n{version}\tbare = false\n\tfilemode = true\n{line_ends}[gc]\n\tauto = 0\n",
+        "config": f"[core]\n{version}\tbare = false\n\tfilemode = true\n{line_ends}[gc]\n\tauto = 0\n{_filters(settings)}",
         "HEAD": f"{commit}\n",
     }
     for name, text in texts.items():
@@ -101,6 +102,15 @@ def _give_repository(git: Git, path: str, commit: CommitId, index: str, settings
         if os.path.exists(f"{git.git_dir}/{name}"):
             shutil.copyfile(f"{git.git_dir}/{name}", f"{own}/{name}")
     shutil.copyfile(index, f"{own}/index")
+    lend_keys(own, common_dir=git.git_dir)
+
+
+def _filters(settings: Mapping[str, str]) -> str:
+    """The repository's own filters as configuration of the slot, so that git there calls clean what is clean."""
+    keys = (key.removeprefix("filter.").rpartition(".") for key in settings if key.startswith("filter."))
+    return "".join(
+        f"[filter {quoted(name)}]\n\t{key} = {quoted(settings[f'filter.{name}.{key}'])}\n" for name, _, key in keys
+    )
 
 
 def _give_names(git: Git, own: str, around: Around) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from wt_orchestrate.adapters.gitrepo.runner import Git
-from wt_orchestrate.adapters.gitrepo.worktree import dirty, uncommitted
+from wt_orchestrate.adapters.gitrepo.worktree import dirty
 from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import passed_on, reading_settings
+from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import lend_keys
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.ports.git.checkouts import NOTHING_AROUND, Around
 
@@ -21,21 +22,30 @@ class GitCheckouts:
         self._git = git
         self._source = source
         self._scratch = scratch
+        self._record = ""
+
+    def go_by(self, record: str) -> None:
+        """From now on files are read and written as it was recorded in that folder when the run started."""
+        if record != self._record:
+            self._record = record
+            self.__dict__.pop("settings", None)
 
     @cached_property
     def settings(self) -> Mapping[str, str]:
         """What reading a worktree must know, read once."""
-        return reading_settings(self._source)
+        lend_keys(self._git.git_dir, common_dir=self._source)
+        return reading_settings(self._source, self._record)
 
     def checkout(self, *, commit: CommitId, slot: str, keep: bool = False, around: Around = NOTHING_AROUND) -> str:
         """A throwaway tree with exactly that commit's files."""
+        lend_keys(self._git.git_dir, common_dir=self._source)
         return check_out(
             self._git,
             scratch=self._scratch,
             commit=commit,
             slot=slot,
             keep=keep,
-            settings=passed_on(self._source),
+            settings=passed_on(self._source, self._record),
             around=around,
         )
 
@@ -50,6 +60,8 @@ class GitCheckouts:
 
     def rescue(self, *, worktree: str, head: CommitId, index: str) -> CommitId | None:
         """The uncommitted work of a worktree as a commit on its head, for a ref to hold; None if there is none."""
+        from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
+
         bounds, settings = uncommitted.RESCUED, self.settings
         found = uncommitted.taken(
             self._git, worktree=worktree, head=head, index=index, settings=settings, bounds=bounds
@@ -58,4 +70,6 @@ class GitCheckouts:
 
     def lay_down(self, *, worktree: str, commit: CommitId) -> int:
         """Write what was rescued back, uncommitted as it was; how many paths."""
+        from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
+
         return uncommitted.laid_down(self._git, commit, worktree=worktree)

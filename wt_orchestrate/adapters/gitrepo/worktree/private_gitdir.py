@@ -14,6 +14,7 @@ from contextlib import suppress
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.runner import Git
 
+_KEYS = "git-crypt"
 IGNORED = ("/HANDOFF.md",)
 """Names that never count as changes in a worktree: the handoff is kept out of commits."""
 
@@ -22,7 +23,15 @@ def set_apart(folder: str, *, common_dir: str) -> Git:
     """Git on the objects of `common_dir` with a git directory at `folder`, which is made if it is missing."""
     if not os.path.exists(f"{folder}/wto-ready"):
         _make(folder, object_format=configuration(common_dir).object_format())
+    lend_keys(folder, common_dir=common_dir)
     return Git(folder, {"GIT_OBJECT_DIRECTORY": f"{common_dir}/objects"})
+
+
+def lend_keys(git_dir: str, *, common_dir: str) -> None:
+    """Let git-crypt find the repository's keys from another git directory: it looks in no common one, also in worktrees."""
+    if os.path.isdir(f"{common_dir}/{_KEYS}"):
+        with suppress(FileExistsError):
+            os.symlink(f"{common_dir}/{_KEYS}", f"{git_dir}/{_KEYS}")
 
 
 def _make(folder: str, *, object_format: str) -> None:
