@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import sys
 
@@ -18,6 +20,7 @@ def main() -> None:
     if words in (["--version"], ["version"]):
         print(f"wt-orchestrate {__version__}")
         return
+    atexit.register(gc.freeze)  # else Python looks for cycles among all that is given back with the process anyway
     from wt_orchestrate.cli.start import answer  # --version must not pay for what follows, nor status for click
 
     code = answer(words)

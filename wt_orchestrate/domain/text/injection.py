@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from functools import cache
 
 _READERS = r"(agents?|assistants?|claudes?|models?)"
 _PEOPLE = r"(user|person|human|orchestrator|anyone|anybody|reviewer|lead)"
@@ -54,18 +56,23 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         r"[\ufe00-\ufe0f]{2}",
     ),
 }
-_FLAGS = {name: re.compile("|".join(shapes), re.IGNORECASE | re.MULTILINE) for name, shapes in _SHAPES.items()}
 
 
 _ALIKE = str.maketrans("аеорсухкмтвніјѕԁһԛԝοαινρτυχκ", "aeopcyxkmtbhijsdhqwoaivptuxk")
 """Letters of other alphabets that look like Latin ones."""
 
 
+@cache
+def _flags() -> Mapping[str, re.Pattern[str]]:
+    """The shapes, compiled when first needed."""
+    return {name: re.compile("|".join(shapes), re.IGNORECASE | re.MULTILINE) for name, shapes in _SHAPES.items()}
+
+
 def flags(text: str) -> tuple[str, ...]:
     """Why a (cleaned) text reads like an instruction to its reader; empty if it does not."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'")
     flat = " ".join(_plain_letters(plain).replace("*", "").replace("`", "").replace("_", " ").split())
-    return tuple(name for name, shape in _FLAGS.items() if shape.search(plain) or shape.search(flat))
+    return tuple(name for name, shape in _flags().items() if shape.search(plain) or shape.search(flat))
 
 
 def _plain_letters(text: str) -> str:

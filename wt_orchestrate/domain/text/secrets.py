@@ -8,7 +8,8 @@ matched in bounded time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from hashlib import sha256
 from math import log2
 from typing import NamedTuple
@@ -39,12 +40,12 @@ _SHAPES = {
     "JSON web token": r"\beyJ[A-Za-z0-9_-]{10,300}\.eyJ[A-Za-z0-9_-]{10,8000}\.[A-Za-z0-9_-]{10,}",
     "password in a URL": r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@'\"]+:[^\s/:@'\"{}$<>*]{6,}@[\w.-]+",
 }
-_KNOWN = {kind: re.compile(shape) for kind, shape in _SHAPES.items()}
-_NAMED = re.compile(
-    r"(?i)(?:secret|token|passw(?:or)?d|api[_-]?key|private[_-]?key)[\w.-]{0,64}[\"']?\s{0,8}[:=]\s{0,8}[\"']([^\"'\s]{16,})[\"']"
+_NAMED = (
+    r"(?i)(?:secret|token|passw(?:or)?d|api[_-]?key|private[_-]?key)[\w.-]{0,64}[\"']?\s{0,8}"
+    r"[:=]\s{0,8}[\"']([^\"'\s]{16,})[\"']"
 )
 _LINE_END = r"(?:\\n|\s)"
-_KEY = re.compile(
+_KEY = (
     rf"{_SHAPES['private key']}(?:{_LINE_END}{{1,8}}[A-Za-z0-9+/=]{{16,}})*"
     rf"(?:{_LINE_END}{{1,8}}[A-Za-z0-9+/=]{{1,15}}(?={_LINE_END}{{0,8}}-----END))?"
     rf"(?:{_LINE_END}{{0,8}}-----END (?:[A-Z]{{1,20}} )?PRIVATE KEY-----)?"
@@ -54,22 +55,43 @@ _BITS = 3.5
 """Entropy per character above which a value counts as random; words and paths are below it."""
 
 
-HINT = re.compile(
+_HINT = (
     rb"(?i)akia|asia|gh[pousr]_|github_pat_|glpat-|sk-|xox|k_live_|aiza|npm_|pypi-|private key|eyj|://|secret|token|passw|api[_-]?key"
     rb"|private[_-]?key"
 )
-"""A quick test: it matches in every line in which `secrets_in` finds something."""
+
+
+@cache
+def hint() -> re.Pattern[bytes]:
+    """A quick test: it matches in every line in which `secrets_in` finds something."""
+    return re.compile(_HINT)
+
+
+@cache
+def _known() -> Mapping[str, re.Pattern[str]]:
+    """The shapes, compiled when first needed: that takes as long as the rest of a small command's imports."""
+    return {kind: re.compile(shape) for kind, shape in _SHAPES.items()}
+
+
+@cache
+def _key() -> re.Pattern[str]:
+    return re.compile(_KEY)
+
+
+@cache
+def _named() -> re.Pattern[str]:
+    return re.compile(_NAMED)
 
 
 def secrets_in(line: str) -> Iterator[Secret]:
     """Everything in a line that looks like a secret."""
     found = False
-    for kind, shape in _KNOWN.items():
+    for kind, shape in _known().items():
         match = shape.search(line)
         if match is not None:
             found = True
             yield Secret(kind, masked(match[0]), _mark(match[0]), certain=True)
-    match = _NAMED.search(line)
+    match = _named().search(line)
     if match is not None and not found and _entropy(match[1]) > _BITS and not re.search(r"[{}<>$]", match[1]):
         yield Secret("random value of a secret's name", masked(match[1]), _mark(match[1]), certain=False)
 
@@ -80,9 +102,9 @@ def _mark(value: str) -> str:
 
 def without_secrets(text: str) -> str:
     """The text with everything masked that looks like a secret."""
-    for shape in (_KEY, *_KNOWN.values()):
+    for shape in (_key(), *_known().values()):
         text = shape.sub(lambda match: masked(match[0]), text)
-    return _NAMED.sub(lambda match: _hidden(match[0], match[1]), text)
+    return _named().sub(lambda match: _hidden(match[0], match[1]), text)
 
 
 def _hidden(whole: str, value: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, added_configuration, text
 from wt_orchestrate.domain.agent.commit_scan import Exposed, Scan, Trailer
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.text.secrets import HINT, secrets_in
+from wt_orchestrate.domain.text.secrets import hint, secrets_in
 
 _NONE = CommitId("")
 _LARGEST = "5m"
@@ -34,7 +34,7 @@ def scan(git: Git, *, base: CommitId, head: CommitId, without: Sequence[CommitId
     lines = output.split(b"\n")
     headers = [line[1:] for line in lines if line.startswith(b"\0")]
     trailers = tuple(trailer for header in headers for trailer in _trailers(header))
-    exposed = tuple(_exposed(lines)) if HINT.search(output) else ()
+    exposed = tuple(_exposed(lines)) if hint().search(output) else ()
     return Scan(exposed=exposed, trailers=trailers)
 
 
@@ -58,12 +58,12 @@ class Place:
 
 def exposed_in(diff: bytes) -> tuple[Exposed, ...]:
     """What the added lines of one diff with `a/` and `b/` expose, outside of any commit."""
-    return tuple(_exposed(diff.split(b"\n"))) if HINT.search(diff) else ()
+    return tuple(_exposed(diff.split(b"\n"))) if hint().search(diff) else ()
 
 
 def _exposed(lines: list[bytes]) -> Iterator[Exposed]:
     for at, line in added_lines(lines):
-        if HINT.search(line):
+        if hint().search(line):
             for secret in secrets_in(text(line)):
                 yield Exposed(commit=at.commit, path=at.path, line=at.line, **secret._asdict())
 
