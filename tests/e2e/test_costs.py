@@ -7,6 +7,7 @@ environment.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -65,6 +66,52 @@ def test_git_processes_of_a_run_are_few(project: Project, counting: Counting) ->
     six = counting.starts()
     assert six.total() <= MOST_FOR_ONE + 5 * MOST_FOR_MORE, six
     assert not {"for-each-ref", "show-ref"} & six.keys()
+
+
+AT_REST = """
+import json, os, sys
+from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.wiring.run.supervise import supervise
+from wt_orchestrate.wiring.site import find_site
+
+starts, statements = [], []
+sys.addaudithook(lambda name, _: starts.append(name) if name in {"subprocess.Popen", "os.posix_spawn", "os.fork"} else None)
+with supervise(find_site(os.getcwd()), RunId("r1"), show=lambda record: None, warn=print) as supervisor:
+    quiet = 0
+    while quiet < 5:  # what the start found is done, the first forecast too
+        before = supervisor.state.number
+        supervisor.turn(0.2)
+        quiet = quiet + 1 if supervisor.state.number == before and not supervisor._under_way else 0
+    supervisor._world.log._connection.set_trace_callback(statements.append)
+    begun = len(starts)
+    starts.clear()
+    for _ in range(10):
+        supervisor._polled_at = float("-inf")  # look at everything, as at each poll
+        supervisor.turn(0.0)
+    supervisor._world.log._connection.set_trace_callback(None)
+    told = {"begun": begun, "starts": list(starts), "statements": list(statements)}
+print(json.dumps(told))
+"""
+
+
+def test_a_turn_at_rest_costs_one_read(project: Project) -> None:
+    """While agents work and nothing happens, a poll starts no process, writes nothing, and reads the log once: for requests."""
+    gate = 'while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.02; done\n' + WORK
+    names = ["a", "b", "c"]
+    streams = "".join(f"  {name}: {{brief: x}}\n" for name in names)
+    plan = project.plan(f"goal: g\n{COMMAND_AGENT}workstreams:\n{streams}", dict.fromkeys(names, gate))
+    first = project.start("run", plan)
+    for name in names:
+        project.wait_for(name, "working")
+    first.kill()
+    first.wait()
+    told = json.loads(project.python(AT_REST).splitlines()[-1])
+    (project.folder / "open").touch()
+    assert project.wto("resume").code == 0
+    assert told["begun"] > 0  # the count counts
+    assert told["starts"] == []
+    assert len(told["statements"]) == 10, told["statements"]
+    assert all(each.lstrip().startswith("SELECT") for each in told["statements"]), told["statements"]
 
 
 MOST_FOR_ONE = 31
