@@ -50,6 +50,8 @@ class Tracked(Struct, frozen=True, kw_only=True):
     handoff: bool = False
     gitmodules: bool = False
     gitlinks: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    """Those of them that the user has no files of."""
     instructions: tuple[str, ...] = ()
     not_passed_on: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
@@ -159,11 +161,16 @@ def _for_agents(look: Look) -> Iterator[Finding]:
             f"the repository tracks a {HANDOFF}, which is the file that each agent writes its report to",
             f"git mv {HANDOFF} another name, or git rm --cached {HANDOFF}, and commit",
         )
-    if tracked.gitlinks:
+    if tracked.absent:
         yield _warn(
             "submodules",
-            f"the folders of submodules are empty in agents' worktrees: {some_of(tracked.gitlinks)}",
-            "git submodule update --init in setup:, in .wto/config.yaml, if the work needs them",
+            f"submodules that you have not checked out are empty in agents' worktrees: {some_of(tracked.absent)}",
+            "git submodule update --init --recursive, if the work needs them",
+        )
+    elif tracked.gitlinks:
+        yield _note(
+            "submodules",
+            f"agents and checks get the files of {some_of(tracked.gitlinks)} as you have them; changes in them are nobody's work",
         )
     elif tracked.gitmodules:
         yield _note("submodules", "there is a .gitmodules and no submodule", "git rm .gitmodules, if it is a leftover")

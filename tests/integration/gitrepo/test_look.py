@@ -61,7 +61,7 @@ def test_what_the_base_tracks_is_seen(user: TestRepository) -> None:
     user.git("update-index", "--add", "--cacheinfo", f"160000,{user.head('main')},lib")
     user.git("commit", "-qm", "link")
     tracked = _look(user).tracked
-    assert (tracked.handoff, tracked.gitmodules, tracked.gitlinks) == (True, True, ("lib",))
+    assert (tracked.handoff, tracked.gitmodules, tracked.gitlinks, tracked.absent) == (True, True, ("lib",), ("lib",))
     assert tracked.instructions == ("AGENTS.md",)
     assert tracked.not_passed_on == (".mcp.json", ".claude/skills/")
 

@@ -45,9 +45,9 @@ WARNED = (
     ),
     (Look(uncommitted=("a.py",), main_worktree="/r"), "uncommitted", "commit them in /r, if the work needs them"),
     (
-        Look(tracked=Tracked(gitmodules=True, gitlinks=("lib",))),
+        Look(tracked=Tracked(gitmodules=True, gitlinks=("lib", "own"), absent=("lib",))),
         "submodules",
-        "git submodule update --init in setup:, in .wto/config.yaml, if the work needs them",
+        "git submodule update --init --recursive, if the work needs them",
     ),
     (
         Look(signing="ssh", unsigned_for=("SSH_AUTH_SOCK",)),
@@ -69,6 +69,11 @@ WARNED = (
 NOTED = (
     (Look(promisors=("origin",)), "partial-clone", "all that a run needs is here"),
     (Look(tracked=Tracked(gitmodules=True)), "submodules", "there is a .gitmodules and no submodule"),
+    (
+        Look(tracked=Tracked(gitmodules=True, gitlinks=("lib",))),
+        "submodules",
+        "agents and checks get the files of lib as you have them; changes in them are nobody's work",
+    ),
     (Look(sparse=True), "sparse-checkout", "your checkout is sparse; agents' worktrees have every file"),
     (Look(signing="ssh"), "signing", "agents' commits are signed (ssh), as yours"),
     (Look(withheld=("NPM_TOKEN",)), "variables", "setup commands and checks do not get NPM_TOKEN"),

@@ -15,6 +15,7 @@ from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, input_lines, text
+from wt_orchestrate.adapters.gitrepo.worktree.submodules import modules_of
 from wt_orchestrate.domain.agent.instructions import PLACES
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId
 from wt_orchestrate.domain.preflight import FOLDERS_NOT_PASSED_ON, HANDOFF, NOT_PASSED_ON, Look, Tracked
@@ -122,10 +123,13 @@ def _tracked(git: Git, base: CommitId, hooks_path: str) -> Tracked:
     paths = {path for _, path in entries}
     folder = os.path.normpath(hooks_path) + "/" if hooks_path else ""
     below = (name for name in FOLDERS_NOT_PASSED_ON if any(path.startswith(name) for path in paths))
+    gitlinks = tuple(path for mode, path in entries if mode == _GITLINK)
+    known = modules_of(git, base, git.git_dir) if gitlinks else {}
     return Tracked(
         handoff=HANDOFF in paths,
         gitmodules=".gitmodules" in paths,
-        gitlinks=tuple(path for mode, path in entries if mode == _GITLINK),
+        gitlinks=gitlinks,
+        absent=tuple(path for path in gitlinks if not known[path][1]),
         instructions=tuple(place for place in PLACES if place in paths),
         not_passed_on=(*(name for name in NOT_PASSED_ON if name in paths), *below),
         hooks=tuple(sorted(path for path in paths if path.startswith(folder))) if folder else (),

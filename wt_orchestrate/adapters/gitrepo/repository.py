@@ -28,6 +28,7 @@ from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing,
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, passed_on, reading_settings, sparse_settings
 from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import copy_or_remove, set_apart
 from wt_orchestrate.adapters.gitrepo.worktree.reached import Reflogs
+from wt_orchestrate.adapters.gitrepo.worktree.submodules import fill_submodules
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.osfiles.atomic import replace_file
@@ -172,6 +173,7 @@ class GitRepository:
             common_dir=self.common_dir,
             slots=slots,
         )
+        fill_submodules(self._apart, path=entry.path, commit=commit, common_dir=self.common_dir, again=False)
 
     def guard_worktree(self, *, path: str, guard: Guard, owned: Sequence[tuple[str, str]]) -> bool:
         """Install our hooks before the repository's own in this worktree, or update them."""

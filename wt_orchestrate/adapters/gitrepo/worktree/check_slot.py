@@ -18,6 +18,7 @@ from wt_orchestrate.adapters.gitrepo.objects.fetch import TAGS
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git
 from wt_orchestrate.adapters.gitrepo.worktree.private_gitdir import lend_keys
+from wt_orchestrate.adapters.gitrepo.worktree.submodules import fill_submodules
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.osfiles.locks import locked
@@ -35,9 +36,11 @@ def check_out(
     keep: bool,
     settings: Mapping[str, str] | None = None,
     around: Around = NOTHING_AROUND,
+    modules: str = "",
 ) -> str:
     """The path of the slot, with the commit's tree in it. With settings its files are written as in a checkout of the
-    user's: with their filters (git-lfs) and line ends; without, as they are stored."""
+    user's: with their filters (git-lfs) and line ends; without, as they are stored. Submodules are
+    written from what the common git directory `modules` has of them."""
     path, mark = f"{scratch}/{slot}", f"{scratch}/{slot}.commit"
     os.makedirs(scratch, mode=0o700, exist_ok=True)
     with locked(f"{scratch}/{slot}.lock"):
@@ -50,6 +53,8 @@ def check_out(
         except (WtError, OSError):
             _discard(path)
             _bring(git, path, commit, settings, around)
+        if modules:
+            fill_submodules(git, path=path, commit=commit, common_dir=modules, again=True)
         with open(mark, "w", encoding="ascii") as file:
             file.write(commit)
     return path

@@ -47,6 +47,7 @@ class GitCheckouts:
             keep=keep,
             settings=passed_on(self._source, self._record),
             around=around,
+            modules=self._source,
         )
 
     def seed_index(self, *, worktree: str, head: CommitId, index: str) -> None:
