@@ -6,6 +6,8 @@ the commits then, and a changed workflow runs there at once, with the repository
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from wt_orchestrate.domain.agent.commit_scan import listed, not_allowed
@@ -13,7 +15,11 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.text.clean import some_of
+from wt_orchestrate.ports.git.commits import Change
 from wt_orchestrate.ports.git.vault import Vault
+
+GITLINK = "160000"
+"""The mode of a submodule in a tree."""
 
 
 class Word(Struct, frozen=True, kw_only=True):
@@ -33,13 +39,20 @@ class Missing(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
 
 
+def protected_paths(settings: Settings, changes: Sequence[Change]) -> tuple[str, ...]:
+    """Changed paths that land only with a person's approval: those of the setting, and submodules, whose new commit nobody here
+    has looked at."""
+    touched = {path for change in changes for path in (change.path, change.old) if path}
+    links = {change.path for change in changes if change.mode == GITLINK}
+    return tuple(sorted(path for path in touched if path in links or scope_matches(settings.protected, path)))
+
+
 def missing_word(
     vault: Vault, settings: Settings, *, base: CommitId, head: CommitId, word: Word, verb: str
 ) -> Missing | None:
     """What in `base..head` nobody allowed, all of it at once; None if nothing. `verb`: what would happen to it."""
     changes = vault.commits.changes(base=base, head=head)
-    touched = {path for change in changes for path in (change.path, change.old) if path}
-    protected = tuple(sorted(path for path in touched if scope_matches(settings.protected, path)))
+    protected = protected_paths(settings, changes)
     large = tuple(change.path for change in changes if change.size > settings.largest_mb << 20)
     secrets = not_allowed(vault.commits.scan(base=base, head=head), {*settings.allow_secrets, *word.secrets})
     reasons = []

@@ -11,15 +11,14 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref
 from wt_orchestrate.domain.plan.model import AgentType, Workstream
-from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_reviewer, last_attempt, may_only_read
 from wt_orchestrate.domain.verdict import claim
 from wt_orchestrate.engine.effects.conflict import judged_resolution, remember_resolution
 from wt_orchestrate.engine.elsewhere import commits_elsewhere
+from wt_orchestrate.engine.exposure import GITLINK, protected_paths
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path
 from wt_orchestrate.ports.git.commits import Change
 
-_GITLINK = "160000"
 _LOOKED_AT = 200
 """How many uncommitted paths of a reviewer are looked at."""
 
@@ -53,7 +52,7 @@ def verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event]
             added=sum(change.added for change in changes),
             deleted=sum(change.deleted for change in changes),
             paths=evidence.paths,
-            protected=tuple(path for path in evidence.paths if scope_matches(state.settings.protected, path)),
+            protected=protected_paths(state.settings, changes),
             further=further,
             round=effect.round,
             tree=world.vault.objects.tree(head),
@@ -101,7 +100,7 @@ def _put_back(ws: WorkstreamState, world: World) -> CommitId | None:
 
 def _nested(changes: Sequence[Change], head: CommitId, world: World) -> tuple[str, ...]:
     """Repositories that were committed as a mere commit id, and that no `.gitmodules` explains."""
-    found = [change.path for change in changes if change.mode == _GITLINK]
+    found = [change.path for change in changes if change.mode == GITLINK]
     return claim.undeclared(found, world.vault.objects.blob(head, ".gitmodules")) if found else ()
 
 
