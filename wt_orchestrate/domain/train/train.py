@@ -273,18 +273,37 @@ def check_effects(state: RunState) -> Sequence[Effect]:
     free = [slot for slot in range(1, state.plan.limits.checks + 1) if slot not in busy]
     effects: list[Effect] = []
     number = state.checks_begun
-    for probe in wanted_checks(state):
+    wanted = wanted_checks(state)
+    under_way = {*started, *pinned}
+    alone = any(_repeats(state, probe) and (probe.commit, probe.check.run) in under_way for probe in wanted)
+    for probe in wanted:
         name = (probe.commit, probe.check.run)
         if name in started:
             continue
         if name in pinned:
             effects.append(_begun_already(probe, *pinned[name]))
-        elif free:
+            continue
+        repeats = _repeats(state, probe)
+        if alone or not free or (repeats and (under_way or effects)):
+            alone = alone or (repeats and probe.purpose in _FIRST)  # nothing starts before it
+        else:
+            alone = repeats
             slot = next((each for each in free if state.slots.get(each) == probe.commit), free[0])
             free.remove(slot)
             number += 1
             effects.append(_check(state, probe, slot, number=number))
     return tuple(effects)
+
+
+_FIRST = CERTAIN | {"landing"}
+"""Purposes of checks that nothing else that is new goes before when they have to run alone."""
+
+
+def _repeats(state: RunState, probe: Probe) -> bool:
+    """Whether it failed once already: a second failure is held against somebody, so it may share its time with no other
+    check (they may want the same port, file or memory)."""
+    found = judgement(state, probe.tree, probe.check.run)
+    return bool(found.failed) and not found.passed
 
 
 def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck:

@@ -305,3 +305,21 @@ def test_who_meets_fewest_others_rides_first() -> None:
     line.world.note(e.ForecastMade(found=clashes))
     (assembly,) = [effect for effect in line.turn(only="Nothing") if isinstance(effect, f.Assemble)]
     assert [name for name, _ in assembly.riders] == ["b", "c", "a"]
+
+
+def test_L4_a_check_that_failed_is_repeated_alone() -> None:
+    """The second run of a failed check, which is held against somebody, starts beside no other check, and none beside it."""
+    line = Line(*"abcdefgh", workers=3, fails=lambda names: "d" in names)
+    failed: set[str] = set()
+    repeats = 0
+    for _ in range(200):
+        effects = line.turn()
+        started = [effect for effect in effects if isinstance(effect, f.RunCheck)]
+        repeated = [effect for effect in started if effect.commit in failed]
+        assert len(started) == 1 or not repeated, started
+        repeats += len(repeated)
+        failed |= {effect.commit for effect in started if line.fails(line.holds[effect.commit])}
+        if not effects:
+            break
+    assert repeats > 0 and line.stages()["d"] is not Stage.INTEGRATED
+    assert all(stage is Stage.INTEGRATED for name, stage in line.stages().items() if name != "d")
