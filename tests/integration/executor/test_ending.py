@@ -186,3 +186,25 @@ def test_a_removed_folder_ends_the_process(executor: LocalExecutor, tmp_path: Pa
     os.rename(executor.folder(ID), tmp_path / "elsewhere")
     os.kill(numbers(notes)[0], 0)
     wait_until(lambda: [pid for pid in numbers(notes) if alive(pid)] == [])
+
+
+def test_long_output_keeps_its_head_and_its_tail(executor: LocalExecutor) -> None:
+    """A process started with a bound keeps so many bytes of its output once it has ended, and says what is left out."""
+    loud = launch(ID, ("/bin/sh", "-c", "seq 1 400000; printf 'the last word'"), kept=10_000)
+    executor.start(loud)
+    wait_until(lambda: executor.poll(ID).state is ProcessState.EXITED)
+    executor.tidy(ID)
+    lines = Path(executor.output(ID)).read_text().splitlines()
+    assert lines[:2] == ["1", "2"] and lines[-2:] == ["400000", "the last word"]
+    assert sum("left out" in line for line in lines) == 1
+    assert os.path.getsize(executor.output(ID)) < 10_200
+
+
+def test_the_last_line_is_read_without_a_line_end(executor: LocalExecutor) -> None:
+    """What a process said last is read like any other line once it has ended; nothing else of its output changes."""
+    executor.start(launch(ID, ("/bin/sh", "-c", "printf 'one\ntwo'")))
+    wait_until(lambda: executor.poll(ID).state is ProcessState.EXITED)
+    assert executor.read(ID, offset=0).lines == (b"one",)
+    executor.tidy(ID)
+    executor.tidy(ID)
+    assert executor.read(ID, offset=0).lines == (b"one", b"two")

@@ -21,12 +21,12 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from wt_orchestrate.adapters.executor import keeper as keeper_script
 from wt_orchestrate.adapters.executor.liveness import keeper_lives
-from wt_orchestrate.adapters.executor.output import read_lines, read_tail
+from wt_orchestrate.adapters.executor.output import end_line, read_lines, read_tail, shorten
 from wt_orchestrate.adapters.executor.sweep import kill_exactly, sweep
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
@@ -155,7 +155,12 @@ class LocalExecutor:
         return path
 
     def tidy(self, process: ProcessId) -> None:
-        """Remove its temporary folder (`tmpdir` names it), if it is still ours alone."""
+        """After its end: finish its last line, keep only so much output as it was started with, and remove its temporary
+        folder (`tmpdir` names it), if it is still ours alone."""
+        end_line(self.output(process))
+        with suppress(FileNotFoundError):
+            for kept in keeper_script.launch_fields(self._path(process)).get("kept", ()):
+                shorten(self.output(process), limit=int(kept))
         try:
             with open(f"{self._path(process)}/tmpdir", encoding="utf-8", errors="surrogateescape") as file:
                 path = file.read()
@@ -179,6 +184,7 @@ class LocalExecutor:
         entries += [("env", name) for name in (*launch.env, MARK)]
         entries += [("cwd", launch.cwd), ("grace_s", str(launch.grace_s)), ("output_limit", str(self._output_limit))]
         entries += [("input", "")] if launch.input else []
+        entries += [("kept", str(launch.kept))] if launch.kept else []
         entries += [("deadline_s", str(launch.deadline_s))] if launch.deadline_s is not None else []
         if any("\0" in value for _, value in entries):
             raise InvariantBroken(f"the command of {launch.id} contains a NUL byte")

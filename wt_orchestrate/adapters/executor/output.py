@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
+from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.ports.engine import Lines
 
 _CHUNK = 1 << 16
@@ -36,6 +37,34 @@ def read_tail(path: str, *, limit: int) -> str:
             return file.read(limit).decode(errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def end_line(path: str) -> None:
+    """Give a last line without an end its end, so that it is read like any other. For a process that has ended."""
+    try:
+        with open(path, "r+b") as file:
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+                file.write(b"\n")
+    except OSError:
+        return  # there is no output, or no space; what was written stays
+
+
+def shorten(path: str, *, limit: int) -> None:
+    """Keep the head and the tail of a file, whole lines where there are any, and say how much is left out."""
+    try:
+        size = os.stat(path).st_size
+        if size <= limit:
+            return
+        with open(path, "rb") as file:
+            head = file.read(limit // 2)
+            file.seek(size - limit // 2)
+            tail = file.read()
+        head = head[: head.rfind(b"\n") + 1] or head + b"\n"
+        tail = tail[tail.find(b"\n") + 1 :] or tail
+        note = f"[... wto left out {size - len(head) - len(tail)} of {size} bytes here ...]\n"
+        replace_file(path, head + note.encode() + tail)
+    except OSError:
+        return  # no output or no space
 
 
 def _line_end(file: BinaryIO) -> int | None:
