@@ -80,7 +80,7 @@ def _asking(project: Project, point: str) -> None:
 def _stopping_a_check(project: Project, point: str) -> None:
     """A stop while a check runs ends it; the run is taken up and lands."""
     project.repository.commit({".wto/config.yaml": "poll: 1s\n"})
-    check = 'touch "$TEST_FOLDER/checking"; while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.05; done'
+    check = f'touch "{project.folder}/checking"; while [ ! -e "{project.folder}/open" ]; do sleep 0.05; done'
     plan = project.plan(
         f"goal: Do it\nchecks: [{{run: '{check}'}}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT}
     )

@@ -23,7 +23,7 @@ def _run(project: Project, *names: str, extra: str = "", checks: str = "[]") -> 
 
 def test_L3_a_target_that_moved_is_merged_checked_and_landed(project: Project) -> None:
     """A commit of a person made meanwhile is kept; what lands is the combination, after the checks passed on it."""
-    _run(project, "a", checks="[{run: 'touch $TEST_FOLDER/checked.$(ls | wc -l)'}]")
+    _run(project, "a", checks=f"[{{run: 'touch {project.folder}/checked.$(ls | wc -l)'}}]")
     project.repository.commit({"mine.txt": "mine\n"}, "Mine")
     landed = project.wto("land")
     assert landed.code == 0, landed.err

@@ -17,7 +17,7 @@ from wt_orchestrate.domain.plan.model import Kind, Workstream
 from wt_orchestrate.domain.schedule.admission import Room
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports.engine import Asked, FurtherRead, HandoffFile, Known, Lines, RunLine, Watched
+from wt_orchestrate.ports.engine import PORTS, Asked, FurtherRead, HandoffFile, Known, Lines, RunLine, Watched
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -231,6 +231,9 @@ class SimMachine:
 
     def room(self) -> Room:
         return self.found
+
+    def ports(self, slot: int) -> int:
+        return 20_000 + slot * PORTS
 
 
 class SimPlans:

@@ -137,6 +137,7 @@ class SimWorld:
             feed=SimFeed(self.clock, self.chance),
             workers=self.workers,
             command_env={},
+            withheld=(),
             recorded=None,
             common_dir="/r/.git",
             indexes="/state/indexes",

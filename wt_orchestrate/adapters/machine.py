@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 
 from wt_orchestrate.domain.schedule.admission import Room
+from wt_orchestrate.ports.engine import PORTS
 
 _FICLONE = 0x40049409
 _LIMITS = "/proc/sys/fs/inotify"
+_FIRST_PORT = 20_000
+_ROW = 64
+_ROWS = _ROW * 9
+"""Rows of ports below those that systems give out by themselves (from 32768)."""
 
 
 class SystemMachine:
@@ -27,6 +33,24 @@ class SystemMachine:
             with suppress(OSError):
                 disk_mb[what] = free_bytes(path) / (1 << 20)
         return Room(memory_mb=_free_memory_mb(), load=_load(), disk_mb=disk_mb)
+
+    def ports(self, slot: int) -> int:
+        """The first of a row of ports on which nobody listens now. Slots differ modulo `_ROW`, so no two share a port; where
+        the rows of a slot start depends on this process, so two repositories seldom meet either."""
+        rows = [(os.getpid() * _ROW + slot + further * _ROW) % _ROWS for further in range(_ROWS // _ROW)]
+        free = next((row for row in rows if _is_free(_FIRST_PORT + row * PORTS)), rows[0])
+        return _FIRST_PORT + free * PORTS
+
+
+def _is_free(first: int) -> bool:
+    """Whether nobody has a port of the row that starts here."""
+    for port in range(first, first + PORTS):
+        with socket.socket() as found:
+            try:
+                found.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 def _free_memory_mb() -> float | None:

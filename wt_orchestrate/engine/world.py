@@ -33,6 +33,8 @@ class World(Struct, frozen=True, kw_only=True):
     feed: Feed
     workers: Workers
     command_env: Mapping[str, str]
+    withheld: tuple[str, ...]
+    """The names of the user's variables that are not in it."""
     recorded: Mapping[str, str] | None
     """What git would act on in the repository, as it was when the run started; None where nobody wrote it down."""
     common_dir: str

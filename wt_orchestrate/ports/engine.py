@@ -43,9 +43,16 @@ class Clock(Protocol):
 # ---------------------------------------------------------------- the machine
 
 
+PORTS = 20
+"""How many ports a check has for itself."""
+
+
 class Machine(Protocol):
     def room(self) -> Room:
         """What is left for another agent. Cheap, for every poll; never raises."""
+
+    def ports(self, slot: int) -> int:
+        """The first of `PORTS` ports in a row that are free now; different slots never share one. Never raises."""
 
 
 # ---------------------------------------------------------------- the event log
@@ -159,7 +166,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     """A process to start and keep. `env` is the whole environment; nothing is inherited. `lines` are written to its
     input first, each with a newline. With `input`, the keeper holds the input open and passes on what `send` brings;
     without, it is /dev/null. `ask`: the lines that ask it to end, tried before any signal, and then the end of its
-    input. Each step of stopping waits `grace_s`, but never more than a few seconds."""
+    input. Each step of stopping waits `grace_s`, but never more than a few seconds. `kept`: how many bytes of its output
+    `tidy` leaves, its head and its tail; 0 for all."""
 
     id: ProcessId
     argv: tuple[str, ...]
@@ -170,6 +178,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     ask: tuple[str, ...] = ()
     deadline_s: float | None = None
     grace_s: float = 5.0
+    kept: int = 0
 
 
 class ProcessState(StrEnum):

@@ -21,6 +21,9 @@ LOST_CHECKS = 2
 CONFIRMED = 2
 """How many runs must fail before anybody is blamed."""
 
+WITHHELD = "wto: variables withheld from checks: "
+"""Starts the line at the end of a failed check's output that names the variables it did not get."""
+
 
 class Word(Struct, frozen=True):
     """What is known of a tree. `red`: the first check that fails. `open`: the next one to run. Neither: all passed."""
@@ -85,6 +88,12 @@ def only_passed(state: RunState) -> RunState:
         if (kept := {command: each for command, each in found.items() if each.passed})
     }
     return replace(state, judged=judged)
+
+
+def withheld_words(tail: str) -> str:
+    """What the end of a check's output says about withheld variables; empty if nothing."""
+    said = next((line for line in reversed(tail.splitlines()) if line.startswith(WITHHELD)), "")
+    return said.removeprefix("wto: ")
 
 
 def confirmed(found: Judgement) -> bool:

@@ -20,6 +20,7 @@ from wt_orchestrate.domain.review.reviewers import in_the_end, must_answer, stuc
 from wt_orchestrate.domain.schedule.budget import time_is_up, used_up_by
 from wt_orchestrate.domain.schedule.schedule import may_begin
 from wt_orchestrate.domain.state.attempt import Attempt, rests_until
+from wt_orchestrate.domain.state.checks import withheld_words
 from wt_orchestrate.domain.state.comments import review_message
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Phase, Stage
 from wt_orchestrate.domain.state.phrases import blame_words
@@ -358,6 +359,8 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
     if blame.on_target or blame.partner:
         reason += f"; {blame_words(blame)}"
+    withheld = withheld_words(check.tail)
+    reason += f" ({withheld})" if withheld else ""
     if blame.on_target:
         return _escalated(ws, reason, _red_target(state, ws, command))
     partner = state.workstreams.get(blame.partner) if blame.partner is not None else None

@@ -8,19 +8,24 @@ under a deadline.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from wt_orchestrate.domain.brief.context import PLACE, needs_in_order, whole_handoff
 from wt_orchestrate.domain.effects import StartAttempt
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
 from wt_orchestrate.domain.plan.settings import AgentTools
+from wt_orchestrate.domain.state.checks import WITHHELD
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.engine.world import World
 from wt_orchestrate.ports.engine import Launch
 
 IDENTITY = "attempt.json"
 """The file that says which attempt the tools belong to."""
+_KEPT = 1 << 20
+"""How many bytes of the output of a setup command or a check are kept: its head and its tail."""
 
 
 def equip(effect: StartAttempt, state: RunState, ws: WorkstreamState, folder: str, world: World) -> tuple[str, str]:
@@ -51,6 +56,15 @@ def telling_where(prompt: str, needs: str) -> str:
     return prompt.replace(PLACE, needs)
 
 
+def naming_withheld(script: str, withheld: Sequence[str]) -> str:
+    """The script of a check with a line at the end of its output, if it fails, that names the variables it did not get."""
+    if not withheld:
+        return script
+    named = some_of(sorted(withheld, key=lambda name: name not in script), 12)
+    said = f"{WITHHELD}{named}; pass_env in .wto/config.yaml passes what a check needs"
+    return f"trap {quote(f'[ $? = 0 ] || echo {quote(said)}')} EXIT\n{script}"
+
+
 def shell(process: ProcessId, script: str, *, cwd: str, env: Mapping[str, str], timeout_s: float) -> Launch:
     """A setup command or a check."""
     return Launch(
@@ -59,5 +73,6 @@ def shell(process: ProcessId, script: str, *, cwd: str, env: Mapping[str, str], 
         cwd=cwd,
         env=dict(env),
         deadline_s=timeout_s,
+        kept=_KEPT,
         grace_s=2.0,
     )

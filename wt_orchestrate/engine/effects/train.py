@@ -13,9 +13,10 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId, branch_ref, integration_branch
 from wt_orchestrate.domain.plan.model import Check, seconds
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_attempt
-from wt_orchestrate.engine.effects.launch import shell
+from wt_orchestrate.engine.effects.launch import naming_withheld, shell
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.ports.engine import PORTS
 from wt_orchestrate.ports.git.checkouts import Around
 from wt_orchestrate.ports.git.merges import ChainSpec, LeftOut, Rider
 
@@ -90,8 +91,16 @@ def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.E
     path = world.vault.checkouts.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh, around=_around(state))
     if effect.fresh:
         world.repository.copy_included(path=path)
-    env = {**world.command_env, "WTO_RUN": state.id, "WTO_CHECK": effect.check.run}
+    env = {
+        **world.command_env,
+        "WTO_RUN": state.id,
+        "WTO_CHECK": effect.check.run,
+        "WTO_SLOT": str(effect.slot),
+        "WTO_PORT": str(world.machine.ports(effect.slot)),
+        "WTO_PORTS": str(PORTS),
+    }
     script = _with_setup(state, effect.check) if effect.fresh else effect.check.run
+    script = naming_withheld(script, world.withheld)
     timeout_s = seconds(effect.check.timeout) or 600.0
     world.executor.start(shell(effect.process, script, cwd=path, env=env, timeout_s=timeout_s))
     return (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.wiring.run.supervise import SECRET
+from wt_orchestrate.wiring.run.environment import SECRET
 from wt_orchestrate.wiring.site import Site, repository
 
 if TYPE_CHECKING:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from wt_orchestrate import __version__
 from wt_orchestrate.errors import Busy, WtError
 from wt_orchestrate.wiring.memory import learn, memories
 from wt_orchestrate.wiring.plan.plan_files import account_environments
+from wt_orchestrate.wiring.run.environment import command_environment, withheld_names
 from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, repository, supervised, vault
 
 if TYPE_CHECKING:
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from wt_orchestrate.engine.supervisor import Supervisor
     from wt_orchestrate.engine.world import World
     from wt_orchestrate.ports.engine import Feed
-
-
-SECRET = re.compile(
-    r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|API_?KEY|ACCESS_KEY|PRIVATE_KEY)(_|$)|^ANTHROPIC_"
-)
-"""Names of variables that setup commands and checks do not get: they run code that agents wrote."""
-
-
-def command_environment(environment: Mapping[str, str], *, passed: tuple[str, ...] = ()) -> Mapping[str, str]:
-    """The environment of setup commands and checks: the user's without git's own variables and without secrets."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in passed or not (name.startswith(("GIT_", "CLAUDE", "WTO_")) or SECRET.search(name))
-    }
 
 
 @contextmanager
@@ -113,6 +98,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
         feed=feed,
         workers=ThreadWorkers(feed.wake),
         command_env=command_environment(os.environ, passed=settings.pass_env),
+        withheld=withheld_names(os.environ, passed=settings.pass_env),
         common_dir=site.common_dir,
         indexes=site.path("indexes"),
         hooks=site.path("hooks"),
