@@ -61,7 +61,7 @@ def shorten(path: str, *, limit: int) -> None:
             tail = file.read()
         head = head[: head.rfind(b"\n") + 1] or head + b"\n"
         tail = tail[tail.find(b"\n") + 1 :] or tail
-        note = f"[... wto left out {size - len(head) - len(tail)} of {size} bytes here ...]\n"
+        note = f"[... {size - len(head) - len(tail)} of {size} bytes left out ...]\n"
         replace_file(path, head + note.encode() + tail)
     except OSError:
         return  # no output or no space
