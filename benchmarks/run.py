@@ -28,6 +28,7 @@ from foreseeing import foreseeing  # noqa: E402
 from landing import landing  # noqa: E402
 from longlog import write_long_log  # noqa: E402
 from measuring import Cost, cost_of, environment, in_turn, make_repository, run, scratch  # noqa: E402
+from peer import peer_agents  # noqa: E402
 from planning import planning  # noqa: E402
 from queueing import processes, queueing  # noqa: E402
 from remembering import remembering  # noqa: E402
@@ -105,6 +106,16 @@ def agents() -> Iterator[Row]:
     mine, git, _, cpu = in_turn(_fresh(_our_agents), _fresh(_plain_agents), rounds=3)
     yield "8 agents landed: wall / ideal (2 s)", f"{mine.wall / 2:.2f} (plain git {git.wall / 2:.2f})"
     yield "8 agents landed: our CPU / plain git's", f"{cpu:.2f} ({mine.cpu:.2f} s against {git.cpu:.2f} s)"
+    peer = os.environ.get("WTO_BENCH_PEER")
+    if peer:
+        theirs, git, _, cpu = in_turn(
+            _fresh(lambda folder: peer_agents(folder, peer, NAMES)), _fresh(_plain_agents), rounds=3
+        )
+        yield "8 agents by parallel-orchestra: wall / ideal", f"{theirs.wall / 2:.2f} (plain git {git.wall / 2:.2f})"
+        yield (
+            "8 agents by parallel-orchestra: CPU / plain git's",
+            f"{cpu:.2f} ({theirs.cpu:.2f} s against {git.cpu:.2f} s)",
+        )
 
 
 # ---------------------------------------------------------------- worktrees
