@@ -87,6 +87,7 @@ class Look(Struct, frozen=True, kw_only=True):
     """The repository's own hooks that are installed in the main worktree."""
     guards: bool = True
     setup: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
     unborn: Mapping[str, str] = {}
     withheld: tuple[str, ...] = ()
 
@@ -184,7 +185,11 @@ def _for_agents(look: Look) -> Iterator[Finding]:
         )
     yield from _hooks(look)
     yield from _instructions(tracked)
-    if look.withheld:
+    asked = tuple(name for name in look.withheld if any(name in each for each in (*look.setup, *look.checks)))
+    if asked:
+        names = ", ".join(asked)
+        yield _warn("variables", f"a setup command or a check names {names}, which they do not get", _pass_env(asked))
+    elif look.withheld:
         names = ", ".join(look.withheld)
         yield _note("variables", f"setup commands and checks do not get {names}", _pass_env(look.withheld))
 

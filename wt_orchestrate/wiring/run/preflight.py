@@ -31,13 +31,17 @@ def preflight(
     run: RunId,
     agents: bool,
     setup: Sequence[str] = (),
+    checks: Sequence[str] = (),
     plan: str = "",
 ) -> tuple[Finding, ...]:
     """What there is to say about this repository before a run of the plan in the file `plan`. Nothing is changed, and no
     network is used."""
     from wt_orchestrate.domain.preflight import findings
 
-    return findings(_look(site, settings, target=target, run=run, setup=setup, plan=plan, agents=agents), agents=agents)
+    return findings(
+        _look(site, settings, target=target, run=run, setup=setup, checks=checks, plan=plan, agents=agents),
+        agents=agents,
+    )
 
 
 def require_ready(
@@ -48,6 +52,7 @@ def require_ready(
     run: RunId,
     agents: bool,
     setup: Sequence[str] = (),
+    checks: Sequence[str] = (),
     plan: str = "",
     tell: Tell = untold,
     fetch: bool = True,
@@ -57,7 +62,7 @@ def require_ready(
     from wt_orchestrate.adapters.gitrepo.look import fetch_missing
     from wt_orchestrate.domain.preflight import Weight, findings, refusal
 
-    look = _look(site, settings, target=target, run=run, setup=setup, plan=plan, agents=agents)
+    look = _look(site, settings, target=target, run=run, setup=setup, checks=checks, plan=plan, agents=agents)
     found = findings(look, agents=agents)
     refused = refusal(found)
     if refused is not None:
@@ -77,6 +82,7 @@ def _look(
     target: Branch,
     run: RunId,
     setup: Sequence[str],
+    checks: Sequence[str],
     plan: str,
     agents: bool,
 ) -> Look:
@@ -102,6 +108,7 @@ def _look(
         unsigned_for=tuple(name for name in wanted if os.environ.get(name) and name not in settings.pass_env),
         guards=settings.hooks is not Hooks.OFF,
         setup=(*settings.setup, *setup),
+        checks=(*(check.run for check in settings.checks), *checks),
         unborn=_unborn(facts, settings, site),
         withheld=withheld(os.environ, passed=settings.pass_env),
     )

@@ -108,6 +108,7 @@ def _look_first(
         run=next_run(log),
         agents=not is_queue(loaded.plan),
         setup=loaded.plan.setup,
+        checks=_checks(loaded),
         plan=path,
         tell=tell,
         fetch=fetch,
@@ -127,6 +128,11 @@ def plan_findings(site: Site, loaded: LoadedPlan, settings: Settings, *, path: s
     return preflight(
         site, settings, target=target, run=run, agents=not is_queue(loaded.plan), setup=loaded.plan.setup, plan=path
     )
+
+
+def _checks(loaded: LoadedPlan) -> tuple[str, ...]:
+    streams = loaded.plan.workstreams.values()
+    return tuple(check.run for check in (*loaded.plan.checks, *(check for each in streams for check in each.checks)))
 
 
 def next_run(log: Log) -> RunId:
