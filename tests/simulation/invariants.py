@@ -20,7 +20,7 @@ from wt_orchestrate.domain.ids import CommitId, ProcessId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.state.lifecycle import DONE
-from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.run import RunState, claimed_by_person, integrated_as
 from wt_orchestrate.domain.verdict.stuck import idle_for
 
 _POLL_S = 12.0
@@ -172,7 +172,7 @@ def p5_reviewed(watch: Watch, record: e.Record, before: RunState | None) -> Iter
     if before is None or not isinstance(event, e.Integrated) or event.commit is None:
         return
     ws = before.workstreams[event.workstream]
-    if not before.plan.defaults.review or ws.by_person or ws.looked_at is None:
+    if not before.plan.defaults.review or claimed_by_person(ws) or ws.looked_at is None:
         return
     if watch.reviewed.get((ws.id, ws.looked_at), True):
         yield f"{ws.id} was integrated at {ws.looked_at[:8]}, which no reviewer let pass"
@@ -212,7 +212,7 @@ def l9_blame(watch: Watch, record: e.Record, before: RunState | None) -> Iterato
     if event.alone is not None and event.alone != broken(objects.tree(event.head)):
         yield f"{event.workstream} is blamed, and its work is good alone: {event.alone}"
     if event.partner is not None:
-        commits = (event.head, before.workstreams[event.partner].integrated_as or event.head)
+        commits = (event.head, integrated_as(before.workstreams[event.partner]) or event.head)
         halves = [each for each in commits if "HALF OF A PAIR" in objects.tree(each).values()]
         if broken(objects.tree(event.head)) or len(halves) != 2:
             yield f"{event.workstream} and {event.partner} are called a pair"

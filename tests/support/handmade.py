@@ -12,7 +12,7 @@ from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
-from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.run import RunState, accepted
 
 RUN = RunId("r1")
 BASE = CommitId("0" * 40)
@@ -170,7 +170,7 @@ class Handmade:
     ) -> None:
         """A check runs on its tree."""
         assert self.state is not None
-        head = self.state.workstreams[WorkstreamId(name)].accepted
+        head = accepted(self.state.workstreams[WorkstreamId(name)])
         assert head is not None
         process = ProcessId(f"r1.check.{len(self.records)}")
         command = more.pop("command", "check")
@@ -207,7 +207,7 @@ class Handmade:
     def integrate(self, at: float, name: str) -> None:
         """The integration branch holds its work, and the user's repository shows it."""
         assert self.state is not None
-        head = self.state.workstreams[WorkstreamId(name)].accepted
+        head = accepted(self.state.workstreams[WorkstreamId(name)])
         assert head is not None
         self.note(at, e.Integrated(workstream=WorkstreamId(name), head=head, onto=BASE, commit=head))
         self.note(at, e.IntegrationPublished(commit=head, order=len(self.records)))

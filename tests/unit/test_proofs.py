@@ -54,6 +54,7 @@ PROVED_BY = {
     "domain/state/lifecycle": "unit/domain/fold/test_run.py",
     "domain/state/run": "unit/domain/fold/test_run.py",
     "domain/state/train": "unit/domain/train/test_train.py",
+    "domain/state/workstream": "unit/domain/fold/test_workstream.py",
     "domain/state/changes": "integration/gitrepo/test_landing_attacks.py",
     "domain/status/evidence": "unit/domain/agent/test_notes.py",
     "domain/status/search": "unit/domain/agent/test_notes.py",

@@ -159,8 +159,8 @@ def _given_up(state: RunState, key: EffectKey, failure: Failure) -> tuple[e.Even
     if kind == EffectKind.TAKE_OVER:
         over = name in state.taking_over
         return (e.TakeOverRefused(workstream=name, reason=failure.reason, hint=failure.hint),) if over else ()
-    if kind == EffectKind.RESTORE and state.workstreams[name].lost:
-        reason = f"its {state.workstreams[name].lost} is missing and cannot be created again: {failure.reason}"
+    if kind == EffectKind.RESTORE and state.workstreams[name].checkout.lost:
+        reason = f"its {state.workstreams[name].checkout.lost} is missing and cannot be created again: {failure.reason}"
         return (e.WorkstreamFailed(workstream=name, reason=reason, hint=failure.hint),) if _open(state, name) else ()
     if kind in _HARMLESS or not _open(state, name):
         return ()
@@ -258,7 +258,7 @@ def _stop_reason(state: RunState, ws: WorkstreamState, attempt: Attempt, now: fl
         return "stop"
     if ws.cancelling:
         return "cancel"
-    if ws.lost == LOST_WORKTREE:
+    if ws.checkout.lost == LOST_WORKTREE:
         return "worktree"
     used_up = used_up_by(state, ws) or time_is_up(state)
     if used_up and (not takes_messages(state, ws) or overdue(state, ws, now)):
@@ -317,7 +317,7 @@ def _claims(state: RunState) -> tuple[Effect, ...]:
         Verify(workstream=ws.id, round=ws.claims)
         for ws in state.workstreams.values()
         if ws.stage is Stage.CLAIMED
-        and not (ws.faults.findings or ws.stopping or ws.cancelling or ws.lost or ws.removed)
+        and not (ws.faults.findings or ws.stopping or ws.cancelling or ws.checkout.lost or ws.checkout.removed)
         and state.phase is not Phase.STOPPING
     )
 
@@ -331,6 +331,6 @@ def _after(state: RunState) -> tuple[Effect, ...]:
 
 def _may_be_made_again(ws: WorkstreamState) -> bool:
     """A lost branch is restored under a running agent; a lost or cleaned worktree only once nobody works in it."""
-    if ws.removed:
+    if ws.checkout.removed:
         return ws.stage in {Stage.PREPARING, Stage.CLAIMED}
-    return bool(ws.lost) and (ws.lost != LOST_WORKTREE or live_attempt(ws) is None)
+    return bool(ws.checkout.lost) and (ws.checkout.lost != LOST_WORKTREE or live_attempt(ws) is None)

@@ -223,14 +223,15 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
                 ),
             )
         case Elsewhere(workstream=name, where=where, head=head):
-            if state.workstreams[name].elsewhere == head:
+            before = state.workstreams[name].checkout.elsewhere
+            if (before.head if before is not None else None) == head:
                 return ()
             return (e.CommitsElsewhere(workstream=name, where=where, head=head, count=reading.count),)
         case Taken(workstream=name, what=what):
-            return () if state.workstreams[name].lost else (e.WorktreeLost(workstream=name, what=what),)
+            return () if state.workstreams[name].checkout.lost else (e.WorktreeLost(workstream=name, what=what),)
         case HandoffRead(workstream=name, text=text, problem=problem):
             if problem:
-                known = state.workstreams[name].handoff_problem == problem
+                known = state.workstreams[name].handoffs.problem == problem
                 return () if known else (e.HandoffSeen(workstream=name, text="", problem=problem),)
             return () if text is None or text == last_handoff else (e.HandoffSeen(workstream=name, text=text),)
 

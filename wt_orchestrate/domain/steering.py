@@ -132,7 +132,7 @@ def _not_so(ws: WorkstreamState, why: str, *, hint: str = "") -> Refusal:
 
 
 def _take_over(ws: WorkstreamState) -> Refusal | None:
-    if ws.worktree is None or ws.removed or ws.spec.branch:
+    if ws.worktree is None or ws.checkout.removed or ws.spec.branch:
         return Refusal(f"{ws.id} has no worktree whose commits could be taken over", f"wto status {ws.id}")
     if live_attempt(ws) is not None:
         return _not_so(ws, "its agent is running", hint=f"wto stop {ws.id}, then wto take-over {ws.id}")

@@ -22,13 +22,16 @@ from wt_orchestrate.ports.git.repository import Reached
 
 def read_elsewhere(state: RunState, world: World) -> Iterator[Elsewhere]:
     """Where each worktree's HEAD is, once the vault holds all that it reached."""
-    streams = [ws for ws in state.workstreams.values() if ws.base is not None and not (ws.removed or ws.lost)]
+    streams = [
+        ws for ws in state.workstreams.values() if ws.base is not None and not (ws.checkout.removed or ws.checkout.lost)
+    ]
     for ws, reached in _reached(streams, world):
         others = _unknown(ws, reached)
-        if not others and ws.elsewhere is None:
+        if not others and ws.checkout.elsewhere is None:
             continue
         world.vault.refs.keep(archive_name(state.id, ws.id), others)
-        if reached.at == ws.elsewhere and _left(ws, reached):
+        known = ws.checkout.elsewhere
+        if known is not None and reached.at == known.head and _left(ws, reached):
             continue
         found = _at_head(ws, reached, ws.head, world)
         if found is None:
@@ -91,13 +94,14 @@ def take_over(effect: f.TakeOver, state: RunState, world: World) -> Sequence[e.E
 
 def taken_over(state: RunState, ws: WorkstreamState, world: World) -> e.Event | None:
     """After a crash: that the takeover happened already, by the log's last word on where the commits were and by the branch."""
-    if ws.branch is None or ws.elsewhere is None:
+    known = ws.checkout.elsewhere
+    if ws.branch is None or known is None:
         return None
     ref = head_ref(state.id, ws.id)
     own = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref)
-    if own is None or own == ws.head or not world.vault.commits.is_ancestor(ws.elsewhere, own):
+    if own is None or own == ws.head or not world.vault.commits.is_ancestor(known.head, own):
         return None
-    return e.WorkTakenOver(workstream=ws.id, where=ws.elsewhere_on, head=own, before=ws.head)
+    return e.WorkTakenOver(workstream=ws.id, where=known.branch, head=own, before=ws.head)
 
 
 def _named(state: RunState, ws: WorkstreamState, branch: str, own: CommitId, world: World) -> CommitsAt:

@@ -41,7 +41,12 @@ def watched(state: RunState, world: World) -> frozenset[Watched]:
         if live is not None:
             place = world.notes.drop_file(world.executor.folder(ProcessId(live.id)))
             wanted.add(Watched(key=f"notes:{ws.id}", path=place))
-        if ws.worktree is not None and ws.branch is not None and not ws.removed and ws.stage in _WATCHED_STAGES:
+        if (
+            ws.worktree is not None
+            and ws.branch is not None
+            and not ws.checkout.removed
+            and ws.stage in _WATCHED_STAGES
+        ):
             wanted.add(Watched(key=f"handoff:{ws.id}", path=f"{ws.worktree}/HANDOFF.md"))
             wanted.add(Watched(key="branches", path=f"{world.common_dir}/logs/{branch_ref(ws.branch)}"))
             if state.settings.hooks is not Hooks.OFF:  # where git keeps no reflogs, the hooks tell
@@ -66,7 +71,7 @@ def read_worktrees(state: RunState, world: World) -> Iterator[Taken]:
 
 
 def _is_needed(ws: WorkstreamState) -> bool:
-    return ws.worktree is not None and not ws.removed and not ws.lost and ws.stage in _NEEDED
+    return ws.worktree is not None and not ws.checkout.removed and not ws.checkout.lost and ws.stage in _NEEDED
 
 
 def read_branches(state: RunState, world: World) -> Iterator[BranchRead | Taken]:
@@ -122,7 +127,7 @@ def _branch(ws: WorkstreamState, head: CommitId, state: RunState, world: World) 
 
 def read_handoff(ws: WorkstreamState, world: World) -> HandoffRead | None:
     """The handoff of a workstream that has a worktree."""
-    if ws.worktree is None or ws.removed:
+    if ws.worktree is None or ws.checkout.removed:
         return None
     file = world.handoffs.read(ws.worktree)
     return HandoffRead(workstream=ws.id, text=file.text, problem=file.problem)

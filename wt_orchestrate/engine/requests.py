@@ -178,4 +178,6 @@ def cleaned_by(state: RunState, workstreams: Sequence[str], *, force: bool) -> t
     if workstreams:
         return tuple(find_workstream(state.workstreams, name) for name in workstreams)
     over = ENDED - {Stage.ESCALATED} if force else DONE
-    return tuple(ws.id for ws in state.workstreams.values() if ws.worktree and not ws.removed and ws.stage in over)
+    return tuple(
+        ws.id for ws in state.workstreams.values() if ws.worktree and not ws.checkout.removed and ws.stage in over
+    )

@@ -78,7 +78,8 @@ def _preview(state: RunState, found: Outlook, *, as_json: bool) -> None:
         return
     click.echo(f"{symbol('nothing')} Would land {counted(len(ready), 'workstream')} of {state.id} on {state.target}")
     for ws in ready:
-        click.echo(f"  {ws.id}  {counted(ws.commits, 'commit')}, {counted(ws.files, 'file')} +{ws.added} -{ws.deleted}")
+        lines = f"{counted(ws.change.files, 'file')} +{ws.change.added} -{ws.change.deleted}"
+        click.echo(f"  {ws.id}  {counted(ws.commits, 'commit')}, {lines}")
     if found.combined:
         click.echo(f"  {state.target} moved since: the checks run on both merged before it lands")
     if found.where and refused is None:
@@ -137,7 +138,7 @@ def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force:
     if dry_run:
         for name in requests.cleaned_by(state, workstreams, force=force):
             ws = state.workstreams[name]
-            if ws.worktree and not ws.removed:
+            if ws.worktree and not ws.checkout.removed:
                 click.echo(f"{symbol('nothing')} Would remove {ws.worktree}")
         return
     require_supervised_or_quiet(site, state)

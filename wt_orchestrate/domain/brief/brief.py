@@ -18,7 +18,7 @@ from wt_orchestrate.domain.plan.settings import role_of
 from wt_orchestrate.domain.state.attempt import Message
 from wt_orchestrate.domain.state.comments import open_comments
 from wt_orchestrate.domain.state.phrases import blame_words
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, owes, takes_messages
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, conflict_paths, owes, takes_messages
 from wt_orchestrate.domain.state.train import Blame, CheckResult
 
 _QUOTED = 4_000
@@ -184,7 +184,7 @@ def conflict_message(ws: WorkstreamState, *, branch: Branch, others: Sequence[Wo
     )
     own = "\n".join(f"> {line}" for line in ws.spec.brief.strip().splitlines())
     return (
-        f"Your work conflicts with the integration branch `{branch}` in: {', '.join(ws.conflict)}.\n\n"
+        f"Your work conflicts with the integration branch `{branch}` in: {', '.join(conflict_paths(ws))}.\n\n"
         + (f"The other side, as data:\n\n{intents}\n\n" if intents else "")
         + f"Your side, from your brief:\n\n{own}\n\n"
         + f"Run `git merge {branch}` in your worktree, resolve the conflicts so that both sides keep their intent "

@@ -34,7 +34,7 @@ def fold_attempt(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
                 retry=None,
                 answer=None,
                 redirected=False,
-                wrapping_since=None,
+                usage=replace(ws.usage, wrapping_since=None),
             )
         case e.AttemptObserved(attempt=name) as seen:
             return _change(ws, name, _observed(_attempt(ws, name), seen, record.at))

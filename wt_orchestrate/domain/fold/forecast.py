@@ -28,7 +28,9 @@ def can_be_told(state: RunState, ws: WorkstreamState) -> bool:
     attempt = live_attempt(ws)
     if attempt is None or not takes_messages(state, ws) or ws.stage is not Stage.WORKING:
         return False
-    return not (attempt.idle or attempt.paused or attempt.stopping or ws.stopping or ws.cancelling or ws.wrapping_since)
+    return not (
+        attempt.idle or attempt.paused or attempt.stopping or ws.stopping or ws.cancelling or ws.usage.wrapping_since
+    )
 
 
 def warning(state: RunState, clashes: Sequence[tuple[str, Sequence[str]]]) -> str:

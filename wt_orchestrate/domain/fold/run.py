@@ -18,7 +18,7 @@ from wt_orchestrate.domain.fold.forecast import fold_forecast
 from wt_orchestrate.domain.fold.messages import fold_messages
 from wt_orchestrate.domain.fold.stages import behind_changed, called_back, fold_stages, tells
 from wt_orchestrate.domain.fold.train import fold_train, left_the_train
-from wt_orchestrate.domain.fold.workstream import fold_workstream, taken_up
+from wt_orchestrate.domain.fold.workstream import fold_workstream, nearly, taken_up, used_up
 from wt_orchestrate.domain.ids import Branch, ProcessId, WorkstreamId, workstream_branch
 from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.replace import replace
@@ -26,6 +26,7 @@ from wt_orchestrate.domain.state.checks import only_passed
 from wt_orchestrate.domain.state.lifecycle import MOVES, Phase, Stage
 from wt_orchestrate.domain.state.run import Command, Failure, RunState, WorkstreamState, advancing, live_attempt
 from wt_orchestrate.domain.state.train import Landing, Train
+from wt_orchestrate.domain.state.workstream import Usage
 from wt_orchestrate.errors import InvariantBroken
 
 _MINOR = (
@@ -252,9 +253,9 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
         case e.LimitRequested() as wanted:
             return _limited(_woken(state, record), wanted)
         case e.BudgetWarned(workstream=None, what=what):
-            return replace(state, budget={**state.budget, what: False})
+            return replace(state, usage=nearly(state.usage, what))
         case e.BudgetReached(workstream=None, what=what):
-            return _used_up(replace(state, budget={**state.budget, what: True}, wrapping_since=record.at), record)
+            return _used_up(replace(state, usage=used_up(state.usage, what, record.at)), record)
         case _:
             return state
 
@@ -277,15 +278,15 @@ def _limited(state: RunState, wanted: e.LimitRequested) -> RunState:
         turns=old.turns if wanted.turns is None else wanted.turns,
         wall=old.wall if wanted.wall is None else wanted.wall,
     )
-    return replace(state, plan=replace(state.plan, limits=limits), budget={}, wrapping_since=None)
+    return replace(state, plan=replace(state.plan, limits=limits), usage=Usage())
 
 
 def _used_up(state: RunState, record: e.Record) -> RunState:
     """Every running agent is told that a limit of the run is used up."""
     for workstream in state.workstreams.values():
         if live_attempt(workstream) is not None:
-            told = replace(fold_messages(workstream, record), wrapping_since=record.at)
-            state = _with(state, told)
+            told = fold_messages(workstream, record)
+            state = _with(state, replace(told, usage=replace(told.usage, wrapping_since=record.at)))
     return state
 
 
@@ -299,7 +300,9 @@ def _set_back(state: RunState, seconds: float) -> RunState:
         name: replace(
             ws,
             retry=replace(ws.retry, not_before=ws.retry.not_before + seconds) if ws.retry is not None else None,
-            wrapping_since=ws.wrapping_since + seconds if ws.wrapping_since is not None else None,
+            usage=replace(ws.usage, wrapping_since=ws.usage.wrapping_since + seconds)
+            if ws.usage.wrapping_since is not None
+            else ws.usage,
         )
         for name, ws in state.workstreams.items()
     }
@@ -399,7 +402,7 @@ def _resumed(state: RunState, record: e.Record) -> RunState:
     state = forgiven(replace(state, phase=Phase.RUNNING, reason="", failures={}, ended_at=None))
     for workstream in state.workstreams.values():
         if workstream.stage is Stage.STOPPED:
-            state = _with(state, _moved(workstream, taken_up(workstream), record))
+            state = _with(state, _moved(workstream, taken_up(workstream, record.number), record))
     return state
 
 

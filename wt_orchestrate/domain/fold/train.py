@@ -8,7 +8,7 @@ from wt_orchestrate.domain.plan.model import Check
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.checks import judged_anew, judgement, results
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard, accepted
 from wt_orchestrate.domain.state.train import Blame, Candidate, CheckResult, Suspect, Train, Trial
 
 
@@ -21,7 +21,7 @@ def suspected(state: RunState, ws: WorkstreamState, seen: e.RiderSuspected) -> S
         onto_tree=state.integration_tree if seen.onto == state.integration else None,
         commit=seen.commit,
         tree=seen.tree,
-        own_tree=ws.own_tree,
+        own_tree=ws.claim.accepted.tree if ws.claim is not None and ws.claim.accepted is not None else None,
         command=seen.command,
         among=_integrated_since(state, ws.base),
     )
@@ -30,12 +30,12 @@ def suspected(state: RunState, ws: WorkstreamState, seen: e.RiderSuspected) -> S
 def _integrated_since(state: RunState, base: CommitId | None) -> tuple[tuple[WorkstreamId, CommitId], ...]:
     """Workstreams integrated after a base, each with its merge commit, oldest first."""
     merged = sorted(
-        (ws.integrated_order, ws.id, ws.integrated_as)
+        (ws.merged.order, ws.id, ws.merged.commit)
         for ws in state.workstreams.values()
-        if ws.integrated_as is not None
+        if ws.merged is not None and ws.merged.commit is not None
     )
     at = next((number for number, (_, _, commit) in enumerate(merged, 1) if commit == base), 0)
-    return tuple((name, commit) for _, name, commit in merged[at:] if commit is not None)
+    return tuple((name, commit) for _, name, commit in merged[at:])
 
 
 _RIDING = frozenset({Stage.VERIFYING, Stage.VERIFIED})
@@ -90,7 +90,7 @@ def fold_train(state: RunState, record: e.Record) -> RunState:
 def _is_awaited(state: RunState, name: WorkstreamId, head: CommitId) -> bool:
     """Whether the workstream still waits for a merge of this head; its claim may have been withdrawn."""
     ws = state.workstreams[name]
-    return ws.stage is Stage.VERIFYING and ws.accepted == head and not (ws.stopping or ws.cancelling)
+    return ws.stage is Stage.VERIFYING and accepted(ws) == head and not (ws.stopping or ws.cancelling)
 
 
 def _coupled(state: RunState, made: e.MergeMade) -> RunState:

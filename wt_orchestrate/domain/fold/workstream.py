@@ -12,8 +12,23 @@ from wt_orchestrate.domain.plan.model import Budget
 from wt_orchestrate.domain.plan.retry_ladder import BY_COMMITS, Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import Faults, Outcome, Retry, Tries, WorkstreamState
+from wt_orchestrate.domain.state.run import WorkstreamState, accepted, open_conflict
 from wt_orchestrate.domain.state.train import CheckResult
+from wt_orchestrate.domain.state.workstream import (
+    Accepted,
+    Change,
+    Claim,
+    Conflict,
+    Elsewhere,
+    Faults,
+    Handoffs,
+    Merged,
+    Outcome,
+    Retry,
+    Setup,
+    Tries,
+    Usage,
+)
 
 _HISTORY = 200
 """How many of a workstream's newest commits stay in the state; the log keeps all."""
@@ -39,9 +54,8 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         return fold_attempt(ws, record)
     match record.event:
         case e.WorktreeCreated() as created:
-            return replace(
-                ws, worktree=created.path, branch=created.branch, base=created.base, head=created.base, removed=False
-            )
+            made = replace(ws, worktree=created.path, branch=created.branch, base=created.base, head=created.base)
+            return _condition(made, removed=False)
         case e.SetupFinished() as setup:
             return _set_up(ws, setup)
         case e.MemoryRecalled() as recalled:
@@ -52,34 +66,28 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(ws, head=seen.head, head_at=at, commits=seen.count, history=kept[-_HISTORY:], tries=tries)
         case e.HandoffSeen(text=text, problem=problem):
             if problem:
-                return replace(ws, handoff_problem=problem)
-            return replace(
-                ws,
-                handoff=parse_handoff(text),
-                handoff_at=at,
-                handoff_versions=ws.handoff_versions + 1,
-                handoff_problem="",
-            )
+                return replace(ws, handoffs=replace(ws.handoffs, problem=problem))
+            return replace(ws, handoff=parse_handoff(text), handoffs=Handoffs(at=at, versions=ws.handoffs.versions + 1))
         case e.StopRequested():
             return replace(ws, stopping=True)
         case e.AnswerRequested(text=text):
             return replace(ws, answer=text)
         case e.ContinueRequested():
-            return _continued(ws)
+            return _continued(ws, record, by_person=True)
         case e.RetryRequested(fresh=fresh):
             return _retried(ws, fresh=fresh)
         case e.PullRequestNoted(pull_request=noted):
             return replace(ws, pull_request=noted)
         case e.WorktreeRemoved(uncommitted=rescued):
-            return replace(ws, removed=True, lost="", rescued=rescued)
+            return _condition(ws, removed=True, lost="", rescued=rescued)
         case e.CommitsElsewhere(head=head, where=where):
-            return replace(ws, elsewhere=head, elsewhere_on=where)
+            return _condition(ws, elsewhere=Elsewhere(head=head, branch=where) if head is not None else None)
         case e.WorkTakenOver():
-            return replace(_continued(ws), by_person=False, elsewhere=None, elsewhere_on="")
+            return _condition(_continued(ws, record, by_person=False), elsewhere=None)
         case e.WorktreeLost(what=what):
-            return replace(ws, lost=what)
+            return _condition(ws, lost=what)
         case e.WorktreeRestored(path=path):
-            return replace(ws, removed=False, worktree=path, lost="", rescued=None)
+            return _condition(replace(ws, worktree=path), removed=False, lost="", rescued=None)
         case _:
             return _fold_verdict(fold_attempt(_fold_steering(ws, record), record), record)
 
@@ -98,15 +106,25 @@ def _fold_steering(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(ws, on_hold=False)
         case e.LimitRequested() as wanted:
             limits = raised(ws.spec.limits, wanted)
-            return replace(ws, spec=replace(ws.spec, limits=limits), budget={}, wrapping_since=None)
+            return replace(ws, spec=replace(ws.spec, limits=limits), usage=Usage())
         case e.BudgetWarned(what=what):
-            return replace(ws, budget={**ws.budget, what: False})
+            return replace(ws, usage=nearly(ws.usage, what))
         case e.BudgetReached(what=what):
-            return replace(ws, budget={**ws.budget, what: True}, wrapping_since=record.at)
+            return replace(ws, usage=used_up(ws.usage, what, record.at))
         case e.ExpansionRefused():
             return replace(ws, further={})
         case _:
             return ws
+
+
+def nearly(usage: Usage, what: str) -> Usage:
+    """A limit is nearly used up."""
+    return replace(usage, limits={**usage.limits, what: False})
+
+
+def used_up(usage: Usage, what: str, at: float) -> Usage:
+    """A limit is used up: agents are asked to end."""
+    return Usage(limits={**usage.limits, what: True}, wrapping_since=at)
 
 
 def raised(limits: Budget, wanted: e.LimitRequested) -> Budget:
@@ -127,24 +145,35 @@ def _without(tries: Tries, causes: frozenset[Cause]) -> Tries:
 def _set_up(ws: WorkstreamState, setup: e.SetupFinished) -> WorkstreamState:
     passed = setup.exit_code == 0
     failure = "" if passed else f"the setup command `{setup.command}` ended with exit code {setup.exit_code}"
-    return replace(
-        ws,
-        setup_done=ws.setup_done + passed,
-        setup_tries=ws.setup_tries + 1,
-        setup_failure=failure,
-        setup_log="" if passed else setup.log,
+    done = Setup(
+        done=ws.setup.done + passed, tries=ws.setup.tries + 1, failure=failure, log="" if passed else setup.log
     )
+    return replace(ws, setup=done)
+
+
+def _condition(ws: WorkstreamState, **changes: object) -> WorkstreamState:
+    return replace(ws, checkout=replace(ws.checkout, **changes))
+
+
+def _closed(ws: WorkstreamState) -> Conflict | None:
+    """Its last conflict, which nobody has to resolve any more as it was."""
+    return replace(ws.conflict, open=False) if ws.conflict is not None else None
 
 
 def _reset(ws: WorkstreamState) -> WorkstreamState:
-    """A person says that it can go on: counters are reset."""
+    """A person says that it can go on: what was tried, found and decided before counts no more. What stays is its work
+    and its story: commits, attempts, messages, comments, and the conflict whose resolution will be judged."""
     return replace(
         ws,
         tries=Tries(after=len(ws.attempts)),
         faults=Faults(),
         outcome=Outcome(),
-        setup_failure="",
-        conflict=(),
+        setup=Setup(done=ws.setup.done, tries=ws.setup.tries),
+        conflict=_closed(ws),
+        claim=None,
+        further={},
+        retry=None,
+        answer=None,
         stopping=False,
         cancelling="",
     )
@@ -162,20 +191,25 @@ def _retried(ws: WorkstreamState, *, fresh: bool) -> WorkstreamState:
         replace(
             ws,
             stage=Stage.PREPARING,
-            accepted=None,
             retry=Retry(reason="retry", message=message, fresh=fresh, not_before=0.0),
         )
     )
 
 
-def _continued(ws: WorkstreamState) -> WorkstreamState:
-    """A person fixed it: verify what is there again."""
-    ws = replace(_reset(ws), by_person=True)
+def _continued(ws: WorkstreamState, record: e.Record, *, by_person: bool) -> WorkstreamState:
+    """A person fixed it, or took over what an agent left elsewhere: verify what is there again."""
+    order = ws.claim.order if ws.claim is not None else record.number
+    ws = _reset(ws)
     if ws.worktree is None:
         return replace(ws, stage=Stage.QUEUED)
     if not ws.attempts:
         return replace(ws, stage=Stage.PREPARING)
-    return replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, accepted=None, retry=None)
+    return _claimed(ws, Claim(order=order, by_person=by_person))
+
+
+def _claimed(ws: WorkstreamState, claim: Claim) -> WorkstreamState:
+    """One more claim that its work is finished, which nobody has looked at."""
+    return replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, claim=claim)
 
 
 def _judged(ws: WorkstreamState) -> WorkstreamState:
@@ -187,38 +221,11 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     at = record.at
     match record.event:
         case e.ClaimMade():
-            return _judged(
-                replace(
-                    ws,
-                    stage=Stage.CLAIMED,
-                    claims=ws.claims + 1,
-                    claimed_order=record.number,
-                    accepted=None,
-                    faults=Faults(),
-                    by_person=False,
-                )
-            )
+            return _judged(_claimed(replace(ws, faults=Faults()), Claim(order=record.number)))
         case e.ClaimAccepted(round=number) | e.ClaimRejected(round=number) if not _is_looked_at(ws, number):
             return ws  # the claim was withdrawn while the evidence was gathered
-        case e.ClaimAccepted() as accepted:
-            return replace(
-                ws,
-                stage=Stage.VERIFYING,
-                head=accepted.head if ws.spec.branch else ws.head,
-                looked_at=accepted.head,
-                accepted=accepted.head,
-                accepted_at=at,
-                accepted_order=record.number,
-                files=accepted.files,
-                added=accepted.added,
-                deleted=accepted.deleted,
-                paths=accepted.paths,
-                protected=accepted.protected,
-                further=accepted.further,
-                own_tree=accepted.tree,
-                conflict=(),
-                checks=(),
-            )
+        case e.ClaimAccepted() as claimed:
+            return _accepted(ws, claimed, record)
         case e.ClaimRejected(findings=findings, head=head):
             faults = replace(ws.faults, findings=findings)
             return replace(ws, faults=faults, looked_at=head, head=head if ws.spec.branch else ws.head)
@@ -227,15 +234,13 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         ):
             return ws
         case e.MergeConflicted(paths=paths, onto=onto, head=head):
-            return replace(
-                ws, conflict=paths, conflict_onto=onto, conflict_head=head, unsettled=False, arbiter=None, settled_by={}
-            )
-        case e.ConflictSettled(head=head, commit=commit, by=by) if _in_conflict(ws, head):
-            return replace(ws, conflict=(), accepted=commit, settled_by=by)
-        case e.SettleFailed(head=head) if _in_conflict(ws, head):
-            return replace(ws, unsettled=True)
-        case e.ArbiterCalled(arbiter=name):
-            return replace(counted(ws, Cause.CONFLICT), arbiter=name)
+            return replace(ws, conflict=Conflict(paths=paths, onto=onto, head=head))
+        case e.ConflictSettled() as settled:
+            return _settled(ws, settled)
+        case e.SettleFailed(head=head) if (found := _in_conflict(ws, head)) is not None:
+            return replace(ws, conflict=replace(found, unsettled=True))
+        case e.ArbiterCalled(arbiter=name) if ws.conflict is not None:
+            return replace(counted(ws, Cause.CONFLICT), conflict=replace(ws.conflict, arbiter=name))
         case e.ProofFailed(lost=lost):
             findings = tuple(f"the merge lost {path}" for path in lost)
             return replace(ws, faults=replace(ws.faults, findings=findings))
@@ -247,9 +252,7 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(
                 ws,
                 stage=Stage.INTEGRATED,
-                integrated_as=commit,
-                integrated_order=record.number if commit is not None else 0,
-                integrated_at=at,
+                merged=Merged(at=at, commit=commit, order=record.number if commit is not None else 0),
                 outcome=replace(ws.outcome, reason="", hint=""),
             )
         case e.MergedElsewhere() if ws.stage is Stage.INTEGRATED:
@@ -288,9 +291,9 @@ def _retry_decided(ws: WorkstreamState, retry: e.RetryDecided) -> WorkstreamStat
         counted(ws, retry.cause or _OLD_CAUSES.get(retry.reason)),
         stage=Stage.PREPARING,
         retry=Retry(reason=retry.reason, message=retry.message, fresh=retry.fresh, not_before=retry.not_before),
-        conflict=(),
+        conflict=_closed(ws),
         faults=Faults(findings=ws.faults.findings),
-        accepted=None,
+        claim=None,
         answer=None,
     )
 
@@ -299,12 +302,48 @@ def _is_looked_at(ws: WorkstreamState, number: int) -> bool:
     return ws.stage is Stage.CLAIMED and number in {0, ws.claims}
 
 
-def _in_conflict(ws: WorkstreamState, head: CommitId) -> bool:
-    return ws.stage is Stage.VERIFYING and bool(ws.conflict) and ws.conflict_head == head
+def _in_conflict(ws: WorkstreamState, head: CommitId) -> Conflict | None:
+    """The conflict of this head that waits to be resolved."""
+    found = open_conflict(ws) if ws.stage is Stage.VERIFYING else None
+    return found if found is not None and found.head == head else None
+
+
+def _accepted(ws: WorkstreamState, found: e.ClaimAccepted, record: e.Record) -> WorkstreamState:
+    claim = ws.claim or Claim(order=record.number)
+    of_head = Accepted(commit=found.head, at=record.at, order=record.number, tree=found.tree)
+    return replace(
+        ws,
+        stage=Stage.VERIFYING,
+        head=found.head if ws.spec.branch else ws.head,
+        looked_at=found.head,
+        claim=replace(claim, accepted=of_head),
+        change=Change(
+            files=found.files,
+            added=found.added,
+            deleted=found.deleted,
+            paths=found.paths,
+            protected=found.protected,
+        ),
+        further=found.further,
+        conflict=_closed(ws),
+        checks=(),
+    )
+
+
+def _settled(ws: WorkstreamState, settled: e.ConflictSettled) -> WorkstreamState:
+    """A proven resolution stands for the head that was accepted."""
+    found = _in_conflict(ws, settled.head)
+    if found is None or ws.claim is None or ws.claim.accepted is None:
+        return ws
+    return replace(
+        ws,
+        conflict=replace(found, open=False, settled_by=settled.by),
+        claim=replace(ws.claim, accepted=replace(ws.claim.accepted, commit=settled.commit)),
+    )
 
 
 def _is_other(ws: WorkstreamState, head: CommitId | None) -> bool:
-    return head is not None and head != ws.accepted
+    return head is not None and head != accepted(ws)
 
 
 _OF_ITS_OWN = frozenset({"", "train", "confirm"})
@@ -343,14 +382,14 @@ def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> Workstre
     )
 
 
-def taken_up(workstream: WorkstreamState) -> WorkstreamState:
+def taken_up(workstream: WorkstreamState, number: int) -> WorkstreamState:
     """A stopped workstream, resumed. A claim that was being verified is verified again; no new agent works on it."""
     if workstream.worktree is None:
         return replace(workstream, stage=Stage.QUEUED, stopping=False)
     if workstream.stopped_in in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:
-        claims = workstream.claims + 1
         faults = replace(workstream.faults, findings=())
-        return replace(workstream, stage=Stage.CLAIMED, stopping=False, claims=claims, accepted=None, faults=faults)
+        claim = replace(workstream.claim, accepted=None) if workstream.claim is not None else Claim(order=number)
+        return _claimed(replace(workstream, stopping=False, faults=faults), claim)
     retry = workstream.retry
     if retry is None and workstream.attempts:
         retry = Retry(

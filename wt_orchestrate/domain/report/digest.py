@@ -26,7 +26,7 @@ from wt_orchestrate.domain.plan.roles import SYNTHESISER
 from wt_orchestrate.domain.state.comments import CommentStatus, of_status
 from wt_orchestrate.domain.state.contradictions import contradictions as own_contradictions
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, integrated_as
 from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.domain.text.status_words import shown
 
@@ -63,18 +63,18 @@ def digest(state: RunState, flaky: Sequence[tuple[str, str]]) -> dict[str, Any]:
 def contribution(ws: WorkstreamState) -> str:
     """What a workstream contributed, in one paragraph: what was measured, then what its agent says."""
     parts: list[str] = [_outcome(ws)]
-    if ws.commits or ws.files:
-        where = f" in {_folders(ws.paths)}" if ws.paths else ""
-        lines = f" (+{ws.added} -{ws.deleted})" if ws.files else ""
-        files = f", {counted(ws.files, 'file')}{lines}{where}" if ws.files else ""
+    if ws.commits or ws.change.files:
+        where = f" in {_folders(ws.change.paths)}" if ws.change.paths else ""
+        lines = f" (+{ws.change.added} -{ws.change.deleted})" if ws.change.files else ""
+        files = f", {counted(ws.change.files, 'file')}{lines}{where}" if ws.change.files else ""
         parts.append(f"{counted(ws.commits, 'commit')}{files}.")
     if ws.checks:
         parts.append(
             f"Checks on its tree: {'; '.join(f'`{plain(c.command, 80)}` {c.outcome.value}' for c in ws.checks[:5])}."
         )
-    if ws.settled_by:
-        how = ", ".join(sorted(set(ws.settled_by.values())))
-        parts.append(f"Its conflict in {_listed(sorted(ws.settled_by))} was resolved by {how}.")
+    if ws.conflict is not None and ws.conflict.settled_by:
+        how = ", ".join(sorted(set(ws.conflict.settled_by.values())))
+        parts.append(f"Its conflict in {_listed(sorted(ws.conflict.settled_by))} was resolved by {how}.")
     said = plain(ws.handoff.summary, 600) if ws.handoff is not None else ""
     if said:
         parts.append(f"The agent says: “{said}”")
@@ -85,7 +85,7 @@ def contribution(ws: WorkstreamState) -> str:
 
 def _outcome(ws: WorkstreamState) -> str:
     if ws.stage in DONE:
-        where = f" as {ws.integrated_as[:10]}" if ws.integrated_as is not None else ""
+        where = f" as {commit[:10]}" if (commit := integrated_as(ws)) is not None else ""
         return f"Landed{where}." if ws.stage is Stage.LANDED else f"Integrated{where}."
     why = f": {plain(ws.outcome.reason, 200)}" if ws.outcome.reason else ""
     return f"Not integrated ({shown(ws.stage.value)}{why})."
@@ -147,8 +147,8 @@ def _risks(state: RunState, streams: Sequence[WorkstreamState], flaky: Sequence[
         yield {"kind": "flaky check", "workstream": "", "text": text, "how": "measured"}
     for ws in streams:
         yield from _findings(ws, "risk")
-        if ws.protected:
-            text = f"it changes protected paths: {_listed(ws.protected)}"
+        if ws.change.protected:
+            text = f"it changes protected paths: {_listed(ws.change.protected)}"
             yield {"kind": "protected path", "workstream": ws.id, "text": text, "how": "measured"}
         for text in own_contradictions(ws):
             yield {"kind": "contradicts itself", "workstream": ws.id, "text": text, "how": "measured"}

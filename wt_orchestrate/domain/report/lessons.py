@@ -19,7 +19,15 @@ from wt_orchestrate.domain.memory.entries import AGENT, MEASURED, MOST_PATHS, La
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.report.digest import SECTIONS
 from wt_orchestrate.domain.state.lifecycle import DONE
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, cost_usd, is_reviewer, newest_of, run_cost_usd
+from wt_orchestrate.domain.state.run import (
+    RunState,
+    WorkstreamState,
+    cost_usd,
+    integrated_as,
+    is_reviewer,
+    newest_of,
+    run_cost_usd,
+)
 from wt_orchestrate.domain.text.clean import counted
 
 _MOST = 20
@@ -76,7 +84,7 @@ def _conflicts(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
                 real.setdefault(name, set()).update(met)
     for name, paths in real.items():
         ws = state.workstreams[name]
-        others = [each.id for each in state.workstreams.values() if each.id != name and paths & set(each.paths)]
+        others = [each.id for each in state.workstreams.values() if each.id != name and paths & set(each.change.paths)]
         known = any(name in pair and (seen & paths or not seen) for pair, seen in foreseen.items())
         radar = "The forecast had predicted it." if known else "The forecast had not predicted it."
         text = f"`{name}` conflicted with {_listed(others) or 'work integrated earlier'} in {_listed(sorted(paths))}. {radar}"
@@ -96,15 +104,15 @@ def _both_done(state: RunState, one: str, other: str) -> bool:
 def _waits(state: RunState) -> Iterator[Note]:
     """Needs whose two sides changed no file in common. The order of stages is deliberate and does not count."""
     for ws in state.workstreams.values():
-        if ws.spec.serves or ws.spec.continues or ws.stage not in DONE or not ws.paths:
+        if ws.spec.serves or ws.spec.continues or ws.stage not in DONE or not ws.change.paths:
             continue
         for need in (state.workstreams[WorkstreamId(name)] for name in ws.spec.needs):
-            if need.paths and not set(need.paths) & set(ws.paths):
+            if need.change.paths and not set(need.change.paths) & set(ws.change.paths):
                 text = (
                     f"`{ws.id}` waited for `{need.id}` ({_active_s(need):.0f} s of work), and they changed no "
                     "common file: if one does not need the other, they can run in parallel."
                 )
-                paths = (*ws.paths[:10], *need.paths[:10])
+                paths = (*ws.change.paths[:10], *need.change.paths[:10])
                 yield _measured(state, text, topic=f"wait:{need.id}:{ws.id}", ws=ws, paths=paths)
 
 
@@ -163,12 +171,18 @@ def _course(state: RunState, ws: WorkstreamState, records: Sequence[e.Record]) -
     text = (
         f"`{ws.id}`{f' ({ws.spec.title})' if ws.spec.title else ''}: {end} after "
         f"{counted(len(ws.attempts), 'attempt')}, "
-        f"{_active_s(ws):.0f} s of agent time, ${cost_usd(ws):.2f}, {counted(ws.files, 'file')} changed."
+        f"{_active_s(ws):.0f} s of agent time, ${cost_usd(ws):.2f}, {counted(ws.change.files, 'file')} changed."
         + (f" New attempts because of: {again}{helped}." if again else "")
     )
     kind = "fact" if done and not again else "remedy" if done else "failure"
     return _measured(
-        state, text, layer=Layer.EXECUTION, kind=kind, topic=f"course:{ws.id}", ws=ws, paths=ws.paths or ws.spec.scope
+        state,
+        text,
+        layer=Layer.EXECUTION,
+        kind=kind,
+        topic=f"course:{ws.id}",
+        ws=ws,
+        paths=ws.change.paths or ws.spec.scope,
     )
 
 
@@ -189,7 +203,13 @@ def _failed_first(state: RunState, ws: WorkstreamState, records: Sequence[e.Reco
             else f"The first claim of `{ws.id}` was rejected: {said}."
         )
         yield _measured(
-            state, text, layer=Layer.EXECUTION, kind="failure", topic=f"failed:{ws.id}:{command}", ws=ws, paths=ws.paths
+            state,
+            text,
+            layer=Layer.EXECUTION,
+            kind="failure",
+            topic=f"failed:{ws.id}:{command}",
+            ws=ws,
+            paths=ws.change.paths,
         )
 
 
@@ -235,7 +255,9 @@ def _quotes(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
             continue
         if ws.stage in DONE:
             for text in parts(ws.handoff.decisions):
-                yield _said(state, ws, text, layer=Layer.STRATEGIC, kind="decision", paths=_named(ws, text) or ws.paths)
+                yield _said(
+                    state, ws, text, layer=Layer.STRATEGIC, kind="decision", paths=_named(ws, text) or ws.change.paths
+                )
             for name, body in ws.handoff.other.items():
                 kind = _SECTIONS.get(name.strip().lower())
                 for text in parts(body) if kind else ():
@@ -288,7 +310,7 @@ def _says_nothing(text: str) -> bool:
 
 def _named(ws: WorkstreamState, text: str) -> tuple[str, ...]:
     """The files of its work that a text names."""
-    return tuple(path for path in ws.paths if path in text)
+    return tuple(path for path in ws.change.paths if path in text)
 
 
 def _said(state: RunState, ws: WorkstreamState, text: str, *, layer: Layer, kind: str, paths: Sequence[str]) -> Note:
@@ -296,7 +318,7 @@ def _said(state: RunState, ws: WorkstreamState, text: str, *, layer: Layer, kind
         who=AGENT,
         run=state.id,
         workstream=ws.id,
-        commit=ws.integrated_as or newest_of(ws) or ws.base or "",
+        commit=integrated_as(ws) or newest_of(ws) or ws.base or "",
         paths=tuple(paths)[:MOST_PATHS],
         at=state.at,
     )

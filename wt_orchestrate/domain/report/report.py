@@ -23,7 +23,7 @@ from wt_orchestrate.domain.schedule.schedule import held_by, rests
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.findings import shared_values
 from wt_orchestrate.domain.state.lifecycle import DONE, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, cost_usd, run_cost_usd
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, cost_usd, integrated_as, run_cost_usd
 from wt_orchestrate.domain.state.stages import at_gate
 from wt_orchestrate.domain.text.secrets import without_secrets
 
@@ -333,8 +333,8 @@ def _workstream(found: Measured, ws: WorkstreamState, happened: Sequence[str], r
         ],
         "commits": [{"id": c.id, "author": c.author, "subject": c.subject} for c in ws.history],
         "commits_rewritten": rewritten,
-        "integrated_as": ws.integrated_as,
-        "files": {"changed": ws.files, "added": ws.added, "deleted": ws.deleted},
+        "integrated_as": integrated_as(ws),
+        "files": {"changed": ws.change.files, "added": ws.change.added, "deleted": ws.change.deleted},
         "cost_usd": round(cost_usd(ws), 6),
         "tokens": _tokens(ws.attempts),
         "active_s": round(times.active_s, 3),

@@ -18,7 +18,14 @@ from wt_orchestrate.domain.state.contradictions import contradictions
 from wt_orchestrate.domain.state.findings import findings_of, shared_values
 from wt_orchestrate.domain.state.forecast import of as clashes_of
 from wt_orchestrate.domain.state.lifecycle import DONE
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import (
+    RunState,
+    WorkstreamState,
+    accepted,
+    claimed_by_person,
+    conflict_paths,
+    integrated_as,
+)
 from wt_orchestrate.domain.text.clean import addressless, at_line, clean, counted
 from wt_orchestrate.domain.text.diff import FileDiff, areas, moves
 from wt_orchestrate.domain.text.secrets import without_secrets
@@ -32,7 +39,7 @@ _ASKED = 400
 
 def reviewed_head(ws: WorkstreamState) -> CommitId | None:
     """The newest own work of a workstream: what was last accepted, without conflict resolutions, else its branch."""
-    return ws.looked_at if ws.accepted is not None else ws.head
+    return ws.looked_at if accepted(ws) is not None else ws.head
 
 
 def packet(
@@ -79,7 +86,7 @@ def _packet(
         "base": ws.base,
         "head": reviewed_head(ws),
         "commits": ws.commits,
-        "integrated_as": ws.integrated_as,
+        "integrated_as": integrated_as(ws),
         "asked": {
             "title": ws.spec.title,
             "brief": ws.spec.brief,
@@ -113,11 +120,12 @@ def _packet(
 def _conflict(ws: WorkstreamState, resolution: Mapping[str, Any] | None) -> dict[str, Any]:
     """Its conflict, with who or what resolved each file."""
     resolved = None
+    settled_by = dict(ws.conflict.settled_by) if ws.conflict is not None else {}
     if resolution is not None:
-        whoever = "person" if ws.by_person else "its agent"
-        files = [{**file, "by": ws.settled_by.get(file["path"], whoever)} for file in resolution["files"]]
+        whoever = "person" if claimed_by_person(ws) else "its agent"
+        files = [{**file, "by": settled_by.get(file["path"], whoever)} for file in resolution["files"]]
         resolved = {**resolution, "files": files}
-    return {"conflict": {"settled_by": dict(ws.settled_by), "paths": list(ws.conflict), "resolution": resolved}}
+    return {"conflict": {"settled_by": settled_by, "paths": list(conflict_paths(ws)), "resolution": resolved}}
 
 
 def _does(files: Sequence[FileDiff]) -> dict[str, Any]:
@@ -194,7 +202,7 @@ def _overlaps(state: RunState, ws: WorkstreamState, files: Sequence[FileDiff]) -
     own = {file.path for file in files}
     found: list[dict[str, Any]] = []
     for other in state.workstreams.values():
-        theirs = set(other.paths) or {path for commit in other.history for path in commit.paths}
+        theirs = set(other.change.paths) or {path for commit in other.history for path in commit.paths}
         both = sorted(own & theirs)
         if other.id != ws.id and both and not other.spec.serves:
             found.append(

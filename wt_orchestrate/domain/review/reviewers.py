@@ -18,7 +18,7 @@ from wt_orchestrate.domain.plan.model import Kind, Workstream
 from wt_orchestrate.domain.plan.roles import REVIEWER
 from wt_orchestrate.domain.state.comments import Comment, CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import ENDED, STUCK, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_reviewer
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, accepted, claimed_by_person, is_reviewer
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.text.status_words import shown
 
@@ -39,14 +39,14 @@ def is_reviewed(ws: WorkstreamState) -> bool:
 
 def awaits_review(state: RunState, ws: WorkstreamState) -> bool:
     """Whether its claim may not join the train before a review."""
-    if ws.stage is not Stage.VERIFYING or ws.by_person or not reviewer_agent(state, ws):
+    if ws.stage is not Stage.VERIFYING or claimed_by_person(ws) or not reviewer_agent(state, ws):
         return False
     return not is_reviewed(ws)
 
 
 def must_answer(state: RunState, ws: WorkstreamState) -> bool:
     """Whether the review of this very claim asks for something."""
-    held = ws.stage is Stage.VERIFYING and not ws.by_person and bool(reviewer_agent(state, ws))
+    held = ws.stage is Stage.VERIFYING and not claimed_by_person(ws) and bool(reviewer_agent(state, ws))
     return held and is_reviewed(ws) and ws.review is not None and ws.review.asks
 
 
@@ -70,7 +70,7 @@ def _calls(state: RunState) -> Iterator[e.Event]:
         return
     taken = set(state.workstreams)
     for ws in state.workstreams.values():
-        busy = ws.stopping or ws.cancelling or ws.on_hold or ws.faults.findings or ws.accepted is None
+        busy = ws.stopping or ws.cancelling or ws.on_hold or ws.faults.findings or accepted(ws) is None
         if awaits_review(state, ws) and not busy and reviewer_at_work(state, ws) is None and ws.looked_at is not None:
             name = derived_id(ws.id, "review", taken)
             yield e.ReviewerCalled(workstream=ws.id, reviewer=name, head=ws.looked_at, spec=_spec(state, ws))

@@ -94,11 +94,11 @@ def budget_conclusions(state: RunState, now: float) -> Iterator[e.Event]:
     if state.phase is not Phase.RUNNING or all(ws.stage in ENDED for ws in state.workstreams.values()):
         return
     for use in run_use(state, now):
-        yield from _told(None, state.budget, use)
+        yield from _told(None, state.usage.limits, use)
     for ws in state.workstreams.values():
         if ws.stage not in ENDED:
             for use in workstream_use(state, ws, now):
-                yield from _told(ws, ws.budget, use)
+                yield from _told(ws, ws.usage.limits, use)
 
 
 def _told(ws: WorkstreamState | None, known: Mapping[str, bool], use: Use) -> Iterator[e.Event]:
@@ -112,15 +112,15 @@ def _told(ws: WorkstreamState | None, known: Mapping[str, bool], use: Use) -> It
 
 def time_is_up(state: RunState) -> bool:
     """Whether the run's own time is used up: then it is stopped as a whole."""
-    return state.budget.get(WALL, False)
+    return state.usage.limits.get(WALL, False)
 
 
 def used_up_by(state: RunState, ws: WorkstreamState) -> str:
     """Which limit is used up for a workstream, in words; empty if none is. The run's time is `time_is_up`."""
-    own = [what for what, used_up in ws.budget.items() if used_up]
+    own = [what for what, used_up in ws.usage.limits.items() if used_up]
     if own:
         return f"its budget is used up ({', '.join(own)})"
-    of_run = [what for what, used_up in state.budget.items() if used_up and what != WALL]
+    of_run = [what for what, used_up in state.usage.limits.items() if used_up and what != WALL]
     return f"the run's budget is used up ({', '.join(of_run)})" if of_run else ""
 
 
@@ -128,6 +128,6 @@ def overdue(state: RunState, ws: WorkstreamState, now: float) -> bool:
     """Whether its agent was asked to end because of a limit and has had its time to do so."""
     if not (used_up_by(state, ws) or time_is_up(state)):
         return False
-    since = ws.wrapping_since or state.wrapping_since or 0.0
+    since = ws.usage.wrapping_since or state.usage.wrapping_since or 0.0
     patience = seconds(state.settings.recovery.wrap_up) or 0.0
     return live_attempt(ws) is not None and now - since > patience

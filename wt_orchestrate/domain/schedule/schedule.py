@@ -37,6 +37,7 @@ from wt_orchestrate.domain.state.run import (
     RunState,
     WorkstreamState,
     aboard,
+    integrated_order,
     is_reviewer,
     is_starting,
     last_attempt,
@@ -161,7 +162,7 @@ def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamI
     return tuple(
         need.id
         for need in needs(state, workstream)
-        if need.stage not in DONE or need.integrated_order > state.published_order
+        if need.stage not in DONE or integrated_order(need) > state.published_order
     )
 
 
@@ -186,7 +187,9 @@ def _chain(plan: Plan) -> Mapping[str, int]:
 
 
 def _next(state: RunState, workstream: WorkstreamState, now: float, *, free: int) -> Effect | None:
-    if workstream.stopping or workstream.cancelling or workstream.on_hold or workstream.lost or workstream.removed:
+    if workstream.stopping or workstream.cancelling or workstream.on_hold:
+        return None
+    if workstream.checkout.lost or workstream.checkout.removed:
         return None
     if workstream.id in state.cleaning:
         return None
@@ -205,13 +208,13 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
     if workstream.worktree is None:
         return _worktree(state, workstream)
     commands = (*state.settings.setup, *state.plan.setup)
-    if workstream.setup_done < len(commands):
+    if workstream.setup.done < len(commands):
         if any(command.workstream == workstream.id for command in state.commands.values()):
             return None
         return RunSetup(
             workstream=workstream.id,
-            process=ProcessId(f"{state.id}.{workstream.id}.setup.{workstream.setup_tries + 1}"),
-            command=commands[workstream.setup_done],
+            process=ProcessId(f"{state.id}.{workstream.id}.setup.{workstream.setup.tries + 1}"),
+            command=commands[workstream.setup.done],
             worktree=workstream.worktree,
         )
     if workstream.retry is not None and now < workstream.retry.not_before:
@@ -221,12 +224,19 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
     return _attempt(state, workstream, now) if may_start(state, workstream) else None
 
 
+def _served_at(workstream: WorkstreamState, served: WorkstreamState) -> CommitId | None:
+    """What a reviewer or an arbiter starts from: the claim to review, or the side of the conflict."""
+    if is_reviewer(workstream):
+        return served.looked_at
+    return served.conflict.head if served.conflict is not None else None
+
+
 def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
     assert state.published is not None and workstream.branch is not None
     pinned = state.pins.get(worktree_key(workstream.id), {})
     served = state.workstreams.get(WorkstreamId(workstream.spec.serves)) if workstream.spec.serves else None
     continued = state.workstreams.get(WorkstreamId(workstream.spec.continues)) if workstream.spec.continues else None
-    begins = None if served is None else served.looked_at if is_reviewer(workstream) else served.conflict_head
+    begins = _served_at(workstream, served) if served is not None else None
     if continued is not None:
         begins = newest_of(continued)
     base = pinned.get("base") or begins or state.published

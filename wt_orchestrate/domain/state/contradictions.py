@@ -19,7 +19,7 @@ def contradictions(ws: WorkstreamState) -> Iterator[str]:
     if claims and ws.spec.kind is Kind.CHANGE and not ws.commits and last is not None:
         yield "it is claimed done, but it has no commit"
     at_work_at = live.seen_at if live is not None and not live.idle else None
-    if says is HandoffStatus.DONE and at_work_at is not None and at_work_at > (ws.handoff_at or at_work_at) + 60:
+    if says is HandoffStatus.DONE and at_work_at is not None and at_work_at > (ws.handoffs.at or at_work_at) + 60:
         yield "its handoff says done, but its agent keeps working"
     if says is HandoffStatus.BLOCKED and ws.stage in {Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED}:
         yield "its handoff says blocked, but its work is being verified"

@@ -29,7 +29,7 @@ def glances(state: RunState) -> tuple[Glance, ...]:
 
 
 def _is_inhabited(ws: WorkstreamState) -> bool:
-    return live_attempt(ws) is not None and not ws.removed and not ws.lost
+    return live_attempt(ws) is not None and not ws.checkout.removed and not ws.checkout.lost
 
 
 def basis(state: RunState) -> tuple[str, ...]:

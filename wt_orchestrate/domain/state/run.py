@@ -22,13 +22,27 @@ from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
 from wt_orchestrate.domain.plan.permissions import reads_only
-from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.plan.roles import ARBITER, REVIEWER
 from wt_orchestrate.domain.plan.settings import Settings, agent_spec, role_of
 from wt_orchestrate.domain.state.attempt import Account, Attempt, Message, MessageKind
 from wt_orchestrate.domain.state.comments import Comment
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.train import Blame, Candidate, CheckResult, Judgement, Landing, Suspect, Train
+from wt_orchestrate.domain.state.train import Candidate, CheckResult, Judgement, Landing, Suspect, Train
+from wt_orchestrate.domain.state.workstream import (
+    Accepted,
+    Change,
+    Checkout,
+    Claim,
+    Conflict,
+    Faults,
+    Handoffs,
+    Merged,
+    Outcome,
+    Retry,
+    Setup,
+    Tries,
+    Usage,
+)
 
 
 class GateState(Struct, frozen=True, kw_only=True):
@@ -78,46 +92,6 @@ class Command(Struct, frozen=True, kw_only=True):
     ahead: tuple[WorkstreamId, ...] = ()
 
 
-class Retry(Struct, frozen=True, kw_only=True):
-    """The next attempt: decided, and waiting for its time and a free slot."""
-
-    reason: str
-    message: str
-    fresh: bool
-    not_before: float
-
-
-class Tries(Struct, frozen=True, kw_only=True):
-    """What was tried since a person last said that it can go on, which resets all of it."""
-
-    by_cause: Mapping[Cause, int] = field(default_factory=dict)
-    """How often the retry ladder was used, by cause."""
-    passed_most: int = 0
-    """The most checks that ever passed on one tree with its work."""
-    after: int = 0
-    """How many attempts there were before."""
-    called_for: int = 0
-    """The claim that its reviewer was called for."""
-
-
-class Faults(Struct, frozen=True, kw_only=True):
-    """What is wrong with its claim; a new claim has none."""
-
-    findings: tuple[str, ...] = ()
-    failed_check: CheckResult | None = None
-    blame: Blame | None = None
-    """What is certain about its failed check."""
-
-
-class Outcome(Struct, frozen=True, kw_only=True):
-    """Why it failed, was cancelled or needs a person, and what a person can do; empty once it goes on."""
-
-    reason: str = ""
-    hint: str = ""
-    commands: tuple[str, ...] = ()
-    tried: tuple[str, ...] = ()
-
-
 class WorkstreamState(Struct, frozen=True, kw_only=True):
     """The state of one workstream."""
 
@@ -131,10 +105,8 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     base: CommitId | None = None
     worktree: str | None = None
     branch: Branch | None = None
-    setup_done: int = 0
-    setup_tries: int = 0
-    setup_failure: str = ""
-    setup_log: str = ""
+    checkout: Checkout = Checkout()
+    setup: Setup = Setup()
     attempts: tuple[Attempt, ...] = ()
     retry: Retry | None = None
     head: CommitId | None = None
@@ -142,37 +114,17 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     commits: int = 0
     history: tuple[CommitLine, ...] = ()
     handoff: Handoff | None = None
-    handoff_at: float | None = None
-    handoff_versions: int = 0
-    handoff_problem: str = ""
+    handoffs: Handoffs = Handoffs()
     claims: int = 0
-    claimed_order: int = 0
-    """The number of the event that made the current claim."""
+    """How many claims were made."""
+    claim: Claim | None = None
+    """The claim that is verified, or was integrated; None before the first one and once it is withdrawn."""
     looked_at: CommitId | None = None
     """The head of the last claim that was verified, whatever the result."""
-    accepted: CommitId | None = None
-    accepted_at: float = 0.0
-    accepted_order: int = 0
-    files: int = 0
-    added: int = 0
-    deleted: int = 0
-    paths: tuple[str, ...] = ()
-    protected: tuple[str, ...] = ()
+    change: Change = Change()
     faults: Faults = Faults()
-    conflict: tuple[str, ...] = ()
-    conflict_onto: CommitId | None = None
-    conflict_head: CommitId | None = None
-    """Its own head in the last conflict, before anybody resolved it."""
-    unsettled: bool = False
-    """No automatic rule resolves its conflict."""
-    arbiter: WorkstreamId | None = None
-    """The arbiter that was called to resolve it."""
-    settled_by: Mapping[str, str] = field(default_factory=dict)
-    """How each path of its conflict was resolved."""
-    by_person: bool = False
-    """A person made the current claim."""
-    own_tree: TreeId | None = None
-    """The tree of the accepted head by itself."""
+    conflict: Conflict | None = None
+    """The last conflict of its work, resolved or not."""
     checks: tuple[CheckResult, ...] = ()
     tries: Tries = Tries()
     messages: tuple[Message, ...] = ()
@@ -189,30 +141,15 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     cancelling: str = ""
     redirected: bool = False
     """Its brief changed since its running agent got it."""
-    elsewhere: CommitId | None = None
-    """Where its worktree's HEAD is, with commits that its branch does not hold."""
-    elsewhere_on: str = ""
-    """The branch these are on; empty for a detached HEAD."""
-    lost: str = ""
-    """What was deleted: its worktree or its branch."""
-    budget: Mapping[str, bool] = field(default_factory=dict)
-    """Limits that are nearly used up, by name; True: used up."""
-    wrapping_since: float | None = None
-    """When its agent was asked to end because of a limit."""
+    usage: Usage = Usage()
     further: Mapping[str, Workstream] = field(default_factory=dict)
     """Workstreams that its accepted handoff adds."""
     outcome: Outcome = Outcome()
     answer: str | None = None
     stopping: bool = False
-    integrated_as: CommitId | None = None
-    integrated_order: int = 0
-    """The number of the event that integrated its commits; 0 if it had none."""
+    merged: Merged | None = None
+    """How it was integrated; None until then."""
     started_at: float | None = None
-    integrated_at: float | None = None
-    removed: bool = False
-    """Its worktree was removed by `clean`."""
-    rescued: CommitId | None = None
-    """Uncommitted work of the removed worktree, as a commit in the vault."""
     added_by: WorkstreamId | None = None
     """The workstream whose handoff added it."""
     recalled: MemoryRecalled | None = None
@@ -289,9 +226,8 @@ class RunState(Struct, frozen=True, kw_only=True):
     """Why the machine has no room for another agent."""
     full: bool = False
     """There is not even room for a first one."""
-    budget: Mapping[str, bool] = field(default_factory=dict)
-    """Limits of the run that are nearly used up, by name; True: used up."""
-    wrapping_since: float | None = None
+    usage: Usage = Usage()
+    """What is known of the run's limits."""
     skipped_s: float = 0.0
     """How many seconds since the start the machine slept or its clock was moved."""
     woke_at: float = 0.0
@@ -321,7 +257,45 @@ def agent_name(state: RunState, workstream: WorkstreamState) -> str:
 
 def newest_of(workstream: WorkstreamState) -> CommitId | None:
     """The newest accepted commit of its work, conflict resolutions included."""
-    return workstream.accepted or workstream.looked_at or workstream.head
+    return accepted(workstream) or workstream.looked_at or workstream.head
+
+
+def acceptance(workstream: WorkstreamState) -> Accepted | None:
+    """That its claim was accepted; None while nothing is."""
+    return workstream.claim.accepted if workstream.claim is not None else None
+
+
+def accepted(workstream: WorkstreamState) -> CommitId | None:
+    """The commit of its accepted claim, resolutions of conflicts included; None while nothing is accepted."""
+    found = acceptance(workstream)
+    return found.commit if found is not None else None
+
+
+def integrated_as(workstream: WorkstreamState) -> CommitId | None:
+    """The merge commit that holds its work; None before, and if it had no commits."""
+    return workstream.merged.commit if workstream.merged is not None else None
+
+
+def integrated_order(workstream: WorkstreamState) -> int:
+    """The number of the event that integrated its commits; 0 before, and if it had none."""
+    return workstream.merged.order if workstream.merged is not None else 0
+
+
+def claimed_by_person(workstream: WorkstreamState) -> bool:
+    """Whether a person says that it is finished, not its agent."""
+    return workstream.claim is not None and workstream.claim.by_person
+
+
+def open_conflict(workstream: WorkstreamState) -> Conflict | None:
+    """The conflict that somebody or something must still resolve."""
+    found = workstream.conflict
+    return found if found is not None and found.open else None
+
+
+def conflict_paths(workstream: WorkstreamState) -> tuple[str, ...]:
+    """Where its work conflicts with the integration head now."""
+    found = open_conflict(workstream)
+    return found.paths if found is not None else ()
 
 
 def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...]:
@@ -372,7 +346,7 @@ def run_cost_usd(state: RunState) -> float:
 
 def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
     """When it last made progress: output, a commit, a handoff, the start, or a nudge."""
-    signs = (attempt.started_at, attempt.seen_at, attempt.nudged_at, workstream.head_at, workstream.handoff_at)
+    signs = (attempt.started_at, attempt.seen_at, attempt.nudged_at, workstream.head_at, workstream.handoffs.at)
     return max(at for at in signs if at is not None)
 
 

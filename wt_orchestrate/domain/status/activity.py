@@ -20,6 +20,7 @@ from wt_orchestrate.domain.state.run import (
     RunState,
     WorkstreamState,
     advancing,
+    conflict_paths,
     last_attempt,
     live_attempt,
     takes_messages,
@@ -176,7 +177,7 @@ def _preparing(state: RunState, ws: WorkstreamState, now: float, places: Places)
     if on_hold:
         return word, Waits(PERSON), until
     commands = len(state.settings.setup) + len(state.plan.setup)
-    if ws.worktree is None or ws.lost or ws.setup_done < commands or ws.retry is None:
+    if ws.worktree is None or ws.checkout.lost or ws.setup.done < commands or ws.retry is None:
         return word, Waits(PREPARATION), until
     then = PREPARATION if takes_place(state, ws) else _place(state, places) or PREPARATION
     if max(pause, rest) <= now:
@@ -217,7 +218,7 @@ def _agent(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) -
 
 
 def _verifying(state: RunState, ws: WorkstreamState) -> Waits:
-    if ws.conflict or ws.id in state.train.waiting:
+    if conflict_paths(ws) or ws.id in state.train.waiting:
         return Waits(CONFLICT)
     if ws.on_hold:
         return Waits(PERSON)

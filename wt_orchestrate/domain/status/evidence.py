@@ -13,8 +13,9 @@ from wt_orchestrate.domain.state.findings import findings_of, place_of, told_pro
 from wt_orchestrate.domain.state.forecast import of as clashes_of
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.phrases import listed, progress_words
-from wt_orchestrate.domain.state.run import Retry, RunState, WorkstreamState, last_attempt
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, conflict_paths, last_attempt
 from wt_orchestrate.domain.state.stages import at_gate
+from wt_orchestrate.domain.state.workstream import Retry
 from wt_orchestrate.domain.status.activity import Activity
 from wt_orchestrate.domain.text.clean import counted, some_of, time_of_day
 from wt_orchestrate.domain.text.status_words import shown
@@ -63,16 +64,16 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None, doing: 
         newest = ws.history[-1].subject if ws.history else ""
         add("commits", f"{counted(ws.commits, 'commit')}, newest: {newest}", ws.head_at)
     if ws.handoff is not None:
-        add("handoff", f"status {ws.handoff.status.value}, version {ws.handoff_versions}", ws.handoff_at)
-    add("handoff", ws.handoff_problem, ws.since)
-    add("lost", f"its {ws.lost} was removed and is being created again" if ws.lost else "", ws.since)
+        add("handoff", f"status {ws.handoff.status.value}, version {ws.handoffs.versions}", ws.handoffs.at)
+    add("handoff", ws.handoffs.problem, ws.since)
+    add("lost", f"its {ws.checkout.lost} was removed and is being created again" if ws.checkout.lost else "", ws.since)
     for check in ws.checks:
         add("check", f"`{check.command}` {check.outcome.value} in {check.duration_s:.1f} s", check.at)
     for finding in ws.faults.findings:
         add("finding", finding, ws.since)
-    for what, used_up in ws.budget.items():
+    for what, used_up in ws.usage.limits.items():
         add("budget", f"its limit on {what} is {'used up' if used_up else 'nearly used up'}", ws.since)
-    add("conflict", ", ".join(ws.conflict), ws.since)
+    add("conflict", ", ".join(conflict_paths(ws)), ws.since)
     add("outcome", ws.outcome.reason, ws.since)
     return found
 

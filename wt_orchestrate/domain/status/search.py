@@ -60,4 +60,4 @@ def _entries(state: RunState, besides: str) -> Iterator[_Entry]:
         said += [(each.kind, each.text) for each in handoff.findings]
         for name, text in said:
             quoted = "\n".join(f"> {line}" for line in f"({name} of `{ws.id}`) {text[:_LONGEST]}".splitlines())
-            yield _Entry(at=ws.handoff_at or 0.0, text=quoted, words=Counter(_words(text)))
+            yield _Entry(at=ws.handoffs.at or 0.0, text=quoted, words=Counter(_words(text)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wt_orchestrate.domain.state.lifecycle import ENDED, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, acceptance, integrated_as
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.domain.train.train import prefixes
 
@@ -17,7 +17,7 @@ def train_view(state: RunState, *, asked: Sequence[str]) -> dict[str, Any]:
     """The train of a run as plain values; `asked`: branches that were queued and not taken yet."""
     places = {car.workstream: number for number, car in enumerate(state.train.cars, 1)}
     last = len(places) + 1
-    ordered = sorted(state.workstreams.values(), key=lambda ws: (places.get(ws.id, last), ws.accepted_order))
+    ordered = sorted(state.workstreams.values(), key=lambda ws: (places.get(ws.id, last), _accepted_order(ws)))
     return {
         "schema": SCHEMA,
         "run": state.id,
@@ -29,6 +29,11 @@ def train_view(state: RunState, *, asked: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _accepted_order(ws: WorkstreamState) -> int:
+    claim = acceptance(ws)
+    return claim.order if claim is not None else 0
+
+
 def _row(state: RunState, ws: WorkstreamState, place: int | None) -> dict[str, str | int | None]:
     return {
         "place": place,
@@ -36,7 +41,7 @@ def _row(state: RunState, ws: WorkstreamState, place: int | None) -> dict[str, s
         "branch": ws.branch,
         "state": ws.stage.value,
         "why": clean(_why(state, ws, place)),
-        "commit": ws.integrated_as,
+        "commit": integrated_as(ws),
     }
 
 
@@ -49,7 +54,7 @@ def _why(state: RunState, ws: WorkstreamState, place: int | None) -> str:
     if place is not None:
         return "passed together with those before it" if place <= prefixes(state).green else "rides"
     if ws.stage in ENDED:
-        return ws.outcome.reason or (f"as {ws.integrated_as[:10]}" if ws.integrated_as else "")
+        return ws.outcome.reason or (f"as {commit[:10]}" if (commit := integrated_as(ws)) is not None else "")
     return "waits for wto train run" if state.phase is Phase.RUNNING and ws.stage is Stage.QUEUED else ""
 
 

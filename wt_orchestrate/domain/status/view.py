@@ -26,6 +26,7 @@ from wt_orchestrate.domain.state.run import (
     WorkstreamState,
     agent_name,
     cost_usd,
+    integrated_as,
     live_attempt,
     progress_at,
     run_cost_usd,
@@ -212,10 +213,10 @@ def _workstream(state: RunState, ws: WorkstreamState, doing: Activity) -> dict[s
         "waits_for_stage": waits_for_stage(state, ws) or None,
         "gate": at_gate(state, ws) or None,
         "branch": ws.branch,
-        "worktree": None if ws.removed else ws.worktree,
+        "worktree": None if ws.checkout.removed else ws.worktree,
         "base": ws.base,
         "head": ws.head,
-        "integrated_as": ws.integrated_as,
+        "integrated_as": integrated_as(ws),
         "process": live.id if live is not None else None,
         "asks": [
             {"id": ask.id, "text": ask.text, "options": list(ask.options), "at": ask.at, "tool": ask.tool}
@@ -226,7 +227,7 @@ def _workstream(state: RunState, ws: WorkstreamState, doing: Activity) -> dict[s
         "hint": ws.outcome.hint,
         "commands": list(ws.outcome.commands),
         "tried": list(ws.outcome.tried),
-        "files": {"changed": ws.files, "added": ws.added, "deleted": ws.deleted},
+        "files": {"changed": ws.change.files, "added": ws.change.added, "deleted": ws.change.deleted},
     }
 
 
@@ -282,7 +283,7 @@ def _next_steps(state: RunState, doing: Mapping[WorkstreamId, Activity]) -> list
     if at_rest and any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
         steps.append("wto land")
     if not steps and any(
-        ws.stage is Stage.LANDED and ws.worktree and not ws.removed for ws in state.workstreams.values()
+        ws.stage is Stage.LANDED and ws.worktree and not ws.checkout.removed for ws in state.workstreams.values()
     ):
         steps.append("wto clean")
     return steps

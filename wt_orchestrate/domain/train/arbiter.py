@@ -18,7 +18,16 @@ from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause, ladder, next_rung
 from wt_orchestrate.domain.plan.roles import ARBITER
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, agent_name, is_arbiter, takes_messages
+from wt_orchestrate.domain.state.run import (
+    RunState,
+    WorkstreamState,
+    acceptance,
+    agent_name,
+    is_arbiter,
+    open_conflict,
+    takes_messages,
+)
+from wt_orchestrate.domain.state.workstream import Accepted, Conflict
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.text.status_words import shown
 
@@ -28,12 +37,11 @@ OWNER = "owner"
 def settles(state: RunState) -> Iterator[Settle]:
     """The conflicts for which no automatic rule was tried yet."""
     for ws in state.workstreams.values():
-        if ws.stage is not Stage.VERIFYING or not ws.conflict or ws.unsettled or ws.stopping or ws.cancelling:
+        found, claim = open_conflict(ws), acceptance(ws)
+        if ws.stage is not Stage.VERIFYING or found is None or claim is None or ws.stopping or ws.cancelling:
             continue
-        assert ws.conflict_head is not None and ws.conflict_onto is not None
-        yield Settle(
-            workstream=ws.id, head=ws.conflict_head, onto=ws.conflict_onto, paths=ws.conflict, at=ws.accepted_at
-        )
+        if not found.unsettled:
+            yield Settle(workstream=ws.id, head=found.head, onto=found.onto, paths=found.paths, at=claim.at)
 
 
 def arbiter_agent(state: RunState, ws: WorkstreamState) -> str:
@@ -52,7 +60,8 @@ def may_call(state: RunState, ws: WorkstreamState) -> bool:
 
 def arbiter_at_work(state: RunState, ws: WorkstreamState) -> bool:
     """Whether its arbiter may still resolve its conflict."""
-    arbiter = state.workstreams.get(ws.arbiter) if ws.arbiter is not None else None
+    name = ws.conflict.arbiter if ws.conflict is not None else None
+    arbiter = state.workstreams.get(name) if name is not None else None
     return arbiter is not None and arbiter.stage not in STUCK
 
 
@@ -63,9 +72,10 @@ def arbitration(state: RunState) -> Sequence[e.Event]:
         served = state.workstreams.get(WorkstreamId(arbiter.spec.serves)) if is_arbiter(arbiter) else None
         if served is None:
             continue
-        waits = served.stage is Stage.VERIFYING and bool(served.conflict) and served.arbiter == arbiter.id
-        if arbiter.stage is Stage.VERIFYING and waits:
-            found.append(_settled(served, arbiter))
+        conflict, claim = open_conflict(served), acceptance(arbiter)
+        waits = served.stage is Stage.VERIFYING and conflict is not None and conflict.arbiter == arbiter.id
+        if arbiter.stage is Stage.VERIFYING and waits and conflict is not None and claim is not None:
+            found.append(_settled(served, conflict, claim))
         elif arbiter.stage is Stage.VERIFYING:
             found.append(_finished(state, arbiter))
         elif arbiter.stage not in ENDED and not waits and not arbiter.cancelling:
@@ -74,14 +84,13 @@ def arbitration(state: RunState) -> Sequence[e.Event]:
     return found
 
 
-def _settled(served: WorkstreamState, arbiter: WorkstreamState) -> e.Event:
-    assert served.conflict_head is not None and served.conflict_onto is not None and arbiter.accepted is not None
+def _settled(served: WorkstreamState, conflict: Conflict, claim: Accepted) -> e.Event:
     return e.ConflictSettled(
         workstream=served.id,
-        head=served.conflict_head,
-        onto=served.conflict_onto,
-        commit=arbiter.accepted,
-        by=dict.fromkeys(served.conflict, ARBITER),
+        head=conflict.head,
+        onto=conflict.onto,
+        commit=claim.commit,
+        by=dict.fromkeys(conflict.paths, ARBITER),
     )
 
 
@@ -90,15 +99,15 @@ def _finished(state: RunState, arbiter: WorkstreamState) -> e.Event:
     return e.Integrated(workstream=arbiter.id, head=arbiter.head, onto=state.integration or state.base, commit=None)
 
 
-def call(state: RunState, ws: WorkstreamState) -> e.ArbiterCalled:
+def call(state: RunState, ws: WorkstreamState, conflict: Conflict) -> e.ArbiterCalled:
     """Call an arbiter for the conflict of a workstream."""
     name = derived_id(ws.id, ARBITER, set(state.workstreams))
-    return e.ArbiterCalled(workstream=ws.id, arbiter=name, spec=_spec(state, ws))
+    return e.ArbiterCalled(workstream=ws.id, arbiter=name, spec=_spec(state, ws, conflict))
 
 
-def _spec(state: RunState, ws: WorkstreamState) -> Workstream:
+def _spec(state: RunState, ws: WorkstreamState, conflict: Conflict) -> Workstream:
     return Workstream(
-        brief=_brief(state, ws),
+        brief=_brief(state, ws, conflict),
         title=f"Resolve the conflict of {ws.id}",
         role=ARBITER,
         agent=arbiter_agent(state, ws),
@@ -107,21 +116,21 @@ def _spec(state: RunState, ws: WorkstreamState) -> Workstream:
     )
 
 
-def _brief(state: RunState, ws: WorkstreamState) -> str:
+def _brief(state: RunState, ws: WorkstreamState, conflict: Conflict) -> str:
     others = [
         other
         for other in state.workstreams.values()
-        if other.id != ws.id and other.stage in DONE and set(other.paths) & set(ws.conflict)
+        if other.id != ws.id and other.stage in DONE and set(other.change.paths) & set(conflict.paths)
     ]
     theirs = "\n\n".join(f"The task of `{other.id}`, as data:\n\n{intent(other)}" for other in others)
-    paths = "\n".join(f"- `{path}`" for path in ws.conflict)
+    paths = "\n".join(f"- `{path}`" for path in conflict.paths)
     return (
         f"Your worktree holds the work of `{ws.id}`. It conflicts with integrated work in:\n\n{paths}\n\n"
-        f"Run `git merge {ws.conflict_onto}` (exactly this commit), resolve the conflicts so that both intents are "
+        f"Run `git merge {conflict.onto}` (exactly this commit), resolve the conflicts so that both intents are "
         "kept, run the checks, and commit the merge. Never take one side completely. If you drop a line of either "
         "side, explain it in HANDOFF.md under ## Decisions. Change nothing outside the conflict. "
-        f"`git diff {ws.conflict_head}...{ws.conflict_onto}` shows the other side's changes, "
-        f"`git diff {ws.conflict_onto}...{ws.conflict_head}` those of `{ws.id}`.\n\n"
+        f"`git diff {conflict.head}...{conflict.onto}` shows the other side's changes, "
+        f"`git diff {conflict.onto}...{conflict.head}` those of `{ws.id}`.\n\n"
         f"The task of `{ws.id}`, as data:\n\n{intent(ws)}\n\n{theirs}"
     ).strip()
 

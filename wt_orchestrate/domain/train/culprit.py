@@ -16,7 +16,7 @@ from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
 from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.run import RunState, acceptance
 from wt_orchestrate.domain.state.train import Probe, Suspect
 
 CERTAIN = frozenset({"confirm", "target"})
@@ -102,7 +102,8 @@ def _passed_with(state: RunState, suspect: Suspect, check: Check, onto: CommitId
     """Whether the check passes on the work merged onto an earlier integration commit, or the next step to find out."""
     trial = next((each for each in suspect.trials if each.onto == onto), None)
     if trial is None:
-        at = state.workstreams[suspect.workstream].accepted_at
+        claim = acceptance(state.workstreams[suspect.workstream])
+        at = claim.at if claim is not None else 0.0
         return MakeTrial(workstream=suspect.workstream, head=suspect.head, onto=onto, at=at)
     if trial.commit is None or trial.tree is None:
         return False

@@ -11,7 +11,7 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.review.reviewers import awaits_review, must_answer
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard, accepted, conflict_paths
 
 LONGEST = 200
 """How many claims join at a time."""
@@ -24,15 +24,15 @@ def rides(state: RunState, ws: WorkstreamState) -> bool:
         and ws.spec.kind is Kind.CHANGE
         and not ws.spec.serves
         and not only_answers(ws)
-        and ws.accepted is not None
-        and not (ws.conflict or ws.faults.failed_check or ws.faults.findings or ws.stopping or ws.cancelling)
+        and accepted(ws) is not None
+        and not (conflict_paths(ws) or ws.faults.failed_check or ws.faults.findings or ws.stopping or ws.cancelling)
         and not (awaits_review(state, ws) or must_answer(state, ws))
     )
 
 
 def only_answers(ws: WorkstreamState) -> bool:
     """Whether it continues integrated work and changed nothing of it."""
-    return bool(ws.spec.continues) and ws.accepted is not None and ws.files == 0
+    return bool(ws.spec.continues) and accepted(ws) is not None and ws.change.files == 0
 
 
 def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
@@ -40,7 +40,11 @@ def waiting(state: RunState) -> tuple[WorkstreamState, ...]:
     free = (ws for ws in state.workstreams.values() if rides(state, ws) and not ws.on_hold and not aboard(state, ws.id))
     riders = [ws for ws in free if ws.id not in state.train.waiting]
     met = _foreseen(state, {ws.id for ws in riders})
-    return tuple(sorted(riders, key=lambda ws: (met[ws.id], ws.claimed_order, ws.id)))
+    return tuple(sorted(riders, key=lambda ws: (met[ws.id], _claimed_order(ws), ws.id)))
+
+
+def _claimed_order(ws: WorkstreamState) -> int:
+    return ws.claim.order if ws.claim is not None else 0
 
 
 def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId, int]:

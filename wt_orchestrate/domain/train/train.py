@@ -30,7 +30,7 @@ from wt_orchestrate.domain.plan.model import Check, Kind
 from wt_orchestrate.domain.review.reviewers import reviews
 from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, lost_too_often, word
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, advancing, is_reviewer
+from wt_orchestrate.domain.state.run import RunState, acceptance, advancing, is_reviewer
 from wt_orchestrate.domain.state.stages import awaits_word
 from wt_orchestrate.domain.state.train import Probe, Suspect
 from wt_orchestrate.domain.train.arbiter import arbitration, settles
@@ -161,11 +161,12 @@ def _assemble(state: RunState) -> Iterator[Effect]:
     free = waiting(state)[:LONGEST]
     if of_kind(state.open, EffectKind.VERIFY):
         return  # another claim is about to come: they join together, in their order
-    if free and not advancing(state) and state.candidate is None:
+    ready = [(ws, found) for ws in free if (found := acceptance(ws)) is not None]
+    if ready and not advancing(state) and state.candidate is None:
         yield Assemble(
             onto=state.train.tip or state.integration,
-            riders=tuple((ws.id, ws.accepted) for ws in free if ws.accepted is not None),
-            at=max(ws.accepted_at for ws in free),
+            riders=tuple((ws.id, found.commit) for ws, found in ready),
+            at=max(found.at for _, found in ready),
         )
 
 

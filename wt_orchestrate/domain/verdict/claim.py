@@ -13,7 +13,7 @@ from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind, Workstream
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.schedule.expansion import SECTION, agents_misfits, placed, still_to_join
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_reviewer, owes
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, claimed_by_person, is_reviewer, owes
 from wt_orchestrate.domain.text.clean import counted, some_of
 
 
@@ -83,7 +83,7 @@ def findings(
             f"{path}/.git, "
             f"then `git rm -q --cached {path}` and `git add {path}`, and commit"
         )
-    if evidence.dropped and not ws.by_person:
+    if evidence.dropped and not claimed_by_person(ws):
         found.append(
             f"your merge kept only your side of {some_of(evidence.dropped)}; restore the other side's work there"
         )
@@ -115,7 +115,7 @@ def out_of_scope(scope: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
 
 def owed(state: RunState, ws: WorkstreamState, *, needs_handoff: bool) -> Sequence[str]:
     """The sections that its role's handoff must have. A person's own claim needs none, nor does a command that arbitrates."""
-    return () if ws.by_person or (ws.spec.serves and not needs_handoff) else owes(state, ws)
+    return () if claimed_by_person(ws) or (ws.spec.serves and not needs_handoff) else owes(state, ws)
 
 
 def undeclared(links: Sequence[str], gitmodules: bytes | None) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def undeclared(links: Sequence[str], gitmodules: bytes | None) -> tuple[str, ...
 
 def is_scanned(ws: WorkstreamState) -> bool:
     """Whether its commits are scanned. A person's own claim is a person's word; what lands is scanned once more."""
-    return not ws.by_person and ws.spec.kind is not Kind.RESEARCH
+    return not claimed_by_person(ws) and ws.spec.kind is not Kind.RESEARCH
 
 
 def exposed(state: RunState, ws: WorkstreamState, scan: Scan) -> tuple[str, ...]:

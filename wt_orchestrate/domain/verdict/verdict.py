@@ -29,11 +29,14 @@ from wt_orchestrate.domain.state.run import (
     WorkstreamState,
     agent_name,
     committed,
+    integrated_as,
     last_attempt,
+    open_conflict,
     takes_messages,
     undelivered,
 )
 from wt_orchestrate.domain.state.train import Blame
+from wt_orchestrate.domain.state.workstream import Conflict
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.domain.train.arbiter import arbiter_at_work, call, may_call
@@ -88,8 +91,9 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
         return None if attempt.judged else _judge_attempt(state, ws, attempt)
     if ws.stage is Stage.CLAIMED and ws.faults.findings:
         return _judge_findings(state, ws)
-    if ws.stage in {Stage.VERIFYING, Stage.VERIFIED} and ws.conflict:
-        return _judge_conflict(state, ws) if ws.unsettled else None
+    conflict = open_conflict(ws)
+    if ws.stage in {Stage.VERIFYING, Stage.VERIFIED} and conflict is not None:
+        return _judge_conflict(state, ws, conflict) if conflict.unsettled else None
     if ws.stage is Stage.VERIFYING and ws.faults.failed_check is not None:
         return _judge_check(state, ws, ws.faults.failed_check.command)
     if must_answer(state, ws):
@@ -126,8 +130,8 @@ def _judge_attempt(state: RunState, ws: WorkstreamState, attempt: Attempt) -> e.
             reason=f"the agent {attempt.agent} could not be started: {attempt.detail or 'no such command'}",
             hint="wto doctor",
         )
-    if ws.lost or attempt.stopping == "worktree":
-        what = ws.lost or "worktree"
+    if ws.checkout.lost or attempt.stopping == "worktree":
+        what = ws.checkout.lost or "worktree"
         message = (
             f"Your {what} was removed by someone and created again from your last commit. Look at `git status` first."
         )
@@ -318,25 +322,25 @@ def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
     return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.faults.findings, ws.spec.kind), in_the_end)
 
 
-def _judge_conflict(state: RunState, ws: WorkstreamState) -> e.Event | None:
+def _judge_conflict(state: RunState, ws: WorkstreamState, conflict: Conflict) -> e.Event | None:
     if arbiter_at_work(state, ws):
         return None
-    if ws.arbiter is None and may_call(state, ws) and state.phase is Phase.RUNNING:
-        return call(state, ws)
-    if ws.arbiter is not None:
-        arbiter = state.workstreams[ws.arbiter]
-        where, why = some_of(ws.conflict), arbiter.outcome.reason or arbiter.stage
+    if conflict.arbiter is None and may_call(state, ws) and state.phase is Phase.RUNNING:
+        return call(state, ws, conflict)
+    if conflict.arbiter is not None:
+        arbiter = state.workstreams[conflict.arbiter]
+        where, why = some_of(conflict.paths), arbiter.outcome.reason or arbiter.stage
         reason = f"it conflicts in {where}, and {arbiter.id} could not resolve it: {why}"
         return _escalated(ws, reason, _by_hand(state, ws))
     branch = integration_branch(state.id)
     others = tuple(
         other
         for other in state.workstreams.values()
-        if other.id != ws.id and other.integrated_as is not None and set(other.paths) & set(ws.conflict)
+        if other.id != ws.id and integrated_as(other) is not None and set(other.change.paths) & set(conflict.paths)
     )
     message = conflict_message(ws, branch=branch, others=others)
     with_whom = f" with {', '.join(other.id for other in others)}" if others else ""
-    in_the_end = f"it conflicts{with_whom} in {some_of(ws.conflict)}"
+    in_the_end = f"it conflicts{with_whom} in {some_of(conflict.paths)}"
     if not ws.spec.branch:
         in_the_end += ", and its agent could not resolve it"
     decided = _again(state, ws, Cause.CONFLICT, message, in_the_end)
@@ -399,11 +403,11 @@ def _unreviewed(ws: WorkstreamState, reviewer: WorkstreamState) -> e.Event:
 
 
 def _judge_preparation(state: RunState, ws: WorkstreamState) -> e.Event | None:
-    if ws.setup_failure:
+    if ws.setup.failure:
         return e.WorkstreamFailed(
             workstream=ws.id,
-            reason=ws.setup_failure,
-            hint=f"the output is in {ws.setup_log}; fix it, then run wto continue {ws.id}",
+            reason=ws.setup.failure,
+            hint=f"the output is in {ws.setup.log}; fix it, then run wto continue {ws.id}",
         )
     name = agent_name(state, ws)
     if agent_spec(name, plan_agents=state.plan.agents, settings=state.settings) is None:

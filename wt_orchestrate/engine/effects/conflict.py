@@ -8,6 +8,7 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_arbiter, is_reviewer
+from wt_orchestrate.domain.state.workstream import Conflict
 from wt_orchestrate.domain.train.arbiter import resolution_findings
 from wt_orchestrate.engine.world import World, archive_name, pin_ref
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, SettleSpec
@@ -64,13 +65,14 @@ def _failed(effect: f.Settle, paths: Sequence[str]) -> e.SettleFailed:
 def judged_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
     """What is wrong with an arbiter's commit; empty for any other work."""
     served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else None
-    if served is None or served.conflict_head is None or served.conflict_onto is None:
+    conflict = served.conflict if served is not None else None
+    if conflict is None:
         return ()
-    both = (served.conflict_head, served.conflict_onto)
+    both = (conflict.head, conflict.onto)
     missing = [side for side in both if not world.vault.commits.is_ancestor(side, head)]
     if missing:
         return (f"the commit {missing[0]} is not merged into it; run `git merge {missing[0]}`",)
-    found = _resolution(served, head, world)
+    found = _resolution(conflict, head, world)
     said = ws.handoff.decisions if ws.handoff is not None else ""
     return resolution_findings(
         beyond=found.beyond,
@@ -86,20 +88,20 @@ def _place(file: ResolvedFile) -> str:
     return f"{file.path}:{', '.join(str(hunk.line) for hunk in file.hunks if hunk.took)}"
 
 
-def _resolution(served: WorkstreamState, head: CommitId, world: World) -> Resolution:
-    assert served.conflict_head is not None and served.conflict_onto is not None
+def _resolution(conflict: Conflict, head: CommitId, world: World) -> Resolution:
     return world.vault.conflicts.prove_resolution(
-        resolved=head, ours=served.conflict_head, theirs=served.conflict_onto, paths=served.conflict
+        resolved=head, ours=conflict.head, theirs=conflict.onto, paths=conflict.paths
     )
 
 
 def remember_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> None:
     """Record how a conflict was resolved, by an arbiter or by the agent or person whose work it was."""
     served = state.workstreams.get(WorkstreamId(ws.spec.serves)) if is_arbiter(ws) else ws
-    if is_reviewer(ws) or served is None or served.conflict_head is None or served.conflict_onto is None:
+    if is_reviewer(ws) or served is None or served.conflict is None:
         return
-    if not state.settings.merge.rerere or not world.vault.commits.is_ancestor(served.conflict_onto, head):
+    conflict = served.conflict
+    if not state.settings.merge.rerere or not world.vault.commits.is_ancestor(conflict.onto, head):
         return
     world.vault.conflicts.remember(
-        ours=served.conflict_head, theirs=served.conflict_onto, resolved=head, slot=_slot(state, served.id)
+        ours=conflict.head, theirs=conflict.onto, resolved=head, slot=_slot(state, served.id)
     )

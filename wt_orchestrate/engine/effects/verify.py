@@ -138,8 +138,10 @@ def _further(state: RunState, ws: WorkstreamState, world: World) -> tuple[Mappin
 
 def _dropped(ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
     """After a conflict was resolved in the worktree: paths the other side changed that are now as if it had not."""
-    onto, own = ws.conflict_onto, ws.conflict_head
-    if onto is None or own is None or not world.vault.commits.is_ancestor(onto, head):
+    if ws.conflict is None:
+        return ()
+    onto, own = ws.conflict.onto, ws.conflict.head
+    if not world.vault.commits.is_ancestor(onto, head):
         return ()
     theirs = [change.path for change in world.vault.commits.changes(base=own, head=onto)]
     return tuple(path for path in theirs if _same(world, path, head, own) and not _same(world, path, head, onto))

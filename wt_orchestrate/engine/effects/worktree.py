@@ -70,8 +70,8 @@ def _rescued(state: RunState, ws: WorkstreamState, head: CommitId | None, world:
     if ws.worktree is None or head is None:
         return None
     if not world.repository.has_worktree(ws.worktree):
-        before = {ref: at for ref, at in world.vault.refs.archived(f"{name}/").items() if at != ws.rescued}
-        return before[_newest(before)] if before and not ws.removed else None
+        before = {ref: at for ref, at in world.vault.refs.archived(f"{name}/").items() if at != ws.checkout.rescued}
+        return before[_newest(before)] if before and not ws.checkout.removed else None
     found = world.vault.checkouts.rescue(worktree=ws.worktree, head=head, index=index_path(world.indexes, ws.worktree))
     if found is not None:
         world.vault.refs.archive(name, found)
@@ -114,7 +114,11 @@ def restore_worktree(effect: f.RestoreWorktree, state: RunState, world: World) -
     world.repository.restore_branch(vault=world.vault.path, branch=ws.branch, head=head)
     if not world.repository.has_worktree(ws.worktree):  # else only its branch was lost: HEAD may name another one now
         world.repository.add_worktree(path=ws.worktree, branch=ws.branch, base=head)
-    count = world.vault.checkouts.lay_down(worktree=ws.worktree, commit=ws.rescued) if ws.rescued is not None else 0
+    count = (
+        world.vault.checkouts.lay_down(worktree=ws.worktree, commit=ws.checkout.rescued)
+        if ws.checkout.rescued is not None
+        else 0
+    )
     guard_worktree(state, ws.id, ws.worktree, world)
     return (e.WorktreeRestored(workstream=ws.id, path=ws.worktree, head=head, uncommitted=count),)
 

@@ -17,7 +17,7 @@ from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, followers, newest_of
+from wt_orchestrate.domain.state.run import RunState, WorkstreamState, accepted, followers, integrated_order, newest_of
 from wt_orchestrate.engine.exposure import Word, missing_word
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.forge import Forge, Proposal, Proposed, Remote
@@ -86,15 +86,15 @@ def candidates(state: RunState) -> tuple[WorkstreamState, ...]:
         for ws in state.workstreams.values()
         if ws.spec.kind is Kind.CHANGE and not ws.spec.serves and not ws.spec.continues and newest_of(ws) is not None
     ]
-    return tuple(sorted(able, key=lambda ws: ws.integrated_order or 1 << 60))
+    return tuple(sorted(able, key=lambda ws: integrated_order(ws) or 1 << 60))
 
 
 def head_of(state: RunState, ws: WorkstreamState) -> CommitId:
     """The head of its pull request: its accepted work, with that of integrated workstreams that continue it."""
     head = newest_of(ws)
     for after in followers(state, ws.id):
-        if after.stage in DONE and after.accepted is not None:
-            head = after.accepted
+        if after.stage in DONE and accepted(after) is not None:
+            head = accepted(after)
     assert head is not None
     return head
 

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.fold.run import fold, fold_all
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.state.lifecycle import MOVES, Phase, Stage
 from wt_orchestrate.domain.state.run import WorkstreamState
+from wt_orchestrate.domain.state.workstream import Usage
 from wt_orchestrate.errors import InvariantBroken
 
 A = WorkstreamId("a")
@@ -80,11 +81,11 @@ def test_a_run_as_it_starts() -> None:
         "a": (Stage.QUEUED, "wto/r1/a", ()),
         "b": (Stage.QUEUED, "wto/r1/b", ()),
     }
-    assert (state.phase, state.integration, state.landed, state.budget, state.commands) == (
+    assert (state.phase, state.integration, state.landed, state.usage, state.commands) == (
         Phase.RUNNING,
         "0" * 40,
         None,
-        {},
+        Usage(),
         {},
     )
 

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Mapping
+from functools import cache
+from types import UnionType
+from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
-from tests.support.handmade import Handmade, plan
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from tests.support.handmade import RUN, Handmade, plan
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.fold.workstream import fold_workstream
 from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
-from wt_orchestrate.domain.state.run import Faults, Outcome, Tries, WorkstreamState
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import WorkstreamState, conflict_paths
+from wt_orchestrate.domain.state.train import CheckResult
+from wt_orchestrate.domain.state.workstream import (
+    Accepted,
+    Change,
+    Checkout,
+    Claim,
+    Conflict,
+    Elsewhere,
+    Faults,
+    Handoffs,
+    Outcome,
+    Setup,
+    Tries,
+    Usage,
+)
 
 A = WorkstreamId("a")
 
@@ -52,7 +79,7 @@ def test_nothing_of_the_former_life_is_left_when_it_starts_again(word: e.Event) 
     run.note(9, word)
     after = _ws(run)
     assert (after.tries, after.faults, after.outcome) == (Tries(after=2), Faults(), Outcome())
-    assert (after.conflict, after.setup_failure, after.stopping, after.cancelling) == ((), "", False, "")
+    assert (conflict_paths(after), after.setup.failure, after.stopping, after.cancelling) == ((), "", False, "")
     assert (after.attempts[:1], after.history, after.worktree) == (before.attempts[:1], before.history, before.worktree)
 
 
@@ -70,3 +97,91 @@ def test_a_new_claim_has_no_faults() -> None:
     run.work(13, A, begins=13, ends=13, gone=13, reason="evidence")
     run.note(14, e.ClaimMade(workstream=A, by=e.Actor.AGENT))
     assert (_ws(run).faults, _ws(run).tries.by_cause) == (Faults(), {Cause.EVIDENCE: 1})
+
+
+# ---------------------------------------------------------------- any former life
+
+_STAYS = {
+    "since", "since_order", "base", "worktree", "branch", "checkout", "setup.done", "setup.tries", "started_at",
+    "added_by", "recalled", "head", "head_at", "commits", "history", "handoff", "handoffs", "looked_at", "change",
+    "checks", "messages", "comments", "reviewer", "review", "pull_request", "on_hold", "stopped_in", "redirected",
+    "usage", "conflict", "claims", "claim.order",
+}  # fmt: skip
+"""What a workstream keeps when a person says that it can go on: its work, its story, and the wishes of people. The
+conflict stays closed, because its resolution is judged and shown. Everything else is as in a new workstream."""
+
+
+@cache
+def _values(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of a type that a workstream's state has."""
+    if kind is CheckResult:  # one stands for all: what is in it does not matter here
+        return st.just(_ws(_failed()).checks[0])
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return st.builds(kind, **{name: _values(each) for name, each in get_type_hints(kind).items()})
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in {Union, UnionType}:
+        return st.one_of(*(_values(each) for each in inner))
+    if origin is tuple:
+        return st.lists(_values(inner[0]), max_size=2).map(tuple)
+    if origin is Mapping:
+        return st.dictionaries(_values(inner[0]), _values(inner[1]), max_size=2)
+    if isinstance(kind, NewType):
+        return _values(kind.__supertype__)
+    return st.text("abc", max_size=3) if kind is str else st.from_type(kind)
+
+
+_NESTED = (Accepted, Change, Checkout, Claim, Conflict, Elsewhere, Faults, Handoffs, Outcome, Setup, Tries, Usage)
+_PLAIN = ("claims", "commits", "looked_at", "cancelling", "stopping", "answer", "redirected", "on_hold", "retry")
+_PARTS = ("checkout", "setup", "handoffs", "claim", "change", "faults", "conflict", "tries", "usage", "outcome")
+
+
+def _lives() -> st.SearchStrategy[WorkstreamState]:
+    """A workstream that ended, with anything in each part of its state."""
+    kinds = get_type_hints(WorkstreamState)
+    base, ended = _ws(_failed()), st.sampled_from([Stage.FAILED, Stage.ESCALATED, Stage.STOPPED])
+    further = st.sampled_from([{}, {"b": Workstream(brief="b")}])
+    parts = {name: _values(kinds[name]) for name in (*_PARTS, *_PLAIN)} | {"stage": ended, "further": further}
+    return st.fixed_dictionaries(parts).map(lambda drawn: replace(base, **drawn))
+
+
+def _leaves(value: Struct, of: str = "") -> dict[str, object]:
+    """The fields of a value and of its parts, by their path."""
+    found: dict[str, object] = {}
+    for name in value.__struct_fields__:
+        each = getattr(value, name)
+        found |= _leaves(each, f"{of}{name}.") if isinstance(each, _NESTED) else {of + name: each}
+    return found
+
+
+@given(
+    _lives(),
+    st.sampled_from(
+        [
+            e.RetryRequested(workstream=A, fresh=False),
+            e.RetryRequested(workstream=A, fresh=True),
+            e.ContinueRequested(workstream=A),
+        ]
+    ),
+)
+def test_whatever_its_former_life_was_only_what_is_kept_on_purpose_is_left(
+    former: WorkstreamState, word: e.Event
+) -> None:
+    """Each field is kept by the list above, or is what any other workstream with the same attempts would have."""
+    other = WorkstreamState(
+        id=A, spec=former.spec, stage=former.stage, worktree=former.worktree, attempts=former.attempts
+    )
+    record = e.Record(number=99, run=RUN, at=99.0, actor=e.Actor.PERSON, cause="", event=word)
+    after, new, before = (
+        _leaves(each) for each in (fold_workstream(former, record), fold_workstream(other, record), former)
+    )
+    assert after["claims"] == former.claims + new["claims"]  # type: ignore[operator]  # both are counts
+    assert after.get("claim.order") in {None, 99, former.claim.order if former.claim is not None else 99}
+    assert not after.get("conflict.open")
+    kept = {path for path in after if _is_kept(path)}
+    assert {path: after[path] for path in after.keys() - kept} == {path: new[path] for path in after.keys() - kept}
+    changed = {path for path in kept if path in before and after[path] != before[path]}
+    assert changed <= {"claims", "claim.order", "conflict.open"}
+
+
+def _is_kept(path: str) -> bool:
+    return path in _STAYS or path.split(".")[0] in _STAYS

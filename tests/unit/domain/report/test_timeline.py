@@ -19,6 +19,7 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.report.report import Ledger, report
 from wt_orchestrate.domain.report.speedup import best, gain, longest, scheduled
 from wt_orchestrate.domain.report.timeline import Measured, measured
+from wt_orchestrate.domain.state.run import accepted
 
 A, B = WorkstreamId("a"), WorkstreamId("b")
 
@@ -186,7 +187,7 @@ def test_a_conflict_is_waited_for_as_such() -> None:
     log.prepare(0, "b")
     log.work(20, "b", begins=20, ends=30, gone=30)
     log.claim(30, "b")
-    head = log.state.workstreams[B].accepted if log.state is not None else None
+    head = accepted(log.state.workstreams[B]) if log.state is not None else None
     assert head is not None
     log.note(31, e.MergeConflicted(workstream=B, head=head, onto=head, paths=("x.py",)))
     log.note(41, e.ConflictSettled(workstream=B, head=head, onto=head, commit=head))

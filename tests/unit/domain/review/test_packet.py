@@ -14,6 +14,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.review.packet import packet, packet_text, reviewed_head
 from wt_orchestrate.domain.state.comments import Place
 from wt_orchestrate.domain.state.run import WorkstreamState
+from wt_orchestrate.domain.state.workstream import Accepted, Claim
 from wt_orchestrate.domain.text.diff import FileDiff
 
 W = WorkstreamId("w")
@@ -127,6 +128,7 @@ def test_the_text_keeps_its_bound(limit: int) -> None:
 def test_what_is_reviewed_is_its_own_newest_work() -> None:
     """What was last accepted, not what settled its conflict; after it was called back, its branch again."""
     own, settled, newer = CommitId("1" * 40), CommitId("2" * 40), CommitId("3" * 40)
-    ws = replace(begun(), head=own, looked_at=own, accepted=settled, conflict_head=own)
+    claim = Claim(order=1, accepted=Accepted(commit=settled, at=1.0, order=2))
+    ws = replace(begun(), head=own, looked_at=own, claim=claim)
     assert reviewed_head(ws) == own
-    assert reviewed_head(replace(ws, accepted=None, head=newer)) == newer
+    assert reviewed_head(replace(ws, claim=None, head=newer)) == newer

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.expansion import SECTION
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.workstream import Claim
 from wt_orchestrate.domain.verdict import claim
 
 WS = WorkstreamState(id=WorkstreamId("a"), spec=Workstream(brief="b"), branch=Branch("wto/r1/a"))
@@ -89,7 +90,7 @@ def test_a_commit_id_without_gitmodules_is_undeclared(text: bytes | None, left: 
 def test_only_agents_changes_are_scanned() -> None:
     """A person's own claim is a person's word, and research carries no commits on."""
     assert claim.is_scanned(WS)
-    assert not claim.is_scanned(replace(WS, by_person=True))
+    assert not claim.is_scanned(replace(WS, claim=Claim(order=1, by_person=True)))
     assert not claim.is_scanned(replace(WS, spec=replace(WS.spec, kind=Kind.RESEARCH)))
 
 
@@ -107,7 +108,7 @@ def test_trailers_of_the_tool_must_be_its_own() -> None:
 def test_a_role_owes_nothing_for_a_persons_own_claim() -> None:
     """Neither a person's claim nor a command that arbitrates owes sections."""
     run = state(WS)
-    assert claim.owed(run, replace(WS, by_person=True), needs_handoff=True) == ()
+    assert claim.owed(run, replace(WS, claim=Claim(order=1, by_person=True)), needs_handoff=True) == ()
     assert claim.owed(run, replace(WS, spec=replace(WS.spec, serves="b")), needs_handoff=False) == ()
 
 

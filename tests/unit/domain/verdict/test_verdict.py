@@ -14,8 +14,8 @@ from wt_orchestrate.domain.plan.model import AgentType, Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import Faults
 from wt_orchestrate.domain.state.train import Blame, CheckResult
+from wt_orchestrate.domain.state.workstream import Faults
 from wt_orchestrate.domain.verdict.verdict import how_it_ended, verdict, what_was_tried
 
 A = WorkstreamId("a")
