@@ -59,6 +59,11 @@ WARNED = (
         "hooks",
         "make them there by a command in setup:, in .wto/config.yaml",
     ),
+    (
+        Look(checks=('test -n "$NPM_TOKEN"',), withheld=("MY_SECRET", "NPM_TOKEN")),
+        "variables",
+        "pass_env: [NPM_TOKEN] in .wto/config.yaml passes them on",
+    ),
     (Look(hooks=("post-checkout",)), "hooks", "what it prepares belongs into setup:, in .wto/config.yaml"),
     (
         Look(setup=("pre-commit install",)),

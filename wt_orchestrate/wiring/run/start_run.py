@@ -126,7 +126,14 @@ def plan_findings(site: Site, loaded: LoadedPlan, settings: Settings, *, path: s
     finally:
         log.close()
     return preflight(
-        site, settings, target=target, run=run, agents=not is_queue(loaded.plan), setup=loaded.plan.setup, plan=path
+        site,
+        settings,
+        target=target,
+        run=run,
+        agents=not is_queue(loaded.plan),
+        setup=loaded.plan.setup,
+        checks=_checks(loaded),
+        plan=path,
     )
 
 
