@@ -127,6 +127,8 @@ def _values(kind: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(_values(inner[0]), _values(inner[1]), max_size=2)
     if isinstance(kind, NewType):
         return _values(kind.__supertype__)
+    if kind is float:
+        return st.floats(min_value=0, max_value=1e9)  # a time is a number
     return st.text("abc", max_size=3) if kind is str else st.from_type(kind)
 
 
