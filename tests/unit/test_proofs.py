@@ -48,7 +48,6 @@ PROVED_BY = {
     "domain/review/reviewers": "e2e/test_reviewers.py",
     "domain/schedule/expansion": "unit/domain/state/test_stages.py",
     "domain/state/attempt": "unit/domain/agent/test_notes.py",
-    "domain/state/checks": "unit/domain/train/test_train.py",
     "domain/state/contradictions": "unit/domain/agent/test_notes.py",
     "domain/state/findings": "unit/domain/agent/test_notes.py",
     "domain/state/lifecycle": "unit/domain/fold/test_run.py",

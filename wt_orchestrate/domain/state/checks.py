@@ -90,10 +90,14 @@ def only_passed(state: RunState) -> RunState:
     return replace(state, judged=judged)
 
 
-def withheld_words(tail: str) -> str:
-    """What the end of a check's output says about withheld variables; empty if nothing."""
+def withheld_words(tail: str, command: str) -> str:
+    """What the end of a check's output says about withheld variables, if its command names one of them; else empty.
+
+    The output names them all. Why a workstream needs a person says so only where a variable is a likely cause.
+    """
     said = next((line for line in reversed(tail.splitlines()) if line.startswith(WITHHELD)), "")
-    return said.removeprefix("wto: ")
+    names = said.removeprefix(WITHHELD).partition(";")[0].partition(" and ")[0].split(", ")
+    return said.removeprefix("wto: ") if any(name and name in command for name in names) else ""
 
 
 def confirmed(found: Judgement) -> bool:

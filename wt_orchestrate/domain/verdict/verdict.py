@@ -363,7 +363,7 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
     if blame.on_target or blame.partner:
         reason += f"; {blame_words(blame)}"
-    withheld = withheld_words(check.tail)
+    withheld = withheld_words(check.tail, command)
     reason += f" ({withheld})" if withheld else ""
     if blame.on_target:
         return _escalated(ws, reason, _red_target(state, ws, command))
