@@ -35,7 +35,7 @@ def _statuses(project: Project) -> dict[str, str]:
 def failed_with_work(project: Project) -> None:
     """A workstream whose check failed, and a supervisor that has gone."""
     plan = project.plan(
-        "goal: Do it\nchecks: [{run: 'test -e good'}]\n"
+        "goal: Do it\nchecks: [{run: 'test -e good || ! test -e src/a.py'}]\n"
         + COMMAND_AGENT
         + "workstreams:\n  work: {title: Do the work, brief: Write it, retries: 0}\n",
         {"work": FIRST, "work.2": 'cp "$WTO_BRIEF" "$TEST_FOLDER/brief"\n' + SECOND},

@@ -12,6 +12,7 @@ from tests.support.mcp_client import Call, led
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
 
 CHECK = """for f in *.txt; do
+  [ -e "$f" ] || continue
   grep -qx "$f" REGISTRY || { echo "$f is not listed in REGISTRY"; exit 1; }
 done
 """

@@ -170,7 +170,11 @@ def test_S11_the_token_is_told_to_nobody_and_kept_nowhere(project: Project, gith
 
 def test_what_was_not_checked_is_pushed_only_as_a_draft(project: Project, github: ForgeStub) -> None:
     """A workstream that failed has no pull request by itself; with `--draft` it is one, and says so."""
-    text = "goal: Do it\nchecks: [{run: 'false'}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x, retries: 0}}\n"
+    text = (
+        "goal: Do it\nchecks: [{run: '! test -e a.txt'}]\n"
+        + COMMAND_AGENT
+        + "workstreams: {a: {brief: x, retries: 0}}\n"
+    )
     assert project.wto("run", project.plan(text, {"a": ADD})).code == 1
     refused = project.wto("pr", "open", "a")
     assert refused.code == 6 and "a is failed: only integrated work has passed the checks" in refused.err

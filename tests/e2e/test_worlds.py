@@ -68,7 +68,7 @@ def test_a_check_can_ask_git_where_it_is(project: Project) -> None:
     project.repository.git("remote", "add", "origin", "https://me:secret@example.org/r.git")
     check = (
         "git describe | grep -q ^v1.2 && git merge-base main HEAD && git rev-parse wto/r1/a wto/r1/integration "
-        '&& git remote get-url origin > "$TEST_FOLDER/url"'
+        f"&& git remote get-url origin > {project.folder}/url"
     )
     _run(project, COMMIT, check=check)
     assert (project.folder / "url").read_text().strip() == "https://example.org/r.git"
