@@ -391,7 +391,7 @@ def test_comments_with_nobody_at_work_are_noted_sent_and_put_once(project: Proje
         whole = {"workstream": "work", "text": "Good.", "key": "comment-3"}
         sent = await call("comment", **whole)
         assert (sent["state"], sent["text"]) == ("taken", "done")
-        assert (await call("status"))["workstreams"][0]["comments"] == {"open": 2}
+        assert sum((await call("status"))["workstreams"][0]["comments"].values()) == 2
         await until(call, "land")
         again = await call("comment", **{**one, "send": False})
         assert (again["state"], again["text"]) == ("taken", "already done with this key")
