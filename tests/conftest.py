@@ -8,7 +8,9 @@ be alive. Unit tests run first; behind them, what computes runs beside what wait
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,7 +83,12 @@ def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
         monkeypatch.setenv(name, str(value))
     yield seal
     base = os.fsencode(f"{tmp_path_factory.getbasetemp()}/")
-    wait_until(lambda: not _left_behind(base), what="no kept process of this test is left", timeout_s=5.0)
+    try:
+        wait_until(lambda: not _left_behind(base), what="no kept process of this test is left", timeout_s=5.0)
+    finally:  # only the test that left them is to fail
+        for pid in _left_behind(base):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _left_behind(base: bytes) -> list[int]:

@@ -180,3 +180,40 @@ def test_the_story_of_a_workstream_is_read_quickly_or_not_at_all(tmp_path: Path)
     connection.execute("PRAGMA user_version = 3")
     connection.close()
     assert quick_records(path, run, name) is None
+
+
+class _InterruptedAfter:
+    """A connection on which Ctrl-C arrives right after a statement."""
+
+    def __init__(self, connection: sqlite3.Connection, statement: str) -> None:
+        self._connection, self._statement = connection, statement
+
+    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        cursor = self._connection.execute(statement, *values)  # type: ignore[arg-type]
+        if statement == self._statement:
+            self._statement = ""
+            raise KeyboardInterrupt
+        return cursor
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+@pytest.mark.parametrize(("statement", "kept"), [("COMMIT", 2), ("BEGIN IMMEDIATE", 1)])
+def test_D5_an_interrupt_beside_the_commit_leaves_journal_and_log_alike(
+    tmp_path: Path, statement: str, kept: int
+) -> None:
+    """Rows that were committed stay in the journal, rows that were not are in neither; the log can be written again."""
+    log = _log(tmp_path)
+    log.begin(STARTED, actor=e.Actor.PERSON, now=1.0, view=lambda record: "{}")
+    whole = log._connection
+    log._connection = _InterruptedAfter(whole, statement)  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        log.append([_record(2, e.RunStopped(reason="x"))])
+    log._connection = whole
+    assert log.last_number() == kept == sum(row["kind"] == "event" for row in log.journal.rows())
+    log.append([_record(kept + 1, e.RunStopped(reason="y"))])
+    log.close()
+    again = _log(tmp_path)
+    assert (again.last_number(), again.damage()) == (kept + 1, "")
+    again.close()

@@ -254,19 +254,20 @@ class SqliteLog:
                 f"{self._path} was deleted or replaced while in use", hint="wto doctor --rebuild, then wto resume"
             )
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
             before: int | None = None
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 if not self._agreed():
                     self._agree()
                 before = self.journal.size()
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                if before is not None:
-                    self.journal.cut(before)
+                if self._connection.in_transaction:  # else an interrupt came after COMMIT: the rows are there for good
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+                    if before is not None:
+                        self.journal.cut(before)
                 raise
         except sqlite3.Error as error:
             raise _unwritable(self._path, error) from error

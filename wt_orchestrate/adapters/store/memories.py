@@ -281,11 +281,12 @@ class SqliteMemories:
             yield
             connection.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            begun = not first  # by this very write: nothing in it has happened
-            if begun or _first_hash(self._journal.path) == first:
-                self._journal.cut(before)
+            if connection.in_transaction:  # else an interrupt came after COMMIT: the entries are there for good
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                begun = not first  # by this very write: nothing in it has happened
+                if begun or _first_hash(self._journal.path) == first:
+                    self._journal.cut(before)
             raise
 
     def _connected(self) -> sqlite3.Connection:
