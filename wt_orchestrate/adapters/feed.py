@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -57,12 +58,19 @@ class Notices(Protocol):
 
 
 class WatchdogFeed:
-    """Says which watched files may have changed. `degraded`: why file events are not used, if they are not."""
+    """Says which watched files may have changed. `degraded`: why file events are not used, if they are not. `waiting` is
+    entered for as long as a `wait` lasts."""
 
     def __init__(
-        self, poll_s: float, *, use_events: bool = True, notices: Callable[[Tell], Notices] | None = None
+        self,
+        poll_s: float,
+        *,
+        use_events: bool = True,
+        notices: Callable[[Tell], Notices] | None = None,
+        waiting: AbstractContextManager[None] | None = None,
     ) -> None:
         self._poll_s = poll_s
+        self._waiting = waiting if waiting is not None else nullcontext()
         self._poll_due = 0.0
         self._wanted: frozenset[Watched] = frozenset()
         self._paths: dict[str, set[str]] = {}
@@ -100,6 +108,10 @@ class WatchdogFeed:
 
     def wait(self, timeout_s: float) -> frozenset[str]:
         """Keys of files that may have changed since the last call; empty if time ran out."""
+        with self._waiting:
+            return self._wait(timeout_s)
+
+    def _wait(self, timeout_s: float) -> frozenset[str]:
         until = time.monotonic() + timeout_s
         while True:
             if self._moved or time.monotonic() >= self._poll_due:

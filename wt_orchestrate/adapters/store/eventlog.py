@@ -225,6 +225,13 @@ class SqliteLog:
         size = self.journal.size()
         return size > 0 and held(self._connection) == size
 
+    def _committed(self) -> bool:
+        """Whether the database has all that the journal holds. Not where it cannot be read."""
+        try:
+            return self._agreed()
+        except sqlite3.Error:
+            return False
+
     def _agree(self) -> None:
         """Bring both to the same end, in transactions of its own, so that a later rollback does not undo it."""
         if forget_moved(self._connection, self.journal):
@@ -263,11 +270,10 @@ class SqliteLog:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # else an interrupt came after COMMIT: the rows are there for good
-                    with suppress(sqlite3.Error):
-                        self._connection.execute("ROLLBACK")
-                    if before is not None:
-                        self.journal.cut(before)
+                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself, or Ctrl-C came after COMMIT
+                    self._connection.execute("ROLLBACK")
+                if before is not None and not self._committed():
+                    self.journal.cut(before)
                 raise
         except sqlite3.Error as error:
             raise _unwritable(self._path, error) from error

@@ -281,13 +281,19 @@ class SqliteMemories:
             yield
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:  # else an interrupt came after COMMIT: the entries are there for good
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                begun = not first  # by this very write: nothing in it has happened
-                if begun or _first_hash(self._journal.path) == first:
-                    self._journal.cut(before)
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself, or Ctrl-C came after COMMIT
+                connection.execute("ROLLBACK")
+            begun = not first  # by this very write: nothing in it has happened
+            if (begun or _first_hash(self._journal.path) == first) and not self._committed(connection):
+                self._journal.cut(before)
             raise
+
+    def _committed(self, connection: sqlite3.Connection) -> bool:
+        """Whether the database has all that the journal holds. Not where it cannot be read."""
+        try:
+            return _held(connection) == (_first_hash(self._journal.path), self._journal.size())
+        except sqlite3.Error:
+            return False
 
     def _connected(self) -> sqlite3.Connection:
         folder = os.path.dirname(self._path)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.engine.supervisor import Supervisor
     from wt_orchestrate.engine.world import World
     from wt_orchestrate.ports.engine import Feed
+    from wt_orchestrate.wiring.run.interrupts import Interrupts
 
 
 @contextmanager
@@ -32,6 +33,7 @@ def supervise(
     """A supervisor of this run, opened. Raises Busy while another process has the lock."""
     from wt_orchestrate.engine.supervisor import Supervisor
     from wt_orchestrate.osfiles.locks import FileLock
+    from wt_orchestrate.wiring.run.interrupts import Interrupts
 
     lock = FileLock(site.path("supervisor.lock"))
     if not lock.take_soon():
@@ -40,15 +42,16 @@ def supervise(
             hint="wto watch",
         )
     with lock:
-        world, feed = _world(site, run)
-        supervisor = Supervisor(world, run, show=show, warn=warn)
-        try:
-            supervisor.open()
-            yield supervisor
-        finally:
-            supervisor.close()
-            feed.close()
-            world.log.close()
+        with Interrupts() as interrupts:
+            world, feed = _world(site, run, interrupts)
+            supervisor = Supervisor(world, run, show=show, warn=warn)
+            try:
+                supervisor.open()
+                yield supervisor
+            finally:
+                supervisor.close()
+                feed.close()
+                world.log.close()
         _learn(site, run, warn)
 
 
@@ -60,7 +63,7 @@ def _learn(site: Site, run: RunId, warn: Callable[[str], None]) -> None:
         warn(f"could not learn from {run}: {error.message}")
 
 
-def _world(site: Site, run: RunId) -> tuple[World, Feed]:
+def _world(site: Site, run: RunId, interrupts: Interrupts) -> tuple[World, Feed]:
     from wt_orchestrate.adapters.agents.registry import agents
     from wt_orchestrate.adapters.executor.local import LocalExecutor
     from wt_orchestrate.adapters.feed import WatchdogFeed
@@ -80,7 +83,7 @@ def _world(site: Site, run: RunId) -> tuple[World, Feed]:
     repo = repository(site, run=state.seed, reached=reached)
     repo.facts()
     repo.exclude(("/HANDOFF.md",))
-    feed = WatchdogFeed(seconds(settings.poll) or 5.0, use_events=settings.watch != "poll")
+    feed = WatchdogFeed(seconds(settings.poll) or 5.0, use_events=settings.watch != "poll", waiting=interrupts.waiting)
     for folder in ("indexes", "processes", "checks"):
         os.makedirs(site.path(folder), mode=0o700, exist_ok=True)
     world = World(
