@@ -8,44 +8,20 @@ environment.
 from __future__ import annotations
 
 import json
-import shutil
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.support.counting import Counting
 from tests.support.project import COMMAND_AGENT, Project
 
 WORK = "echo $WTO_WORKSTREAM > $WTO_WORKSTREAM.txt\ngit add -A\ngit commit -qm $WTO_WORKSTREAM\n"
 
 
-class Counting:
-    """Git starts of the tool and what it starts, by their first words."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log = folder / "starts"
-        self.bin = folder / "bin"
-        self.bin.mkdir(parents=True)
-        git = self.bin / "git"
-        git.write_text(
-            f'#!/bin/sh\necho "${{WTO_ATTEMPT:+agent }}$1 $2" >> {self._log}\nexec {shutil.which("git")} "$@"\n',
-            encoding="utf-8",
-        )
-        git.chmod(0o755)
-
-    def starts(self) -> Counter[str]:
-        """Those of the tool since the last call."""
-        told = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
-        self._log.write_text("", encoding="utf-8")
-        return Counter(line.split()[0] for line in told if line and not line.startswith("agent "))
-
-
 @pytest.fixture
 def counting(project: Project, tmp_path: Path) -> Counting:
     """Counts from now on."""
-    found = Counting(tmp_path / "counting")
-    project.environment["PATH"] = f"{found.bin}:{project.environment['PATH']}"
-    return found
+    return Counting(project, tmp_path / "counting")
 
 
 def _plan(project: Project, names: list[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.counting import open_descriptors
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters import feed as feed_module
 from wt_orchestrate.adapters.feed import Notices, ObserverNotices, Tell, WatchdogFeed
@@ -35,11 +36,11 @@ def _by_polling() -> WatchdogFeed:
 @pytest.fixture(params=[_by_events, _by_observer, _by_polling], ids=["events", "observer", "polling"])
 def feed(request: pytest.FixtureRequest) -> Iterator[WatchdogFeed]:
     """A feed that knows changes by file events (almost) alone, or by polling alone. It leaves no thread or open file."""
-    before = (threading.active_count(), len(os.listdir("/proc/self/fd")))
+    before = (threading.active_count(), open_descriptors())
     feed: WatchdogFeed = request.param()
     yield feed
     feed.close()
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
+    assert (threading.active_count(), open_descriptors()) == before
 
 
 def _watch(feed: WatchdogFeed, *paths: Path, settled: bool = True) -> None:

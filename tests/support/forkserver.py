@@ -112,21 +112,6 @@ class ForkServer:
         """What stands for the program on a command line."""
         return (sys.executable, "-I", "-S", os.path.abspath(__file__), self.address)
 
-    def spent_s(self) -> float:
-        """Seconds of the processor that its living processes have used, with those of their own that they waited for."""
-        stats = (_stat(name) for name in os.listdir("/proc") if name.isdigit())
-        ticks = sum(sum(map(int, stat[11:15])) for stat in stats if stat[1:2] == [str(self._server.pid)])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(pid: str) -> list[str]:
-    """What the system says of a process, from its state on; nothing once it has gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()
-    except OSError:
-        return []
-
 
 def _default_signals() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

@@ -161,10 +161,6 @@ class Project:
             lambda: self.stages().get(workstream) == stage, timeout_s=deadline_s, what=f"{workstream} being {stage}"
         )
 
-    def spent_s(self) -> float:
-        """Seconds of the processor that the programs which are alive have used, with what they waited for."""
-        return _fork_server().spent_s()
-
     def processes(self) -> list[int]:
         """Living processes that a keeper of this project's started, and the keepers themselves."""
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and self._is_kept(name)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.counting import open_descriptors
 from wt_orchestrate.osfiles.no_follow import NotRegular, below, open_regular, read_regular
 
 NAMES = ("one", "two", "file")
@@ -139,6 +140,6 @@ def test_folders_are_made_only_where_no_link_is_in_the_way(tree: Path) -> None:
 @pytest.fixture(autouse=True)
 def no_descriptor_is_left() -> Iterator[None]:
     """Whatever happened, every descriptor was closed again."""
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     yield
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert open_descriptors() == before
