@@ -9,7 +9,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.checks import judged_anew, judgement, results
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard, accepted
-from wt_orchestrate.domain.state.train import Blame, Candidate, CheckResult, Suspect, Train, Trial
+from wt_orchestrate.domain.state.train import Blame, Candidate, Suspect, Train, Trial, check_result
 
 
 def suspected(state: RunState, ws: WorkstreamState, seen: e.RiderSuspected) -> Suspect:
@@ -151,18 +151,7 @@ def _with(state: RunState, ws: WorkstreamState) -> RunState:
 
 
 def _check_finished(state: RunState, check: e.CheckFinished, at: float) -> RunState:
-    result = CheckResult(
-        command=check.command,
-        outcome=check.outcome,
-        exit_code=check.exit_code,
-        duration_s=check.duration_s,
-        log=check.log,
-        tail=check.tail,
-        commit=check.commit,
-        tree=check.tree,
-        at=at,
-    )
-    found = judged_anew(judgement(state, check.tree, check.command), result)
+    found = judged_anew(judgement(state, check.tree, check.command), check_result(check, at))
     of_tree = {**state.judged.get(check.tree, {}), check.command: found}
     state = replace(state, judged={**state.judged, check.tree: of_tree})
     return _slots_unset(state, check.process) if check.outcome is e.CheckOutcome.LOST else state

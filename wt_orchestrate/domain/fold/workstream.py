@@ -13,7 +13,7 @@ from wt_orchestrate.domain.plan.retry_ladder import BY_COMMITS, Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import WorkstreamState, accepted, open_conflict
-from wt_orchestrate.domain.state.train import CheckResult
+from wt_orchestrate.domain.state.train import check_result
 from wt_orchestrate.domain.state.workstream import (
     Accepted,
     Change,
@@ -357,17 +357,7 @@ def _checked(ws: WorkstreamState, check: e.CheckFinished, at: float) -> Workstre
         return ws
     if check.ahead or check.probe not in _OF_ITS_OWN:
         return ws
-    result = CheckResult(
-        command=check.command,
-        outcome=check.outcome,
-        exit_code=check.exit_code,
-        duration_s=check.duration_s,
-        log=check.log,
-        tail=check.tail,
-        commit=check.commit,
-        tree=check.tree,
-        at=at,
-    )
+    result = check_result(check, at)
     failed = check.outcome is not e.CheckOutcome.PASSED
     others = (old for old in ws.checks if old.commit == check.commit and old.command != check.command)
     checks = (*others, result)

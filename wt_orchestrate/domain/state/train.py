@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from wt_orchestrate.domain.events.train import CheckOutcome, MergeMade
+from wt_orchestrate.domain.events.train import CheckFinished, CheckOutcome, MergeMade
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
 
@@ -26,6 +26,21 @@ class CheckResult(Struct, frozen=True, kw_only=True):
     commit: CommitId
     tree: TreeId
     at: float
+
+
+def check_result(check: CheckFinished, at: float) -> CheckResult:
+    """The result that an event at this time tells of."""
+    return CheckResult(
+        command=check.command,
+        outcome=check.outcome,
+        exit_code=check.exit_code,
+        duration_s=check.duration_s,
+        log=check.log,
+        tail=check.tail,
+        commit=check.commit,
+        tree=check.tree,
+        at=at,
+    )
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
