@@ -11,8 +11,28 @@ from wt_orchestrate import __version__
 
 
 def main() -> None:
-    """Run the command line and end with its exit code. Text that a stream cannot hold is written as escapes, which JSON
-    reads as they are."""
+    """Run the command line and end with its exit code."""
+    try:
+        _run()
+    except (OSError, MemoryError, ImportError) as error:  # outside of the boundary, which could not be loaded
+        _give_up(error)
+
+
+def _give_up(error: Exception) -> None:
+    """Say in one line that the machine does not let the program start: without descriptors, nothing can be loaded."""
+    cause = error.__context__ if isinstance(error.__context__, OSError) else error
+    try:
+        from wt_orchestrate.faults import last_words
+
+        told = last_words(cause)
+    except (OSError, MemoryError, ImportError):
+        told = f"{cause}; raise the limits of this shell (ulimit -a), or install wt-orchestrate again"
+    sys.stderr.write(f"\u2717 wt-orchestrate cannot start: {told}\n")
+    sys.exit(1)
+
+
+def _run() -> None:
+    """Text that a stream cannot hold is written as escapes, which JSON reads as they are."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -15,6 +15,7 @@ import array
 import atexit
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -44,12 +45,21 @@ def usable(environment: Mapping[str, str]) -> bool:
 class Forked:
     """A process of the program; what `subprocess.Popen` offers, as far as tests need it."""
 
-    def __init__(self, address: str, words: Sequence[str], *, cwd: str, env: Mapping[str, str], files: Sequence[int]):
+    def __init__(
+        self,
+        address: str,
+        words: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+        files: Sequence[int],
+        descriptors: int = 0,
+    ):
         self.args = list(words)
         self.returncode: int | None = None
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(address)
-        request = json.dumps({"words": self.args, "cwd": cwd, "env": dict(env)}).encode()
+        request = json.dumps({"words": self.args, "cwd": cwd, "env": dict(env), "descriptors": descriptors}).encode()
         self._connection.sendmsg(
             [len(request).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
         )
@@ -103,9 +113,12 @@ class ForkServer:
         self.address = self._server.stdout.readline().rstrip("\n")
         assert self.address, "the fork server did not start"
 
-    def start(self, words: Sequence[str], *, cwd: str, env: Mapping[str, str], files: Sequence[int]) -> Forked:
-        """The program with these words, on the three files as its input, output and errors."""
-        return Forked(self.address, words, cwd=cwd, env=env, files=files)
+    def start(
+        self, words: Sequence[str], *, cwd: str, env: Mapping[str, str], files: Sequence[int], descriptors: int = 0
+    ) -> Forked:
+        """The program with these words, on the three files as its input, output and errors. With `descriptors` it may have
+        only so many files open."""
+        return Forked(self.address, words, cwd=cwd, env=env, files=files, descriptors=descriptors)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -214,6 +227,8 @@ def _dress(request: dict[str, Any], files: list[int]) -> None:
         os.dup2(each, number)
     os.closerange(3, 4096)
     os.chdir(request["cwd"])
+    if request["descriptors"]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (request["descriptors"], request["descriptors"]))
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()

@@ -59,11 +59,19 @@ def _fork_server() -> ForkServer:
 
 
 def begin(
-    words: tuple[str, ...], *, cwd: str, env: Mapping[str, str], files: tuple[IO[Any], IO[Any], IO[Any]]
+    words: tuple[str, ...],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    files: tuple[IO[Any], IO[Any], IO[Any]],
+    descriptors: int = 0,
 ) -> Running:
-    """Start the program as a process of its own, on three files: its input, its output and its errors."""
+    """Start the program as a process of its own, on three files: its input, its output and its errors. `descriptors` is how
+    many files it may have open (0: no limit of ours)."""
     if usable(env):
-        return _fork_server().start(words, cwd=cwd, env=env, files=[each.fileno() for each in files])
+        return _fork_server().start(
+            words, cwd=cwd, env=env, files=[each.fileno() for each in files], descriptors=descriptors
+        )
     stdin, stdout, stderr = files
     return subprocess.Popen(
         [*PROGRAM, *words], cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=default_signals
@@ -110,7 +118,9 @@ class Project:
         path.write_text(text, encoding="utf-8")
         return str(path)
 
-    def wto(self, *words: str, timeout: float = 120.0, stdin: str | None = None) -> Ended:
+    def wto(
+        self, *words: str, timeout: float = 120.0, stdin: str | None = None, cwd: str = "", descriptors: int = 0
+    ) -> Ended:
         """Run the program to its end."""
         with (
             tempfile.TemporaryFile() as given,
@@ -119,7 +129,13 @@ class Project:
         ):
             given.write((stdin or "").encode())
             given.seek(0)
-            child = begin(words, cwd=self.repository.path, env=self.environment, files=(given, out, err))
+            child = begin(
+                words,
+                cwd=cwd or self.repository.path,
+                env=self.environment,
+                files=(given, out, err),
+                descriptors=descriptors,
+            )
             try:
                 code = child.wait(timeout)
             except BaseException:
@@ -171,7 +187,9 @@ class Project:
             stat = Path(f"/proc/{pid}/stat").read_bytes()
         except OSError:
             return False
-        ours = f"TEST_FOLDER={self.folder}".encode() in environ and any(e.startswith(b"WTO_PROCESS=") for e in environ)
+        ours = os.fsencode(f"TEST_FOLDER={self.folder}") in environ and any(
+            e.startswith(b"WTO_PROCESS=") for e in environ
+        )
         return ours and stat.rpartition(b")")[2].split()[0] != b"Z"
 
     def close(self) -> None:

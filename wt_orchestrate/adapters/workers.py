@@ -8,12 +8,14 @@ from queue import Empty, SimpleQueue
 
 from wt_orchestrate.domain.effects import EffectKey
 from wt_orchestrate.domain.events.log import Event
+from wt_orchestrate.faults import in_words
 
 Result = tuple[EffectKey, Sequence[Event] | BaseException]
 
 
 class ThreadWorkers:
-    """A few threads; every result goes through one queue that the turn empties. `wake` ends the turn's wait."""
+    """A few threads; every result goes through one queue that the turn empties. `wake` ends the turn's wait.
+    A fault of the machine is a failure of the effect, which is tried again; it does not end the run."""
 
     def __init__(self, wake: Callable[[], None], *, threads: int = 4) -> None:
         self._wake = wake
@@ -40,6 +42,8 @@ class ThreadWorkers:
     def _run(self, key: EffectKey, work: Callable[[], Sequence[Event]]) -> None:
         try:
             self._results.put((key, work()))
+        except (OSError, MemoryError) as error:
+            self._results.put((key, in_words(error)))
         except BaseException as error:  # noqa: BLE001 - the turn decides what an error means, in its own thread
             self._results.put((key, error))
         self._wake()

@@ -1,7 +1,7 @@
 """The one place where errors become messages and exit codes.
 
-An expected failure is two lines on stderr: what is wrong, and what to do. Anything else is our bug: a short message, a
-full report in a file, exit code 70. No traceback is ever printed.
+An expected failure is two lines on stderr: what is wrong, and what to do; so is a fault of the machine (`faults.py`). Anything
+else is our bug: a short message, a full report in a file, exit code 70. No traceback is ever printed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from wt_orchestrate import __version__
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import ExitCode, InvariantBroken, PlanInvalid, WtError
+from wt_orchestrate.faults import in_words
 
 
 def guarded(command: Callable[[], object], *, as_json: bool) -> int:
@@ -41,6 +42,10 @@ def guarded(command: Callable[[], object], *, as_json: bool) -> int:
         return ExitCode.OK
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.OK
+    except (OSError, MemoryError) as error:
+        told = in_words(error)
+        _tell(told, as_json=as_json)
+        return told.exit_code
     except Exception as error:  # noqa: BLE001 - the boundary: whatever was not foreseen ends here
         return _tell_bug(error)
     return ExitCode.OK
@@ -78,9 +83,13 @@ def _tell_bug(error: Exception) -> int:
     ]
     if isinstance(error, InvariantBroken):
         words += ["story:", *error.story]
-    descriptor, path = tempfile.mkstemp(prefix="wto-bug-", suffix=".txt")
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-        file.write("\n".join([*words, "", traceback.format_exc()]))
+    report = "\n".join([*words, "", traceback.format_exc()])
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="wto-bug-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(report)
+    except OSError:
+        path = "no file: none could be written"
     click.echo(f"{symbol('error')} this is a bug in wt-orchestrate: {clean(str(error))[:300]}", err=True)
     click.echo(f"  {symbol('hint')} No work is lost. The report is in {path}. To continue, run wto resume", err=True)
     return ExitCode.BUG

@@ -90,6 +90,8 @@ class Look(Struct, frozen=True, kw_only=True):
     checks: tuple[str, ...] = ()
     unborn: Mapping[str, str] = {}
     withheld: tuple[str, ...] = ()
+    temporary: str = ""
+    """The folder for temporary files that the environment names, if there is none."""
 
 
 def findings(look: Look, *, agents: bool) -> tuple[Finding, ...]:
@@ -135,6 +137,13 @@ def _for_everybody(look: Look) -> Iterator[Finding]:
             "folders",
             f"{path} cannot be made: {reason}",
             "move it, or set worktrees: in .wto/config.yaml (WTO_STATE_DIR for the state)",
+        )
+
+    if look.temporary:
+        yield _refuse(
+            "temporary-files",
+            f"the folder for temporary files does not exist: {look.temporary}",
+            "make it, or set TMPDIR to a folder that exists",
         )
 
 

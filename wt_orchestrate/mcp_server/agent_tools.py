@@ -27,6 +27,7 @@ from mcp.types import (
 from wt_orchestrate import __version__
 from wt_orchestrate.domain.agent.notes import FINDING_KINDS, NOTE, OPTIONS, QUESTION, TEXT
 from wt_orchestrate.errors import WtError
+from wt_orchestrate.faults import in_words
 from wt_orchestrate.wiring.agent_tools import AgentDesk, agent_desk
 
 INSTRUCTIONS = """\
@@ -158,7 +159,8 @@ def answered(desk: AgentDesk, name: str, given: Given) -> tuple[str, bool]:
         return wrong, True
     try:
         return call(desk, given), False
-    except WtError as error:
+    except (WtError, OSError) as failed:
+        error = failed if isinstance(failed, WtError) else in_words(failed)
         return f"{error.message}\n{error.hint}" if error.hint else error.message, True
 
 

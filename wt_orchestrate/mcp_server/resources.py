@@ -20,6 +20,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import DEFAULT_RESOURCE_SECURITY, FunctionResource
 
+from wt_orchestrate import faults
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import NotFound, WtError
 from wt_orchestrate.mcp_server.desk import Desk, told
@@ -131,5 +132,7 @@ def _read(work: Callable[[], _T]) -> _T:
         return work()
     except NotFound as error:
         raise ResourceNotFoundError(told(error)) from error
+    except OSError as error:
+        raise ResourceError(told(faults.in_words(error))) from error
     except (WtError, ValueError) as error:
         raise ResourceError(told(error) if isinstance(error, WtError) else str(error)) from error

@@ -20,6 +20,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 from pydantic import ConfigDict, Field
 
+from wt_orchestrate import faults
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.mcp_server.desk import told
 from wt_orchestrate.resources import resource
@@ -54,6 +55,8 @@ def in_words() -> Iterator[None]:
         yield
     except WtError as error:
         raise ToolError(told(error)) from error
+    except OSError as error:
+        raise ToolError(told(faults.in_words(error))) from error
     except ValueError as error:
         raise ToolError(str(error)) from error
 

@@ -6,6 +6,7 @@ lock for an instant; who takes it must bear that.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -15,6 +16,7 @@ from itertools import count
 from types import TracebackType
 
 _TRIES, _PAUSE_S = 10, 0.005
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _TURNS = count(os.getpid())
 
@@ -29,6 +31,10 @@ def held(path: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError as error:
+        if error.errno in _NO_LOCKS:  # where nobody can take one, nobody holds one
+            return False
+        raise
     finally:
         os.close(descriptor)
     return False
@@ -39,10 +45,21 @@ def locked(path: str) -> Iterator[None]:
     """Hold the lock on a file or folder alone; a missing file is made."""
     descriptor = _opened(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _named(path):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """The system does not say which file it gives no lock on."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
 
 
 @contextmanager
@@ -84,7 +101,13 @@ class FileLock:
         if self._descriptor is not None:
             return True
         descriptor = os.open(self._path, _LOCK_FILE, 0o600)
-        if not _taken(descriptor):
+        try:
+            with _named(self._path):
+                taken = _taken(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        if not taken:
             os.close(descriptor)
             return False
         os.ftruncate(descriptor, 0)

@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import suppress
 
+from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 
 TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
@@ -46,7 +47,15 @@ def find_site(start: str) -> Site:
 
         common_dir = find_common_dir(start)
     state_dir = _state_dir(state_root(), common_dir)
-    os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    try:
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    except OSError as error:
+        from wt_orchestrate.faults import in_words
+
+        told = in_words(error).message
+        raise Refused(
+            f"cannot make the state folder {state_dir}: {told}", hint="set WTO_STATE_DIR to another place"
+        ) from error
     if os.path.isdir(f"{state_dir}/drafting"):
         sweep_drafts(state_dir)
     return Site(start=start, common_dir=common_dir, state_dir=state_dir)
@@ -59,7 +68,21 @@ def state_root() -> str:
         return os.path.abspath(override)
     from platformdirs import user_state_dir
 
-    return user_state_dir("wt-orchestrate")
+    return users_folder(user_state_dir)
+
+
+def users_folder(named: Callable[[str], str]) -> str:
+    """A folder of ours in this user's home. Raises Refused where neither HOME nor the system names a home: some releases of
+    platformdirs raise then, others leave the `~` in, which would make a folder of that name."""
+    try:
+        found = named("wt-orchestrate")
+    except RuntimeError:
+        found = "~"
+    if found.startswith("~"):
+        from wt_orchestrate.faults import no_home
+
+        raise no_home()
+    return found
 
 
 def _folder_name(common_dir: str) -> str:

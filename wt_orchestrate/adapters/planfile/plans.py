@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -30,6 +31,7 @@ from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import NotFound, PlanInvalid
 from wt_orchestrate.ports.engine import FurtherRead
 
+STDIN = "-"
 MAX_BYTES = 1 << 20
 _MAX_DEPTH = 20
 _MAX_NODES = 100_000
@@ -47,14 +49,14 @@ class LoadedPlan:
 
 
 def load_plan(path: str, settings: Settings) -> LoadedPlan:
-    """The plan in a file. Raises PlanInvalid with every problem, NotFound if there is no such file."""
+    """The plan in a file (`-`: standard input). Raises PlanInvalid with every problem, NotFound if there is no such file."""
     plan, reading = _load(path, Plan)
     broken = {problem.place for _, problem in reading.problems}
     if plan is not None:
         for problem in problems(plan, settings):
             if problem.place not in broken:
                 reading.problems.append((mark_of(reading, problem.place), problem))
-    lines = rendered(path, reading)
+    lines = rendered(_named(path), reading)
     if plan is None or any(not problem.warning for _, problem in reading.problems):
         raise PlanInvalid(lines)
     return LoadedPlan(plan=plan, warnings=tuple(lines))
@@ -78,7 +80,7 @@ def load_further(
     for problem in misfits(further.workstreams) if further is not None and not reading.problems else ():
         reading.problems.append((mark_of(reading, problem.place), problem))
     if further is None or reading.problems:
-        raise PlanInvalid(rendered(path, reading))
+        raise PlanInvalid(rendered(_named(path), reading))
     return further.workstreams
 
 
@@ -272,23 +274,31 @@ def read_value(
         return checked(kind, value, reading), reading
 
 
+def _named(path: str) -> str:
+    """A file in words."""
+    return "standard input" if path == STDIN else path
+
+
 def _text(path: str) -> str:
     """The file's text. Raises NotFound and PlanInvalid."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        if path == STDIN:
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with open(path, "rb") as file:
+                content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"there is no file {path}", hint="wto plan new > plan.yaml") from error
     except OSError as error:
-        raise PlanInvalid([f"{path}: it cannot be read ({error.strerror}); check the file"]) from error
+        raise PlanInvalid([f"{_named(path)}: it cannot be read ({error.strerror}); check the file"]) from error
     if len(content) > MAX_BYTES:
-        raise PlanInvalid([f"{path}:1:1: the file is over 1 MiB; move long texts out of the plan"])
+        raise PlanInvalid([f"{_named(path)}:1:1: the file is over 1 MiB; move long texts out of the plan"])
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start]
         line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
-        raise PlanInvalid([f"{path}:{line}:{column}: the file is not UTF-8; save it as UTF-8"]) from error
+        raise PlanInvalid([f"{_named(path)}:{line}:{column}: the file is not UTF-8; save it as UTF-8"]) from error
 
 
 def _anchors(text: str) -> Iterator[yaml.Mark]:

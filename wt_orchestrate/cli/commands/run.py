@@ -45,7 +45,7 @@ _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.valu
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @click.pass_obj
 def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json: bool) -> None:
-    """Run a plan: start its agents, check and merge their work."""
+    """Run a plan: start its agents, check and merge their work. PLAN is a file, or - for standard input."""
     site = find_site(start)
     settings = load_settings(repository(site).facts())
     loaded = load_plan(plan, settings)

@@ -275,7 +275,7 @@ def _in_editor(name: WorkstreamId, spec: Workstream) -> Workstream:
         try:
             click.edit(filename=path)
         except click.ClickException as error:
-            raise WtError(f"the editor failed: {error.message}", hint=f"wto edit {name} --brief ...") from error
+            raise WtError("the editor failed: check EDITOR and VISUAL", hint=f"wto edit {name} --brief ...") from error
         edited = edited_workstream(path, name)
     finally:
         os.unlink(path)

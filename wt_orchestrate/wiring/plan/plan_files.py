@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.plan.roles import roles_in_force
-from wt_orchestrate.wiring.site import find_site, repository
+from wt_orchestrate.wiring.site import find_site, repository, users_folder
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
@@ -41,7 +41,7 @@ def user_settings() -> UserSettings:
     if not folder:
         from platformdirs import user_config_dir
 
-        folder = user_config_dir("wt-orchestrate")
+        folder = users_folder(user_config_dir)
     return load_user_settings(os.path.join(folder, "config.yaml"))
 
 
@@ -54,7 +54,7 @@ def account_environments() -> Mapping[str, Mapping[str, str]]:
 
 
 def load_plan(path: str, settings: Settings) -> LoadedPlan:
-    """A checked plan. Raises PlanInvalid with every problem."""
+    """A checked plan; `-` is standard input. Raises PlanInvalid with every problem."""
     from wt_orchestrate.adapters.planfile import load_plan as load
 
     return load(path, settings)

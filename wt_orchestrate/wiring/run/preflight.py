@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import Refused
+from wt_orchestrate.faults import missing_temporary_folder
 from wt_orchestrate.wiring.run.environment import SECRET
 from wt_orchestrate.wiring.site import Site, repository
 
@@ -111,6 +112,7 @@ def _look(
         checks=(*(check.run for check in settings.checks), *checks),
         unborn=_unborn(facts, settings, site),
         withheld=withheld(os.environ, passed=settings.pass_env),
+        temporary=missing_temporary_folder(),
     )
 
 

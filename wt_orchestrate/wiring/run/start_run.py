@@ -68,7 +68,7 @@ def begin_run(
     started = RunStarted(
         plan=loaded.plan,
         settings=replace(settings, worktrees=worktree_template(facts, settings), merge=_merging(facts, settings, base)),
-        plan_path=os.path.abspath(path),
+        plan_path=path if path == "-" else os.path.abspath(path),
         target=target,
         base=base,
         seed=seed,

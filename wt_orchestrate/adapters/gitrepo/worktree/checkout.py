@@ -136,7 +136,8 @@ def sparse_settings(common_dir: str, git_dir: str) -> Mapping[str, str]:
 def reading_settings(common_dir: str, record: str = "") -> Mapping[str, str]:
     """What a comparison with a worktree must know: how files are written there, and what the user ignores everywhere."""
     above = users_own().get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    usual = "/dev/null" if above.startswith("~") else f"{above}/git/ignore"  # a user without a home has no such list
     return {
         **passed_on(common_dir, record),
-        EXCLUDES: configuration(common_dir).path(EXCLUDES.lower(), scope="global") or f"{above}/git/ignore",
+        EXCLUDES: configuration(common_dir).path(EXCLUDES.lower(), scope="global") or usual,
     }

@@ -55,7 +55,8 @@ plan.add_command(new)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(start: str, file: str, as_json: bool) -> None:
-    """Check a plan and the repository around you. Exits with 3 if the plan has a problem, with 6 if a run would be refused."""
+    """Check a plan and the repository around you. FILE may be - for standard input. Exits with 3 if the plan has a problem,
+    with 6 if a run would be refused."""
     loaded = load_plan(file, settings_around(start))
     found = _around(start, loaded, file)
     refused = refusal(found)
@@ -68,9 +69,13 @@ def check(start: str, file: str, as_json: bool) -> None:
         for each in found:
             tell_finding(each)
         if refused is None:
-            click.echo(f"{symbol('done')} {file}: {len(loaded.plan.workstreams)} workstreams, no problems")
+            click.echo(f"{symbol('done')} {_named(file)}: {len(loaded.plan.workstreams)} workstreams, no problems")
     if refused is not None:
         raise SystemExit(ExitCode.CONFLICT)
+
+
+def _named(file: str) -> str:
+    return "standard input" if file == "-" else file
 
 
 def _around(start: str, loaded: LoadedPlan, file: str) -> tuple[Finding, ...]:
