@@ -20,7 +20,8 @@ from wt_orchestrate.domain.ids import CommitId, ProcessId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.state.lifecycle import DONE
-from wt_orchestrate.domain.state.run import RunState, claimed_by_person, integrated_as
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import claimed_by_person, integrated_as
 from wt_orchestrate.domain.verdict.stuck import idle_for
 
 _POLL_S = 12.0

@@ -9,7 +9,8 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Gate, Kind, Plan, StageSpec
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 if TYPE_CHECKING:
     from tests.simulation.invariants import Watch

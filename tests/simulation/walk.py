@@ -36,8 +36,8 @@ from wt_orchestrate.domain.plan.stages import is_pipeline, stage_names
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.admission import Room
 from wt_orchestrate.domain.state.lifecycle import Phase
-from wt_orchestrate.domain.state.run import live_attempt
 from wt_orchestrate.domain.state.stages import synthesis_of, waiting_gate
+from wt_orchestrate.domain.state.workstream import live_attempt
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.errors import StoreUnreadable
 

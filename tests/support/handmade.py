@@ -12,7 +12,8 @@ from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
-from wt_orchestrate.domain.state.run import RunState, accepted
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import accepted
 
 RUN = RunId("r1")
 BASE = CommitId("0" * 40)

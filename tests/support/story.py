@@ -17,7 +17,8 @@ from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, Ru
 from wt_orchestrate.domain.machine import decide, quiet
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaults, Limits, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
-from wt_orchestrate.domain.state.run import RunState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import live_attempt
 
 RUN = RunId("r1")
 BASE = CommitId("0" * 39 + "1")

@@ -35,17 +35,9 @@ from wt_orchestrate.domain.schedule.schedule import held_by, rests, schedule
 from wt_orchestrate.domain.schedule.synthesis import stage_conclusions
 from wt_orchestrate.domain.state.attempt import Ask, Attempt
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, LOST_WORKTREE, Phase, Stage
-from wt_orchestrate.domain.state.run import (
-    Command,
-    Failure,
-    RunState,
-    WorkstreamState,
-    committed,
-    live_attempt,
-    may_only_read,
-    takes_messages,
-)
+from wt_orchestrate.domain.state.run import Command, Failure, RunState, committed, may_only_read, takes_messages
 from wt_orchestrate.domain.state.stages import at_gate, waiting_gate
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.train.forecast import forecast_effects
 from wt_orchestrate.domain.train.landing import landing_conclusions, landing_effects
 from wt_orchestrate.domain.train.order import waiting

@@ -29,7 +29,8 @@ from wt_orchestrate.domain.ids import AttemptId, CommitId, ProcessId, Workstream
 from wt_orchestrate.domain.plan.model import Check
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Attempt
-from wt_orchestrate.domain.state.run import Command, RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import Command, RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 
 
 class NotesIn(Struct, frozen=True, kw_only=True):

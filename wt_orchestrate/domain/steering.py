@@ -17,8 +17,9 @@ from wt_orchestrate.domain.schedule.budget import run_use, workstream_use
 from wt_orchestrate.domain.schedule.expansion import misfits
 from wt_orchestrate.domain.state.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt, takes_messages
+from wt_orchestrate.domain.state.run import RunState, takes_messages
 from wt_orchestrate.domain.state.stages import gate, gate_round, standings, synthesis_of, waiting_gate
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.status_words import shown
 
 

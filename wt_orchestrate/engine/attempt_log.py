@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.state.attempt import Attempt
-from wt_orchestrate.domain.state.run import WorkstreamState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.status.story import sign_line
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import NotFound

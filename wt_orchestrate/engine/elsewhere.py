@@ -12,7 +12,8 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.domain.observation import Elsewhere
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.verdict.claim import CommitsAt
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path

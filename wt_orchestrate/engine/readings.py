@@ -15,7 +15,8 @@ from wt_orchestrate.domain.plan.settings import Hooks
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import DONE, LOST_BRANCH, LOST_WORKTREE, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.engine.effects.guard_hooks import guard_folder
 from wt_orchestrate.engine.world import World, archive_name, head_ref
 from wt_orchestrate.errors import WtError

@@ -21,7 +21,8 @@ from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.schedule.admission import admission
 from wt_orchestrate.domain.state.changes import changes
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.engine.effects.perform import perform

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.events.requests import CommentRequested, Request
     from wt_orchestrate.domain.events.run import RequestRefused
     from wt_orchestrate.domain.ids import RunId
-    from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+    from wt_orchestrate.domain.state.run import RunState
+    from wt_orchestrate.domain.state.workstream import WorkstreamState
     from wt_orchestrate.ports.engine import Known, Log
 
 _LOOK_S = 0.05

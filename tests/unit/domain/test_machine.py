@@ -12,7 +12,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.schedule.schedule import held_by
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, Phase
-from wt_orchestrate.domain.state.run import live_attempt
+from wt_orchestrate.domain.state.workstream import live_attempt
 
 
 @settings(max_examples=150, deadline=None)

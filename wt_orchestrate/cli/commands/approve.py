@@ -14,8 +14,9 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan.validation import problems
 from wt_orchestrate.domain.schedule.synthesis import next_workstreams
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.stages import gate_round, joined_late, members, synthesis_of, waiting_gate
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.domain.text.secrets import without_secrets

@@ -19,7 +19,8 @@ from wt_orchestrate.domain.plan.settings import ForgeKind, ForgeSettings
 from wt_orchestrate.domain.replace import plain, replace
 from wt_orchestrate.domain.review.packet import packet_text
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import addressless, clean
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine import requests

@@ -18,8 +18,9 @@ from wt_orchestrate.domain.plan.settings import role_of
 from wt_orchestrate.domain.state.attempt import Message
 from wt_orchestrate.domain.state.comments import open_comments
 from wt_orchestrate.domain.state.phrases import blame_words
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, conflict_paths, owes, takes_messages
+from wt_orchestrate.domain.state.run import RunState, owes, takes_messages
 from wt_orchestrate.domain.state.train import Blame, CheckResult
+from wt_orchestrate.domain.state.workstream import WorkstreamState, conflict_paths
 
 _QUOTED = 4_000
 """How many characters of one handoff reach another agent."""

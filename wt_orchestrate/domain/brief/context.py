@@ -21,8 +21,9 @@ from wt_orchestrate.domain.plan.graph import needs_of
 from wt_orchestrate.domain.plan.model import Plan
 from wt_orchestrate.domain.state.findings import finding_lines, finding_message, findings_for, findings_of
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.stages import joined_late
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import counted
 
 BUDGET = 24_000

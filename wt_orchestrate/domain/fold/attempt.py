@@ -9,7 +9,7 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Ask, Attempt, NotesHeard
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import WorkstreamState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 
 def fold_attempt(ws: WorkstreamState, record: e.Record) -> WorkstreamState:

@@ -12,7 +12,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.comments import Comment, CommentStatus, answers, of_status, review_message
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import WorkstreamState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 
 def fold_comments(ws: WorkstreamState, record: e.Record) -> WorkstreamState:

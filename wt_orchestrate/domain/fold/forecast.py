@@ -13,7 +13,8 @@ from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.forecast import basis, of
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.phrases import LONGEST_PATH, one_line
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt, takes_messages
+from wt_orchestrate.domain.state.run import RunState, takes_messages
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.clean import clean
 
 _OTHERS = 5

@@ -13,7 +13,7 @@ from wt_orchestrate.domain.ids import AttemptId, receipt_of
 from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Attempt, Message, MessageKind
-from wt_orchestrate.domain.state.run import WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 
 _LASTING = frozenset({MessageKind.PERSON, MessageKind.SHARED})
 """Kinds of messages that wait for the next attempt when one ends."""

@@ -24,9 +24,9 @@ from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.checks import only_passed
 from wt_orchestrate.domain.state.lifecycle import MOVES, Phase, Stage
-from wt_orchestrate.domain.state.run import Command, Failure, RunState, WorkstreamState, advancing, live_attempt
+from wt_orchestrate.domain.state.run import Command, Failure, RunState, advancing
 from wt_orchestrate.domain.state.train import Landing, Train
-from wt_orchestrate.domain.state.workstream import Usage
+from wt_orchestrate.domain.state.workstream import Usage, WorkstreamState, live_attempt
 from wt_orchestrate.errors import InvariantBroken
 
 _MINOR = (

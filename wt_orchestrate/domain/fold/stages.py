@@ -10,8 +10,9 @@ from wt_orchestrate.domain.plan import stages as pipeline
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import GateState, RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import GateState, RunState
 from wt_orchestrate.domain.state.stages import gate, joined_late, synthesis_of
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 
 def fold_stages(state: RunState, record: e.Record) -> RunState:

@@ -8,8 +8,9 @@ from wt_orchestrate.domain.plan.model import Check
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.checks import judged_anew, judgement, results
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard, accepted
+from wt_orchestrate.domain.state.run import RunState, aboard
 from wt_orchestrate.domain.state.train import Blame, Candidate, Suspect, Train, Trial, check_result
+from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted
 
 
 def suspected(state: RunState, ws: WorkstreamState, seen: e.RiderSuspected) -> Suspect:

@@ -12,7 +12,6 @@ from wt_orchestrate.domain.plan.model import Budget
 from wt_orchestrate.domain.plan.retry_ladder import BY_COMMITS, Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import WorkstreamState, accepted, open_conflict
 from wt_orchestrate.domain.state.train import check_result
 from wt_orchestrate.domain.state.workstream import (
     Accepted,
@@ -28,6 +27,9 @@ from wt_orchestrate.domain.state.workstream import (
     Setup,
     Tries,
     Usage,
+    WorkstreamState,
+    accepted,
+    open_conflict,
 )
 
 _HISTORY = 200

@@ -11,7 +11,8 @@ from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.memory.entries import query_terms
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.phrases import doubt, named_paths
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_starting
+from wt_orchestrate.domain.state.run import RunState, is_starting
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import clean
 
 _HEADING = (

@@ -26,7 +26,8 @@ from wt_orchestrate.domain.plan.roles import SYNTHESISER
 from wt_orchestrate.domain.state.comments import CommentStatus, of_status
 from wt_orchestrate.domain.state.contradictions import contradictions as own_contradictions
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, integrated_as
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, integrated_as
 from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.domain.text.status_words import shown
 

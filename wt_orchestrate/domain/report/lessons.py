@@ -19,15 +19,8 @@ from wt_orchestrate.domain.memory.entries import AGENT, MEASURED, MOST_PATHS, La
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.report.digest import SECTIONS
 from wt_orchestrate.domain.state.lifecycle import DONE
-from wt_orchestrate.domain.state.run import (
-    RunState,
-    WorkstreamState,
-    cost_usd,
-    integrated_as,
-    is_reviewer,
-    newest_of,
-    run_cost_usd,
-)
+from wt_orchestrate.domain.state.run import RunState, run_cost_usd
+from wt_orchestrate.domain.state.workstream import WorkstreamState, cost_usd, integrated_as, is_reviewer, newest_of
 from wt_orchestrate.domain.text.clean import counted
 
 _MOST = 20

@@ -23,8 +23,9 @@ from wt_orchestrate.domain.schedule.schedule import held_by, rests
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.findings import shared_values
 from wt_orchestrate.domain.state.lifecycle import DONE, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, cost_usd, integrated_as, run_cost_usd
+from wt_orchestrate.domain.state.run import RunState, run_cost_usd
 from wt_orchestrate.domain.state.stages import at_gate
+from wt_orchestrate.domain.state.workstream import WorkstreamState, cost_usd, integrated_as
 from wt_orchestrate.domain.text.secrets import without_secrets
 
 SCHEMA = "wto.report/1"

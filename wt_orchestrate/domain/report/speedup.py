@@ -22,8 +22,8 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.report.timeline import STARTING, AttemptTime, Measured
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import DONE
-from wt_orchestrate.domain.state.run import WorkstreamState, is_arbiter
 from wt_orchestrate.domain.state.stages import needs
+from wt_orchestrate.domain.state.workstream import WorkstreamState, is_arbiter
 
 MOST_AGENTS = 64
 """The largest number of agents for which the best possible is computed."""

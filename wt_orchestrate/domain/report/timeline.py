@@ -36,7 +36,8 @@ from wt_orchestrate.domain.report.intervals import (
 from wt_orchestrate.domain.report.run_clock import RunTime
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.status.activity import (
     CHECKS,
     CONFLICT,

@@ -18,8 +18,8 @@ from wt_orchestrate.domain.state.contradictions import contradictions
 from wt_orchestrate.domain.state.findings import findings_of, shared_values
 from wt_orchestrate.domain.state.forecast import of as clashes_of
 from wt_orchestrate.domain.state.lifecycle import DONE
-from wt_orchestrate.domain.state.run import (
-    RunState,
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import (
     WorkstreamState,
     accepted,
     claimed_by_person,

@@ -15,7 +15,7 @@ from msgspec import Struct
 from wt_orchestrate.domain.events.pull_requests import Remark
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.state.comments import TEXT_LIMIT
-from wt_orchestrate.domain.state.run import WorkstreamState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import clean
 
 _SAID, _RAN = 3_000, 2_000

@@ -18,7 +18,8 @@ from wt_orchestrate.domain.plan.model import Kind, Workstream
 from wt_orchestrate.domain.plan.roles import REVIEWER
 from wt_orchestrate.domain.state.comments import Comment, CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import ENDED, STUCK, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, accepted, claimed_by_person, is_reviewer
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted, claimed_by_person, is_reviewer
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.text.status_words import shown
 

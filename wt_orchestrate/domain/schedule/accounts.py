@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from wt_orchestrate.domain.effects import EffectKind, of_kind
 from wt_orchestrate.domain.state.attempt import Account, usable
-from wt_orchestrate.domain.state.run import RunState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import live_attempt
 
 
 def free_account(state: RunState, now: float) -> str | None:

@@ -13,7 +13,8 @@ from msgspec import Struct
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan.model import Budget, seconds
 from wt_orchestrate.domain.state.lifecycle import ENDED, Phase
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 
 _WARN = 0.8
 MONEY, TOKENS, TURNS, WALL = "money", "tokens", "turns", "time"

@@ -18,8 +18,9 @@ from wt_orchestrate.domain.plan.settings import role_of
 from wt_orchestrate.domain.plan.validation import Problem, problems
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, agent_name
+from wt_orchestrate.domain.state.run import RunState, agent_name
 from wt_orchestrate.domain.state.stages import Standing, members, standings
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import clean
 
 SECTION = "workstreams"

@@ -33,20 +33,17 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.accounts import free_account, has_place
 from wt_orchestrate.domain.schedule.budget import money_left, time_is_up, turns_left
 from wt_orchestrate.domain.state.lifecycle import DONE, STUCK, Phase, Stage
-from wt_orchestrate.domain.state.run import (
-    RunState,
+from wt_orchestrate.domain.state.run import RunState, aboard, is_starting, takes_messages
+from wt_orchestrate.domain.state.stages import needs, waits_for_stage
+from wt_orchestrate.domain.state.workstream import (
     WorkstreamState,
-    aboard,
     integrated_order,
     is_reviewer,
-    is_starting,
     last_attempt,
     live_attempt,
     newest_of,
-    takes_messages,
     to_carry,
 )
-from wt_orchestrate.domain.state.stages import needs, waits_for_stage
 
 
 def schedule(state: RunState, now: float) -> Sequence[Effect]:

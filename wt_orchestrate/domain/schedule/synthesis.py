@@ -20,7 +20,7 @@ from wt_orchestrate.domain.plan import stages
 from wt_orchestrate.domain.plan.model import Kind, StageSpec, Workstream
 from wt_orchestrate.domain.plan.roles import SYNTHESISER
 from wt_orchestrate.domain.state.lifecycle import DONE, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.stages import (
     Standing,
     first_open,
@@ -31,6 +31,7 @@ from wt_orchestrate.domain.state.stages import (
     synthesis_of,
     waiting_gate,
 )
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 _ENDING = "synthesis"
 _GIVEN_UP = 20

@@ -8,7 +8,7 @@ from wt_orchestrate.domain.agent.handoff import HandoffStatus
 from wt_orchestrate.domain.agent.stream import TurnOutcome
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import WorkstreamState, last_attempt, live_attempt
+from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt, live_attempt
 
 
 def contradictions(ws: WorkstreamState) -> Iterator[str]:

@@ -15,7 +15,8 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.state.attempt import NotesHeard
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, takes_messages
+from wt_orchestrate.domain.state.run import RunState, takes_messages
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 REMEMBERED = 1_000
 """How many of a run's newest findings stay in the state; the log keeps all."""

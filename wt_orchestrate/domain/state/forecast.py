@@ -9,7 +9,8 @@ from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 
 ON_THE_WAY = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.VERIFYING, Stage.VERIFIED})
 """Stages in which a workstream has work that is not integrated yet."""

@@ -1,7 +1,6 @@
-"""The state of one run, as values that `fold/run.py` makes from events, and questions about them.
+"""The state of one run, as values that `fold/run.py` makes from events, and questions about it.
 
-`Stage` says where a workstream is in its life. `held` is not a stage: a queued workstream is held while something it
-needs cannot go on, and that is computed, never stored. What is unknown is None, never a guess.
+What is known of each workstream is in `state/workstream.py`. What is unknown is None, never a guess.
 """
 
 from __future__ import annotations
@@ -10,39 +9,18 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
-from wt_orchestrate.domain.agent.handoff import Handoff
 from wt_orchestrate.domain.agent.notes import SharedFinding
-from wt_orchestrate.domain.agent.review_findings import Review
 from wt_orchestrate.domain.effects import EffectKey, EffectKind, advance_key
 from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
-from wt_orchestrate.domain.events.memory import MemoryRecalled
-from wt_orchestrate.domain.events.pull_requests import PullRequest
 from wt_orchestrate.domain.events.run import RepositoryChange
-from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId, WorkstreamId
-from wt_orchestrate.domain.plan.model import AgentType, Plan, Workstream
+from wt_orchestrate.domain.plan.model import AgentType, Plan
 from wt_orchestrate.domain.plan.permissions import reads_only
-from wt_orchestrate.domain.plan.roles import ARBITER, REVIEWER
 from wt_orchestrate.domain.plan.settings import Settings, agent_spec, role_of
-from wt_orchestrate.domain.state.attempt import Account, Attempt, Message, MessageKind
-from wt_orchestrate.domain.state.comments import Comment
-from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.train import Candidate, CheckResult, Judgement, Landing, Suspect, Train
-from wt_orchestrate.domain.state.workstream import (
-    Accepted,
-    Change,
-    Checkout,
-    Claim,
-    Conflict,
-    Faults,
-    Handoffs,
-    Merged,
-    Outcome,
-    Retry,
-    Setup,
-    Tries,
-    Usage,
-)
+from wt_orchestrate.domain.state.attempt import Account
+from wt_orchestrate.domain.state.lifecycle import Phase
+from wt_orchestrate.domain.state.train import Candidate, Judgement, Landing, Suspect, Train
+from wt_orchestrate.domain.state.workstream import Usage, WorkstreamState, cost_usd, is_reviewer
 
 
 class GateState(Struct, frozen=True, kw_only=True):
@@ -90,70 +68,6 @@ class Command(Struct, frozen=True, kw_only=True):
     """The slot of a check; 0 in old logs."""
     probe: str = ""
     ahead: tuple[WorkstreamId, ...] = ()
-
-
-class WorkstreamState(Struct, frozen=True, kw_only=True):
-    """The state of one workstream."""
-
-    id: WorkstreamId
-    spec: Workstream
-    stage: Stage = Stage.QUEUED
-    since: float = 0.0
-    """When it entered this stage."""
-    since_order: int = 0
-    """The number of the event that moved it there."""
-    base: CommitId | None = None
-    worktree: str | None = None
-    branch: Branch | None = None
-    checkout: Checkout = Checkout()
-    setup: Setup = Setup()
-    attempts: tuple[Attempt, ...] = ()
-    retry: Retry | None = None
-    head: CommitId | None = None
-    head_at: float | None = None
-    commits: int = 0
-    history: tuple[CommitLine, ...] = ()
-    handoff: Handoff | None = None
-    handoffs: Handoffs = Handoffs()
-    claims: int = 0
-    """How many claims were made."""
-    claim: Claim | None = None
-    """The claim that is verified, or was integrated; None before the first one and once it is withdrawn."""
-    looked_at: CommitId | None = None
-    """The head of the last claim that was verified, whatever the result."""
-    change: Change = Change()
-    faults: Faults = Faults()
-    conflict: Conflict | None = None
-    """The last conflict of its work, resolved or not."""
-    checks: tuple[CheckResult, ...] = ()
-    tries: Tries = Tries()
-    messages: tuple[Message, ...] = ()
-    comments: tuple[Comment, ...] = ()
-    """Comments of reviewers, oldest first."""
-    reviewer: WorkstreamId | None = None
-    """The reviewer that was called last."""
-    review: Review | None = None
-    """The last review."""
-    pull_request: PullRequest | None = None
-    on_hold: bool = False
-    stopped_in: Stage | None = None
-    """The stage in which it was stopped."""
-    cancelling: str = ""
-    redirected: bool = False
-    """Its brief changed since its running agent got it."""
-    usage: Usage = Usage()
-    further: Mapping[str, Workstream] = field(default_factory=dict)
-    """Workstreams that its accepted handoff adds."""
-    outcome: Outcome = Outcome()
-    answer: str | None = None
-    stopping: bool = False
-    merged: Merged | None = None
-    """How it was integrated; None until then."""
-    started_at: float | None = None
-    added_by: WorkstreamId | None = None
-    """The workstream whose handoff added it."""
-    recalled: MemoryRecalled | None = None
-    """What the memory has for its brief; None until it was asked."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -241,61 +155,8 @@ class RunState(Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
 
-def live_attempt(workstream: WorkstreamState) -> Attempt | None:
-    """The attempt whose process may be alive; None if there is none."""
-    last = workstream.attempts[-1] if workstream.attempts else None
-    return last if last is not None and last.ended_at is None else None
-
-
-def last_attempt(workstream: WorkstreamState) -> Attempt | None:
-    return workstream.attempts[-1] if workstream.attempts else None
-
-
 def agent_name(state: RunState, workstream: WorkstreamState) -> str:
     return workstream.spec.agent or state.plan.defaults.agent
-
-
-def newest_of(workstream: WorkstreamState) -> CommitId | None:
-    """The newest accepted commit of its work, conflict resolutions included."""
-    return accepted(workstream) or workstream.looked_at or workstream.head
-
-
-def acceptance(workstream: WorkstreamState) -> Accepted | None:
-    """That its claim was accepted; None while nothing is."""
-    return workstream.claim.accepted if workstream.claim is not None else None
-
-
-def accepted(workstream: WorkstreamState) -> CommitId | None:
-    """The commit of its accepted claim, resolutions of conflicts included; None while nothing is accepted."""
-    found = acceptance(workstream)
-    return found.commit if found is not None else None
-
-
-def integrated_as(workstream: WorkstreamState) -> CommitId | None:
-    """The merge commit that holds its work; None before, and if it had no commits."""
-    return workstream.merged.commit if workstream.merged is not None else None
-
-
-def integrated_order(workstream: WorkstreamState) -> int:
-    """The number of the event that integrated its commits; 0 before, and if it had none."""
-    return workstream.merged.order if workstream.merged is not None else 0
-
-
-def claimed_by_person(workstream: WorkstreamState) -> bool:
-    """Whether a person says that it is finished, not its agent."""
-    return workstream.claim is not None and workstream.claim.by_person
-
-
-def open_conflict(workstream: WorkstreamState) -> Conflict | None:
-    """The conflict that somebody or something must still resolve."""
-    found = workstream.conflict
-    return found if found is not None and found.open else None
-
-
-def conflict_paths(workstream: WorkstreamState) -> tuple[str, ...]:
-    """Where its work conflicts with the integration head now."""
-    found = open_conflict(workstream)
-    return found.paths if found is not None else ()
 
 
 def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...]:
@@ -306,16 +167,6 @@ def followers(state: RunState, name: WorkstreamId) -> tuple[WorkstreamState, ...
         found.append(after[name])
         name = after[name].id
     return tuple(found)
-
-
-def is_arbiter(workstream: WorkstreamState) -> bool:
-    """Whether it resolves the conflict of the workstream it serves."""
-    return bool(workstream.spec.serves) and workstream.spec.role == ARBITER
-
-
-def is_reviewer(workstream: WorkstreamState) -> bool:
-    """Whether it reviews the claims of the workstream it serves."""
-    return bool(workstream.spec.serves) and workstream.spec.role == REVIEWER
 
 
 def may_only_read(state: RunState, workstream: WorkstreamState) -> bool:
@@ -336,18 +187,8 @@ def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:
     return spec is not None and spec.type is AgentType.CLAUDE_CODE
 
 
-def cost_usd(workstream: WorkstreamState) -> float:
-    return sum(attempt.cost_usd for attempt in workstream.attempts)
-
-
 def run_cost_usd(state: RunState) -> float:
     return sum(cost_usd(workstream) for workstream in state.workstreams.values())
-
-
-def progress_at(workstream: WorkstreamState, attempt: Attempt) -> float:
-    """When it last made progress: output, a commit, a handoff, the start, or a nudge."""
-    signs = (attempt.started_at, attempt.seen_at, attempt.nudged_at, workstream.head_at, workstream.handoffs.at)
-    return max(at for at in signs if at is not None)
 
 
 def committed(state: RunState, workstream: WorkstreamState) -> bool:
@@ -375,19 +216,3 @@ def aboard(state: RunState, workstream: WorkstreamId) -> bool:
     """Whether its claim is in the train, or set aside as a suspect."""
     names = (*(car.workstream for car in state.train.cars), *(suspect.workstream for suspect in state.suspects))
     return workstream in names
-
-
-def undelivered(workstream: WorkstreamState) -> tuple[Message, ...]:
-    """Messages from people that have not been proved to have arrived, oldest first."""
-    return tuple(
-        message
-        for message in workstream.messages
-        if message.delivered_at is None and message.kind is MessageKind.PERSON and message.text
-    )
-
-
-def to_carry(workstream: WorkstreamState) -> tuple[Message, ...]:
-    """What the next attempt's prompt adds to its brief, oldest first: messages from people, and findings of other
-    agents."""
-    kinds = {MessageKind.PERSON, MessageKind.SHARED}
-    return tuple(each for each in workstream.messages if each.delivered_at is None and each.kind in kinds and each.text)

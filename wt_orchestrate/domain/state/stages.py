@@ -16,7 +16,8 @@ from wt_orchestrate.domain.plan import stages
 from wt_orchestrate.domain.plan.graph import needs_of
 from wt_orchestrate.domain.plan.model import StageSpec
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
-from wt_orchestrate.domain.state.run import GateState, RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import GateState, RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 
 class Standing(StrEnum):

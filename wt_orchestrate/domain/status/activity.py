@@ -16,16 +16,9 @@ from wt_orchestrate.domain.review.reviewers import awaits_review
 from wt_orchestrate.domain.schedule.schedule import held_by, takes_place, waits_for
 from wt_orchestrate.domain.state.attempt import Attempt, rests_until
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.run import (
-    RunState,
-    WorkstreamState,
-    advancing,
-    conflict_paths,
-    last_attempt,
-    live_attempt,
-    takes_messages,
-)
+from wt_orchestrate.domain.state.run import RunState, advancing, takes_messages
 from wt_orchestrate.domain.state.stages import at_gate
+from wt_orchestrate.domain.state.workstream import WorkstreamState, conflict_paths, last_attempt, live_attempt
 from wt_orchestrate.domain.verdict.stuck import trouble
 
 

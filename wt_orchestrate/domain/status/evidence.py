@@ -13,9 +13,9 @@ from wt_orchestrate.domain.state.findings import findings_of, place_of, told_pro
 from wt_orchestrate.domain.state.forecast import of as clashes_of
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.phrases import listed, progress_words
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, conflict_paths, last_attempt
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.stages import at_gate
-from wt_orchestrate.domain.state.workstream import Retry
+from wt_orchestrate.domain.state.workstream import Retry, WorkstreamState, conflict_paths, last_attempt
 from wt_orchestrate.domain.status.activity import Activity
 from wt_orchestrate.domain.text.clean import counted, some_of, time_of_day
 from wt_orchestrate.domain.text.status_words import shown

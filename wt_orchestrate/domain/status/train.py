@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from wt_orchestrate.domain.state.lifecycle import ENDED, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, acceptance, integrated_as
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, acceptance, integrated_as
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.domain.train.train import prefixes
 

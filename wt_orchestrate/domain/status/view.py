@@ -21,16 +21,7 @@ from wt_orchestrate.domain.state.contradictions import contradictions
 from wt_orchestrate.domain.state.findings import findings_of, shared_values, told_progress
 from wt_orchestrate.domain.state.forecast import conflicts
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.run import (
-    RunState,
-    WorkstreamState,
-    agent_name,
-    cost_usd,
-    integrated_as,
-    live_attempt,
-    progress_at,
-    run_cost_usd,
-)
+from wt_orchestrate.domain.state.run import RunState, agent_name, run_cost_usd
 from wt_orchestrate.domain.state.stages import (
     Standing,
     at_gate,
@@ -41,6 +32,7 @@ from wt_orchestrate.domain.state.stages import (
     waiting_gate,
     waits_for_stage,
 )
+from wt_orchestrate.domain.state.workstream import WorkstreamState, cost_usd, integrated_as, live_attempt, progress_at
 from wt_orchestrate.domain.status.activity import Activity, Condition, Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.train.train import prefixes

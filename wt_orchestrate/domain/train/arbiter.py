@@ -18,16 +18,15 @@ from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause, ladder, next_rung
 from wt_orchestrate.domain.plan.roles import ARBITER
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
-from wt_orchestrate.domain.state.run import (
-    RunState,
+from wt_orchestrate.domain.state.run import RunState, agent_name, takes_messages
+from wt_orchestrate.domain.state.workstream import (
+    Accepted,
+    Conflict,
     WorkstreamState,
     acceptance,
-    agent_name,
     is_arbiter,
     open_conflict,
-    takes_messages,
 )
-from wt_orchestrate.domain.state.workstream import Accepted, Conflict
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.text.status_words import shown
 

@@ -16,8 +16,9 @@ from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check
 from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, acceptance
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.train import Probe, Suspect
+from wt_orchestrate.domain.state.workstream import acceptance
 
 CERTAIN = frozenset({"confirm", "target"})
 """Purposes of checks that decide whether anybody is to blame; the others find a partner and can wait."""

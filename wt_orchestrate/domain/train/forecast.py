@@ -15,7 +15,8 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.state.forecast import basis, glances
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.run import Outlook, RunState, live_attempt
+from wt_orchestrate.domain.state.run import Outlook, RunState
+from wt_orchestrate.domain.state.workstream import live_attempt
 
 MOST_PATHS = 20
 """How many paths of one conflict are kept."""

@@ -11,7 +11,8 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.review.reviewers import awaits_review, must_answer
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, aboard, accepted, conflict_paths
+from wt_orchestrate.domain.state.run import RunState, aboard
+from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted, conflict_paths
 
 LONGEST = 200
 """How many claims join at a time."""

@@ -30,9 +30,10 @@ from wt_orchestrate.domain.plan.model import Check, Kind
 from wt_orchestrate.domain.review.reviewers import reviews
 from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, lost_too_often, word
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, acceptance, advancing, is_reviewer
+from wt_orchestrate.domain.state.run import RunState, advancing
 from wt_orchestrate.domain.state.stages import awaits_word
 from wt_orchestrate.domain.state.train import Probe, Suspect
+from wt_orchestrate.domain.state.workstream import acceptance, is_reviewer
 from wt_orchestrate.domain.train.arbiter import arbitration, settles
 from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
 from wt_orchestrate.domain.train.culprit import CERTAIN, next_step

@@ -13,7 +13,8 @@ from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind, Workstream
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.schedule.expansion import SECTION, agents_misfits, placed, still_to_join
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, claimed_by_person, is_reviewer, owes
+from wt_orchestrate.domain.state.run import RunState, owes
+from wt_orchestrate.domain.state.workstream import WorkstreamState, claimed_by_person, is_reviewer
 from wt_orchestrate.domain.text.clean import counted, some_of
 
 

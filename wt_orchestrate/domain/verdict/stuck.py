@@ -10,7 +10,8 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.plan.retry_ladder import Action, Cause, ladder, next_rung
 from wt_orchestrate.domain.state.attempt import Attempt
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, progress_at, takes_messages
+from wt_orchestrate.domain.state.run import RunState, takes_messages
+from wt_orchestrate.domain.state.workstream import WorkstreamState, progress_at
 
 
 def idle_for(state: RunState, ws: WorkstreamState) -> float | None:

@@ -24,19 +24,16 @@ from wt_orchestrate.domain.state.checks import withheld_words
 from wt_orchestrate.domain.state.comments import review_message
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Phase, Stage
 from wt_orchestrate.domain.state.phrases import blame_words
-from wt_orchestrate.domain.state.run import (
-    RunState,
+from wt_orchestrate.domain.state.run import RunState, agent_name, committed, takes_messages
+from wt_orchestrate.domain.state.train import Blame
+from wt_orchestrate.domain.state.workstream import (
+    Conflict,
     WorkstreamState,
-    agent_name,
-    committed,
     integrated_as,
     last_attempt,
     open_conflict,
-    takes_messages,
     undelivered,
 )
-from wt_orchestrate.domain.state.train import Blame
-from wt_orchestrate.domain.state.workstream import Conflict
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.domain.train.arbiter import arbiter_at_work, call, may_call

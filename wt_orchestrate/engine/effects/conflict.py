@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_arbiter, is_reviewer
-from wt_orchestrate.domain.state.workstream import Conflict
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import Conflict, WorkstreamState, is_arbiter, is_reviewer
 from wt_orchestrate.domain.train.arbiter import resolution_findings
 from wt_orchestrate.engine.world import World, archive_name, pin_ref
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, SettleSpec

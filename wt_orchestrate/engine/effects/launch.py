@@ -17,7 +17,8 @@ from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
 from wt_orchestrate.domain.plan.settings import AgentTools
 from wt_orchestrate.domain.state.checks import WITHHELD
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.engine.world import World
 from wt_orchestrate.ports.engine import Launch

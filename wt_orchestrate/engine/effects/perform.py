@@ -16,13 +16,8 @@ from wt_orchestrate.domain.agent.notes import BY_CALL, BY_MESSAGE, asked_by_tool
 from wt_orchestrate.domain.ids import ProcessId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.plan.settings import agent_spec, role_of
-from wt_orchestrate.domain.state.run import (
-    RunState,
-    WorkstreamState,
-    agent_name,
-    last_attempt,
-    may_only_read,
-)
+from wt_orchestrate.domain.state.run import RunState, agent_name, may_only_read
+from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt
 from wt_orchestrate.engine.effects.conflict import settle
 from wt_orchestrate.engine.effects.forecast import forecast
 from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, refresh_guard

@@ -12,7 +12,8 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId, branch_ref, integration_branch
 from wt_orchestrate.domain.plan.model import Check, seconds
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, last_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt
 from wt_orchestrate.engine.effects.launch import naming_withheld, shell
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref
 from wt_orchestrate.errors import WtError

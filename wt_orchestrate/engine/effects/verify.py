@@ -11,7 +11,8 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref
 from wt_orchestrate.domain.plan.model import AgentType, Workstream
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, is_reviewer, last_attempt, may_only_read
+from wt_orchestrate.domain.state.run import RunState, may_only_read
+from wt_orchestrate.domain.state.workstream import WorkstreamState, is_reviewer, last_attempt
 from wt_orchestrate.domain.verdict import claim
 from wt_orchestrate.engine.effects.conflict import judged_resolution, remember_resolution
 from wt_orchestrate.engine.elsewhere import commits_elsewhere

@@ -13,7 +13,8 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, branch_ref
 from wt_orchestrate.domain.state.lifecycle import ENDED
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, remove_guard
 from wt_orchestrate.engine.elsewhere import keep_all

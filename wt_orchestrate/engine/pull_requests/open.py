@@ -17,7 +17,8 @@ from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, accepted, followers, integrated_order, newest_of
+from wt_orchestrate.domain.state.run import RunState, followers
+from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted, integrated_order, newest_of
 from wt_orchestrate.engine.exposure import Word, missing_word
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.forge import Forge, Proposal, Proposed, Remote

@@ -16,7 +16,8 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.review.pr_feedback import Heard, heard_check, heard_comment, new_remarks, rounds_of
 from wt_orchestrate.domain.state.comments import CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import DONE, STUCK, Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, followers
+from wt_orchestrate.domain.state.run import RunState, followers
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine.pull_requests.open import (

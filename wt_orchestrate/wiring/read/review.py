@@ -12,7 +12,8 @@ from wt_orchestrate.wiring.site import Site, open_log, vault
 if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import CommitId
     from wt_orchestrate.domain.state.comments import Comment, Place
-    from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+    from wt_orchestrate.domain.state.run import RunState
+    from wt_orchestrate.domain.state.workstream import WorkstreamState
     from wt_orchestrate.domain.text.diff import FileDiff
     from wt_orchestrate.ports.git.conflicts import Resolution
 
@@ -140,7 +141,7 @@ def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mappin
 
 def resolution_of(site: Site, ws: WorkstreamState) -> Resolution | None:
     """How the conflict of a workstream was resolved, hunk by hunk; None if it had none, or it is not resolved yet."""
-    from wt_orchestrate.domain.state.run import accepted
+    from wt_orchestrate.domain.state.workstream import accepted
 
     resolved, conflict = accepted(ws) or ws.looked_at, ws.conflict
     if resolved is None or conflict is None or conflict.open:

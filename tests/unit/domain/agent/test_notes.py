@@ -33,7 +33,8 @@ from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.findings import hearers
-from wt_orchestrate.domain.state.run import RunState, live_attempt, to_carry, undelivered
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import live_attempt, to_carry, undelivered
 from wt_orchestrate.domain.status.activity import Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.status.search import found_in_run

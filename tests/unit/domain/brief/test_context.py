@@ -12,7 +12,8 @@ from wt_orchestrate.domain.brief.context import Need, compose, needs_in_order, w
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 _TEXT = st.text(st.sampled_from("ab \n>é`"), max_size=400)
 _REMARKS = st.lists(

@@ -14,8 +14,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold.run import fold, fold_all
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.state.lifecycle import MOVES, Phase, Stage
-from wt_orchestrate.domain.state.run import WorkstreamState
-from wt_orchestrate.domain.state.workstream import Usage
+from wt_orchestrate.domain.state.workstream import Usage, WorkstreamState
 from wt_orchestrate.errors import InvariantBroken
 
 A = WorkstreamId("a")

@@ -20,7 +20,6 @@ from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import WorkstreamState, conflict_paths
 from wt_orchestrate.domain.state.train import CheckResult
 from wt_orchestrate.domain.state.workstream import (
     Accepted,
@@ -35,6 +34,8 @@ from wt_orchestrate.domain.state.workstream import (
     Setup,
     Tries,
     Usage,
+    WorkstreamState,
+    conflict_paths,
 )
 
 A = WorkstreamId("a")

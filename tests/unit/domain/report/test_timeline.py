@@ -19,7 +19,7 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.report.report import Ledger, report
 from wt_orchestrate.domain.report.speedup import best, gain, longest, scheduled
 from wt_orchestrate.domain.report.timeline import Measured, measured
-from wt_orchestrate.domain.state.run import accepted
+from wt_orchestrate.domain.state.workstream import accepted
 
 A, B = WorkstreamId("a"), WorkstreamId("b")
 

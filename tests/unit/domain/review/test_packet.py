@@ -13,8 +13,7 @@ from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.review.packet import packet, packet_text, reviewed_head
 from wt_orchestrate.domain.state.comments import Place
-from wt_orchestrate.domain.state.run import WorkstreamState
-from wt_orchestrate.domain.state.workstream import Accepted, Claim
+from wt_orchestrate.domain.state.workstream import Accepted, Claim, WorkstreamState
 from wt_orchestrate.domain.text.diff import FileDiff
 
 W = WorkstreamId("w")

@@ -21,7 +21,8 @@ from wt_orchestrate.domain.schedule.budget import (
     used_up_by,
     workstream_use,
 )
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 A = WorkstreamId("a")
 

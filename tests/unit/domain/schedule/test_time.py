@@ -9,7 +9,8 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import StopAttempt
 from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Defaults, Limits, Plan, Workstream
-from wt_orchestrate.domain.state.run import RunState, live_attempt
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import live_attempt
 
 
 def _working() -> World:

@@ -22,7 +22,8 @@ from wt_orchestrate.domain.state.comments import (
     says_fixed,
 )
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState, undelivered
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, undelivered
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.text.diff import FileDiff, Line, line_after
 

@@ -14,7 +14,8 @@ from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.forecast import conflicts, glances
-from wt_orchestrate.domain.state.run import Outlook, RunState, live_attempt
+from wt_orchestrate.domain.state.run import Outlook, RunState
+from wt_orchestrate.domain.state.workstream import live_attempt
 from wt_orchestrate.domain.status.activity import Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.status.story import sentence

@@ -14,8 +14,8 @@ from wt_orchestrate.domain.plan.model import Kind, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.expansion import SECTION
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
-from wt_orchestrate.domain.state.workstream import Claim
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import Claim, WorkstreamState
 from wt_orchestrate.domain.verdict import claim
 
 WS = WorkstreamState(id=WorkstreamId("a"), spec=Workstream(brief="b"), branch=Branch("wto/r1/a"))

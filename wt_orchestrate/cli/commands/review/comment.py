@@ -12,7 +12,8 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.review.review_file import Written, parse_review_file
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.engine import requests

@@ -16,7 +16,8 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.review.packet import packet_text, reviewed_head
 from wt_orchestrate.domain.review.review_file import render_review_file
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, WorkstreamState
+from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import at_line, clean, counted, some_of
 from wt_orchestrate.domain.text.secrets import without_secrets
 from wt_orchestrate.domain.text.status_words import shown
