@@ -99,7 +99,9 @@ def l3_built_upon(watch: Watch, record: e.Record, before: RunState | None) -> It
     event = record.event
     if isinstance(event, e.Integrated) and event.commit is not None and before is not None:
         below = watch.world.objects.commits[event.commit].parents[0]
-        if below != before.integration and event.commit not in watch.world.objects.history(before.integration or below):
+        if below != before.integration.commit and event.commit not in watch.world.objects.history(
+            before.integration.commit or below
+        ):
             yield f"{event.workstream} was integrated upon {below[:8]}, which is not what was integrated"
 
 
@@ -109,7 +111,7 @@ def p5_evidence(watch: Watch, record: e.Record, before: RunState | None) -> Iter
     if not isinstance(event, e.ClaimAccepted) or before is None:
         return
     ws, world = before.workstreams[event.workstream], watch.world
-    if ws.spec.kind is Kind.CHANGE and event.head in world.objects.history(before.integration or world.base):
+    if ws.spec.kind is Kind.CHANGE and event.head in world.objects.history(before.integration.commit or world.base):
         yield f"{ws.id} was accepted with nothing new"
 
 
@@ -193,7 +195,7 @@ def d2_clean(watch: Watch, record: e.Record, before: RunState | None) -> Iterato
     event = record.event
     if not isinstance(event, e.WorktreeRemoved) or before is None or not event.trash:
         return
-    if before.cleaning.get(event.workstream):
+    if before.wishes.cleaning.get(event.workstream):
         return
     head, at = before.workstreams[event.workstream].head, watch.world.integration
     if head is not None and at is not None and head not in watch.world.objects.history(at):
@@ -232,7 +234,7 @@ def l9_once(watch: Watch, record: e.Record, before: RunState | None) -> Iterator
     """A tree that a check passed on is not checked by it again."""
     event = record.event
     if isinstance(event, e.CommandStarted) and event.tree is not None and before is not None:
-        known = before.judged.get(event.tree, {}).get(event.command)
+        known = before.checks.judged.get(event.tree, {}).get(event.command)
         if known is not None and known.passed:
             yield f"`{event.command}` is run again on a tree that it passed on"
 

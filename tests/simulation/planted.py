@@ -199,7 +199,7 @@ def couple_onto_nothing() -> Iterator[None]:
     real = fold_train._coupled
 
     def coupled(state: Any, made: Any) -> Any:
-        return real(state, replace(made, onto=state.train.tip or state.integration))
+        return real(state, replace(made, onto=state.train.tip or state.integration.commit))
 
     with patch.object(fold_train, "_coupled", coupled), patch.object(fold_train, "_is_awaited", _yes):
         yield

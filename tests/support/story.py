@@ -81,7 +81,7 @@ class World:
         for record in self.records:
             state = fold(state, record)
         assert state == self.state
-        for key in sorted(self.state.open if self.state is not None else ()):
+        for key in sorted(self.state.effects.open if self.state is not None else ()):
             name = AttemptId(key.process)
             if key.kind == EffectKind.START and name in self.starts:
                 self._started(name, key.workstream)
@@ -96,10 +96,10 @@ class World:
                 self.note(event)
         wanted = {effect_key(effect): effect for effect in decision.effects}
         assert self.state is not None
-        for key in sorted(self.state.open - set(self.under_way) - set(wanted)):
+        for key in sorted(self.state.effects.open - set(self.under_way) - set(wanted)):
             self.note(e.EffectConcluded(key=key.text))
         for key, effect in wanted.items():
-            if key not in self.state.open:
+            if key not in self.state.effects.open:
                 self.note(e.EffectIntended(key=key.text, effect=type(effect).__name__, pins=pins(effect)))
             self.under_way[key] = effect
 

@@ -98,13 +98,13 @@ def _one_each(drawn: tuple[e.Event, ...]) -> tuple[e.Event, ...]:
 def quiet(state: RunState) -> bool:
     """Whether nothing is under way and nothing will happen without a person, a request or another run."""
     at_work = any(live_attempt(ws) is not None for ws in state.workstreams.values())
-    after = state.cleaning or state.restoring or state.taking_over
-    waiting = state.landing is not None or after or state.commands or state.open
+    after = state.wishes.cleaning or state.wishes.restoring or state.wishes.taking_over
+    waiting = state.landing is not None or after or state.commands or state.effects.open
     return state.phase in {Phase.FINISHED, Phase.STOPPED} and not at_work and not waiting
 
 
 def _pausing(state: RunState, key: EffectKey, now: float) -> bool:
-    failure = state.failures.get(key)
+    failure = state.effects.failures.get(key)
     return failure is not None and now < failure.at + _PAUSE_S * min(failure.count, 15)
 
 
@@ -124,8 +124,8 @@ def _refusals(state: RunState) -> tuple[e.Event, ...]:
     """What follows from effects that the outside world refuses for good."""
     return tuple(
         conclusion
-        for key, failure in state.failures.items()
-        if failure.final or (failure.count >= REFUSALS and not state.full)
+        for key, failure in state.effects.failures.items()
+        if failure.final or (failure.count >= REFUSALS and not state.room.full)
         for conclusion in _given_up(state, key, failure)
     )
 
@@ -144,12 +144,12 @@ def _given_up(state: RunState, key: EffectKey, failure: Failure) -> tuple[e.Even
     name = _concerned(state, key)
     if name is None or committed(state, state.workstreams[name]):
         return ()
-    if kind == EffectKind.CLEAN and name in state.cleaning:
+    if kind == EffectKind.CLEAN and name in state.wishes.cleaning:
         return (e.WorktreeKept(workstream=name, reason=failure.reason),)
-    if kind == EffectKind.RESTORE and name in state.restoring:
+    if kind == EffectKind.RESTORE and name in state.wishes.restoring:
         return (e.RestoreRefused(workstream=name, reason=failure.reason),)
     if kind == EffectKind.TAKE_OVER:
-        over = name in state.taking_over
+        over = name in state.wishes.taking_over
         return (e.TakeOverRefused(workstream=name, reason=failure.reason, hint=failure.hint),) if over else ()
     if kind == EffectKind.RESTORE and state.workstreams[name].checkout.lost:
         reason = f"its {state.workstreams[name].checkout.lost} is missing and cannot be created again: {failure.reason}"
@@ -178,11 +178,15 @@ def _concerned(state: RunState, key: EffectKey) -> WorkstreamId | None:
 def _run_conclusions(state: RunState) -> tuple[e.Event, ...]:
     """The end of the run."""
     streams = state.workstreams.values()
-    if state.open or state.commands or any(live_attempt(ws) is not None for ws in streams):
+    if state.effects.open or state.commands or any(live_attempt(ws) is not None for ws in streams):
         return ()
     if state.phase is Phase.STOPPING:
         return (e.RunStopped(reason=state.reason or "stopped on request"),)
-    if state.phase is not Phase.RUNNING or state.integration is None or state.published != state.integration:
+    if (
+        state.phase is not Phase.RUNNING
+        or state.integration.commit is None
+        or state.published.commit != state.integration.commit
+    ):
         return ()
     if any(ws.stage not in ENDED and not _waits_for_a_person(state, ws) for ws in streams):
         return ()
@@ -198,10 +202,10 @@ def _waits_for_a_person(state: RunState, ws: WorkstreamState) -> bool:
 
 
 def _base(state: RunState) -> tuple[Effect, ...]:
-    if state.integration is None and state.phase is Phase.RUNNING:
+    if state.integration.commit is None and state.phase is Phase.RUNNING:
         return (VaultBase(base=state.base),)
-    if state.integration is not None and state.published != state.integration:
-        return (Publish(commit=state.integration, order=state.integration_order),)
+    if state.integration.commit is not None and state.published.commit != state.integration.commit:
+        return (Publish(commit=state.integration.commit, order=state.integration.order),)
     return ()
 
 
@@ -283,7 +287,7 @@ def _needed(state: RunState, command: Command) -> bool:
 
 
 def _train(state: RunState) -> tuple[Effect, ...]:
-    if state.integration is None or state.phase is Phase.STOPPING:
+    if state.integration.commit is None or state.phase is Phase.STOPPING:
         return ()
     return (*train_effects(state), *landing_effects(state), *check_effects(state))
 
@@ -315,10 +319,10 @@ def _claims(state: RunState) -> tuple[Effect, ...]:
 
 
 def _after(state: RunState) -> tuple[Effect, ...]:
-    cleaning = tuple(CleanWorktree(workstream=name, force=force) for name, force in state.cleaning.items())
+    cleaning = tuple(CleanWorktree(workstream=name, force=force) for name, force in state.wishes.cleaning.items())
     lost = {ws.id for ws in state.workstreams.values() if _may_be_made_again(ws)}
-    taking = (TakeOver(workstream=name, branch=branch) for name, branch in state.taking_over.items())
-    return (*cleaning, *(RestoreWorktree(workstream=name) for name in sorted(state.restoring | lost)), *taking)
+    taking = (TakeOver(workstream=name, branch=branch) for name, branch in state.wishes.taking_over.items())
+    return (*cleaning, *(RestoreWorktree(workstream=name) for name in sorted(state.wishes.restoring | lost)), *taking)
 
 
 def _may_be_made_again(ws: WorkstreamState) -> bool:

@@ -76,7 +76,7 @@ def _approve(state: RunState, word: e.ApproveRequested) -> Refusal | None:
     ws = synthesis_of(state, word.stage)
     if word.no and ws is not None and ws.stage is Stage.CANCELLED:
         return _not_so(ws, "nobody would read the reason", hint=f'wto retry {ws.id}, then wto tell {ws.id} "..."')
-    if word.no and ws is not None and ws.id in state.cleaning:
+    if word.no and ws is not None and ws.id in state.wishes.cleaning:
         return Refusal(f"the worktree of {ws.id} is being removed", "try again when that is done")
     return None
 
@@ -92,7 +92,7 @@ _GOES_ON = (
 
 
 def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal | None:
-    if ws.id in state.cleaning and isinstance(request, _GOES_ON):
+    if ws.id in state.wishes.cleaning and isinstance(request, _GOES_ON):
         return Refusal(f"the worktree of {ws.id} is being removed", "try again when that is done; a new one is created")
     match request:
         case e.ContinueRequested() if ws.stage not in STUCK - {Stage.CANCELLED}:

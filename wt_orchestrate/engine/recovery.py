@@ -22,7 +22,7 @@ from wt_orchestrate.ports.engine import ProcessReport, ProcessState
 
 def recovered(state: RunState, world: World) -> Iterator[tuple[EffectKey, e.Event]]:
     """The events that were not logged before the crash, each with the key of its effect."""
-    for key in sorted(state.open):
+    for key in sorted(state.effects.open):
         if key.kind == EffectKind.TAKE_OVER:
             taken = taken_over(state, state.workstreams[key.workstream], world)
             if taken is not None:
@@ -32,7 +32,7 @@ def recovered(state: RunState, world: World) -> Iterator[tuple[EffectKey, e.Even
         report = world.executor.poll(key.process)
         if report.state is ProcessState.ABSENT:
             continue
-        pinned = state.pins.get(key, {})
+        pinned = state.effects.pins.get(key, {})
         if key.kind == EffectKind.START:
             yield key, _attempt(state, key.process, pinned, report)
         else:

@@ -95,7 +95,7 @@ class Supervisor:
         for key, event in recovered(self._state, world):
             self._note(event, actor=e.Actor.SUPERVISOR, cause=key.text)
             self._conclude(key)
-        if self._state.integration is not None:
+        if self._state.integration.commit is not None:
             world.vault.ensure()
             world.repository.finish_landing(target=self._state.target)
         world.reached("open:recovered")
@@ -139,7 +139,7 @@ class Supervisor:
 
     def _patience(self) -> float:
         streams = self._state.workstreams.values()
-        if self._streams_due or self._state.failures or any(ws.stage is Stage.PREPARING for ws in streams):
+        if self._streams_due or self._state.effects.failures or any(ws.stage is Stage.PREPARING for ws in streams):
             return _SHORT_S
         return _LONG_S
 
@@ -198,8 +198,8 @@ class Supervisor:
     def _admission(self) -> None:
         """Log when the machine has no room for another agent any more, or has it again."""
         state = self._state
-        found = admission(state.settings.admission, self._world.machine.room(), refused=bool(state.admission))
-        if bool(found.reason) != bool(state.admission) or found.full != state.full:
+        found = admission(state.settings.admission, self._world.machine.room(), refused=bool(state.room.reason))
+        if bool(found.reason) != bool(state.room.reason) or found.full != state.room.full:
             self._note(
                 e.AdmissionChanged(reason=found.reason, full=found.full), actor=e.Actor.SUPERVISOR, cause="machine"
             )
@@ -339,11 +339,11 @@ class Supervisor:
 
     def _intend(self, effects: Sequence[Effect]) -> None:
         wanted = {effect_key(effect) for effect in effects}
-        for key in sorted(self._state.open - self._under_way - wanted):
+        for key in sorted(self._state.effects.open - self._under_way - wanted):
             self._conclude(key)
         for effect in effects:
             key = effect_key(effect)
-            if key not in self._state.open:
+            if key not in self._state.effects.open:
                 intended = e.EffectIntended(key=key.text, effect=type(effect).__name__, pins=pins(effect))
                 self._note(intended, actor=e.Actor.SUPERVISOR, cause="rule")
 

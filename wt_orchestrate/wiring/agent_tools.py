@@ -149,7 +149,7 @@ class AgentDesk:
             raise Refused("give words to search for", hint="recall(query='database timeout')")
         state = self._state()
         found = [
-            *self._remembered(query[:500], state.integration),
+            *self._remembered(query[:500], state.integration.commit),
             *found_in_run(state, query[:500], besides=self.workstream, most=_RECALLED),
         ]
         if not found:

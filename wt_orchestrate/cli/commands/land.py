@@ -145,7 +145,7 @@ def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force:
     log.close()
     put = put_request(site, state.id, requests.cleaning(state, workstreams, force=force), seconds=0)
     shown: list[e.Record] = []
-    follow(site, state.id, show=shown.append, until=lambda now: not now.cleaning, put=put)
+    follow(site, state.id, show=shown.append, until=lambda now: not now.wishes.cleaning, put=put)
     kept = 0
     for record in shown:
         match record.event:
@@ -176,7 +176,7 @@ def restore(start: str, workstream: str, run_name: str | None) -> None:
     name = requests.find_workstream(state.workstreams, workstream)
     put = put_request(site, state.id, e.RestoreRequested(workstream=name), seconds=0)
     shown: list[e.Record] = []
-    follow(site, state.id, show=shown.append, until=lambda now: not now.restoring, put=put)
+    follow(site, state.id, show=shown.append, until=lambda now: not now.wishes.restoring, put=put)
     for record in shown:
         match record.event:
             case e.WorktreeRestored(path=path, head=head, uncommitted=count):

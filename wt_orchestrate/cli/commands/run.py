@@ -109,7 +109,7 @@ def _learned(site: Site, name: RunId) -> None:
 
 def _code(state: RunState) -> ExitCode:
     code = exit_code_of(state)
-    if code is ExitCode.OK and state.land_when_done and state.landed is None:
+    if code is ExitCode.OK and state.land_when_done and state.landed.commit is None:
         return ExitCode.CONFLICT
     return code
 

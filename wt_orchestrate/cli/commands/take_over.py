@@ -31,7 +31,7 @@ def take_over(start: str, workstream: str, branch: str, run_name: str | None) ->
     name = requests.find_workstream(state.workstreams, workstream)
     put = put_request(site, state.id, e.TakeOverRequested(workstream=name, branch=branch), seconds=0)
     shown: list[e.Record] = []
-    follow(site, state.id, show=shown.append, until=lambda now: name not in now.taking_over, put=put)
+    follow(site, state.id, show=shown.append, until=lambda now: name not in now.wishes.taking_over, put=put)
     for record in shown:
         match record.event:
             case e.WorkTakenOver(head=head, where=where):

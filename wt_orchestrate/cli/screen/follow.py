@@ -187,7 +187,7 @@ def event_json(record: Record) -> str:
 def exit_code_of(state: RunState) -> ExitCode:
     """How a run at rest ends the command that followed it."""
     stages = {ws.stage for ws in state.workstreams.values()}
-    if state.phase is Phase.STOPPED and state.published != state.integration:
+    if state.phase is Phase.STOPPED and state.published.commit != state.integration.commit:
         return ExitCode.FAILED
     if waiting_gate(state) is not None and state.phase is not Phase.STOPPED:
         return ExitCode.NEEDS_PERSON

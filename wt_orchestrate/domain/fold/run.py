@@ -24,7 +24,7 @@ from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.checks import only_passed
 from wt_orchestrate.domain.state.lifecycle import MOVES, Phase, Stage
-from wt_orchestrate.domain.state.run import Command, Failure, RunState, advancing
+from wt_orchestrate.domain.state.run import BranchHead, Command, Failure, MachineRoom, RunState, advancing, intended
 from wt_orchestrate.domain.state.train import Landing, Train
 from wt_orchestrate.domain.state.workstream import Usage, WorkstreamState, live_attempt
 from wt_orchestrate.errors import InvariantBroken
@@ -128,7 +128,7 @@ def _answered(state: RunState, word: e.ApproveRequested, record: e.Record) -> Ru
     state = state if told is None else _with(state, told)
     if state.phase is not Phase.FINISHED or state.ended_at is None:
         return state
-    return replace(state, skipped_s=state.skipped_s + max(0.0, record.at - state.ended_at))
+    return _clock(state, skipped_s=state.clock.skipped_s + max(0.0, record.at - state.ended_at))
 
 
 def _followed(state: RunState, record: e.Record, wanted: e.FollowUpRequested) -> RunState:
@@ -158,14 +158,8 @@ def _moved(before: WorkstreamState, after: WorkstreamState, record: e.Record) ->
 def _fold_run(state: RunState, record: e.Record) -> RunState:
     match record.event:
         case e.BaseVaulted(base=base, tree=tree):
-            return replace(
-                state,
-                integration=base,
-                integration_tree=tree,
-                integration_order=record.number,
-                published=base,
-                published_order=record.number,
-            )
+            head = BranchHead(commit=base, tree=tree, order=record.number)
+            return replace(state, integration=head, published=head)
         case e.EffectIntended(key=key, pins=pins):
             return fold_forecast(_intended(state, parse_key(key), pins, record), record)
         case e.EffectConcluded(key=key):
@@ -173,9 +167,9 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
         case e.RepositoryChanged(changes=changes):
             return replace(state, changed={each.name: each for each in changes})
         case e.SupervisorStarted():
-            return replace(state, woke_at=record.at)
+            return _clock(state, woke_at=record.at)
         case e.TimeSkipped(seconds=seconds):
-            return _set_back(replace(state, skipped_s=state.skipped_s + seconds, woke_at=record.at), seconds)
+            return _set_back(_clock(state, skipped_s=state.clock.skipped_s + seconds, woke_at=record.at), seconds)
         case e.EffectFailed() as failed:
             return fold_forecast(_effect_failed(state, failed, record.at), record)
         case e.ForecastMade():
@@ -187,7 +181,7 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
         case e.CommandDropped(process=process) | e.CheckFinished(process=process):
             return fold_train(replace(state, commands=_without(state.commands, process)), record)
         case e.IntegrationPublished(commit=commit, order=order):
-            return replace(state, published=commit, published_order=order)
+            return replace(state, published=BranchHead(commit=commit, order=order))
         case e.RunStopped() | e.RunFinished() | e.StopRequested() | e.ResumeRequested() | e.ContinueRequested():
             return _phase(state, record)
         case e.FindingShared() as shared:
@@ -212,10 +206,11 @@ def _command_started(state: RunState, started: e.CommandStarted, record: e.Recor
         probe=started.probe,
         ahead=started.ahead,
     )
-    slots = state.slots
-    if started.slot and started.commit is not None:
-        slots = {**slots, started.slot: started.commit}
-    return replace(state, commands={**state.commands, started.process: command}, slots=slots)
+    state = replace(state, commands={**state.commands, started.process: command})
+    if not started.slot or started.commit is None:
+        return state
+    slots = {**state.checks.slots, started.slot: started.commit}
+    return replace(state, checks=replace(state.checks, slots=slots))
 
 
 def _fold_steering(state: RunState, record: e.Record) -> RunState:
@@ -227,7 +222,7 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
         case e.RetryRequested():
             return only_passed(forgiven(_woken(state, record)))
         case e.AdmissionChanged(reason=reason, full=full):
-            return replace(state, admission=reason, full=full)
+            return replace(state, room=MachineRoom(reason=reason, full=full))
         case e.HoldRequested(workstream=None):
             return replace(state, on_hold=True)
         case e.ReleaseRequested(workstream=name):
@@ -260,9 +255,21 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return state
 
 
+def _effects(state: RunState, **changes: object) -> RunState:
+    return replace(state, effects=replace(state.effects, **changes))
+
+
+def _wishes(state: RunState, **changes: object) -> RunState:
+    return replace(state, wishes=replace(state.wishes, **changes))
+
+
+def _clock(state: RunState, **changes: float) -> RunState:
+    return replace(state, clock=replace(state.clock, **changes))
+
+
 def _wanted_again(state: RunState, key: EffectKey) -> RunState:
     """An effect that is wanted for another reason than the one for which it was refused."""
-    return replace(state, failures={name: each for name, each in state.failures.items() if name != key})
+    return _effects(state, failures={name: each for name, each in state.effects.failures.items() if name != key})
 
 
 def _limited(state: RunState, wanted: e.LimitRequested) -> RunState:
@@ -294,7 +301,7 @@ def _set_back(state: RunState, seconds: float) -> RunState:
     """After the clock was set back, our own pauses are shortened by as much; a limit's reset is the service's own time."""
     if seconds >= 0:
         return state
-    failures = {key: replace(failure, at=failure.at + seconds) for key, failure in state.failures.items()}
+    failures = {key: replace(failure, at=failure.at + seconds) for key, failure in state.effects.failures.items()}
     accounts = {n: replace(each, paused_until=each.paused_until + seconds) for n, each in state.accounts.items()}
     streams = {
         name: replace(
@@ -306,13 +313,13 @@ def _set_back(state: RunState, seconds: float) -> RunState:
         )
         for name, ws in state.workstreams.items()
     }
-    return replace(state, failures=failures, accounts=accounts, workstreams=streams)
+    return _effects(replace(state, accounts=accounts, workstreams=streams), failures=failures)
 
 
 def _intended(state: RunState, key: EffectKey, pins: Mapping[str, str], record: e.Record) -> RunState:
-    state = replace(state, open=state.open | {key}, pins={**state.pins, key: pins} if pins else state.pins)
+    state = replace(state, effects=intended(state.effects, key, pins))
     if pins.get("purpose") == "check":
-        state = replace(state, checks_begun=state.checks_begun + 1)
+        state = replace(state, checks=replace(state.checks, begun=state.checks.begun + 1))
     workstream = state.workstreams.get(key.workstream) if key.kind == EffectKind.WORKTREE else None
     if workstream is not None and workstream.stage is Stage.QUEUED:
         after = replace(workstream, stage=Stage.PREPARING, started_at=workstream.started_at or record.at)
@@ -321,17 +328,18 @@ def _intended(state: RunState, key: EffectKey, pins: Mapping[str, str], record: 
 
 
 def _concluded(state: RunState, key: EffectKey) -> RunState:
-    return replace(
+    effects = state.effects
+    return _effects(
         state,
-        open=state.open - {key},
-        pins={name: pins for name, pins in state.pins.items() if name != key},
-        failures={name: failure for name, failure in state.failures.items() if name != key},
+        open=effects.open - {key},
+        pins={name: pins for name, pins in effects.pins.items() if name != key},
+        failures={name: failure for name, failure in effects.failures.items() if name != key},
     )
 
 
 def _effect_failed(state: RunState, event: e.EffectFailed, at: float) -> RunState:
     key = parse_key(event.key)
-    before = state.failures.get(key)
+    before = state.effects.failures.get(key)
     failure = Failure(
         count=(before.count if before else 0) + 1,
         at=at,
@@ -339,7 +347,7 @@ def _effect_failed(state: RunState, event: e.EffectFailed, at: float) -> RunStat
         hint=event.hint,
         final=event.final,
     )
-    return replace(state, open=state.open - {key}, failures={**state.failures, key: failure})
+    return _effects(state, open=state.effects.open - {key}, failures={**state.effects.failures, key: failure})
 
 
 def _without(commands: Mapping[ProcessId, Command], process: ProcessId) -> Mapping[ProcessId, Command]:
@@ -365,7 +373,7 @@ def _phase(state: RunState, record: e.Record) -> RunState:
 def _stopping(state: RunState, reason: str) -> RunState:
     """Nothing is merged or landed any more, except a move that is under way: its outcome is awaited."""
     made = state.candidate
-    moves = made is not None and advance_key(made.commit) in state.open
+    moves = made is not None and advance_key(made.commit) in state.effects.open
     train = state.train if advancing(state) else Train()
     return replace(
         state,
@@ -395,11 +403,11 @@ def _woken(state: RunState, record: e.Record) -> RunState:
     if state.phase is Phase.STOPPED and isinstance(record.event, _MINOR):
         return state
     phase = Phase.RUNNING if state.phase in {Phase.FINISHED, Phase.STOPPED} else state.phase
-    return replace(state, phase=phase, reason="", failures={})
+    return _effects(replace(state, phase=phase, reason=""), failures={})
 
 
 def _resumed(state: RunState, record: e.Record) -> RunState:
-    state = forgiven(replace(state, phase=Phase.RUNNING, reason="", failures={}, ended_at=None))
+    state = forgiven(_effects(replace(state, phase=Phase.RUNNING, reason="", ended_at=None), failures={}))
     for workstream in state.workstreams.values():
         if workstream.stage is Stage.STOPPED:
             state = _with(state, _moved(workstream, taken_up(workstream, record.number), record))
@@ -414,21 +422,23 @@ def _fold_after(state: RunState, record: e.Record) -> RunState:
                 state = _with(state, _moved(before, replace(before, stage=Stage.LANDED), record))
             return state
         case e.CleanRequested(workstreams=names, force=force):
-            wanted = {name: force or state.cleaning.get(name, False) for name in names}
-            return replace(state, cleaning={**state.cleaning, **wanted})
+            wanted = {name: force or state.wishes.cleaning.get(name, False) for name in names}
+            return _wishes(state, cleaning={**state.wishes.cleaning, **wanted})
         case e.WorktreeRemoved(workstream=name) | e.WorktreeKept(workstream=name):
-            return replace(state, cleaning={key: by for key, by in state.cleaning.items() if key != name})
+            return _wishes(state, cleaning={key: by for key, by in state.wishes.cleaning.items() if key != name})
         case e.RestoreRequested(workstream=name):
-            return replace(_wanted_again(state, restore_key(name)), restoring=state.restoring | {name})
+            return _wishes(_wanted_again(state, restore_key(name)), restoring=state.wishes.restoring | {name})
         case e.WorktreeLost(workstream=name):
             return _wanted_again(state, restore_key(name))
         case e.TakeOverRequested(workstream=name, branch=branch):
-            return replace(_wanted_again(state, take_over_key(name)), taking_over={**state.taking_over, name: branch})
+            return _wishes(
+                _wanted_again(state, take_over_key(name)), taking_over={**state.wishes.taking_over, name: branch}
+            )
         case e.WorkTakenOver(workstream=name) | e.TakeOverRefused(workstream=name):
-            left = {key: branch for key, branch in state.taking_over.items() if key != name}
-            state = replace(state, taking_over=left)
+            left = {key: branch for key, branch in state.wishes.taking_over.items() if key != name}
+            state = _wishes(state, taking_over=left)
             return _woken(state, record) if isinstance(record.event, e.WorkTakenOver) else state
         case e.WorktreeRestored(workstream=name) | e.RestoreRefused(workstream=name):
-            return replace(state, restoring=state.restoring - {name})
+            return _wishes(state, restoring=state.wishes.restoring - {name})
         case _:
             return state

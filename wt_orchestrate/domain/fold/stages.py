@@ -84,11 +84,7 @@ def _without(state: RunState, names: frozenset[str]) -> RunState:
     """The state without workstreams that have not started."""
     plan = {name: spec for name, spec in state.plan.workstreams.items() if name not in names}
     left = {name: ws for name, ws in state.workstreams.items() if name not in names}
-    cleaning = {name: force for name, force in state.cleaning.items() if name not in names}
-    return replace(
-        state,
-        plan=replace(state.plan, workstreams=plan),
-        workstreams=left,
-        cleaning=cleaning,
-        restoring=frozenset(name for name in state.restoring if name not in names),
-    )
+    cleaning = {name: force for name, force in state.wishes.cleaning.items() if name not in names}
+    restoring = frozenset(name for name in state.wishes.restoring if name not in names)
+    wishes = replace(state.wishes, cleaning=cleaning, restoring=restoring)
+    return replace(state, plan=replace(state.plan, workstreams=plan), workstreams=left, wishes=wishes)

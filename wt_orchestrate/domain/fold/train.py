@@ -8,7 +8,7 @@ from wt_orchestrate.domain.plan.model import Check
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.checks import judged_anew, judgement, results
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState, aboard
+from wt_orchestrate.domain.state.run import BranchHead, LandedHead, RunState, aboard
 from wt_orchestrate.domain.state.train import Blame, Candidate, Suspect, Train, Trial, check_result
 from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted
 
@@ -19,7 +19,7 @@ def suspected(state: RunState, ws: WorkstreamState, seen: e.RiderSuspected) -> S
         workstream=ws.id,
         head=seen.head,
         onto=seen.onto,
-        onto_tree=state.integration_tree if seen.onto == state.integration else None,
+        onto_tree=state.integration.tree if seen.onto == state.integration.commit else None,
         commit=seen.commit,
         tree=seen.tree,
         own_tree=ws.claim.accepted.tree if ws.claim is not None and ws.claim.accepted is not None else None,
@@ -72,15 +72,8 @@ def fold_train(state: RunState, record: e.Record) -> RunState:
         case e.Integrated() | e.MergedElsewhere():
             return replace(state, land_refusal="")
         case e.IntegrationMoved(found=found, tree=tree):
-            at = found or state.integration
-            return replace(
-                state,
-                train=Train(),
-                candidate=None,
-                integration=at,
-                integration_tree=tree,
-                integration_order=record.number,
-            )
+            moved = BranchHead(commit=found or state.integration.commit, tree=tree, order=record.number)
+            return replace(state, train=Train(), candidate=None, integration=moved)
         case _:
             return _fold_landing(state, record)
 
@@ -97,7 +90,7 @@ def _is_awaited(state: RunState, name: WorkstreamId, head: CommitId) -> bool:
 def _coupled(state: RunState, made: e.MergeMade) -> RunState:
     """The train with one more car, if the car is built on the train as it is now."""
     train = state.train
-    below = train.tip or state.integration
+    below = train.tip or state.integration.commit
     if made.onto != below or not _is_awaited(state, made.workstream, made.head):
         return state
     if aboard(state, made.workstream):
@@ -128,11 +121,9 @@ def _integrated(state: RunState, taken: e.Integrated, commit: CommitId, number: 
     known = first is not None and first.workstream == taken.workstream and first.commit == commit
     return replace(
         state,
-        integration=commit,
-        integration_tree=first.tree if first is not None and known else None,
-        integration_order=number,
+        integration=BranchHead(commit=commit, tree=first.tree if first is not None and known else None, order=number),
         train=_shortened(replace(state.train, cars=cars[1:])) if known else Train(),
-        rides=(state.rides[0] + 1, state.rides[1]),
+        rides=replace(state.rides, integrated=state.rides.integrated + 1),
         land_refusal="",  # an earlier refusal to land was about less work
     )
 
@@ -140,7 +131,9 @@ def _integrated(state: RunState, taken: e.Integrated, commit: CommitId, number: 
 def _verified(state: RunState, verified: e.Verified) -> RunState:
     """The checks that passed on the tree are the evidence of each workstream in it."""
     ws = state.workstreams[verified.workstream]
-    found = results(state, verified.tree, [Check(run=command) for command in state.judged.get(verified.tree, {})])
+    found = results(
+        state, verified.tree, [Check(run=command) for command in state.checks.judged.get(verified.tree, {})]
+    )
     return _with(state, replace(ws, checks=found)) if found else state
 
 
@@ -153,15 +146,16 @@ def _with(state: RunState, ws: WorkstreamState) -> RunState:
 
 def _check_finished(state: RunState, check: e.CheckFinished, at: float) -> RunState:
     found = judged_anew(judgement(state, check.tree, check.command), check_result(check, at))
-    of_tree = {**state.judged.get(check.tree, {}), check.command: found}
-    state = replace(state, judged={**state.judged, check.tree: of_tree})
+    of_tree = {**state.checks.judged.get(check.tree, {}), check.command: found}
+    state = replace(state, checks=replace(state.checks, judged={**state.checks.judged, check.tree: of_tree}))
     return _slots_unset(state, check.process) if check.outcome is e.CheckOutcome.LOST else state
 
 
 def _slots_unset(state: RunState, process: str) -> RunState:
     """A check without a result may have left its slot half set up: no free slot is trusted then."""
     used = {command.slot for command in state.commands.values()}
-    return replace(state, slots={slot: commit for slot, commit in state.slots.items() if slot in used})
+    slots = {slot: commit for slot, commit in state.checks.slots.items() if slot in used}
+    return replace(state, checks=replace(state.checks, slots=slots))
 
 
 # ---------------------------------------------------------------- suspects
@@ -181,8 +175,8 @@ def _blamed(state: RunState, blamed: e.RiderBlamed) -> RunState:
     blame = Blame(on_target=blamed.on_target, alone=blamed.alone, partner=blamed.partner)
     last = judgement(state, blamed.tree, blamed.command).last
     suspects = tuple(each for each in state.suspects if each.workstream != ws.id)
-    rejected = state.rides[1] + (not blamed.on_target)
-    state = replace(state, suspects=suspects, rides=(state.rides[0], rejected))
+    rides = replace(state.rides, rejected=state.rides.rejected + (not blamed.on_target))
+    state = replace(state, suspects=suspects, rides=rides)
     return _with(state, replace(ws, faults=replace(ws.faults, failed_check=last, blame=blame)))
 
 
@@ -199,25 +193,19 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
             wish = replace(landing, expected=prepared.expected, commit=prepared.commit, tries=landing.tries + 1)
             return replace(state, landing=wish, candidate=made)
         case e.IntegrationAdvanced(commit=commit):
-            return replace(
-                state,
-                integration=commit,
-                integration_tree=_tree_of(state, commit),
-                integration_order=record.number,
-            )
+            advanced = BranchHead(commit=commit, tree=_tree_of(state, commit), order=record.number)
+            return replace(state, integration=advanced)
         case e.Landed(commit=commit):
+            tree = _tree_of(state, commit) or state.integration.tree
+            head = BranchHead(commit=commit, tree=tree, order=record.number)
             return replace(
                 state,
                 landing=None,
                 candidate=None,
                 train=Train(),
-                landed=commit,
-                landed_at=record.at,
-                integration=commit,
-                integration_tree=_tree_of(state, commit) or state.integration_tree,
-                integration_order=record.number,
-                published=commit,
-                published_order=record.number,
+                landed=LandedHead(commit=commit, at=record.at),
+                integration=head,
+                published=head,
                 land_refusal="",
             )
         case e.TargetMoved():

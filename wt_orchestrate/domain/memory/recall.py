@@ -24,14 +24,14 @@ _HEADING = (
 
 def recall_effects(state: RunState) -> tuple[Recall, ...]:
     """What should be recalled and is not."""
-    if state.phase is not Phase.RUNNING or state.integration is None:
+    if state.phase is not Phase.RUNNING or state.integration.commit is None:
         return ()
     return tuple(_recall(state, ws) for ws in state.workstreams.values() if _is_due(state, ws))
 
 
 def _is_due(state: RunState, ws: WorkstreamState) -> bool:
     on_its_way = ws.stage is Stage.PREPARING and not ws.attempts and not ws.spec.branch
-    return on_its_way and ws.recalled is None and recall_key(ws.id) not in state.failures
+    return on_its_way and ws.recalled is None and recall_key(ws.id) not in state.effects.failures
 
 
 def may_start(state: RunState, ws: WorkstreamState) -> bool:

@@ -48,13 +48,15 @@ def lessons(records: Sequence[e.Record]) -> tuple[Note, ...]:
 def _goal(state: RunState) -> Iterator[Note]:
     streams = state.workstreams.values()
     done = [ws.id for ws in streams if ws.stage in DONE]
-    landed = f", landed on {state.target}" if state.landed else ""
+    landed = f", landed on {state.target}" if state.landed.commit else ""
     took = (state.ended_at or state.at) - state.started_at
     text = (
         f"{state.id} was to: {state.plan.goal.strip()}\n{len(done)} of {counted(len(streams), 'workstream')} integrated"
         f"{f' ({_listed(done)})' if done else ''}{landed}; {took:.0f} s, ${run_cost_usd(state):.2f}."
     )
-    yield _measured(state, text, kind="goal", topic="goal", commit=state.landed or state.integration or "")
+    yield _measured(
+        state, text, kind="goal", topic="goal", commit=state.landed.commit or state.integration.commit or ""
+    )
 
 
 def _estimates(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
@@ -230,7 +232,7 @@ def _measured(
         who=MEASURED,
         run=state.id,
         workstream=ws.id if ws is not None else "",
-        commit=commit or state.integration or "",
+        commit=commit or state.integration.commit or "",
         paths=tuple(paths)[:MOST_PATHS],
         at=state.at,
     )

@@ -164,7 +164,9 @@ def _checks(state: RunState, ws: WorkstreamState) -> list[dict[str, Any]]:
             "log": check.log,
             "tail": clean(check.tail[-_QUOTED:]),
             "flaky": any(
-                each.flaky for command, each in state.judged.get(check.tree, {}).items() if command == check.command
+                each.flaky
+                for command, each in state.checks.judged.get(check.tree, {}).items()
+                if command == check.command
             ),
         }
         for check in ws.checks

@@ -39,7 +39,7 @@ def _living(state: RunState) -> Mapping[str, int]:
         attempt = live_attempt(ws)
         if attempt is not None:
             count[attempt.account] = count.get(attempt.account, 0) + 1
-    for key in of_kind(state.open, EffectKind.START):
-        name = state.pins.get(key, {}).get("account", "")
+    for key in of_kind(state.effects.open, EffectKind.START):
+        name = state.effects.pins.get(key, {}).get("account", "")
         count[name] = count.get(name, 0) + 1
     return count

@@ -46,7 +46,7 @@ def run_use(state: RunState, now: float) -> tuple[Use, ...]:
     """The use of every limit that the run has."""
     limits = state.plan.limits
     bounds = Budget(budget_usd=limits.budget_usd, tokens=limits.tokens, turns=limits.turns, wall=limits.wall)
-    elapsed = now - state.started_at - state.skipped_s
+    elapsed = now - state.started_at - state.clock.skipped_s
     used = {**_used(state.workstreams.values()), WALL: elapsed}
     return tuple(Use(what, used[what], cap) for what, cap in _caps(bounds).items())
 

@@ -33,7 +33,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.accounts import free_account, has_place
 from wt_orchestrate.domain.schedule.budget import money_left, time_is_up, turns_left
 from wt_orchestrate.domain.state.lifecycle import DONE, STUCK, Phase, Stage
-from wt_orchestrate.domain.state.run import RunState, aboard, is_starting, takes_messages
+from wt_orchestrate.domain.state.run import RunState, aboard, intended, is_starting, takes_messages
 from wt_orchestrate.domain.state.stages import needs, waits_for_stage
 from wt_orchestrate.domain.state.workstream import (
     WorkstreamState,
@@ -48,9 +48,9 @@ from wt_orchestrate.domain.state.workstream import (
 
 def schedule(state: RunState, now: float) -> Sequence[Effect]:
     """The worktrees, setups and attempts that should be under way and are not."""
-    if state.phase is not Phase.RUNNING or state.integration is None:
+    if state.phase is not Phase.RUNNING or state.integration.commit is None:
         return ()
-    if state.on_hold or state.full or time_is_up(state):
+    if state.on_hold or state.room.full or time_is_up(state):
         return ()
     effects: list[Effect] = []
     taken = sum(takes_place(state, ws) for ws in state.workstreams.values())
@@ -73,12 +73,12 @@ def _placed(state: RunState, effect: Effect) -> RunState:
     if not isinstance(effect, StartAttempt) or not effect.account:
         return state
     key = effect_key(effect)
-    return replace(state, open=state.open | {key}, pins={**state.pins, key: pins(effect)})
+    return replace(state, effects=intended(state.effects, key, pins(effect)))
 
 
 def _places(state: RunState, taken: int) -> int:
     """How many agents there may be. If the machine has no room for more: those at work, and at least one."""
-    return min(state.plan.limits.agents, max(1, taken)) if state.admission else state.plan.limits.agents
+    return min(state.plan.limits.agents, max(1, taken)) if state.room.reason else state.plan.limits.agents
 
 
 def takes_place(state: RunState, workstream: WorkstreamState) -> bool:
@@ -159,7 +159,7 @@ def waits_for(state: RunState, workstream: WorkstreamState) -> tuple[WorkstreamI
     return tuple(
         need.id
         for need in needs(state, workstream)
-        if need.stage not in DONE or integrated_order(need) > state.published_order
+        if need.stage not in DONE or integrated_order(need) > state.published.order
     )
 
 
@@ -188,7 +188,7 @@ def _next(state: RunState, workstream: WorkstreamState, now: float, *, free: int
         return None
     if workstream.checkout.lost or workstream.checkout.removed:
         return None
-    if workstream.id in state.cleaning:
+    if workstream.id in state.wishes.cleaning:
         return None
     if free < 1 and not takes_place(state, workstream):
         return None
@@ -216,7 +216,7 @@ def _prepare(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         )
     if workstream.retry is not None and now < workstream.retry.not_before:
         return None
-    if workstream.retry is not None and state.published != state.integration:
+    if workstream.retry is not None and state.published.commit != state.integration.commit:
         return None  # it may be told to merge the integration branch, so the published one must be current
     return _attempt(state, workstream, now) if may_start(state, workstream) else None
 
@@ -229,14 +229,14 @@ def _served_at(workstream: WorkstreamState, served: WorkstreamState) -> CommitId
 
 
 def _worktree(state: RunState, workstream: WorkstreamState) -> Effect:
-    assert state.published is not None and workstream.branch is not None
-    pinned = state.pins.get(worktree_key(workstream.id), {})
+    assert state.published.commit is not None and workstream.branch is not None
+    pinned = state.effects.pins.get(worktree_key(workstream.id), {})
     served = state.workstreams.get(WorkstreamId(workstream.spec.serves)) if workstream.spec.serves else None
     continued = state.workstreams.get(WorkstreamId(workstream.spec.continues)) if workstream.spec.continues else None
     begins = _served_at(workstream, served) if served is not None else None
     if continued is not None:
         begins = newest_of(continued)
-    base = pinned.get("base") or begins or state.published
+    base = pinned.get("base") or begins or state.published.commit
     path = pinned.get("path") or state.settings.worktrees.replace("{run}", state.id).replace(
         "{workstream}", workstream.id
     )
@@ -252,7 +252,7 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
         return None
     account, resume = place
     last, retry = last_attempt(workstream), workstream.retry
-    pinned = state.pins.get(start_key(name), {}).get("carries")
+    pinned = state.effects.pins.get(start_key(name), {}).get("carries")
     told = tuple(each for each in to_carry(workstream) if pinned is None or each.id in pinned.split())
     if resume and last is not None:
         session, prompt = last.session, resumed_brief(retry.message if retry else "", told)
@@ -278,7 +278,7 @@ def _attempt(state: RunState, workstream: WorkstreamState, now: float) -> Effect
 def _place(state: RunState, workstream: WorkstreamState, name: AttemptId, now: float) -> tuple[str, bool] | None:
     """The account for an attempt, and whether it resumes the last session; None while it must wait. A session belongs
     to its account: it waits while that is paused, unless it may move (then it starts a new session elsewhere)."""
-    pinned = state.pins.get(start_key(name))
+    pinned = state.effects.pins.get(start_key(name))
     if pinned is not None:
         return pinned.get("account", ""), bool(pinned.get("resume"))
     if not takes_messages(state, workstream):
@@ -297,7 +297,7 @@ def _staggered(state: RunState, effects: Sequence[Effect], now: float) -> Sequen
     """At most one start of a Claude Code client per pause: sixteen at once occupy the machine for ten seconds each."""
     pause = seconds(state.settings.stagger) or 0.0
     started = [a.started_at for ws in state.workstreams.values() for a in ws.attempts if not a.ended_at]
-    clear = now - max(started, default=0.0) >= pause and not of_kind(state.open, EffectKind.START)
+    clear = now - max(started, default=0.0) >= pause and not of_kind(state.effects.open, EffectKind.START)
     kept: list[Effect] = []
     for effect in effects:
         if isinstance(effect, StartAttempt) and pause and takes_messages(state, state.workstreams[effect.workstream]):

@@ -43,7 +43,7 @@ def checks_of(state: RunState, names: Iterable[WorkstreamId]) -> tuple[Check, ..
 
 
 def judgement(state: RunState, tree: TreeId, command: str) -> Judgement:
-    return state.judged.get(tree, {}).get(command, UNJUDGED)
+    return state.checks.judged.get(tree, {}).get(command, UNJUDGED)
 
 
 def word(state: RunState, tree: TreeId, checks: Sequence[Check]) -> Word:
@@ -84,10 +84,10 @@ def only_passed(state: RunState) -> RunState:
     """The state without failed checks: a person may have fixed their cause, so they run again."""
     judged = {
         tree: kept
-        for tree, found in state.judged.items()
+        for tree, found in state.checks.judged.items()
         if (kept := {command: each for command, each in found.items() if each.passed})
     }
-    return replace(state, judged=judged)
+    return replace(state, checks=replace(state.checks, judged=judged))
 
 
 def withheld_words(tail: str, command: str) -> str:

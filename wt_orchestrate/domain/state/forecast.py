@@ -36,7 +36,7 @@ def _is_inhabited(ws: WorkstreamState) -> bool:
 def basis(state: RunState) -> tuple[str, ...]:
     """What a forecast is made of: when it changes, another one is due."""
     sides = (f"{each.workstream} {each.head} {each.worktree}" for each in glances(state))
-    return (state.integration or "", *sides)
+    return (state.integration.commit or "", *sides)
 
 
 def conflicts(state: RunState) -> tuple[Clash, ...]:

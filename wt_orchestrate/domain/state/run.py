@@ -17,6 +17,7 @@ from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, RunId, TreeId
 from wt_orchestrate.domain.plan.model import AgentType, Plan
 from wt_orchestrate.domain.plan.permissions import reads_only
 from wt_orchestrate.domain.plan.settings import Settings, agent_spec, role_of
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Account
 from wt_orchestrate.domain.state.lifecycle import Phase
 from wt_orchestrate.domain.state.train import Candidate, Judgement, Landing, Suspect, Train
@@ -80,6 +81,84 @@ class Failure(Struct, frozen=True, kw_only=True):
     final: bool
 
 
+class BranchHead(Struct, frozen=True, kw_only=True):
+    """Where a branch of ours is; all of it changes with each move."""
+
+    commit: CommitId | None = None
+    tree: TreeId | None = None
+    order: int = 0
+    """The number of the event that moved it there."""
+
+
+class EffectsState(Struct, frozen=True, kw_only=True):
+    """Effects that are intended and not concluded, and what came of those that were refused."""
+
+    open: frozenset[EffectKey] = frozenset()
+    """Keys of effects that are intended and not concluded."""
+    pins: Mapping[EffectKey, Mapping[str, str]] = field(default_factory=dict)
+    """What was decided for each when it was intended, until it is concluded."""
+    failures: Mapping[EffectKey, Failure] = field(default_factory=dict)
+    """Refusals, until the effect is concluded or a person acts."""
+
+
+def intended(effects: EffectsState, key: EffectKey, pins: Mapping[str, str]) -> EffectsState:
+    """The effects with one more that is under way."""
+    return replace(effects, open=effects.open | {key}, pins={**effects.pins, key: pins} if pins else effects.pins)
+
+
+class ChecksState(Struct, frozen=True, kw_only=True):
+    """What checks have shown, and the slots they run in. It lives as long as the run."""
+
+    judged: Mapping[TreeId, Mapping[str, Judgement]] = field(default_factory=dict)
+    """Results, by tree and command: the same tree is never checked twice."""
+    begun: int = 0
+    """How many checks were started."""
+    slots: Mapping[int, CommitId] = field(default_factory=dict)
+    """The commit that is checked out in each slot."""
+
+
+class Rides(Struct, frozen=True, kw_only=True):
+    """How many claims the train integrated, and how many it rejected."""
+
+    integrated: int = 0
+    rejected: int = 0
+
+
+class LandedHead(Struct, frozen=True, kw_only=True):
+    """What was landed last, and when; None before."""
+
+    commit: CommitId | None = None
+    at: float | None = None
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What people asked to be done with worktrees; each wish lives until it is done or refused."""
+
+    cleaning: Mapping[WorkstreamId, bool] = field(default_factory=dict)
+    """Worktrees to remove; True: by force."""
+    restoring: frozenset[WorkstreamId] = frozenset()
+    taking_over: Mapping[WorkstreamId, str] = field(default_factory=dict)
+    """Workstreams whose commits made elsewhere are to be taken over, each with the branch that was named."""
+
+
+class MachineRoom(Struct, frozen=True, kw_only=True):
+    """Whether the machine has room for agents, as it was found last."""
+
+    reason: str = ""
+    """Why there is none for another one."""
+    full: bool = False
+    """There is not even room for a first one."""
+
+
+class ClockJumps(Struct, frozen=True, kw_only=True):
+    """Times at which nothing could happen."""
+
+    skipped_s: float = 0.0
+    """How many seconds since the start the machine slept or its clock was moved."""
+    woke_at: float = 0.0
+    """When that last happened: silence is counted from there."""
+
+
 class RunState(Struct, frozen=True, kw_only=True):
     """The state of one run."""
 
@@ -96,56 +175,34 @@ class RunState(Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.RUNNING
     reason: str = ""
     ended_at: float | None = None
-    integration: CommitId | None = None
-    integration_order: int = 0
-    """The number of the event that made it the integration head."""
-    integration_tree: TreeId | None = None
-    published: CommitId | None = None
-    """The integration head in the user's repository."""
-    published_order: int = 0
+    integration: BranchHead = BranchHead()
+    """The head of the integration branch in the vault."""
+    published: BranchHead = BranchHead()
+    """The integration head in the user's repository; its tree is not looked at."""
     workstreams: Mapping[WorkstreamId, WorkstreamState] = field(default_factory=dict)
-    open: frozenset[EffectKey] = frozenset()
-    """Keys of effects that are intended and not concluded."""
-    pins: Mapping[EffectKey, Mapping[str, str]] = field(default_factory=dict)
-    failures: Mapping[EffectKey, Failure] = field(default_factory=dict)
+    effects: EffectsState = EffectsState()
     commands: Mapping[ProcessId, Command] = field(default_factory=dict)
-    judged: Mapping[TreeId, Mapping[str, Judgement]] = field(default_factory=dict)
-    """Results of checks, by tree and command: the same tree is never checked twice."""
-    checks_begun: int = 0
-    slots: Mapping[int, CommitId] = field(default_factory=dict)
-    """The commit that is checked out in each slot for checks."""
+    checks: ChecksState = ChecksState()
     train: Train = field(default_factory=Train)
     suspects: tuple[Suspect, ...] = ()
     gates: Mapping[str, GateState] = field(default_factory=dict)
     """The gates of stages, by stage."""
-    rides: tuple[int, int] = (0, 0)
-    """How many claims the train integrated, and how many it rejected."""
+    rides: Rides = Rides()
     candidate: Candidate | None = None
     landing: Landing | None = None
-    landed: CommitId | None = None
-    landed_at: float | None = None
+    landed: LandedHead = LandedHead()
     land_refusal: str = ""
-    cleaning: Mapping[WorkstreamId, bool] = field(default_factory=dict)
-    """Worktrees to remove; True: by force."""
-    restoring: frozenset[WorkstreamId] = frozenset()
-    taking_over: Mapping[WorkstreamId, str] = field(default_factory=dict)
-    """Workstreams whose commits made elsewhere are to be taken over, each with the branch that was named."""
+    wishes: Wishes = Wishes()
     accounts: Mapping[str, Account] = field(default_factory=dict)
     remotes: Mapping[str, str] = field(default_factory=dict)
     """The repository's remotes when the run started."""
     changed: Mapping[str, RepositoryChange] = field(default_factory=dict)
     """What differs in the user's repository from what it was when the run started, by name."""
     on_hold: bool = False
-    admission: str = ""
-    """Why the machine has no room for another agent."""
-    full: bool = False
-    """There is not even room for a first one."""
+    room: MachineRoom = MachineRoom()
     usage: Usage = Usage()
     """What is known of the run's limits."""
-    skipped_s: float = 0.0
-    """How many seconds since the start the machine slept or its clock was moved."""
-    woke_at: float = 0.0
-    """When that last happened: silence is counted from there."""
+    clock: ClockJumps = ClockJumps()
     forecast: Outlook = field(default_factory=Outlook)
     """The forecast conflicts."""
     shared: tuple[SharedFinding, ...] = ()
@@ -199,7 +256,7 @@ def committed(state: RunState, workstream: WorkstreamState) -> bool:
 
 def is_starting(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether an agent is just being started for it."""
-    return any(key.kind == EffectKind.START and key.workstream == workstream.id for key in state.open)
+    return any(key.kind == EffectKind.START and key.workstream == workstream.id for key in state.effects.open)
 
 
 def advancing(state: RunState) -> frozenset[WorkstreamId]:
@@ -207,7 +264,7 @@ def advancing(state: RunState) -> frozenset[WorkstreamId]:
     aboard: list[WorkstreamId] = []
     for car in state.train.cars:
         aboard.append(car.workstream)
-        if advance_key(car.commit) in state.open:
+        if advance_key(car.commit) in state.effects.open:
             return frozenset(aboard)
     return frozenset()
 

@@ -149,14 +149,14 @@ def _queued(state: RunState, ws: WorkstreamState, places: Places) -> tuple[Condi
         return Condition.QUEUED, Waits(NEEDS)
     if state.on_hold or ws.on_hold:
         return Condition.ON_HOLD, Waits(PERSON)
-    if state.integration is None or ws.spec.branch:
+    if state.integration.commit is None or ws.spec.branch:
         return Condition.QUEUED, Waits(PREPARATION)
     return Condition.QUEUED, Waits(_place(state, places) or PREPARATION)
 
 
 def _place(state: RunState, places: Places) -> str:
     """Why another agent cannot start; empty if one can."""
-    if state.full or (state.admission and places.taken >= 1):
+    if state.room.full or (state.room.reason and places.taken >= 1):
         return ROOM
     return PLACE if places.full else ""
 

@@ -62,7 +62,7 @@ def _why(state: RunState, ws: WorkstreamState, place: int | None) -> str:
 def _flaky(state: RunState) -> dict[str, int]:
     """Checks that failed and passed on the same tree, with the number of trees."""
     found: dict[str, int] = {}
-    for of_tree in state.judged.values():
+    for of_tree in state.checks.judged.values():
         for command, each in of_tree.items():
             if each.flaky:
                 found[command] = found.get(command, 0) + 1

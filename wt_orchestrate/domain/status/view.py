@@ -75,16 +75,16 @@ def _run(state: RunState) -> dict[str, Any]:
         "target": state.target,
         "base": state.base,
         "integration": integration_branch(state.id),
-        "integration_head": state.integration,
-        "landed": state.landed,
+        "integration_head": state.integration.commit,
+        "landed": state.landed.commit,
         "landing": state.landing is not None,
         "plan": state.plan_path,
         "repository": state.repository,
         "started_at": state.started_at,
         "ended_at": state.ended_at,
-        "landed_at": state.landed_at,
+        "landed_at": state.landed.at,
         "on_hold": state.on_hold,
-        "admission": state.admission,
+        "admission": state.room.reason,
         "repository_changes": [
             {"what": each.words, "put_back": each.put_back, "stops": each.stops, "during": list(each.during)}
             for each in state.changed.values()
@@ -158,7 +158,9 @@ def _train(state: RunState) -> dict[str, Any] | None:
     return {
         "workstream": cars[0].workstream if cars else None,
         "commit": first.commit if first is not None else None,
-        "checks_passed": sum(each.passed > 0 for each in state.judged.get(first.tree, {}).values()) if first else 0,
+        "checks_passed": sum(each.passed > 0 for each in state.checks.judged.get(first.tree, {}).values())
+        if first
+        else 0,
         "running": checks[0].command if checks else None,
         "cars": [car.workstream for car in cars],
         "green": prefixes(state).green,
@@ -228,7 +230,7 @@ def _stuck_at(state: RunState, ws: WorkstreamState, live: Attempt | None) -> flo
     idle = idle_for(state, ws)
     if live is None or idle is None or waits_for_others(live) or live.idle or live.stopping:
         return None
-    return max(progress_at(ws, live), state.woke_at, live.waits_until) + idle
+    return max(progress_at(ws, live), state.clock.woke_at, live.waits_until) + idle
 
 
 def _told(ws: WorkstreamState) -> dict[str, Any] | None:
@@ -268,7 +270,7 @@ def _next_steps(state: RunState, doing: Mapping[WorkstreamId, Activity]) -> list
     if state.on_hold:
         steps.append("wto release")
     steps += [f"wto release {ws.id}" for ws in state.workstreams.values() if ws.on_hold]
-    unshown = state.phase is Phase.STOPPED and state.published != state.integration
+    unshown = state.phase is Phase.STOPPED and state.published.commit != state.integration.commit
     if unshown or any(ws.stage is Stage.STOPPED for ws in state.workstreams.values()):
         steps.append("wto resume")
     at_rest = state.phase in {Phase.FINISHED, Phase.STOPPED} and state.landing is None and waits is None

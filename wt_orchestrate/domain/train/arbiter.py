@@ -95,7 +95,9 @@ def _settled(served: WorkstreamState, conflict: Conflict, claim: Accepted) -> e.
 
 def _finished(state: RunState, arbiter: WorkstreamState) -> e.Event:
     """The work of a finished arbiter is in the commit that replaces the head."""
-    return e.Integrated(workstream=arbiter.id, head=arbiter.head, onto=state.integration or state.base, commit=None)
+    return e.Integrated(
+        workstream=arbiter.id, head=arbiter.head, onto=state.integration.commit or state.base, commit=None
+    )
 
 
 def call(state: RunState, ws: WorkstreamState, conflict: Conflict) -> e.ArbiterCalled:

@@ -71,7 +71,7 @@ def _blamed(
 def _target_is_red(state: RunState, suspect: Suspect, *, again: Probe, certain: bool) -> e.Event | Probe | None:
     """The check fails without this work too. Other claims may fix that; if none does, its own agent is told, once it is
     certain."""
-    if state.integration != suspect.onto:
+    if state.integration.commit != suspect.onto:
         return _cleared(suspect, "the checks failed on main too, and main has moved since")
     aside = {each.workstream for each in state.suspects}
     if any(ws.stage in _RIDING and ws.id not in aside and not ws.on_hold for ws in state.workstreams.values()):

@@ -33,9 +33,9 @@ _REST_S = 2.0
 
 def forecast_effects(state: RunState, now: float) -> tuple[Forecast, ...]:
     """The forecast that should be under way."""
-    if state.integration is None or not _is_due(state, now):
+    if state.integration.commit is None or not _is_due(state, now):
         return ()
-    return (Forecast(against=state.integration, sides=glances(state)),)
+    return (Forecast(against=state.integration.commit, sides=glances(state)),)
 
 
 def _is_due(state: RunState, now: float) -> bool:
@@ -46,9 +46,9 @@ def _is_due(state: RunState, now: float) -> bool:
     if not any(ws.stage is Stage.WORKING and live_attempt(ws) is not None for ws in streams):
         return False
     seen = glances(state)
-    if len(seen) < 2 and all(state.workstreams[each.workstream].base == state.integration for each in seen):
+    if len(seen) < 2 and all(state.workstreams[each.workstream].base == state.integration.commit for each in seen):
         return False
-    if FORECAST in state.open:
+    if FORECAST in state.effects.open:
         return True
     last = state.forecast
     took = min(max(0.0, last.ended_at - last.begun_at), _LONG_S)

@@ -33,7 +33,7 @@ def landing_conclusions(state: RunState) -> Sequence[e.Event]:
 
 
 def _refused(state: RunState, landing: Landing) -> e.LandRefused | None:
-    if state.integration is None or not any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
+    if state.integration.commit is None or not any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values()):
         return e.LandRefused(
             reason="there is nothing to land: no integrated workstream is left",
             code=ExitCode.CONFLICT,
@@ -87,7 +87,7 @@ def _failed_check(state: RunState) -> str:
 
 def landing_effects(state: RunState) -> Iterator[Effect]:
     """The next step of the landing, once nothing is in the train."""
-    assert state.integration is not None
+    assert state.integration.commit is not None
     if state.candidate is not None:
         yield from _forward(state, state.candidate)
     elif state.landing is not None and not any(
@@ -95,7 +95,7 @@ def landing_effects(state: RunState) -> Iterator[Effect]:
     ):
         yield PrepareLanding(
             target=state.target,
-            integration=state.integration,
+            integration=state.integration.commit,
             allow_protected=state.landing.allow_protected,
             allow_secrets=state.landing.allow_secrets,
             allow_large=state.landing.allow_large,
@@ -105,10 +105,10 @@ def landing_effects(state: RunState) -> Iterator[Effect]:
 
 
 def _forward(state: RunState, made: Candidate) -> Iterator[Effect]:
-    assert state.integration is not None
+    assert state.integration.commit is not None
     if not made.checked and not word(state, made.tree, checks_of(state, landing_names(state))).green:
         return
-    if made.commit != state.integration:
-        yield Advance(commit=made.commit, onto=state.integration)
+    if made.commit != state.integration.commit:
+        yield Advance(commit=made.commit, onto=state.integration.commit)
     else:
         yield Land(target=state.target, commit=made.commit, expected=made.onto)

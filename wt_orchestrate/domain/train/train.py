@@ -143,7 +143,7 @@ def _research(state: RunState) -> Iterator[e.Event]:
             continue
         nothing = ws.spec.kind is Kind.RESEARCH or only_answers(ws)
         if ws.stage is Stage.VERIFYING and nothing and state.landing is None:
-            yield e.Integrated(workstream=ws.id, head=ws.head, onto=state.integration or state.base, commit=None)
+            yield e.Integrated(workstream=ws.id, head=ws.head, onto=state.integration.commit or state.base, commit=None)
 
 
 # ---------------------------------------------------------------- effects
@@ -155,17 +155,17 @@ def train_effects(state: RunState) -> Sequence[Effect]:
 
 
 def _assemble(state: RunState) -> Iterator[Effect]:
-    assert state.integration is not None
-    for key in of_kind(state.open, EffectKind.ASSEMBLE):
-        yield _pinned(state.pins[key])
+    assert state.integration.commit is not None
+    for key in of_kind(state.effects.open, EffectKind.ASSEMBLE):
+        yield _pinned(state.effects.pins[key])
         return
     free = waiting(state)[:LONGEST]
-    if of_kind(state.open, EffectKind.VERIFY):
+    if of_kind(state.effects.open, EffectKind.VERIFY):
         return  # another claim is about to come: they join together, in their order
     ready = [(ws, found) for ws in free if (found := acceptance(ws)) is not None]
     if ready and not advancing(state) and state.candidate is None:
         yield Assemble(
-            onto=state.train.tip or state.integration,
+            onto=state.train.tip or state.integration.commit,
             riders=tuple((ws.id, found.commit) for ws, found in ready),
             at=max(found.at for _, found in ready),
         )
@@ -189,7 +189,7 @@ def _trials(state: RunState) -> Iterator[Effect]:
 
 
 def _advance(state: RunState) -> Iterator[Effect]:
-    assert state.integration is not None
+    assert state.integration.commit is not None
     cars = state.train.cars
     length = len(advancing(state)) or prefixes(state).green
     if not length or any(state.workstreams[car.workstream].stage is not Stage.VERIFIED for car in cars[:length]):
@@ -246,7 +246,7 @@ def _lengths(state: RunState, found: Prefixes) -> tuple[int, ...]:
     cars, workers = state.train.cars, state.plan.limits.checks
     end = len(cars) + 1 if found.red is None else found.red
     begun = [length for length in range(found.green + 1, end) if _begun(state, cars[length - 1])][:workers]
-    integrated, rejected = state.rides
+    integrated, rejected = state.rides.integrated, state.rides.rejected
     chosen = probes(
         len(cars) - found.green,
         red=None if found.red is None else found.red - found.green,
@@ -259,8 +259,10 @@ def _lengths(state: RunState, found: Prefixes) -> tuple[int, ...]:
 
 def _begun(state: RunState, car: MergeMade) -> bool:
     running = any(command.commit == car.commit and command.probe == "train" for command in state.commands.values())
-    pinned = any(pins.get("commit") == car.commit and pins.get("probe") == "train" for pins in state.pins.values())
-    return running or pinned or any(each.passed for each in state.judged.get(car.tree, {}).values())
+    pinned = any(
+        pins.get("commit") == car.commit and pins.get("probe") == "train" for pins in state.effects.pins.values()
+    )
+    return running or pinned or any(each.passed for each in state.checks.judged.get(car.tree, {}).values())
 
 
 def check_effects(state: RunState) -> Sequence[Effect]:
@@ -268,13 +270,13 @@ def check_effects(state: RunState) -> Sequence[Effect]:
     started = {(command.commit, command.command) for command in state.commands.values() if command.purpose == "check"}
     pinned = {
         (pins["commit"], pins["command"]): (key, pins)
-        for key, pins in state.pins.items()
-        if key in state.open and pins.get("purpose") == "check"
+        for key, pins in state.effects.pins.items()
+        if key in state.effects.open and pins.get("purpose") == "check"
     }
     busy = {command.slot for command in state.commands.values()} | {int(pins["slot"]) for _, pins in pinned.values()}
     free = [slot for slot in range(1, state.plan.limits.checks + 1) if slot not in busy]
     effects: list[Effect] = []
-    number = state.checks_begun
+    number = state.checks.begun
     wanted = wanted_checks(state)
     under_way = {*started, *pinned}
     alone = any(_repeats(state, probe) and (probe.commit, probe.check.run) in under_way for probe in wanted)
@@ -290,7 +292,7 @@ def check_effects(state: RunState) -> Sequence[Effect]:
             alone = alone or (repeats and probe.purpose in _FIRST)  # nothing starts before it
         else:
             alone = repeats
-            slot = next((each for each in free if state.slots.get(each) == probe.commit), free[0])
+            slot = next((each for each in free if state.checks.slots.get(each) == probe.commit), free[0])
             free.remove(slot)
             number += 1
             effects.append(_check(state, probe, slot, number=number))
@@ -317,7 +319,7 @@ def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck
         process=ProcessId(f"{state.id}.{where}.check.{probe.commit[:12]}.{number}"),
         check=probe.check,
         slot=slot,
-        fresh=state.slots.get(slot) != probe.commit,
+        fresh=state.checks.slots.get(slot) != probe.commit,
         probe=probe.purpose,
         ahead=probe.ahead,
     )

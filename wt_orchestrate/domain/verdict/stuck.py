@@ -31,7 +31,7 @@ def trouble(state: RunState, ws: WorkstreamState, attempt: Attempt, now: float) 
     if attempt.failing_times >= state.settings.recovery.repeats:
         return Cause.LOOP, f"{attempt.failing_times} times in a row: {attempt.failing}"
     idle = idle_for(state, ws)
-    silent = now - max(progress_at(ws, attempt), state.woke_at, attempt.waits_until)
+    silent = now - max(progress_at(ws, attempt), state.clock.woke_at, attempt.waits_until)
     if idle is not None and silent > idle:
         return Cause.STUCK, f"no progress for {silent:.0f} s"
     return None

@@ -107,7 +107,7 @@ def _conclude_stage(state: RunState, ws: WorkstreamState, attempt: Attempt | Non
 
 def _queued_branch(state: RunState, ws: WorkstreamState) -> e.Event | None:
     """A queued branch is claimed once what it needs is integrated, and again whenever it moves."""
-    if state.phase is not Phase.RUNNING or state.integration is None or state.on_hold or ws.on_hold:
+    if state.phase is not Phase.RUNNING or state.integration.commit is None or state.on_hold or ws.on_hold:
         return None
     moved = ws.looked_at is not None and ws.head not in {None, ws.looked_at}
     if ws.stage is Stage.QUEUED and may_begin(state, ws):

@@ -49,11 +49,11 @@ def outlook(vault: Vault, repository: Repository, state: RunState, wish: e.LandR
     stopping = [each for each in state.changed.values() if each.stops]
     if stopping and not wish.allow_changed:
         return Outlook(refused=changed_refusal(stopping))
-    if state.integration is None:
+    if state.integration.commit is None:
         return Outlook()
     effect = f.PrepareLanding(
         target=state.target,
-        integration=state.integration,
+        integration=state.integration.commit,
         allow_protected=wish.allow_protected,
         allow_secrets=wish.allow_secrets,
         allow_large=wish.allow_large,
@@ -81,7 +81,7 @@ class Outlook:
 
 def _brings_back(state: RunState, vault: Vault, target: CommitId, effect: f.PrepareLanding) -> e.LandRefused | None:
     """Commits that the run started from, or landed, and that the target does not hold any more: somebody took them out."""
-    for commit in dict.fromkeys((state.landed or state.base, state.base)):
+    for commit in dict.fromkeys((state.landed.commit or state.base, state.base)):
         if effect.allow_changed or vault.commits.is_ancestor(commit, target):
             continue
         since = vault.commits.merge_base(commit, target)

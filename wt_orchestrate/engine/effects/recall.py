@@ -46,7 +46,7 @@ def recall_for_brief(effect: f.Recall, state: RunState, world: World) -> Sequenc
             world.vault,
             terms=effect.terms,
             paths=effect.paths,
-            head=state.integration,
+            head=state.integration.commit,
             now=world.clock.now(),
             limit=BRIEF_ENTRIES,
             characters=BRIEF_CHARACTERS,

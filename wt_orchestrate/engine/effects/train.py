@@ -28,7 +28,7 @@ def assemble(effect: f.Assemble, state: RunState, world: World) -> Sequence[e.Ev
     chain = world.vault.merges.chain(
         ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin_ref(state.id, "train"))
     )
-    below = state.integration
+    below = state.integration.commit
     return (*chain.cars, *(_left_out(each, state, alone=effect.onto == below) for each in chain.left_out))
 
 
@@ -124,8 +124,8 @@ def _around(state: RunState) -> Around:
     heads = {branch_ref(ws.branch): ws.head for ws in state.workstreams.values() if ws.branch is not None}
     named = {
         **heads,
-        branch_ref(integration_branch(state.id)): state.integration,
-        branch_ref(state.target): state.landed or state.base,
+        branch_ref(integration_branch(state.id)): state.integration.commit,
+        branch_ref(state.target): state.landed.commit or state.base,
     }
     return Around(refs={ref: at for ref, at in named.items() if at is not None}, remotes=state.remotes)
 

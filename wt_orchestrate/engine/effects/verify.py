@@ -27,10 +27,12 @@ _LOOKED_AT = 200
 def verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event]:
     """Accept a workstream's claim, or reject it with what is wrong."""
     ws = state.workstreams[effect.workstream]
-    assert state.integration is not None and ws.branch is not None
+    assert state.integration.commit is not None and ws.branch is not None
     ref = head_ref(state.id, ws.id)
     head = world.vault.refs.fetch({branch_ref(ws.branch): ref}).get(ref) or _put_back(ws, world)
-    onto = ws.base if is_reviewer(ws) and ws.base is not None else state.integration  # it starts with another's work
+    onto = (
+        ws.base if is_reviewer(ws) and ws.base is not None else state.integration.commit
+    )  # it starts with another's work
     changes = world.vault.commits.changes(base=onto, head=head) if head else ()
     evidence = _evidence(state, ws, head, changes, onto=onto, world=world)
     further, problems = _further(state, ws, world)
@@ -107,9 +109,9 @@ def _nested(changes: Sequence[Change], head: CommitId, world: World) -> tuple[st
 
 def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:
     """What its commits must not land with. What they merged from the target belongs to those who put it there."""
-    if state.integration is None or not claim.is_scanned(ws):
+    if state.integration.commit is None or not claim.is_scanned(ws):
         return ()
-    base, scan = state.integration, world.vault.commits.scan
+    base, scan = state.integration.commit, world.vault.commits.scan
     if not claim.exposed(state, ws, scan(base=base, head=head)):
         return ()
     ref = f"refs/wto/target/{state.target}"

@@ -46,12 +46,12 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
         state = load_state(log, find_run(log, run))
     finally:
         log.close()
-    if state.integration is None:
+    if state.integration.commit is None:
         raise NotFound(f"{state.id} has not started", hint="wto status")
     sides = tuple(side_of(each, site.path("indexes")) for each in glances(state))
-    found = vault(site, run=state.seed).forecasts.forecast(sides, against=state.integration)
+    found = vault(site, run=state.seed).forecasts.forecast(sides, against=state.integration.commit)
     return Foresight(
-        run=state.id, onto=integration_branch(state.id), against=state.integration, sides=sides, forecast=found
+        run=state.id, onto=integration_branch(state.id), against=state.integration.commit, sides=sides, forecast=found
     )
 
 

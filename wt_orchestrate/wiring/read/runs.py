@@ -137,7 +137,7 @@ def passed_on(site: Site, run: str, tree: str) -> tuple[CheckResult, ...]:
     try:
         if all(line.id != run for line in log.runs()):
             return ()
-        of_tree = load_state(log, RunId(run)).judged.get(TreeId(tree), {})
+        of_tree = load_state(log, RunId(run)).checks.judged.get(TreeId(tree), {})
         return tuple(found.last for found in of_tree.values() if found.passed and found.last is not None)
     finally:
         log.close()

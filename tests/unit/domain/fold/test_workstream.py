@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from types import UnionType
-from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct
 
+from tests.support.any_value import leaves, values
 from tests.support.handmade import RUN, Handmade, plan
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold.workstream import fold_workstream
@@ -20,7 +17,6 @@ from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.train import CheckResult
 from wt_orchestrate.domain.state.workstream import (
     Accepted,
     Change,
@@ -112,27 +108,6 @@ _STAYS = {
 conflict stays closed, because its resolution is judged and shown. Everything else is as in a new workstream."""
 
 
-@cache
-def _values(kind: Any) -> st.SearchStrategy[Any]:
-    """Any value of a type that a workstream's state has."""
-    if kind is CheckResult:  # one stands for all: what is in it does not matter here
-        return st.just(_ws(_failed()).checks[0])
-    if isinstance(kind, type) and issubclass(kind, Struct):
-        return st.builds(kind, **{name: _values(each) for name, each in get_type_hints(kind).items()})
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin in {Union, UnionType}:
-        return st.one_of(*(_values(each) for each in inner))
-    if origin is tuple:
-        return st.lists(_values(inner[0]), max_size=2).map(tuple)
-    if origin is Mapping:
-        return st.dictionaries(_values(inner[0]), _values(inner[1]), max_size=2)
-    if isinstance(kind, NewType):
-        return _values(kind.__supertype__)
-    if kind is float:
-        return st.floats(min_value=0, max_value=1e9)  # a time is a number
-    return st.text("abc", max_size=3) if kind is str else st.from_type(kind)
-
-
 _NESTED = (Accepted, Change, Checkout, Claim, Conflict, Elsewhere, Faults, Handoffs, Outcome, Setup, Tries, Usage)
 _PLAIN = ("claims", "commits", "looked_at", "cancelling", "stopping", "answer", "redirected", "on_hold", "retry")
 _PARTS = ("checkout", "setup", "handoffs", "claim", "change", "faults", "conflict", "tries", "usage", "outcome")
@@ -143,17 +118,8 @@ def _lives() -> st.SearchStrategy[WorkstreamState]:
     kinds = get_type_hints(WorkstreamState)
     base, ended = _ws(_failed()), st.sampled_from([Stage.FAILED, Stage.ESCALATED, Stage.STOPPED])
     further = st.sampled_from([{}, {"b": Workstream(brief="b")}])
-    parts = {name: _values(kinds[name]) for name in (*_PARTS, *_PLAIN)} | {"stage": ended, "further": further}
+    parts = {name: values(kinds[name]) for name in (*_PARTS, *_PLAIN)} | {"stage": ended, "further": further}
     return st.fixed_dictionaries(parts).map(lambda drawn: replace(base, **drawn))
-
-
-def _leaves(value: Struct, of: str = "") -> dict[str, object]:
-    """The fields of a value and of its parts, by their path."""
-    found: dict[str, object] = {}
-    for name in value.__struct_fields__:
-        each = getattr(value, name)
-        found |= _leaves(each, f"{of}{name}.") if isinstance(each, _NESTED) else {of + name: each}
-    return found
 
 
 @given(
@@ -175,7 +141,7 @@ def test_whatever_its_former_life_was_only_what_is_kept_on_purpose_is_left(
     )
     record = e.Record(number=99, run=RUN, at=99.0, actor=e.Actor.PERSON, cause="", event=word)
     after, new, before = (
-        _leaves(each) for each in (fold_workstream(former, record), fold_workstream(other, record), former)
+        leaves(each, _NESTED) for each in (fold_workstream(former, record), fold_workstream(other, record), former)
     )
     assert after["claims"] == former.claims + new["claims"]  # type: ignore[operator]  # both are counts
     assert after.get("claim.order") in {None, 99, former.claim.order if former.claim is not None else 99}

@@ -14,7 +14,7 @@ from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.forecast import conflicts, glances
-from wt_orchestrate.domain.state.run import Outlook, RunState
+from wt_orchestrate.domain.state.run import EffectsState, Outlook, RunState
 from wt_orchestrate.domain.state.workstream import live_attempt
 from wt_orchestrate.domain.status.activity import Places, activity
 from wt_orchestrate.domain.status.evidence import evidence
@@ -138,7 +138,7 @@ def test_it_looks_when_a_head_has_moved_and_after_a_while() -> None:
     assert [due(quick, ended + after) for after in (2.5, 29, 31)] == [False, False, True]
     moved = replace(quick, workstreams={**quick.workstreams, A: replace(quick.workstreams[A], head=HEAD)})
     assert [due(moved, ended + after) for after in (1, 2.5)] == [False, True]
-    assert due(replace(quick, open=frozenset({FORECAST})), ended)
+    assert due(replace(quick, effects=EffectsState(open=frozenset({FORECAST}))), ended)
     off = Story(Settings(radar="0s"))
     assert not due(off.begin(A, B), 1e6)
 

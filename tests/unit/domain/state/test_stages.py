@@ -252,7 +252,7 @@ def test_what_a_person_took_to_decide_is_not_the_runs_time() -> None:
     assert isinstance(ended, e.RunFinished) and ended.gate == "look"
     world.now += 36_000.0
     world.note(e.ApproveRequested(stage="look"))
-    assert _state(world).skipped_s == 36_000.0
+    assert _state(world).clock.skipped_s == 36_000.0
 
 
 # ---------------------------------------------------------------- words at the gate

@@ -15,7 +15,7 @@ from wt_orchestrate.domain.ids import Branch, CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.machine import decide
 from wt_orchestrate.domain.plan.model import Check, Limits, Plan, Workstream
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.run import Rides, RunState
 from wt_orchestrate.domain.state.train import Blame
 from wt_orchestrate.domain.status.view import view
 from wt_orchestrate.errors import ExitCode
@@ -180,7 +180,7 @@ def test_nobody_is_blamed_for_a_red_target() -> None:
     assert line.runs == [("train", "a"), ("confirm", "a"), ("target",), ("target",)]
     stream = line.state.workstreams[WorkstreamId("a")]
     assert stream.faults.blame is not None and stream.faults.blame.on_target
-    assert line.state.rides == (0, 0)
+    assert line.state.rides == Rides()
     assert stream.stage is Stage.ESCALATED
     assert stream.outcome.reason.endswith("; the check failed on the target too, without this work")
 
@@ -211,7 +211,7 @@ def test_a_flaky_check_blames_nobody() -> None:
     line.run()
     assert line.runs == [("train", "a"), ("confirm", "a")]
     assert line.stages() == {"a": Stage.INTEGRATED}
-    assert [each.flaky for of_tree in line.state.judged.values() for each in of_tree.values()] == [True]
+    assert [each.flaky for of_tree in line.state.checks.judged.values() for each in of_tree.values()] == [True]
 
 
 @pytest.mark.parametrize(
