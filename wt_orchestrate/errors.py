@@ -7,7 +7,7 @@ it is our own bug and ends with code 70 and a report.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 
@@ -77,6 +77,16 @@ class NeedsPerson(WtError):
     """A decision only a person can take."""
 
     exit_code = ExitCode.NEEDS_PERSON
+
+
+class Untrusted(NeedsPerson):
+    """The repository's settings ask for what its user has not trusted: `asked` has one line for each value, and `trust` makes
+    all of them trusted."""
+
+    def __init__(self, message: str, *, hint: str, asked: Sequence[str], trust: Callable[[], None]) -> None:
+        super().__init__(message, hint=hint)
+        self.asked = tuple(asked)
+        self.trust = trust
 
 
 class GitFailed(WtError):

@@ -116,6 +116,7 @@ def test_settings_that_were_changed_during_the_run_do_not_count(project: Project
 def test_S11_a_token_is_not_sent_over_plain_http(project: Project, forge: ForgeStub) -> None:
     """A remote without encryption on another machine is refused before anything is asked."""
     project.repository.git("remote", "set-url", "origin", "http://forge.example.org/o/r.git")
+    project.environment |= {"GH_HOST": "forge.example.org", "GH_ENTERPRISE_TOKEN": "secret-1234"}
     run(project, "workstreams: {a: {brief: x}}\n", {"a": ADD})
     refused = project.wto("pr", "open", "a")
     assert (refused.code, refused.err) == (
@@ -202,3 +203,14 @@ def test_what_was_collected_when_the_command_died_is_sent_by_the_next(project: P
     (comment,) = project.wto("comment", "a", "--list", "--json").json["comments"]
     assert (comment["text"], comment["status"]) == ("reviewer wrote", "open")
     log.close()
+
+
+def test_S12_a_token_is_not_sent_to_a_host_that_a_clone_names(project: Project, forge: ForgeStub) -> None:
+    """A public forge's token goes neither to a host that only sounds like it, nor to one that settings call by its kind."""
+    project.repository.git("remote", "set-url", "origin", "https://github.evil.invalid/o/r.git")
+    run(project, "workstreams: {a: {brief: x}}\n", {"a": ADD})
+    project.environment["GITEA_TOKEN"] = "secret-1234"
+    for words in (("pr", "open", "a"), ("pr", "open", "a", "--forge", "gitea")):
+        refused = project.wto(*words)
+        assert refused.code != 0 and forge.seen == [], refused
+        assert "there is no token for" in refused.err, refused

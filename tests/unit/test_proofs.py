@@ -74,6 +74,7 @@ PROVED_BY = {
     "adapters/gitrepo/files/copy_tree": "integration/gitrepo/worktree/test_include_file.py",
     "adapters/gitrepo/files/git_locks": "e2e/test_faults.py",
     "adapters/gitrepo/worktree/uncommitted": "integration/gitrepo/forecast/test_radar.py",
+    "adapters/gitrepo/written_by": "e2e/test_trust.py",
     "adapters/gitrepo/hooks/staged": "e2e/test_own_hooks.py",
     "adapters/gitrepo/merge/chain_proof": "integration/gitrepo/merge/test_chain.py",
     "adapters/gitrepo/merge/merge_tree": "integration/gitrepo/proof/test_merge.py",

@@ -57,7 +57,12 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "take-over": "take_over:take_over",
     },
     "Memory": {"memory": "memory:memory"},
-    "Set up": {"doctor": "setup.init:doctor", "hook": "setup.hook:hook", "mcp": "setup.mcp:mcp"},
+    "Set up": {
+        "doctor": "setup.init:doctor",
+        "trust": "setup.trust:trust",
+        "hook": "setup.hook:hook",
+        "mcp": "setup.mcp:mcp",
+    },
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
 _HELP_WIDTH = 63

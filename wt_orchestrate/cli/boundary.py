@@ -18,7 +18,7 @@ import click
 from wt_orchestrate import __version__
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.text.clean import clean
-from wt_orchestrate.errors import ExitCode, InvariantBroken, PlanInvalid, WtError
+from wt_orchestrate.errors import ExitCode, InvariantBroken, PlanInvalid, Untrusted, WtError
 from wt_orchestrate.faults import in_words
 
 
@@ -26,6 +26,13 @@ def guarded(command: Callable[[], object], *, as_json: bool) -> int:
     """Run a command; returns its exit code."""
     try:
         command()
+    except Untrusted as error:
+        from wt_orchestrate.cli.screen.trusting import trusted_now
+
+        if not as_json and trusted_now(error):
+            return guarded(command, as_json=as_json)  # it had only looked so far
+        _tell(error, as_json=as_json)
+        return error.exit_code
     except WtError as error:
         _tell(error, as_json=as_json)
         return error.exit_code

@@ -92,6 +92,8 @@ class Look(Struct, frozen=True, kw_only=True):
     withheld: tuple[str, ...] = ()
     temporary: str = ""
     """The folder for temporary files that the environment names, if there is none."""
+    untrusted: tuple[str, ...] = ()
+    """Settings that someone else wrote and the user has not trusted."""
 
 
 def findings(look: Look, *, agents: bool) -> tuple[Finding, ...]:
@@ -109,6 +111,13 @@ def refusal(found: tuple[Finding, ...]) -> Finding | None:
 def _for_everybody(look: Look) -> Iterator[Finding]:
     if not look.exists:
         yield _refuse("target", f"the target branch {look.target} does not exist", "name an existing branch as target:")
+    if look.untrusted:
+        yield _warn(
+            "trust",
+            f"someone else wrote {counted(len(look.untrusted), 'setting')} that start programs or widen rights: "
+            f"{some_of(look.untrusted)}",
+            "read them with wto trust --list, trust them with wto trust; nothing of them runs before",
+        )
     yield from _missing(look)
     if look.shallow:
         yield _warn(

@@ -27,7 +27,6 @@ from wt_orchestrate.mcp_server.pages import BRIEFLY, STRETCH, Page, briefing, ne
 from wt_orchestrate.mcp_server.wait import Watch, stored
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.ports.engine import Known
-from wt_orchestrate.wiring import site as wiring_site
 from wt_orchestrate.wiring.branch_queue import QueuedUp, QueueWish, asked_names, queue_up
 from wt_orchestrate.wiring.plan.plan_files import load_further, load_plan, load_settings, plan_text, settings_around
 from wt_orchestrate.wiring.read.forecast import foresee_plan
@@ -294,7 +293,7 @@ class Desk:
 
     def _begun(self, site: Site, path: str, *, land: bool, key: str) -> tuple[RunId, int]:
         """A new run of a plan, and how many workstreams it has."""
-        settings = load_settings(wiring_site.repository(site).facts())
+        settings = load_settings(site)
         loaded = load_plan(path, settings)
         log = open_log(site)
         try:

@@ -11,7 +11,7 @@ from wt_orchestrate.wiring.plan.plan_files import checked_plan, load_settings
 from wt_orchestrate.wiring.requests import put_request
 from wt_orchestrate.wiring.run.preflight import Tell, untold
 from wt_orchestrate.wiring.run.start_run import begin_run, queued_branches
-from wt_orchestrate.wiring.site import Site, repository, supervised
+from wt_orchestrate.wiring.site import Site, supervised
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import RunId
@@ -76,7 +76,7 @@ def queue_up(
     from wt_orchestrate.domain.plan.branch_queue import queue_plan, queued_workstreams
 
     state = unfinished_run(log)
-    settings = load_settings(repository(site).facts())
+    settings = load_settings(site)
     if state is not None and (wish.checks or wish.target):
         raise Refused(
             f"{state.id} already has its checks and its target: {state.target}",

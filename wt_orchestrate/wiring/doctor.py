@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wt_orchestrate.errors import WtError
+from wt_orchestrate.errors import Untrusted, WtError
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 from wt_orchestrate.wiring.memory import memories
 from wt_orchestrate.wiring.plan.plan_files import default_settings, load_settings, settings_path
@@ -58,7 +58,7 @@ def _of_repository(site: Site, facts: RepositoryFacts) -> tuple[Diagnosis, ...]:
     if facts.head is None:
         return ()
     try:
-        settings = load_settings(facts)
+        settings = load_settings(site)
     except WtError:
         settings = default_settings()
     found = preflight(site, settings, target=facts.branch or Branch(""), run=_next_run(site), agents=True)
@@ -106,7 +106,9 @@ def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
     from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
 
     try:
-        settings, problem = load_settings(facts), ""
+        settings, problem = load_settings(site), ""
+    except Untrusted:  # a finding of its own
+        settings, problem = default_settings(), ""
     except WtError as error:
         settings, problem = default_settings(), error.message
     versions = {

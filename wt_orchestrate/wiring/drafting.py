@@ -19,7 +19,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import AgentUnavailable, Busy, NotFound, Refused, WtError
 from wt_orchestrate.wiring.draft_cleanup import clean_up
 from wt_orchestrate.wiring.memory import recall
-from wt_orchestrate.wiring.plan.plan_files import account_environments, load_settings
+from wt_orchestrate.wiring.plan.plan_files import account_environments, load_settings, read_settings
 from wt_orchestrate.wiring.read.forecast import advise_plan, foresee_plan, measured_here
 from wt_orchestrate.wiring.run.start_run import target_of
 from wt_orchestrate.wiring.site import Site, clock, repository, vault
@@ -86,7 +86,7 @@ def begin_draft(
     if not goal.strip():
         raise Refused("the goal is empty", hint="state the goal in a sentence or two")
     facts = repository(site).facts()
-    settings = load_settings(facts)
+    settings = load_settings(site)
     name = agent or "claude-code"
     _require_agent(name, settings)
     onto = target_of(facts, target)
@@ -130,7 +130,7 @@ def take_up_draft(site: Site, name: str, *, rounds: int, timeout_s: float, budge
     progress = folder.progress()
     if progress.phase is DraftPhase.READY:
         return wish
-    _require_agent(wish.agent, load_settings(repository(site).facts()))
+    _require_agent(wish.agent, load_settings(site))
     budget = budget_usd if budget_usd is not None else wish.budget_usd
     if not _held(folder):
         wish = replace(wish, rounds=progress.round + rounds, timeout_s=timeout_s, budget_usd=budget)
@@ -233,7 +233,7 @@ def draft_result(site: Site, name: str) -> DraftResult:
             return found
         text = render_invalid(progress.text, problems=progress.problems, lines=_origin(wish, progress))
         return replace(found, text=text)
-    settings = load_settings(repository(site).facts())
+    settings = read_settings(repository(site).facts())
     read = read_draft(progress.text)
     if read.plan is None:  # the rules of an earlier release let it pass
         return DraftResult(wish=wish, progress=progress, phase=DraftPhase.INVALID)
@@ -318,7 +318,7 @@ def draft_words(site: Site, goal: str, *, agent: str, target: str | None) -> str
     from wt_orchestrate.domain.ids import branch_ref
 
     facts = repository(site).facts()
-    settings = load_settings(facts)
+    settings = read_settings(facts)
     onto = target_of(facts, target)
     kept = vault(site)
     kept.ensure()
@@ -342,7 +342,7 @@ def _world(site: Site, folder: DraftFolder, wish: DraftWish, noted: Callable[[Dr
     from wt_orchestrate.domain.plan.settings import role_of
     from wt_orchestrate.engine.drafting import Drafting
 
-    settings = load_settings(repository(site).facts())
+    settings = load_settings(site)
     spec = _spec(wish.agent, settings)
     commit = CommitId(wish.commit)
     kept = GitVault(site.path("vault.git"), source=site.common_dir, scratch=folder.path)

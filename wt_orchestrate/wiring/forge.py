@@ -38,7 +38,7 @@ def desk(
     kind = settings.kind if place is None else kind_of(place, settings)
     if kind is ForgeKind.OFF:
         raise Refused("pull requests are turned off", hint="forge: {kind: auto} in .wto/config.yaml")
-    token = token_of(kind, os.environ)
+    token = token_of(kind, place.host, os.environ) if place is not None else ""
     if token and place is not None and in_the_clear(place):
         raise Refused(
             f"{settings.remote} is {without_credentials(url)}: the token would be sent unencrypted",

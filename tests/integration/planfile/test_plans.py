@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wt_orchestrate.adapters.planfile import MAX_BYTES, load_plan, load_settings
+from wt_orchestrate.adapters.planfile import MAX_BYTES, load_plan, read_settings
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType, Check, Defaults, Kind, Limits, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.errors import NotFound, PlanInvalid
@@ -139,14 +139,10 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
         load_plan(str(tmp_path / "none.yaml"), Settings())
 
 
-def test_settings_are_checked_like_plans(tmp_path: Path) -> None:
+def test_settings_are_checked_like_plans() -> None:
     """An empty file is the defaults; a wrong key and a template without its names are refused."""
-    path = tmp_path / "config.yaml"
-    path.write_text("# nothing\n")
-    assert load_settings(str(path)) == Settings()
-    path.write_text("worktree: x\n")
-    with pytest.raises(PlanInvalid, match="1:1: 'worktree' is not a known key; did you mean 'worktrees'"):
-        load_settings(str(path))
-    path.write_text("worktrees: ../trees\n")
+    assert read_settings("config.yaml", None) == read_settings("config.yaml", b"# nothing\n") == Settings()
+    with pytest.raises(PlanInvalid, match=r"config\.yaml:1:1: 'worktree' is not a known key; did you mean 'worktrees'"):
+        read_settings("config.yaml", b"worktree: x\n")
     with pytest.raises(PlanInvalid, match=r"does not contain \{run\}"):
-        load_settings(str(path))
+        read_settings("config.yaml", b"worktrees: ../trees\n")

@@ -37,7 +37,7 @@ class GhApi:
         words += ["--header", "Accept: application/vnd.github+json"]
         words += ["--input", "-"] if body is not None else []
         given = json.dumps(body).encode() if body is not None else b""
-        code, answer, said = _ended([*words, path], given)
+        code, answer, said = _ended([*words, path], given, _environment(self._host))
         if len(answer) > LARGEST:
             raise WtError(f"gh sent more than {LARGEST >> 20} MiB", hint="try again")
         if code != 0:
@@ -52,13 +52,13 @@ class GhApi:
         return WtError(f"gh could not query {self._host}: {said[-300:] or code}", hint=hint)
 
 
-def _ended(words: Sequence[str], given: bytes) -> tuple[int, bytes, str]:
+def _ended(words: Sequence[str], given: bytes, env: Mapping[str, str]) -> tuple[int, bytes, str]:
     """How the client ended: its code, its answer up to a little more than allowed, and its stderr."""
     with TemporaryFile() as taken, TemporaryFile() as told:
         taken.write(given)
         taken.seek(0)
         try:
-            child = subprocess.Popen(words, env=_environment(), stdin=taken, stdout=subprocess.PIPE, stderr=told)
+            child = subprocess.Popen(words, env=env, stdin=taken, stdout=subprocess.PIPE, stderr=told)
         except OSError as error:
             raise WtError(f"gh cannot be started: {error.strerror}", hint="gh --version") from None
         late = threading.Event()
@@ -81,8 +81,11 @@ def _ended(words: Sequence[str], given: bytes) -> tuple[int, bytes, str]:
         return child.returncode, answer, told.read(1 << 16).decode("utf-8", "replace").strip()
 
 
-def _environment() -> dict[str, str]:
-    """The user's environment without what points git elsewhere or makes the client print more than the answer."""
-    dropped = ("GH_DEBUG", "GH_FORCE_TTY", "GH_REPO", "CLICOLOR_FORCE", "DEBUG")
+def _environment(host: str) -> dict[str, str]:
+    """The user's environment without what points git elsewhere or makes the client print more than the answer. The client
+    sends a token for enterprises to any host that it is asked about: here it has it only for the one in GH_HOST."""
+    dropped = {"GH_DEBUG", "GH_FORCE_TTY", "GH_REPO", "CLICOLOR_FORCE", "DEBUG"}
+    if os.environ.get("GH_HOST") != host:
+        dropped |= {"GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"}
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name not in dropped}
     return env | {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1"}

@@ -27,13 +27,30 @@ _KNOWN = (
     (re.compile(r"(^|\.)pagure\."), ForgeKind.PAGURE),
     (re.compile(r"(^|\.)(gitea|forgejo)\.|(^|\.)codeberg\.org$"), ForgeKind.GITEA),
 )
-TOKENS: Mapping[ForgeKind, tuple[str, ...]] = {
-    ForgeKind.GITHUB: ("GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"),
-    ForgeKind.GITLAB: ("GITLAB_TOKEN",),
-    ForgeKind.GITEA: ("GITEA_TOKEN", "FORGEJO_TOKEN"),
-    ForgeKind.PAGURE: ("PAGURE_TOKEN",),
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tokens:
+    """Variables with a token, in the order in which they count, and the hosts that they are for: those with a usual name, or
+    the one that the variable `host` names."""
+
+    names: tuple[str, ...]
+    usual: re.Pattern[str] | None
+    host: str
+
+
+TOKENS: Mapping[ForgeKind, tuple[_Tokens, ...]] = {
+    ForgeKind.GITHUB: (
+        _Tokens(names=("GH_TOKEN", "GITHUB_TOKEN"), usual=re.compile(r"github\.com|[^.]+\.ghe\.com"), host=""),
+        _Tokens(names=("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"), usual=None, host="GH_HOST"),
+    ),
+    ForgeKind.GITLAB: (_Tokens(names=("GITLAB_TOKEN",), usual=re.compile(r"gitlab\.com"), host="GITLAB_HOST"),),
+    ForgeKind.GITEA: (
+        _Tokens(names=("GITEA_TOKEN",), usual=re.compile(r"gitea\.com"), host="GITEA_HOST"),
+        _Tokens(names=("FORGEJO_TOKEN",), usual=re.compile(r"codeberg\.org"), host="FORGEJO_HOST"),
+    ),
+    ForgeKind.PAGURE: (_Tokens(names=("PAGURE_TOKEN",), usual=re.compile(r"(.+\.)?pagure\.io"), host="PAGURE_HOST"),),
 }
-"""Variables with a token; the first one that is set counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +103,38 @@ def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
     )
 
 
-def token_of(kind: ForgeKind, environment: Mapping[str, str]) -> str:
-    """The user's token for a kind of forge; empty if there is none."""
-    return next((environment[name] for name in TOKENS.get(kind, ()) if environment.get(name)), "")
+def token_of(kind: ForgeKind, host: str, environment: Mapping[str, str]) -> str:
+    """The user's token for this host (with its port, if it has one); empty if there is none. A token goes to no host but its
+    own: where a repository was cloned from, and what its settings call it, says nothing about that. This machine's forge gets
+    any token of its kind."""
+    for each in TOKENS.get(kind, ()):
+        if _is_for(each, host, environment):
+            found = next((environment[name] for name in each.names if environment.get(name)), "")
+            if found:
+                return found
+    return ""
+
+
+def _is_for(tokens: _Tokens, host: str, environment: Mapping[str, str]) -> bool:
+    name = re.sub(r":\d+$", "", host)
+    if _HERE.fullmatch(name) or (tokens.usual is not None and tokens.usual.fullmatch(name)):
+        return True
+    named = environment.get(tokens.host, "") if tokens.host else ""
+    return bool(named) and re.sub(r"^https?://", "", named).rstrip("/") in {host, name}
 
 
 def open_forge(place: Place, settings: ForgeSettings, environment: Mapping[str, str]) -> Forge:
     """The repository on its forge. Raises Refused if it cannot be asked."""
     kind = kind_of(place, settings)
-    token = token_of(kind, environment)
+    token = token_of(kind, place.host, environment)
     owner, _, repository = place.path.rpartition("/")
     if kind is ForgeKind.PAGURE:
         base = settings.api or f"{place.scheme}://{place.host}/api/0"
-        rest = RestApi(base, _header("Authorization", f"token {token}" if token else "", kind), hint=_hint(kind))
+        rest = RestApi(
+            base,
+            _header("Authorization", f"token {token}" if token else "", kind, place.host),
+            hint=_hint(kind, place.host),
+        )
         return Pagure(rest, project=place.path, name=f"Pagure at {place.host}")
     if not owner or not repository:
         raise Refused(f"{place.host}/{place.path} names no repository", hint="git remote -v")
@@ -108,11 +144,15 @@ def open_forge(place: Place, settings: ForgeSettings, environment: Mapping[str, 
             return GitHub(api, owner=owner, repository=repository, name=f"GitHub at {place.host} ({by})")
         case ForgeKind.GITLAB:
             base = settings.api or f"{place.scheme}://{place.host}/api/v4"
-            rest = RestApi(base, _header("PRIVATE-TOKEN", token, kind), hint=_hint(kind))
+            rest = RestApi(base, _header("PRIVATE-TOKEN", token, kind, place.host), hint=_hint(kind, place.host))
             return GitLab(rest, project=place.path, name=f"GitLab at {place.host}")
         case ForgeKind.GITEA:
             base = settings.api or f"{place.scheme}://{place.host}/api/v1"
-            rest = RestApi(base, _header("Authorization", f"token {token}" if token else "", kind), hint=_hint(kind))
+            rest = RestApi(
+                base,
+                _header("Authorization", f"token {token}" if token else "", kind, place.host),
+                hint=_hint(kind, place.host),
+            )
             return Gitea(rest, owner=owner, repository=repository, name=f"Gitea at {place.host}")
         case _:
             raise Refused("pull requests are turned off", hint="forge: {kind: auto} in .wto/config.yaml")
@@ -126,18 +166,20 @@ def _github_api(place: Place, settings: ForgeSettings, token: str) -> tuple[Api,
         raise Refused("the gh client was not found", hint="install gh, or forge: {client: rest}")
     hosted = place.host == "github.com" or place.host.endswith(".ghe.com")
     usual = f"https://api.{place.host}" if hosted else f"{place.scheme}://{place.host}/api/v3"
-    headers = _header("Authorization", f"Bearer {token}" if token else "", ForgeKind.GITHUB)
+    headers = _header("Authorization", f"Bearer {token}" if token else "", ForgeKind.GITHUB, place.host)
     versioned = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28", **headers}
-    return RestApi(settings.api or usual, versioned, hint=_hint(ForgeKind.GITHUB)), "REST"
+    return RestApi(settings.api or usual, versioned, hint=_hint(ForgeKind.GITHUB, place.host)), "REST"
 
 
-def _header(name: str, value: str, kind: ForgeKind) -> dict[str, str]:
+def _header(name: str, value: str, kind: ForgeKind, host: str) -> dict[str, str]:
     if not value:
-        raise Refused(f"there is no token for {kind.value}", hint=_hint(kind))
+        raise Refused(f"there is no token for {kind.value} at {host}", hint=_hint(kind, host))
     return {name: value}
 
 
-def _hint(kind: ForgeKind) -> str:
-    return f"set {TOKENS[kind][0]} in the environment" + (
-        ", or install gh and run gh auth login" if kind is ForgeKind.GITHUB else ""
-    )
+def _hint(kind: ForgeKind, host: str) -> str:
+    """How this host gets a token."""
+    usual = next((each for each in TOKENS[kind] if _is_for(each, host, {})), None)
+    tokens = usual or next(each for each in TOKENS[kind] if each.host)
+    words = f"set {tokens.names[0]} in the environment" + (f", and {tokens.host}={host}" if usual is None else "")
+    return words + (", or install gh and run gh auth login" if kind is ForgeKind.GITHUB else "")

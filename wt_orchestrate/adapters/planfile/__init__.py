@@ -10,10 +10,10 @@ from wt_orchestrate.adapters.planfile.plans import LoadedPlan as LoadedPlan
 from wt_orchestrate.adapters.planfile.plans import PlanTexts as PlanTexts
 from wt_orchestrate.adapters.planfile.plans import load_further as load_further
 from wt_orchestrate.adapters.planfile.plans import load_plan as load_plan
-from wt_orchestrate.adapters.planfile.plans import load_settings as load_settings
 from wt_orchestrate.adapters.planfile.plans import load_user_settings as load_user_settings
 from wt_orchestrate.adapters.planfile.plans import plan_schema as plan_schema
 from wt_orchestrate.adapters.planfile.plans import read_draft as read_draft
+from wt_orchestrate.adapters.planfile.plans import read_settings as read_settings
 from wt_orchestrate.adapters.planfile.plans import render_plan as render_plan
 from wt_orchestrate.adapters.planfile.plans import render_workstream as render_workstream
 from wt_orchestrate.adapters.planfile.plans import settings_schema as settings_schema

@@ -184,11 +184,12 @@ def _is_default(each: Field[Any], value: Any) -> bool:
     return bool(value == (each.default if each.default_factory is MISSING else each.default_factory()))
 
 
-def load_settings(path: str | None) -> Settings:
-    """The settings in a file; the defaults if there is none. Raises PlanInvalid with every problem."""
-    if path is None:
+def read_settings(path: str, content: bytes | None) -> Settings:
+    """The settings in the content of a file, whose path is for people; the defaults if there is none. Raises PlanInvalid with
+    every problem."""
+    if content is None:
         return Settings()
-    settings, reading = _load(path, Settings, empty=Settings())
+    settings, reading = read_value(_decoded(path, content), Settings, empty=Settings())
     if settings is not None and settings.roles:
         problem = Problem(place=("roles",), message="roles are files", hint="put each role into .wto/roles/NAME.md")
         reading.problems.append((mark_of(reading, problem.place), problem))
@@ -291,6 +292,10 @@ def _text(path: str) -> str:
         raise NotFound(f"there is no file {path}", hint="wto plan new > plan.yaml") from error
     except OSError as error:
         raise PlanInvalid([f"{_named(path)}: it cannot be read ({error.strerror}); check the file"]) from error
+    return _decoded(path, content)
+
+
+def _decoded(path: str, content: bytes) -> str:
     if len(content) > MAX_BYTES:
         raise PlanInvalid([f"{_named(path)}:1:1: the file is over 1 MiB; move long texts out of the plan"])
     try:

@@ -31,7 +31,7 @@ from wt_orchestrate.wiring.plan.plan_files import load_plan, load_settings
 from wt_orchestrate.wiring.requests import Put, put_request
 from wt_orchestrate.wiring.run.start_run import begin_run, planned_effects, require_free
 from wt_orchestrate.wiring.run.supervise import leave_supervisor
-from wt_orchestrate.wiring.site import Site, find_site, open_log, repository
+from wt_orchestrate.wiring.site import Site, find_site, open_log
 
 _LOOK_S = 0.1
 _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.value, Stage.CANCELLED.value, HELD})
@@ -47,7 +47,7 @@ _GONE = frozenset({Stage.FAILED.value, Stage.ESCALATED.value, Stage.STOPPED.valu
 def run(start: str, plan: str, detach: bool, land: bool, dry_run: bool, as_json: bool) -> None:
     """Run a plan: start its agents, check and merge their work. PLAN is a file, or - for standard input."""
     site = find_site(start)
-    settings = load_settings(repository(site).facts())
+    settings = load_settings(site)
     loaded = load_plan(plan, settings)
     for warning in loaded.warnings:
         click.echo(f"{symbol('warning')} {warning}", err=True)

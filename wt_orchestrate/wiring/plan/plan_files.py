@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.domain.replace import replace
-from wt_orchestrate.errors import Refused
+from wt_orchestrate.errors import PlanInvalid, Refused
 from wt_orchestrate.wiring.plan.roles import roles_in_force
-from wt_orchestrate.wiring.site import find_site, repository, users_folder
+from wt_orchestrate.wiring.site import Site, find_site, repository, users_folder
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
@@ -24,13 +24,40 @@ def settings_path(facts: RepositoryFacts) -> str:
     return f"{facts.main_worktree or facts.common_dir}/.wto/config.yaml"
 
 
-def load_settings(facts: RepositoryFacts) -> Settings:
-    """The repository's settings, including its roles; the defaults if it has none."""
-    from wt_orchestrate.adapters.planfile import load_settings as load
+def load_settings(site: Site) -> Settings:
+    """The repository's settings, including its roles, to go by; the defaults if it has none. Raises Untrusted for what the user
+    neither wrote nor trusted."""
+    from wt_orchestrate.wiring.plan.trust import require_trust
 
-    path = settings_path(facts)
-    settings = load(path if os.path.exists(path) else None)
+    facts = repository(site).facts()
+    settings = read_settings(facts)
+    require_trust(site, facts, settings)
+    return settings
+
+
+def read_settings(facts: RepositoryFacts) -> Settings:
+    """The same to be looked at only: nothing may run because of them. Raises PlanInvalid with every problem."""
+    from wt_orchestrate.adapters.planfile import read_settings as read
+
+    settings = read(settings_path(facts), _content(facts.main_worktree or facts.common_dir))
     return replace(settings, roles=roles_in_force(facts.main_worktree or facts.common_dir))
+
+
+def _content(root: str) -> bytes | None:
+    """What is in a repository's settings file, which may be anything."""
+    from wt_orchestrate.adapters.planfile import MAX_BYTES
+    from wt_orchestrate.osfiles.no_follow import NotRegular, below, read_regular
+
+    try:
+        with below(root, ".wto") as folder:
+            return read_regular("config.yaml", folder=folder, limit=MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except NotRegular as error:
+        raise PlanInvalid([f"{root}/.wto/config.yaml: it is not a regular file; put a regular file there"]) from error
+    except OSError as error:
+        why = error.strerror or "unknown error"
+        raise PlanInvalid([f"{root}/.wto/config.yaml: it cannot be read ({why}); check the file"]) from error
 
 
 def user_settings() -> UserSettings:
@@ -121,9 +148,9 @@ def settings_schema() -> dict[str, object]:
 
 
 def settings_around(start: str) -> Settings:
-    """The settings of the repository around a folder; the defaults outside of one."""
+    """The settings of the repository around a folder, to be looked at only; the defaults outside of one."""
     try:
-        return load_settings(repository(find_site(start)).facts())
+        return read_settings(repository(find_site(start)).facts())
     except Refused:
         return default_settings()
 

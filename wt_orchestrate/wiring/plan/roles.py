@@ -34,6 +34,11 @@ def built_in_text(name: str) -> str | None:
     return next((each.text for each in _built_in() if each.name == name), None)
 
 
+def is_role(name: str) -> bool:
+    """Whether a file of this name in the folder of roles is one; a file below a folder is none."""
+    return name.endswith(".md") and name != "README.md" and not name.startswith(".") and "/" not in name
+
+
 def _built_in() -> Iterator[RoleText]:
     from wt_orchestrate.adapters.planfile import RoleText
 
@@ -54,7 +59,7 @@ def _own(root: str) -> Iterator[RoleText]:
     except Refused as error:
         raise PlanInvalid([f"{error.message}; {error.hint}"]) from error
     for name in names:
-        if not name.endswith(".md") or name == "README.md" or name.startswith("."):
+        if not is_role(name):
             continue
         source = "/".join((*FOLDER, name))
         path, word = f"{root}/{source}", name.removesuffix(".md")

@@ -113,7 +113,19 @@ def _look(
         unborn=_unborn(facts, settings, site),
         withheld=withheld(os.environ, passed=settings.pass_env),
         temporary=missing_temporary_folder(),
+        untrusted=_untrusted(site, facts),
     )
+
+
+def _untrusted(site: Site, facts: RepositoryFacts) -> tuple[str, ...]:
+    from wt_orchestrate.errors import WtError
+    from wt_orchestrate.wiring.plan.plan_files import read_settings
+    from wt_orchestrate.wiring.plan.trust import lines, untrusted
+
+    try:
+        return lines(untrusted(site, facts, read_settings(facts)))
+    except WtError:
+        return ()  # settings that cannot be read are told elsewhere, and nothing of them runs
 
 
 def _agents_environment() -> Mapping[str, str]:

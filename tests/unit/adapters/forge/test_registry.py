@@ -73,13 +73,47 @@ def test_a_host_tells_what_it_is_or_the_settings_do() -> None:
 def test_a_token_is_that_of_its_forge_and_needed() -> None:
     """A token for one kind is given to no other; without any nothing is asked."""
     environment = {"GITLAB_TOKEN": "lab", "GH_TOKEN": "hub"}
-    assert token_of(ForgeKind.GITLAB, environment) == "lab"
-    assert token_of(ForgeKind.GITEA, environment) == ""
+    assert token_of(ForgeKind.GITLAB, "gitlab.com", environment) == "lab"
+    assert token_of(ForgeKind.GITEA, "gitea.com", environment) == ""
     place = Place(scheme="https", host="gitea.example.org", path="o/r")
     with pytest.raises(Refused, match="there is no token for gitea"):
         open_forge(place, ForgeSettings(), environment)
     hub = Place(scheme="https", host="github.com", path="o/r")
     assert open_forge(hub, ForgeSettings(client=ForgeClient.REST), environment).name == "GitHub at github.com (REST)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "token"),
+    [
+        (ForgeKind.GITHUB, "github.com", "hub"),
+        (ForgeKind.GITHUB, "acme.ghe.com", "hub"),
+        (ForgeKind.GITHUB, "github.evil.example", ""),
+        (ForgeKind.GITHUB, "github.com.evil.example", ""),
+        (ForgeKind.GITHUB, "evilgithub.com", ""),
+        (ForgeKind.GITHUB, "ghe.corp.example", "enterprise"),
+        (ForgeKind.GITHUB, "ghe.corp.example:8443", "enterprise"),
+        (ForgeKind.GITLAB, "gitlab.com", ""),
+        (ForgeKind.GITLAB, "gitlab.evil.example", ""),
+        (ForgeKind.GITEA, "codeberg.org", "forgejo"),
+        (ForgeKind.GITEA, "gitea.evil.example", ""),
+        (ForgeKind.GITEA, "127.0.0.1:3000", "forgejo"),
+        (ForgeKind.PAGURE, "src.pagure.io", "pagure"),
+        (ForgeKind.PAGURE, "pagure.evil.example", ""),
+    ],
+)
+def test_S12_a_token_goes_to_the_host_it_belongs_to(kind: ForgeKind, host: str, token: str) -> None:
+    """Whatever a clone's remote is called and its settings say: a usual host of the token, the host that the user's own
+    environment names, or this machine."""
+    environment = {
+        "GH_TOKEN": "hub",
+        "GH_ENTERPRISE_TOKEN": "enterprise",
+        "GH_HOST": "ghe.corp.example",
+        "FORGEJO_TOKEN": "forgejo",
+        "PAGURE_TOKEN": "pagure",
+        "GITLAB_HOST": "https://git.corp.example/",
+    }
+    assert token_of(kind, host, environment) == token
+    assert token_of(ForgeKind.GITLAB, "git.corp.example", environment | {"GITLAB_TOKEN": "lab"}) == "lab"
 
 
 def test_credentials_of_a_url_are_not_told() -> None:
@@ -110,7 +144,7 @@ def test_S11_a_token_goes_nowhere_in_the_clear(url: str, clear: bool) -> None:
 
 def test_GitHub_is_asked_where_it_answers() -> None:
     """The public one, one with a tenant's name, and an enterprise's own: each at its own place."""
-    environment = {"GH_TOKEN": "x"}
+    environment = {"GH_TOKEN": "x", "GH_ENTERPRISE_TOKEN": "x", "GH_HOST": "github.example.org"}
     bases = {
         "https://github.com/o/r": "https://api.github.com",
         "https://acme.ghe.com/o/r": "https://api.acme.ghe.com",

@@ -13,7 +13,7 @@ from wt_orchestrate.resources import resource
 from wt_orchestrate.wiring import site as wiring_site
 from wt_orchestrate.wiring.doctor import diagnosis
 from wt_orchestrate.wiring.memory import repair_memory
-from wt_orchestrate.wiring.plan.plan_files import load_settings, settings_path
+from wt_orchestrate.wiring.plan.plan_files import read_settings, settings_path
 from wt_orchestrate.wiring.run.supervise import rebuild_log
 from wt_orchestrate.wiring.site import Site, find_site, mark
 
@@ -37,7 +37,7 @@ def init(start: str, dry_run: bool) -> None:
     excluded = repository.exclude(("/HANDOFF.md",))
     written = _write_config(path)
     mark(site)
-    load_settings(facts)
+    read_settings(facts)
     word = "Wrote" if written else "Kept"
     click.echo(f"{symbol('done' if written else 'nothing')} {word} {path}")
     click.echo(f"{symbol('done' if excluded else 'nothing')} HANDOFF.md is excluded in {facts.common_dir}/info/exclude")
