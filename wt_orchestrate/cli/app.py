@@ -65,6 +65,12 @@ _SECTIONS: dict[str, dict[str, str]] = {
     },
 }
 _COMMANDS = {name: where for section in _SECTIONS.values() for name, where in section.items()}
+_ANYWHERE = frozenset({
+    "agent-tools", "note", "status", "watch", "logs", "diff", "report", "stats", "review", "proof", "forecast",
+    "roles", "wait", "doctor", "plan check", "plan show", "plan forecast", "plan schema", "plan new", "train status", "pr status",
+    "memory list", "memory search", "memory show", "hook run", "hook status",
+})  # fmt: skip
+"""Commands that only look, or are for agents: they work from inside a run's own processes too. All others steer."""
 _HELP_WIDTH = 63
 """What is left beside the longest name on a terminal of 80 columns: a line of help that needs more is cut."""
 _HIDDEN = frozenset({"supervise", "agent-tools", "drafting"})
@@ -92,6 +98,10 @@ class LazyGroup(click.Group):
             near = get_close_matches(args[0], self.list_commands(ctx), n=2, cutoff=0.7)
             hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise click.UsageError(f"unknown command {args[0]!r}{hint}", ctx)
+        if args and not _only_looks(args):
+            from wt_orchestrate.wiring.within import refuse_within
+
+            refuse_within(ctx.params.get("folder", "."), args[0])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,6 +111,11 @@ class LazyGroup(click.Group):
                 formatter.write_dl(
                     [(name, command.get_short_help_str(_HELP_WIDTH)) for name, command in commands if command]
                 )
+
+
+def _only_looks(words: list[str]) -> bool:
+    """Whether these words only ask: a command that does, or the help of any."""
+    return words[0] in _ANYWHERE or " ".join(words[:2]) in _ANYWHERE or words[1:] in (["--help"], ["-h"])
 
 
 _TERMS = (

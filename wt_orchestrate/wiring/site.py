@@ -39,13 +39,7 @@ class Site:
 
 def find_site(start: str) -> Site:
     """The repository around a folder, and its state folder (made if missing). Raises Refused if there is none."""
-    from wt_orchestrate.adapters.gitrepo.layout import usual_common_dir
-
-    common_dir = usual_common_dir(start)
-    if common_dir is None:
-        from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
-
-        common_dir = find_common_dir(start)
+    common_dir = common_dir_around(start)
     state_dir = _state_dir(state_root(), common_dir)
     try:
         os.makedirs(state_dir, mode=0o700, exist_ok=True)
@@ -59,6 +53,18 @@ def find_site(start: str) -> Site:
     if os.path.isdir(f"{state_dir}/drafting"):
         sweep_drafts(state_dir)
     return Site(start=start, common_dir=common_dir, state_dir=state_dir)
+
+
+def common_dir_around(start: str) -> str:
+    """The common git directory of the repository around a folder. Raises Refused if there is none."""
+    from wt_orchestrate.adapters.gitrepo.layout import usual_common_dir
+
+    found = usual_common_dir(start)
+    if found is None:
+        from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
+
+        found = find_common_dir(start)
+    return found
 
 
 def state_root() -> str:
