@@ -28,15 +28,13 @@ from wt_orchestrate.adapters.executor import keeper as keeper_script
 from wt_orchestrate.adapters.executor.liveness import keeper_lives
 from wt_orchestrate.adapters.executor.output import end_line, read_lines, read_tail, shorten
 from wt_orchestrate.adapters.executor.sweep import kill_exactly, sweep
+from wt_orchestrate.adapters.executor.within import MARK
 from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
 from wt_orchestrate.osfiles.atomic import replace_file, sync_folder
 from wt_orchestrate.osfiles.locks import locked
 from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState
 
-MARK = "WTO_PROCESS"
-"""The environment variable that says which process a process descends from. Its value is the path of that process's
-folder: an id alone could also be that of the same workstream in another repository."""
 OUTPUT_LIMIT = 512 << 20
 _ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,199}[a-z0-9-])?")
 _READY_S = 20.0

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 
-from wt_orchestrate.adapters.executor.keeper import LINUX, stat_fields
-from wt_orchestrate.adapters.executor.local import MARK
-
+MARK = "WTO_PROCESS"
+"""The environment variable that says which process a process descends from. Its value is the path of that process's
+folder: an id alone could also be that of the same workstream in another repository."""
 _FAR = 64
 """Generations that are looked at: more than any shell script has."""
 
@@ -19,14 +19,21 @@ _FAR = 64
 def process_around() -> str:
     """The folder of the kept process that we run in; empty if there is none."""
     own = os.environ.get(MARK, "")
-    pid = os.getpid() if LINUX else 0
+    pid = os.getpid()
     for _ in range(_FAR):
         if own or pid <= 1:
             break
         own = _mark_of(pid)
-        fields = stat_fields(pid)
-        pid = int(fields[1]) if fields else 0
+        pid = _parent_of(pid)
     return own
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _mark_of(pid: int) -> str:
