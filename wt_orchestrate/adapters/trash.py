@@ -1,23 +1,59 @@
-"""The trash beside the worktrees: what was moved there is deleted after a week, and never before."""
+"""The trash beside the worktrees, and how much space things take.
+
+What was moved to the trash is deleted after a week, or when a person says so; only what carries the time of its move in its
+name is ours. Who deletes looks first that nothing in it is nowhere else (`wiring/tidy.py`).
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
+from contextlib import suppress
 
 WEEK_S = 7 * 86400.0
 
 
-def sweep(folder: str, *, now: float, older_than_s: float = WEEK_S) -> int:
-    """Delete entries that were moved here longer ago than that; returns how many."""
+def lying(folder: str, *, now: float, older_than_s: float = WEEK_S) -> Sequence[str]:
+    """The entries of a trash folder that were moved there longer ago than that, in order."""
     if os.path.islink(folder) or not os.path.isdir(folder):
+        return ()
+    return tuple(sorted(each.path for each in os.scandir(folder) if now - _moved_at(each) > older_than_s))
+
+
+def discard(path: str) -> None:
+    """Delete a folder of ours for good, also parts that nobody may write to; a link is removed, its target stays."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    for folder, names, _ in os.walk(path):
+        for each in (folder, *(f"{folder}/{name}" for name in names)):
+            if not os.path.islink(each):
+                with suppress(OSError):
+                    os.chmod(each, 0o700)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def size(path: str) -> int:
+    """The bytes that a file or folder takes on the disk: a file with several names counts once, links are not followed."""
+    seen: set[tuple[int, int]] = set()
+    taken = _blocks(path, seen)
+    for folder, names, files in os.walk(path):
+        taken += sum(_blocks(f"{folder}/{name}", seen) for name in (*names, *files))
+    return taken
+
+
+def _blocks(path: str, seen: set[tuple[int, int]]) -> int:
+    try:
+        facts = os.lstat(path)
+    except OSError:
         return 0
-    swept = 0
-    for entry in os.scandir(folder):
-        if now - _moved_at(entry) > older_than_s:
-            shutil.rmtree(entry.path, ignore_errors=True)
-            swept += 1
-    return swept
+    known = (facts.st_dev, facts.st_ino)
+    if known in seen:
+        return 0
+    seen.add(known)
+    return facts.st_blocks * 512
 
 
 def _moved_at(entry: os.DirEntry[str]) -> float:

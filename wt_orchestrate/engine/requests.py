@@ -163,15 +163,6 @@ def outcome_of(log: Log, run: RunId, request: int, *, after: int) -> e.Event | N
     return next((record.event for record in log.read(run, after=after) if record.cause == cause), None)
 
 
-def cleaning(state: RunState, workstreams: Sequence[str], *, force: bool) -> e.CleanRequested:
-    """The request to remove worktrees: those named, or all that may be (see `cleaned_by`). Raises Refused for none."""
-    names = cleaned_by(state, workstreams, force=force)
-    if not names:
-        which = "integrated, failed, cancelled or stopped" if force else "integrated"
-        raise Refused(f"there is nothing to clean: no {which} workstream has a worktree", hint="wto status")
-    return e.CleanRequested(workstreams=names, force=force)
-
-
 def cleaned_by(state: RunState, workstreams: Sequence[str], *, force: bool) -> tuple[WorkstreamId, ...]:
     """The worktrees that a request to clean is about: those named, else all that are integrated, with force also
     failed, cancelled and stopped ones. One that needs a person must be named."""

@@ -9,16 +9,20 @@ import click
 from wt_orchestrate.cli.screen.follow import follow, require_supervised_or_quiet
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
-from wt_orchestrate.domain.text.clean import counted
+from wt_orchestrate.domain.text.clean import clean as clean_text
+from wt_orchestrate.domain.text.clean import counted, in_units
 from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.effects.landing import Outlook
-from wt_orchestrate.errors import ExitCode, Refused
+from wt_orchestrate.errors import Busy, ExitCode, PlanInvalid, Refused
+from wt_orchestrate.wiring.plan.plan_files import load_settings
 from wt_orchestrate.wiring.read.runs import landing_outlook
 from wt_orchestrate.wiring.requests import Put, put_request
-from wt_orchestrate.wiring.run.supervise import sweep_trash
-from wt_orchestrate.wiring.site import find_site, open_log
+from wt_orchestrate.wiring.site import Site, find_site, open_log
+from wt_orchestrate.wiring.tidy import leftovers, space, trash_left
 
 
 @click.command()
@@ -128,38 +132,120 @@ def _tell_landing(state: RunState, ending: e.Landed | e.LandRefused | None, *, a
     is_flag=True,
     help="Also remove workstreams that failed or were stopped, and uncommitted work (wto restore brings it back).",
 )
+@click.option("--trash", is_flag=True, help="Also empty the trash, whatever its age.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Clean every run, empty the trash, and delete the output of ended runs."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be removed; change nothing.")
 @click.pass_obj
-def clean(start: str, workstreams: tuple[str, ...], run_name: str | None, force: bool, dry_run: bool) -> None:
-    """Remove worktrees whose work is integrated. Every branch tip stays in the vault."""
+def clean(
+    start: str,
+    workstreams: tuple[str, ...],
+    run_name: str | None,
+    force: bool,
+    trash: bool,
+    everything: bool,
+    dry_run: bool,
+) -> None:
+    """Remove worktrees whose work is integrated, and free space. Every branch tip stays in the vault. Also deletes what lay
+    in the trash for a week, output that is older than keep_output_days, and what landed runs do not need any more."""
     site = find_site(start)
+    if everything and (workstreams or run_name):
+        raise click.UsageError("--all is for every run: name neither a run nor a workstream")
     log = open_log(site)
-    state = requests.load_state(log, requests.find_run(log, run_name))
-    if dry_run:
-        for name in requests.cleaned_by(state, workstreams, force=force):
-            ws = state.workstreams[name]
-            if ws.worktree and not ws.checkout.removed:
-                click.echo(f"{symbol('nothing')} Would remove {ws.worktree}")
-        return
-    require_supervised_or_quiet(site, state)
+    runs = [line.id for line in log.runs()] if everything else []
+    if run_name or log.runs():
+        runs = runs or [requests.find_run(log, run_name)]
+    states = [requests.load_state(log, name) for name in runs]
     log.close()
-    put = put_request(site, state.id, requests.cleaning(state, workstreams, force=force), seconds=0)
+    done, kept = 0, 0
+    for state in states:
+        if everything and not quiet(state):
+            click.echo(f"{symbol('warning')} Left {state.id} as it is: it has not ended", err=True)
+        elif dry_run:
+            done += _would_clean(state, workstreams, force=force)
+        else:
+            removed, stays = _clean_run(site, state, workstreams, force=force)
+            done, kept = done + removed, kept + stays
+    done += _free(site, trash=trash, everything=everything, dry=dry_run)
+    if not done and not kept:
+        which = "integrated, failed, cancelled or stopped" if force else "integrated"
+        click.echo(f"{symbol('nothing')} There is nothing to clean: no {which} workstream has a worktree")
+    _tell_trash(site)
+    if kept:
+        raise SystemExit(ExitCode.CONFLICT)
+
+
+def _would_clean(state: RunState, workstreams: tuple[str, ...], *, force: bool) -> int:
+    """Tell which worktrees would go; how many."""
+    names = [name for name in requests.cleaned_by(state, workstreams, force=force) if _is_there(state, name)]
+    for name in names:
+        path = state.workstreams[name].worktree or ""
+        click.echo(f"{symbol('nothing')} Would remove {path} ({in_units(space(path))})")
+    return len(names)
+
+
+def _is_there(state: RunState, name: WorkstreamId) -> bool:
+    ws = state.workstreams[name]
+    return ws.worktree is not None and not ws.checkout.removed
+
+
+def _clean_run(site: Site, state: RunState, workstreams: tuple[str, ...], *, force: bool) -> tuple[int, int]:
+    """Remove the worktrees of one run; how many went, and how many stay."""
+    names = tuple(name for name in requests.cleaned_by(state, workstreams, force=force) if _is_there(state, name))
+    if not names:
+        return 0, 0
+    require_supervised_or_quiet(site, state)
+    put = put_request(site, state.id, e.CleanRequested(workstreams=names, force=force), seconds=0)
     shown: list[e.Record] = []
     follow(site, state.id, show=shown.append, until=lambda now: not now.wishes.cleaning, put=put)
-    kept = 0
+    removed, kept = 0, 0
     for record in shown:
         match record.event:
             case e.WorktreeRemoved(workstream=name, trash=trash, archive=archive, uncommitted=rescued):
+                removed += 1
                 also = f"; uncommitted files kept as {rescued[:10]}" if rescued else ""
-                click.echo(f"{symbol('done')} Removed {name} (kept as {archive}{also}; files in {trash or 'no trash'})")
+                files = f"{in_units(space(trash))} in {trash}" if trash else "no files"
+                click.echo(f"{symbol('done')} Removed {name} (kept as {archive}{also}; {files})")
             case e.WorktreeKept(workstream=name, reason=reason):
                 kept += 1
                 click.echo(f"{symbol('warning')} Kept {name}: {reason}", err=True)
-    swept = sweep_trash(state)
-    if swept:
-        click.echo(f"{symbol('nothing')} Deleted {swept} old entries from the trash")
-    if kept:
-        raise SystemExit(ExitCode.CONFLICT)
+    return removed, kept
+
+
+def _free(site: Site, *, trash: bool, everything: bool, dry: bool) -> int:
+    """Free what runs left behind, and tell each; how much went."""
+    try:
+        keep_days = load_settings(site).keep_output_days
+    except PlanInvalid as error:
+        click.echo(f"{symbol('warning')} {error.problems[0]}: output of runs is kept", err=True)
+        keep_days = 1 << 20
+    count, freed = 0, 0
+    try:
+        for each in leftovers(site, keep_days=keep_days, trash=trash, everything=everything, dry=dry):
+            if each.kept:
+                click.echo(f"{symbol('warning')} Kept {clean_text(each.what)}: {clean_text(each.kept)}", err=True)
+                continue
+            count, freed = count + 1, freed + each.size
+            size = f" ({in_units(each.size)})" if each.size else ""
+            saved = f"; its uncommitted files are kept as {each.saved}" if each.saved else ""
+            did = "Would delete" if dry else "Deleted"
+            click.echo(f"{symbol('nothing' if dry else 'done')} {did} {clean_text(each.what)}{size}{saved}")
+    except Busy as error:
+        click.echo(f"{symbol('warning')} {error.message}", err=True)
+    if freed:
+        click.echo(f"{symbol('nothing' if dry else 'done')} {'Would free' if dry else 'Freed'} {in_units(freed)}")
+    return count
+
+
+def _tell_trash(site: Site) -> None:
+    entries, size = trash_left(site)
+    if entries:
+        word = "entry" if entries == 1 else "entries"
+        click.echo(
+            f"{symbol('nothing')} The trash holds {in_units(size)} in {entries} {word}, each for 7 days\n"
+            f"  {symbol('hint')} To free it now, run wto clean --trash"
+        )
 
 
 @click.command()

@@ -177,6 +177,8 @@ class Settings:
     """Commit trailers that agents may not write."""
     largest_mb: int = 50
     """Files above this many MiB land only with a person's approval."""
+    keep_output_days: int = 90
+    """How many days after a run has ended `wto clean` keeps what its agents and checks printed."""
     pass_env: tuple[str, ...] = ()
     """Names of additional environment variables that Claude Code agents and checks get."""
     stagger: str = "1s"

@@ -43,6 +43,8 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
         if name not in settings.worktrees:
             message = f"the path does not contain {name}"
             yield Problem(place=("worktrees",), message=message, hint="add it, as in the default")
+    if settings.keep_output_days < 0:
+        yield Problem(place=("keep_output_days",), message="it cannot be negative", hint="write 0 to keep none")
     yield from _duration(("stagger",), settings.stagger)
     yield from _duration(("poll",), settings.poll)
     yield from _duration(("radar",), settings.radar)

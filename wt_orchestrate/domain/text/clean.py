@@ -39,6 +39,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def in_units(size: int) -> str:
+    """A number of bytes for people, such as `3.4 MiB`."""
+    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << shift:
+            return f"{size / (1 << shift):.3g} {unit}" if size < 1000 << shift else f"{size >> shift:,} {unit}"
+    return f"{size} bytes"
+
+
 def some_of(names: Sequence[str], most: int = 8, *, more: int = 0) -> str:
     """The first of these names and how many more there are, such as `a, b and 3 more`. `more`: names that were left out
     already."""

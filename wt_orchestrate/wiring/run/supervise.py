@@ -19,7 +19,6 @@ from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, rep
 if TYPE_CHECKING:
     from wt_orchestrate.domain.events.log import Record
     from wt_orchestrate.domain.ids import RunId
-    from wt_orchestrate.domain.state.run import RunState
     from wt_orchestrate.engine.supervisor import Supervisor
     from wt_orchestrate.engine.world import World
     from wt_orchestrate.ports.engine import Feed
@@ -166,11 +165,3 @@ def leave_supervisor(site: Site, run: RunId) -> None:
     # -P: nothing is imported from the folder it is started in, which is a repository that agents write
     argv = (sys.executable, "-P", "-m", "wt_orchestrate", "-C", site.start, "supervise", run)
     start_detached(argv, log=site.path("supervisor.log"), ready=lambda: supervised(site))
-
-
-def sweep_trash(state: RunState) -> int:
-    """Delete what has been in the trash for a week; returns how many entries."""
-    from wt_orchestrate.adapters.trash import sweep
-    from wt_orchestrate.engine.effects.worktree import trash_folder
-
-    return sweep(trash_folder(state), now=clock().now())
