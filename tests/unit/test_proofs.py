@@ -69,6 +69,8 @@ PROVED_BY = {
     "domain/train/order": "unit/domain/train/test_train.py",
     "domain/verdict/stuck": "unit/domain/schedule/test_time.py",
     "adapters/gitrepo/configuration": "integration/gitrepo/test_security.py",
+    "adapters/gitrepo/conflict/attributes": "integration/gitrepo/conflict/test_auto_resolve.py",
+    "adapters/gitrepo/conflict/union": "integration/gitrepo/conflict/test_auto_resolve.py",
     "adapters/gitrepo/conflict/merge_drivers": "integration/gitrepo/conflict/test_auto_resolve.py",
     "adapters/gitrepo/discovery": "integration/gitrepo/test_repository.py",
     "adapters/gitrepo/files/copy_tree": "integration/gitrepo/worktree/test_include_file.py",

@@ -90,6 +90,10 @@ class Regenerate:
     """The time limit."""
 
 
+TRY_UNION = "try_union"
+"""How a conflict was resolved if union was tried and is not certain before the checks pass."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merging:
     """How conflicts are resolved before an agent or a person is asked. Recorded when a run starts."""
@@ -102,6 +106,9 @@ class Merging:
     """Merge drivers by name, in addition to those in git's configuration and `.gitattributes` when a run starts."""
     union: tuple[str, ...] = ()
     """Globs of files in which the lines of both sides are kept, one after another, such as changelogs."""
+    try_union: tuple[str, ...] = ()
+    """Globs of files in which that is tried where nothing above resolves a conflict: the result must parse (Python, JSON,
+    TOML, YAML, XML, INI) and pass the checks, before an arbiter or a person is asked."""
     regenerate: tuple[Regenerate, ...] = ()
     """Lockfiles and other generated files."""
     mergiraf: str = "auto"

@@ -27,12 +27,14 @@ class SettleSpec(Struct, frozen=True, kw_only=True):
 
 class Settled(Struct, frozen=True, kw_only=True):
     """A merge whose conflicts were resolved by rules: a pinned commit, or what is still in conflict. `by`: how each
-    path was resolved (rerere, union, mergiraf, driver:NAME, regenerated)."""
+    path was resolved (rerere, union, try_union, mergiraf, driver:NAME, regenerated). `why`: why a path is still in conflict,
+    where a rule was tried."""
 
     commit: CommitId | None
     tree: TreeId | None
     by: Mapping[str, str]
     conflicts: tuple[str, ...] = ()
+    why: Mapping[str, str] = {}
 
 
 class ConflictHunk(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -76,6 +77,132 @@ def test_an_approved_driver_merges_its_files_and_no_others(site: Site) -> None:
     merging = Merging(drivers={"json": MergeDriver(run=run, paths=("*.json",))})
     made = settle(site, ours, theirs, merging)
     assert made == Settled(commit=None, tree=None, by={"a.json": "driver:json"}, conflicts=("b.txt",))
+
+
+def test_a_driver_never_gets_a_file_that_git_merges_by_itself(site: Site, tmp_path: Path) -> None:
+    """Of two files that a driver is for, only the one in conflict is given to it; the other one is git's plain merge."""
+    seen = tmp_path / "seen"
+    lines = [f"{number:02}\n" for number in range(1, 31)]
+    site.user.commit({"a.txt": "a1\na2\n", "b.txt": "".join(lines)})
+    ours, theirs = sides(
+        site,
+        {"a.txt": "a1\na2\nx\n", "b.txt": "".join((lines[0], "zz\n", *lines[2:]))},
+        {"a.txt": "a1\na2\ny\n", "b.txt": "".join((*lines[:27], "00\n", *lines[28:]))},
+    )
+    driver = MergeDriver(run=f"echo %P >> {seen}; cat %A %B | sort -u > %A.new && mv %A.new %A", paths=("**/*.txt",))
+    made = settle(site, ours, theirs, Merging(drivers={"sorted": driver}))
+    assert (made.by, made.why, made.conflicts) == ({"a.txt": "driver:sorted"}, {}, ())
+    assert seen.read_text() == "a.txt\n"
+    assert blob(site, made.commit, "b.txt") == "".join((lines[0], "zz\n", *lines[2:27], "00\n", *lines[28:]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b.txt",
+        'a"b.txt',
+        "a*b.txt",
+        "[ab].txt",
+        "a\\b.txt",
+        "a\nb.txt",
+        "#a.txt",
+        "!a.txt",
+        "\udce9.txt",
+        "f/ü.txt",
+        "?",
+    ],
+)
+def test_a_driver_gets_files_whatever_they_are_called(site: Site, name: str) -> None:
+    """A name that has a meaning in attributes is only a name, and no other file is taken for it."""
+    ours, theirs = sides(site, {name: "1\n", "other.txt": "1\n"}, {name: "2\n", "other.txt": "2\n"})
+    glob = MergeDriver(run="cat %A %B > %A.new && mv %A.new %A", paths=("**/*",))
+    made = settle(site, ours, theirs, Merging(drivers={"all": glob}))
+    assert made.by == {name: "driver:all", "other.txt": "driver:all"}
+
+
+def test_what_a_rule_could_not_resolve_is_told_with_the_reason(site: Site) -> None:
+    """A driver that fails, a lockfile beside another conflict, a command that fails and a merge that takes too long say
+    so; a path that no rule is for has no reason."""
+    ours, theirs = sides(
+        site,
+        {"a.txt": "1\n", "deps.lock": "1\n", "b": "1\n"},
+        {"a.txt": "2\n", "deps.lock": "2\n", "b": "2\n"},
+    )
+    failing = MergeDriver(run="false", paths=("*.txt",))
+    lock = Regenerate(paths=("*.lock",), run="false")
+    assert settle(site, ours, theirs, Merging(drivers={"x": failing}, regenerate=(lock,))).why == {
+        "a.txt": "driver:x left it in conflict",
+        "deps.lock": "it is regenerated once nothing else is in conflict: a.txt, b",
+    }
+    both = Merging(union=("a.txt", "b"), regenerate=(lock,))
+    assert settle(site, ours, theirs, both).why == {"deps.lock": "`false` failed or took longer than 10m"}
+    slow = Merging(drivers={"x": MergeDriver(run="sleep 60", paths=("*.txt",))}, timeout="1s")
+    assert settle(site, ours, theirs, slow).why == dict.fromkeys(
+        ("a.txt", "b", "deps.lock"), "merging it took longer than 1s"
+    )
+
+
+PYTHON = "def one():\n    return 1\n"
+
+
+def test_union_is_tried_where_nothing_else_resolves(site: Site) -> None:
+    """Code that both sides appended to has both appendices, told as a guess; a driver that is for the file goes first."""
+    site.user.commit({"src/app.py": PYTHON})
+    ours, theirs = sides(
+        site,
+        {"src/app.py": PYTHON + "\n\ndef two():\n    return 2\n"},
+        {"src/app.py": PYTHON + "\n\ndef three():\n    return 3\n"},
+    )
+    made = settle(site, ours, theirs, Merging(try_union=("**/*.py",)))
+    assert (made.by, made.conflicts, made.why) == ({"src/app.py": "try_union"}, (), {})
+    text = blob(site, made.commit, "src/app.py") or ""
+    assert "def two()" in text and "def three()" in text
+    driver = MergeDriver(run="cat %A %B > %A.new && mv %A.new %A", paths=("**/*.py",))
+    assert settle(site, ours, theirs, Merging(try_union=("**/*.py",), drivers={"d": driver})).by == {
+        "src/app.py": "driver:d"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "one", "other", "wrong"),
+    [
+        ("a.py", "x = f(1)\n", "x = f(1,\n    two=2)\n", "x = f(1,\n    three=3)\n", "unexpected indent .line 3"),
+        ("a.json", '{"a": 1}\n', '{"a": 2}\n', '{"a": 3}\n', "Extra data"),
+        (
+            "a.json",
+            '{\n"a": 1,\n"z": 0\n}\n',
+            '{\n"a": 2,\n"z": 0\n}\n',
+            '{\n"a": 3,\n"z": 0\n}\n',
+            "'a' is there twice",
+        ),
+        ("a.toml", "a = 1\n", "a = 2\n", "a = 3\n", "Cannot overwrite a value"),
+        ("a.yaml", "a: 1\n", "a: 2\n", "a: 3\n", "'a' is there twice"),
+        ("a.yml", "a: 1\n", "a:\n  b: 2\n", "a: [\n  3]\n", "expected|twice"),
+        ("a.xml", "<a/>\n", "<b/>\n", "<c/>\n", "junk after document element"),
+        ("a.ini", "[a]\nx = 1\n", "[a]\nx = 2\n", "[a]\nx = 3\n", "already exists"),
+    ],
+)
+def test_a_union_that_does_not_parse_is_no_resolution(
+    site: Site, name: str, base: str, one: str, other: str, wrong: str
+) -> None:
+    """The conflict stays, with what the parser says; where the parser refuses a side's own version too it does not judge."""
+    site.user.commit({name: base})
+    ours, theirs = sides(site, {name: one}, {name: other})
+    made = settle(site, ours, theirs, Merging(try_union=("**",)))
+    assert (made.commit, made.by, made.conflicts) == (None, {}, (name,))
+    assert re.search(f"union was tried, and the result does not parse: .*({wrong})", made.why[name])
+    site.user.git("checkout", "-q", "main")
+    site.user.commit({name: "{{ a template < [\n"})
+    ours, theirs = sides(site, {name: "{{ another < [\n"}, {name: "{{ a third < [\n"})
+    assert settle(site, ours, theirs, Merging(try_union=("**",))).by == {name: "try_union"}
+
+
+def test_union_is_not_tried_on_what_is_no_text_of_both_sides(site: Site) -> None:
+    """A file that one side deleted, or that is binary, stays in conflict and says why."""
+    site.user.commit({"gone.txt": "1\n", "image": b"\0\1"})
+    ours, theirs = sides(site, {"gone.txt": "2\n", "image": b"\0\2"}, {"gone.txt": None, "image": b"\0\3"})
+    made = settle(site, ours, theirs, Merging(try_union=("**",)))
+    assert made.why == dict.fromkeys(("gone.txt", "image"), "union only merges text files that both sides have")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Resolve a conflict by rules that people approved: earlier resolutions, merge drivers, union, lockfiles.
 
 Git's own `merge` does it, in a throwaway tree that is a small repository of its own with our configuration and
-attributes. A tree's `.gitattributes` cannot choose how anything is merged (ours come first and reset it), and no filter
-runs. Resolutions are git's rerere, in a folder that all runs share and no agent reaches. The result is fetched into the
-vault, hashed again, as a commit with both parents. No side is ever preferred: what no rule resolves stays in conflict.
+attributes. A tree's `.gitattributes` cannot choose how anything is merged, drivers get only the paths in conflict
+(`attributes`), and no filter runs. Resolutions are git's rerere, in a folder that all runs share and no agent reaches.
+What is left may be tried by union (`union`). The result is fetched into the vault, hashed again, as a commit with both
+parents. No side is ever preferred: what no rule resolves stays in conflict, with the reason where a rule was tried.
 """
 
 from __future__ import annotations
@@ -13,16 +14,28 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
+from wt_orchestrate.adapters.gitrepo.conflict.attributes import (
+    chosen,
+    drivers_of,
+    exact,
+    may_be_tried,
+    named,
+    structural,
+    write_attributes,
+)
+from wt_orchestrate.adapters.gitrepo.conflict.union import guess
 from wt_orchestrate.adapters.gitrepo.objects.fetch import GitRefs
 from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts, prove_resolution
 from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields, text
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
 from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out, drop
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.plan.scope import scope_matches
-from wt_orchestrate.domain.plan.settings import Merging
+from wt_orchestrate.domain.plan.settings import TRY_UNION, Merging
+from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.errors import Overran
 from wt_orchestrate.osfiles.no_follow import WRITTEN_OVER, below
 from wt_orchestrate.ports.git.conflicts import Resolution, Settled, SettleSpec
@@ -62,23 +75,28 @@ class GitConflicts:
 
     def settle(self, spec: SettleSpec) -> Settled:
         """The merge with its conflicts resolved, kept by the ref `pin`, or the paths that are still in conflict."""
+        paths = tuple(sorted(conflicts(self._git, spec.ours, spec.theirs)))
+        if not (_has_rules(spec.merging) or self._remembers(spec.merging)):
+            return Settled(commit=None, tree=None, by={}, conflicts=paths)
         try:
             try:
-                own = self._merged(spec)
+                tree = self._merged(spec, paths)
             except Overran:
-                return Settled(commit=None, tree=None, by={}, conflicts=self._paths(spec))
-            by = self._settled_by(own, spec)
-            left = _unmerged(own)
+                why = dict.fromkeys(paths, f"merging it took longer than {spec.merging.timeout}")
+                return Settled(commit=None, tree=None, by={}, conflicts=paths, why=why)
+            left = tree.resolve_further(spec)
+            by = {path: how for path, how in tree.by.items() if path not in left}
             if left:
-                return Settled(commit=None, tree=None, by=by, conflicts=left)
-            return self._committed(own, spec, by)
+                why = {path: why for path, why in tree.why.items() if path in left}
+                return Settled(commit=None, tree=None, by=by, conflicts=left, why=why)
+            return self._committed(tree.own, spec, by)
         finally:
             drop(scratch=self._scratch, slot=spec.slot)
 
     def remember(self, *, ours: CommitId, theirs: CommitId, resolved: CommitId, slot: str) -> int:
         """Record how a conflict was resolved, so that it is resolved the same way next time; in how many files."""
         spec = SettleSpec(ours=ours, theirs=theirs, message="", at=0, pin="", slot=slot, merging=Merging(), env={})
-        own = self._merged(spec, replay=False)
+        own = self._merged(spec, (), replay=False).own
         try:
             learned = sum(_learn(self._git, own, path, resolved) for path in _both_files(own))
             own.run("rerere")
@@ -92,8 +110,16 @@ class GitConflicts:
         """Compare a commit that resolves a conflict with both sides."""
         return prove_resolution(self._git, resolved=resolved, ours=ours, theirs=theirs, paths=paths)
 
-    def _merged(self, spec: SettleSpec, *, replay: bool = True) -> Git:
-        """Git in a throwaway tree where both are merged as far as possible; never committed."""
+    def _remembers(self, merging: Merging) -> bool:
+        """Whether there is an earlier resolution at all."""
+        if not merging.rerere:
+            return False
+        with suppress(FileNotFoundError), os.scandir(self._memory) as entries:
+            return any(True for _ in entries)
+        return False
+
+    def _merged(self, spec: SettleSpec, paths: Sequence[str], *, replay: bool = True) -> _Tree:
+        """A throwaway tree where both are merged as far as possible; never committed. Drivers get only these paths."""
         path = check_out(self._git, scratch=self._scratch, commit=spec.ours, slot=spec.slot, keep=False)
         own = Git(f"{path}/.git", {"GIT_WORK_TREE": path, "GIT_INDEX_FILE": f"{path}/.git/index", **spec.env})
         os.makedirs(self._memory, mode=0o700, exist_ok=True)
@@ -101,25 +127,14 @@ class GitConflicts:
             os.symlink(self._memory, f"{path}/.git/rr-cache")
         with open(f"{path}/.git/config", "a", encoding="utf-8") as file:
             file.write(_configuration(spec.merging, replay=replay))
-        with open(f"{path}/.git/info/attributes", "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(_attributes(spec.merging))
+        write_attributes(own, chosen(spec.merging))
+        drivers, tried = drivers_of(own, paths), may_be_tried(own, paths) if spec.merging.try_union else ()
+        write_attributes(own, exact(drivers))
         own.outcome(
             "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", spec.theirs,
             ok=(0, 1), timeout_s=seconds(spec.merging.timeout) or LONG_S,
         )  # fmt: skip
-        return own
-
-    def _paths(self, spec: SettleSpec) -> tuple[str, ...]:
-        """The paths that git itself does not merge."""
-        return tuple(sorted(conflicts(self._git, spec.ours, spec.theirs)))
-
-    def _settled_by(self, own: Git, spec: SettleSpec) -> Mapping[str, str]:
-        """How each resolved path of the conflict was resolved."""
-        paths = self._paths(spec)
-        left = _unmerged(own)
-        by = {path: how for path, how in _drivers(own, paths).items() if path not in left}
-        by |= {path: "rerere" for path in paths if path not in by and path not in left}
-        return by | dict.fromkeys(_regenerated(own, spec.merging, spec.env), "regenerated")
+        return _Tree(own, paths, drivers, tried)
 
     def _committed(self, own: Git, spec: SettleSpec, by: Mapping[str, str]) -> Settled:
         """The merge as a commit, fetched into the vault."""
@@ -133,6 +148,37 @@ class GitConflicts:
         own.run("update-ref", "--no-deref", _SETTLED, commit)
         GitRefs(self._git, own.git_dir).fetch({_SETTLED: spec.pin})
         return Settled(commit=commit, tree=TreeId(tree), by=by)
+
+
+@dataclass(slots=True)
+class _Tree:
+    """A throwaway tree after git's merge: what became of each path of the conflict, and why not."""
+
+    own: Git
+    paths: Sequence[str]
+    drivers: Mapping[str, str]
+    tried: Sequence[str]
+    by: dict[str, str] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+
+    def resolve_further(self, spec: SettleSpec) -> tuple[str, ...]:
+        """Try union, then make lockfiles again; returns what is still in conflict."""
+        left = _unmerged(self.own)
+        for path in self.paths:
+            how = named(self.drivers[path]) if path in self.drivers else "rerere"
+            if path in left and path in self.drivers:
+                self.why[path] = f"{how} left it in conflict"
+            elif path not in left:
+                self.by[path] = how
+        guesses = [path for path in self.tried if path in left]
+        if guesses:
+            failed = guess(self.own, ours=spec.ours, theirs=spec.theirs, paths=guesses)
+            self.why |= failed
+            self.by |= {path: TRY_UNION for path in guesses if path not in failed}
+        done, failing = _regenerated(self.own, spec.merging, spec.env)
+        self.by |= dict.fromkeys(done, "regenerated")
+        self.why |= failing
+        return _unmerged(self.own)
 
 
 def _both_files(own: Git) -> tuple[str, ...]:
@@ -173,30 +219,16 @@ def _configuration(merging: Merging, *, replay: bool) -> str:
     lines += ["[merge]", "\tconflictStyle = zdiff3"]
     for name, driver in merging.drivers.items():
         lines += [f"[merge {_quoted(name)}]", f"\tname = {_quoted(name)}", f"\tdriver = {_quoted(driver.run)}"]
-    if _structural(merging):
+    if structural(merging):
         run = f"{merging.mergiraf} merge --git %O %A %B -s %S -x %X -y %Y -p %P -l %L"
         lines += ['[merge "mergiraf"]', f"\tdriver = {_quoted(run)}"]
     return "\n".join(lines) + "\n"
 
 
-def _attributes(merging: Merging) -> str:
-    """Ours come before the tree's own: they reset every choice of a driver and of a filter, then set the approved ones."""
-    lines = [f"* {'merge=mergiraf' if _structural(merging) else '!merge'} !filter !conflict-marker-size"]
-    for name, driver in merging.drivers.items():
-        lines += [f"{_pattern(glob)} merge={name}" for glob in driver.paths]
-    lines += [f"{_pattern(glob)} merge=union" for glob in merging.union]
-    return "\n".join(lines) + "\n"
-
-
-def _structural(merging: Merging) -> bool:
-    """Whether mergiraf is installed: a run records the path of the program it found."""
-    return merging.mergiraf not in {"", "auto", "off"}
-
-
-def _pattern(glob: str) -> str:
-    """A glob from the repository's root as a pattern of git's."""
-    rooted = glob if glob.startswith("**/") else f"/{glob}"
-    return f'"{rooted}"' if " " in rooted or rooted.startswith('"') else rooted
+def _has_rules(merging: Merging) -> bool:
+    """Whether any rule could resolve a conflict that nobody resolved before."""
+    given = (merging.drivers, merging.union, merging.try_union, merging.regenerate)
+    return any(given) or structural(merging)
 
 
 def _word(yes: bool) -> str:
@@ -215,32 +247,26 @@ def _unmerged(own: Git) -> tuple[str, ...]:
     return tuple(sorted({record.partition("\t")[2] for record in records}))
 
 
-def _drivers(own: Git, paths: Sequence[str]) -> Mapping[str, str]:
-    """How each path is merged, if not by git's own text merge."""
-    if not paths:
-        return {}
-    asked = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
-    parts = text(own.run("check-attr", "-z", "--stdin", "merge", stdin=asked)).split("\0")
-    found = dict(zip(parts[0::3], parts[2::3], strict=False))
-    named = {path: name for path, name in found.items() if name not in {"unspecified", "set", "unset"}}
-    return {path: name if name in {"union", "mergiraf"} else f"driver:{name}" for path, name in named.items()}
-
-
-def _regenerated(own: Git, merging: Merging, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Lockfiles in conflict, made again from the merged tree by their command."""
+def _regenerated(own: Git, merging: Merging, env: Mapping[str, str]) -> tuple[Sequence[str], Mapping[str, str]]:
+    """Lockfiles in conflict that their command made again from the merged tree; and why others were not."""
     done: list[str] = []
+    why: dict[str, str] = {}
     folder = own.env["GIT_WORK_TREE"]
     for rule in merging.regenerate:
         paths = [path for path in _unmerged(own) if scope_matches(rule.paths, path)]
         others = [path for path in _unmerged(own) if not scope_matches(rule.paths, path)]
-        if not paths or others:
-            continue  # it would be made from files that are still in conflict
+        if not paths:
+            continue
+        if others:  # it would be made from files that are still in conflict
+            why |= dict.fromkeys(paths, f"it is regenerated once nothing else is in conflict: {some_of(others)}")
+            continue
         own.run("checkout-index", "-f", "--stage=2", "--", *paths, ok=(0, 1, 128))
         if not ran(rule.run, cwd=folder, env=env, timeout=rule.timeout):
+            why |= dict.fromkeys(paths, f"`{rule.run}` failed or took longer than {rule.timeout}")
             continue
         whole = [
             path for path in paths if os.path.isfile(f"{folder}/{path}") and not os.path.islink(f"{folder}/{path}")
         ]
         own.run("add", "--force", "--", *whole)
         done += whole
-    return tuple(done)
+    return done, why
