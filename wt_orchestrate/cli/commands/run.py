@@ -69,12 +69,12 @@ def turn_run(
     site: Site, name: RunId, *, as_json: bool, after: int | None = None, land: bool = False, put: Put | None = None
 ) -> None:
     """Follow a run to its rest in the foreground, then end with its summary and exit code. What anybody writes behind record
-    `after` is shown; `land` lands a whole run even if it was not begun with that wish. Raises Refused where the request `put`
-    is not possible any more when it is taken."""
+    `after` is shown; `land` lands what is integrated in the end, even if not all is (a run begun with that wish lands only
+    whole). Raises Refused where the request `put` is not possible any more when it is taken."""
     try:
         with display(site, name, as_json=as_json) as show:
             state = follow(site, name, show=show, after=after, put=put)
-            if (land or state.land_when_done) and _is_whole(state):
+            if (land and _has_ended_with_some(state)) or (state.land_when_done and _is_whole(state)):
                 seen, put = state.number, put_request(site, name, e.LandRequested(), seconds=0)
                 state = follow(
                     site, name, show=show, until=lambda s: s.landing is None and quiet(s), after=seen, put=put
@@ -90,7 +90,13 @@ def turn_run(
         _summary(state)
     if not as_json:
         _learned(site, name)
-    raise SystemExit(_code(state))
+    raise SystemExit(_code(state, land=land))
+
+
+def _has_ended_with_some(state: RunState) -> bool:
+    """Whether a run has come to its end, not been stopped, and something is integrated and not landed."""
+    ended = state.phase is Phase.FINISHED and waiting_gate(state) is None
+    return ended and any(ws.stage is Stage.INTEGRATED for ws in state.workstreams.values())
 
 
 def _is_whole(state: RunState) -> bool:
@@ -107,9 +113,9 @@ def _learned(site: Site, name: RunId) -> None:
             click.echo(f"{symbol('done')} {counted(entries, 'thing')} learned from {name}: wto memory list")
 
 
-def _code(state: RunState) -> ExitCode:
+def _code(state: RunState, *, land: bool = False) -> ExitCode:
     code = exit_code_of(state)
-    if code is ExitCode.OK and state.land_when_done and state.landed.commit is None:
+    if code is ExitCode.OK and (land or state.land_when_done) and state.landed.commit is None:
         return ExitCode.CONFLICT
     return code
 

@@ -18,8 +18,10 @@ from wt_orchestrate.cli.screen.style import Column, symbol, table
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.plan.branch_queue import is_queue
 from wt_orchestrate.domain.plan.model import Workstream
+from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.status.train import train_view
-from wt_orchestrate.domain.text.clean import clean, counted
+from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.engine import requests
 from wt_orchestrate.errors import Busy, NotFound
 from wt_orchestrate.wiring import branch_queue
@@ -71,7 +73,7 @@ def _tell_added(further: Mapping[str, Workstream], moved_by: str, *, dry_run: bo
 
 
 @train.command("run")
-@click.option("--land", is_flag=True, help="Land when all branches are integrated.")
+@click.option("--land", is_flag=True, help="Land what is integrated at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per event.")
 @click.pass_obj
 def run_(start: str, land: bool, as_json: bool) -> None:
@@ -80,11 +82,28 @@ def run_(start: str, land: bool, as_json: bool) -> None:
     log = open_log(site)
     state = unfinished_run(log)
     if state is None:
-        raise NotFound("no branch is queued", hint="wto train add BRANCH...")
+        raise _nothing_queued(requests.newest_state(log))
     if not supervised(site) and not is_queue(state.plan):
         raise Busy(f"{state.id} is an interrupted run with agents", hint="wto resume, or wto stop")
     log.close()
     turn_run(site, state.id, as_json=as_json, after=state.number, land=land)
+
+
+def _nothing_queued(newest: RunState | None) -> NotFound:
+    """That nothing is to do; if branches of the newest queue wait for a person, which ones and how they go on."""
+    queue = newest is not None and is_queue(newest.plan)
+    waiting = (
+        [ws.id for ws in newest.workstreams.values() if ws.stage in _WAITS] if queue and newest is not None else []
+    )
+    if not waiting:
+        return NotFound("no branch is queued", hint="wto train add BRANCH...")
+    verb = "waits" if len(waiting) == 1 else "wait"
+    continued = "; ".join(f"wto continue {name}" for name in waiting[:_NAMED])
+    return NotFound(f"no branch is queued; {some_of(waiting)} {verb} for you", hint=f"fix and commit, then {continued}")
+
+
+_WAITS = frozenset({Stage.ESCALATED, Stage.FAILED})
+_NAMED = 3
 
 
 # ---------------------------------------------------------------- status
