@@ -11,12 +11,12 @@ SECOND = AFTER_FIRST + 'do echo second > f.txt && git commit -qam "Second"\n'
 BEGUN = "do git merge wto/r1/integration; true\n"
 
 
-def _plan(project: Project, arbiter: dict[str, str]) -> str:
+def _plan(project: Project, arbiter: dict[str, str], *, config: str = "", check: str = "test -s f.txt") -> str:
     """Two clients that write the same line, the second one once the first is integrated; and what the arbiter does."""
-    project.repository.commit({"f.txt": "one\n", ".wto/config.yaml": "poll: 1s\nstagger: 0s\n"})
+    project.repository.commit({"f.txt": "one\n", ".wto/config.yaml": f"poll: 1s\nstagger: 0s\n{config}"})
     scripts = {"first": 'do echo first > f.txt && git commit -qam "First"\n', "second": SECOND}
     return project.plan(
-        "goal: Do it\nchecks: [{run: 'test -s f.txt'}]\n"
+        f"goal: Do it\nchecks: [{{run: '{check}'}}]\n"
         + use_fake_client(project)
         + "workstreams: {first: {brief: one way}, second: {brief: the other way}}\n",
         {**scripts, **{f"second-arbiter{key}": text for key, text in arbiter.items()}},
@@ -150,3 +150,132 @@ def test_a_driver_of_the_repository_counts_as_it_was_when_the_run_began(project:
     assert ended.code == 0, ended.out + ended.err
     assert "conflict resolved: src/words.list by driver:lines" in project.wto("status", "b").out
     assert project.repository.git("show", "main:src/words.list") == "a\nb\nm"
+
+
+SLOWLY = "sleep 0.$(od -An -N1 -tu1 /dev/urandom | tr -d ' '); cat %A %B | sort -u > %A.new && mv %A.new %A"
+QUEUE = {f"b{number}": {"list.txt": f"{number}\nz\n", f"{number}.txt": "x\n"} for number in range(1, 6)}
+
+
+def test_a_queue_with_a_driver_lands_what_git_would_in_the_order_of_the_queue(project: Project) -> None:
+    """Five branches conflict with each other, and a driver that takes now long, now short resolves each at its place: all
+    land, in their order, with the tree of `git merge` one after another with the same driver."""
+    project.repository.commit(
+        {"list.txt": "z\n", ".wto/config.yaml": f'merge: {{drivers: {{s: {{run: "{SLOWLY}", paths: [list.txt]}}}}}}\n'}
+    )
+    make_branches(project, QUEUE)
+    assert project.wto("train", "add", *QUEUE, "--check", "true").code == 0
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 0, ended.out + ended.err
+    told = [line.split()[2] for line in ended.out.splitlines() if " integrated as " in line]
+    assert told == list(QUEUE)
+    assert project.repository.git("show", "main:list.txt").split() == ["1", "2", "3", "4", "5", "z"]
+    assert "conflict resolved: list.txt by driver:s" in project.wto("status", "b5").out
+    assert project.wto("proof", "main").code == 0
+    assert ended.out.count("conflict resolved: list.txt") == len(QUEUE) - 1, "each conflict is resolved once"
+
+
+def test_what_conflicts_only_with_a_branch_that_is_refused_lands_as_it_is(project: Project) -> None:
+    """b1 is merged, b2 resolved on it; b1 fails its check: b2 lands without anything of b1 and without a resolution."""
+    project.repository.commit({"list.txt": "z\n", ".wto/config.yaml": "merge: {union: [list.txt]}\n"})
+    make_branches(project, {"b1": {"list.txt": "1\nz\n", "broken": "x"}, "b2": {"list.txt": "2\nz\n"}})
+    assert project.wto("train", "add", "b1", "b2", "--check", "! test -e broken").code == 0
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 11, ended.out + ended.err
+    assert project.repository.git("show", "main:list.txt").split() == ["2", "z"]
+    assert project.repository.git("log", "--format=%s", "main").find("b1") == -1
+    assert project.wto("review", "b2", "--json").json["conflict"]["settled_by"] == {}
+
+
+def test_one_command_lands_the_good_ones_and_says_what_waits(project: Project) -> None:
+    """Of three branches one conflicts and no rule is for it: `train run --land` lands the other two, ends with 8, and the
+    next `train run` names who waits."""
+    project.repository.commit({"f.txt": "1\n"})
+    make_branches(project, {"a": {"f.txt": "a\n"}, "b": {"f.txt": "b\n"}, "c": {"c.txt": "c\n"}})
+    assert project.wto("train", "add", "a", "b", "c", "--check", "true").code == 0
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 8, ended.out + ended.err
+    stages = {ws["id"]: (ws["stage"], ws["reason"]) for ws in project.status()["workstreams"]}
+    assert stages == {"a": ("landed", ""), "b": ("escalated", "it conflicts with a in f.txt"), "c": ("landed", "")}
+    assert project.repository.git("show", "main:f.txt") == "a"
+    again = project.wto("train", "run")
+    assert again.code != 0 and "no branch is queued; b waits for you" in again.err
+    assert "wto continue b" in again.err
+
+
+def test_a_refusal_after_a_resolution_says_how_it_was_resolved(project: Project) -> None:
+    """What was merged by union and fails its check together with the other is refused with both facts."""
+    project.repository.commit({"f.txt": "1\n", ".wto/config.yaml": "merge: {union: [f.txt]}\n"})
+    make_branches(project, {"a": {"f.txt": "a\n"}, "b": {"f.txt": "b\n"}})
+    assert project.wto("train", "add", "a", "b", "--check", "test $(wc -l < f.txt) = 1").code == 0
+    assert project.wto("train", "run", "--land").code == 11
+    (b,) = (ws for ws in project.status()["workstreams"] if ws["id"] == "b")
+    assert "it passed on this work alone and failed together with a" in b["reason"]
+    assert "its conflict in f.txt was resolved by union, which may be the cause" in b["reason"]
+
+
+def test_the_reason_given_is_the_true_one(project: Project) -> None:
+    """A driver that fails, and one that keeps one side, are named with what they did."""
+    project.repository.commit(
+        {
+            "f.txt": "1\n",
+            "g.lock": "1\n",
+            ".wto/config.yaml": "merge: {drivers: {x: {run: 'false', paths: [f.txt]}, y: {run: 'true', paths: [g.lock]}}}\n",
+        }
+    )
+    make_branches(
+        project, {"a": {"f.txt": "a\n"}, "b": {"f.txt": "b\n"}, "c": {"g.lock": "c\n"}, "d": {"g.lock": "d\n"}}
+    )
+    assert project.wto("train", "add", "a", "b", "c", "d", "--check", "true").code == 0
+    assert project.wto("train", "run").code == 8
+    reasons = {ws["id"]: ws["reason"] for ws in project.status()["workstreams"] if ws["reason"]}
+    assert reasons == {
+        "b": "it conflicts with a in f.txt (f.txt: driver:x left it in conflict)",
+        "d": "it conflicts with c in g.lock (g.lock: driver:y took only one side)",
+    }
+
+
+CODE = "def one():\n    return 1\n"
+
+
+def test_a_tried_union_lands_if_the_checks_pass(project: Project) -> None:
+    """Two branches add a function at the same place: both are in the code that lands, and it is told how."""
+    project.repository.commit({"m.py": CODE, ".wto/config.yaml": 'merge: {try_union: ["**/*.py"]}\n'})
+    added = {name: {"m.py": f"{CODE}\n\ndef {name}():\n    return '{name}'\n"} for name in ("two", "three")}
+    make_branches(project, added)
+    check = "python3 -c 'import m; m.one()'"
+    assert project.wto("train", "add", *added, "--check", check).code == 0
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 0, ended.out + ended.err
+    landed = project.repository.git("show", "main:m.py")
+    assert "def two()" in landed and "def three()" in landed
+    assert "conflict resolved: m.py by try_union" in project.wto("status", "three").out
+    assert project.wto("proof", "main").code == 0
+
+
+def test_a_tried_union_that_fails_the_checks_leaves_the_conflict_to_a_person(project: Project) -> None:
+    """It parses, and fails a check that passes on the work alone: the branch is held with what was tried, not blamed."""
+    project.repository.commit({"m.py": "x = 1\n", ".wto/config.yaml": 'merge: {try_union: ["**/*.py"]}\n'})
+    make_branches(project, {"a": {"m.py": "x = 2\n"}, "b": {"m.py": "x = 3\n"}})
+    check = "test $(grep -c x m.py) = 1"
+    assert project.wto("train", "add", "a", "b", "--check", check).code == 0
+    ended = project.wto("train", "run", "--land")
+    assert ended.code == 8, ended.out + ended.err
+    (b,) = (ws for ws in project.status()["workstreams"] if ws["id"] == "b")
+    assert b["reason"] == f"it conflicts with a in m.py (m.py: union was tried, and `{check}` failed)"
+    assert project.repository.git("show", "main:m.py") == "x = 2"
+    assert "where union was tried in m.py" in project.wto("status", "b").out
+
+
+def test_an_arbiter_is_called_only_once_a_tried_union_has_failed(project: Project) -> None:
+    """Union parses and fails the check; the arbiter then gets the conflict with integrated work, and its merge lands."""
+    plan = _plan(
+        project,
+        {"": BEGUN + 'do echo "first and second" > f.txt && git commit -qam "Both"\n'},
+        config="merge: {try_union: [f.txt]}\n",
+        check="test $(wc -l < f.txt) = 1",
+    )
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
+    assert project.repository.git("show", "main:f.txt") == "first and second"
+    story = project.wto("status", "second").out
+    assert "conflict resolved: f.txt by try_union" in story and "conflict resolved: f.txt by arbiter" in story

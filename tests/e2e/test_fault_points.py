@@ -168,7 +168,6 @@ STORIES: dict[str, Callable[[Project, str], None]] = {
     "SendMessage": _asking,
     "StopCommand": _stopping_a_check,
     "MakeTrial": _pairing,
-    "Settle": _settling,
     "Forecast": _foreseeing,
     "CleanWorktree": _tidying,
     "RestoreWorktree": _tidying,
@@ -189,6 +188,12 @@ def test_L5_a_supervisor_killed_at_any_point_loses_nothing(project: Project, poi
         _asking(project, "request:logged")
     else:
         STORIES.get(point.partition(":")[0], _whole_run)(project, point)
+
+
+@pytest.mark.parametrize("point", ["Assemble:intended", "Assemble:done", "Assemble:logged"])
+def test_L5_a_conflict_that_rules_resolve_is_resolved_once(project: Project, point: str) -> None:
+    """L1: a supervisor killed before, while or after it resolves a conflict in the train is followed by one that lands both."""
+    _settling(project, point)
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,6 @@ class World:
                 return [self._verified(name)]
             case f.Assemble():
                 return self._assembled(effect)
-            case f.Settle(workstream=name, head=head, onto=onto, paths=paths):
-                return [e.SettleFailed(workstream=name, head=head, onto=onto, paths=paths)]
             case f.MakeTrial(workstream=name, onto=onto):
                 commit = self._commit()
                 return [e.TrialMade(workstream=name, onto=onto, commit=commit, tree=TreeId(commit))]
@@ -195,7 +193,8 @@ class World:
         below = effect.onto
         for name, head in effect.riders:
             if self.chance.random() < 0.2:
-                found.append(e.MergeConflicted(workstream=name, head=head, onto=below, paths=("f.txt",)))
+                found.append(e.MergeConflicted(workstream=name, head=head, onto=effect.onto, paths=("f.txt",)))
+                found.append(e.SettleFailed(workstream=name, head=head, onto=effect.onto, paths=("f.txt",)))
                 continue
             commit = self._commit()
             found.append(

@@ -94,20 +94,11 @@ class Verify(Struct, frozen=True, kw_only=True):
 
 
 class Assemble(Struct, frozen=True, kw_only=True):
-    """Merge these heads in memory, one on another, the first one onto `onto`, and prove each merge."""
+    """Merge these heads in memory, one on another, the first one onto `onto`, and prove each merge. What conflicts is
+    resolved by automatic rules at its place: remembered resolutions, drivers, union, lockfiles."""
 
     onto: CommitId
     riders: tuple[tuple[WorkstreamId, CommitId], ...]
-    at: float
-
-
-class Settle(Struct, frozen=True, kw_only=True):
-    """Resolve a conflict by automatic rules: remembered resolutions, drivers, union, lockfiles."""
-
-    workstream: WorkstreamId
-    head: CommitId
-    onto: CommitId
-    paths: tuple[str, ...]
     at: float
 
 
@@ -218,7 +209,6 @@ Effect = (
     | SendMessage
     | Verify
     | Assemble
-    | Settle
     | MakeTrial
     | RunCheck
     | Advance
@@ -248,7 +238,6 @@ class EffectKind(StrEnum):
     TELL = "tell"
     VERIFY = "verify"
     ASSEMBLE = "assemble"
-    SETTLE = "settle"
     TRIAL = "trial"
     ADVANCE = "advance"
     PUBLISH = "publish"
@@ -357,8 +346,6 @@ def effect_key(effect: Effect) -> EffectKey:
             return EffectKey(EffectKind.VERIFY, f"{workstream}:{number}")
         case Assemble(onto=onto, riders=riders):
             return EffectKey(EffectKind.ASSEMBLE, f"{onto}:{_digest(riders)}")
-        case Settle(workstream=workstream, head=head, onto=onto):
-            return EffectKey(EffectKind.SETTLE, f"{workstream}:{head}:{onto}")
         case MakeTrial(workstream=workstream, head=head, onto=onto):
             return EffectKey(EffectKind.TRIAL, f"{workstream}:{head}:{onto}")
         case Advance(commit=commit):

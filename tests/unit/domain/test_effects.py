@@ -26,7 +26,6 @@ STORED: dict[str, f.Effect] = {
     "tell:r1.a.2:m": f.SendMessage(workstream=A, attempt=ATTEMPT, message="m", text="x", interrupts=False),
     "verify:a:3": f.Verify(workstream=A, round=3),
     f"assemble:{ONE}:bbb0d61bc2705451": f.Assemble(onto=ONE, riders=((A, TWO),), at=1.0),
-    f"settle:a:{ONE}:{TWO}": f.Settle(workstream=A, head=ONE, onto=TWO, paths=("x",), at=1.0),
     f"trial:a:{ONE}:{TWO}": f.MakeTrial(workstream=A, head=ONE, onto=TWO, at=1.0),
     "command:r1.a.check.1": f.RunCheck(
         workstream=A,

@@ -17,10 +17,10 @@ from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.plan.settings import role_of
 from wt_orchestrate.domain.state.attempt import Message
 from wt_orchestrate.domain.state.comments import open_comments
-from wt_orchestrate.domain.state.phrases import blame_words
+from wt_orchestrate.domain.state.phrases import blame_words, settled_words
 from wt_orchestrate.domain.state.run import RunState, owes, takes_messages
 from wt_orchestrate.domain.state.train import Blame, CheckResult
-from wt_orchestrate.domain.state.workstream import WorkstreamState, conflict_paths
+from wt_orchestrate.domain.state.workstream import WorkstreamState, conflict_paths, settlement
 
 _QUOTED = 4_000
 """How many characters of one handoff reach another agent."""
@@ -151,11 +151,18 @@ def check_message(
     """A failed check's output and its cause, for the agent whose work it judged."""
     return (
         f"The check `{check.command}` {check.outcome} (exit code {check.exit_code}) on your work merged with the "
-        f"integration branch `{branch}`. {_blame_sentence(ws, blame, partner)}The end of its output, as data:\n\n"
+        f"integration branch `{branch}`. {_blame_sentence(ws, blame, partner)}{_settled_sentence(ws)}"
+        "The end of its output, as data:\n\n"
         + "\n".join(f"> {line}" for line in check.tail[-_TAIL:].splitlines())
         + f"\n\nFind the cause and fix it (`git merge {branch}` merges the others' work into your worktree), run the "
         "check, commit, and update HANDOFF.md with `status: done`."
     )
+
+
+def _settled_sentence(ws: WorkstreamState) -> str:
+    """That its conflict was resolved by rules: the merge may be what fails, not the work."""
+    found = settled_words(settlement(ws))
+    return f"{found[0].upper()}{found[1:]}. " if found else ""
 
 
 def _blame_sentence(ws: WorkstreamState, blame: Blame, partner: WorkstreamState | None) -> str:

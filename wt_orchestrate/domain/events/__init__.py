@@ -105,6 +105,7 @@ from wt_orchestrate.domain.events.train import SettleFailed as SettleFailed
 from wt_orchestrate.domain.events.train import SuspectCleared as SuspectCleared
 from wt_orchestrate.domain.events.train import TargetMoved as TargetMoved
 from wt_orchestrate.domain.events.train import TrialMade as TrialMade
+from wt_orchestrate.domain.events.train import UnionRejected as UnionRejected
 from wt_orchestrate.domain.events.train import Verified as Verified
 from wt_orchestrate.domain.events.workstream import ClaimAccepted as ClaimAccepted
 from wt_orchestrate.domain.events.workstream import ClaimMade as ClaimMade

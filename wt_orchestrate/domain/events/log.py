@@ -67,6 +67,7 @@ from wt_orchestrate.domain.events.train import (
     SuspectCleared,
     TargetMoved,
     TrialMade,
+    UnionRejected,
     Verified,
 )
 from wt_orchestrate.domain.events.workstream import (
@@ -155,6 +156,7 @@ Event = (
     | RiderBlamed
     | ConflictSettled
     | SettleFailed
+    | UnionRejected
     | ArbiterCalled
     | ReviewerCalled
     | ReviewGiven

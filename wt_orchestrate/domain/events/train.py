@@ -62,9 +62,9 @@ class RiderBlamed(Struct, frozen=True, kw_only=True):
 
 
 class ConflictSettled(Struct, frozen=True, kw_only=True):
-    """A conflict is resolved in a merge commit that replaces the head in the train. `by`: how each path was resolved
-    (rerere, union, mergiraf, driver:NAME, regenerated, arbiter). `dropped`: how many lines of each side (its own, the
-    other's) are gone."""
+    """A conflict is resolved in a merge commit that stands for the head in the train. `onto`: the train's tip, or for an
+    arbiter the integration head. `by`: how each path was resolved (rerere, union, try_union, mergiraf, driver:NAME,
+    regenerated, arbiter). `dropped`: how many lines of each side (its own, the other's) are gone."""
 
     workstream: WorkstreamId
     head: CommitId
@@ -75,12 +75,24 @@ class ConflictSettled(Struct, frozen=True, kw_only=True):
 
 
 class SettleFailed(Struct, frozen=True, kw_only=True):
-    """No automatic rule resolves these paths."""
+    """No automatic rule resolves these paths. `why`: the reason for each for which one was tried."""
 
     workstream: WorkstreamId
     head: CommitId
     onto: CommitId
     paths: tuple[str, ...]
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+class UnionRejected(Struct, frozen=True, kw_only=True):
+    """A check fails, for certain, where union was tried on these paths, and passes on the work alone: the conflict is
+    open again."""
+
+    workstream: WorkstreamId
+    head: CommitId
+    onto: CommitId
+    paths: tuple[str, ...]
+    command: str
 
 
 class ArbiterCalled(Struct, frozen=True, kw_only=True):

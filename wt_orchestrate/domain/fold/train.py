@@ -63,6 +63,9 @@ def fold_train(state: RunState, record: e.Record) -> RunState:
             return _tried(state, made)
         case e.SuspectCleared(workstream=name):
             return replace(state, suspects=tuple(each for each in state.suspects if each.workstream != name))
+        case e.UnionRejected(workstream=name):
+            suspects = tuple(each for each in state.suspects if each.workstream != name)
+            return replace(state, suspects=suspects, rides=replace(state.rides, rejected=state.rides.rejected + 1))
         case e.RiderBlamed() as blamed:
             return _blamed(state, blamed)
         case e.Verified() as verified:

@@ -239,8 +239,12 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(ws, conflict=Conflict(paths=paths, onto=onto, head=head))
         case e.ConflictSettled() as settled:
             return _settled(ws, settled)
-        case e.SettleFailed(head=head) if (found := _in_conflict(ws, head)) is not None:
-            return replace(ws, conflict=replace(found, unsettled=True))
+        case e.SettleFailed(head=head, why=why) if (found := _in_conflict(ws, head)) is not None:
+            return replace(ws, conflict=replace(found, unsettled=True, why=why))
+        case e.MergeMade(head=head):
+            return _merged(ws, head)
+        case e.UnionRejected() as rejected:
+            return _guessed_wrong(ws, rejected)
         case e.ArbiterCalled(arbiter=name) if ws.conflict is not None:
             return replace(counted(ws, Cause.CONFLICT), conflict=replace(ws.conflict, arbiter=name))
         case e.ProofFailed(lost=lost):
@@ -333,15 +337,37 @@ def _accepted(ws: WorkstreamState, found: e.ClaimAccepted, record: e.Record) -> 
 
 
 def _settled(ws: WorkstreamState, settled: e.ConflictSettled) -> WorkstreamState:
-    """A proven resolution stands for the head that was accepted."""
+    """A proven resolution. An arbiter's stands for the head that was accepted; one made on the train's tip holds only
+    there, so the head stays what is merged again if the train is made again."""
     found = _in_conflict(ws, settled.head)
+    if found is None and not _is_other(ws, settled.head) and ws.stage is Stage.VERIFYING:
+        made = Conflict(paths=tuple(settled.by), head=settled.head, onto=settled.onto, open=False)
+        return replace(ws, conflict=replace(made, settled_by=settled.by, resolved=settled.commit))
     if found is None or ws.claim is None or ws.claim.accepted is None:
         return ws
     return replace(
         ws,
-        conflict=replace(found, open=False, settled_by=settled.by),
+        conflict=replace(found, open=False, settled_by=settled.by, resolved=settled.commit),
         claim=replace(ws.claim, accepted=replace(ws.claim.accepted, commit=settled.commit)),
     )
+
+
+def _merged(ws: WorkstreamState, head: CommitId) -> WorkstreamState:
+    """The head is in the train: a conflict that it had at an earlier tip is no more; how it is settled this time follows."""
+    found = ws.conflict
+    if found is None or found.head != head or found.unsettled:
+        return ws
+    return replace(ws, conflict=None)
+
+
+def _guessed_wrong(ws: WorkstreamState, rejected: e.UnionRejected) -> WorkstreamState:
+    """A conflict that was resolved by a guess is open again, and will not be guessed again."""
+    found = ws.conflict
+    if ws.stage is not Stage.VERIFYING or found is None or found.open or found.head != rejected.head:
+        return ws
+    why = dict.fromkeys(rejected.paths, f"union was tried, and `{rejected.command}` failed")
+    again = replace(found, open=True, unsettled=True, onto=rejected.onto, why=why, settled_by={}, resolved=None)
+    return replace(ws, conflict=again)
 
 
 def _is_other(ws: WorkstreamState, head: CommitId | None) -> bool:

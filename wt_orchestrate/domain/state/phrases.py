@@ -5,7 +5,7 @@ Nothing here needs the state of a run: who only tells a story (`wto status WS`) 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.events.memory import RecalledEntry
@@ -27,6 +27,31 @@ def blame_words(blame: RiderBlamed | Blame) -> str:
     if blame.alone:
         return "it failed on this work alone"
     return "it passed without this work and failed with it"
+
+
+def settled_words(by: Mapping[str, str]) -> str:
+    """That a check judged work whose conflict was resolved by rules or an arbiter; empty if it had none."""
+    if not by:
+        return ""
+    ways = ", ".join(dict.fromkeys(by.values()))
+    return f"its conflict in {some_of([clean(path) for path in by])} was resolved by {ways}, which may be the cause"
+
+
+def not_resolved(paths: Sequence[str], why: Mapping[str, str]) -> str:
+    """Why paths are still in conflict: what was tried, or that no rule is for them."""
+    untried = [path for path in paths if path not in why]
+    told = [f"{path}: {why[path]}" for path in paths if path in why]
+    return "; ".join([*told, *([f"no merge rule resolves {', '.join(untried)}"] if untried else ())])
+
+
+def tried_words(why: Mapping[str, str]) -> str:
+    """What was tried on a conflict, in words that follow its paths; empty if nothing was."""
+    told = [f"{clean(path)}: {clean(reason)}" for path, reason in why.items()]
+    return (
+        f" ({'; '.join(told[:_PATHS])}{f'; and {len(told) - _PATHS} more' if len(told) > _PATHS else ''})"
+        if told
+        else ""
+    )
 
 
 def progress_words(percent: int | None, note: str) -> str:

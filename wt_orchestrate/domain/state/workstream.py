@@ -21,6 +21,7 @@ from wt_orchestrate.domain.ids import Branch, CommitId, TreeId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.plan.roles import ARBITER, REVIEWER
+from wt_orchestrate.domain.plan.settings import TRY_UNION
 from wt_orchestrate.domain.state.attempt import Attempt, Message, MessageKind
 from wt_orchestrate.domain.state.comments import Comment
 from wt_orchestrate.domain.state.lifecycle import Stage
@@ -110,10 +111,14 @@ class Conflict(Struct, frozen=True, kw_only=True):
     """Nobody resolved it yet, and nobody is about to look at other work instead."""
     unsettled: bool = False
     """No automatic rule resolves it."""
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Why not, by path, where a rule was tried."""
     arbiter: WorkstreamId | None = None
     """The arbiter that was called to resolve it."""
     settled_by: Mapping[str, str] = field(default_factory=dict)
     """How each path was resolved."""
+    resolved: CommitId | None = None
+    """The merge commit in which it was resolved."""
 
 
 class Merged(Struct, frozen=True, kw_only=True):
@@ -290,6 +295,19 @@ def conflict_paths(workstream: WorkstreamState) -> tuple[str, ...]:
     """Where its work conflicts with the integration head now."""
     found = open_conflict(workstream)
     return found.paths if found is not None else ()
+
+
+def settlement(workstream: WorkstreamState) -> Mapping[str, str]:
+    """How each path of its conflict was resolved, in the merge that stands for its claim now; empty if it had none."""
+    found, head = workstream.conflict, accepted(workstream)
+    if found is None or found.open or head is None or head not in {found.head, found.resolved}:
+        return {}
+    return found.settled_by
+
+
+def guessed_paths(workstream: WorkstreamState) -> tuple[str, ...]:
+    """Where union was tried on its conflict."""
+    return tuple(path for path, how in settlement(workstream).items() if how == TRY_UNION)
 
 
 def is_arbiter(workstream: WorkstreamState) -> bool:

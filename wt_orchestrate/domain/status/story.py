@@ -17,7 +17,7 @@ from wt_orchestrate.domain.agent.stream import TurnOutcome
 from wt_orchestrate.domain.effects import parse_key
 from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.events.memory import RecalledEntry
-from wt_orchestrate.domain.state.phrases import blame_words, doubt, listed, progress_words
+from wt_orchestrate.domain.state.phrases import blame_words, doubt, listed, not_resolved, progress_words
 from wt_orchestrate.domain.text.clean import at_line, clean, counted
 
 
@@ -90,7 +90,7 @@ def _run(event: e.Event) -> Told:
         case e.RunFinished(integrated=done, unfinished=0):
             return Weight.GOOD, f"run finished: all {done} workstreams are integrated"
         case e.RunFinished(integrated=done, unfinished=left):
-            return Weight.BAD, f"run finished: {done} workstreams integrated, {left} not"
+            return Weight.BAD, f"run finished: {counted(done, 'workstream')} integrated, {left} not"
         case e.EffectFailed(key=key, reason=reason):
             return Weight.WARNING, f"{parse_key(key).kind} was refused: {reason}"
         case e.StopRequested(reason=reason):
@@ -319,8 +319,13 @@ def _verdict(event: e.Event) -> Told:
         case e.ConflictSettled(by=by):
             ways = ", ".join(f"{path} by {how}" for path, how in by.items())
             return Weight.STEP, f"conflict resolved: {ways}"
-        case e.SettleFailed(paths=paths):
-            return Weight.DETAIL, f"no merge rule resolves {', '.join(paths)}"
+        case e.SettleFailed(paths=paths, why=why):
+            return Weight.DETAIL, not_resolved(paths, why)
+        case e.UnionRejected() as rejected:
+            return Weight.WARNING, (
+                f"`{rejected.command}` failed, confirmed, where union was tried in {', '.join(rejected.paths)}, and passed "
+                "without it: the conflict is open again"
+            )
         case e.ArbiterCalled(arbiter=arbiter):
             return Weight.WARNING, f"{arbiter} starts to resolve its conflict"
         case e.ReviewerCalled(reviewer=reviewer, head=head):

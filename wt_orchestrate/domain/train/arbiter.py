@@ -1,4 +1,4 @@
-"""Conflicts: first resolved by automatic rules, then by an arbiter.
+"""Conflicts that no automatic rule resolves: an arbiter does.
 
 An arbiter is an agent with a workstream of its own. Its worktree starts at the head that conflicts, and its brief has
 both intents. Its commit must pass the proof of a resolution (nothing outside the conflict changed, no side dropped)
@@ -8,11 +8,10 @@ within the retry ladder's bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.brief.brief import intent
-from wt_orchestrate.domain.effects import Settle
 from wt_orchestrate.domain.ids import WorkstreamId, derived_id
 from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause, ladder, next_rung
@@ -31,16 +30,6 @@ from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.text.status_words import shown
 
 OWNER = "owner"
-
-
-def settles(state: RunState) -> Iterator[Settle]:
-    """The conflicts for which no automatic rule was tried yet."""
-    for ws in state.workstreams.values():
-        found, claim = open_conflict(ws), acceptance(ws)
-        if ws.stage is not Stage.VERIFYING or found is None or claim is None or ws.stopping or ws.cancelling:
-            continue
-        if not found.unsettled:
-            yield Settle(workstream=ws.id, head=found.head, onto=found.onto, paths=found.paths, at=claim.at)
 
 
 def arbiter_agent(state: RunState, ws: WorkstreamState) -> str:

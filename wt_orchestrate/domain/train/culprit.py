@@ -18,7 +18,7 @@ from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.train import Probe, Suspect
-from wt_orchestrate.domain.state.workstream import acceptance
+from wt_orchestrate.domain.state.workstream import acceptance, guessed_paths
 
 CERTAIN = frozenset({"confirm", "target"})
 """Purposes of checks that decide whether anybody is to blame; the others find a partner and can wait."""
@@ -80,13 +80,16 @@ def _target_is_red(state: RunState, suspect: Suspect, *, again: Probe, certain: 
 
 
 def _partner(state: RunState, suspect: Suspect, check: Check) -> e.Event | Probe | MakeTrial:
+    guessed = _guessed(state, suspect)
     if suspect.own_tree is None:
-        return _blamed(suspect)
+        return guessed or _blamed(suspect)
     own = judgement(state, suspect.own_tree, check.run)
     if not own.passed:
         if not confirmed(own):
             return _probe(suspect, check, "alone", suspect.head, suspect.own_tree)
         return _blamed(suspect, alone=True)
+    if guessed is not None:
+        return guessed
     if not suspect.among:
         return _blamed(suspect, alone=False)
     low, high = 0, len(suspect.among)
@@ -97,6 +100,16 @@ def _partner(state: RunState, suspect: Suspect, check: Check) -> e.Event | Probe
             return passed
         low, high = (middle, high) if passed else (low, middle)
     return _blamed(suspect, alone=False, partner=suspect.among[high - 1][0])
+
+
+def _guessed(state: RunState, suspect: Suspect) -> e.UnionRejected | None:
+    """That union was the wrong guess, if it was tried on its conflict: that is why the check fails, as far as anybody can
+    tell, and the conflict is to be resolved otherwise."""
+    ws = state.workstreams[suspect.workstream]
+    tried = guessed_paths(ws) if ws.conflict is not None and ws.conflict.head == suspect.head else ()
+    if not tried:
+        return None
+    return e.UnionRejected(workstream=ws.id, head=suspect.head, onto=suspect.onto, paths=tried, command=suspect.command)
 
 
 def _passed_with(state: RunState, suspect: Suspect, check: Check, onto: CommitId) -> bool | Probe | MakeTrial:

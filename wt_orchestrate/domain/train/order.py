@@ -12,7 +12,7 @@ from wt_orchestrate.domain.plan.model import Kind
 from wt_orchestrate.domain.review.reviewers import awaits_review, must_answer
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState, aboard
-from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted, conflict_paths
+from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted, open_conflict
 
 LONGEST = 200
 """How many claims join at a time."""
@@ -26,9 +26,15 @@ def rides(state: RunState, ws: WorkstreamState) -> bool:
         and not ws.spec.serves
         and not only_answers(ws)
         and accepted(ws) is not None
-        and not (conflict_paths(ws) or ws.faults.failed_check or ws.faults.findings or ws.stopping or ws.cancelling)
+        and not (_unsettled(ws) or ws.faults.failed_check or ws.faults.findings or ws.stopping or ws.cancelling)
         and not (awaits_review(state, ws) or must_answer(state, ws))
     )
+
+
+def _unsettled(ws: WorkstreamState) -> bool:
+    """Whether it has a conflict that no rule resolves."""
+    found = open_conflict(ws)
+    return found is not None and found.unsettled
 
 
 def only_answers(ws: WorkstreamState) -> bool:

@@ -1,10 +1,10 @@
 """The train: which claims join it and in which order, which prefixes to check, and what follows from the results.
 
-Order: claims with the fewest forecast conflicts first, then the oldest (`waiting`). A claim that conflicts with one in
-the train waits for it. Claims are merged one on another. `limits.checks` slots check the prefixes that `bisect.py`
-chooses. The longest prefix that passes is verified, and the integration branch moves to its last car at once, by
-compare-and-swap; what is behind it stays valid, because it was built on it. A claim at which a check starts to fail is
-set aside (`culprit.py`), and the others go on without it.
+Order: claims with the fewest forecast conflicts first, then the oldest (`waiting`). Claims are merged one on another. A
+claim that conflicts with one in the train is resolved by the automatic rules at its place, or waits for it.
+`limits.checks` slots check the prefixes that `bisect.py` chooses. The longest prefix that passes is verified, and the
+integration branch moves to its last car at once, by compare-and-swap; what is behind it stays valid, because it was built
+on it. A claim at which a check starts to fail is set aside (`culprit.py`), and the others go on without it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from wt_orchestrate.domain.state.run import RunState, advancing
 from wt_orchestrate.domain.state.stages import awaits_word
 from wt_orchestrate.domain.state.train import Probe, Suspect
 from wt_orchestrate.domain.state.workstream import acceptance, is_reviewer
-from wt_orchestrate.domain.train.arbiter import arbitration, settles
+from wt_orchestrate.domain.train.arbiter import arbitration
 from wt_orchestrate.domain.train.bisect import probes, share_of_rejects
 from wt_orchestrate.domain.train.culprit import CERTAIN, next_step
 from wt_orchestrate.domain.train.order import LONGEST, only_answers, waiting
@@ -151,7 +151,7 @@ def _research(state: RunState) -> Iterator[e.Event]:
 
 def train_effects(state: RunState) -> Sequence[Effect]:
     """The merges and the moves of the integration branch that should be under way."""
-    return (*_assemble(state), *settles(state), *_trials(state), *_advance(state))
+    return (*_assemble(state), *_trials(state), *_advance(state))
 
 
 def _assemble(state: RunState) -> Iterator[Effect]:

@@ -23,7 +23,7 @@ from wt_orchestrate.domain.state.attempt import Attempt, rests_until
 from wt_orchestrate.domain.state.checks import withheld_words
 from wt_orchestrate.domain.state.comments import review_message
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Phase, Stage
-from wt_orchestrate.domain.state.phrases import blame_words
+from wt_orchestrate.domain.state.phrases import blame_words, settled_words, tried_words
 from wt_orchestrate.domain.state.run import RunState, agent_name, committed, takes_messages
 from wt_orchestrate.domain.state.train import Blame
 from wt_orchestrate.domain.state.workstream import (
@@ -32,6 +32,7 @@ from wt_orchestrate.domain.state.workstream import (
     integrated_as,
     last_attempt,
     open_conflict,
+    settlement,
     undelivered,
 )
 from wt_orchestrate.domain.text.clean import some_of
@@ -337,7 +338,7 @@ def _judge_conflict(state: RunState, ws: WorkstreamState, conflict: Conflict) ->
     )
     message = conflict_message(ws, branch=branch, others=others)
     with_whom = f" with {', '.join(other.id for other in others)}" if others else ""
-    in_the_end = f"it conflicts{with_whom} in {some_of(conflict.paths)}"
+    in_the_end = f"it conflicts{with_whom} in {some_of(conflict.paths)}{tried_words(conflict.why)}"
     if not ws.spec.branch:
         in_the_end += ", and its agent could not resolve it"
     decided = _again(state, ws, Cause.CONFLICT, message, in_the_end)
@@ -360,6 +361,8 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
     if blame.on_target or blame.partner:
         reason += f"; {blame_words(blame)}"
+    settled = settled_words(settlement(ws))
+    reason += f"; {settled}" if settled else ""
     withheld = withheld_words(check.tail, command)
     reason += f" ({withheld})" if withheld else ""
     if blame.on_target:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.state.run import RunState
@@ -14,52 +13,59 @@ from wt_orchestrate.engine.world import World, archive_name, pin_ref
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, SettleSpec
 
 
-def settle(effect: f.Settle, state: RunState, world: World) -> Sequence[e.Event]:
-    """A proven commit that merges both sides, or the paths that no rule resolves."""
-    merging = state.settings.merge
+def settle(
+    name: WorkstreamId, head: CommitId, *, onto: CommitId, at: float, state: RunState, world: World
+) -> e.ConflictSettled | e.SettleFailed:
+    """A proven commit that merges the head into what it conflicts with, as git would with the approved rules; or the paths
+    that no rule resolves, with the reason where one was tried."""
     made = world.vault.conflicts.settle(
         SettleSpec(
-            ours=effect.head,
-            theirs=effect.onto,
-            message=f"Resolve the conflict of {effect.workstream}\n\nWto-Run: {state.id}\n",
-            at=effect.at,
-            pin=pin_ref(state.id, f"settled-{effect.workstream}"),
-            slot=_slot(state, effect.workstream),
-            merging=merging,
+            ours=onto,
+            theirs=head,
+            message=f"Resolve the conflict of {name}\n\nWto-Run: {state.id}\n",
+            at=at,
+            pin=pin_ref(state.id, f"settled-{name}"),
+            slot=_slot(state, name),
+            merging=state.settings.merge,
             env=world.command_env,
         )
     )
     if made.commit is None:
-        return (_failed(effect, made.conflicts),)
+        return e.SettleFailed(workstream=name, head=head, onto=onto, paths=made.conflicts, why=made.why)
     found = world.vault.conflicts.prove_resolution(
-        resolved=made.commit, ours=effect.head, theirs=effect.onto, paths=effect.paths
+        resolved=made.commit, ours=head, theirs=onto, paths=tuple(sorted(made.by))
     )
-    # what a person or an arbiter decided once may be decided so again; a program may not take a side
-    sided = tuple(file.path for file in found.files if file.took and made.by.get(file.path) != "rerere")
-    bad = (*found.beyond, *sided, *(file.path for file in found.files if file.markers or file.mode))
-    if bad:
-        return (_failed(effect, bad),)
-    world.vault.refs.archive(archive_name(state.id, effect.workstream), made.commit)
-    return (
-        e.ConflictSettled(
-            workstream=effect.workstream,
-            head=effect.head,
-            onto=effect.onto,
-            commit=made.commit,
-            by=made.by,
-            dropped={file.path: file.dropped for file in found.files},
-        ),
+    wrong = _wrong(found, made.by)
+    if wrong:
+        return e.SettleFailed(workstream=name, head=head, onto=onto, paths=tuple(wrong), why=wrong)
+    world.vault.refs.archive(archive_name(state.id, name), made.commit)
+    return e.ConflictSettled(
+        workstream=name,
+        head=head,
+        onto=onto,
+        commit=made.commit,
+        by=made.by,
+        dropped={file.path: file.dropped for file in found.files},
     )
+
+
+def _wrong(found: Resolution, by: Mapping[str, str]) -> Mapping[str, str]:
+    """Why a resolution by a rule does not count, by path. What a person or an arbiter decided once may be decided so again;
+    a program may not take a side."""
+    wrong = dict.fromkeys(found.beyond, "it was changed, though it was not in conflict")
+    for file in found.files:
+        how = by[file.path]
+        if file.took and how != "rerere":
+            wrong[file.path] = f"{how} took only one side"
+        elif file.markers:
+            wrong[file.path] = f"{how} left conflict markers"
+        elif file.mode:
+            wrong[file.path] = f"{how} made its mode {file.mode}"
+    return wrong
 
 
 def _slot(state: RunState, name: WorkstreamId) -> str:
     return f"{state.id}-settle-{name}"
-
-
-def _failed(effect: f.Settle, paths: Sequence[str]) -> e.SettleFailed:
-    return e.SettleFailed(
-        workstream=effect.workstream, head=effect.head, onto=effect.onto, paths=tuple(dict.fromkeys(paths))
-    )
 
 
 def judged_resolution(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:

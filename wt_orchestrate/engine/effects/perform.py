@@ -18,7 +18,6 @@ from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.plan.settings import agent_spec, role_of
 from wt_orchestrate.domain.state.run import RunState, agent_name, may_only_read
 from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt
-from wt_orchestrate.engine.effects.conflict import settle
 from wt_orchestrate.engine.effects.forecast import forecast
 from wt_orchestrate.engine.effects.guard_hooks import guard_worktree, refresh_guard
 from wt_orchestrate.engine.effects.landing import land, prepare_landing
@@ -58,8 +57,6 @@ def perform(effect: f.Effect, state: RunState, world: World) -> Sequence[e.Event
             return verify(effect, state, world)
         case f.Assemble():
             return assemble(effect, state, world)
-        case f.Settle():
-            return settle(effect, state, world)
         case f.MakeTrial():
             return make_trial(effect, state, world)
         case f.RunCheck():

@@ -12,57 +12,124 @@ from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId, branch_ref, integration_branch
 from wt_orchestrate.domain.plan.model import Check, seconds
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt
+from wt_orchestrate.engine.effects.conflict import settle
 from wt_orchestrate.engine.effects.launch import naming_withheld, shell
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports.engine import PORTS
 from wt_orchestrate.ports.git.checkouts import Around
-from wt_orchestrate.ports.git.merges import ChainSpec, LeftOut, Rider
+from wt_orchestrate.ports.git.merges import Chain, ChainSpec, LeftOut, Rider
 
 
 def assemble(effect: f.Assemble, state: RunState, world: World) -> Sequence[e.Event]:
-    """Merge the claims onto the train, and say why one is not in it."""
-    riders = [_rider(state, name, head) for name, head in effect.riders]
-    chain = world.vault.merges.chain(
-        ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin_ref(state.id, "train"))
-    )
-    below = state.integration.commit
-    return (*chain.cars, *(_left_out(each, state, alone=effect.onto == below) for each in chain.left_out))
+    """Merge the claims onto the train in their order, and say why one is not in it. One that conflicts is resolved at its
+    place, by the rules, before anything behind it is merged: the same claims always make the same train."""
+    made: list[e.Event] = []
+    ahead: list[WorkstreamId] = []
+    onto, riders = effect.onto, [_rider(state, name, head) for name, head in effect.riders]
+    while riders:
+        chain = _chain(onto, riders, pin="train", at=effect.at, state=state, world=world)
+        cars = {car.workstream: car for car in chain.cars}
+        out = {WorkstreamId(each.name): each for each in chain.left_out}
+        behind: list[Rider] = []
+        for number, rider in enumerate(riders, 1):
+            name = WorkstreamId(rider.name)
+            joined: Sequence[e.Event] = (cars[name],) if name in cars else ()
+            if not joined:
+                joined = _joined(out[name], state, world, at=effect.at, pin="train")
+                if not isinstance(joined[0], e.MergeMade):
+                    made += _left_out(out[name], joined, state, world, ahead=ahead, alone=onto == effect.onto)
+                    continue
+                onto, behind = joined[0].commit, riders[number:]
+            made += joined
+            ahead.append(name)
+            if name in out:
+                break
+        riders = behind
+    return made
 
 
 def _rider(state: RunState, name: WorkstreamId, head: CommitId) -> Rider:
     return Rider(name=name, head=head, message=merge_message(state, state.workstreams[name], head))
 
 
-def _left_out(left: LeftOut, state: RunState, *, alone: bool) -> e.Event:
-    """A conflict with integrated work is the claim's own; one with cars ahead only makes it wait for them."""
+def _chain(onto: CommitId, riders: Sequence[Rider], *, pin: str, at: float, state: RunState, world: World) -> Chain:
+    return world.vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=at, pin=pin_ref(state.id, pin)))
+
+
+def _joined(left: LeftOut, state: RunState, world: World, *, at: float, pin: str) -> Sequence[e.Event]:
+    """The car of a claim that conflicts at its place, with how that was resolved; or why it has none."""
     name = WorkstreamId(left.name)
     if left.lost:
-        return e.ProofFailed(workstream=name, commit=left.onto, lost=left.lost, head=left.head)
-    ahead = left.partners if alone else tuple(car.workstream for car in state.train.cars)
-    if not ahead:
-        return e.MergeConflicted(workstream=name, head=left.head, onto=left.onto, paths=left.conflicts)
-    partners = tuple(WorkstreamId(partner) for partner in (*ahead, *left.partners))
-    return e.RiderWaits(
-        workstream=name,
-        head=left.head,
-        onto=left.onto,
-        partners=tuple(dict.fromkeys(partners)),
-        paths=left.conflicts,
+        return (e.ProofFailed(workstream=name, commit=left.onto, lost=left.lost, head=left.head),)
+    settled = settle(name, left.head, onto=left.onto, at=at, state=state, world=world)
+    if isinstance(settled, e.SettleFailed):
+        return (settled,)
+    message = merge_message(state, state.workstreams[name], left.head)
+    resolved = Rider(name=name, head=settled.commit, message=message)
+    chain = _chain(left.onto, [resolved], pin=pin, at=at, state=state, world=world)
+    if not chain.cars:
+        lost = chain.left_out[0].lost or chain.left_out[0].conflicts
+        return (e.ProofFailed(workstream=name, commit=settled.commit, lost=lost, head=left.head),)
+    return (replace(chain.cars[0], head=left.head), settled)
+
+
+def _left_out(
+    left: LeftOut,
+    failed: Sequence[e.Event],
+    state: RunState,
+    world: World,
+    *,
+    ahead: Sequence[WorkstreamId],
+    alone: bool,
+) -> Sequence[e.Event]:
+    """A conflict with integrated work is the claim's own; one with cars ahead only makes it wait for them. `alone`: nothing
+    but riders of one chain is between the integration head and its place, so that its partners are known."""
+    (why,) = failed
+    if not isinstance(why, e.SettleFailed):
+        return failed
+    cars = tuple(car.workstream for car in state.train.cars)
+    known = tuple(WorkstreamId(partner) for partner in left.partners)
+    own = None if cars or (alone and known) else _own_conflict(left, state, world, behind=bool(ahead))
+    if own is not None:
+        conflicted = e.MergeConflicted(workstream=why.workstream, head=left.head, onto=own.onto, paths=own.conflicts)
+        return (conflicted, replace(why, onto=own.onto))
+    partners = known if alone and not cars else (*cars, *ahead, *known)
+    return (
+        e.RiderWaits(
+            workstream=why.workstream,
+            head=left.head,
+            onto=left.onto,
+            partners=tuple(dict.fromkeys(partners)),
+            paths=left.conflicts,
+        ),
     )
 
 
+def _own_conflict(left: LeftOut, state: RunState, world: World, *, behind: bool) -> LeftOut | None:
+    """The claim's conflict with integrated work alone, without what is ahead of it in the train; None if there is none.
+    Whoever resolves it must not be given work that may still be refused."""
+    if not behind:
+        return left
+    assert state.integration.commit is not None
+    name = WorkstreamId(left.name)
+    rider = _rider(state, name, left.head)
+    chain = _chain(state.integration.commit, [rider], pin=f"trial-{name}", at=0.0, state=state, world=world)
+    return next((each for each in chain.left_out if not each.lost), None)
+
+
 def make_trial(effect: f.MakeTrial, state: RunState, world: World) -> Sequence[e.Event]:
-    """The suspect's work merged onto an earlier integration commit."""
-    riders = [_rider(state, effect.workstream, effect.head)]
-    pin = pin_ref(state.id, f"trial-{effect.workstream}")
-    chain = world.vault.merges.chain(ChainSpec(onto=effect.onto, riders=riders, at=effect.at, pin=pin))
-    car = chain.cars[0] if chain.cars else None
+    """The suspect's work merged onto an earlier integration commit, by the rules where both conflict."""
+    name, pin = effect.workstream, f"trial-{effect.workstream}"
+    chain = _chain(effect.onto, [_rider(state, name, effect.head)], pin=pin, at=effect.at, state=state, world=world)
+    made: Sequence[e.Event] = chain.cars or _joined(chain.left_out[0], state, world, at=effect.at, pin=pin)
+    car = made[0] if isinstance(made[0], e.MergeMade) else None
     return (
         e.TrialMade(
-            workstream=effect.workstream,
+            workstream=name,
             onto=effect.onto,
             commit=car.commit if car is not None else None,
             tree=car.tree if car is not None else None,

@@ -141,9 +141,10 @@ def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mappin
 
 def resolution_of(site: Site, ws: WorkstreamState) -> Resolution | None:
     """How the conflict of a workstream was resolved, hunk by hunk; None if it had none, or it is not resolved yet."""
-    from wt_orchestrate.domain.state.workstream import accepted
+    from wt_orchestrate.domain.state.workstream import accepted, settlement
 
-    resolved, conflict = accepted(ws) or ws.looked_at, ws.conflict
+    conflict = ws.conflict
+    resolved = conflict.resolved if conflict is not None and settlement(ws) else accepted(ws) or ws.looked_at
     if resolved is None or conflict is None or conflict.open:
         return None
     ours, onto = conflict.head, conflict.onto
