@@ -17,7 +17,7 @@ from typing import Any
 from wt_orchestrate.domain.plan.settings import Settings
 
 HARMLESS = frozenset({
-    "poll", "radar", "stagger", "watch", "agent_tools", "admission", "recovery", "merge.rerere", "merge.union",
+    "poll", "radar", "stagger", "watch", "agent_tools", "admission", "recovery", "merge.rerere", "merge.union", "merge.try_union",
     "merge.timeout", "forge.labels", "forge.draft", "forge.rounds", "checks[].timeout", "merge.regenerate[].timeout",
 })  # fmt: skip
 """Values that start no program, widen no right and name no host."""
