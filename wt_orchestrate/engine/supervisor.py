@@ -90,7 +90,7 @@ class Supervisor:
     def open(self) -> None:
         """Start: log what happened while nobody looked, then turn once."""
         world = self._world
-        started = e.SupervisorStarted(pid=world.pid, boot=world.boot, version=world.version)
+        started = e.SupervisorStarted(pid=world.pid, boot=world.boot, version=world.version, sandbox=world.sandbox)
         self._note(started, actor=e.Actor.SUPERVISOR, cause="")
         for key, event in recovered(self._state, world):
             self._note(event, actor=e.Actor.SUPERVISOR, cause=key.text)

@@ -43,6 +43,8 @@ class World(Struct, frozen=True, kw_only=True):
     hooks: str
     """A folder for the hooks of agents' worktrees."""
     version: str
+    sandbox: str = "none"
+    """What processes are started in, in words."""
     tools: tuple[str, ...]
     """The command that serves a running agent its tools, without the attempt's folder; empty if there can be none."""
     site: Mapping[str, str]

@@ -181,6 +181,15 @@ class Launch(Struct, frozen=True, kw_only=True):
     kept: int = 0
 
 
+class Sandbox(Protocol):
+    """What a process is started in. `name` is what people read."""
+
+    name: str
+
+    def confined(self, launch: Launch, *, folder: str) -> Launch:
+        """The same process inside; `folder` is where its keeper keeps what is known of it."""
+
+
 class ProcessState(StrEnum):
     ABSENT = "absent"
     """Never started."""

@@ -44,7 +44,7 @@ def diagnosis(start: str) -> tuple[Diagnosis, ...]:
         return (Diagnosis(what="git", weight="error", found=error.message, remedy=error.hint),)
     homeless = any(each.id == "folders" for each in found)
     of_machine = (each for each in diagnose(_machine_facts(site, facts)) if not homeless or "space" not in each.what)
-    return (*of_machine, *found, *_drafts_left(site))
+    return (*of_machine, *found, _sandbox(site), *_drafts_left(site))
 
 
 _STATES = {"refuse": "error", "warn": "warning", "note": "ok"}
@@ -84,6 +84,32 @@ def _next_run(site: Site) -> RunId:
         return RunId("r0")
     finally:
         log.close()
+
+
+def _sandbox(site: Site) -> Diagnosis:
+    """Whether agents and commands would run in a sandbox, and whether this machine has one that holds: it is tried."""
+    from wt_orchestrate.domain.doctor import Diagnosis
+    from wt_orchestrate.domain.plan.settings import SandboxMode
+    from wt_orchestrate.wiring.run.sandbox import INSTALL, sandbox_problem
+
+    try:
+        settings = load_settings(site)
+    except WtError:
+        settings = default_settings()
+    problem = sandbox_problem(site)
+    if settings.sandbox is SandboxMode.OFF:
+        has = f"this machine has none ({problem})" if problem else "bubblewrap holds here"
+        return Diagnosis(
+            what="sandbox",
+            weight="ok",
+            found=f"off: agents have your rights; {has}",
+            remedy="sandbox: auto in .wto/config.yaml",
+        )
+    if not problem:
+        found = f"bubblewrap holds, tried just now or since the last boot; network: {settings.network.value}"
+        return Diagnosis(what="sandbox", weight="ok", found=found)
+    weight = "error" if settings.sandbox is SandboxMode.REQUIRED else "warning"
+    return Diagnosis(what="sandbox", weight=weight, found=f"there is none: {problem}", remedy=INSTALL)
 
 
 def _drafts_left(site: Site) -> Iterator[Diagnosis]:

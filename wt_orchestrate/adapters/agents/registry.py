@@ -15,10 +15,11 @@ def agents(
     *,
     passed: tuple[str, ...] = (),
     accounts: Mapping[str, Mapping[str, str]] | None = None,
+    sandboxed: bool = False,
 ) -> Mapping[AgentType, Agent]:
     """Every type of agent, by its name in the plan. `passed`: names of additional variables for clients. `accounts`:
-    the environment of each account."""
+    the environment of each account. `sandboxed`: they run in a sandbox, which is their limit."""
     return {
-        AgentType.CLAUDE_CODE: ClaudeCode(environment, passed=passed, accounts=accounts or {}),
+        AgentType.CLAUDE_CODE: ClaudeCode(environment, passed=passed, accounts=accounts or {}, sandboxed=sandboxed),
         AgentType.COMMAND: CommandAgent(environment),
     }

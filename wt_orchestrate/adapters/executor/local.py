@@ -17,6 +17,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import stat
 import sys
 import time
@@ -33,7 +34,7 @@ from wt_orchestrate.domain.ids import ProcessId
 from wt_orchestrate.errors import InvariantBroken, WtError
 from wt_orchestrate.osfiles.atomic import replace_file, sync_folder
 from wt_orchestrate.osfiles.locks import locked
-from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState
+from wt_orchestrate.ports.engine import Launch, Lines, ProcessReport, ProcessState, Sandbox
 
 OUTPUT_LIMIT = 512 << 20
 _ID = re.compile(r"[a-z0-9]([a-z0-9.-]{0,199}[a-z0-9-])?")
@@ -43,10 +44,11 @@ _LOOK_S = 0.01
 
 class LocalExecutor:
     """The executor port on this machine; `root` has one folder for each process. A process that prints more than
-    `output_limit` bytes is ended with the cause `flood`."""
+    `output_limit` bytes is ended with the cause `flood`. With a sandbox, every process runs in it."""
 
-    def __init__(self, root: str, *, output_limit: int = OUTPUT_LIMIT) -> None:
+    def __init__(self, root: str, *, output_limit: int = OUTPUT_LIMIT, sandbox: Sandbox | None = None) -> None:
         self._root = os.path.realpath(root)
+        self._sandbox = sandbox
         self._output_limit = output_limit
         self._keepers: dict[ProcessId, int] = {}
 
@@ -59,6 +61,7 @@ class LocalExecutor:
             folder = self.folder(launch.id)
             report = self.poll(launch.id)
             if report.state is ProcessState.ABSENT:
+                launch = launch if self._sandbox is None else self._sandbox.confined(launch, folder=folder)
                 self._write_launch(folder, launch)
                 self._spawn(folder, launch)
                 report = self.poll(launch.id)
@@ -81,7 +84,17 @@ class LocalExecutor:
             state = ProcessState.RUNNING
         else:
             state = ProcessState.ABSENT if started is None else ProcessState.LOST
+        if ended and self._was_signalled(folder, ended.get("exit_code")):
+            ended = {**ended, "exit_code": 128 - ended["exit_code"]}
         return _report(process, state, started or {}, ended or {}, self.output(process))
+
+    def _was_signalled(self, folder: str, code: object) -> bool:
+        """Whether a process in a sandbox was ended by a signal: the sandbox passes that on as a shell does, as 128 and more."""
+        if not isinstance(code, int) or not 128 < code <= 128 + signal.NSIG:
+            return False
+        with suppress(OSError):
+            return "sandbox" in keeper_script.launch_fields(folder)
+        return False
 
     def alive(self, process: ProcessId) -> bool:
         """Whether its keeper holds its lock."""
@@ -182,6 +195,7 @@ class LocalExecutor:
         entries += [("env", name) for name in (*launch.env, MARK)]
         entries += [("cwd", launch.cwd), ("grace_s", str(launch.grace_s)), ("output_limit", str(self._output_limit))]
         entries += [("input", "")] if launch.input else []
+        entries += [("sandbox", "")] if self._sandbox is not None else []
         entries += [("kept", str(launch.kept))] if launch.kept else []
         entries += [("deadline_s", str(launch.deadline_s))] if launch.deadline_s is not None else []
         if any("\0" in value for _, value in entries):

@@ -87,6 +87,8 @@ class SupervisorStarted(Struct, frozen=True, kw_only=True):
     pid: int
     boot: str
     version: str
+    sandbox: str = "none"
+    """What it starts processes in, with the network that they have; `none` also in logs written before there were sandboxes."""
 
 
 class TimeSkipped(Struct, frozen=True, kw_only=True):

@@ -166,8 +166,8 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
             return fold_forecast(_concluded(state, parse_key(key)), record)
         case e.RepositoryChanged(changes=changes):
             return replace(state, changed={each.name: each for each in changes})
-        case e.SupervisorStarted():
-            return _clock(state, woke_at=record.at)
+        case e.SupervisorStarted(sandbox=sandbox):
+            return _clock(replace(state, sandbox=sandbox), woke_at=record.at)
         case e.TimeSkipped(seconds=seconds):
             return _set_back(_clock(state, skipped_s=state.clock.skipped_s + seconds, woke_at=record.at), seconds)
         case e.EffectFailed() as failed:

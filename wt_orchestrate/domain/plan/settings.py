@@ -64,6 +64,21 @@ class AgentTools(StrEnum):
     OFF = "off"
 
 
+class SandboxMode(StrEnum):
+    """Whether agents and commands run in a sandbox."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class Network(StrEnum):
+    """What a sandbox lets through."""
+
+    FULL = "full"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeDriver:
     """A program that merges certain files, in git's own terms."""
@@ -210,6 +225,13 @@ class Settings:
     """How conflicts are resolved."""
     forge: ForgeSettings = ForgeSettings()
     """Pull requests."""
+    sandbox: SandboxMode = SandboxMode.OFF
+    """Whether agents, set-up commands and checks run in a sandbox: `auto` in the best one that this machine has, `required` to
+    refuse a run without one, or `off`."""
+    network: Network = Network.FULL
+    """The network in a sandbox: `full`, or `off` for none."""
+    writable: tuple[str, ...] = ()
+    """Folders that may be written in a sandbox too, such as a tool's cache; `~` is the user's home."""
     watch: str = "auto"
     """`auto` uses file events where they work; `poll` never does."""
     roles: Mapping[str, Role] = field(default_factory=dict)

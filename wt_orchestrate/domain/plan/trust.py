@@ -17,8 +17,9 @@ from typing import Any
 from wt_orchestrate.domain.plan.settings import Settings
 
 HARMLESS = frozenset({
-    "poll", "radar", "stagger", "watch", "agent_tools", "admission", "recovery", "merge.rerere", "merge.union", "merge.try_union",
-    "merge.timeout", "forge.labels", "forge.draft", "forge.rounds", "checks[].timeout", "merge.regenerate[].timeout",
+    "poll", "radar", "sandbox", "network", "stagger", "watch", "agent_tools", "admission", "recovery", "merge.rerere",
+    "merge.union", "merge.try_union", "merge.timeout", "forge.labels", "forge.draft", "forge.rounds", "checks[].timeout",
+    "merge.regenerate[].timeout",
 })  # fmt: skip
 """Values that start no program, widen no right and name no host."""
 GUARDS = frozenset({"protected", "human_trailers"})

@@ -194,6 +194,8 @@ class RunState(Struct, frozen=True, kw_only=True):
     land_refusal: str = ""
     wishes: Wishes = Wishes()
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    sandbox: str = "none"
+    """What the newest supervisor starts processes in."""
     remotes: Mapping[str, str] = field(default_factory=dict)
     """The repository's remotes when the run started."""
     changed: Mapping[str, RepositoryChange] = field(default_factory=dict)

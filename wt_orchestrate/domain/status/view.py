@@ -94,7 +94,7 @@ def _run(state: RunState) -> dict[str, Any]:
         "cost_usd": round(run_cost_usd(state), 6),
         "budget_usd": state.plan.limits.budget_usd,
         "agents": state.plan.limits.agents,
-        "wall": "none",
+        "wall": state.sandbox,
         "train": _train(state),
     }
 

@@ -19,9 +19,11 @@ from wt_orchestrate.wiring.site import Site, clock, open_log, record_folder, rep
 if TYPE_CHECKING:
     from wt_orchestrate.domain.events.log import Record
     from wt_orchestrate.domain.ids import RunId
+    from wt_orchestrate.domain.plan.settings import Settings
     from wt_orchestrate.engine.supervisor import Supervisor
     from wt_orchestrate.engine.world import World
-    from wt_orchestrate.ports.engine import Feed
+    from wt_orchestrate.ports.engine import Feed, Sandbox
+    from wt_orchestrate.ports.git.repository import RepositoryFacts
     from wt_orchestrate.wiring.run.interrupts import Interrupts
 
 
@@ -73,6 +75,7 @@ def _world(site: Site, run: RunId, interrupts: Interrupts) -> tuple[World, Feed]
     from wt_orchestrate.adapters.planfile import PlanTexts
     from wt_orchestrate.adapters.workers import ThreadWorkers
     from wt_orchestrate.domain.plan.model import seconds
+    from wt_orchestrate.domain.plan.settings import SandboxMode
     from wt_orchestrate.engine.requests import load_state
     from wt_orchestrate.engine.world import World
 
@@ -80,7 +83,8 @@ def _world(site: Site, run: RunId, interrupts: Interrupts) -> tuple[World, Feed]
     state = load_state(log, run)
     settings, reached = state.settings, _end_at(os.environ.get("WTO_CRASH_AT", ""))
     repo = repository(site, run=state.seed, reached=reached)
-    repo.facts()
+    facts = repo.facts()
+    sandbox = _sandbox(site, settings, facts) if settings.sandbox is not SandboxMode.OFF else None
     repo.exclude(("/HANDOFF.md",))
     feed = WatchdogFeed(seconds(settings.poll) or 5.0, use_events=settings.watch != "poll", waiting=interrupts.waiting)
     for folder in ("indexes", "processes", "checks"):
@@ -91,8 +95,11 @@ def _world(site: Site, run: RunId, interrupts: Interrupts) -> tuple[World, Feed]
         log=log,
         repository=repo,
         vault=vault(site, run=state.seed),
-        executor=LocalExecutor(site.path("processes")),
-        agents=agents(dict(os.environ), passed=settings.pass_env, accounts=account_environments()),
+        executor=LocalExecutor(site.path("processes"), sandbox=sandbox),
+        sandbox="none" if sandbox is None else f"{sandbox.name}, network: {settings.network.value}",
+        agents=agents(
+            dict(os.environ), passed=settings.pass_env, accounts=account_environments(), sandboxed=sandbox is not None
+        ),
         handoffs=HandoffFiles(),
         notes=NoteFiles(),
         plans=PlanTexts(),
@@ -117,6 +124,17 @@ def _world(site: Site, run: RunId, interrupts: Interrupts) -> tuple[World, Feed]
         recorded=recorded(record_folder(site, state.seed)),
     )
     return world, feed
+
+
+def _sandbox(site: Site, settings: Settings, facts: RepositoryFacts) -> Sandbox | None:
+    """The sandbox of a run, with what is only loose in the object store copied to where nothing in it reaches."""
+    from wt_orchestrate.adapters.gitrepo.objects.pack_loose import pack_loose
+    from wt_orchestrate.wiring.run.sandbox import sandbox_of
+
+    found = sandbox_of(site, settings, facts)
+    if found is not None:
+        pack_loose(site.common_dir)
+    return found
 
 
 def agent_tools_command() -> tuple[str, ...]:
