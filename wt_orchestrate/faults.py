@@ -14,11 +14,12 @@ import resource
 
 from wt_orchestrate.errors import ExitCode, Refused, WtError
 
-_FREE = "free some space there, then run wto resume"
+_FREE = "free some space, then run wto resume"
 _ALLOW = "change its permissions, or use another place: WTO_STATE_DIR for the state, worktrees: in .wto/config.yaml"
 _LOCAL = "use a local disk: WTO_STATE_DIR for the state, worktrees: in .wto/config.yaml"
 _ROOM = "end other programs, or raise the limit (ulimit -u, ulimit -v), then run wto resume"
 _TEMPORARY = "make it, or set TMPDIR to a folder that exists"
+_LITTLE = 1 << 20
 _AWAY = "move what is in the way elsewhere, then try again"
 _KNOWN: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("there is no space left", _FREE),
@@ -59,6 +60,7 @@ def in_words(error: OSError | MemoryError) -> WtError:
             f"too few files can be open at once (the limit is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]})",
             hint="raise the limit (ulimit -n 1024), then run wto resume",
         )
+    where = where or (_full() if number in (errno.ENOSPC, errno.EDQUOT) else "")
     found, hint = _KNOWN.get(number, (error.strerror or str(error) or "the system refused it", "wto doctor"))
     return WtError(f"{where}: {found}" if where else found, hint=hint)
 
@@ -99,6 +101,19 @@ def last_words(error: BaseException) -> str:
     """A failure so early or so late that nothing can be loaded any more, in one line."""
     told = in_words(error) if isinstance(error, OSError) else None
     return f"{told.message}: {told.hint}" if told else f"{type(error).__name__}: {error}"
+
+
+def _full() -> str:
+    """A folder that we write to on a disk without space; writing alone does not say where it failed."""
+    named = (os.environ.get(name, "") for name in ("WTO_STATE_DIR", "TMPDIR", "HOME"))
+    for folder in (*named, ".", "/tmp"):
+        try:
+            facts = os.statvfs(folder)
+        except OSError:
+            continue
+        if facts.f_bavail * facts.f_frsize < _LITTLE:
+            return folder
+    return ""
 
 
 def _has_folder() -> bool:

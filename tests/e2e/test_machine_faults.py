@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import COMMAND_AGENT, COMMIT, PROGRAM, Ended, Project, make_project
+from tests.support.project import COMMAND_AGENT, COMMIT, PROGRAM, Ended, Project, Running, begin, make_project
+from tests.support.waiting import wait_until
 from wt_orchestrate.cli.app import _COMMANDS
 from wt_orchestrate.errors import ExitCode
 
@@ -75,6 +76,7 @@ WORDS: tuple[tuple[str, ...], ...] = (
     ("train", "add", "topic"),
     ("pr", "status"),
     ("take-over", "a"),
+    ("trust",),
     ("land", "-n"),
     ("land",),
     ("clean", "-n"),
@@ -386,3 +388,105 @@ def test_P3_without_proc_nothing_runs_and_everything_is_told(project: Project) -
     }
     assert not [told for words, ended in tried.items() if (told := _wrong(ended, words))]
     assert tried[("status",)].code == 0
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="faults of system calls need strace")
+@pytest.mark.parametrize(
+    ("fault", "said"), [("flock:error=ENOLCK", "no locks"), ("fsync:error=EIO", ""), ("rename:error=EXDEV", "")]
+)
+def test_P7_what_a_network_file_system_refuses_is_told_before_a_run_is_written_down(
+    project: Project, fault: str, said: str
+) -> None:
+    """Without locks, durable files or renames nothing is begun; looking works, and on a better disk the run works."""
+    call = fault.partition(":")[0]
+    wrapper = ("strace", "-f", "-o", "/dev/null", f"--trace={call}", f"--inject={fault}")
+    plan = project.plan(PLAN, {"a": COMMIT})
+    refused = _inside(project, wrapper, "run", plan)
+    assert refused.code != 0 and not _wrong(refused, ("run",)) and said in refused.err, refused.err
+    assert project.wto("status").code == 5, "there is no run"
+    assert not _wrong(_inside(project, wrapper, "doctor"), ("doctor",))
+    assert project.wto("run", plan).code == 0
+
+
+def test_two_users_of_one_state_root_have_a_folder_each(project: Project) -> None:
+    """Another user's state folder is closed to us: ours lies beside it, and neither sees the other's runs."""
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
+    plan = project.plan(PLAN, {"a": COMMIT})
+    assert project.wto("run", plan).code == 0
+    theirs = project.state
+    os.chown(theirs, 54321, 54321)
+    unprivileged = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+    alone = _inside(project, unprivileged, "status")
+    assert alone.code == 5 and "no run" in alone.err, alone.out + alone.err
+    folders = sorted(each.name for each in (project.folder / "state").iterdir())
+    assert folders == [theirs.name, f"{theirs.name}-u0"]
+
+
+# ---------------------------------------------------------------- no space
+
+
+@pytest.mark.skipif(not _may_mount(), reason="mounting needs root")
+@pytest.mark.parametrize("free_kb", [0, 32, 64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024])
+def test_D7_a_full_disk_at_any_step_ends_in_words_and_resume_goes_on(tmp_path: Path, free_kb: int) -> None:
+    """All is on one small disk that is full sooner or later in a run: words, no bug; with space the run ends well, once."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with _mounted(disk, "size=24m"):
+        project = make_project(disk)
+        try:
+            project.repository.commit({".wto/config.yaml": "admission: {disk_mb: 0}\npoll: 1s\n"})
+            plan = project.plan(PLAN, {"a": COMMIT})
+            filler = _fill(disk)
+            os.truncate(filler, filler.stat().st_size - (free_kb << 10))
+            said = tmp_path / "said.txt"
+            child = _until_it_waits(project, plan, said)
+            filler.unlink()
+            code = child.wait(timeout=60)
+            told = said.read_text(errors="replace")
+            assert not [sign for sign in ("Traceback", "[Errno", "a bug in") if sign in told], told
+            _require_goes_on(project, plan, code)
+        finally:
+            project.close()
+
+
+def _until_it_waits(project: Project, plan: str, said: Path) -> Running:
+    """Run a plan until it ends, or waits for space."""
+    with said.open("w") as output, open(os.devnull) as nothing:
+        child = begin(
+            ("run", plan), cwd=project.repository.path, env=project.environment, files=(nothing, output, output)
+        )
+    project.started.append(child)
+    wait_until(
+        lambda: child.poll() is not None or "retrying" in said.read_text(errors="replace"),
+        what="the run's end, or its waiting for space",
+        timeout_s=60,
+    )
+    return child
+
+
+def _require_goes_on(project: Project, plan: str, code: int) -> None:
+    """With space the run, or a new one, comes to its end; its work is there once."""
+    if code != 0 and project.wto("status").code == 0:
+        retried = project.stages()["a"] in {"failed", "escalated"} and project.wto("retry", "a").code == 0
+        again = project.wto("resume")
+        assert again.code == 0, (retried, again.out + again.err)
+    elif code != 0:
+        again = project.wto("run", plan)
+        assert again.code == 0, again.out + again.err
+    assert project.stages() == {"a": "integrated"}
+    work = ("log", "--format=%s", "--no-merges", "main..wto/r1/integration")
+    assert project.repository.git(*work).split("\n").count("Add a") == 1
+    assert "damaged" not in project.wto("doctor").out
+
+
+def test_a_run_with_too_few_descriptors_goes_on_with_enough(project: Project) -> None:
+    """At whichever step the limit is reached: words with the limit, and `resume` ends the run."""
+    plan = project.plan(PLAN, {"a": COMMIT})
+    for limit in (12, 16, 20, 24):
+        ended = project.wto("run", plan, descriptors=limit)
+        assert not _wrong(ended, ("run",)), ended.err
+        if project.wto("status").code == 0:
+            break
+    if ended.code != 0:
+        _require_goes_on(project, plan, ended.code)

@@ -11,7 +11,7 @@ import pytest
 
 from wt_orchestrate.errors import ExitCode, Refused, WtError
 from wt_orchestrate.faults import in_words, last_words, missing_temporary_folder, no_home
-from wt_orchestrate.osfiles.locks import FileLock, held, locked
+from wt_orchestrate.osfiles.locks import FileLock, given, held, locked
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
@@ -59,7 +59,7 @@ def test_P7_a_file_system_without_locks_is_read_and_never_run_on(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    assert held(path) is False
+    assert held(path) is False and given(path) is False
     before = len(os.listdir("/proc/self/fd"))
     for take in (FileLock(path).take, lambda: locked(path).__enter__()):
         with pytest.raises(OSError) as failed:

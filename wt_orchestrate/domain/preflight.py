@@ -90,6 +90,8 @@ class Look(Struct, frozen=True, kw_only=True):
     checks: tuple[str, ...] = ()
     unborn: Mapping[str, str] = {}
     withheld: tuple[str, ...] = ()
+    lockless: str = ""
+    """The state folder, if its file system gives no locks."""
     temporary: str = ""
     """The folder for temporary files that the environment names, if there is none."""
     untrusted: tuple[str, ...] = ()
@@ -148,6 +150,12 @@ def _for_everybody(look: Look) -> Iterator[Finding]:
             "move it, or set worktrees: in .wto/config.yaml (WTO_STATE_DIR for the state)",
         )
 
+    if look.lockless:
+        yield _refuse(
+            "locks",
+            f"the file system of {look.lockless} gives no locks, so two runs could work on it at once",
+            "set WTO_STATE_DIR to a folder on a local disk",
+        )
     if look.temporary:
         yield _refuse(
             "temporary-files",

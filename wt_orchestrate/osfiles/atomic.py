@@ -46,7 +46,8 @@ def make_file(
                 os.fchmod(descriptor, mode)
             if durable:
                 os.fsync(descriptor)
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or path  # writing does not say where
         with suppress(OSError):
             os.unlink(path)
         raise

@@ -40,6 +40,24 @@ def held(path: str) -> bool:
     return False
 
 
+def given(path: str) -> bool:
+    """Whether the file system gives locks on this file, made if missing; some network file systems do not. It must be a file:
+    a folder's lock never leaves the machine there."""
+    try:
+        descriptor = _opened(path)
+    except OSError:
+        return True  # that it cannot be written to is another matter
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        return error.errno not in _NO_LOCKS
+    finally:
+        os.close(descriptor)
+    return True
+
+
 @contextmanager
 def locked(path: str) -> Iterator[None]:
     """Hold the lock on a file or folder alone; a missing file is made."""

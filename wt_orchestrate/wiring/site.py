@@ -40,7 +40,7 @@ class Site:
 def find_site(start: str) -> Site:
     """The repository around a folder, and its state folder (made if missing). Raises Refused if there is none."""
     common_dir = common_dir_around(start)
-    state_dir = _state_dir(state_root(), common_dir)
+    state_dir = _of_this_user(_state_dir(state_root(), common_dir))
     try:
         os.makedirs(state_dir, mode=0o700, exist_ok=True)
     except OSError as error:
@@ -135,6 +135,17 @@ def _state_dir(root: str, common_dir: str) -> str:
         with suppress(OSError):
             _write(place, common_dir)
     return f"{root}/{named}"
+
+
+def _of_this_user(state_dir: str) -> str:
+    """The folder, or where another user of a shared root keeps it closed, one beside it for this user alone."""
+    try:
+        owner = os.stat(state_dir).st_uid
+    except OSError:
+        return state_dir
+    if owner == os.geteuid() or os.access(state_dir, os.R_OK | os.X_OK):
+        return state_dir
+    return f"{state_dir}-u{os.geteuid()}"
 
 
 def _is_free(root: str, name: str, common_dir: str) -> bool:

@@ -281,7 +281,7 @@ class SqliteLog:
 
 def _unreadable(path: str, error: sqlite3.Error) -> StoreUnreadable:
     if isinstance(error, sqlite3.OperationalError):
-        hint = "check permissions there, or wait for the process that uses it, then run wto doctor"
+        hint = "check permissions and free space there, or wait for the process that uses it, then run wto doctor"
         return StoreUnreadable(f"{path} cannot be read: {error}", hint=hint, passing=True)
     return StoreUnreadable(f"{path} is damaged: {error}", hint="wto doctor --rebuild restores it from the journal")
 

@@ -91,6 +91,7 @@ def _look(
     from wt_orchestrate.domain.plan.settings import Hooks
     from wt_orchestrate.domain.preflight import SIGNING_VARIABLES
     from wt_orchestrate.domain.replace import replace
+    from wt_orchestrate.osfiles.locks import given
 
     repo = repository(site)
     facts = repo.facts()
@@ -112,6 +113,7 @@ def _look(
         checks=(*(check.run for check in settings.checks), *checks),
         unborn=_unborn(facts, settings, site),
         withheld=withheld(os.environ, passed=settings.pass_env),
+        lockless="" if given(site.path("worktree.lock")) else site.state_dir,
         temporary=missing_temporary_folder(),
         untrusted=_untrusted(site, facts),
     )
