@@ -234,6 +234,28 @@ def test_the_reason_given_is_the_true_one(project: Project) -> None:
     }
 
 
+def test_a_driver_that_leaves_markers_and_says_that_all_is_well_is_not_believed(project: Project) -> None:
+    """Also the marker that only diff3 writes: the branch is held, and told what the driver did."""
+    left = "printf '||||||| base\\n1\\n=======\\n' > %A; cat %B >> %A"
+    config = f'merge: {{drivers: {{x: {{run: "{left}", paths: [f.txt]}}}}}}\n'.replace("\\n", "\\\\n")
+    project.repository.commit({"f.txt": "1\n", ".wto/config.yaml": config})
+    make_branches(project, {"a": {"f.txt": "a\n"}, "b": {"f.txt": "b\n"}})
+    assert project.wto("train", "add", "a", "b", "--check", "true").code == 0
+    assert project.wto("train", "run", "--land").code == 8
+    (b,) = (ws for ws in project.status()["workstreams"] if ws["id"] == "b")
+    assert b["reason"] == "it conflicts with a in f.txt (f.txt: driver:x left conflict markers)"
+    assert project.repository.git("show", "main:f.txt") == "a"
+
+
+def test_a_conflict_with_what_is_ahead_in_the_queue_waits_for_it(project: Project) -> None:
+    """b is clean with main and conflicts with a only, which fails its check: b lands."""
+    project.repository.commit({"f.txt": "1\n"})
+    make_branches(project, {"a": {"f.txt": "a\n", "broken": "x"}, "b": {"f.txt": "b\n"}})
+    assert project.wto("train", "add", "a", "b", "--check", "! test -e broken").code == 0
+    assert project.wto("train", "run", "--land").code == 11
+    assert project.repository.git("show", "main:f.txt") == "b"
+
+
 CODE = "def one():\n    return 1\n"
 
 

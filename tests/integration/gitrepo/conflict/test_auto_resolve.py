@@ -197,6 +197,15 @@ def test_a_union_that_does_not_parse_is_no_resolution(
     assert settle(site, ours, theirs, Merging(try_union=("**",))).by == {name: "try_union"}
 
 
+def test_union_keeps_one_copy_of_what_both_sides_appended(site: Site) -> None:
+    """A block that both sides added at the same place is there once, beside what each added on its own."""
+    both = "- both\n- also both\n"
+    site.user.commit({"log.jsonl": "- first\n"})
+    ours, theirs = sides(site, {"log.jsonl": f"- first\n{both}- one\n"}, {"log.jsonl": f"- first\n{both}- two\n"})
+    made = settle(site, ours, theirs, Merging(union=("log.jsonl",)))
+    assert blob(site, made.commit, "log.jsonl") == f"- first\n{both}- one\n- two\n"
+
+
 def test_union_is_not_tried_on_what_is_no_text_of_both_sides(site: Site) -> None:
     """A file that one side deleted, or that is binary, stays in conflict and says why."""
     site.user.commit({"gone.txt": "1\n", "image": b"\0\1"})

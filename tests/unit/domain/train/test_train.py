@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -27,11 +27,19 @@ CHECK = "make test"
 class Line:
     """A queue of branches, each claimed; `fails` says on which set of names the check fails."""
 
-    def __init__(self, *names: str, workers: int = 1, fails: Callable[[frozenset[str]], bool]) -> None:
+    def __init__(
+        self,
+        *names: str,
+        workers: int = 1,
+        fails: Callable[[frozenset[str]], bool],
+        resolved: Mapping[str, str] | None = None,
+    ) -> None:
         streams = {name: Workstream(brief=f"do {name}", branch=f"by-hand/{name}") for name in names}
         plan = Plan(goal="g", workstreams=streams, checks=(Check(run=CHECK),), limits=Limits(checks=workers))
         self.world = World(chance=random.Random(1), plan=plan)
         self.fails = fails
+        self.resolved = resolved or {}
+        """How the conflict of a name is resolved wherever it is merged onto others' work."""
         self.holds: dict[str, frozenset[str]] = {BASE: frozenset()}
         """What each commit has in it."""
         self.runs: list[tuple[str, ...]] = []
@@ -102,6 +110,9 @@ class Line:
         self.world.note(
             e.MergeMade(workstream=name, head=head, onto=onto, commit=commit, tree=TreeId(commit), proven_paths=1)
         )
+        if name in self.resolved and self.holds[onto]:
+            by = {"f": self.resolved[name]}
+            self.world.note(e.ConflictSettled(workstream=name, head=head, onto=onto, commit=commit, by=by))
         return commit
 
     def _checked(self, effect: f.RunCheck) -> None:
@@ -171,6 +182,45 @@ def test_a_pair_that_fails_only_together_is_named() -> None:
         ("trial", "a", "b", "e"),
         ("trial", "a", "e"),
     ]
+
+
+def test_a_resolution_holds_only_where_it_was_made() -> None:
+    """b is resolved on a, which is refused: b is merged again without a, has no conflict, and nothing is told of one."""
+    line = Line("a", "b", fails=lambda names: "a" in names, resolved={"b": "union"})
+    line.run()
+    assert line.stages() == {"a": Stage.FAILED, "b": Stage.INTEGRATED}
+    assert line.state.workstreams[WorkstreamId("b")].conflict is None
+
+
+def test_a_refusal_says_how_the_conflict_was_resolved() -> None:
+    """The check fails on b merged by union, and passes on b alone: both facts are in the reason."""
+    line = Line("a", "b", fails=lambda names: {"a", "b"} <= names, resolved={"b": "union"})
+    line.run()
+    stream = line.state.workstreams[WorkstreamId("b")]
+    assert stream.stage is Stage.FAILED
+    assert (
+        "failed together with a; its conflict in f was resolved by union, which may be the cause"
+        in stream.outcome.reason
+    )
+
+
+def test_a_tried_union_that_fails_is_nobody_s_fault() -> None:
+    """It was only a guess: the conflict is open again for a person, and no partner is searched for."""
+    line = Line("a", "b", "c", fails=lambda names: {"a", "b"} <= names, resolved={"b": "try_union"})
+    line.run()
+    stream = line.state.workstreams[WorkstreamId("b")]
+    assert line.stages() == {"a": Stage.INTEGRATED, "b": Stage.ESCALATED, "c": Stage.INTEGRATED}
+    assert stream.outcome.reason.endswith(f" in f (f: union was tried, and `{CHECK}` failed)")
+    assert stream.faults.failed_check is None
+    assert not [run for run in line.runs if run[0] == "trial"]
+
+
+def test_work_that_fails_alone_is_blamed_though_union_was_tried() -> None:
+    """The guess has nothing to do with it."""
+    line = Line("a", "b", fails=lambda names: "b" in names, resolved={"b": "try_union"})
+    line.run()
+    stream = line.state.workstreams[WorkstreamId("b")]
+    assert stream.stage is Stage.FAILED and stream.faults.blame is not None and stream.faults.blame.alone
 
 
 def test_nobody_is_blamed_for_a_red_target() -> None:
