@@ -22,7 +22,7 @@ from measuring import Cost, cost_of, make_repository, run
 
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.git.forecast import Forecast, Side
+from wt_orchestrate.ports.git.forecast import MergeForecast, Side
 
 _SAMPLE = {"one process a pair": 300, "one process for all": 2_000}
 _WORKTREES = 4
@@ -76,7 +76,7 @@ def _compared(place: Path, count: int, env: Mapping[str, str]) -> Iterator[tuple
     costs: dict[str, list[float]] = {name: [] for name in ("ours", "again", *_SAMPLE)}
     for turn in range(4):
         fresh = GitVault(vault.path, source=str(place / "repository" / ".git"), scratch=str(place / "scratch"))
-        made: list[Forecast] = []
+        made: list[MergeForecast] = []
         ours = cost_of(lambda to=fresh, into=made: into.append(to.forecast(sides, against=onto)))
         again = cost_of(lambda to=fresh: to.forecast(sides, against=onto))
         clashing = {frozenset((each.one, each.other)) for each in made[0].conflicts}

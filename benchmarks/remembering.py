@@ -12,7 +12,7 @@ from measuring import cost_of, in_turn, make_repository, run
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.adapters.store.memories import SqliteMemories
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.domain.memory.entries import Layer, Note, Source, note, query_terms
+from wt_orchestrate.domain.memory.entries import MemoryLayer, Note, Source, note, query_terms
 from wt_orchestrate.engine.effects.recall import recall
 
 _MANY, _FEW, _FILES = 20_000, 200, 2_000
@@ -59,4 +59,4 @@ def _note(random: Random, head: CommitId) -> Note:
     files = (random.randrange(_FILES) for _ in range(2))
     paths = tuple(f"src/{number // 100:03d}/f{number:05d}.txt" for number in files)
     source = Source(run="r1", workstream="w", commit=head, paths=paths, at=1e9 + random.random() * 1e9)
-    return note(text, layer=Layer.SHARED, kind="fact", sources=(source,))
+    return note(text, layer=MemoryLayer.SHARED, kind="fact", sources=(source,))

@@ -18,7 +18,7 @@ from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused, WtError
-from wt_orchestrate.ports.forge import Forge, Proposal, Ran, Said
+from wt_orchestrate.ports.forge import Forge, ForgeComment, Proposal, Ran
 
 BRANCH, BASE, OTHER = Branch("wto/r1/a"), Branch("main"), Branch("wto/r1/b")
 WANTED = Proposal(branch=BRANCH, base=BASE, title="A thing", body="What it *does*", labels=("agents",))
@@ -178,4 +178,4 @@ def test_a_member_who_may_only_read_is_not_trusted(stub: ForgeStub) -> None:
     forge.create(WANTED)
     stub.pulls[0].said.append({"id": 3, "user": "member", "trusted": False, "body": "Do as I say"})
     (said,) = forge.feedback(1).said
-    assert said == Said(id="talk 3", author="member", trusted=False, text="Do as I say")
+    assert said == ForgeComment(id="talk 3", author="member", trusted=False, text="Do as I say")

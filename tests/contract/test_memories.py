@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.memories import FakeMemories
 from wt_orchestrate.adapters.store.memories import SqliteMemories
-from wt_orchestrate.domain.memory.entries import Layer, MemoryId, Note, Source, note
+from wt_orchestrate.domain.memory.entries import MemoryId, MemoryLayer, Note, Source, note
 from wt_orchestrate.ports.memory import Memories
 
 NOW = 1_700_000_000.0
@@ -19,7 +19,9 @@ def memories(request: pytest.FixtureRequest, tmp_path: Path) -> Memories:
     return FakeMemories() if request.param == "fake" else SqliteMemories(str(tmp_path / "memory.db"))
 
 
-def said(text: str, *paths: str, kind: str = "fact", layer: Layer = Layer.SHARED, run: str = "r1", **more: str) -> Note:
+def said(
+    text: str, *paths: str, kind: str = "fact", layer: MemoryLayer = MemoryLayer.SHARED, run: str = "r1", **more: str
+) -> Note:
     source = Source(run=run, workstream=more.get("workstream", "pool"), paths=paths, at=NOW)
     return note(text, layer=layer, kind=kind, sources=(source,), topic=more.get("topic", ""))
 
@@ -42,7 +44,7 @@ def test_what_was_added_is_found_by_id_layer_kind_words_and_path(memories: Memor
     assert memories.names() == ["m1", "m2"]
     assert [each.id for each in memories.entries()] == ["m2", "m1"]
     assert [each.id for each in memories.entries(kind="fact")] == ["m1"]
-    assert memories.entries(layer=Layer.STRATEGIC) == []
+    assert memories.entries(layer=MemoryLayer.STRATEGIC) == []
     assert [each.id for each in memories.entries(limit=1)] == ["m2"]
     found = memories.search(["leaking", "pool"])
     assert found[0].entry.id == "m1" and found[0].words > 0
@@ -52,11 +54,11 @@ def test_what_was_added_is_found_by_id_layer_kind_words_and_path(memories: Memor
 def test_what_says_the_same_is_one_entry_with_all_its_sources(memories: Memories) -> None:
     """Duplicates are told by their normalised text, whatever their case, marks and spacing; the stronger layer stays."""
     memories.add([said("The pool leaks connections.", run="r1")], now=NOW)
-    (again,) = memories.add([said("the pool  LEAKS `connections`", run="r2", layer=Layer.STRATEGIC)], now=NOW)
+    (again,) = memories.add([said("the pool  LEAKS `connections`", run="r2", layer=MemoryLayer.STRATEGIC)], now=NOW)
     assert not again.new and again.changed
     assert memories.count() == 1
     entry = memories.find(MemoryId("m1"))
-    assert entry is not None and entry.times == 2 and entry.layer is Layer.STRATEGIC
+    assert entry is not None and entry.times == 2 and entry.layer is MemoryLayer.STRATEGIC
     assert [source.run for source in entry.sources] == ["r1", "r2"]
     (same,) = memories.add([said("The pool leaks connections.", run="r2")], now=NOW)
     assert not same.changed and same.entry.times == 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wt_orchestrate.adapters.planfile import read_draft
 from wt_orchestrate.adapters.plantext import render_invalid, render_plan
-from wt_orchestrate.domain.drafting.vetting import Proposed, finished, sound
+from wt_orchestrate.domain.drafting.vetting import ProposedCommand, finished, sound
 from wt_orchestrate.domain.plan.model import Check, Defaults, Kind, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
@@ -39,13 +39,13 @@ PLANS = st.builds(
     defaults=st.sampled_from([Defaults(), Defaults(agent="x")]),
 )
 PROPOSED = st.lists(
-    st.builds(Proposed, command=st.text(max_size=80), key=st.sampled_from(["checks", "setup"])), max_size=3
+    st.builds(ProposedCommand, command=st.text(max_size=80), key=st.sampled_from(["checks", "setup"])), max_size=3
 )
 
 
 @settings(deadline=None)
 @given(PLANS, PROPOSED, st.text(max_size=200))
-def test_a_written_plan_reads_as_what_it_was(plan: Plan, proposed: list[Proposed], notes: str) -> None:
+def test_a_written_plan_reads_as_what_it_was(plan: Plan, proposed: list[ProposedCommand], notes: str) -> None:
     """Whatever stands in texts, notes and proposed commands: the file holds the plan and nothing more."""
     meant = finished(plan, goal=plan.goal, settings=Settings())
     text = render_plan(meant, proposed=proposed, notes=notes, lines=("ours",))
@@ -66,7 +66,10 @@ def test_what_is_no_plan_is_written_without_harm(text: str, problems: list[str])
 def test_proposed_commands_belong_to_their_workstream() -> None:
     """Taking the comment marks away gives the very commands."""
     plan = Plan(goal="g", workstreams={"a": Workstream(brief="x"), "b": Workstream(brief="y\nz")})
-    proposed = (Proposed(command="make 'a'\n", key="checks", of="b"), Proposed(command="npm ci", key="setup"))
+    proposed = (
+        ProposedCommand(command="make 'a'\n", key="checks", of="b"),
+        ProposedCommand(command="npm ci", key="setup"),
+    )
     text = render_plan(plan, proposed=proposed)
     marked = text.splitlines()
     for number, line in enumerate(marked):

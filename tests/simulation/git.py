@@ -14,8 +14,8 @@ from tests.simulation.faults import Faults
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
 from wt_orchestrate.ports.git.repository import (
     Guard,
-    Landed,
     LandOutcome,
+    LandResult,
     Reached,
     Removed,
     RemoveOutcome,
@@ -239,12 +239,12 @@ class SimRepository:
     def finish_landing(self, *, target: Branch) -> None:
         pass
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> Landed:
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
         at = self._site.refs[target]
         if at == new:
-            return Landed(outcome=LandOutcome.ALREADY)
+            return LandResult(outcome=LandOutcome.ALREADY)
         if at != expected:
-            return Landed(outcome=LandOutcome.STALE)
+            return LandResult(outcome=LandOutcome.STALE)
         with self._site.faults.around(f"land {target}"):
             self._site.move("tool", target, new)
-        return Landed(outcome=LandOutcome.MOVED)
+        return LandResult(outcome=LandOutcome.MOVED)

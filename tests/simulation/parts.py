@@ -17,7 +17,7 @@ from wt_orchestrate.domain.plan.model import Kind, Workstream
 from wt_orchestrate.domain.schedule.admission import Room
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports.engine import PORTS, Asked, FurtherRead, HandoffFile, Known, Lines, RunLine, Watched
+from wt_orchestrate.ports.engine import PORTS, Asked, FurtherRead, HandoffFile, Lines, RunLine, UsedKey, Watched
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimWorld
@@ -108,7 +108,7 @@ class SimLog:
     def view(self, run: RunId) -> str | None:
         return self.stored_view
 
-    def known(self, key: str) -> Known | None:
+    def known(self, key: str) -> UsedKey | None:
         return None
 
     def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:

@@ -22,14 +22,14 @@ from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId
 from wt_orchestrate.domain.plan.retry_ladder import Rung
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule import accounts
-from wt_orchestrate.domain.state.checks import Word
+from wt_orchestrate.domain.state.checks import TreeResult
 from wt_orchestrate.domain.train import culprit, landing, order, train
 from wt_orchestrate.domain.verdict import claim, verdict
 from wt_orchestrate.engine import supervisor
 from wt_orchestrate.engine.effects import worktree
 from wt_orchestrate.ports.engine import ProcessReport
 from wt_orchestrate.ports.git.merges import Merge
-from wt_orchestrate.ports.git.repository import Landed, LandOutcome
+from wt_orchestrate.ports.git.repository import LandOutcome, LandResult
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -50,10 +50,10 @@ def land_again_after_a_crash() -> Iterator[None]:
 def no_compare_and_swap() -> Iterator[None]:
     """The target is moved wherever it is."""
 
-    def land(self: SimRepository, *, target: Branch, new: CommitId, expected: CommitId) -> Landed:
+    def land(self: SimRepository, *, target: Branch, new: CommitId, expected: CommitId) -> LandResult:
         with self._site.faults.around(f"land {target}"):
             self._site.move("tool", target, new)
-        return Landed(outcome=LandOutcome.MOVED)
+        return LandResult(outcome=LandOutcome.MOVED)
 
     with patch.object(SimRepository, "land", land):
         yield
@@ -171,7 +171,10 @@ def retry_without_end() -> Iterator[None]:
 @contextmanager
 def unchecked_landing() -> Iterator[None]:
     """Every tree is called green."""
-    with patch.object(train, "word", lambda *args: Word()), patch.object(landing, "word", lambda *args: Word()):
+    with (
+        patch.object(train, "word", lambda *args: TreeResult()),
+        patch.object(landing, "word", lambda *args: TreeResult()),
+    ):
         yield
 
 

@@ -14,9 +14,9 @@ from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.git.checkouts import NOTHING_AROUND, Around
-from wt_orchestrate.ports.git.commits import Change
+from wt_orchestrate.ports.git.commits import ChangedPath
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, Settled, SettleSpec
-from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side
+from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast, Side
 from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Merge, Proof, Rider
 
 
@@ -128,9 +128,9 @@ class SimCommits:
     def _age(self, commit: CommitId) -> tuple[int, str]:
         return len(self._objects.history(commit)), commit
 
-    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[ChangedPath]:
         paths = self._objects.changed(self._objects.base(base, head), head)
-        return [Change(path=path, status="M", added=1) for path in paths]
+        return [ChangedPath(path=path, status="M", added=1) for path in paths]
 
     def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
         return b""
@@ -319,7 +319,7 @@ class SimForecasts:
         self._site = site
         self._objects = site.objects
 
-    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
+    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> MergeForecast:
         """Every two sides, and each with the target; a path that both changed otherwise is a conflict."""
         trees = {side.name: (side.head, self._files(side)) for side in sides}
         target = (against, self._objects.tree(against))
@@ -332,7 +332,7 @@ class SimForecasts:
             for one, other, mine, theirs in pairs
             if (paths := self._clashing(self._objects.base(mine[0], theirs[0]), mine[1], theirs[1]))
         ]
-        return Forecast(conflicts=tuple(found))
+        return MergeForecast(conflicts=tuple(found))
 
     def _files(self, side: Side) -> Mapping[str, str]:
         at = self._site.worktrees.get(side.worktree)

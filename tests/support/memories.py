@@ -6,10 +6,10 @@ import random
 from collections.abc import Sequence
 
 from wt_orchestrate.domain.memory.entries import (
-    Entry,
     Hit,
-    Layer,
+    MemoryEntry,
     MemoryId,
+    MemoryLayer,
     Note,
     Source,
     coverage,
@@ -30,7 +30,7 @@ class FakeMemories:
 
     def __init__(self) -> None:
         self.broken = False
-        self._entries: dict[MemoryId, Entry] = {}
+        self._entries: dict[MemoryId, MemoryEntry] = {}
         self._next = 1
         self._keys: dict[str, list[MemoryId]] = {}
         self._marks: dict[str, Learned] = {}
@@ -76,11 +76,13 @@ class FakeMemories:
         self._entries[after.id] = after
         return Kept(entry=after, new=False, changed=after is not before)
 
-    def find(self, name: MemoryId) -> Entry | None:
+    def find(self, name: MemoryId) -> MemoryEntry | None:
         self._ready()
         return self._entries.get(name)
 
-    def entries(self, *, layer: Layer | None = None, kind: str = "", limit: int | None = None) -> Sequence[Entry]:
+    def entries(
+        self, *, layer: MemoryLayer | None = None, kind: str = "", limit: int | None = None
+    ) -> Sequence[MemoryEntry]:
         self._ready()
         found = [e for e in self._entries.values() if layer in {None, e.layer} and kind in {"", e.kind}]
         return sorted(found, key=lambda each: (-each.seen_at, -int(each.id[1:])))[:limit]
@@ -130,7 +132,7 @@ class FakeMemories:
         return "the memory is broken" if self.broken else ""
 
 
-def aged_entry(entry: Entry, days: float) -> Entry:
+def aged_entry(entry: MemoryEntry, days: float) -> MemoryEntry:
     """The entry as if it were so many days older."""
     return replace(entry, seen_at=entry.seen_at - days * 86_400)
 
@@ -140,7 +142,10 @@ def sim_memories(chance: random.Random) -> FakeMemories:
     memories = FakeMemories()
     for number in range(chance.randint(0, 3)):
         said = note(
-            f"convention {number}: write a file", layer=Layer.SHARED, kind="convention", sources=(Source(run="r1"),)
+            f"convention {number}: write a file",
+            layer=MemoryLayer.SHARED,
+            kind="convention",
+            sources=(Source(run="r1"),),
         )
         memories.add([said], now=0.0)
     memories.broken = chance.random() < 0.2

@@ -15,7 +15,7 @@ from tests.support.repos import TestRepository
 from wt_orchestrate.adapters.gitrepo.forecast.overlap import PathIndex, Touched, touched
 from wt_orchestrate.adapters.gitrepo.merge.pairwise import merges
 from wt_orchestrate.adapters.gitrepo.objects import fast_import
-from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
+from wt_orchestrate.adapters.gitrepo.objects.fast_import import NewCommit
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import CommitId
 
@@ -62,7 +62,7 @@ def _judge(repository: TestRepository, seeds: Sequence[int], rule: Rule, found: 
     known = touched(git, [(base, head) for base, heads in sets for head in heads])
     asked: list[tuple[int, int, int, bool]] = []
     both: list[tuple[CommitId, CommitId]] = []
-    layers: list[Layer] = []
+    layers: list[NewCommit] = []
     for seed, (base, heads) in zip(seeds, sets, strict=True):
         sides = [(str(number), known[base, head]) for number, head in enumerate(heads) if (base, head) in known]
         near = rule(sides)
@@ -70,7 +70,7 @@ def _judge(repository: TestRepository, seeds: Sequence[int], rule: Rule, found: 
             asked.append((seed, int(one), int(other), (one, other) in near))
             both.append((heads[int(one)], heads[int(other)]))
             deltas = [] if (one, other) in near else [left.delta, right.delta]
-            layers.append(Layer(deltas, onto=base))
+            layers.append(NewCommit(deltas, onto=base))
     commits = fast_import.write(git, layers, at=0.0, ref="refs/heads/laid", keep=False)
     trees = repository.git("rev-parse", *(f"{commit}^{{tree}}" for commit in commits)).split()
     for (*case, near_), outcome, tree in zip(asked, merges(git, both), trees, strict=True):

@@ -95,6 +95,16 @@ def test_no_folder_has_more_modules_than_can_be_read() -> None:
     assert {name: count for name, count in counts.items() if count > MAX_MODULES} == {}
 
 
+def test_no_two_classes_have_the_same_name() -> None:
+    """A class of the package is found by its name alone, which says what it is."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize(("contract", "bound"), [("domain", 12), ("gitrepo", 8)])
 def test_the_contracts_of_districts_stay_short(contract: str, bound: int) -> None:
     """Who may import whom is a list of few lines that names every district."""

@@ -23,7 +23,7 @@ _MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class FileEdit:
     """A change of a file: its text before (None: no file) and after. `raw` is what was read, byte by byte."""
 
     path: str
@@ -36,7 +36,7 @@ class Edit:
         return self.before != self.after
 
 
-def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
+def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> FileEdit:
     """The change that inserts a server, or with None removes it. Raises Refused if the file is not as clients have it."""
     real = os.path.realpath(path)
     try:
@@ -50,7 +50,7 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
     if not isinstance(servers, dict):
         raise Refused(f"{path}: {_SERVERS} is not an object", hint="fix it first; nothing was changed")
     if servers.get(name) == entry:
-        return Edit(path=real, before=before, after=before or "", raw=raw)
+        return FileEdit(path=real, before=before, after=before or "", raw=raw)
     if text is None or not text.strip():
         text = "{\n}\n"
     try:
@@ -64,7 +64,7 @@ def planned(path: str, name: str, entry: Mapping[str, Any] | None) -> Edit:
     except ValueError as error:
         raise Refused(f"{path}: {error}", hint="fix it first; nothing was changed") from error
     _require_same(path, whole, json.loads(after), name, entry)
-    return Edit(path=real, before=before, after=mark + after, raw=raw)
+    return FileEdit(path=real, before=before, after=mark + after, raw=raw)
 
 
 def _edited(text: str, name: str, entry: Mapping[str, Any] | None) -> str:
@@ -102,7 +102,7 @@ def _parsed(path: str, text: str | None) -> dict[str, Any]:
     return value
 
 
-def write(edit: Edit) -> str:
+def write(edit: FileEdit) -> str:
     """Write a change; returns where the earlier file is kept (empty: there was none). Raises Refused and leaves the
     file alone if it changed since it was read or cannot be written."""
     try:

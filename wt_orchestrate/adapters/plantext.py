@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from wt_orchestrate.domain.drafting.vetting import Proposed, by_place, sound
+from wt_orchestrate.domain.drafting.vetting import ProposedCommand, by_place, sound
 from wt_orchestrate.domain.plan.model import Plan, Workstream
 
 SCHEMA_LINE = (
@@ -56,7 +56,9 @@ _Dumper.add_representer(_Short, _short)
 _Dumper.add_representer(_ShortList, _short_list)
 
 
-def render_plan(plan: Plan, *, proposed: Sequence[Proposed] = (), notes: str = "", lines: Sequence[str] = ()) -> str:
+def render_plan(
+    plan: Plan, *, proposed: Sequence[ProposedCommand] = (), notes: str = "", lines: Sequence[str] = ()
+) -> str:
     """The plan as text; `notes` are the agent's own, `lines` are ours, about how it was made."""
     of = by_place(proposed)
     parts = [SCHEMA_LINE, *(f"# {_one_line(line)}" for line in lines), *_notes(notes), "", *_top(plan)]
@@ -131,7 +133,7 @@ def _dumped(value: Any) -> list[str]:
     return text.rstrip("\n").split("\n")
 
 
-def _proposed(proposed: Sequence[Proposed], *, indent: str) -> Iterator[str]:
+def _proposed(proposed: Sequence[ProposedCommand], *, indent: str) -> Iterator[str]:
     if not proposed:
         return
     yield f"{indent}# Commands that the agent proposes. They do not run until you approve them by removing the #:"

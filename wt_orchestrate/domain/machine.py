@@ -51,14 +51,14 @@ REFUSALS = 3
 _PAUSE_S = 2.0
 
 
-class Decision(Struct, frozen=True):
+class Consequences(Struct, frozen=True):
     """Events that follow, and effects to perform once they are logged."""
 
     conclusions: tuple[e.Event, ...]
     effects: tuple[Effect, ...]
 
 
-def decide(state: RunState, now: float, *, under_way: frozenset[EffectKey] = frozenset()) -> Decision:
+def decide(state: RunState, now: float, *, under_way: frozenset[EffectKey] = frozenset()) -> Consequences:
     """What follows, and what should be under way and is not. `under_way`: keys being performed by this process."""
     drawn = (
         *_time_limit(state, now),
@@ -74,12 +74,12 @@ def decide(state: RunState, now: float, *, under_way: frozenset[EffectKey] = fro
     if not conclusions:
         conclusions = _run_conclusions(state)
     if conclusions:
-        return Decision(conclusions=conclusions, effects=())
+        return Consequences(conclusions=conclusions, effects=())
     effects: tuple[Effect, ...] = (*_base(state), *_attempts(state, now), *_commands(state), *_claims(state))
     effects = (*effects, *_train(state), *_after(state))
     effects = (*effects, *recall_effects(state), *schedule(state, now), *forecast_effects(state, now))
     wanted = {effect_key(effect): effect for effect in effects}
-    return Decision(
+    return Consequences(
         conclusions=(),
         effects=tuple(
             effect for key, effect in wanted.items() if key not in under_way and not _pausing(state, key, now)

@@ -190,7 +190,7 @@ class Taken(Struct, frozen=True, kw_only=True):
     what: str
 
 
-class Elsewhere(Struct, frozen=True, kw_only=True):
+class ElsewhereRead(Struct, frozen=True, kw_only=True):
     """Commits at a worktree's HEAD that its branch does not hold; `head` None: there are none."""
 
     workstream: WorkstreamId
@@ -199,7 +199,7 @@ class Elsewhere(Struct, frozen=True, kw_only=True):
     count: int = 0
 
 
-Reading = Elsewhere | ProcessEnd | StreamRead | BranchRead | HandoffRead | NotesIn | Taken
+Reading = ElsewhereRead | ProcessEnd | StreamRead | BranchRead | HandoffRead | NotesIn | Taken
 
 
 def observe(state: RunState, reading: Reading, *, last_handoff: str | None = None) -> Sequence[e.Event]:
@@ -223,7 +223,7 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
                     rewritten=reading.rewritten,
                 ),
             )
-        case Elsewhere(workstream=name, where=where, head=head):
+        case ElsewhereRead(workstream=name, where=where, head=head):
             before = state.workstreams[name].checkout.elsewhere
             if (before.head if before is not None else None) == head:
                 return ()

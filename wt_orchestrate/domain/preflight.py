@@ -28,17 +28,17 @@ SIGNING_VARIABLES: Mapping[str, tuple[str, ...]] = {
 _INSTALLERS = ("pre-commit install", "husky", "lefthook install", "simple-git-hooks")
 
 
-class Weight(StrEnum):
+class FindingWeight(StrEnum):
     REFUSE = "refuse"
     WARN = "warn"
     NOTE = "note"
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class PreflightFinding(Struct, frozen=True, kw_only=True):
     """One finding. `id` is stable; `what` names its subject in a word or two."""
 
     id: str
-    weight: Weight
+    weight: FindingWeight
     what: str
     found: str
     remedy: str = ""
@@ -98,19 +98,19 @@ class Look(Struct, frozen=True, kw_only=True):
     """Settings that someone else wrote and the user has not trusted."""
 
 
-def findings(look: Look, *, agents: bool) -> tuple[Finding, ...]:
+def findings(look: Look, *, agents: bool) -> tuple[PreflightFinding, ...]:
     """Everything there is to say, what refuses first. Without `agents` it is a queue of branches."""
     found = [*_for_everybody(look), *(_for_agents(look) if agents else ())]
-    order = list(Weight)
+    order = list(FindingWeight)
     return tuple(sorted(found, key=lambda each: order.index(each.weight)))
 
 
-def refusal(found: tuple[Finding, ...]) -> Finding | None:
+def refusal(found: tuple[PreflightFinding, ...]) -> PreflightFinding | None:
     """The first finding that refuses."""
-    return next((each for each in found if each.weight is Weight.REFUSE), None)
+    return next((each for each in found if each.weight is FindingWeight.REFUSE), None)
 
 
-def _for_everybody(look: Look) -> Iterator[Finding]:
+def _for_everybody(look: Look) -> Iterator[PreflightFinding]:
     if not look.exists:
         yield _refuse("target", f"the target branch {look.target} does not exist", "name an existing branch as target:")
     if look.untrusted:
@@ -164,7 +164,7 @@ def _for_everybody(look: Look) -> Iterator[Finding]:
         )
 
 
-def _missing(look: Look) -> Iterator[Finding]:
+def _missing(look: Look) -> Iterator[PreflightFinding]:
     if not look.promisors:
         return
     where = some_of(look.promisors)
@@ -174,12 +174,12 @@ def _missing(look: Look) -> Iterator[Finding]:
         )
         yield _warn("partial-clone", found, "git fetch --refetch --no-filter fetches all of them for good")
     else:
-        yield Finding(
-            id="partial-clone", weight=Weight.NOTE, what="partial clone", found="all that a run needs is here"
+        yield PreflightFinding(
+            id="partial-clone", weight=FindingWeight.NOTE, what="partial clone", found="all that a run needs is here"
         )
 
 
-def _for_agents(look: Look) -> Iterator[Finding]:
+def _for_agents(look: Look) -> Iterator[PreflightFinding]:
     yield from _identity(look)
     tracked = look.tracked
     if tracked.handoff:
@@ -220,7 +220,7 @@ def _for_agents(look: Look) -> Iterator[Finding]:
         yield _note("variables", f"setup commands and checks do not get {names}", _pass_env(look.withheld))
 
 
-def _identity(look: Look) -> Iterator[Finding]:
+def _identity(look: Look) -> Iterator[PreflightFinding]:
     who = look.identity.rpartition(" ")[0].rpartition(" ")[0]
     if not who:
         yield _refuse(
@@ -245,7 +245,7 @@ def _pass_env(names: tuple[str, ...]) -> str:
     return f"pass_env: [{', '.join(names)}] in .wto/config.yaml passes them on"
 
 
-def _hooks(look: Look) -> Iterator[Finding]:
+def _hooks(look: Look) -> Iterator[PreflightFinding]:
     if look.hooks_path and look.hooks and not look.tracked.hooks:
         yield _warn(
             "hooks",
@@ -267,7 +267,7 @@ def _hooks(look: Look) -> Iterator[Finding]:
         )
 
 
-def _instructions(tracked: Tracked) -> Iterator[Finding]:
+def _instructions(tracked: Tracked) -> Iterator[PreflightFinding]:
     if tracked.instructions:
         first = next(place for place in PLACES if place in tracked.instructions)
         yield _note("instructions", f"agents get {first}, with what it imports")
@@ -279,13 +279,15 @@ def _instructions(tracked: Tracked) -> Iterator[Finding]:
         )
 
 
-def _refuse(name: str, found: str, remedy: str) -> Finding:
-    return Finding(id=name, weight=Weight.REFUSE, what=name.replace("-", " "), found=found, remedy=remedy)
+def _refuse(name: str, found: str, remedy: str) -> PreflightFinding:
+    return PreflightFinding(
+        id=name, weight=FindingWeight.REFUSE, what=name.replace("-", " "), found=found, remedy=remedy
+    )
 
 
-def _warn(name: str, found: str, remedy: str) -> Finding:
-    return Finding(id=name, weight=Weight.WARN, what=name.replace("-", " "), found=found, remedy=remedy)
+def _warn(name: str, found: str, remedy: str) -> PreflightFinding:
+    return PreflightFinding(id=name, weight=FindingWeight.WARN, what=name.replace("-", " "), found=found, remedy=remedy)
 
 
-def _note(name: str, found: str, remedy: str = "") -> Finding:
-    return Finding(id=name, weight=Weight.NOTE, what=name.replace("-", " "), found=found, remedy=remedy)
+def _note(name: str, found: str, remedy: str = "") -> PreflightFinding:
+    return PreflightFinding(id=name, weight=FindingWeight.NOTE, what=name.replace("-", " "), found=found, remedy=remedy)

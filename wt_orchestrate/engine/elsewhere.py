@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
-from wt_orchestrate.domain.observation import Elsewhere
+from wt_orchestrate.domain.observation import ElsewhereRead
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.clean import some_of
@@ -21,7 +21,7 @@ from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.git.repository import Reached
 
 
-def read_elsewhere(state: RunState, world: World) -> Iterator[Elsewhere]:
+def read_elsewhere(state: RunState, world: World) -> Iterator[ElsewhereRead]:
     """Where each worktree's HEAD is, once the vault holds all that it reached."""
     streams = [
         ws for ws in state.workstreams.values() if ws.base is not None and not (ws.checkout.removed or ws.checkout.lost)
@@ -36,9 +36,9 @@ def read_elsewhere(state: RunState, world: World) -> Iterator[Elsewhere]:
             continue
         found = _at_head(ws, reached, ws.head, world)
         if found is None:
-            yield Elsewhere(workstream=ws.id)
+            yield ElsewhereRead(workstream=ws.id)
         else:
-            yield Elsewhere(workstream=ws.id, where=found.where, head=found.head, count=found.count)
+            yield ElsewhereRead(workstream=ws.id, where=found.where, head=found.head, count=found.count)
 
 
 def commits_elsewhere(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> CommitsAt | None:

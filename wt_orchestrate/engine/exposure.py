@@ -15,14 +15,14 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.text.clean import some_of
-from wt_orchestrate.ports.git.commits import Change
+from wt_orchestrate.ports.git.commits import ChangedPath
 from wt_orchestrate.ports.git.vault import Vault
 
 GITLINK = "160000"
 """The mode of a submodule in a tree."""
 
 
-class Word(Struct, frozen=True, kw_only=True):
+class Allowance(Struct, frozen=True, kw_only=True):
     """What a person allowed; `secrets` are marks of findings that are not secrets."""
 
     protected: bool = False
@@ -39,7 +39,7 @@ class Missing(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
 
 
-def protected_paths(settings: Settings, changes: Sequence[Change]) -> tuple[str, ...]:
+def protected_paths(settings: Settings, changes: Sequence[ChangedPath]) -> tuple[str, ...]:
     """Changed paths that land only with a person's approval: those of the setting, and submodules, whose new commit nobody here
     has looked at."""
     touched = {path for change in changes for path in (change.path, change.old) if path}
@@ -48,7 +48,7 @@ def protected_paths(settings: Settings, changes: Sequence[Change]) -> tuple[str,
 
 
 def missing_word(
-    vault: Vault, settings: Settings, *, base: CommitId, head: CommitId, word: Word, verb: str
+    vault: Vault, settings: Settings, *, base: CommitId, head: CommitId, word: Allowance, verb: str
 ) -> Missing | None:
     """What in `base..head` nobody allowed, all of it at once; None if nothing. `verb`: what would happen to it."""
     changes = vault.commits.changes(base=base, head=head)

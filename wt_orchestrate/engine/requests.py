@@ -15,7 +15,7 @@ from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.text.clean import clean, some_of
 from wt_orchestrate.errors import NotFound, Refused
-from wt_orchestrate.ports.engine import Clock, Known, Log, RunLine
+from wt_orchestrate.ports.engine import Clock, Log, RunLine, UsedKey
 
 
 def find_run(log: Log, name: str | None) -> RunId:
@@ -140,7 +140,7 @@ def answered(state: RunState, workstream: str, text: str) -> e.AnswerRequested:
     return e.AnswerRequested(workstream=name, text=_picked(options, text) or text)
 
 
-def answered_again(log: Log, said: Known, workstream: str, text: str) -> e.AnswerRequested | None:
+def answered_again(log: Log, said: UsedKey, workstream: str, text: str) -> e.AnswerRequested | None:
     """The answer that was given under a key before, if this is the same one: a number then means an option of the
     question that waited at that time. None if it is another request."""
     wish = said.wish

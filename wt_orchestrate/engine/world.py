@@ -10,7 +10,7 @@ from msgspec import Struct
 from wt_orchestrate.domain.effects import Effect
 from wt_orchestrate.domain.ids import CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import AgentType
-from wt_orchestrate.ports.engine import Agent, Clock, Executor, Feed, Handoffs, Log, Machine, Notes, Plans, Workers
+from wt_orchestrate.ports.engine import Agent, Clock, Executor, Feed, HandoffReader, Log, Machine, Notes, Plans, Workers
 from wt_orchestrate.ports.git.repository import Repository
 from wt_orchestrate.ports.git.vault import Vault
 from wt_orchestrate.ports.memory import Memories
@@ -26,7 +26,7 @@ class World(Struct, frozen=True, kw_only=True):
     vault: Vault
     executor: Executor
     agents: Mapping[AgentType, Agent]
-    handoffs: Handoffs
+    handoffs: HandoffReader
     notes: Notes
     plans: Plans
     memories: Memories

@@ -26,7 +26,7 @@ from wt_orchestrate.errors import Busy, NotFound, PlanInvalid, Refused, WtError
 from wt_orchestrate.mcp_server.pages import BRIEFLY, STRETCH, Page, briefing, news, page, part, story_page
 from wt_orchestrate.mcp_server.wait import Watch, stored
 from wt_orchestrate.osfiles.atomic import replace_file
-from wt_orchestrate.ports.engine import Known
+from wt_orchestrate.ports.engine import UsedKey
 from wt_orchestrate.wiring.branch_queue import QueuedUp, QueueWish, asked_names, queue_up
 from wt_orchestrate.wiring.plan.plan_files import load_further, load_plan, load_settings, plan_text, settings_around
 from wt_orchestrate.wiring.read.forecast import foresee_plan
@@ -339,7 +339,7 @@ class Desk:
             words = "noted; " + ("the supervisor will handle it soon" if put.supervised else _NOBODY)
         return Wished(run=run, state="taken" if put.taken else "noted", number=put.number, text=words)
 
-    def _run_of(self, site: Site, run: str, said: Known | None) -> RunId:
+    def _run_of(self, site: Site, run: str, said: UsedKey | None) -> RunId:
         """The named run; without a name that of a repeated request, else the newest."""
         if said is not None and not run:
             return said.run
@@ -429,7 +429,7 @@ def _queued(found: QueuedUp) -> Wished:
     return Wished(run=found.run or "", state="noted", number=found.number, text=text)
 
 
-def _require_queued(said: Known, branches: Sequence[str]) -> None:
+def _require_queued(said: UsedKey, branches: Sequence[str]) -> None:
     """Raises Refused where a key was used for anything but to queue these very branches."""
     wish = said.wish
     further = wish.plan.workstreams if isinstance(wish, e.RunStarted) else getattr(wish, "workstreams", {})

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from wt_orchestrate.domain.memory.entries import (
     ORCHESTRATOR,
-    Layer,
+    MemoryLayer,
     Recalled,
     Source,
     bounded,
@@ -65,7 +65,7 @@ class Known:
 
 
 @dataclass(frozen=True, kw_only=True)  # the SDK makes no schema of slots
-class Recall:
+class RecallPage:
     """What is known, best first; `of` says whose words these are."""
 
     of: str
@@ -85,7 +85,7 @@ def add_to(tools: Toolbox, desk: Desk) -> None:
         paths: _Paths = [],  # noqa: B006 - the schema's default; it is never changed
         limit: Annotated[int, Field(ge=1, le=50)] = 10,
         repository: Repository = "",
-    ) -> Recall:
+    ) -> RecallPage:
         """Search notes of earlier runs by words or paths: decisions, conventions, findings, failures and remedies."""
         return recalled(desk.site(repository), query, tuple(paths), limit)
 
@@ -112,14 +112,14 @@ def memory_page(site: Site) -> str:
     return f"(From {_OF})\n\n{text[:_PAGE]}{cut}"
 
 
-def recalled(site: Site, query: str, paths: tuple[str, ...], limit: int) -> Recall:
+def recalled(site: Site, query: str, paths: tuple[str, ...], limit: int) -> RecallPage:
     """What is known about words and paths; without either the newest."""
     store = memories(site)
     if query.strip() or paths:
         found = memory.recall(site, query=query, paths=paths, limit=limit, characters=_PAGE)
     else:
         found = bounded(aged(site, store.entries(limit=limit)), limit=limit, characters=_PAGE)
-    return Recall(of=_OF, entries=tuple(_known(each) for each in found), total=store.count())
+    return RecallPage(of=_OF, entries=tuple(_known(each) for each in found), total=store.count())
 
 
 def remembered(site: Site, text: str, *, key: str, kind: str, layer: str, paths: tuple[str, ...]) -> Remembered:
@@ -127,7 +127,7 @@ def remembered(site: Site, text: str, *, key: str, kind: str, layer: str, paths:
     another request."""
     commit = looked_from(site) if paths else None
     source = Source(who=ORCHESTRATOR, commit=commit or "", paths=paths, at=clock().now())
-    made = note(text, layer=Layer(layer), kind=kind, sources=(source,))
+    made = note(text, layer=MemoryLayer(layer), kind=kind, sources=(source,))
     (kept,) = memory.remember(site, (made,), key=f"mcp:{key}") or (None,)
     if kept is None:
         return Remembered(

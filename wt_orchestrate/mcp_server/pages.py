@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.status.story import Weight, sentence
+from wt_orchestrate.domain.status.story import StoryWeight, sentence
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.errors import NotFound
@@ -286,7 +286,7 @@ def news(records: Sequence[e.Record], *, about: str = "", details: bool = False)
     found: list[str] = []
     for record in records:
         told = sentence(record.event)
-        if told is None or (told.weight is Weight.DETAIL and not details) or (about and told.about != about):
+        if told is None or (told.weight is StoryWeight.DETAIL and not details) or (about and told.about != about):
             continue
         found.append(f"{record.number} {told.about or 'run'}: {told.text}")
     return found
@@ -295,6 +295,6 @@ def news(records: Sequence[e.Record], *, about: str = "", details: bool = False)
 def is_news(record: e.Record) -> bool:
     """Whether an event may mean that somebody has to decide something."""
     told = sentence(record.event)
-    return (told is not None and told.weight in {Weight.BAD, Weight.ASKS}) or isinstance(
+    return (told is not None and told.weight in {StoryWeight.BAD, StoryWeight.ASKS}) or isinstance(
         record.event, e.RunFinished | e.RunStopped | e.Landed | e.LandRefused | e.RequestRefused
     )

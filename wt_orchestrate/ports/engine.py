@@ -74,7 +74,7 @@ class RunLine(Struct, frozen=True, kw_only=True):
     goal: str
 
 
-class Known(Struct, frozen=True, kw_only=True):
+class UsedKey(Struct, frozen=True, kw_only=True):
     """What a caller's key was used for: a request with its number, or the start of a run (then there is no number)."""
 
     key: str
@@ -116,7 +116,7 @@ class Log(Protocol):
         is the caller's name for this request: used again, it returns the first record of the run that it started.
         Raises Refused if the key was used for another request."""
 
-    def known(self, key: str) -> Known | None:
+    def known(self, key: str) -> UsedKey | None:
         """What a key was used for; None if it was not used."""
 
     def append(self, records: Sequence[Record], *, taken: Sequence[int] = (), view: str | None = None) -> None:
@@ -373,7 +373,7 @@ class HandoffFile(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-class Handoffs(Protocol):
+class HandoffReader(Protocol):
     def read(self, worktree: str) -> HandoffFile:
         """Read the handoff without following links, bounded; never raises."""
 

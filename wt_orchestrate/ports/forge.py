@@ -24,7 +24,7 @@ class Proposal(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
 
 
-class Proposed(Struct, frozen=True, kw_only=True):
+class ForgePullRequest(Struct, frozen=True, kw_only=True):
     """A pull request as the forge has it."""
 
     number: int
@@ -34,7 +34,7 @@ class Proposed(Struct, frozen=True, kw_only=True):
     draft: bool = False
 
 
-class Said(Struct, frozen=True, kw_only=True):
+class ForgeComment(Struct, frozen=True, kw_only=True):
     """A comment on it. `trusted`: its author may write to the repository; others are not passed on automatically."""
 
     id: str
@@ -58,10 +58,10 @@ class Ran(Struct, frozen=True, kw_only=True):
 class Feedback(Struct, frozen=True, kw_only=True):
     """The state of a pull request. `merge`: the commit that merged it, if the forge says so; `head`: its head now."""
 
-    proposed: Proposed
+    proposed: ForgePullRequest
     head: CommitId | None
     merge: CommitId | None = None
-    said: tuple[Said, ...] = ()
+    said: tuple[ForgeComment, ...] = ()
     failed: tuple[Ran, ...] = ()
     running: int = 0
 
@@ -73,13 +73,13 @@ class Forge(Protocol):
     def name(self) -> str:
         """Its name for people."""
 
-    def find(self, branch: Branch) -> Proposed | None:
+    def find(self, branch: Branch) -> ForgePullRequest | None:
         """The newest pull request from a branch of this repository."""
 
-    def create(self, wanted: Proposal) -> Proposed:
+    def create(self, wanted: Proposal) -> ForgePullRequest:
         """Make one; its branch is pushed already."""
 
-    def update(self, number: int, wanted: Proposal) -> Proposed:
+    def update(self, number: int, wanted: Proposal) -> ForgePullRequest:
         """Set its title, body and base, and add labels."""
 
     def feedback(self, number: int) -> Feedback:

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from wt_orchestrate.domain.memory.entries import Entry, Hit, Layer, MemoryId, Note
+from wt_orchestrate.domain.memory.entries import Hit, MemoryEntry, MemoryId, MemoryLayer, Note
 
 
 class Kept(Struct, frozen=True, kw_only=True):
     """What became of a note: its entry; whether that is new, or was changed by it."""
 
-    entry: Entry
+    entry: MemoryEntry
     new: bool
     changed: bool
 
@@ -41,10 +41,12 @@ class Memories(Protocol):
     def preview(self, notes: Sequence[Note], *, now: float) -> Sequence[Kept]:
         """What `add` would do; nothing is written, and new entries have no lasting id."""
 
-    def find(self, name: MemoryId) -> Entry | None:
+    def find(self, name: MemoryId) -> MemoryEntry | None:
         """One entry; None when there is none of that id."""
 
-    def entries(self, *, layer: Layer | None = None, kind: str = "", limit: int | None = None) -> Sequence[Entry]:
+    def entries(
+        self, *, layer: MemoryLayer | None = None, kind: str = "", limit: int | None = None
+    ) -> Sequence[MemoryEntry]:
         """The entries, newest first."""
 
     def search(self, terms: Sequence[str], *, paths: Sequence[str] = (), limit: int = 200) -> Sequence[Hit]:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.drafting.cochange import PlanForecast
     from wt_orchestrate.domain.drafting.estimate import Advice
     from wt_orchestrate.domain.drafting.progress import DraftPhase, DraftProgress, DraftWish
-    from wt_orchestrate.domain.drafting.prompt import Ground
-    from wt_orchestrate.domain.drafting.vetting import Proposed
+    from wt_orchestrate.domain.drafting.prompt import DraftingGround
+    from wt_orchestrate.domain.drafting.vetting import ProposedCommand
     from wt_orchestrate.domain.ids import CommitId
     from wt_orchestrate.domain.plan.model import AgentSpec, Plan
     from wt_orchestrate.domain.plan.settings import Settings
@@ -54,7 +54,7 @@ class DraftResult:
     text: str = ""
     plan: Plan | None = None
     notes: str = ""
-    proposed: tuple[Proposed, ...] = ()
+    proposed: tuple[ProposedCommand, ...] = ()
     remarks: tuple[str, ...] = ()
     forecast: PlanForecast | None = None
     advice: Advice | None = None
@@ -389,14 +389,14 @@ def _world(site: Site, folder: DraftFolder, wish: DraftWish, noted: Callable[[Dr
     )
 
 
-def _ground(site: Site, kept: Vault, *, goal: str, target: str, commit: str) -> Ground:
+def _ground(site: Site, kept: Vault, *, goal: str, target: str, commit: str) -> DraftingGround:
     from wt_orchestrate.domain.drafting.estimate import measured_words
-    from wt_orchestrate.domain.drafting.prompt import Ground
+    from wt_orchestrate.domain.drafting.prompt import DraftingGround
     from wt_orchestrate.domain.ids import CommitId
 
     seen = measured_here(site)
     files = kept.commits.past(head=CommitId(commit), commits=1).files
-    return Ground(
+    return DraftingGround(
         goal=goal,
         target=target,
         commit=commit,

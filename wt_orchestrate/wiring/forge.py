@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
     from wt_orchestrate.domain.plan.settings import ForgeSettings
     from wt_orchestrate.domain.state.run import RunState
-    from wt_orchestrate.engine.exposure import Word
-    from wt_orchestrate.engine.pull_requests.open import Desk, RunRequests
+    from wt_orchestrate.engine.exposure import Allowance
+    from wt_orchestrate.engine.pull_requests.open import PullRequestPorts, RunRequests
     from wt_orchestrate.ports.forge import Proposal
 
 _TEMPLATE = "pull-request.md"
 _LONGEST = 1 << 16
 
 
-def desk(
-    site: Site, state: RunState, settings: ForgeSettings, requests: RunRequests, *, word: Word, dry: bool = False
-) -> Desk:
+def pull_request_ports(
+    site: Site, state: RunState, settings: ForgeSettings, requests: RunRequests, *, word: Allowance, dry: bool = False
+) -> PullRequestPorts:
     """What the pull requests of a run are made with. Raises NotFound without the remote; Refused if its URL has changed
     since the run started, a token would be sent unencrypted, or no forge can be asked."""
     from wt_orchestrate.adapters.forge.registry import in_the_clear, kind_of, open_forge, place_of, token_of
     from wt_orchestrate.adapters.gitrepo.remotes import GitRemote, without_credentials
     from wt_orchestrate.adapters.gitrepo.runner import Git
     from wt_orchestrate.domain.plan.settings import ForgeKind
-    from wt_orchestrate.engine.pull_requests.open import Desk
+    from wt_orchestrate.engine.pull_requests.open import PullRequestPorts
 
     url = _remote_url(site, state, settings.remote)
     place = place_of(url)
@@ -51,7 +51,7 @@ def desk(
             hint="git remote -v; or wto land",
         )
     forge = None if by_push or place is None else open_forge(place, settings, os.environ)
-    return Desk(
+    return PullRequestPorts(
         forge=forge,
         remote=GitRemote(Git(kept.path), url, token=token),
         vault=kept,

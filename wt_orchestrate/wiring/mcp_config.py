@@ -11,7 +11,7 @@ from wt_orchestrate.errors import Refused
 from wt_orchestrate.wiring.site import Site, repository, state_root
 
 if TYPE_CHECKING:
-    from wt_orchestrate.adapters.clientconfig import Edit
+    from wt_orchestrate.adapters.clientconfig import FileEdit
 
 NAME = "wt-orchestrate"
 TOKEN_VARIABLE = "WTO_MCP_TOKEN"
@@ -26,7 +26,7 @@ def client_edit(
     folders: tuple[str, ...],
     url: str | None = None,
     remove: bool = False,
-) -> Edit:
+) -> FileEdit:
     """The change of a client's configuration that adds the server for these repositories, or a running one at a `url`,
     or removes it. Raises Refused."""
     from wt_orchestrate.adapters.clientconfig import planned
@@ -39,7 +39,7 @@ def client_edit(
     return planned(path, NAME, entry)
 
 
-def apply_edit(edit: Edit) -> str:
+def apply_edit(edit: FileEdit) -> str:
     """Write it; returns where the earlier file is kept."""
     from wt_orchestrate.adapters.clientconfig import write
 

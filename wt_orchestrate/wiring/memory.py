@@ -13,8 +13,8 @@ from wt_orchestrate.wiring.site import Site, clock, open_log, repository, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import CommitId, RunId
-    from wt_orchestrate.domain.memory.entries import Entry, MemoryId, Note, Recalled
-    from wt_orchestrate.domain.memory.markdown import Problem
+    from wt_orchestrate.domain.memory.entries import MemoryEntry, MemoryId, Note, Recalled
+    from wt_orchestrate.domain.memory.markdown import LineProblem
     from wt_orchestrate.ports.memory import Kept, Learned, Memories
 
 
@@ -56,7 +56,7 @@ def recall(
     )
 
 
-def aged(site: Site, entries: Sequence[Entry]) -> tuple[Recalled, ...]:
+def aged(site: Site, entries: Sequence[MemoryEntry]) -> tuple[Recalled, ...]:
     """These entries with what makes them stale."""
     from wt_orchestrate.domain.memory.entries import Recalled, told_at
     from wt_orchestrate.engine.effects import recall as remembering
@@ -136,19 +136,19 @@ def export_memory(site: Site, path: str, *, everything: bool, dry: bool = False)
     """Write the memory as Markdown (execution and flagged entries only with `everything`); the text, and how many
     entries it has. An empty path only makes the text."""
     from wt_orchestrate.adapters.memoryfile import write_text
-    from wt_orchestrate.domain.memory.entries import Layer, withheld
+    from wt_orchestrate.domain.memory.entries import MemoryLayer, withheld
     from wt_orchestrate.domain.memory.markdown import render_memory
 
     entries = memories(site).entries()
     if not everything:
-        entries = [each for each in entries if each.layer is not Layer.EXECUTION and not withheld(each)]
+        entries = [each for each in entries if each.layer is not MemoryLayer.EXECUTION and not withheld(each)]
     text = render_memory(entries)
     if path and not dry:
         write_text(path, text)
     return text, len(entries)
 
 
-def import_memory(site: Site, path: str, *, dry: bool = False) -> tuple[tuple[Kept, ...], tuple[Problem, ...]]:
+def import_memory(site: Site, path: str, *, dry: bool = False) -> tuple[tuple[Kept, ...], tuple[LineProblem, ...]]:
     """Read the entries of a file; the outcome of each, and what could not be read. Raises NotFound, Refused."""
     from wt_orchestrate.adapters.memoryfile import read_text
     from wt_orchestrate.domain.memory.markdown import parse_memory
@@ -178,7 +178,7 @@ def repair_memory(site: Site) -> tuple[str, ...]:
     return tuple(store.repair()) if store.damage() else ()
 
 
-def named_entry(site: Site, name: str) -> Entry:
+def named_entry(site: Site, name: str) -> MemoryEntry:
     """The entry with an id such as `m12`. Raises NotFound with the nearest."""
     from wt_orchestrate.domain.memory.entries import parse_memory_id
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import RunId
     from wt_orchestrate.domain.state.run import RunState
     from wt_orchestrate.domain.state.workstream import WorkstreamState
-    from wt_orchestrate.ports.engine import Known, Log
+    from wt_orchestrate.ports.engine import Log, UsedKey
 
 _LOOK_S = 0.05
 _TAKEN_S = 10.0
@@ -143,7 +143,7 @@ def asks_left(site: Site, run: RunId) -> bool:
         log.close()
 
 
-def known_wish(site: Site, key: str) -> Known | None:
+def known_wish(site: Site, key: str) -> UsedKey | None:
     """What a key was used for; None when it was not used."""
     log = open_log(site)
     try:

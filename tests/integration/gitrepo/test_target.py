@@ -11,7 +11,7 @@ import pytest
 from tests.integration.gitrepo.conftest import Site
 from tests.support.repos import TestRepository, digest, sealed_environment
 from wt_orchestrate.domain.ids import Branch, CommitId
-from wt_orchestrate.ports.git.repository import Landed, LandOutcome
+from wt_orchestrate.ports.git.repository import LandOutcome, LandResult
 
 MAIN = Branch("main")
 TARGET = ("refs/heads/main",)
@@ -27,7 +27,7 @@ def work(site: Site) -> tuple[CommitId, CommitId]:
     return old, new
 
 
-def land(site: Site, work: tuple[CommitId, CommitId], target: Branch = MAIN) -> Landed:
+def land(site: Site, work: tuple[CommitId, CommitId], target: Branch = MAIN) -> LandResult:
     return site.repository.land(target=target, new=work[1], expected=work[0])
 
 
@@ -48,14 +48,14 @@ def test_a_target_that_is_checked_out_nowhere(site: Site, work: tuple[CommitId, 
     """It moves by compare-and-swap; no checkout changes."""
     site.user.git("checkout", "-q", "work")
     before = digest(site.user, without=TARGET)
-    assert land(site, work) == Landed(outcome=LandOutcome.MOVED)
+    assert land(site, work) == LandResult(outcome=LandOutcome.MOVED)
     assert (site.user.head("main"), digest(site.user, without=TARGET)) == (work[1], before)
-    assert land(site, work) == Landed(outcome=LandOutcome.ALREADY)
+    assert land(site, work) == LandResult(outcome=LandOutcome.ALREADY)
 
 
 def test_a_clean_checkout_is_taken_along(site: Site, work: tuple[CommitId, CommitId]) -> None:
     """A clean checkout of the target shows the landed files afterwards."""
-    assert land(site, work) == Landed(outcome=LandOutcome.MOVED, where=site.user.path)
+    assert land(site, work) == LandResult(outcome=LandOutcome.MOVED, where=site.user.path)
     assert_landed(site.user, work)
 
 
@@ -64,7 +64,7 @@ def test_a_checkout_in_another_worktree_is_taken_along(site: Site, work: tuple[C
     site.user.git("checkout", "-q", "work")
     path = f"{site.folder}/linked ü"
     site.user.git("worktree", "add", "-q", path, "main")
-    assert land(site, work) == Landed(outcome=LandOutcome.MOVED, where=path)
+    assert land(site, work) == LandResult(outcome=LandOutcome.MOVED, where=path)
     assert_landed(site.user.at(path), work)
 
 
@@ -95,7 +95,7 @@ def test_D3_affected_changes_refuse_the_landing(
     if staged:
         site.user.git("add", "-A")
     before = digest(site.user)
-    assert land(site, work) == Landed(outcome=LandOutcome.DIRTY, where=site.user.path, paths=(path,))
+    assert land(site, work) == LandResult(outcome=LandOutcome.DIRTY, where=site.user.path, paths=(path,))
     assert digest(site.user) == before
 
 
@@ -110,15 +110,15 @@ def test_a_target_that_moved_is_stale(site: Site, work: tuple[CommitId, CommitId
     """When somebody moved the target meanwhile, nothing is changed."""
     now = site.user.commit({"other": "o"})
     before = digest(site.user)
-    assert land(site, work) == Landed(outcome=LandOutcome.STALE, detail=f"main is at {now[:12]}")
+    assert land(site, work) == LandResult(outcome=LandOutcome.STALE, detail=f"main is at {now[:12]}")
     assert digest(site.user) == before
-    assert land(site, work, Branch("gone")) == Landed(outcome=LandOutcome.STALE, detail="gone is at no commit")
+    assert land(site, work, Branch("gone")) == LandResult(outcome=LandOutcome.STALE, detail="gone is at no commit")
 
 
 def test_L4_the_target_only_moves_forward(site: Site, work: tuple[CommitId, CommitId]) -> None:
     """A commit that does not descend from the target's is refused, checked out or not."""
     now = site.user.commit({"other": "o"})
-    refused = Landed(outcome=LandOutcome.REFUSED, detail=f"{work[1][:12]} is not a descendant of {now[:12]}")
+    refused = LandResult(outcome=LandOutcome.REFUSED, detail=f"{work[1][:12]} is not a descendant of {now[:12]}")
     assert land(site, (now, work[1])) == refused
     site.user.git("checkout", "-q", "work")
     assert land(site, (now, work[1])) == refused

@@ -17,7 +17,7 @@ from wt_orchestrate.adapters.gitrepo.vault import GitVault
 from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports.git.commits import Change
+from wt_orchestrate.ports.git.commits import ChangedPath
 
 HEAD = {"refs/heads/main": "refs/wto/test/main"}
 ARCHIVE = "refs/wto/archive/test/a"
@@ -220,12 +220,12 @@ def test_changes_since_the_merge_base(site: Site) -> None:
     base = site.user.commit({"README.md": "ours"})
     site.vaulted("main", "a")
     assert list(site.vault.commits.changes(base=base, head=head)) == [
-        Change(path=".gitignore", status="D", mode="000000", deleted=3),
-        Change(path="README.md", status="M", mode="100644", size=13, added=1),
-        Change(path="bin", status="A", mode="100644", size=2, binary=True),
-        Change(path="link", status="A", mode="120000", size=9, added=1),
-        Change(path="src/renamed.py", status="R", old="src/app.py", mode="100644", size=len(text), added=1),
-        Change(path="ü", status="A", mode="100644", size=1, added=1),
+        ChangedPath(path=".gitignore", status="D", mode="000000", deleted=3),
+        ChangedPath(path="README.md", status="M", mode="100644", size=13, added=1),
+        ChangedPath(path="bin", status="A", mode="100644", size=2, binary=True),
+        ChangedPath(path="link", status="A", mode="120000", size=9, added=1),
+        ChangedPath(path="src/renamed.py", status="R", old="src/app.py", mode="100644", size=len(text), added=1),
+        ChangedPath(path="ü", status="A", mode="100644", size=1, added=1),
     ]
 
 
@@ -252,7 +252,7 @@ def test_unrelated_histories_differ_in_everything(site: Site) -> None:
     site.user.git("rm", "-rqf", ".")
     head = site.user.commit({"only": "x\n"})
     site.vaulted("main", "a")
-    wanted = [Change(path="only", status="A", mode="100644", size=2, added=1)]
+    wanted = [ChangedPath(path="only", status="A", mode="100644", size=2, added=1)]
     assert list(site.vault.commits.changes(base=base, head=head)) == wanted
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wt_orchestrate.adapters.memoryfile import read_text
-from wt_orchestrate.domain.memory.entries import Layer, note
+from wt_orchestrate.domain.memory.entries import MemoryLayer, note
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.mcp_server.memory import recalled, remembered
 from wt_orchestrate.wiring.memory import remember
@@ -17,7 +17,7 @@ from wt_orchestrate.wiring.site import Site
 def test_the_newest_entries_fit_into_an_answer(tmp_path: Path) -> None:
     """Without words or paths the newest come, as many as there is room for; how many there are is told."""
     site = Site(start=str(tmp_path), common_dir=str(tmp_path), state_dir=str(tmp_path))
-    notes = [note(f"{n} " + "long " * 390, layer=Layer.SHARED) for n in range(50)]
+    notes = [note(f"{n} " + "long " * 390, layer=MemoryLayer.SHARED) for n in range(50)]
     remember(site, notes)
     found = recalled(site, "", (), 50)
     assert 0 < sum(len(each.text) for each in found.entries) <= 12_000

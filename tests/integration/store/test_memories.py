@@ -16,22 +16,23 @@ from hypothesis import strategies as st
 from tests.support.project import ROOT
 from tests.support.waiting import wait_until
 from wt_orchestrate.adapters.store.memories import SqliteMemories
-from wt_orchestrate.domain.memory.entries import Layer, MemoryId, Note, Source, note
+from wt_orchestrate.domain.memory.entries import MemoryId, MemoryLayer, Note, Source, note
 from wt_orchestrate.errors import StoreUnreadable
 
 WRITER = """
 import sys
 from wt_orchestrate.adapters.store.memories import SqliteMemories
-from wt_orchestrate.domain.memory.entries import Layer, note
+from wt_orchestrate.domain.memory.entries import MemoryLayer, note
 store = SqliteMemories(sys.argv[1])
 for number in range(int(sys.argv[3])):
-    store.add([note(f"said by {sys.argv[2]} as number {number}", layer=Layer.SHARED)], now=1.0, key=f"{sys.argv[2]}-{number}")
+    said = note(f"said by {sys.argv[2]} as number {number}", layer=MemoryLayer.SHARED)
+    store.add([said], now=1.0, key=f"{sys.argv[2]}-{number}")
     print(number, flush=True)
 """
 
 
 def said(text: str) -> Note:
-    return note(text, layer=Layer.SHARED)
+    return note(text, layer=MemoryLayer.SHARED)
 
 
 def _store(folder: Path) -> SqliteMemories:
@@ -200,7 +201,7 @@ def test_the_journal_of_a_memory_that_changes_much_stays_small(tmp_path: Path, m
     monkeypatch.setattr("wt_orchestrate.adapters.store.memories._SLACK", 2_000)
     store = _store(tmp_path)
     for number in range(40):
-        store.add([note(f"r1 took {number} s", layer=Layer.STRATEGIC, topic="r1:goal")], now=float(number))
+        store.add([note(f"r1 took {number} s", layer=MemoryLayer.STRATEGIC, topic="r1:goal")], now=float(number))
     assert (tmp_path / "memory.jsonl").stat().st_size < 4_000
     before = _everything(store)
     _without_database(tmp_path)
@@ -210,16 +211,18 @@ def test_the_journal_of_a_memory_that_changes_much_stays_small(tmp_path: Path, m
 def test_a_memory_of_many_years_is_bounded(tmp_path: Path) -> None:
     """What is worth least goes once there is more than it holds; a person's word stays, and the journal tells the same."""
     store = SqliteMemories(str(tmp_path / "memory.db"), most=40)
-    mine = note("keep the pool small", layer=Layer.STRATEGIC, sources=(Source(who="person", at=1.0),))
+    mine = note("keep the pool small", layer=MemoryLayer.STRATEGIC, sources=(Source(who="person", at=1.0),))
     store.add([mine], now=1.0)
     for number in range(100):
-        layer = Layer.EXECUTION if number % 2 else Layer.STRATEGIC
+        layer = MemoryLayer.EXECUTION if number % 2 else MemoryLayer.STRATEGIC
         store.add([note(f"fact number {number}", layer=layer)], now=float(number + 2))
     left = store.entries()
     assert len(left) <= 40
     assert left[-1].text == "keep the pool small"
     assert {"fact number 98", "fact number 99"} <= {entry.text for entry in left}
-    assert sum(entry.layer is Layer.EXECUTION for entry in left) < sum(entry.layer is Layer.STRATEGIC for entry in left)
+    assert sum(entry.layer is MemoryLayer.EXECUTION for entry in left) < sum(
+        entry.layer is MemoryLayer.STRATEGIC for entry in left
+    )
     _without_database(tmp_path)
     assert _store(tmp_path).entries() == left
 

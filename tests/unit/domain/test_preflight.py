@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wt_orchestrate.domain.preflight import Look, Tracked, Weight, findings, refusal
+from wt_orchestrate.domain.preflight import FindingWeight, Look, Tracked, findings, refusal
 
 SOUND = Look(target="main", identity="Ada <ada@example.org> 1700000000 +0000")
 REFUSED = (
@@ -98,7 +98,7 @@ NOTED = (
 def test_a_sound_repository_has_nothing_but_who_commits() -> None:
     """One note, and no refusal."""
     found = findings(SOUND, agents=True)
-    assert [(each.id, each.weight) for each in found] == [("identity", Weight.NOTE)]
+    assert [(each.id, each.weight) for each in found] == [("identity", FindingWeight.NOTE)]
     assert refusal(found) is None
     assert findings(SOUND, agents=False) == ()
 
@@ -117,14 +117,14 @@ def test_what_costs_attempts_whatever_agents_do_is_refused(look: Look, name: str
 )
 def test_what_somebody_would_miss_is_a_warning_with_its_remedy(look: Look, name: str, remedy: str) -> None:
     """A run goes on, and its start says so."""
-    warned = [each for each in findings(look, agents=True) if each.weight is Weight.WARN]
+    warned = [each for each in findings(look, agents=True) if each.weight is FindingWeight.WARN]
     assert [(each.id, each.remedy) for each in warned] == [(name, remedy)]
 
 
 @pytest.mark.parametrize(("look", "name", "words"), NOTED, ids=[name for _, name, _ in NOTED])
 def test_what_is_good_to_know_is_a_note(look: Look, name: str, words: str) -> None:
     """It is told where somebody asks."""
-    noted = {each.id: each.found for each in findings(look, agents=True) if each.weight is Weight.NOTE}
+    noted = {each.id: each.found for each in findings(look, agents=True) if each.weight is FindingWeight.NOTE}
     assert noted[name] == words
 
 
@@ -140,7 +140,7 @@ def test_hooks_off_and_tracked_hooks_leave_nothing_to_warn_of() -> None:
         ),
     )
     for look in looks:
-        assert all(each.weight is Weight.NOTE for each in findings(look, agents=True))
+        assert all(each.weight is FindingWeight.NOTE for each in findings(look, agents=True))
 
 
 def test_a_queue_of_branches_needs_none_of_what_agents_need() -> None:

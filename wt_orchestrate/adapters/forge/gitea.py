@@ -10,7 +10,7 @@ from wt_orchestrate.adapters.forge.api import Api, commit_in, numbers, texts
 from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.forge import Feedback, Proposal, Proposed, Ran, Said
+from wt_orchestrate.ports.forge import Feedback, ForgeComment, ForgePullRequest, Proposal, Ran
 
 _MAY_WRITE = frozenset({"owner", "admin", "write"})
 _DRAFT = "WIP: "
@@ -30,7 +30,7 @@ class Gitea:
     def name(self) -> str:
         return self._name
 
-    def find(self, branch: Branch) -> Proposed | None:
+    def find(self, branch: Branch) -> ForgePullRequest | None:
         """The newest pull request from a branch; the interface has no filter for that, so the newest are searched."""
         for row in self._rows(f"{self._at}/pulls?state=all&sort=recentupdate"):
             ours = numbers(row, "head", "repo_id") == numbers(row, "base", "repo_id")
@@ -38,14 +38,14 @@ class Gitea:
                 return _proposed(row)
         return None
 
-    def create(self, wanted: Proposal) -> Proposed:
+    def create(self, wanted: Proposal) -> ForgePullRequest:
         """Make one."""
         body = {"head": wanted.branch, **_texts_of(wanted, draft=wanted.draft)}
         made = _proposed(self._api.call("POST", f"{self._at}/pulls", body))
         self._label(made.number, wanted)
         return made
 
-    def update(self, number: int, wanted: Proposal) -> Proposed:
+    def update(self, number: int, wanted: Proposal) -> ForgePullRequest:
         """Update it; whether it is a draft stays as people left it."""
         now = _proposed(self._api.call("GET", f"{self._at}/pulls/{number}"))
         made = _proposed(self._api.call("PATCH", f"{self._at}/pulls/{number}", _texts_of(wanted, draft=now.draft)))
@@ -76,7 +76,7 @@ class Gitea:
             running=running,
         )
 
-    def _said(self, number: int) -> Iterator[Said]:
+    def _said(self, number: int) -> Iterator[ForgeComment]:
         for row in self._rows(f"{self._at}/issues/{number}/comments"):
             yield self._words(row, "talk")
         for review in self._rows(f"{self._at}/pulls/{number}/reviews"):
@@ -86,9 +86,9 @@ class Gitea:
                 for row in self._rows(f"{self._at}/pulls/{number}/reviews/{numbers(review, 'id')}/comments"):
                     yield self._words(row, "comment")
 
-    def _words(self, row: dict[str, Any], kind: str) -> Said:
+    def _words(self, row: dict[str, Any], kind: str) -> ForgeComment:
         author = texts(row, "user", "login")
-        return Said(
+        return ForgeComment(
             id=f"{kind} {numbers(row, 'id')}",
             author=author,
             trusted=self._trusted(author),
@@ -137,10 +137,10 @@ def _texts_of(wanted: Proposal, *, draft: bool) -> dict[str, Any]:
     return {"title": title, "body": wanted.body, "base": wanted.base}
 
 
-def _proposed(row: Any) -> Proposed:
+def _proposed(row: Any) -> ForgePullRequest:
     merged = isinstance(row, dict) and row.get("merged") is True
     opened = texts(row, "state") == "open"
-    return Proposed(
+    return ForgePullRequest(
         number=numbers(row, "number"),
         url=texts(row, "html_url"),
         base=Branch(texts(row, "base", "ref")),

@@ -10,7 +10,7 @@ from wt_orchestrate.adapters.forge.api import Api, commit_in, listed, numbers, t
 from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.forge import Feedback, Proposal, Proposed, Ran, Said
+from wt_orchestrate.ports.forge import Feedback, ForgeComment, ForgePullRequest, Proposal, Ran
 
 _TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 _MAY_WRITE = frozenset({"admin", "write"})
@@ -31,13 +31,13 @@ class GitHub:
     def name(self) -> str:
         return self._name
 
-    def find(self, branch: Branch) -> Proposed | None:
+    def find(self, branch: Branch) -> ForgePullRequest | None:
         """The newest pull request from a branch."""
         head = quote(f"{self._owner}:{branch}", safe="")
         rows = self.api.call("GET", f"{self._at}/pulls?head={head}&state=all&sort=created&direction=desc&per_page=10")
         return _proposed(rows[0]) if isinstance(rows, list) and rows else None
 
-    def create(self, wanted: Proposal) -> Proposed:
+    def create(self, wanted: Proposal) -> ForgePullRequest:
         """Make one."""
         body = {"head": wanted.branch, "draft": wanted.draft, **_texts_of(wanted)}
         try:
@@ -49,7 +49,7 @@ class GitHub:
         self._label(made.number, wanted)
         return made
 
-    def update(self, number: int, wanted: Proposal) -> Proposed:
+    def update(self, number: int, wanted: Proposal) -> ForgePullRequest:
         """Update it."""
         made = _proposed(self.api.call("PATCH", f"{self._at}/pulls/{number}", _texts_of(wanted)))
         self._label(number, wanted)
@@ -74,7 +74,7 @@ class GitHub:
             running=running,
         )
 
-    def _said(self, number: int) -> Iterator[Said]:
+    def _said(self, number: int) -> Iterator[ForgeComment]:
         for row in listed(self.api, f"{self._at}/pulls/{number}/comments"):
             line = numbers(row, "line") or numbers(row, "original_line")
             commit = commit_in(row, "commit_id" if numbers(row, "line") else "original_commit_id")
@@ -87,9 +87,9 @@ class GitHub:
 
     def _words(
         self, row: Mapping[str, Any], kind: str, *, path: str = "", line: int = 0, commit: CommitId | None = None
-    ) -> Said:
+    ) -> ForgeComment:
         author = texts(row, "user", "login")
-        return Said(
+        return ForgeComment(
             id=f"{kind} {numbers(row, 'id')}",
             author=author,
             trusted=texts(row, "author_association") in _TRUSTED and self._may_write(author),
@@ -134,10 +134,10 @@ def _texts_of(wanted: Proposal) -> dict[str, Any]:
     return {"title": wanted.title, "body": wanted.body, "base": wanted.base}
 
 
-def _proposed(row: Any) -> Proposed:
+def _proposed(row: Any) -> ForgePullRequest:
     merged = bool(texts(row, "merged_at")) or (isinstance(row, dict) and row.get("merged") is True)
     opened = texts(row, "state") == "open"
-    return Proposed(
+    return ForgePullRequest(
         number=numbers(row, "number"),
         url=texts(row, "html_url"),
         base=Branch(texts(row, "base", "ref")),

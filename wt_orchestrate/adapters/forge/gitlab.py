@@ -10,7 +10,7 @@ from wt_orchestrate.adapters.forge.api import Api, commit_in, listed, numbers, t
 from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.forge import Feedback, Proposal, Proposed, Ran, Said
+from wt_orchestrate.ports.forge import Feedback, ForgeComment, ForgePullRequest, Proposal, Ran
 
 _DEVELOPER = 30
 """The access level from which a member may push."""
@@ -31,18 +31,18 @@ class GitLab:
     def name(self) -> str:
         return self._name
 
-    def find(self, branch: Branch) -> Proposed | None:
+    def find(self, branch: Branch) -> ForgePullRequest | None:
         """The newest merge request from a branch."""
         query = f"source_branch={quote(branch, safe='')}&order_by=created_at&sort=desc"
         rows = listed(self._api, f"{self._at}/merge_requests?{query}")
         return next((_proposed(row) for row in rows if _of_this_project(row)), None)
 
-    def create(self, wanted: Proposal) -> Proposed:
+    def create(self, wanted: Proposal) -> ForgePullRequest:
         """Make one."""
         body = {"source_branch": wanted.branch, **_texts_of(wanted, draft=wanted.draft), **_labels(wanted, "labels")}
         return _proposed(self._api.call("POST", f"{self._at}/merge_requests", body))
 
-    def update(self, number: int, wanted: Proposal) -> Proposed:
+    def update(self, number: int, wanted: Proposal) -> ForgePullRequest:
         """Update it; whether it is a draft stays as people left it."""
         now = _proposed(self._api.call("GET", f"{self._at}/merge_requests/{number}"))
         body = {**_texts_of(wanted, draft=now.draft), **_labels(wanted, "add_labels")}
@@ -63,11 +63,11 @@ class GitLab:
             running=running,
         )
 
-    def _said(self, number: int) -> Iterator[Said]:
+    def _said(self, number: int) -> Iterator[ForgeComment]:
         for row in listed(self._api, f"{self._at}/merge_requests/{number}/notes?sort=asc"):
             if row.get("system") is True or row.get("resolved") is True:
                 continue
-            yield Said(
+            yield ForgeComment(
                 id=f"note {numbers(row, 'id')}",
                 author=texts(row, "author", "username"),
                 trusted=self._trusted(numbers(row, "author", "id")),
@@ -117,8 +117,8 @@ def _of_this_project(row: dict[str, Any]) -> bool:
     return numbers(row, "source_project_id") == numbers(row, "target_project_id")
 
 
-def _proposed(row: Any) -> Proposed:
-    return Proposed(
+def _proposed(row: Any) -> ForgePullRequest:
+    return ForgePullRequest(
         number=numbers(row, "iid"),
         url=texts(row, "web_url"),
         base=Branch(texts(row, "target_branch")),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from wt_orchestrate.adapters.forge.api import Api, commit_in, numbers, texts
 from wt_orchestrate.domain.events.pull_requests import PullState
 from wt_orchestrate.domain.ids import Branch
-from wt_orchestrate.ports.forge import Feedback, Proposal, Proposed, Ran, Said
+from wt_orchestrate.ports.forge import Feedback, ForgeComment, ForgePullRequest, Proposal, Ran
 
 _STATES = {"Open": PullState.OPEN, "Merged": PullState.MERGED}
 _PAGES = 10
@@ -30,7 +30,7 @@ class Pagure:
     def name(self) -> str:
         return self._name
 
-    def find(self, branch: Branch) -> Proposed | None:
+    def find(self, branch: Branch) -> ForgePullRequest | None:
         """The newest pull request from a branch."""
         for page in range(1, _PAGES + 1):
             found = self._api.call("GET", f"{self._at}/pull-requests?status=all&per_page=100&page={page}")
@@ -43,12 +43,12 @@ class Pagure:
                 break
         return None
 
-    def create(self, wanted: Proposal) -> Proposed:
+    def create(self, wanted: Proposal) -> ForgePullRequest:
         """Make one."""
         body = {"branch_from": wanted.branch, "branch_to": wanted.base, **_texts_of(wanted)}
         return _proposed(self._api.call("POST", f"{self._at}/pull-request/new", body))
 
-    def update(self, number: int, wanted: Proposal) -> Proposed:
+    def update(self, number: int, wanted: Proposal) -> ForgePullRequest:
         """Set its title and body."""
         return _proposed(self._api.call("POST", f"{self._at}/pull-request/{number}", _texts_of(wanted)))
 
@@ -82,11 +82,11 @@ def _writers(project: Any) -> frozenset[str]:
     return frozenset(name for level, names in levels if level in {"owner", "admin", "commit"} for name in names)
 
 
-def _said(row: Any, writers: frozenset[str]) -> Iterator[Said]:
+def _said(row: Any, writers: frozenset[str]) -> Iterator[ForgeComment]:
     for each in row.get("comments", []) if isinstance(row, dict) else []:
         author = texts(each, "user", "name")
         if not each.get("notification"):
-            yield Said(
+            yield ForgeComment(
                 id=f"comment {numbers(each, 'id')}",
                 author=author,
                 trusted=author in writers,
@@ -101,8 +101,8 @@ def _texts_of(wanted: Proposal) -> dict[str, Any]:
     return {"title": wanted.title, "initial_comment": wanted.body}
 
 
-def _proposed(row: Any) -> Proposed:
-    return Proposed(
+def _proposed(row: Any) -> ForgePullRequest:
+    return ForgePullRequest(
         number=numbers(row, "id"),
         url=texts(row, "full_url"),
         base=Branch(texts(row, "branch")),

@@ -54,7 +54,7 @@ TOKENS: Mapping[ForgeKind, tuple[_Tokens, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ForgeRepository:
     """A repository on a host: `path` without a leading slash and without `.git`."""
 
     scheme: str
@@ -62,7 +62,7 @@ class Place:
     path: str
 
 
-def place_of(url: str) -> Place | None:
+def place_of(url: str) -> ForgeRepository | None:
     """The repository of a remote; None for a folder or anything else that is not a URL of a host."""
     short = _SHORT.fullmatch(url) if "://" not in url else None
     if short is not None:
@@ -79,17 +79,17 @@ def place_of(url: str) -> Place | None:
     return _place(scheme, f"{parts.hostname}{port}", parts.path)
 
 
-def _place(scheme: str, host: str, path: str) -> Place:
-    return Place(scheme=scheme, host=_SSH_HOSTS.get(host, host), path=path.strip("/").removesuffix(".git"))
+def _place(scheme: str, host: str, path: str) -> ForgeRepository:
+    return ForgeRepository(scheme=scheme, host=_SSH_HOSTS.get(host, host), path=path.strip("/").removesuffix(".git"))
 
 
-def in_the_clear(place: Place) -> bool:
+def in_the_clear(place: ForgeRepository) -> bool:
     """Whether a token would be sent unencrypted to another machine."""
     host = place.host.rpartition(":")[0] if re.search(r":\d+$", place.host) else place.host
     return place.scheme == "http" and not _HERE.fullmatch(host)
 
 
-def kind_of(place: Place, settings: ForgeSettings) -> ForgeKind:
+def kind_of(place: ForgeRepository, settings: ForgeSettings) -> ForgeKind:
     """The kind of forge. Raises Refused if no setting says so and the host does not either."""
     if settings.kind is not ForgeKind.AUTO:
         return settings.kind
@@ -123,7 +123,7 @@ def _is_for(tokens: _Tokens, host: str, environment: Mapping[str, str]) -> bool:
     return bool(named) and re.sub(r"^https?://", "", named).rstrip("/") in {host, name}
 
 
-def open_forge(place: Place, settings: ForgeSettings, environment: Mapping[str, str]) -> Forge:
+def open_forge(place: ForgeRepository, settings: ForgeSettings, environment: Mapping[str, str]) -> Forge:
     """The repository on its forge. Raises Refused if it cannot be asked."""
     kind = kind_of(place, settings)
     token = token_of(kind, place.host, environment)
@@ -158,7 +158,7 @@ def open_forge(place: Place, settings: ForgeSettings, environment: Mapping[str, 
             raise Refused("pull requests are turned off", hint="forge: {kind: auto} in .wto/config.yaml")
 
 
-def _github_api(place: Place, settings: ForgeSettings, token: str) -> tuple[Api, str]:
+def _github_api(place: ForgeRepository, settings: ForgeSettings, token: str) -> tuple[Api, str]:
     binary = program() if settings.client is not ForgeClient.REST else None
     if binary is not None and not settings.api:
         return GhApi(binary, place.host.partition(":")[0]), "gh"

@@ -22,7 +22,7 @@ from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.objects.session import Served, served
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
-from wt_orchestrate.adapters.gitrepo.target.checkout import Checkout, cut_off, undone
+from wt_orchestrate.adapters.gitrepo.target.checkout import TargetCheckout, cut_off, undone
 from wt_orchestrate.adapters.gitrepo.target.record import Marks, record
 from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import fill, passed_on, reading_settings, sparse_settings
@@ -33,7 +33,7 @@ from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.osfiles.locks import locked
-from wt_orchestrate.ports.git.repository import Guard, Landed, Reached, Removed, RepositoryFacts, WorktreeFacts
+from wt_orchestrate.ports.git.repository import Guard, LandResult, Reached, Removed, RepositoryFacts, WorktreeFacts
 from wt_orchestrate.resources import resource
 
 NEEDED = (2, 38, 0)
@@ -162,7 +162,7 @@ class GitRepository:
             self._git, path=path, branch=branch, base=base, main=self._main, lock_path=self._lock_path, fill=self._fill
         )
 
-    def _fill(self, entry: listing.Entry, commit: CommitId) -> None:
+    def _fill(self, entry: listing.WorktreeEntry, commit: CommitId) -> None:
         slots = (f"{self._lock_path}.0", f"{self._lock_path}.1")
         fill(
             self._apart,
@@ -342,7 +342,7 @@ class GitRepository:
 
     # ------------------------------------------------------------ landing
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> Landed:
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
         """Move the target forward, taking a clean checkout along; with `dry` only look what stands against it."""
         from wt_orchestrate.adapters.gitrepo.target.land import Move, land
 
@@ -364,14 +364,14 @@ class GitRepository:
             if cut_off(path, git_dir):
                 undone(path, git_dir, at=self.resolve(target) or "")
 
-    def _checkout(self, holder: WorktreeFacts, *, dry: bool) -> Checkout:
+    def _checkout(self, holder: WorktreeFacts, *, dry: bool) -> TargetCheckout:
         folder = f"{self._lock_path}.{'look' if dry else 'landing'}.git"
         apart = set_apart(folder, common_dir=self.common_dir)
         sparse = f"{holder.git_dir}/info/sparse-checkout"
         copy_or_remove(sparse, f"{folder}/info/sparse-checkout")
         copy_or_remove(self.landing.attributes or f"{self.common_dir}/info/attributes", f"{folder}/info/attributes")
         objects = f"{self.landing.vault or self.common_dir}/objects"
-        return Checkout(
+        return TargetCheckout(
             path=holder.path,
             git_dir=holder.git_dir,
             apart=apart.at({"GIT_OBJECT_DIRECTORY": objects}),

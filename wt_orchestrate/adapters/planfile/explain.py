@@ -17,7 +17,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import pydantic
 
 from wt_orchestrate.adapters.planfile.reading import Reading, mark_of
-from wt_orchestrate.domain.plan.validation import Place, Problem
+from wt_orchestrate.domain.plan.validation import Place, PlanProblem
 from wt_orchestrate.domain.text.clean import clean
 
 T = TypeVar("T")
@@ -92,21 +92,21 @@ def _without(value: Any, place: Place, *, missing: bool) -> Any:
     return value
 
 
-def _problem(kind: type, place: Place, error: Any) -> Problem:
+def _problem(kind: type, place: Place, error: Any) -> PlanProblem:
     """One of pydantic's errors in our words."""
     name = place[-1] if place else ""
     if error["type"] == "unexpected_keyword_argument":
         known = _known_keys(kind, place[:-1])
         near = get_close_matches(str(name), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return Problem(place=place, message=f"{clean(str(name))!r} is not a known key", hint=hint)
+        return PlanProblem(place=place, message=f"{clean(str(name))!r} is not a known key", hint=hint)
     if error["type"] == "missing":
-        return Problem(place=place, message=f"{name!r} is missing", hint=f"add {name}: here")
+        return PlanProblem(place=place, message=f"{name!r} is missing", hint=f"add {name}: here")
     if error["type"] == "enum":
-        return Problem(place=place, message=f"{name!r} must be {error['ctx']['expected']}", hint="use one of these")
+        return PlanProblem(place=place, message=f"{name!r} must be {error['ctx']['expected']}", hint="use one of these")
     told = _KINDS.get(error["type"], error["msg"].lower())
     given = clean(repr(error.get("input")))[:60]
-    return Problem(place=place, message=f"{_where(place)} {told}, not {given}", hint="see wto plan schema")
+    return PlanProblem(place=place, message=f"{_where(place)} {told}, not {given}", hint="see wto plan schema")
 
 
 def _where(place: Place) -> str:

@@ -25,7 +25,7 @@ from wt_orchestrate.adapters.planfile.reading import Reading, mark_of
 from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan.model import Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings, UserSettings
-from wt_orchestrate.domain.plan.validation import Place, Problem, problems, settings_problems
+from wt_orchestrate.domain.plan.validation import Place, PlanProblem, problems, settings_problems
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import NotFound, PlanInvalid
@@ -72,7 +72,7 @@ class _Further:
 
 
 def load_further(
-    path: str, misfits: Callable[[Mapping[str, Workstream]], Sequence[Problem]]
+    path: str, misfits: Callable[[Mapping[str, Workstream]], Sequence[PlanProblem]]
 ) -> Mapping[str, Workstream]:
     """The workstreams in a file that has nothing but `workstreams:`. Raises PlanInvalid with every problem, including
     those of `misfits` (how they fit the run)."""
@@ -104,7 +104,7 @@ class DraftRead:
 
     plan: Plan | None
     notes: str = ""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[PlanProblem, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +121,14 @@ def read_draft(text: str) -> DraftRead:
     body = text if re.match(r"\s*(\{|#|---|(goal|notes|stages|checks|workstreams)\s*:)", text) else _unfenced(text)
     if len(body) > MAX_BYTES:
         return DraftRead(
-            plan=None, problems=(Problem(place=(), message="it is over 1 MiB", hint="shorten the briefs"),)
+            plan=None, problems=(PlanProblem(place=(), message="it is over 1 MiB", hint="shorten the briefs"),)
         )
     with suppress(ValueError, RecursionError):  # escapes of JSON for characters beyond the first plane are none of YAML
         body = json.dumps(json.loads(body), ensure_ascii=False)
     if re.search("[\ud800-\udfff]", body):
         return DraftRead(
-            plan=None, problems=(Problem(place=(), message="it contains an incomplete character", hint="write text"),)
+            plan=None,
+            problems=(PlanProblem(place=(), message="it contains an incomplete character", hint="write text"),),
         )
     drafted, reading = read_value(body, _Drafted)
     if drafted is None or reading.problems:
@@ -137,7 +138,7 @@ def read_draft(text: str) -> DraftRead:
     )
 
 
-def _placed(mark: yaml.Mark | None, problem: Problem) -> Problem:
+def _placed(mark: yaml.Mark | None, problem: PlanProblem) -> PlanProblem:
     """A problem of the text itself with its line, because it has no other place."""
     if problem.place or mark is None:
         return problem
@@ -191,7 +192,7 @@ def read_settings(path: str, content: bytes | None) -> Settings:
         return Settings()
     settings, reading = read_value(_decoded(path, content), Settings, empty=Settings())
     if settings is not None and settings.roles:
-        problem = Problem(place=("roles",), message="roles are files", hint="put each role into .wto/roles/NAME.md")
+        problem = PlanProblem(place=("roles",), message="roles are files", hint="put each role into .wto/roles/NAME.md")
         reading.problems.append((mark_of(reading, problem.place), problem))
     for problem in settings_problems(settings) if settings is not None and not reading.problems else ():
         reading.problems.append((mark_of(reading, problem.place), problem))
@@ -208,7 +209,9 @@ def load_user_settings(path: str) -> UserSettings:
     for name in settings.accounts if settings is not None else ():
         reason = unsafe_id(name)
         if reason is not None:
-            problem = Problem(place=("accounts", name), message=f"the name {name!r} {reason}", hint="choose another")
+            problem = PlanProblem(
+                place=("accounts", name), message=f"the name {name!r} {reason}", hint="choose another"
+            )
             reading.problems.append((mark_of(reading, problem.place), problem))
     if settings is None or reading.problems:
         raise PlanInvalid(rendered(path, reading))
@@ -251,16 +254,18 @@ def read_value(
         mark = getattr(error, "problem_mark", None)
         said = clean(str(getattr(error, "problem", None) or error))
         hint = "fix the YAML there" if "alias" not in said else "write the value out; aliases are not allowed"
-        reading.problems.append((mark, Problem(place=(), message=f"this is not valid YAML: {said}", hint=hint)))
+        reading.problems.append((mark, PlanProblem(place=(), message=f"this is not valid YAML: {said}", hint=hint)))
         return None, reading
     except RecursionError:
-        reading.problems.append((None, Problem(place=(), message="it is nested too deeply", hint="flatten it")))
+        reading.problems.append((None, PlanProblem(place=(), message="it is nested too deeply", hint="flatten it")))
         return None, reading
     if node is None and empty is not None:
         return empty, reading
     for token in _anchors(text):
         message = "anchors and aliases are not allowed"
-        reading.problems.append((token, Problem(place=(), message=message, hint="write the value where it is needed")))
+        reading.problems.append(
+            (token, PlanProblem(place=(), message=message, hint="write the value where it is needed"))
+        )
     if reading.problems:
         return None, reading
     value = _plain(node, (), reading, 0)
@@ -324,11 +329,13 @@ def _plain(node: yaml.Node | None, place: Place, reading: Reading, depth: int) -
     if depth > _MAX_DEPTH or reading.nodes > _MAX_NODES:
         if not reading.problems:
             reading.problems.append(
-                (node.start_mark, Problem(place=place, message="it is nested too deeply or too large"))
+                (node.start_mark, PlanProblem(place=place, message="it is nested too deeply or too large"))
             )
         return None
     if node.tag.startswith("!") or "python" in node.tag:
-        problem = Problem(place=place, message=f"the tag {clean(node.tag)} is not allowed", hint="write a plain value")
+        problem = PlanProblem(
+            place=place, message=f"the tag {clean(node.tag)} is not allowed", hint="write a plain value"
+        )
         reading.problems.append((node.start_mark, problem))
         return None
     if isinstance(node, yaml.MappingNode):
@@ -342,14 +349,14 @@ def _mapping(node: yaml.MappingNode, place: Place, reading: Reading, depth: int)
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
-            problem = Problem(place=place, message="a key must be plain text", hint="write key: value")
+            problem = PlanProblem(place=place, message="a key must be plain text", hint="write key: value")
             reading.problems.append((key_node.start_mark, problem))
             continue
         key = str(key_node.value)
         if key in found or key == "<<":
             what = "merge keys are not allowed" if key == "<<" else f"the key {clean(key)!r} appears twice"
             hint = "write the keys directly" if key == "<<" else "keep one of them"
-            reading.problems.append((key_node.start_mark, Problem(place=(*place, key), message=what, hint=hint)))
+            reading.problems.append((key_node.start_mark, PlanProblem(place=(*place, key), message=what, hint=hint)))
             continue
         reading.places[(*place, key)] = key_node.start_mark
         found[key] = _plain(value_node, (*place, key), reading, depth + 1)

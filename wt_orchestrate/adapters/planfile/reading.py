@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from wt_orchestrate.domain.plan.validation import Place, Problem
+from wt_orchestrate.domain.plan.validation import Place, PlanProblem
 
 
 @dataclass(slots=True)
@@ -14,7 +14,7 @@ class Reading:
     """A tree of plain values and the place of each; `problems` as found on the way."""
 
     places: dict[Place, yaml.Mark] = field(default_factory=dict)
-    problems: list[tuple[yaml.Mark | None, Problem]] = field(default_factory=list)
+    problems: list[tuple[yaml.Mark | None, PlanProblem]] = field(default_factory=list)
     nodes: int = 0
 
 

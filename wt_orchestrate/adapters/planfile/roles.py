@@ -17,7 +17,7 @@ from wt_orchestrate.adapters.planfile.reading import Reading, mark_of
 from wt_orchestrate.domain.ids import unsafe_id
 from wt_orchestrate.domain.plan.permissions import reads_only
 from wt_orchestrate.domain.plan.roles import ARBITER, CLIENT_ONLY, INHERIT, Role, listed, misfits
-from wt_orchestrate.domain.plan.validation import Problem
+from wt_orchestrate.domain.plan.validation import PlanProblem
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.errors import PlanInvalid
@@ -86,10 +86,10 @@ def _load(each: RoleText) -> tuple[Role | None, Reading]:
     """The role, or None with its problems."""
     unread = Reading()
     if each.problem:
-        unread.problems.append((None, Problem(place=(), message=each.problem, hint=each.hint)))
+        unread.problems.append((None, PlanProblem(place=(), message=each.problem, hint=each.hint)))
         return None, unread
     parts = _split(each.text)
-    if isinstance(parts, Problem):
+    if isinstance(parts, PlanProblem):
         unread.problems.append((None, parts))
         return None, unread
     front, reading = read_value(parts[0], _Front, shaped=_shaped)
@@ -118,28 +118,28 @@ def _plain(name: str) -> str:
     return clean(name).replace("\n", "\\n")
 
 
-def _of_role(problem: Problem) -> Problem:
+def _of_role(problem: PlanProblem) -> PlanProblem:
     """The reader's hint, reworded for a role."""
     return replace(problem, hint="see wto roles builder") if problem.hint == "see wto plan schema" else problem
 
 
-def _split(text: str) -> tuple[str, str] | Problem:
+def _split(text: str) -> tuple[str, str] | PlanProblem:
     """The front matter, its lines numbered as in the file, and the text after it; or what is wrong."""
     if len(text) > MAX_ROLE:
-        return Problem(
+        return PlanProblem(
             place=(),
             message=f"the file is over {MAX_ROLE >> 10} KiB",
             hint="shorten it; a role is about a page of text",
         )
     if "\0" in text or "\ufffd" in text:
-        return Problem(place=(), message="the file is not UTF-8 text", hint="save it as UTF-8")
+        return PlanProblem(place=(), message="the file is not UTF-8 text", hint="save it as UTF-8")
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     hint = "start with `---`, name: and description:, `---`, then the text (see wto roles builder)"
     if lines[0].rstrip() != "---":
-        return Problem(place=(), message="it has no front matter", hint=hint)
+        return PlanProblem(place=(), message="it has no front matter", hint=hint)
     end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
     if end is None:
-        return Problem(place=(), message="its front matter is not closed by `---`", hint=hint)
+        return PlanProblem(place=(), message="its front matter is not closed by `---`", hint=hint)
     return "\n".join(("", *lines[1:end], "")), "\n".join(lines[end + 1 :])
 
 
@@ -150,19 +150,21 @@ def _shaped(value: Any) -> Any:
     return {key: listed(each) if key in _LISTS and isinstance(each, str) else each for key, each in value.items()}
 
 
-def _problems(each: RoleText, front: _Front, role: Role) -> Iterator[Problem]:
+def _problems(each: RoleText, front: _Front, role: Role) -> Iterator[PlanProblem]:
     reason = unsafe_id(each.name)
     if reason is not None:
-        yield Problem(place=(), message=f"the name '{_plain(each.name)}' {reason}", hint="rename the file")
+        yield PlanProblem(place=(), message=f"the name '{_plain(each.name)}' {reason}", hint="rename the file")
     elif front.name != each.name:
         message = f"its name is '{_plain(front.name)}', but the file '{each.name}'"
-        yield Problem(place=("name",), message=message, hint=f"write name: {each.name}, or rename the file")
+        yield PlanProblem(place=("name",), message=message, hint=f"write name: {each.name}, or rename the file")
     for key, message, hint in misfits(role):
-        yield Problem(place=(key,) if key else (), message=clean(message), hint=hint)
+        yield PlanProblem(place=(key,) if key else (), message=clean(message), hint=hint)
     if role.name == ARBITER and reads_only(role):
         hint = "give it Edit, Write and Bash"
-        yield Problem(place=("tools",), message="an arbiter resolves conflicts, but this role is read-only", hint=hint)
+        yield PlanProblem(
+            place=("tools",), message="an arbiter resolves conflicts, but this role is read-only", hint=hint
+        )
     for key in CLIENT_ONLY:
         if getattr(front, key) is not None:
             message = f"{key!r} is for the client and has no effect here"
-            yield Problem(place=(key,), message=message, hint="you can keep it for the client", warning=True)
+            yield PlanProblem(place=(key,), message=message, hint="you can keep it for the client", warning=True)

@@ -30,7 +30,7 @@ from wt_orchestrate.domain.ids import RunId, WorkstreamId
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.errors import StoreUnreadable
-from wt_orchestrate.ports.engine import Asked, Known, RunLine
+from wt_orchestrate.ports.engine import Asked, RunLine, UsedKey
 
 _VERSION = 1
 
@@ -126,7 +126,7 @@ class SqliteLog:
         row = self._connection.execute("SELECT body FROM views WHERE run = ?", (run,)).fetchone()
         return None if row is None else str(row[0])
 
-    def known(self, key: str) -> Known | None:
+    def known(self, key: str) -> UsedKey | None:
         """What a key was used for: the start of a run, or a request of one."""
         row = (
             self._connection.execute("SELECT run, request FROM keys WHERE key = ?", (key,)).fetchone() if key else None
@@ -142,7 +142,7 @@ class SqliteLog:
         ).fetchone()
         if wish is None:  # a crash left the run's line in the journal, but not that of its first event
             return None
-        return Known(key=key, run=RunId(run), number=number, wish=parse_event(*wish))  # type: ignore[arg-type]
+        return UsedKey(key=key, run=RunId(run), number=number, wish=parse_event(*wish))  # type: ignore[arg-type]
 
     def ask(self, run: RunId, request: Request, *, now: float, key: str = "") -> int:
         """Put a request; returns its number."""

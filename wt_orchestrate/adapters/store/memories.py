@@ -22,10 +22,10 @@ from wt_orchestrate.adapters.store.migrations import migrate
 from wt_orchestrate.adapters.store.rebuild import moved_aside
 from wt_orchestrate.domain.memory.entries import (
     MOST_ENTRIES,
-    Entry,
     Hit,
-    Layer,
+    MemoryEntry,
     MemoryId,
+    MemoryLayer,
     Note,
     entry_of,
     known_as,
@@ -124,14 +124,16 @@ class SqliteMemories:
 
     # ------------------------------------------------------------ reading
 
-    def find(self, name: MemoryId) -> Entry | None:
+    def find(self, name: MemoryId) -> MemoryEntry | None:
         with self._reading() as connection:
             if connection is None:
                 return None
             number = tables.number_of(name)
             return tables.with_numbers(connection, [number]).get(number)
 
-    def entries(self, *, layer: Layer | None = None, kind: str = "", limit: int | None = None) -> Sequence[Entry]:
+    def entries(
+        self, *, layer: MemoryLayer | None = None, kind: str = "", limit: int | None = None
+    ) -> Sequence[MemoryEntry]:
         """The entries, newest first."""
         with self._reading() as connection:
             if connection is None:
@@ -410,12 +412,12 @@ def _was_forgotten(connection: sqlite3.Connection, made: Note) -> bool:
     return tables.is_forgotten(connection, made.text, made.topic)
 
 
-def _one(connection: sqlite3.Connection, where: str, value: str) -> Entry | None:
+def _one(connection: sqlite3.Connection, where: str, value: str) -> MemoryEntry | None:
     row = connection.execute(f"SELECT body FROM entries WHERE {where}", (value,)).fetchone()
     return None if row is None else tables.decoded(row[0])
 
 
-def _of_key(connection: sqlite3.Connection, key: str) -> list[Entry] | None:
+def _of_key(connection: sqlite3.Connection, key: str) -> list[MemoryEntry] | None:
     row = connection.execute("SELECT numbers FROM keys WHERE key = ?", (key,)).fetchone() if key else None
     if row is None:
         return None

@@ -15,7 +15,7 @@ import msgspec
 from wt_orchestrate.adapters.store import bodies
 from wt_orchestrate.adapters.store.journal import Row
 from wt_orchestrate.adapters.store.migrations import Step
-from wt_orchestrate.domain.memory.entries import Entry, MemoryId, fixed_part, normal, paths_of
+from wt_orchestrate.domain.memory.entries import MemoryEntry, MemoryId, fixed_part, normal, paths_of
 
 _TABLES = (
     "CREATE TABLE entries (number INTEGER PRIMARY KEY, layer TEXT NOT NULL, kind TEXT NOT NULL, normal TEXT NOT NULL UNIQUE,"
@@ -60,7 +60,7 @@ def play(connection: sqlite3.Connection, row: Row) -> None:
         case "begin":
             _reserve(connection, int(row["next"]))
         case "entry":
-            put(connection, msgspec.convert(row["body"], type=Entry))
+            put(connection, msgspec.convert(row["body"], type=MemoryEntry))
         case "forgotten":
             for number in row["numbers"]:
                 drop(connection, int(number))
@@ -76,7 +76,7 @@ def play(connection: sqlite3.Connection, row: Row) -> None:
             connection.execute("INSERT OR REPLACE INTO keys (key, numbers) VALUES (?, ?)", (row["key"], numbers))
 
 
-def put(connection: sqlite3.Connection, entry: Entry) -> None:
+def put(connection: sqlite3.Connection, entry: MemoryEntry) -> None:
     """Save an entry in place of its earlier version."""
     number, paths = number_of(entry.id), paths_of(entry)
     drop(connection, number, uses=False)
@@ -163,8 +163,8 @@ def number_of(name: MemoryId) -> int:
     return int(name[1:])
 
 
-def decoded(body: bytes) -> Entry:
-    found: Entry = bodies.decode(body, Entry)
+def decoded(body: bytes) -> MemoryEntry:
+    found: MemoryEntry = bodies.decode(body, MemoryEntry)
     return found
 
 
@@ -250,9 +250,9 @@ def general(connection: sqlite3.Connection, limit: int) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-def with_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Entry]:
+def with_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, MemoryEntry]:
     """The entries of these numbers, in one query."""
-    found: dict[int, Entry] = {}
+    found: dict[int, MemoryEntry] = {}
     for start in range(0, len(numbers), 500):
         part = numbers[start : start + 500]
         marks = ", ".join("?" for _ in part)

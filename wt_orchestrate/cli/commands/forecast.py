@@ -13,7 +13,7 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.replace import plain
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
-from wt_orchestrate.ports.git.forecast import Forecast, Foreseen
+from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast
 from wt_orchestrate.wiring.read.forecast import Foresight, foresee_branches, foresee_run
 from wt_orchestrate.wiring.site import find_site
 
@@ -109,7 +109,7 @@ def _one_line(text: str) -> str:
     return clean(text).replace("\n", "\\n")
 
 
-def _shown(names: Sequence[str], seen: Forecast, *, most: int) -> Sequence[str]:
+def _shown(names: Sequence[str], seen: MergeForecast, *, most: int) -> Sequence[str]:
     """All sides if there are few, else those with the most conflicts or overlaps; in order."""
     if len(names) <= most:
         return names
@@ -123,7 +123,7 @@ def _shown(names: Sequence[str], seen: Forecast, *, most: int) -> Sequence[str]:
     return [name for name in names if name in chosen]
 
 
-def _matrix(names: Sequence[str], seen: Forecast) -> list[str]:
+def _matrix(names: Sequence[str], seen: MergeForecast) -> list[str]:
     """One row for each, against the target and those above; columns by number."""
     cells = {(each.one, each.other): symbol("touching") for each in seen.touching}
     cells |= {(each.one, each.other): f"{symbol('error')}{len(each.paths) or ''}" for each in seen.conflicts}

@@ -16,7 +16,7 @@ from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.text.clean import clean as clean_text
 from wt_orchestrate.domain.text.clean import counted, in_units
 from wt_orchestrate.engine import requests
-from wt_orchestrate.engine.effects.landing import Outlook
+from wt_orchestrate.engine.effects.landing import LandingPreview
 from wt_orchestrate.errors import Busy, ExitCode, PlanInvalid, Refused
 from wt_orchestrate.wiring.plan.plan_files import load_settings
 from wt_orchestrate.wiring.read.runs import landing_outlook
@@ -69,7 +69,7 @@ def land(
     _tell_landing(state, ending, as_json=as_json)
 
 
-def _preview(state: RunState, found: Outlook, *, as_json: bool) -> None:
+def _preview(state: RunState, found: LandingPreview, *, as_json: bool) -> None:
     """What would land, and what would not without a person's word: then with the code that the landing would end with."""
     refused = found.refused
     ready = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]

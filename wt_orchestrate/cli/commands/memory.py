@@ -13,8 +13,8 @@ from wt_orchestrate.cli.screen.style import age, symbol
 from wt_orchestrate.domain.memory.entries import (
     KINDS,
     PERSON,
-    Entry,
-    Layer,
+    MemoryEntry,
+    MemoryLayer,
     Recalled,
     Source,
     note,
@@ -45,7 +45,7 @@ _SHOWN = 160
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _dry = click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; change nothing.")
-_layer = click.option("--layer", type=click.Choice([layer.value for layer in Layer]), help="Only this layer.")
+_layer = click.option("--layer", type=click.Choice([layer.value for layer in MemoryLayer]), help="Only this layer.")
 _path = click.option(
     "--path", "paths", multiple=True, metavar="PATH", help="A file, folder or glob it is about (repeatable)."
 )
@@ -60,7 +60,7 @@ def memory() -> None:
 @click.argument("text")
 @click.option(
     "--layer",
-    type=click.Choice([layer.value for layer in Layer]),
+    type=click.Choice([layer.value for layer in MemoryLayer]),
     default="strategic",
     show_default=True,
     help="How far it reaches.",
@@ -78,7 +78,7 @@ def add(start: str, text: str, layer: str, kind: str, paths: tuple[str, ...], dr
     commit = looked_from(site) if paths and not dry_run else None
     source = Source(who=PERSON, commit=commit or "", paths=paths, at=now)
     try:
-        made = note(text, layer=Layer(layer), kind=kind, sources=(source,), vouched=True)
+        made = note(text, layer=MemoryLayer(layer), kind=kind, sources=(source,), vouched=True)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     kept = memories(site).preview((made,), now=now)[0] if dry_run else remember(site, (made,))[0]
@@ -106,7 +106,9 @@ def list_(
     site = find_site(start)
     store = memories(site)
     filtered = only_stale or only_flagged
-    entries = store.entries(layer=Layer(layer) if layer else None, kind=kind or "", limit=None if filtered else limit)
+    entries = store.entries(
+        layer=MemoryLayer(layer) if layer else None, kind=kind or "", limit=None if filtered else limit
+    )
     found = aged(site, [entry for entry in entries if entry.flags or not only_flagged])
     shown = [each for each in found if each.stale or not only_stale][:limit]
     _tell(shown, total=store.count(), as_json=as_json)
@@ -146,7 +148,7 @@ def show(start: str, entry: str, as_json: bool) -> None:
     for line in clean(found.text).splitlines():
         click.echo(f"  {line}")
     for source in found.sources:
-        one = source_words(Entry(id=found.id, layer=found.layer, kind=found.kind, text="", sources=(source,)))
+        one = source_words(MemoryEntry(id=found.id, layer=found.layer, kind=found.kind, text="", sources=(source,)))
         about = f": {', '.join(source.paths)}" if source.paths else ""
         click.echo(f"{symbol('detail')} {one}{f', {time_of_day(source.at)}' if source.at else ''}{about}")
     for flag in found.flags:
@@ -262,7 +264,7 @@ def _tell(found: Sequence[Recalled], *, total: int, as_json: bool) -> None:
         click.echo(f"{symbol('nothing')} no match among {total}" if total else f"{symbol('nothing')} no entries yet")
 
 
-def _since(entry: Entry) -> str:
+def _since(entry: MemoryEntry) -> str:
     return f"{age(max(0.0, clock().now() - entry.seen_at))} ago"
 
 

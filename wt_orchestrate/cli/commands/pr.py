@@ -24,7 +24,7 @@ from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import addressless, clean
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine import requests
-from wt_orchestrate.engine.exposure import Word
+from wt_orchestrate.engine.exposure import Allowance
 from wt_orchestrate.engine.pull_requests.open import (
     Done,
     Wording,
@@ -55,7 +55,7 @@ def pr() -> None:
 class _Pushing:
     """What may be pushed, and which forge to use if its name does not say: a person's options for this time."""
 
-    word: Word
+    word: Allowance
     kind: str | None
     api: str | None
 
@@ -79,7 +79,7 @@ def _pushes(function: Callable[..., None]) -> Callable[..., None]:
         api: str | None,
         **given: Any,
     ) -> None:
-        word = Word(protected=allow_protected, large=allow_large, secrets=marks)
+        word = Allowance(protected=allow_protected, large=allow_large, secrets=marks)
         function(*args, pushing=_Pushing(word=word, kind=kind, api=api), **given)
 
     options = (
@@ -131,9 +131,9 @@ def open_(
             _preview(site, state, state.workstreams[name], pushing.word, words[name].title)
         return
     with open_requests(site) as put:
-        desk = forge.desk(site, state, settings, put, word=pushing.word)
+        ports = forge.pull_request_ports(site, state, settings, put, word=pushing.word)
         done = open_pull_requests(
-            desk, state, names, wording=words, draft=draft or settings.draft, labels=(*settings.labels, *labels)
+            ports, state, names, wording=words, draft=draft or settings.draft, labels=(*settings.labels, *labels)
         )
         _tell(chain(done, _refused(put)), state, as_json=as_json)
 
@@ -157,10 +157,10 @@ def sync(
     if not any(ws.pull_request is not None for ws in state.workstreams.values()):
         raise NotFound(f"{state.id} has no pull requests", hint="wto pr open --run")
     with open_requests(site) as put:
-        desk = forge.desk(site, state, pushing.settings(state), put, word=pushing.word, dry=dry_run)
+        ports = forge.pull_request_ports(site, state, pushing.settings(state), put, word=pushing.word, dry=dry_run)
         if dry_run and not as_json:
             click.echo(f"{symbol('nothing')} Dry run; this is what would be done", err=True)
-        done = sync_pull_requests(desk, state, wording=lambda ws: _wording(site, state, ws))
+        done = sync_pull_requests(ports, state, wording=lambda ws: _wording(site, state, ws))
         _tell(chain(done, _refused(put)), state, as_json=as_json)
         waiting = bool(put.waiting(state.id))
     if waiting and not dry_run and not supervised(site) and not as_json:
@@ -191,7 +191,7 @@ def status(start: str, run_name: str | None, as_json: bool) -> None:
         )
 
 
-def _preview(site: Site, state: RunState, ws: WorkstreamState, word: Word, title: str) -> None:
+def _preview(site: Site, state: RunState, ws: WorkstreamState, word: Allowance, title: str) -> None:
     withheld = withheld_words(vault(site), state, ws, word)
     if withheld:
         click.echo(clean(f"{symbol('warning')} {ws.id}: {withheld}"))

@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.events.log import Record
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
-from wt_orchestrate.domain.status.story import Weight, cause, sentence
+from wt_orchestrate.domain.status.story import StoryWeight, cause, sentence
 from wt_orchestrate.wiring.read.runs import records_about
 from wt_orchestrate.wiring.site import Site
 
 _SYMBOLS = {
-    Weight.STEP: "working",
-    Weight.GOOD: "done",
-    Weight.WARNING: "warning",
-    Weight.BAD: "error",
-    Weight.ASKS: "asks",
-    Weight.DETAIL: "detail",
+    StoryWeight.STEP: "working",
+    StoryWeight.GOOD: "done",
+    StoryWeight.WARNING: "warning",
+    StoryWeight.BAD: "error",
+    StoryWeight.ASKS: "asks",
+    StoryWeight.DETAIL: "detail",
 }
 
 
 def event_line(record: Record, *, details: bool = False, causes: bool = False) -> str | None:
     """One event as a line for people, with `causes` what it came from; None for what is not told."""
     told = sentence(record.event)
-    if told is None or (told.weight is Weight.DETAIL and not details):
+    if told is None or (told.weight is StoryWeight.DETAIL and not details):
         return None
     at = time.strftime("%H:%M:%S", time.localtime(record.at))
     because = cause(record) if causes else ""

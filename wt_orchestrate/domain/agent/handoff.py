@@ -49,7 +49,7 @@ class HandoffStatus(StrEnum):
     """No status, or an unknown one."""
 
 
-class Remark(Struct, frozen=True, kw_only=True):
+class HandoffFinding(Struct, frozen=True, kw_only=True):
     """One finding. `kind` is fact, risk, convention or todo; `path` and `line` are set if it names a place."""
 
     text: str
@@ -65,7 +65,7 @@ class Handoff(Struct, frozen=True, kw_only=True):
     progress: int | None = None
     summary: str = ""
     decisions: str = ""
-    findings: tuple[Remark, ...] = ()
+    findings: tuple[HandoffFinding, ...] = ()
     verification: str = ""
     questions: str = ""
     next: str = ""
@@ -197,7 +197,7 @@ def _progress(front: Mapping[str, str], problems: list[str]) -> int | None:
     return min(100, int(text))
 
 
-def _remarks(text: str) -> Iterator[Remark]:
+def _remarks(text: str) -> Iterator[HandoffFinding]:
     """One remark for each bullet, or for each paragraph if there are no bullets."""
     bullets = [match.group(1) for line in text.splitlines() if (match := _BULLET.match(line))]
     for part in bullets or [part.strip() for part in text.split("\n\n")]:
@@ -205,10 +205,10 @@ def _remarks(text: str) -> Iterator[Remark]:
             yield _remark(part)
 
 
-def _remark(text: str) -> Remark:
+def _remark(text: str) -> HandoffFinding:
     kind = _KIND.match(text)
     place = _PLACE.search(text)
-    return Remark(
+    return HandoffFinding(
         text=text[kind.end() :] if kind else text,
         kind=kind.group(1).lower() if kind else "fact",
         path=place.group(1) if place else "",

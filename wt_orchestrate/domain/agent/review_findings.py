@@ -30,7 +30,7 @@ class Weighing(StrEnum):
     NOTE = "note"
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class ReviewFinding(Struct, frozen=True, kw_only=True):
     """One remark. Without a path it is about the work as a whole; with line 0, about the file as a whole."""
 
     text: str
@@ -50,7 +50,7 @@ class Review(Struct, frozen=True, kw_only=True):
     reviewer: WorkstreamId
     head: CommitId
     claim: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ReviewFinding, ...] = ()
     sent_as: str = ""
 
     @property
@@ -59,7 +59,7 @@ class Review(Struct, frozen=True, kw_only=True):
         return any(finding.weighs is Weighing.MUST for finding in self.findings)
 
 
-def to_answer(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def to_answer(findings: Sequence[ReviewFinding]) -> tuple[ReviewFinding, ...]:
     """The remarks that go back to the agent if any must be answered; notes are not among them."""
     return tuple(finding for finding in findings if finding.weighs is not Weighing.NOTE)
 
@@ -69,7 +69,7 @@ _PLACE = re.compile(r"`?([^\s`:]+):(\d{1,7})(?:-\d{1,7})?`?\s*[:,-]?\s*")
 _FILE = re.compile(r"`([^`:]+)`\s*:\s*")
 
 
-def findings_of(section: str) -> tuple[Finding, ...]:
+def findings_of(section: str) -> tuple[ReviewFinding, ...]:
     """The remarks in a section `## Review`: each starts with its weight, indented lines below belong to it. At most
     fifty."""
     return tuple(_finding(weighs, text) for weighs, text in _entries(section) if text.strip())[:MOST]
@@ -94,11 +94,11 @@ def _entries(section: str) -> Iterator[tuple[Weighing, str]]:
         yield found
 
 
-def _finding(weighs: Weighing, text: str) -> Finding:
+def _finding(weighs: Weighing, text: str) -> ReviewFinding:
     place, file = _PLACE.match(text), _FILE.match(text)
     path, line, rest = "", 0, text
     if place is not None:
         path, line, rest = place[1], int(place[2]), text[place.end() :]
     elif file is not None:
         path, rest = file[1], text[file.end() :]
-    return Finding(text=clean(rest.strip()[:TEXT_LIMIT]), weighs=weighs, path=clean(path), line=line)
+    return ReviewFinding(text=clean(rest.strip()[:TEXT_LIMIT]), weighs=weighs, path=clean(path), line=line)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from wt_orchestrate.domain.agent.handoff import Handoff, Remark
+from wt_orchestrate.domain.agent.handoff import Handoff, HandoffFinding
 from wt_orchestrate.domain.agent.notes import SharedFinding
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.graph import needs_of
@@ -49,7 +49,7 @@ class Need(Struct, frozen=True, kw_only=True):
     findings: tuple[SharedFinding, ...] = ()
 
 
-class _Part(Struct, frozen=True, kw_only=True):
+class _HandoffPart(Struct, frozen=True, kw_only=True):
     """One part of a need's handoff. A lower `rank` comes first."""
 
     need: WorkstreamId
@@ -201,10 +201,14 @@ def _block(need: Need, room: _Room) -> str:
     return "\n\n".join(part for part in (_head(need), quoted, missing) if part)
 
 
-def _parts(need: Need) -> Sequence[_Part]:
+def _parts(need: Need) -> Sequence[_HandoffPart]:
     """The parts of a need's handoff, in order of importance."""
     ranked = _direct_parts(need) if need.direct else _further_parts(need)
-    return [_Part(need=need.id, rank=rank, name=name, text=text.strip()) for rank, name, text in ranked if text.strip()]
+    return [
+        _HandoffPart(need=need.id, rank=rank, name=name, text=text.strip())
+        for rank, name, text in ranked
+        if text.strip()
+    ]
 
 
 _Ranked = tuple[int, str, str]
@@ -251,11 +255,11 @@ def _remarks(handoff: Handoff, shared: Sequence[SharedFinding], *, weighty: bool
     )
 
 
-def _place(remark: Remark) -> str:
+def _place(remark: HandoffFinding) -> str:
     return f"{remark.path}:{remark.line}" if remark.line else remark.path
 
 
-def _fill(room: _Room, parts: Sequence[_Part]) -> None:
+def _fill(room: _Room, parts: Sequence[_HandoffPart]) -> None:
     """Give these parts equal shares of the space left; what one does not use goes to the others."""
     sizes = {id(part): len(_quoted(part)) + 1 for part in parts}
     shares: dict[int, int] = {}
@@ -272,13 +276,13 @@ def _fill(room: _Room, parts: Sequence[_Part]) -> None:
             room.left -= len(text) + 1
 
 
-def _quoted(part: _Part) -> str:
+def _quoted(part: _HandoffPart) -> str:
     label = f"{part.name.capitalize()}: "
     text = part.text if "\n" not in part.text else f"\n{part.text}"
     return "\n".join(f"> {line}".rstrip() for line in f"{label}{text}".splitlines())
 
 
-def _cut(part: _Part, size: int) -> str:
+def _cut(part: _HandoffPart, size: int) -> str:
     """The quoted part cut to `size` characters, at the end of a line or word; empty if that would say nothing."""
     text = _quoted(part)
     if len(text) <= size:

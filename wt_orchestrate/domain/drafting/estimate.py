@@ -26,7 +26,7 @@ PAYS = 1.25
 """Below this speed-up it is called no gain: estimates are not better than that."""
 
 
-class Word(StrEnum):
+class Recommendation(StrEnum):
     """The advice."""
 
     PARALLEL = "parallel"
@@ -35,7 +35,7 @@ class Word(StrEnum):
     """Nobody has said how long anything takes."""
 
 
-class Measured(Struct, frozen=True, kw_only=True):
+class EarlierRuns(Struct, frozen=True, kw_only=True):
     """What earlier runs of the repository took for one workstream, as medians; None if unknown. `train_s`: from the
     claim to the integration, checks included. `check_s`: one pass of all checks. `streams`: how many it is from."""
 
@@ -49,7 +49,7 @@ class Advice(Struct, frozen=True, kw_only=True):
     """The numbers, all in seconds, and what follows from them. `path`: the longest chain by the estimates with
     `path_s`, the agents' work alone. `apart`: pairs that may run at the same time and will likely conflict."""
 
-    word: Word
+    word: Recommendation
     estimated: tuple[str, ...]
     guessed: tuple[str, ...]
     """Workstreams without an estimate; counted as the median of the others."""
@@ -62,11 +62,11 @@ class Advice(Struct, frozen=True, kw_only=True):
     meeting: int
     overhead_s: float
     """The part of set-up and train in the time with several agents."""
-    measured: Measured
+    measured: EarlierRuns
     why: str
 
 
-def advise(plan: Plan, forecast: PlanForecast | None, measured: Measured) -> Advice:
+def advise(plan: Plan, forecast: PlanForecast | None, measured: EarlierRuns) -> Advice:
     """What to expect of a plan whose needs have no cycle."""
     estimated = {name: length for name, spec in plan.workstreams.items() if (length := seconds(spec.estimate or ""))}
     usual = median(estimated.values()) if estimated else 1.0
@@ -81,9 +81,15 @@ def advise(plan: Plan, forecast: PlanForecast | None, measured: Measured) -> Adv
     serial = before + sum(work.values()) + once
     path = longest_chain(plan, work)
     speedup = serial / parallel if parallel > 0 else 1.0
-    word = Word.UNKNOWN if not estimated else Word.PARALLEL if speedup >= PAYS else Word.ONE_AGENT
-    if word is Word.UNKNOWN and speedup < PAYS:
-        word = Word.ONE_AGENT  # nothing can run in parallel, however long it takes
+    word = (
+        Recommendation.UNKNOWN
+        if not estimated
+        else Recommendation.PARALLEL
+        if speedup >= PAYS
+        else Recommendation.ONE_AGENT
+    )
+    if word is Recommendation.UNKNOWN and speedup < PAYS:
+        word = Recommendation.ONE_AGENT  # nothing can run in parallel, however long it takes
     meeting = sum(pair.level in {Level.HIGH, Level.MEDIUM} for pair in forecast.pairs) if forecast is not None else 0
     return Advice(
         word=word,
@@ -164,7 +170,7 @@ def _why(
 # ---------------------------------------------------------------- what was measured
 
 
-def measured(reports: Sequence[Mapping[str, Any]]) -> Measured:
+def measured(reports: Sequence[Mapping[str, Any]]) -> EarlierRuns:
     """What earlier runs took, from their reports (`wto.report/1`), by integrated workstreams."""
     streams = [
         stream for report in reports for stream in report["workstreams"] if stream["stage"] in {"integrated", "landed"}
@@ -177,7 +183,7 @@ def measured(reports: Sequence[Mapping[str, Any]]) -> Measured:
         for stream in streams
         if stream["evidence"]
     ]
-    return Measured(
+    return EarlierRuns(
         setup_s=round(median(setups), 1) if setups else None,
         train_s=round(median(trains), 1) if trains else None,
         check_s=round(median(passes), 1) if passes else None,
@@ -209,19 +215,19 @@ def _lines(advice: Advice) -> Iterator[str]:
 
 def _verdict(advice: Advice) -> str:
     if not advice.estimated:
-        if advice.word is Word.ONE_AGENT:
+        if advice.word is Recommendation.ONE_AGENT:
             return f"one agent would be as fast: {advice.why or 'nothing can run in parallel'}"
         return (
             f"at best {advice.speedup:.1f} times as fast as one agent, if all workstreams take equally long; add "
             "estimate: to the plan for better numbers"
         )
     both = f"about {length(advice.parallel_s)} with {counted(advice.agents, 'agent')}, {length(advice.serial_s)} with one alone"
-    if advice.word is Word.ONE_AGENT:
+    if advice.word is Recommendation.ONE_AGENT:
         return f"one agent would be as fast: {both}; {advice.why}"
     return f"parallel work pays off: {both}, {advice.speedup:.1f} times as fast (estimated)"
 
 
-def measured_words(measured: Measured) -> str:
+def measured_words(measured: EarlierRuns) -> str:
     """What was measured, or that nothing was."""
     if not measured.streams:
         return "unknown and not included: setup, checks and train (no earlier run in this repository)"

@@ -19,7 +19,7 @@ from wt_orchestrate.domain.plan.model import Check, Defaults, Kind, Limits, Plan
 from wt_orchestrate.domain.plan.scope import scope_matches
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.plan.stages import stage_specs, synthesis_spec
-from wt_orchestrate.domain.plan.validation import Place, Problem
+from wt_orchestrate.domain.plan.validation import Place, PlanProblem
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean
 
@@ -43,7 +43,7 @@ _NO_TEXT = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _WILD = re.compile(r"[*?]")
 
 
-class Proposed(Struct, frozen=True, kw_only=True):
+class ProposedCommand(Struct, frozen=True, kw_only=True):
     """A command that an agent wants and nobody has approved. `of`: the workstream, empty for the plan itself. `key`:
     `checks` or `setup`."""
 
@@ -56,12 +56,12 @@ class Proposed(Struct, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- problems
 
 
-def too_much(plan: Plan) -> tuple[Problem, ...]:
+def too_much(plan: Plan) -> tuple[PlanProblem, ...]:
     """What makes a plan too large to be judged, by a person or by us in bounded time; checked before everything else."""
     return tuple(_too_much(plan))
 
 
-def draft_problems(plan: Plan, *, files: Sequence[str], target: str) -> tuple[Problem, ...]:
+def draft_problems(plan: Plan, *, files: Sequence[str], target: str) -> tuple[PlanProblem, ...]:
     """Why a drafted plan cannot be shown to a person as one that can be run. `files`: those of the commit it was made
     for. `target`: the branch that it is for."""
     found = [*_not_its_own(plan, target), *_hidden(plan)]
@@ -74,57 +74,59 @@ def draft_problems(plan: Plan, *, files: Sequence[str], target: str) -> tuple[Pr
     return tuple(found)
 
 
-def _too_much(plan: Plan) -> Iterator[Problem]:
+def _too_much(plan: Plan) -> Iterator[PlanProblem]:
     count = len(plan.workstreams)
     if count > MOST_STREAMS:
         message = f"{count} workstreams are more than a person can review ({MOST_STREAMS})"
-        yield Problem(place=("workstreams",), message=message, hint="merge small ones; more can be added later")
+        yield PlanProblem(place=("workstreams",), message=message, hint="merge small ones; more can be added later")
     length = sum(len(text) for _, text in _texts(plan))
     if length > MOST_TEXT:
         message = f"{length} characters are more than a person can read ({MOST_TEXT})"
-        yield Problem(place=("workstreams",), message=message, hint="shorten the briefs")
+        yield PlanProblem(place=("workstreams",), message=message, hint="shorten the briefs")
     globs = [(name, number, glob) for name, spec in plan.workstreams.items() for number, glob in enumerate(spec.scope)]
     if len(globs) > MOST_GLOBS:
         message = f"{len(globs)} globs are more than a person can review ({MOST_GLOBS})"
-        yield Problem(place=("workstreams",), message=message, hint="name folders instead of files")
+        yield PlanProblem(place=("workstreams",), message=message, hint="name folders instead of files")
     for name, number, glob in globs[:MOST_GLOBS]:
         parts = glob.split("/")
         if len(glob) > _LONGEST_GLOB or parts.count("**") > 2 or any(len(_WILD.findall(part)) > 2 for part in parts):
             message = f"{glob[:_SHOWN]!r} is too long or has too many wildcards"
-            yield Problem(place=("workstreams", name, "scope", number), message=message, hint="write a plainer glob")
+            yield PlanProblem(
+                place=("workstreams", name, "scope", number), message=message, hint="write a plainer glob"
+            )
 
 
-def _not_its_own(plan: Plan, target: str) -> Iterator[Problem]:
+def _not_its_own(plan: Plan, target: str) -> Iterator[PlanProblem]:
     """Keys that a drafted plan may not set."""
     if plan.agents:
         message = "a drafted plan must not define agents"
-        yield Problem(place=("agents",), message=message, hint="use those of the repository")
+        yield PlanProblem(place=("agents",), message=message, hint="use those of the repository")
     if plan.limits != Limits():
         message = "only the person sets limits"
-        yield Problem(place=("limits",), message=message, hint="remove limits:")
+        yield PlanProblem(place=("limits",), message=message, hint="remove limits:")
     if replace(plan.defaults, agent=Defaults().agent, review="") != Defaults():
         message = "only the person sets limits"
-        yield Problem(place=("defaults",), message=message, hint="keep only agent: and review:")
+        yield PlanProblem(place=("defaults",), message=message, hint="keep only agent: and review:")
     if plan.target not in {None, target}:
-        yield Problem(
+        yield PlanProblem(
             place=("target",), message=f"the plan is for {target}", hint=f"write target: {target}, or nothing"
         )
     for name, stream in plan.workstreams.items():
         for key in ("branch", "serves", "continues", "synthesises"):
             if getattr(stream, key):
                 place: Place = ("workstreams", name, key)
-                yield Problem(place=place, message=f"a drafted workstream has no {key}:", hint="remove it")
+                yield PlanProblem(place=place, message=f"a drafted workstream has no {key}:", hint="remove it")
         for key in ("limits", "retries", "idle"):
             if getattr(stream, key) != getattr(_BARE, key):
                 place = ("workstreams", name, key)
-                yield Problem(place=place, message="only the person sets limits", hint=f"remove {key}:")
+                yield PlanProblem(place=place, message="only the person sets limits", hint=f"remove {key}:")
 
 
-def _hidden(plan: Plan) -> Iterator[Problem]:
+def _hidden(plan: Plan) -> Iterator[PlanProblem]:
     for place, text in _texts(plan):
         if sound(text) != text:
             message = "it contains control characters or characters that hide or reverse text"
-            yield Problem(place=place, message=message, hint="write plain text")
+            yield PlanProblem(place=place, message=message, hint="write plain text")
 
 
 def _texts(plan: Plan) -> Iterator[tuple[Place, str]]:
@@ -147,32 +149,32 @@ def _texts(plan: Plan) -> Iterator[tuple[Place, str]]:
         yield from (((*place, "checks", number, "run"), check.run) for number, check in enumerate(stream.checks))
 
 
-def _stream(plan: Plan, name: str, stream: Workstream) -> Iterator[Problem]:
+def _stream(plan: Plan, name: str, stream: Workstream) -> Iterator[PlanProblem]:
     place: Place = ("workstreams", name)
     brief = stream.brief.strip()
     if "\n" in stream.title:  # it stands in lists, where a second line would look like the tool's own
-        yield Problem(place=(*place, "title"), message="the title has several lines", hint="write one line")
+        yield PlanProblem(place=(*place, "title"), message="the title has several lines", hint="write one line")
     if brief and len(brief) < SHORTEST_BRIEF:
         message = "the brief is too short to stand alone: its agent sees nothing else of this plan"
         hint = "say what to do, where to look, and when it is done"
-        yield Problem(place=(*place, "brief"), message=message, hint=hint)
+        yield PlanProblem(place=(*place, "brief"), message=message, hint=hint)
     leaning = _LEANS.search(brief)
     if leaning is not None:
         message = f"the brief refers to text its agent cannot see ({leaning.group()!r})"
-        yield Problem(place=(*place, "brief"), message=message, hint="write out what you mean")
+        yield PlanProblem(place=(*place, "brief"), message=message, hint="write out what you mean")
     if not stream.scope and stream.kind is Kind.CHANGE and len(plan.workstreams) > 1:
         message = "it has no scope, so it may overlap with every other workstream"
-        yield Problem(place=(*place, "scope"), message=message, hint="give the globs of the paths it changes")
+        yield PlanProblem(place=(*place, "scope"), message=message, hint="give the globs of the paths it changes")
 
 
-def _same_briefs(plan: Plan) -> Iterator[Problem]:
+def _same_briefs(plan: Plan) -> Iterator[PlanProblem]:
     seen: dict[str, str] = {}
     for name, stream in plan.workstreams.items():
         brief = " ".join(stream.brief.split())
         first = seen.setdefault(brief, name)
         if brief and first != name:
             message = f"it has the very brief of {first!r}"
-            yield Problem(
+            yield PlanProblem(
                 place=("workstreams", name, "brief"), message=message, hint="say what this one does, or remove it"
             )
 
@@ -194,7 +196,7 @@ def _folders(files: Sequence[str]) -> frozenset[str]:
 
 def _plausible(
     place: Place, glob: str, stream: Workstream, files: Sequence[str], folders: frozenset[str]
-) -> Iterator[Problem]:
+) -> Iterator[PlanProblem]:
     """Whether a glob covers something that exists, or a folder for new files; else its brief must name it as new."""
     fixed = _fixed(glob)
     if not fixed or fixed in folders or _parent(fixed) in folders or ("/" not in fixed and fixed == glob.rstrip("/")):
@@ -206,7 +208,7 @@ def _plausible(
     near = get_close_matches(fixed, sorted(alike, key=len)[:_CANDIDATES], n=1, cutoff=0.6)
     said = f"did you mean {near[0]}? " if near else ""
     message = f"no file matches {glob[:_SHOWN]!r}"
-    yield Problem(
+    yield PlanProblem(
         place=place, message=message, hint=f"{said}if {fixed[:_SHOWN]} is to be created, the brief must say so"
     )
 
@@ -229,12 +231,12 @@ def _names(brief: str, path: str) -> bool:
 # ---------------------------------------------------------------- what waits for a person
 
 
-def without_commands(plan: Plan, settings: Settings) -> tuple[Plan, tuple[Proposed, ...]]:
+def without_commands(plan: Plan, settings: Settings) -> tuple[Plan, tuple[ProposedCommand, ...]]:
     """The plan with only the commands that the repository has configured, and the other commands."""
     known = {check.run for check in settings.checks}
     proposed = [
         *_proposed(plan.checks, known, of=""),
-        *(Proposed(command=command, key="setup") for command in plan.setup if command not in settings.setup),
+        *(ProposedCommand(command=command, key="setup") for command in plan.setup if command not in settings.setup),
     ]
     streams: dict[str, Workstream] = {}
     for name, stream in plan.workstreams.items():
@@ -249,10 +251,10 @@ def _kept(checks: Sequence[Check], known: set[str]) -> tuple[Check, ...]:
     return tuple(check for check in checks if check.run in known)
 
 
-def _proposed(checks: Sequence[Check], known: set[str], *, of: str) -> Iterator[Proposed]:
+def _proposed(checks: Sequence[Check], known: set[str], *, of: str) -> Iterator[ProposedCommand]:
     for check in checks:
         if check.run not in known:
-            yield Proposed(command=check.run, key="checks", of=of, timeout=check.timeout)
+            yield ProposedCommand(command=check.run, key="checks", of=of, timeout=check.timeout)
 
 
 def remarks(plan: Plan, settings: Settings) -> tuple[str, ...]:
@@ -287,14 +289,14 @@ def _tidy(text: str) -> str:
 # ---------------------------------------------------------------- words
 
 
-def told(problems: Sequence[Problem]) -> tuple[str, ...]:
+def told(problems: Sequence[PlanProblem]) -> tuple[str, ...]:
     """Problems as sentences with their places, bounded, as they are sent back and shown."""
     lines = [_sentence(problem) for problem in problems]
     shown = tuple(dict.fromkeys(lines[:_LISTED]))
     return (*shown, f"and {len(lines) - _LISTED} more") if len(lines) > _LISTED else shown
 
 
-def _sentence(problem: Problem) -> str:
+def _sentence(problem: PlanProblem) -> str:
     where = ".".join(map(str, problem.place)) or "the plan"
     hint = f"; {problem.hint}" if problem.hint else ""
     return " ".join(sound(f"{where[:_SHOWN]}: {problem.message}{hint}").split())[:1_000]
@@ -305,9 +307,9 @@ def sound(text: str) -> str:
     return _NO_TEXT.sub("?", clean(text))
 
 
-def by_place(proposed: Sequence[Proposed]) -> Mapping[str, tuple[Proposed, ...]]:
+def by_place(proposed: Sequence[ProposedCommand]) -> Mapping[str, tuple[ProposedCommand, ...]]:
     """Proposed commands by the place they are for."""
-    found: dict[str, tuple[Proposed, ...]] = {}
+    found: dict[str, tuple[ProposedCommand, ...]] = {}
     for each in proposed:
         found[each.of] = (*found.get(each.of, ()), each)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from wt_orchestrate.domain.agent.review_findings import Finding
+from wt_orchestrate.domain.agent.review_findings import ReviewFinding
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
 
@@ -24,4 +24,4 @@ class ReviewGiven(Struct, frozen=True, kw_only=True):
     workstream: WorkstreamId
     reviewer: WorkstreamId
     head: CommitId
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ReviewFinding, ...] = ()

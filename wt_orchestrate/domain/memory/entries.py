@@ -26,7 +26,7 @@ MemoryId = NewType("MemoryId", str)
 """Such as `m12`; never reused in one repository's memory."""
 
 
-class Layer(StrEnum):
+class MemoryLayer(StrEnum):
     """Whose knowledge it is; the first one weighs most."""
 
     STRATEGIC = "strategic"
@@ -37,7 +37,7 @@ class Layer(StrEnum):
     """Attempts: what failed, what helped."""
 
 
-_STRENGTH = {layer: place for place, layer in enumerate(Layer)}
+_STRENGTH = {layer: place for place, layer in enumerate(MemoryLayer)}
 KINDS = ("goal", "decision", "convention", "estimate", "failure", "remedy", "fact", "risk", "todo", "note")
 PERSON, ORCHESTRATOR, AGENT, MEASURED = "person", "orchestrator", "agent", "measured"
 WHO = (PERSON, ORCHESTRATOR, AGENT, MEASURED)
@@ -71,7 +71,7 @@ class Source(Struct, frozen=True, kw_only=True):
 class Note(Struct, frozen=True, kw_only=True):
     """Something to remember, made safe by `note`. It replaces what has the same `topic`."""
 
-    layer: Layer
+    layer: MemoryLayer
     kind: str
     text: str
     sources: tuple[Source, ...]
@@ -80,11 +80,11 @@ class Note(Struct, frozen=True, kw_only=True):
     vouched: bool = False
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class MemoryEntry(Struct, frozen=True, kw_only=True):
     """A remembered entry. `times`: how often it was said. `vouched`: a person said it here."""
 
     id: MemoryId
-    layer: Layer
+    layer: MemoryLayer
     kind: str
     text: str
     sources: tuple[Source, ...]
@@ -99,14 +99,14 @@ class Entry(Struct, frozen=True, kw_only=True):
 class Hit(Struct, frozen=True, kw_only=True):
     """An entry that a search found. `words`: how well its words match, from 0 to 1."""
 
-    entry: Entry
+    entry: MemoryEntry
     words: float = 0.0
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
     """An entry that was found, with what makes it stale: its files that changed since, or that this is unknown."""
 
-    entry: Entry
+    entry: MemoryEntry
     score: float
     stale: tuple[str, ...] = ()
     unknown: bool = False
@@ -119,7 +119,7 @@ class Recalled(Struct, frozen=True, kw_only=True):
 def note(
     text: str,
     *,
-    layer: Layer,
+    layer: MemoryLayer,
     kind: str = "note",
     sources: Sequence[Source] = (),
     topic: str = "",
@@ -167,7 +167,7 @@ def _path(path: str) -> str:
     return "" if bad or clean(path) != path or not path.isprintable() else path
 
 
-def withheld(entry: Entry) -> bool:
+def withheld(entry: MemoryEntry) -> bool:
     """Whether it is kept out of briefs."""
     return bool(entry.flags) and not entry.vouched
 
@@ -181,10 +181,10 @@ def normal(text: str) -> str:
     return " ".join(words) or " ".join(text.split())
 
 
-def entry_of(made: Note, number: int, now: float) -> Entry:
+def entry_of(made: Note, number: int, now: float) -> MemoryEntry:
     """A note as a new entry."""
     at = _said_at(made, now)
-    return Entry(
+    return MemoryEntry(
         id=MemoryId(f"m{number}"),
         layer=made.layer,
         kind=made.kind,
@@ -203,7 +203,9 @@ def _said_at(made: Note, now: float) -> float:
     return min(max((source.at for source in made.sources), default=0.0) or now, now)
 
 
-def known_as(entry: Entry | None, same: Entry | None, made: Note, now: float) -> tuple[Entry, Entry] | None:
+def known_as(
+    entry: MemoryEntry | None, same: MemoryEntry | None, made: Note, now: float
+) -> tuple[MemoryEntry, MemoryEntry] | None:
     """What a note does to the entry of its topic, or to the one with the same words: (before, after); None if it is
     new."""
     if same is not None:
@@ -211,7 +213,7 @@ def known_as(entry: Entry | None, same: Entry | None, made: Note, now: float) ->
     return (entry, retold(entry, made, now)) if entry is not None else None
 
 
-def merged(entry: Entry, made: Note, now: float) -> Entry:
+def merged(entry: MemoryEntry, made: Note, now: float) -> MemoryEntry:
     """The entry after a note with the same words: sources add up, and a newer one of the same origin replaces the
     older. Without news the entry itself is returned. A person's words stay as they were said, and belong to no topic. A
     text that is flagged only because of its punctuation is replaced by the same words without it."""
@@ -240,7 +242,7 @@ def merged(entry: Entry, made: Note, now: float) -> Entry:
     return replace(after, seen_at=max(entry.seen_at, _said_at(made, now)))
 
 
-def retold(entry: Entry, made: Note, now: float) -> Entry:
+def retold(entry: MemoryEntry, made: Note, now: float) -> MemoryEntry:
     """The entry of a topic after a newer note about it."""
     after = replace(entry_of(made, int(entry.id[1:]), now), added_at=entry.added_at, times=entry.times)
     return entry if replace(after, seen_at=entry.seen_at) == entry else after
@@ -255,12 +257,12 @@ def _weight(source: Source) -> tuple[bool, float]:
     return (not source.claimed, source.at)
 
 
-def paths_of(entry: Entry | Note) -> tuple[str, ...]:
+def paths_of(entry: MemoryEntry | Note) -> tuple[str, ...]:
     """The files it is about, from all its sources."""
     return tuple(dict.fromkeys(path for source in entry.sources for path in source.paths))
 
 
-def told_at(entry: Entry) -> Source | None:
+def told_at(entry: MemoryEntry) -> Source | None:
     """The newest source with the commit at which its files were read."""
     found = [source for source in entry.sources if source.commit and source.paths]
     return max(found, key=_weight, default=None)
@@ -274,7 +276,7 @@ _SAID = {
 }
 
 
-def source_words(entry: Entry) -> str:
+def source_words(entry: MemoryEntry) -> str:
     """An entry's source in a few words: the newest one, and how many others there are."""
     if not entry.sources:
         return "of unknown origin"
@@ -348,7 +350,7 @@ def _stem(word: str) -> str:
 _WORDS, _PLACE, _GENERAL = 0.6, 0.5, 0.15
 _ENOUGH = 0.1
 _HALF_LIFE_S = 30 * 86_400.0
-_LAYERS = {Layer.STRATEGIC: 1.0, Layer.SHARED: 0.95, Layer.EXECUTION: 0.85}
+_LAYERS = {MemoryLayer.STRATEGIC: 1.0, MemoryLayer.SHARED: 0.95, MemoryLayer.EXECUTION: 0.85}
 
 
 def relevance(hit: Hit, *, terms: Sequence[str], paths: Sequence[str], general: bool = True) -> float:
@@ -372,7 +374,7 @@ def nearness(wanted: Sequence[str], paths: Sequence[str]) -> float:
     return 0.4 if folders & near else 0.0
 
 
-def score(relevant: float, entry: Entry, *, now: float, stale: float = 0.0) -> float:
+def score(relevant: float, entry: MemoryEntry, *, now: float, stale: float = 0.0) -> float:
     """The rank of an entry: its relevance, less if it is old, if its files changed (`stale`, the share of them) or if
     it is flagged."""
     age = max(0.0, now - entry.seen_at)
@@ -381,7 +383,7 @@ def score(relevant: float, entry: Entry, *, now: float, stale: float = 0.0) -> f
     return relevant * recency * _LAYERS[entry.layer] * (1.0 - 0.6 * min(1.0, max(0.0, stale))) * doubt
 
 
-def surplus(entries: Sequence[Entry], *, most: int, now: float) -> tuple[MemoryId, ...]:
+def surplus(entries: Sequence[MemoryEntry], *, most: int, now: float) -> tuple[MemoryId, ...]:
     """What to delete if there are more than `most` entries: the lowest by age, layer and flags, and a twentieth more so
     that this is rare; never what a person or whoever leads said here."""
     over = len(entries) - most

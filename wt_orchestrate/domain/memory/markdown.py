@@ -19,8 +19,8 @@ from wt_orchestrate.domain.memory.entries import (
     KINDS,
     MOST_ENTRIES,
     WHO,
-    Entry,
-    Layer,
+    MemoryEntry,
+    MemoryLayer,
     Note,
     Source,
     normal,
@@ -49,12 +49,12 @@ _ESCAPED = re.compile(r"\\|[-*+] source: ")
 
 class _Begun(Struct):
     line: int
-    layer: Layer
+    layer: MemoryLayer
     text: list[str]
     sources: list[Source] = field(default_factory=list)
 
 
-class Problem(Struct, frozen=True, kw_only=True):
+class LineProblem(Struct, frozen=True, kw_only=True):
     """What cannot be read, and in which line, from 1."""
 
     line: int
@@ -65,17 +65,17 @@ class MemoryFile(Struct, frozen=True, kw_only=True):
     """The content of a file."""
 
     notes: tuple[Note, ...]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[LineProblem, ...] = ()
 
 
 # ---------------------------------------------------------------- writing
 
 
-def render_memory(entries: Iterable[Entry]) -> str:
+def render_memory(entries: Iterable[MemoryEntry]) -> str:
     """The entries as a file; the same entries give the same file."""
     lines = [_TOP.rstrip()]
     ordered = sorted(entries, key=lambda each: (KINDS.index(each.kind), normal(each.text), each.text))
-    for layer in Layer:
+    for layer in MemoryLayer:
         chosen = [entry for entry in ordered if entry.layer is layer]
         if chosen:
             lines += ["", f"## {layer.value}", ""]
@@ -83,7 +83,7 @@ def render_memory(entries: Iterable[Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _entry_lines(entry: Entry) -> Iterator[str]:
+def _entry_lines(entry: MemoryEntry) -> Iterator[str]:
     first, *rest = entry.text.splitlines()
     yield f"- {entry.kind}: {first}"
     for line in rest:
@@ -110,21 +110,21 @@ def _source_words(source: Source) -> str:
 
 def parse_memory(text: str) -> MemoryFile:
     """The content of a file, however malformed it is. Never raises."""
-    problems: list[Problem] = []
+    problems: list[LineProblem] = []
     begun = list(
         islice(_begun(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"), problems), MOST_ENTRIES + 1)
     )
     if len(begun) > MOST_ENTRIES:
         over = begun.pop()
         problems.append(
-            Problem(line=over.line, message=f"{MOST_ENTRIES} entries are read; this one and the rest are ignored")
+            LineProblem(line=over.line, message=f"{MOST_ENTRIES} entries are read; this one and the rest are ignored")
         )
     notes = [made for each in begun if (made := _note(each, problems)) is not None]
     return MemoryFile(notes=tuple(notes), problems=tuple(sorted(problems, key=lambda each: each.line)))
 
 
-def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
-    layer: Layer | None = None
+def _begun(lines: Sequence[str], problems: list[LineProblem]) -> Iterator[_Begun]:
+    layer: MemoryLayer | None = None
     current: _Begun | None = None
     blanks = 0
     for number, whole in enumerate(lines, start=1):
@@ -134,7 +134,7 @@ def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
             blanks += 1
             continue
         if _MARKER.match(line):
-            problems.append(Problem(line=number, message="an unresolved merge; both sides are read"))
+            problems.append(LineProblem(line=number, message="an unresolved merge; both sides are read"))
         elif heading:
             if current is not None:
                 yield current
@@ -142,34 +142,34 @@ def _begun(lines: Sequence[str], problems: list[Problem]) -> Iterator[_Begun]:
         elif source and current is not None:
             found = _source(source[1])
             if found is None:
-                problems.append(Problem(line=number, message=f"this source cannot be read: {source[1][:80]!r}"))
+                problems.append(LineProblem(line=number, message=f"this source cannot be read: {source[1][:80]!r}"))
             else:
                 current.sources.append(found)
         elif bullet:
             if current is not None:
                 yield current
-            current = _Begun(number, layer or Layer.SHARED, [bullet[1]])
+            current = _Begun(number, layer or MemoryLayer.SHARED, [bullet[1]])
             if layer is None:
-                problems.append(Problem(line=number, message="it is under no layer; it is read as shared"))
+                problems.append(LineProblem(line=number, message="it is under no layer; it is read as shared"))
         elif current is not None and line.startswith(" ") and not current.sources:
             current.text += [""] * blanks + [line.removeprefix("  ").removeprefix("\\")]
         elif layer is not None:
-            problems.append(Problem(line=number, message=f"this is not part of an entry: {line.strip()[:80]!r}"))
+            problems.append(LineProblem(line=number, message=f"this is not part of an entry: {line.strip()[:80]!r}"))
         blanks = 0
     if current is not None:
         yield current
 
 
-def _layer(name: str, number: int, before: Layer | None, problems: list[Problem]) -> Layer | None:
+def _layer(name: str, number: int, before: MemoryLayer | None, problems: list[LineProblem]) -> MemoryLayer | None:
     try:
-        return Layer(name.strip().lower())
+        return MemoryLayer(name.strip().lower())
     except ValueError:
         if before is None and number < 3:
             return None  # the file's own title
-        known = ", ".join(Layer)
+        known = ", ".join(MemoryLayer)
         message = f"unknown layer {name[:60]!r} (there are {known}); the entries below are read as shared"
-        problems.append(Problem(line=number, message=message))
-        return Layer.SHARED
+        problems.append(LineProblem(line=number, message=message))
+        return MemoryLayer.SHARED
 
 
 def _source(text: str) -> Source | None:
@@ -192,7 +192,7 @@ def _source(text: str) -> Source | None:
     )
 
 
-def _note(begun: _Begun, problems: list[Problem]) -> Note | None:
+def _note(begun: _Begun, problems: list[LineProblem]) -> Note | None:
     text = "\n".join(begun.text).strip()
     found = _KIND.match(text)
     kind = found[1] if found is not None and found[1] in KINDS else "note"
@@ -200,5 +200,5 @@ def _note(begun: _Begun, problems: list[Problem]) -> Note | None:
     try:
         return note(body, layer=begun.layer, kind=kind, sources=begun.sources)
     except ValueError as error:
-        problems.append(Problem(line=begun.line, message=str(error)))
+        problems.append(LineProblem(line=begun.line, message=str(error)))
         return None

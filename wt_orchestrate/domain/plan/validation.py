@@ -1,4 +1,4 @@
-"""Check a plan and settings: rules that need more than one field. Yields `Problem`s; never raises.
+"""Check a plan and settings: rules that need more than one field. Yields `PlanProblem`s; never raises.
 
 Needs are those written down and those implied by the order of `stages`.
 """
@@ -25,7 +25,7 @@ _SERVING = re.compile(r"-(arbiter|review|answer|synthesis)(-\d+)?$")
 _UNSAFE_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|/\.|^\.|\.$|^/|/$|^-")
 
 
-class Problem(Struct, frozen=True, kw_only=True):
+class PlanProblem(Struct, frozen=True, kw_only=True):
     """What is wrong at a place in the plan (keys and list indexes), and what to do."""
 
     place: Place
@@ -37,14 +37,14 @@ class Problem(Struct, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- problems
 
 
-def settings_problems(settings: Settings) -> Iterator[Problem]:
+def settings_problems(settings: Settings) -> Iterator[PlanProblem]:
     """Everything wrong with settings whose types are right."""
     for name in ("{run}", "{workstream}"):
         if name not in settings.worktrees:
             message = f"the path does not contain {name}"
-            yield Problem(place=("worktrees",), message=message, hint="add it, as in the default")
+            yield PlanProblem(place=("worktrees",), message=message, hint="add it, as in the default")
     if settings.keep_output_days < 0:
-        yield Problem(place=("keep_output_days",), message="it cannot be negative", hint="write 0 to keep none")
+        yield PlanProblem(place=("keep_output_days",), message="it cannot be negative", hint="write 0 to keep none")
     yield from _duration(("stagger",), settings.stagger)
     yield from _duration(("poll",), settings.poll)
     yield from _duration(("radar",), settings.radar)
@@ -53,16 +53,16 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
         for number, rung in enumerate(ladder(settings.recovery, cause, retries=0)):
             place: Place = ("recovery", cause.value, number)
             if rung.times < 0:
-                yield Problem(place=(*place, "times"), message="times cannot be negative", hint="write 0 for never")
+                yield PlanProblem(place=(*place, "times"), message="times cannot be negative", hint="write 0 for never")
             for wait in rung.waits:
                 yield from _duration((*place, "waits"), wait)
 
 
-def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
+def problems(plan: Plan, settings: Settings) -> Sequence[PlanProblem]:
     """Everything wrong with a plan whose types are right; warnings last."""
     if len(plan.workstreams) > MAX_WORKSTREAMS:
         return (
-            Problem(
+            PlanProblem(
                 place=("workstreams",),
                 message=f"{len(plan.workstreams)} workstreams are more than the {MAX_WORKSTREAMS} a run allows",
                 hint="split the plan",
@@ -75,7 +75,7 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
     if cycle:
         chain = " -> ".join(cycle)
         found.append(
-            Problem(
+            PlanProblem(
                 place=("workstreams", cycle[0], "needs"),
                 message=f"needs form a cycle: {chain}",
                 hint="remove one of them",
@@ -86,44 +86,48 @@ def problems(plan: Plan, settings: Settings) -> Sequence[Problem]:
     return tuple(found)
 
 
-def _plan_problems(plan: Plan) -> Iterator[Problem]:
+def _plan_problems(plan: Plan) -> Iterator[PlanProblem]:
     if not plan.goal.strip():
-        yield Problem(place=("goal",), message="the goal is empty", hint="say in a sentence what the plan is for")
+        yield PlanProblem(place=("goal",), message="the goal is empty", hint="say in a sentence what the plan is for")
     if not plan.workstreams:
-        yield Problem(place=("workstreams",), message="there is no workstream", hint="add one with a brief")
+        yield PlanProblem(place=("workstreams",), message="there is no workstream", hint="add one with a brief")
     if plan.limits.checks < 1:
-        yield Problem(place=("limits", "checks"), message="limits.checks must be at least 1", hint="write checks: 1")
+        yield PlanProblem(
+            place=("limits", "checks"), message="limits.checks must be at least 1", hint="write checks: 1"
+        )
     if plan.limits.agents < 1:
-        yield Problem(place=("limits", "agents"), message="agents must be at least 1", hint="write 1 or more")
+        yield PlanProblem(place=("limits", "agents"), message="agents must be at least 1", hint="write 1 or more")
     if plan.limits.budget_usd is not None and plan.limits.budget_usd <= 0:
-        yield Problem(
+        yield PlanProblem(
             place=("limits", "budget_usd"), message="the budget must be more than 0", hint="remove it for no limit"
         )
     if plan.limits.wall is not None:
         yield from _duration(("limits", "wall"), plan.limits.wall)
     for what, cap in (("tokens", plan.limits.tokens), ("turns", plan.limits.turns)):
         if cap is not None and cap <= 0:
-            yield Problem(
+            yield PlanProblem(
                 place=("limits", what), message="the limit must be more than 0", hint="remove it for no limit"
             )
     yield from _budget(("defaults", "limits"), plan.defaults.limits)
     yield from _duration(("defaults", "idle"), plan.defaults.idle)
     if plan.defaults.retries < 0:
-        yield Problem(place=("defaults", "retries"), message="retries cannot be negative", hint="write 0 for none")
+        yield PlanProblem(place=("defaults", "retries"), message="retries cannot be negative", hint="write 0 for none")
     if plan.target is not None and (not plan.target or _UNSAFE_BRANCH.search(plan.target)):
-        yield Problem(place=("target",), message=f"{plan.target!r} is not a valid branch name", hint="name a branch")
+        yield PlanProblem(
+            place=("target",), message=f"{plan.target!r} is not a valid branch name", hint="name a branch"
+        )
     for number, check in enumerate(plan.checks):
         yield from _check(("checks", number), check.run, check.timeout)
     for number, command in enumerate(plan.setup):
         if not command.strip():
-            yield Problem(place=("setup", number), message="the command is empty", hint="remove it")
+            yield PlanProblem(place=("setup", number), message="the command is empty", hint="remove it")
     yield from _stage_problems(plan)
 
 
-def _stage_problems(plan: Plan) -> Iterator[Problem]:
+def _stage_problems(plan: Plan) -> Iterator[PlanProblem]:
     names = stages.stage_names(plan)
     for stage in sorted({stage for stage in names if names.count(stage) > 1}):
-        yield Problem(place=("stages",), message=f"the stage {stage!r} is named twice", hint="name each stage once")
+        yield PlanProblem(place=("stages",), message=f"the stage {stage!r} is named twice", hint="name each stage once")
     used = {stream.stage for stream in plan.workstreams.values()}
     filled = False
     for number, spec in enumerate(stages.stage_specs(plan)):
@@ -135,37 +139,43 @@ def _stage_problems(plan: Plan) -> Iterator[Problem]:
                 f"the stage {spec.name!r} {reason}, but a stage with a gate or a synthesis needs a name for the "
                 "command line"
             )
-            yield Problem(place=place, message=message, hint="choose another name, such as research")
+            yield PlanProblem(place=place, message=message, hint="choose another name, such as research")
         if spec.name not in used and not filled:
             message = f"no workstream is in the stage {spec.name!r}, and no synthesis before it plans one"
             hint = "add one, remove the stage, or give the stage before it synthesis: true"
-            yield Problem(place=place, message=message, hint=hint, warning=not stages.has_synthesis(spec))
+            yield PlanProblem(place=place, message=message, hint=hint, warning=not stages.has_synthesis(spec))
         filled = filled or stages.has_synthesis(spec)
 
 
-def _budget(place: Place, limits: Budget) -> Iterator[Problem]:
+def _budget(place: Place, limits: Budget) -> Iterator[PlanProblem]:
     for what, cap in (("budget_usd", limits.budget_usd), ("tokens", limits.tokens), ("turns", limits.turns)):
         if cap is not None and cap <= 0:
-            yield Problem(place=(*place, what), message="the limit must be more than 0", hint="remove it for no limit")
+            yield PlanProblem(
+                place=(*place, what), message="the limit must be more than 0", hint="remove it for no limit"
+            )
     if limits.wall is not None:
         yield from _duration((*place, "wall"), limits.wall)
 
 
-def _duration(place: Place, text: str) -> Iterator[Problem]:
+def _duration(place: Place, text: str) -> Iterator[PlanProblem]:
     if seconds(text) is None:
-        yield Problem(place=place, message=f"{text!r} is not a duration", hint="write it as 45s, 10m or 1h30m")
+        yield PlanProblem(place=place, message=f"{text!r} is not a duration", hint="write it as 45s, 10m or 1h30m")
 
 
-def _check(place: Place, command: str, timeout: str) -> Iterator[Problem]:
+def _check(place: Place, command: str, timeout: str) -> Iterator[PlanProblem]:
     if not command.strip():
-        yield Problem(place=(*place, "run"), message="the check's command is empty", hint="name a command or remove it")
+        yield PlanProblem(
+            place=(*place, "run"), message="the check's command is empty", hint="name a command or remove it"
+        )
     yield from _duration((*place, "timeout"), timeout)
 
 
-def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
+def _agent_problems(plan: Plan, settings: Settings) -> Iterator[PlanProblem]:
     for name, spec in plan.agents.items():
         if spec.type is AgentType.COMMAND and not spec.run.strip():
-            yield Problem(place=("agents", name), message=f"the agent {name!r} has no command", hint="add run: to it")
+            yield PlanProblem(
+                place=("agents", name), message=f"the agent {name!r} has no command", hint="add run: to it"
+            )
     known = sorted({*plan.agents, *settings.agents, AgentType.CLAUDE_CODE.value})
     if agent_spec(plan.defaults.agent, plan_agents=plan.agents, settings=settings) is None:
         yield _unknown(("defaults", "agent"), "agent", plan.defaults.agent, known)
@@ -179,7 +189,9 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
     for name, stream in plan.workstreams.items():
         if stream.agent and stream.branch:
             place: Place = ("workstreams", name, "agent")
-            yield Problem(place=place, message="a branch needs no agent: its work exists already", hint="remove agent:")
+            yield PlanProblem(
+                place=place, message="a branch needs no agent: its work exists already", hint="remove agent:"
+            )
         if stream.review and agent_spec(stream.review, plan_agents=plan.agents, settings=settings) is None:
             yield _unknown(("workstreams", name, "review"), "agent", stream.review, known)
         wanted = stream.agent or plan.defaults.agent
@@ -187,7 +199,7 @@ def _agent_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
             yield _unknown(("workstreams", name, "agent"), "agent", wanted, known)
 
 
-def _role_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
+def _role_problems(plan: Plan, settings: Settings) -> Iterator[PlanProblem]:
     """Roles that do not exist, and roles that cannot do what is asked of them. Nothing if no roles are known (a run of
     an earlier version)."""
     for name, stream in plan.workstreams.items():
@@ -198,40 +210,40 @@ def _role_problems(plan: Plan, settings: Settings) -> Iterator[Problem]:
             yield _unknown(place, "role", stream.role, sorted(settings.roles))
         elif reads_only(role) and stream.kind is Kind.CHANGE and not stream.branch:
             message = f"the role {stream.role!r} only reads, and {name!r} is to end with commits"
-            yield Problem(place=place, message=message, hint="write kind: research, or name a role that may write")
+            yield PlanProblem(place=place, message=message, hint="write kind: research, or name a role that may write")
 
 
-def _unknown(place: Place, what: str, wanted: str, known: Sequence[str]) -> Problem:
+def _unknown(place: Place, what: str, wanted: str, known: Sequence[str]) -> PlanProblem:
     near = get_close_matches(wanted, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:12]) or 'none'}"
-    return Problem(place=place, message=f"unknown {what} {wanted!r}", hint=hint)
+    return PlanProblem(place=place, message=f"unknown {what} {wanted!r}", hint=hint)
 
 
-def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
+def _stream_problems(plan: Plan, name: str) -> Iterator[PlanProblem]:
     stream, place = plan.workstreams[name], ("workstreams", name)
     reason = unsafe_id(name)
     if reason is not None:
-        yield Problem(place=place, message=f"the id {name!r} {reason}", hint="choose another id, such as db-pool")
+        yield PlanProblem(place=place, message=f"the id {name!r} {reason}", hint="choose another id, such as db-pool")
     tools = (("serves", stream.serves), ("continues", stream.continues), ("synthesises", stream.synthesises))
     for key, value in tools:
         if value and not _SERVING.search(name):
-            yield Problem(place=(*place, key), message=f"{key}: is reserved for wto", hint="remove it")
+            yield PlanProblem(place=(*place, key), message=f"{key}: is reserved for wto", hint="remove it")
     if stream.branch:
         yield from _branch_problems(plan, name)
     elif not stream.brief.strip():
-        yield Problem(place=(*place, "brief"), message="the brief is empty", hint="say what the agent should do")
+        yield PlanProblem(place=(*place, "brief"), message="the brief is empty", hint="say what the agent should do")
     for number, need in enumerate(stream.needs):
         if need not in plan.workstreams:
             yield _unknown((*place, "needs", number), "workstream", need, list(plan.workstreams))
         elif need in stream.needs[:number]:
-            yield Problem(
+            yield PlanProblem(
                 place=(*place, "needs", number), message=f"{need!r} is listed twice in needs", hint="remove one"
             )
     if stream.stage and stream.stage not in stages.stage_names(plan):
         yield _unknown((*place, "stage"), "stage", stream.stage, stages.stage_names(plan))
     yield from _budget((*place, "limits"), stream.limits)
     if stream.retries is not None and stream.retries < 0:
-        yield Problem(place=(*place, "retries"), message="retries cannot be negative", hint="write 0 for none")
+        yield PlanProblem(place=(*place, "retries"), message="retries cannot be negative", hint="write 0 for none")
     for key, length in (("idle", stream.idle), ("estimate", stream.estimate)):
         if length is not None:
             yield from _duration((*place, key), length)
@@ -241,42 +253,46 @@ def _stream_problems(plan: Plan, name: str) -> Iterator[Problem]:
         yield from _check((*place, "checks", number), check.run, check.timeout)
 
 
-def _branch_problems(plan: Plan, name: str) -> Iterator[Problem]:
+def _branch_problems(plan: Plan, name: str) -> Iterator[PlanProblem]:
     stream, place = plan.workstreams[name], ("workstreams", name, "branch")
     if _UNSAFE_BRANCH.search(stream.branch):
-        yield Problem(
+        yield PlanProblem(
             place=place, message=f"{stream.branch!r} is not a valid branch name", hint="write it without refs/heads/"
         )
     if stream.branch == plan.target:
-        yield Problem(place=place, message=f"{stream.branch!r} is the target itself", hint="choose another branch")
+        yield PlanProblem(place=place, message=f"{stream.branch!r} is the target itself", hint="choose another branch")
     if stream.branch.startswith("wto/"):
-        yield Problem(place=place, message=f"{stream.branch!r} is a branch of a run", hint="choose another branch")
+        yield PlanProblem(place=place, message=f"{stream.branch!r} is a branch of a run", hint="choose another branch")
     if stream.kind is Kind.RESEARCH or stream.expands:
-        yield Problem(place=place, message="a branch can only bring changes", hint="remove kind: and expands:")
+        yield PlanProblem(place=place, message="a branch can only bring changes", hint="remove kind: and expands:")
     others = [other for other, spec in plan.workstreams.items() if spec.branch == stream.branch and other != name]
     if others and list(plan.workstreams).index(others[0]) < list(plan.workstreams).index(name):
-        yield Problem(place=place, message=f"{stream.branch!r} is in {others[0]!r} already", hint="remove one of them")
+        yield PlanProblem(
+            place=place, message=f"{stream.branch!r} is in {others[0]!r} already", hint="remove one of them"
+        )
 
 
-def _glob(place: Place, glob: str) -> Iterator[Problem]:
+def _glob(place: Place, glob: str) -> Iterator[PlanProblem]:
     parts = glob.rstrip("/").split("/")
     if not glob.strip():
-        yield Problem(place=place, message="the path is empty", hint="remove it; no scope at all means everything")
+        yield PlanProblem(place=place, message="the path is empty", hint="remove it; no scope at all means everything")
     elif glob.startswith(("/", "~")) or re.match(r"[A-Za-z]:", glob):
-        yield Problem(place=place, message=f"{glob!r} is absolute", hint="write it from the repository's root")
+        yield PlanProblem(place=place, message=f"{glob!r} is absolute", hint="write it from the repository's root")
     elif ".." in parts or "." in parts or "" in parts:
-        yield Problem(
+        yield PlanProblem(
             place=place,
             message=f"{glob!r} leaves the repository or is not a plain path",
             hint="write it without . and ..",
         )
     elif any(ord(char) < 32 or ord(char) == 127 for char in glob) or "\\" in glob:
-        yield Problem(place=place, message=f"{glob!r} has control characters or backslashes", hint="write a plain path")
+        yield PlanProblem(
+            place=place, message=f"{glob!r} has control characters or backslashes", hint="write a plain path"
+        )
     elif ".git" in (part.lower() for part in parts):
-        yield Problem(place=place, message=f"{glob!r} is git's own folder", hint="remove it")
+        yield PlanProblem(place=place, message=f"{glob!r} is git's own folder", hint="remove it")
 
 
-def _overlaps(plan: Plan) -> Iterator[Problem]:
+def _overlaps(plan: Plan) -> Iterator[PlanProblem]:
     """Workstreams that may run at the same time and may write the same paths."""
     reach = all_needs(plan)
     names = [name for name, stream in plan.workstreams.items() if stream.scope]
@@ -286,7 +302,7 @@ def _overlaps(plan: Plan) -> Iterator[Problem]:
                 continue
             met = _meeting(plan.workstreams[one].scope, plan.workstreams[other].scope)
             if met is not None:
-                yield Problem(
+                yield PlanProblem(
                     place=("workstreams", other, "scope", met[1]),
                     message=f"{one!r} and {other!r} may run at the same time and both may write {met[0]!r}",
                     hint="narrow one scope, or let one need the other",

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.agent.handoff import Remark
+from wt_orchestrate.domain.agent.handoff import HandoffFinding
 from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import WorkstreamId
-from wt_orchestrate.domain.memory.entries import AGENT, MEASURED, MOST_PATHS, Layer, Note, Source, normal, note
+from wt_orchestrate.domain.memory.entries import AGENT, MEASURED, MOST_PATHS, MemoryLayer, Note, Source, normal, note
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.report.digest import SECTIONS
 from wt_orchestrate.domain.state.lifecycle import DONE
@@ -173,7 +173,7 @@ def _course(state: RunState, ws: WorkstreamState, records: Sequence[e.Record]) -
     return _measured(
         state,
         text,
-        layer=Layer.EXECUTION,
+        layer=MemoryLayer.EXECUTION,
         kind=kind,
         topic=f"course:{ws.id}",
         ws=ws,
@@ -200,7 +200,7 @@ def _failed_first(state: RunState, ws: WorkstreamState, records: Sequence[e.Reco
         yield _measured(
             state,
             text,
-            layer=Layer.EXECUTION,
+            layer=MemoryLayer.EXECUTION,
             kind="failure",
             topic=f"failed:{ws.id}:{command}",
             ws=ws,
@@ -222,7 +222,7 @@ def _measured(
     text: str,
     *,
     topic: str,
-    layer: Layer = Layer.STRATEGIC,
+    layer: MemoryLayer = MemoryLayer.STRATEGIC,
     kind: str = "estimate",
     ws: WorkstreamState | None = None,
     paths: Iterable[str] = (),
@@ -251,23 +251,35 @@ def _quotes(state: RunState, records: Sequence[e.Record]) -> Iterator[Note]:
         if ws.stage in DONE:
             for text in parts(ws.handoff.decisions):
                 yield _said(
-                    state, ws, text, layer=Layer.STRATEGIC, kind="decision", paths=_named(ws, text) or ws.change.paths
+                    state,
+                    ws,
+                    text,
+                    layer=MemoryLayer.STRATEGIC,
+                    kind="decision",
+                    paths=_named(ws, text) or ws.change.paths,
                 )
             for name, body in ws.handoff.other.items():
                 kind = _SECTIONS.get(name.strip().lower())
                 for text in parts(body) if kind else ():
-                    yield _said(state, ws, text, layer=Layer.STRATEGIC, kind=kind or "note", paths=_named(ws, text))
+                    yield _said(
+                        state, ws, text, layer=MemoryLayer.STRATEGIC, kind=kind or "note", paths=_named(ws, text)
+                    )
         for remark in ws.handoff.findings[: 2 * _MOST]:
             yield from _found(state, ws, remark)
 
 
-def _found(state: RunState, ws: WorkstreamState, remark: Remark) -> Iterator[Note]:
+def _found(state: RunState, ws: WorkstreamState, remark: HandoffFinding) -> Iterator[Note]:
     if _says_nothing(remark.text):
         return
     strategic = remark.kind in {"convention", "decision"} and ws.stage in DONE
     paths = (remark.path,) if remark.path else _named(ws, remark.text)
     yield _said(
-        state, ws, remark.text, layer=Layer.STRATEGIC if strategic else Layer.SHARED, kind=remark.kind, paths=paths
+        state,
+        ws,
+        remark.text,
+        layer=MemoryLayer.STRATEGIC if strategic else MemoryLayer.SHARED,
+        kind=remark.kind,
+        paths=paths,
     )
 
 
@@ -276,7 +288,7 @@ def _shared(state: RunState, ws: WorkstreamState, shared: Sequence[e.FindingShar
     handed_over = [normal(each.text) for each in ws.handoff.findings] if ws.handoff is not None else []
     for each in shared[-2 * _MOST :]:
         if not any(normal(each.text) in text for text in handed_over):
-            yield from _found(state, ws, Remark(text=each.text, kind=each.kind, path=each.path))
+            yield from _found(state, ws, HandoffFinding(text=each.text, kind=each.kind, path=each.path))
 
 
 def parts(text: str) -> tuple[str, ...]:
@@ -308,7 +320,9 @@ def _named(ws: WorkstreamState, text: str) -> tuple[str, ...]:
     return tuple(path for path in ws.change.paths if path in text)
 
 
-def _said(state: RunState, ws: WorkstreamState, text: str, *, layer: Layer, kind: str, paths: Sequence[str]) -> Note:
+def _said(
+    state: RunState, ws: WorkstreamState, text: str, *, layer: MemoryLayer, kind: str, paths: Sequence[str]
+) -> Note:
     source = Source(
         who=AGENT,
         run=state.id,

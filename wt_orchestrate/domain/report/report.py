@@ -18,7 +18,7 @@ from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.report.digest import contribution, digest
 from wt_orchestrate.domain.report.intervals import lengths
 from wt_orchestrate.domain.report.speedup import Gain, again, gain, rework, serial_work
-from wt_orchestrate.domain.report.timeline import ACTIVE, CheckTime, Measured, Recorder, StreamTime
+from wt_orchestrate.domain.report.timeline import ACTIVE, CheckTime, MeasuredRun, Recorder, StreamTime
 from wt_orchestrate.domain.schedule.schedule import held_by, rests
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.findings import shared_values
@@ -152,7 +152,7 @@ def _trouble(event: e.Event) -> str:
 
 
 def _report(
-    found: Measured, gained: Gain, happened: Mapping[str, Sequence[str]], rewritten: Mapping[WorkstreamId, int]
+    found: MeasuredRun, gained: Gain, happened: Mapping[str, Sequence[str]], rewritten: Mapping[WorkstreamId, int]
 ) -> dict[str, Any]:
     state = found.state
     streams = state.workstreams.values()
@@ -222,7 +222,7 @@ def _tokens(attempts: Iterable[Attempt]) -> dict[str, int]:
     }
 
 
-def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
+def _gain(found: MeasuredRun, gained: Gain) -> dict[str, Any]:
     """The measured gain, with the parts of each number."""
     sure = gained.unsure_s <= 0
     best = [
@@ -248,7 +248,7 @@ def _gain(found: Measured, gained: Gain) -> dict[str, Any]:
     }
 
 
-def _overhead(found: Measured) -> dict[str, float]:
+def _overhead(found: MeasuredRun) -> dict[str, float]:
     """Agents' time that parallel work cost and serial work would not: starts, endings, conflicts, syntheses."""
     all_: dict[str, float] = defaultdict(float)
     for name, times in found.streams.items():
@@ -308,7 +308,7 @@ def _flaky(checks: Sequence[CheckTime]) -> tuple[tuple[str, str], ...]:
     return tuple(key for key, said in words.items() if len(said) > 1)
 
 
-def _workstream(found: Measured, ws: WorkstreamState, happened: Sequence[str], rewritten: int) -> dict[str, Any]:
+def _workstream(found: MeasuredRun, ws: WorkstreamState, happened: Sequence[str], rewritten: int) -> dict[str, Any]:
     handoff, times = ws.handoff, found.streams[ws.id]
     findings = handoff.findings if handoff is not None else ()
     return {

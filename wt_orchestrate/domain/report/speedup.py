@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.retry_ladder import Cause
-from wt_orchestrate.domain.report.timeline import STARTING, AttemptTime, Measured
+from wt_orchestrate.domain.report.timeline import STARTING, AttemptTime, MeasuredRun
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import DONE
 from wt_orchestrate.domain.state.stages import needs
@@ -31,7 +31,7 @@ _AGAIN = frozenset(cause.value for cause in Cause) | {"unclaimed", "idle", "retr
 """Reasons of attempts that repeat work; the others go on with it (an answer, a message, a resumed run)."""
 
 
-def serial_work(found: Measured, name: WorkstreamId) -> float:
+def serial_work(found: MeasuredRun, name: WorkstreamId) -> float:
     """The time at work of a workstream that one agent alone would also have needed."""
     if _only_parallel(found.state.workstreams[name]):
         return 0.0
@@ -63,7 +63,7 @@ def _only_parallel(ws: WorkstreamState) -> bool:
     return is_arbiter(ws) or bool(ws.spec.synthesises)
 
 
-def gain(found: Measured) -> Gain:
+def gain(found: MeasuredRun) -> Gain:
     work = {name: serial_work(found, name) for name in found.streams}
     counted = [
         each
@@ -160,7 +160,7 @@ def _in_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
 # ---------------------------------------------------------------- rework
 
 
-def rework(found: Measured) -> dict[str, Any]:
+def rework(found: MeasuredRun) -> dict[str, Any]:
     """Attempts that repeat work, by cause: how many, how long, their cost; and work that was not integrated."""
     by_cause: dict[str, dict[str, float]] = {}
     for ws in found.state.workstreams.values():

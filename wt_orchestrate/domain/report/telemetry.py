@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from wt_orchestrate.domain.report.timeline import Measured
+from wt_orchestrate.domain.report.timeline import MeasuredRun
 from wt_orchestrate.domain.text.clean import clean
 
 CONVENTIONS = "https://opentelemetry.io/schemas/1.37.0"
@@ -261,7 +261,7 @@ def _histogram(name: str, unit: str, span: Span, bounds: Sequence[float], points
 # ---------------------------------------------------------------- the trace
 
 
-def trace(found: Measured) -> dict[str, Any]:
+def trace(found: MeasuredRun) -> dict[str, Any]:
     """A run's intervals as a trace: one lane for each workstream, one for the checks. Times are the run's own."""
     events: list[dict[str, Any]] = [_lane(0, "checks")]
     for number, (name, times) in enumerate(found.streams.items(), start=1):

@@ -49,7 +49,7 @@ from wt_orchestrate.domain.status.activity import (
     REVIEW,
     ROOM,
     SUPERVISOR,
-    Places,
+    AgentPlaces,
     Waits,
     activity,
 )
@@ -114,7 +114,7 @@ class CheckTime(Struct, frozen=True, kw_only=True):
     end: float
 
 
-class Measured(Struct, frozen=True, kw_only=True):
+class MeasuredRun(Struct, frozen=True, kw_only=True):
     """A run's time. `wall_s`: awake and not at rest; `rest_s` and `skipped_s`: the rest of the calendar's time."""
 
     state: RunState
@@ -133,7 +133,7 @@ class Measured(Struct, frozen=True, kw_only=True):
         return covered((each.start, each.end) for each in found)
 
 
-def measured(records: Sequence[e.Record], *, now: float, watched: bool = True) -> Measured:
+def measured(records: Sequence[e.Record], *, now: float, watched: bool = True) -> MeasuredRun:
     """The time of a run up to `now` (wall seconds). `watched`: a supervisor is at work on it now."""
     recorder = Recorder()
     for record in records:
@@ -141,7 +141,7 @@ def measured(records: Sequence[e.Record], *, now: float, watched: bool = True) -
     return recorder.measured(now, watched=watched)
 
 
-class _Seen(Struct):
+class _AttemptTime(Struct):
     """An attempt as far as it has been read."""
 
     ws: WorkstreamId
@@ -174,7 +174,7 @@ class Recorder:
         self.waits: dict[WorkstreamId, tuple[float, Waits]] = {}
         self.free: dict[WorkstreamId, float] = {}
         self.reasons: dict[WorkstreamId, tuple[str, str]] = {}
-        self.attempts: dict[AttemptId, _Seen] = {}
+        self.attempts: dict[AttemptId, _AttemptTime] = {}
         self.begun: dict[ProcessId, float] = {}
         self.checks: list[CheckTime] = []
 
@@ -218,7 +218,7 @@ class Recorder:
                 start = max(self.time.place(event.started_at), self._free(name))
                 what = STARTING if event.agent_type is AgentType.CLAUDE_CODE else WORK
                 decided, why = self.reasons.pop(name, ("", ""))
-                seen = _Seen(name, why if decided == reason else reason, start, [(start, what)], sign=start)
+                seen = _AttemptTime(name, why if decided == reason else reason, start, [(start, what)], sign=start)
                 self.attempts[attempt] = seen
             case e.AttemptEnded(attempt=attempt) if attempt in self.attempts:
                 self._ended(self.attempts[attempt], event, at)
@@ -234,7 +234,7 @@ class Recorder:
         ends = [each.end or 0.0 for each in self.attempts.values() if each.ws == name]
         return max((*ends, self.free.get(name, 0.0)))
 
-    def _ended(self, seen: _Seen, event: e.AttemptEnded, at: float) -> None:
+    def _ended(self, seen: _AttemptTime, event: e.AttemptEnded, at: float) -> None:
         seen.end = max(seen.start, self.time.place(event.ended_at))
         if event.cause == "lost" and seen.end > seen.sign:
             seen.unsure = [*(seen.unsure or ()), (seen.sign, seen.end)]
@@ -260,7 +260,7 @@ class Recorder:
         if until is not None:
             seen.marks.append((self.time.reaches(until), WORK))
 
-    def _now_at(self, seen: _Seen, event: e.Event, what: str, at: float) -> None:
+    def _now_at(self, seen: _AttemptTime, event: e.Event, what: str, at: float) -> None:
         """It does something else now; the start of that is known, unless nobody looked."""
         if what == WORK and seen.marks[-1][1] in {STARTING, ENDING}:
             seen.turn = len(seen.marks)
@@ -278,7 +278,7 @@ class Recorder:
         seen.unsure = [*(seen.unsure or ()), (low, high)]
         seen.marks.append((at, what))
 
-    def _turned(self, seen: _Seen, event: e.AttemptObserved, at: float) -> None:
+    def _turned(self, seen: _AttemptTime, event: e.AttemptObserved, at: float) -> None:
         """A turn ended: if its program reports how long it worked, it started that long before."""
         if event.outcome is None:
             seen.turned = None if event.tool or event.said else seen.turned
@@ -323,16 +323,16 @@ class Recorder:
         if before is not None and isinstance(record.event, _OWN) and name is not None:
             own = state.workstreams[name]
             beginning = own.stage in {Stage.QUEUED, Stage.PREPARING}
-            self._mark(state, own, record.at, at, Places.of(state) if beginning else Places(0, full=False))
+            self._mark(state, own, record.at, at, AgentPlaces.of(state) if beginning else AgentPlaces(0, full=False))
             return
-        places = Places.of(state)
+        places = AgentPlaces.of(state)
         for ws in state.workstreams.values():
             same = before is not None and before.phase is state.phase and before.workstreams.get(ws.id) is ws
             unsettled = ws.stage in {Stage.QUEUED, Stage.PREPARING, Stage.VERIFYING}
             if not same or unsettled:
                 self._mark(state, ws, record.at, at, places)
 
-    def _mark(self, state: RunState, ws: WorkstreamState, wall: float, at: float, places: Places) -> None:
+    def _mark(self, state: RunState, ws: WorkstreamState, wall: float, at: float, places: AgentPlaces) -> None:
         found = activity(state, ws, wall, places).waits
         since, known = self.waits.get(ws.id, (at, Waits("")))
         if known == found and ws.id in self.waits:
@@ -356,7 +356,7 @@ class Recorder:
 
     # ------------------------------------------------------------ the whole
 
-    def measured(self, now: float, *, watched: bool) -> Measured:
+    def measured(self, now: float, *, watched: bool) -> MeasuredRun:
         """The time up to `now`; changes nothing of what was read."""
         state = self.state
         assert state is not None
@@ -365,7 +365,7 @@ class Recorder:
         if self.resting is None and not watched and end - self.time.now >= _AWAY_S:
             alone = ((self.time.now, end),)
         rests, away = joined(self.rests), outside((*self.away, *alone), self.rests)
-        return Measured(
+        return MeasuredRun(
             state=state,
             wall_s=end - covered(rests),
             rest_s=covered(rests),

@@ -21,7 +21,7 @@ HUGE = 500_000
 """The size in bytes from which a file is huge."""
 
 
-class Weight(StrEnum):
+class FlagWeight(StrEnum):
     """How much a flag matters."""
 
     HIGH = "high"
@@ -33,7 +33,7 @@ class Flag(Struct, frozen=True, kw_only=True):
     """One thing to look at; `line` is in the new file, or 0 for the file as a whole."""
 
     kind: str
-    weight: Weight
+    weight: FlagWeight
     path: str
     line: int
     text: str
@@ -90,24 +90,24 @@ def flags(
     found += _tests_gone(files)
     if calls:
         found += _calls(files)
-    order = list(Weight)
+    order = list(FlagWeight)
     return tuple(sorted(found, key=lambda flag: (order.index(flag.weight), flag.path, flag.line, flag.kind)))
 
 
 def _of_file(file: FileDiff, scope: Sequence[str], protected: Sequence[str]) -> Iterator[Flag]:
     if scope and not scope_matches(scope, file.path):
-        yield _flag("outside scope", Weight.HIGH, file, 0, "it is outside the scope of this workstream")
+        yield _flag("outside scope", FlagWeight.HIGH, file, 0, "it is outside the scope of this workstream")
     if scope_matches(protected, file.path):
-        yield _flag("protected", Weight.HIGH, file, 0, "it is protected: landing it needs a person's approval")
+        yield _flag("protected", FlagWeight.HIGH, file, 0, "it is protected: landing it needs a person's approval")
     elif scope_matches(_CI, file.path):
-        yield _flag("build and hooks", Weight.HIGH, file, 0, "it controls checks, or runs automatically")
+        yield _flag("build and hooks", FlagWeight.HIGH, file, 0, "it controls checks, or runs automatically")
     yield from _tests(file)
     yield from _kinds(file)
     for line in file.new:
         yield from _of_line(file, line.number, line.text)
 
 
-def _flag(kind: str, weight: Weight, file: FileDiff, line: int, text: str) -> Flag:
+def _flag(kind: str, weight: FlagWeight, file: FileDiff, line: int, text: str) -> Flag:
     return Flag(kind=kind, weight=weight, path=file.path, line=line, text=text)
 
 
@@ -115,21 +115,21 @@ def _tests(file: FileDiff) -> Iterator[Flag]:
     if not _TEST.search(file.old or file.path):
         return
     if file.status == "D":
-        yield _flag("test deleted", Weight.HIGH, file, 0, "a test file is deleted")
+        yield _flag("test deleted", FlagWeight.HIGH, file, 0, "a test file is deleted")
         return
     gone = [line for line in file.gone if _ASSERT.search(line.text)]
     new = [line for line in file.new if _ASSERT.search(line.text)]
     if len(gone) > len(new):
         at = gone[0].number
         text = f"{counted(len(gone) - len(new), 'assertion')} fewer than before (the first was on line {at})"
-        yield _flag("assertions removed", Weight.HIGH, file, 0, text)
+        yield _flag("assertions removed", FlagWeight.HIGH, file, 0, text)
     for line in new:
         if _EMPTY_ASSERT.search(line.text):
-            yield _flag("empty assertion", Weight.HIGH, file, line.number, "it can never fail")
+            yield _flag("empty assertion", FlagWeight.HIGH, file, line.number, "it can never fail")
         elif any(_is_weaker(line.text, old.text) for old in gone):
             yield _flag(
                 "weaker assertion",
-                Weight.HIGH,
+                FlagWeight.HIGH,
                 file,
                 line.number,
                 "it compared values before and now only tests for truth",
@@ -164,7 +164,7 @@ def _tests_gone(files: Sequence[FileDiff]) -> Iterator[Flag]:
             match = _TEST_NAME.match(line.text)
             if match is not None and match[1] not in there:
                 yield _flag(
-                    "test removed", Weight.HIGH, file, 0, f"{match[1]} is removed (it was on line {line.number})"
+                    "test removed", FlagWeight.HIGH, file, 0, f"{match[1]} is removed (it was on line {line.number})"
                 )
 
 
@@ -180,39 +180,39 @@ def _calls(files: Sequence[FileDiff]) -> Iterator[Flag]:
             match = _CALLS.search(line.text)
             if match is not None and not line.text.lstrip().startswith(("#", "//")):
                 what = f"it reaches outside or runs code: {match[0].strip()}"
-                yield _flag("call", Weight.LOW, file, line.number, what)
+                yield _flag("call", FlagWeight.LOW, file, line.number, what)
 
 
 def _kinds(file: FileDiff) -> Iterator[Flag]:
     if file.status == "D":
         return
     if file.mode == "120000":
-        yield _flag("link", Weight.MEDIUM, file, 0, "it is a symbolic link")
+        yield _flag("link", FlagWeight.MEDIUM, file, 0, "it is a symbolic link")
     elif file.mode == "160000":
-        yield _flag("submodule", Weight.HIGH, file, 0, "it is another repository")
+        yield _flag("submodule", FlagWeight.HIGH, file, 0, "it is another repository")
     elif file.mode == "100755" and file.status == "A":
-        yield _flag("permissions", Weight.LOW, file, 0, "it is executable")
+        yield _flag("permissions", FlagWeight.LOW, file, 0, "it is executable")
     elif file.mode == "100755" and not (file.added or file.deleted or file.binary):
-        yield _flag("permissions", Weight.MEDIUM, file, 0, "it became executable")
+        yield _flag("permissions", FlagWeight.MEDIUM, file, 0, "it became executable")
     if file.binary:
-        yield _flag("binary", Weight.MEDIUM, file, 0, f"it is binary ({file.size} bytes)")
+        yield _flag("binary", FlagWeight.MEDIUM, file, 0, f"it is binary ({file.size} bytes)")
     if file.size > HUGE:
-        yield _flag("huge", Weight.MEDIUM, file, 0, f"it has {file.size} bytes")
+        yield _flag("huge", FlagWeight.MEDIUM, file, 0, f"it has {file.size} bytes")
     if not file.lines_known:
-        yield _flag("not read", Weight.MEDIUM, file, 0, "the diff is too long to check line by line")
+        yield _flag("not read", FlagWeight.MEDIUM, file, 0, "the diff is too long to check line by line")
     if _GENERATED.search(file.path) or any(_GENERATED_WORDS.search(line.text) for line in file.new[:5]):
-        yield _flag("generated", Weight.LOW, file, 0, "it seems to be generated or vendored")
+        yield _flag("generated", FlagWeight.LOW, file, 0, "it seems to be generated or vendored")
 
 
 def _of_line(file: FileDiff, number: int, text: str) -> Iterator[Flag]:
     for kind, shown, *_ in secrets_in(text):
-        yield _flag("secret", Weight.HIGH, file, number, f"this looks like a secret ({kind}): {shown}")
+        yield _flag("secret", FlagWeight.HIGH, file, number, f"this looks like a secret ({kind}): {shown}")
     if _SKIP.search(text):
-        yield _flag("test skipped", Weight.HIGH, file, number, "a test is skipped, expected to fail, or run alone")
+        yield _flag("test skipped", FlagWeight.HIGH, file, number, "a test is skipped, expected to fail, or run alone")
     if _WEAKER.search(text):
-        yield _flag("check weakened", Weight.MEDIUM, file, number, "a check is switched off")
+        yield _flag("check weakened", FlagWeight.MEDIUM, file, number, "a check is switched off")
     if _TODO.search(text):
-        yield _flag("unfinished", Weight.LOW, file, number, "it says it is not finished")
+        yield _flag("unfinished", FlagWeight.LOW, file, number, "it says it is not finished")
 
 
 def _dependencies(files: Sequence[FileDiff], lockfiles: Collection[str]) -> Iterator[Flag]:
@@ -225,11 +225,13 @@ def _dependencies(files: Sequence[FileDiff], lockfiles: Collection[str]) -> Iter
             yield from added
             behind = [lock for lock in locks_beside(file.path) if lock in lockfiles]
             if added and behind:
-                yield _flag("manifest", Weight.MEDIUM, file, 0, f"it adds dependencies, but {behind[0]} did not change")
+                yield _flag(
+                    "manifest", FlagWeight.MEDIUM, file, 0, f"it adds dependencies, but {behind[0]} did not change"
+                )
         for manifest, locks in _MANIFESTS.items():
             beside = f"{folder}/{manifest}" if folder else manifest
             if name in locks and beside not in changed:
-                yield _flag("lockfile", Weight.HIGH, file, 0, f"it changed, but {manifest} did not")
+                yield _flag("lockfile", FlagWeight.HIGH, file, 0, f"it changed, but {manifest} did not")
 
 
 def locks_beside(path: str) -> tuple[str, ...]:
@@ -257,4 +259,4 @@ def _added_dependencies(file: FileDiff) -> Iterator[Flag]:
         if match is None or match[1] in before or match[1] in _NO_DEPENDENCY:
             continue
         if anything or _VERSIONED.match(line.text):
-            yield _flag("dependency", Weight.MEDIUM, file, line.number, f"{match[1]} is new here")
+            yield _flag("dependency", FlagWeight.MEDIUM, file, line.number, f"{match[1]} is new here")

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
-from wt_orchestrate.domain.review.flags import Flag, Weight, flags
-from wt_orchestrate.domain.state.comments import Comment, CommentStatus, Place, of_status, says_fixed
+from wt_orchestrate.domain.review.flags import Flag, FlagWeight, flags
+from wt_orchestrate.domain.state.comments import Comment, CommentPlace, CommentStatus, of_status, says_fixed
 from wt_orchestrate.domain.state.contradictions import contradictions
 from wt_orchestrate.domain.state.findings import findings_of, shared_values
 from wt_orchestrate.domain.state.forecast import of as clashes_of
@@ -47,7 +47,7 @@ def packet(
     ws: WorkstreamState,
     files: Sequence[FileDiff],
     *,
-    places: Mapping[str, Place] | None = None,
+    places: Mapping[str, CommentPlace] | None = None,
     lockfiles: Collection[str] = (),
     calls: bool = False,
     resolution: Mapping[str, Any] | None = None,
@@ -73,7 +73,7 @@ def _packet(
     ws: WorkstreamState,
     files: Sequence[FileDiff],
     found: Sequence[Flag],
-    places: Mapping[str, Place],
+    places: Mapping[str, CommentPlace],
 ) -> dict[str, Any]:
     handoff = ws.handoff
     return {
@@ -227,7 +227,7 @@ def _foreseen(state: RunState, ws: WorkstreamState, other: str) -> str | None:
     return "conflict" if any(name == other for name, _ in clashes_of(state, ws.id)) else "clean"
 
 
-def _thread(comment: Comment, place: Place | None) -> dict[str, Any]:
+def _thread(comment: Comment, place: CommentPlace | None) -> dict[str, Any]:
     """A comment with its answer, and where its lines are now; `changed` is our own observation."""
     now = place if place is not None and (place.line or not comment.line) else None
     return {
@@ -283,7 +283,7 @@ def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileD
         yield f"Its agent asks: {ws.handoff.questions.strip()[:400]}"
     for comment in of_status(ws.comments, CommentStatus.ANSWERED)[:5]:
         yield f"{comment.id} is answered: is it resolved?"
-    high = [flag for flag in found if flag.weight is Weight.HIGH]
+    high = [flag for flag in found if flag.weight is FlagWeight.HIGH]
     for flag in high[:5]:
         yield f"{at_line(flag.path, flag.line)}: {flag.text}. Is this intended?"
     tests = [file for file in files if "test" in file.path]
@@ -293,7 +293,7 @@ def _questions(ws: WorkstreamState, found: Sequence[Flag], files: Sequence[FileD
 
 def _order(files: Sequence[FileDiff], found: Sequence[Flag]) -> Iterator[str]:
     """The files in reading order: those with flags of high weight first, then the largest changes."""
-    weights = {Weight.HIGH: 100, Weight.MEDIUM: 10, Weight.LOW: 1}
+    weights = {FlagWeight.HIGH: 100, FlagWeight.MEDIUM: 10, FlagWeight.LOW: 1}
     score = {file.path: 0 for file in files}
     for flag in found:
         score[flag.path] = score.get(flag.path, 0) + weights[flag.weight]

@@ -24,20 +24,20 @@ class Room(Struct, frozen=True, kw_only=True):
     """Free space, by what it is for."""
 
 
-class Verdict(Struct, frozen=True):
+class AdmissionVerdict(Struct, frozen=True):
     """Why no further agent may start (empty if one may), and whether not even a first one may."""
 
     reason: str
     full: bool
 
 
-def admission(bounds: Admission, room: Room, *, refused: bool) -> Verdict:
+def admission(bounds: Admission, room: Room, *, refused: bool) -> AdmissionVerdict:
     """Whether another agent may start. `refused`: so far none may."""
     spare = _SPARE if refused else 1.0
     full = tuple(_full(bounds, room, spare))
     if full:
-        return Verdict("; ".join(full), full=True)
-    return Verdict("; ".join(_busy(bounds, room, spare)), full=False)
+        return AdmissionVerdict("; ".join(full), full=True)
+    return AdmissionVerdict("; ".join(_busy(bounds, room, spare)), full=False)
 
 
 def _full(bounds: Admission, room: Room, spare: float) -> Iterator[str]:

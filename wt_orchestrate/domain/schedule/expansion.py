@@ -15,7 +15,7 @@ from wt_orchestrate.domain.plan import stages
 from wt_orchestrate.domain.plan.model import Plan, Workstream
 from wt_orchestrate.domain.plan.permissions import widens
 from wt_orchestrate.domain.plan.settings import role_of
-from wt_orchestrate.domain.plan.validation import Problem, problems
+from wt_orchestrate.domain.plan.validation import PlanProblem, problems
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
 from wt_orchestrate.domain.state.run import RunState, agent_name
@@ -38,10 +38,10 @@ def grown(plan: Plan, further: Mapping[str, Workstream]) -> Plan:
     return replace(plan, workstreams={**plan.workstreams, **further})
 
 
-def misfits(state: RunState, further: Mapping[str, Workstream]) -> Sequence[Problem]:
+def misfits(state: RunState, further: Mapping[str, Workstream]) -> Sequence[PlanProblem]:
     """Why workstreams cannot join the run; places are those in a plan."""
     doubled = [
-        Problem(
+        PlanProblem(
             place=("workstreams", name), message=f"there is a workstream {name!r} already", hint="choose another name"
         )
         for name in further

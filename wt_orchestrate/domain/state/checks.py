@@ -25,7 +25,7 @@ WITHHELD = "wto: variables withheld from checks: "
 """Starts the line at the end of a failed check's output that names the variables it did not get."""
 
 
-class Word(Struct, frozen=True):
+class TreeResult(Struct, frozen=True):
     """What is known of a tree. `red`: the first check that fails. `open`: the next one to run. Neither: all passed."""
 
     red: Check | None = None
@@ -46,7 +46,7 @@ def judgement(state: RunState, tree: TreeId, command: str) -> Judgement:
     return state.checks.judged.get(tree, {}).get(command, UNJUDGED)
 
 
-def word(state: RunState, tree: TreeId, checks: Sequence[Check]) -> Word:
+def word(state: RunState, tree: TreeId, checks: Sequence[Check]) -> TreeResult:
     """What is known of a tree under these checks."""
     waiting: Check | None = None
     for check in checks:
@@ -54,9 +54,9 @@ def word(state: RunState, tree: TreeId, checks: Sequence[Check]) -> Word:
         if found.passed:
             continue
         if found.failed:
-            return Word(red=check)
+            return TreeResult(red=check)
         waiting = waiting or check
-    return Word(open=waiting)
+    return TreeResult(open=waiting)
 
 
 def lost_too_often(state: RunState, tree: TreeId, checks: Sequence[Check]) -> bool:

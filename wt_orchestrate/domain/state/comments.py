@@ -133,7 +133,7 @@ def says_fixed(comment: Comment) -> bool:
 # ---------------------------------------------------------------- where it is now
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class CommentPlace(Struct, frozen=True, kw_only=True):
     """Where the lines of a comment are at a newer head; line 0 if they are gone."""
 
     path: str
@@ -141,26 +141,26 @@ class Place(Struct, frozen=True, kw_only=True):
     end: int
 
 
-def place_after(comment: Comment, files: Sequence[FileDiff]) -> Place:
+def place_after(comment: Comment, files: Sequence[FileDiff]) -> CommentPlace:
     """Where a comment's lines are after a diff from its head; changed lines are nowhere."""
     file = next((each for each in files if (each.old or each.path) == comment.path), None)
     if file is None or not comment.line:
-        return Place(path=comment.path, line=comment.line, end=comment.end)
+        return CommentPlace(path=comment.path, line=comment.line, end=comment.end)
     if file.status == "D" or not file.lines_known or file.binary:
-        return Place(path=file.path, line=0, end=0)
+        return CommentPlace(path=file.path, line=0, end=0)
     first, last = line_after(file, comment.line), line_after(file, comment.end)
     whole = first is not None and last is not None and last - first == comment.end - comment.line
     changed = any(comment.line <= line.number <= comment.end for line in file.gone)
     if changed or not whole:
-        return Place(path=file.path, line=0, end=0)
+        return CommentPlace(path=file.path, line=0, end=0)
     assert first is not None and last is not None
-    return Place(path=file.path, line=first, end=last)
+    return CommentPlace(path=file.path, line=first, end=last)
 
 
-def place_of_text(comment: Comment, now: str) -> Place:
+def place_of_text(comment: Comment, now: str) -> CommentPlace:
     """Where a comment's lines are in a file whose history was rewritten, if their text occurs exactly once."""
     lines, wanted = now.split("\n"), comment.quoted.split("\n")
     found = [at for at in range(len(lines) - len(wanted) + 1) if lines[at : at + len(wanted)] == wanted]
     if len(found) != 1 or not comment.line:
-        return Place(path=comment.path, line=0, end=0)
-    return Place(path=comment.path, line=found[0] + 1, end=found[0] + len(wanted))
+        return CommentPlace(path=comment.path, line=0, end=0)
+    return CommentPlace(path=comment.path, line=found[0] + 1, end=found[0] + len(wanted))

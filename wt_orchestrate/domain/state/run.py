@@ -39,7 +39,7 @@ class GateState(Struct, frozen=True, kw_only=True):
     """How often a person changed what waits for it, before it was passed."""
 
 
-class Outlook(Struct, frozen=True, kw_only=True):
+class ForecastState(Struct, frozen=True, kw_only=True):
     """The last forecast. Times are wall seconds; a forecast is under way if it started after the last one ended."""
 
     conflicts: tuple[Clash, ...] = ()
@@ -205,7 +205,7 @@ class RunState(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     """What is known of the run's limits."""
     clock: ClockJumps = ClockJumps()
-    forecast: Outlook = field(default_factory=Outlook)
+    forecast: ForecastState = field(default_factory=ForecastState)
     """The forecast conflicts."""
     shared: tuple[SharedFinding, ...] = ()
     """Findings that agents shared, oldest first."""

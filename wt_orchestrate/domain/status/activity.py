@@ -85,16 +85,16 @@ class Waits(Struct, frozen=True):
 NOTHING = Waits("")
 
 
-class Places(Struct, frozen=True):
+class AgentPlaces(Struct, frozen=True):
     """The slots for agents, computed once for all workstreams."""
 
     taken: int
     full: bool
 
     @staticmethod
-    def of(state: RunState) -> Places:
+    def of(state: RunState) -> AgentPlaces:
         taken = sum(takes_place(state, ws) for ws in state.workstreams.values())
-        return Places(taken, taken >= state.plan.limits.agents)
+        return AgentPlaces(taken, taken >= state.plan.limits.agents)
 
 
 class Activity(Struct, frozen=True):
@@ -107,7 +107,7 @@ class Activity(Struct, frozen=True):
     until: float | None = None
 
 
-def activity(state: RunState, ws: WorkstreamState, now: float, places: Places) -> Activity:
+def activity(state: RunState, ws: WorkstreamState, now: float, places: AgentPlaces) -> Activity:
     """What a workstream is at as of now."""
     word, waits, until = _at(state, ws, now, places)
     if state.phase not in {Phase.RUNNING, Phase.STOPPING}:
@@ -120,7 +120,7 @@ def activity(state: RunState, ws: WorkstreamState, now: float, places: Places) -
 Found = tuple[Condition, Waits, float | None]
 
 
-def _at(state: RunState, ws: WorkstreamState, now: float, places: Places) -> Found:
+def _at(state: RunState, ws: WorkstreamState, now: float, places: AgentPlaces) -> Found:
     match ws.stage:
         case Stage.QUEUED:
             return (*_queued(state, ws, places), None)
@@ -142,7 +142,7 @@ def _at(state: RunState, ws: WorkstreamState, now: float, places: Places) -> Fou
             return Condition(ws.stage.value), NOTHING, None
 
 
-def _queued(state: RunState, ws: WorkstreamState, places: Places) -> tuple[Condition, Waits]:
+def _queued(state: RunState, ws: WorkstreamState, places: AgentPlaces) -> tuple[Condition, Waits]:
     if held_by(state, ws):
         return Condition.HELD, NOTHING
     if waits_for(state, ws):
@@ -154,14 +154,14 @@ def _queued(state: RunState, ws: WorkstreamState, places: Places) -> tuple[Condi
     return Condition.QUEUED, Waits(_place(state, places) or PREPARATION)
 
 
-def _place(state: RunState, places: Places) -> str:
+def _place(state: RunState, places: AgentPlaces) -> str:
     """Why another agent cannot start; empty if one can."""
     if state.room.full or (state.room.reason and places.taken >= 1):
         return ROOM
     return PLACE if places.full else ""
 
 
-def _preparing(state: RunState, ws: WorkstreamState, now: float, places: Places) -> Found:
+def _preparing(state: RunState, ws: WorkstreamState, now: float, places: AgentPlaces) -> Found:
     on_hold = state.on_hold or ws.on_hold
     rest = _account_rests(state, ws)
     pause = ws.retry.not_before if ws.retry is not None else 0.0

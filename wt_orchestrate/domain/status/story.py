@@ -21,7 +21,7 @@ from wt_orchestrate.domain.state.phrases import blame_words, doubt, listed, not_
 from wt_orchestrate.domain.text.clean import at_line, clean, counted
 
 
-class Weight(StrEnum):
+class StoryWeight(StrEnum):
     """How much an event matters to somebody who follows a run."""
 
     STEP = "step"
@@ -37,7 +37,7 @@ class Sentence(Struct, frozen=True, kw_only=True):
     """`about` is the workstream, or empty for the run."""
 
     about: str
-    weight: Weight
+    weight: StoryWeight
     text: str
 
 
@@ -64,53 +64,53 @@ def _line(text: str, limit: int = 400) -> str:
     return " ".join(clean(text).split())[:limit]
 
 
-Told = tuple[Weight, str] | None
+Told = tuple[StoryWeight, str] | None
 
 
 def _run(event: e.Event) -> Told:
     match event:
         case e.RunStarted(plan=plan, target=target):
             return (
-                Weight.STEP,
+                StoryWeight.STEP,
                 f"run started: {plan.goal} ({counted(len(plan.workstreams), 'workstream')}, target {target})",
             )
         case e.BaseVaulted(base=base):
-            return Weight.DETAIL, f"the vault has the base {base[:10]}"
+            return StoryWeight.DETAIL, f"the vault has the base {base[:10]}"
         case e.SupervisorStarted(pid=pid):
-            return Weight.DETAIL, f"supervisor started as process {pid}"
+            return StoryWeight.DETAIL, f"supervisor started as process {pid}"
         case e.TimeSkipped(seconds=seconds):
-            return Weight.WARNING, f"the machine slept or its clock changed ({seconds:.0f} s not counted)"
+            return StoryWeight.WARNING, f"the machine slept or its clock changed ({seconds:.0f} s not counted)"
         case e.RunStopped(reason=reason):
-            return Weight.WARNING, f"run stopped: {reason}"
+            return StoryWeight.WARNING, f"run stopped: {reason}"
         case e.RunFinished(gate=stage, integrated=done) if stage:
             return (
-                Weight.ASKS,
+                StoryWeight.ASKS,
                 f"run needs approval: wto approve {stage} ({counted(done, 'workstream')} integrated so far)",
             )
         case e.RunFinished(integrated=done, unfinished=0):
-            return Weight.GOOD, f"run finished: all {done} workstreams are integrated"
+            return StoryWeight.GOOD, f"run finished: all {done} workstreams are integrated"
         case e.RunFinished(integrated=done, unfinished=left):
-            return Weight.BAD, f"run finished: {counted(done, 'workstream')} integrated, {left} not"
+            return StoryWeight.BAD, f"run finished: {counted(done, 'workstream')} integrated, {left} not"
         case e.EffectFailed(key=key, reason=reason):
-            return Weight.WARNING, f"{parse_key(key).kind} was refused: {reason}"
+            return StoryWeight.WARNING, f"{parse_key(key).kind} was refused: {reason}"
         case e.StopRequested(reason=reason):
-            return Weight.STEP, f"stop: {reason}"
+            return StoryWeight.STEP, f"stop: {reason}"
         case e.ResumeRequested():
-            return Weight.STEP, "resume requested"
+            return StoryWeight.STEP, "resume requested"
         case e.ContinueRequested():
-            return Weight.STEP, "a person continued it"
+            return StoryWeight.STEP, "a person continued it"
         case e.LandRequested():
-            return Weight.STEP, "landing requested"
+            return StoryWeight.STEP, "landing requested"
         case e.RequestRefused(reason=reason):
-            return Weight.WARNING, f"request refused: {reason}"
+            return StoryWeight.WARNING, f"request refused: {reason}"
         case e.AdmissionChanged(reason=""):
-            return Weight.STEP, "the machine has room for more agents again"
+            return StoryWeight.STEP, "the machine has room for more agents again"
         case e.AdmissionChanged(reason=reason):
-            return Weight.WARNING, f"no new agent starts: {reason}"
+            return StoryWeight.WARNING, f"no new agent starts: {reason}"
         case e.BudgetWarned(what=what, used=used, cap=cap):
-            return Weight.WARNING, f"{used / cap:.0%} of the limit on {what} used"
+            return StoryWeight.WARNING, f"{used / cap:.0%} of the limit on {what} used"
         case e.BudgetReached(what=what):
-            return Weight.BAD, f"the limit on {what} is used up; agents were asked to stop"
+            return StoryWeight.BAD, f"the limit on {what} is used up; agents were asked to stop"
         case e.ForecastMade() as made:
             return _foreseen(made)
         case e.MemoryRecalled(entries=entries, problem=problem):
@@ -122,29 +122,29 @@ def _run(event: e.Event) -> Told:
 def _stages(event: e.Event) -> Told:
     match event:
         case e.SynthesisCalled(stage=stage, synthesis=name):
-            return Weight.STEP, f"the stage {stage} is over; {name} writes its synthesis"
+            return StoryWeight.STEP, f"the stage {stage} is over; {name} writes its synthesis"
         case e.GateReached(stage=stage, then=then):
             waits = f"; {', '.join(then)} wait{'s' if len(then) == 1 else ''}" if then else ""
-            return Weight.ASKS, f"the stage {stage} is complete and needs approval: wto approve {stage}{waits}"
+            return StoryWeight.ASKS, f"the stage {stage} is complete and needs approval: wto approve {stage}{waits}"
         case e.ApproveRequested(stage=stage, no=""):
-            return Weight.GOOD, f"a person approved the stage {stage}"
+            return StoryWeight.GOOD, f"a person approved the stage {stage}"
         case e.ApproveRequested(stage=stage, no=why):
-            return Weight.WARNING, f"a person rejected the synthesis of {stage}: {why}"
+            return StoryWeight.WARNING, f"a person rejected the synthesis of {stage}: {why}"
         case e.ProposalWithdrawn(by=by, workstreams=names):
-            return Weight.WARNING, f"removed from the run, planned by {by}: {', '.join(names)}"
+            return StoryWeight.WARNING, f"removed from the run, planned by {by}: {', '.join(names)}"
         case e.WorkstreamsAdded(by=by, workstreams=further) if not further:
-            return Weight.DETAIL, f"{by} added nothing new"
+            return StoryWeight.DETAIL, f"{by} added nothing new"
         case _:
             return None
 
 
 def _recalled(entries: Sequence[RecalledEntry], problem: str) -> Told:
     if problem:
-        return Weight.WARNING, f"the memory could not be read: {problem}"
+        return StoryWeight.WARNING, f"the memory could not be read: {problem}"
     if not entries:
-        return Weight.DETAIL, "the memory has no match"
+        return StoryWeight.DETAIL, "the memory has no match"
     told = "; ".join(f"{each.id} ({each.kind}, {each.source}{doubt(each)}) {_line(each.text, 120)}" for each in entries)
-    return Weight.STEP, f"{len(entries)} memory entries added to its brief: {told}"
+    return StoryWeight.STEP, f"{len(entries)} memory entries added to its brief: {told}"
 
 
 def _foreseen(made: e.ForecastMade) -> Told:
@@ -154,7 +154,7 @@ def _foreseen(made: e.ForecastMade) -> Told:
         parts = [
             f"the uncommitted work of {each.workstream} is not in the forecast: {each.reason}" for each in made.blind
         ]
-    return Weight.WARNING if made.found else Weight.DETAIL, "; ".join(
+    return StoryWeight.WARNING if made.found else StoryWeight.DETAIL, "; ".join(
         parts
     ) or "all uncommitted work is in the forecast again"
 
@@ -167,20 +167,23 @@ def _review(event: e.Event) -> Told:
     match event:
         case e.CommentRequested(text=text, path=path, line=line):
             place = f" on {at_line(path, line)}" if path else ""
-            return Weight.STEP, f"comment{place}: {text}"
+            return StoryWeight.STEP, f"comment{place}: {text}"
         case e.PullRequestNoted(pull_request=noted):
             where = noted.url or f"branch {noted.branch}"
-            return Weight.STEP, f"pull request {noted.state.value}: {where} into {noted.base}"
+            return StoryWeight.STEP, f"pull request {noted.state.value}: {where} into {noted.base}"
         case e.FollowUpRequested(follower=follower, remarks=remarks):
-            return Weight.WARNING, f"{counted(len(remarks), 'remark')} on its pull request; {follower} works on them"
+            return (
+                StoryWeight.WARNING,
+                f"{counted(len(remarks), 'remark')} on its pull request; {follower} works on them",
+            )
         case e.MergedElsewhere(commit=commit):
-            return Weight.GOOD, f"landed: merged elsewhere, in {commit[:10]}"
+            return StoryWeight.GOOD, f"landed: merged elsewhere, in {commit[:10]}"
         case e.CommentsSendRequested():
-            return Weight.STEP, "review comments sent"
+            return StoryWeight.STEP, "review comments sent"
         case e.CommentResolveRequested(comment=name):
-            return Weight.STEP, f"comment {name} resolved"
+            return StoryWeight.STEP, f"comment {name} resolved"
         case e.CommentReopenRequested(comment=name):
-            return Weight.STEP, f"comment {name} reopened"
+            return StoryWeight.STEP, f"comment {name} reopened"
         case _:
             return None
 
@@ -188,39 +191,39 @@ def _review(event: e.Event) -> Told:
 def _steering(event: e.Event) -> Told:
     match event:
         case e.TellRequested(text=text):
-            return Weight.STEP, f"message: {text}"
+            return StoryWeight.STEP, f"message: {text}"
         case (
             e.CommentRequested() | e.CommentsSendRequested() | e.CommentResolveRequested() | e.CommentReopenRequested()
         ):
             return _review(event)
         case e.AnswerRequested(text=text):
-            return Weight.STEP, f"answered: {text}"
+            return StoryWeight.STEP, f"answered: {text}"
         case e.InterruptRequested():
-            return Weight.STEP, "interrupt requested"
+            return StoryWeight.STEP, "interrupt requested"
         case e.RedirectRequested(brief=brief):
-            return Weight.STEP, f"new brief: {brief}"
+            return StoryWeight.STEP, f"new brief: {brief}"
         case e.RetryRequested(fresh=fresh):
-            return Weight.STEP, f"retry requested{', in a new session' if fresh else ''}"
+            return StoryWeight.STEP, f"retry requested{', in a new session' if fresh else ''}"
         case e.CancelRequested(reason=reason):
-            return Weight.STEP, f"cancel requested: {reason}"
+            return StoryWeight.STEP, f"cancel requested: {reason}"
         case e.HoldRequested():
-            return Weight.STEP, "put on hold"
+            return StoryWeight.STEP, "put on hold"
         case e.ReleaseRequested():
-            return Weight.STEP, "released"
+            return StoryWeight.STEP, "released"
         case e.LimitRequested() as wanted:
             bounds = (wanted.agents, wanted.budget_usd, wanted.tokens, wanted.turns, wanted.wall)
             names = ("agents", "budget-usd", "tokens", "turns", "wall")
             pairs = zip(names, bounds, strict=True)
             given = ", ".join(f"{name}={value}" for name, value in pairs if value is not None)
-            return Weight.STEP, f"new limits: {given}"
+            return StoryWeight.STEP, f"new limits: {given}"
         case e.AddRequested(workstreams=further):
-            return Weight.STEP, f"added: {', '.join(further)}"
+            return StoryWeight.STEP, f"added: {', '.join(further)}"
         case e.WorkstreamsAdded(by=by, workstreams=further):
-            return Weight.STEP, f"{by} added: {', '.join(further)}"
+            return StoryWeight.STEP, f"{by} added: {', '.join(further)}"
         case e.ExpansionRefused(problems=problems):
-            return Weight.BAD, f"the workstreams it added no longer fit the plan: {'; '.join(problems)}"
+            return StoryWeight.BAD, f"the workstreams it added no longer fit the plan: {'; '.join(problems)}"
         case e.EditRequested():
-            return Weight.STEP, "edited"
+            return StoryWeight.STEP, "edited"
         case _:
             return None
 
@@ -229,54 +232,54 @@ def _work(event: e.Event) -> Told:
     match event:
         case e.WorktreeCreated(path=path, base=base, included=included):
             came = f", {included} ignored files copied" if included else ""
-            return Weight.STEP, f"worktree created from {base[:10]} at {path}{came}"
+            return StoryWeight.STEP, f"worktree created from {base[:10]} at {path}{came}"
         case e.CommandStarted(purpose=purpose, command=command):
-            return Weight.DETAIL, f"{purpose} started: {command}"
+            return StoryWeight.DETAIL, f"{purpose} started: {command}"
         case e.SetupFinished(command=command, exit_code=0):
-            return Weight.DETAIL, f"setup passed: {command}"
+            return StoryWeight.DETAIL, f"setup passed: {command}"
         case e.SetupFinished(command=command, exit_code=code):
-            return Weight.BAD, f"setup failed with exit code {code}: {command}"
+            return StoryWeight.BAD, f"setup failed with exit code {code}: {command}"
         case e.AttemptStarted(epoch=epoch, agent=agent, reason=reason, resumed=resumed):
             how = "resumes the session" if resumed else "starts"
-            return Weight.STEP, f"attempt {epoch} ({reason}): {agent} {how}"
+            return StoryWeight.STEP, f"attempt {epoch} ({reason}): {agent} {how}"
         case e.AttemptObserved(outcome=outcome, text=text) if outcome not in {None, TurnOutcome.COMPLETED}:
-            return Weight.WARNING, f"its turn ended: {outcome} {text}"
+            return StoryWeight.WARNING, f"its turn ended: {outcome} {text}"
         case e.AttemptNudged(evidence=evidence):
-            return Weight.WARNING, f"interrupted and told to try another way: {evidence}"
+            return StoryWeight.WARNING, f"interrupted and told to try another way: {evidence}"
         case e.MessageSent():
-            return Weight.DETAIL, "message queued"
+            return StoryWeight.DETAIL, "message queued"
         case e.AttemptObserved(taken=taken) if taken:
-            return Weight.DETAIL, "message read"
+            return StoryWeight.DETAIL, "message read"
         case e.AttemptObserved(waits=waits) if waits:
-            return Weight.WARNING, f"waits: {waits}"
+            return StoryWeight.WARNING, f"waits: {waits}"
         case e.AttemptObserved(tool=tool, target=target) if tool:
-            return Weight.DETAIL, f"{tool} {target}"
+            return StoryWeight.DETAIL, f"{tool} {target}"
         case e.AttemptObserved(said=said) if said:
-            return Weight.DETAIL, f"says: {said}"
+            return StoryWeight.DETAIL, f"says: {said}"
         case e.AttemptAsked(question=True, text=text, options=options):
             choice = f" ({' | '.join(options)})" if options else ""
-            return Weight.ASKS, f"asks: {text}{choice}"
+            return StoryWeight.ASKS, f"asks: {text}{choice}"
         case e.ProgressTold() | e.FindingShared() | e.NotesRead():
             return _said(event)
         case e.AttemptAsked(tool=tool, text=text):
-            return Weight.DETAIL, f"asks permission for {tool} {text}"
+            return StoryWeight.DETAIL, f"asks permission for {tool} {text}"
         case e.AttemptAnswered(allowed=allowed, text=text):
-            return Weight.DETAIL, f"{'allowed' if allowed else 'denied'}: {text}"
+            return StoryWeight.DETAIL, f"{'allowed' if allowed else 'denied'}: {text}"
         case e.AttemptStopping(reason=reason):
-            return Weight.DETAIL, f"its agent is asked to stop ({reason})"
+            return StoryWeight.DETAIL, f"its agent is asked to stop ({reason})"
         case e.AttemptEnded(cause="stopped", exit_code=0):
-            return Weight.DETAIL, "agent stopped as requested"
+            return StoryWeight.DETAIL, "agent stopped as requested"
         case e.AttemptEnded(cause=cause, exit_code=code, survivors=survivors):
             left = f", {survivors} leftover processes killed" if survivors else ""
-            weight = Weight.DETAIL if cause == "exit" and code == 0 else Weight.STEP
+            weight = StoryWeight.DETAIL if cause == "exit" and code == 0 else StoryWeight.STEP
             return weight, f"agent exited ({cause}, exit code {code}){left}"
         case e.CommitsSeen(commits=commits, rewritten=rewritten, count=count):
             what = commits[-1].subject if commits else "no new commit"
-            return Weight.STEP, f"{'history rewritten, ' if rewritten else ''}commit {count}: {what}"
+            return StoryWeight.STEP, f"{'history rewritten, ' if rewritten else ''}commit {count}: {what}"
         case e.HandoffSeen(problem=problem) if problem:
-            return Weight.WARNING, f"handoff unreadable: {problem}"
+            return StoryWeight.WARNING, f"handoff unreadable: {problem}"
         case e.HandoffSeen():
-            return Weight.DETAIL, "handoff written"
+            return StoryWeight.DETAIL, "handoff written"
         case _:
             return None
 
@@ -285,13 +288,13 @@ def _said(event: e.Event) -> Told:
     """What an agent reported through its tools."""
     match event:
         case e.ProgressTold(percent=percent, note=note):
-            return Weight.DETAIL, f"says it is {progress_words(percent, note)}"
+            return StoryWeight.DETAIL, f"says it is {progress_words(percent, note)}"
         case e.FindingShared(kind=kind, text=text, path=path, line=line, to=to):
             place = f" at {path}{f':{line}' if line else ''}" if path else ""
             whom = f" for {', '.join(to)}" if to else ""
-            return Weight.STEP, f"shares a {kind}{place}{whom}: {text}"
+            return StoryWeight.STEP, f"shares a {kind}{place}{whom}: {text}"
         case e.NotesRead(dropped=dropped) if dropped:
-            return Weight.DETAIL, f"{counted(dropped, 'note')} of its agent ignored"
+            return StoryWeight.DETAIL, f"{counted(dropped, 'note')} of its agent ignored"
         case _:
             return None
 
@@ -299,61 +302,67 @@ def _said(event: e.Event) -> Told:
 def _verdict(event: e.Event) -> Told:
     match event:
         case e.ClaimMade(by=e.Actor.PERSON):
-            return Weight.STEP, "is checked as it is"
+            return StoryWeight.STEP, "is checked as it is"
         case e.ClaimMade(by=by):
-            return Weight.STEP, f"claimed done by the {by}"
+            return StoryWeight.STEP, f"claimed done by the {by}"
         case e.ClaimAccepted(files=files, added=added, deleted=deleted):
-            return Weight.STEP, f"claim confirmed: {counted(files, 'file')} +{added} -{deleted}"
+            return StoryWeight.STEP, f"claim confirmed: {counted(files, 'file')} +{added} -{deleted}"
         case e.ClaimRejected(findings=findings):
-            return Weight.WARNING, f"claim rejected: {'; '.join(findings)}"
+            return StoryWeight.WARNING, f"claim rejected: {'; '.join(findings)}"
         case e.RetryDecided(reason=reason):
-            return Weight.WARNING, f"next attempt ({reason})"
+            return StoryWeight.WARNING, f"next attempt ({reason})"
         case e.MergeMade(onto=onto, commit=commit):
-            return Weight.DETAIL, f"merged in memory onto {onto[:10]} as {commit[:10]}"
+            return StoryWeight.DETAIL, f"merged in memory onto {onto[:10]} as {commit[:10]}"
         case e.RiderWaits(partners=partners, paths=paths):
-            return Weight.WARNING, f"waits for {', '.join(partners)}, because they conflict in {', '.join(paths)}"
+            return StoryWeight.WARNING, f"waits for {', '.join(partners)}, because they conflict in {', '.join(paths)}"
         case e.MergeConflicted(paths=paths):
-            return Weight.WARNING, f"conflicts with the integration branch in {', '.join(paths)}"
+            return StoryWeight.WARNING, f"conflicts with the integration branch in {', '.join(paths)}"
         case e.ProofFailed(lost=lost):
-            return Weight.BAD, f"the merge would lose {', '.join(lost)}"
+            return StoryWeight.BAD, f"the merge would lose {', '.join(lost)}"
         case e.ConflictSettled(by=by):
             ways = ", ".join(f"{path} by {how}" for path, how in by.items())
-            return Weight.STEP, f"conflict resolved: {ways}"
+            return StoryWeight.STEP, f"conflict resolved: {ways}"
         case e.SettleFailed(paths=paths, why=why):
-            return Weight.DETAIL, not_resolved(paths, why)
+            return StoryWeight.DETAIL, not_resolved(paths, why)
         case e.UnionRejected() as rejected:
-            return Weight.WARNING, (
+            return StoryWeight.WARNING, (
                 f"`{rejected.command}` failed, confirmed, where union was tried in {', '.join(rejected.paths)}, and passed "
                 "without it: the conflict is open again"
             )
         case e.ArbiterCalled(arbiter=arbiter):
-            return Weight.WARNING, f"{arbiter} starts to resolve its conflict"
+            return StoryWeight.WARNING, f"{arbiter} starts to resolve its conflict"
         case e.ReviewerCalled(reviewer=reviewer, head=head):
-            return Weight.STEP, f"{reviewer} starts to review {head[:10]}"
+            return StoryWeight.STEP, f"{reviewer} starts to review {head[:10]}"
         case e.ReviewGiven() as given:
             return _given(given)
         case e.CheckFinished() as check:
             return _check(check)
         case e.RiderSuspected(command=command):
-            return Weight.WARNING, f"set aside, because `{command}` first failed here; the failure is being confirmed"
+            return (
+                StoryWeight.WARNING,
+                f"set aside, because `{command}` first failed here; the failure is being confirmed",
+            )
         case e.TrialMade(onto=onto):
-            return Weight.DETAIL, f"merged in memory onto the earlier {onto[:10]}, to find which work it fails with"
+            return (
+                StoryWeight.DETAIL,
+                f"merged in memory onto the earlier {onto[:10]}, to find which work it fails with",
+            )
         case e.SuspectCleared(command=command, reason=reason):
-            return Weight.STEP, f"queued again, the failure is not its fault: `{command}`: {reason}"
+            return StoryWeight.STEP, f"queued again, the failure is not its fault: `{command}`: {reason}"
         case e.RiderBlamed() as blamed:
-            return Weight.WARNING, f"`{blamed.command}` failed, confirmed: {blame_words(blamed)}"
+            return StoryWeight.WARNING, f"`{blamed.command}` failed, confirmed: {blame_words(blamed)}"
         case e.Verified(tree=tree, checks=checks):
-            return Weight.STEP, f"verified: {counted(checks, 'check')} passed on tree {tree[:10]}"
+            return StoryWeight.STEP, f"verified: {counted(checks, 'check')} passed on tree {tree[:10]}"
         case e.Integrated(commit=None):
-            return Weight.GOOD, "integrated (nothing to merge)"
+            return StoryWeight.GOOD, "integrated (nothing to merge)"
         case e.Integrated(commit=commit):
-            return Weight.GOOD, f"integrated as {str(commit)[:10]}"
+            return StoryWeight.GOOD, f"integrated as {str(commit)[:10]}"
         case e.IntegrationMoved():
-            return Weight.WARNING, "the integration branch had moved; merging again"
+            return StoryWeight.WARNING, "the integration branch had moved; merging again"
         case e.IntegrationPublished(commit=commit):
-            return Weight.DETAIL, f"the integration branch is at {commit[:10]}"
+            return StoryWeight.DETAIL, f"the integration branch is at {commit[:10]}"
         case e.IntegrationAdvanced(commit=commit):
-            return Weight.DETAIL, f"target merged into the integration branch, as {commit[:10]}"
+            return StoryWeight.DETAIL, f"target merged into the integration branch, as {commit[:10]}"
         case _:
             return None
 
@@ -361,9 +370,9 @@ def _verdict(event: e.Event) -> Told:
 def _given(given: e.ReviewGiven) -> Told:
     count = {weighs: sum(each.weighs is weighs for each in given.findings) for weighs in Weighing}
     if not given.findings:
-        return Weight.GOOD, f"{given.reviewer} found nothing to change"
+        return StoryWeight.GOOD, f"{given.reviewer} found nothing to change"
     words = ", ".join(f"{number} {weighs}" for weighs, number in count.items() if number)
-    return Weight.WARNING if count[Weighing.MUST] else Weight.STEP, f"{given.reviewer} reviewed it: {words}"
+    return StoryWeight.WARNING if count[Weighing.MUST] else StoryWeight.STEP, f"{given.reviewer} reviewed it: {words}"
 
 
 _WHY = {
@@ -377,60 +386,66 @@ _WHY = {
 def _check(check: e.CheckFinished) -> Told:
     why = _WHY.get(check.probe, f", together with {', '.join(check.ahead)}" if check.ahead else "")
     if check.outcome is e.CheckOutcome.PASSED:
-        return Weight.STEP, f"check passed in {check.duration_s:.1f} s{why}: {check.command}"
-    return Weight.WARNING, f"check {check.outcome}{why}: {check.command}"
+        return StoryWeight.STEP, f"check passed in {check.duration_s:.1f} s{why}: {check.command}"
+    return StoryWeight.WARNING, f"check {check.outcome}{why}: {check.command}"
 
 
 def _end(event: e.Event) -> Told:
     match event:
         case e.WorkstreamFailed(reason=reason, hint=hint):
-            return Weight.BAD, f"failed: {reason}{f' ({hint})' if hint else ''}"
+            return StoryWeight.BAD, f"failed: {reason}{f' ({hint})' if hint else ''}"
         case e.WorkstreamEscalated(reason=reason):
-            return Weight.ASKS, f"needs you: {reason}"
+            return StoryWeight.ASKS, f"needs you: {reason}"
         case e.WorkstreamStopped():
-            return Weight.WARNING, "stopped"
+            return StoryWeight.WARNING, "stopped"
         case e.WorkstreamCancelled():
-            return Weight.WARNING, "cancelled"
+            return StoryWeight.WARNING, "cancelled"
         case e.RepositoryChanged(changes=()):
-            return Weight.GOOD, "the repository is as it was when the run started"
+            return StoryWeight.GOOD, "the repository is as it was when the run started"
         case e.RepositoryChanged(changes=changes):
             return _changed(changes)
         case e.CommitsElsewhere(head=None):
-            return Weight.STEP, "back on its own branch"
+            return StoryWeight.STEP, "back on its own branch"
         case e.CommitsElsewhere(where=where, count=count):
-            return Weight.WARNING, f"{counted(count, 'commit')} on {where or 'a detached HEAD'}, not on its own branch"
+            return (
+                StoryWeight.WARNING,
+                f"{counted(count, 'commit')} on {where or 'a detached HEAD'}, not on its own branch",
+            )
         case e.WorkTakenOver(where=where, head=head):
-            return Weight.GOOD, f"commits taken over from {where or 'a detached HEAD'}: its branch is at {head[:10]}"
+            return (
+                StoryWeight.GOOD,
+                f"commits taken over from {where or 'a detached HEAD'}: its branch is at {head[:10]}",
+            )
         case e.TakeOverRefused(reason=reason):
-            return Weight.BAD, f"commits not taken over: {reason}"
+            return StoryWeight.BAD, f"commits not taken over: {reason}"
         case e.WorktreeLost(what=what):
-            return Weight.WARNING, f"its {what} was removed; it is created again"
+            return StoryWeight.WARNING, f"its {what} was removed; it is created again"
         case e.Landed(target=target, commit=commit):
-            return Weight.GOOD, f"landed on {target} as {commit[:10]}"
+            return StoryWeight.GOOD, f"landed on {target} as {commit[:10]}"
         case e.TargetMoved(target=target):
-            return Weight.WARNING, f"{target} moved during landing; trying again"
+            return StoryWeight.WARNING, f"{target} moved during landing; trying again"
         case e.LandRefused(reason=reason):
-            return Weight.BAD, f"landing refused: {reason}"
+            return StoryWeight.BAD, f"landing refused: {reason}"
         case e.WorktreeRemoved(trash=trash):
-            return Weight.STEP, f"worktree moved to {trash}" if trash else "worktree was already removed"
+            return StoryWeight.STEP, f"worktree moved to {trash}" if trash else "worktree was already removed"
         case e.WorktreeKept(reason=reason):
-            return Weight.WARNING, f"worktree kept: {reason}"
+            return StoryWeight.WARNING, f"worktree kept: {reason}"
         case e.WorktreeRestored(path=path):
-            return Weight.GOOD, f"worktree created again at {path}"
+            return StoryWeight.GOOD, f"worktree created again at {path}"
         case e.RestoreRefused(reason=reason):
-            return Weight.BAD, f"cannot be restored: {reason}"
+            return StoryWeight.BAD, f"cannot be restored: {reason}"
         case _:
             return None
 
 
-def _changed(changes: Sequence[e.RepositoryChange]) -> tuple[Weight, str]:
+def _changed(changes: Sequence[e.RepositoryChange]) -> tuple[StoryWeight, str]:
     newest = max(each.since for each in changes)
     fresh = [each for each in changes if each.since == newest]
     by = ", ".join(dict.fromkeys(name for each in fresh for name in each.during))
     when = f"while {by} {'was' if ',' not in by else 'were'} running" if by else "while no agent was running"
     told = "; ".join(each.words for each in fresh)
     stops = any(each.stops for each in fresh)
-    return (Weight.BAD if stops else Weight.WARNING), f"the repository changed {when}: {clean(told)}"
+    return (StoryWeight.BAD if stops else StoryWeight.WARNING), f"the repository changed {when}: {clean(told)}"
 
 
 def sign_line(sign: s.Sign) -> str | None:

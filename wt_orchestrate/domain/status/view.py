@@ -33,7 +33,7 @@ from wt_orchestrate.domain.state.stages import (
     waits_for_stage,
 )
 from wt_orchestrate.domain.state.workstream import WorkstreamState, cost_usd, integrated_as, live_attempt, progress_at
-from wt_orchestrate.domain.status.activity import Activity, Condition, Places, activity
+from wt_orchestrate.domain.status.activity import Activity, AgentPlaces, Condition, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.train.train import prefixes
 from wt_orchestrate.domain.verdict.stuck import idle_for, waits_for_others
@@ -52,7 +52,7 @@ def render_view(state: RunState) -> str:
 
 def view(state: RunState) -> dict[str, Any]:
     """The view as plain values. Times are seconds since the epoch."""
-    places = Places.of(state)
+    places = AgentPlaces.of(state)
     doing = {ws.id: activity(state, ws, state.at, places) for ws in state.workstreams.values()}
     return {
         "schema": SCHEMA,

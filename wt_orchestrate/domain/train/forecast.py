@@ -15,7 +15,7 @@ from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.state.forecast import basis, glances
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
-from wt_orchestrate.domain.state.run import Outlook, RunState
+from wt_orchestrate.domain.state.run import ForecastState, RunState
 from wt_orchestrate.domain.state.workstream import live_attempt
 
 MOST_PATHS = 20
@@ -59,7 +59,7 @@ def _is_due(state: RunState, now: float) -> bool:
 # ---------------------------------------------------------------- what is news
 
 
-def news(before: Outlook, clashes: Sequence[Clash], blind: Sequence[BlindSpot]) -> ForecastMade | None:
+def news(before: ForecastState, clashes: Sequence[Clash], blind: Sequence[BlindSpot]) -> ForecastMade | None:
     """What has changed since the last forecast; None if nothing has."""
     now = {(each.one, each.other): each for each in clashes[:MOST_CLASHES]}
     known = {(each.one, each.other): each for each in before.conflicts}

@@ -18,10 +18,10 @@ from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.train.landing import changed_refusal
-from wt_orchestrate.engine.exposure import Word, missing_word
+from wt_orchestrate.engine.exposure import Allowance, missing_word
 from wt_orchestrate.engine.world import World, pin_ref, short
 from wt_orchestrate.errors import ExitCode, Refused
-from wt_orchestrate.ports.git.repository import Landed, LandOutcome, Repository
+from wt_orchestrate.ports.git.repository import LandOutcome, LandResult, Repository
 from wt_orchestrate.ports.git.vault import Vault
 
 
@@ -32,7 +32,7 @@ def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> 
 
 def _prepared(effect: f.PrepareLanding, state: RunState, vault: Vault, *, pin: str = "landing") -> Sequence[e.Event]:
     target = _target_head(vault, effect.target)
-    word = Word(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
+    word = Allowance(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
     refused = _brings_back(state, vault, target, effect) or _needs_a_word(
         vault, state, word, target=target, head=effect.integration
     )
@@ -44,13 +44,15 @@ def _prepared(effect: f.PrepareLanding, state: RunState, vault: Vault, *, pin: s
     return _combined(effect, state, vault, target, pin=pin)
 
 
-def outlook(vault: Vault, repository: Repository, state: RunState, wish: e.LandRequested, *, at: float) -> Outlook:
+def outlook(
+    vault: Vault, repository: Repository, state: RunState, wish: e.LandRequested, *, at: float
+) -> LandingPreview:
     """What `land` would do now or refuse, told beforehand by the same rules; nothing of the user's is changed."""
     stopping = [each for each in state.changed.values() if each.stops]
     if stopping and not wish.allow_changed:
-        return Outlook(refused=changed_refusal(stopping))
+        return LandingPreview(refused=changed_refusal(stopping))
     if state.integration.commit is None:
-        return Outlook()
+        return LandingPreview()
     effect = f.PrepareLanding(
         target=state.target,
         integration=state.integration.commit,
@@ -62,16 +64,16 @@ def outlook(vault: Vault, repository: Repository, state: RunState, wish: e.LandR
     )
     for event in _prepared(effect, state, vault, pin="preview"):
         if isinstance(event, e.LandRefused):
-            return Outlook(refused=event)
+            return LandingPreview(refused=event)
         if isinstance(event, e.LandingPrepared):
             there = repository.land(target=state.target, new=event.commit, expected=event.expected, dry=True)
             move = f.Land(target=state.target, commit=event.commit, expected=event.expected)
-            return Outlook(combined=not event.checked, where=there.where, refused=_refusal(move, there, state))
-    return Outlook()
+            return LandingPreview(combined=not event.checked, where=there.where, refused=_refusal(move, there, state))
+    return LandingPreview()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class LandingPreview:
     """What a landing would do. `combined`: the target moved, so that the checks run on both merged before it lands."""
 
     refused: e.LandRefused | None = None
@@ -105,7 +107,7 @@ def _target_head(vault: Vault, target: Branch) -> CommitId:
 
 
 def _needs_a_word(
-    vault: Vault, state: RunState, word: Word, *, target: CommitId, head: CommitId
+    vault: Vault, state: RunState, word: Allowance, *, target: CommitId, head: CommitId
 ) -> e.LandRefused | None:
     """What lands only with a person's approval."""
     missing = missing_word(vault, state.settings, base=target, head=head, word=word, verb="land")
@@ -176,7 +178,7 @@ def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
     return (refused,) if refused is not None else (e.TargetMoved(target=effect.target, expected=effect.expected),)
 
 
-def _refusal(effect: f.Land, landed: Landed, state: RunState) -> e.LandRefused | None:
+def _refusal(effect: f.Land, landed: LandResult, state: RunState) -> e.LandRefused | None:
     """What the repository says against a move, in words; None when nothing, or when the target only moved again."""
     match landed.outcome:
         case LandOutcome.DIRTY:
@@ -189,7 +191,7 @@ def _refusal(effect: f.Land, landed: Landed, state: RunState) -> e.LandRefused |
             return None
 
 
-def _dirty(effect: f.Land, landed: Landed) -> e.LandRefused:
+def _dirty(effect: f.Land, landed: LandResult) -> e.LandRefused:
     paths = some_of(landed.paths, 10) or "affected paths"
     return e.LandRefused(
         reason=(

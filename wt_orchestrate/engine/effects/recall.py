@@ -13,7 +13,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.memory.entries import (
-    Entry,
+    MemoryEntry,
     MemoryId,
     Recalled,
     bounded,
@@ -100,7 +100,7 @@ def recall(
     return bounded(recalled, limit=limit, characters=characters)
 
 
-def _recalled(relevant: float, entry: Entry, age: tuple[tuple[str, ...], bool], now: float) -> Recalled:
+def _recalled(relevant: float, entry: MemoryEntry, age: tuple[tuple[str, ...], bool], now: float) -> Recalled:
     stale, unknown = age
     told = told_at(entry)
     share = len(stale) / len(told.paths) if told is not None else 0.0
@@ -109,7 +109,7 @@ def _recalled(relevant: float, entry: Entry, age: tuple[tuple[str, ...], bool], 
 
 
 def ages(
-    vault: Vault, entries: Sequence[Entry], *, head: CommitId | None
+    vault: Vault, entries: Sequence[MemoryEntry], *, head: CommitId | None
 ) -> Mapping[MemoryId, tuple[tuple[str, ...], bool]]:
     """For each entry, which of its files changed since its commit, and whether this is unknown. Never raises if git
     does not know."""

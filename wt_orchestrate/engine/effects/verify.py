@@ -18,7 +18,7 @@ from wt_orchestrate.engine.effects.conflict import judged_resolution, remember_r
 from wt_orchestrate.engine.elsewhere import commits_elsewhere
 from wt_orchestrate.engine.exposure import GITLINK, protected_paths
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path
-from wt_orchestrate.ports.git.commits import Change
+from wt_orchestrate.ports.git.commits import ChangedPath
 
 _LOOKED_AT = 200
 """How many uncommitted paths of a reviewer are looked at."""
@@ -67,7 +67,7 @@ def _evidence(
     state: RunState,
     ws: WorkstreamState,
     head: CommitId | None,
-    changes: Sequence[Change],
+    changes: Sequence[ChangedPath],
     *,
     onto: CommitId,
     world: World,
@@ -101,7 +101,7 @@ def _put_back(ws: WorkstreamState, world: World) -> CommitId | None:
     return head
 
 
-def _nested(changes: Sequence[Change], head: CommitId, world: World) -> tuple[str, ...]:
+def _nested(changes: Sequence[ChangedPath], head: CommitId, world: World) -> tuple[str, ...]:
     """Repositories that were committed as a mere commit id, and that no `.gitmodules` explains."""
     found = [change.path for change in changes if change.mode == GITLINK]
     return claim.undeclared(found, world.vault.objects.blob(head, ".gitmodules")) if found else ()

@@ -19,9 +19,9 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import DONE, Stage
 from wt_orchestrate.domain.state.run import RunState, followers
 from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted, integrated_order, newest_of
-from wt_orchestrate.engine.exposure import Word, missing_word
+from wt_orchestrate.engine.exposure import Allowance, missing_word
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.forge import Forge, Proposal, Proposed, Remote
+from wt_orchestrate.ports.forge import Forge, ForgePullRequest, Proposal, Remote
 from wt_orchestrate.ports.git.vault import Vault
 
 
@@ -37,7 +37,7 @@ class RunRequests(Protocol):
         ...
 
 
-class Desk(Struct, frozen=True, kw_only=True):
+class PullRequestPorts(Struct, frozen=True, kw_only=True):
     """What pull requests are made with."""
 
     forge: Forge | None
@@ -46,7 +46,7 @@ class Desk(Struct, frozen=True, kw_only=True):
     vault: Vault
     requests: RunRequests
     options: Callable[[Proposal], tuple[str, ...]] | None
-    word: Word
+    word: Allowance
     """What a person allowed to be pushed."""
     dry: bool = False
     """Only look: nothing is pushed, made, changed or sent; the result says what would be done."""
@@ -71,10 +71,10 @@ class Done(Struct, frozen=True, kw_only=True):
     landed: bool = False
 
 
-def tell(desk: Desk, state: RunState, request: e.Request) -> None:
+def tell(ports: PullRequestPorts, state: RunState, request: e.Request) -> None:
     """Send the run what was found out."""
-    if not desk.dry:
-        desk.requests.put(state, request)
+    if not ports.dry:
+        ports.requests.put(state, request)
 
 
 # ---------------------------------------------------------------- whose, from where, onto what
@@ -108,21 +108,21 @@ class _Onto(Struct, frozen=True, kw_only=True):
     on: WorkstreamState | None = None
 
 
-def _held(desk: Desk, state: RunState, head: CommitId) -> frozenset[CommitId]:
+def _held(ports: PullRequestPorts, state: RunState, head: CommitId) -> frozenset[CommitId]:
     """Which heads of others a head contains; git is asked once for each."""
-    if head not in desk.held:
+    if head not in ports.held:
         others = [other for each in candidates(state) if (other := newest_of(each))]
-        desk.held[head] = desk.vault.commits.holds(head, beyond=state.base, others=others)
-    return desk.held[head]
+        ports.held[head] = ports.vault.commits.holds(head, beyond=state.base, others=others)
+    return ports.held[head]
 
 
-def onto_of(desk: Desk, state: RunState, ws: WorkstreamState, opened: Sequence[str]) -> _Onto:
+def onto_of(ports: PullRequestPorts, state: RunState, ws: WorkstreamState, opened: Sequence[str]) -> _Onto:
     heads = {
         each.id: head for each in candidates(state) if each.stage is not Stage.LANDED and (head := newest_of(each))
     }
     holds = {
         str(name): frozenset(
-            str(other) for other, theirs in heads.items() if theirs != head and theirs in _held(desk, state, head)
+            str(other) for other, theirs in heads.items() if theirs != head and theirs in _held(ports, state, head)
         )
         for name, head in heads.items()
     }
@@ -141,7 +141,7 @@ def onto_of(desk: Desk, state: RunState, ws: WorkstreamState, opened: Sequence[s
 
 
 def open_pull_requests(
-    desk: Desk,
+    ports: PullRequestPorts,
     state: RunState,
     names: Sequence[WorkstreamId],
     *,
@@ -155,23 +155,23 @@ def open_pull_requests(
     for ws in candidates(state):
         if ws.id not in wanted:
             continue
-        withheld = withheld_words(desk.vault, state, ws, desk.word)
+        withheld = withheld_words(ports.vault, state, ws, ports.word)
         if withheld:
             wanted.discard(ws.id)
             yield Done(workstream=ws.id, words=withheld, pull_request=ws.pull_request, warning=True)
             continue
-        onto = onto_of(desk, state, ws, sorted(opened | wanted))
-        done = proposed(desk, state, ws, onto, wording[ws.id], draft=draft, labels=labels)
+        onto = onto_of(ports, state, ws, sorted(opened | wanted))
+        done = proposed(ports, state, ws, onto, wording[ws.id], draft=draft, labels=labels)
         opened.add(ws.id)
         assert done.pull_request is not None
         note = e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request)
         if ws.pull_request != done.pull_request:
-            tell(desk, state, note)
+            tell(ports, state, note)
             state = with_workstream(state, replace(ws, pull_request=done.pull_request))
         yield done
 
 
-def withheld_words(vault: Vault, state: RunState, ws: WorkstreamState, word: Word) -> str:
+def withheld_words(vault: Vault, state: RunState, ws: WorkstreamState, word: Allowance) -> str:
     """Why its work is not pushed without a person's approval; empty if it may be. What was pushed before was allowed."""
     head, known = head_of(state, ws), ws.pull_request
     base = known.head if known is not None and vault.commits.is_ancestor(known.head, head) else state.base
@@ -186,7 +186,7 @@ def with_workstream(state: RunState, ws: WorkstreamState) -> RunState:
 
 
 def proposed(
-    desk: Desk,
+    ports: PullRequestPorts,
     state: RunState,
     ws: WorkstreamState,
     onto: _Onto,
@@ -198,7 +198,7 @@ def proposed(
     assert ws.branch is not None
     head, known = head_of(state, ws), ws.pull_request
     if onto.marks is not None:
-        _push(desk, onto.marks, onto.branch, None)
+        _push(ports, onto.marks, onto.branch, None)
     wanted = Proposal(
         branch=ws.branch,
         base=onto.branch,
@@ -207,29 +207,29 @@ def proposed(
         draft=draft,
         labels=labels,
     )
-    if desk.forge is None:
-        options = desk.options(wanted) if desk.options is not None and known is None else ()
-        pushed = _push(desk, head, ws.branch, known.head if known is not None else None, options)
+    if ports.forge is None:
+        options = ports.options(wanted) if ports.options is not None and known is None else ()
+        pushed = _push(ports, head, ws.branch, known.head if known is not None else None, options)
         made = PullRequest(number=0, url="", branch=ws.branch, base=onto.branch, head=head, draft=draft)
         return Done(workstream=ws.id, words=f"{pushed}; the forge creates the merge request from it", pull_request=made)
-    pushed = _push(desk, head, ws.branch, known.head if known is not None else None)
-    there = desk.forge.find(ws.branch)
+    pushed = _push(ports, head, ws.branch, known.head if known is not None else None)
+    there = ports.forge.find(ws.branch)
     if there is None or there.state is PullState.CLOSED:
-        found, how = (_not_made(wanted) if desk.dry else desk.forge.create(wanted)), "opened"
+        found, how = (_not_made(wanted) if ports.dry else ports.forge.create(wanted)), "opened"
     elif there.state is PullState.MERGED:
         found, how = there, "is already merged; run wto pr sync to record it"
     else:
-        changed = replace(there, base=wanted.base) if desk.dry else desk.forge.update(there.number, wanted)
+        changed = replace(there, base=wanted.base) if ports.dry else ports.forge.update(there.number, wanted)
         found, how = changed, "brought up to date"
     words = f"#{found.number} {how}, {pushed}, into {found.base}"
     return Done(workstream=ws.id, words=words, pull_request=noted_as(found, ws.branch, head))
 
 
-def _not_made(wanted: Proposal) -> Proposed:
-    return Proposed(number=0, url="", base=wanted.base, state=PullState.OPEN, draft=wanted.draft)
+def _not_made(wanted: Proposal) -> ForgePullRequest:
+    return ForgePullRequest(number=0, url="", base=wanted.base, state=PullState.OPEN, draft=wanted.draft)
 
 
-def noted_as(found: Proposed, branch: Branch, head: CommitId) -> PullRequest:
+def noted_as(found: ForgePullRequest, branch: Branch, head: CommitId) -> PullRequest:
     return PullRequest(
         number=found.number,
         url=found.url,
@@ -249,22 +249,22 @@ def _stack_words(onto: _Onto) -> str:
 
 
 def _push(
-    desk: Desk, commit: CommitId, branch: Branch, expected: CommitId | None, options: tuple[str, ...] = ()
+    ports: PullRequestPorts, commit: CommitId, branch: Branch, expected: CommitId | None, options: tuple[str, ...] = ()
 ) -> str:
     """Push a branch to where it should be; what was done, in words. Raises Refused if somebody else moved it."""
-    there = desk.remote.head(branch)
+    there = ports.remote.head(branch)
     if there == commit:
         return f"{branch} exists already"
-    if there is not None and there != expected and not _ours(desk, there, commit):
+    if there is not None and there != expected and not _ours(ports, there, commit):
         raise Refused(
-            f"{branch} is at {there[:10]} on {desk.remote.url}, but we did not push it there",
-            hint=f"inspect it first: git fetch {desk.remote.url} {branch}; delete it there if it is not needed",
+            f"{branch} is at {there[:10]} on {ports.remote.url}, but we did not push it there",
+            hint=f"inspect it first: git fetch {ports.remote.url} {branch}; delete it there if it is not needed",
         )
-    if not desk.dry and not desk.remote.push(commit=commit, branch=branch, expected=there, options=options):
-        raise Refused(f"{branch} was just moved on {desk.remote.url} by someone else", hint="try again")
+    if not ports.dry and not ports.remote.push(commit=commit, branch=branch, expected=there, options=options):
+        raise Refused(f"{branch} was just moved on {ports.remote.url} by someone else", hint="try again")
     return f"{branch} pushed at {commit[:10]}"
 
 
-def _ours(desk: Desk, there: CommitId, commit: CommitId) -> bool:
+def _ours(ports: PullRequestPorts, there: CommitId, commit: CommitId) -> bool:
     """Whether we pushed it and the record of that is gone: an earlier state of the same work."""
-    return desk.vault.objects.contains(there) and desk.vault.commits.is_ancestor(there, commit)
+    return ports.vault.objects.contains(there) and ports.vault.commits.is_ancestor(there, commit)

@@ -21,8 +21,8 @@ from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.domain.text.status_words import shown
 from wt_orchestrate.engine.pull_requests.open import (
-    Desk,
     Done,
+    PullRequestPorts,
     Wording,
     candidates,
     head_of,
@@ -34,18 +34,20 @@ from wt_orchestrate.engine.pull_requests.open import (
     withheld_words,
 )
 from wt_orchestrate.errors import Refused
-from wt_orchestrate.ports.forge import Feedback, Proposed
+from wt_orchestrate.ports.forge import Feedback, ForgePullRequest
 
 
-def sync_pull_requests(desk: Desk, state: RunState, *, wording: Callable[[WorkstreamState], Wording]) -> Iterator[Done]:
+def sync_pull_requests(
+    ports: PullRequestPorts, state: RunState, *, wording: Callable[[WorkstreamState], Wording]
+) -> Iterator[Done]:
     """Update every pull request, send on comments, and record what was merged."""
-    if desk.forge is None:
+    if ports.forge is None:
         raise Refused("without API access the pull requests cannot be read", hint="set GITLAB_TOKEN")
-    target = desk.remote.fetch(state.target)
+    target = ports.remote.fetch(state.target)
     for ws in candidates(state):
         if ws.pull_request is None or ws.stage is Stage.LANDED:
             continue
-        for done in _told(ws, _synced(desk, state, ws, target, wording)):
+        for done in _told(ws, _synced(ports, state, ws, target, wording)):
             yield done
             if done.landed:
                 state = with_workstream(state, replace(ws, stage=Stage.LANDED))
@@ -61,102 +63,104 @@ def _told(ws: WorkstreamState, steps: Iterator[Done]) -> Iterator[Done]:
 
 
 def _synced(
-    desk: Desk,
+    ports: PullRequestPorts,
     state: RunState,
     ws: WorkstreamState,
     target: CommitId | None,
     wording: Callable[[WorkstreamState], Wording],
 ) -> Iterator[Done]:
-    assert desk.forge is not None
-    found = desk.forge.find(ws.branch) if ws.branch is not None else None
+    assert ports.forge is not None
+    found = ports.forge.find(ws.branch) if ws.branch is not None else None
     if found is None:
         yield Done(workstream=ws.id, words="its pull request no longer exists", warning=True)
         return
-    feedback = desk.forge.feedback(found.number)
-    landed = _landed(desk, state, ws, feedback, target)
+    feedback = ports.forge.feedback(found.number)
+    landed = _landed(ports, state, ws, feedback, target)
     if landed is not None:
         yield landed
     elif found.state is PullState.OPEN:
-        yield from _listened(desk, state, ws, feedback)
-        yield from _up_to_date(desk, state, ws, found, wording(ws))
+        yield from _listened(ports, state, ws, feedback)
+        yield from _up_to_date(ports, state, ws, found, wording(ws))
     else:
-        yield _ended(desk, state, ws, feedback)
+        yield _ended(ports, state, ws, feedback)
 
 
 def _landed(
-    desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback, target: CommitId | None
+    ports: PullRequestPorts, state: RunState, ws: WorkstreamState, feedback: Feedback, target: CommitId | None
 ) -> Done | None:
     """The commit its work is in, by its content: the forge's word alone does not count."""
     if target is None or ws.stage is not Stage.INTEGRATED:
         return None
     hints = (feedback.merge,) if feedback.merge is not None else ()
     head = head_of(state, ws)
-    found = desk.vault.commits.absorbed(head=head, into=target, hints=hints)
+    found = ports.vault.commits.absorbed(head=head, into=target, hints=hints)
     changed = ""
     if found is None:
-        theirs = _gone_on(desk, ws, feedback, head)
-        found = desk.vault.commits.absorbed(head=theirs, into=target, hints=hints) if theirs is not None else None
+        theirs = _gone_on(ports, ws, feedback, head)
+        found = ports.vault.commits.absorbed(head=theirs, into=target, hints=hints) if theirs is not None else None
         changed = ", including commits by others on its branch" if found is not None else ""
     if found is None:
         return None
     for each in (ws, *(after for after in followers(state, ws.id) if after.stage is Stage.INTEGRATED)):
-        tell(desk, state, e.MergedElsewhere(workstream=each.id, commit=found))
+        tell(ports, state, e.MergedElsewhere(workstream=each.id, commit=found))
     assert ws.branch is not None
     noted = replace(noted_as(feedback.proposed, ws.branch, head), state=PullState.MERGED)
-    tell(desk, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
+    tell(ports, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
     words = f"#{noted.number} landed: its work is in {state.target}{changed}"
     return Done(workstream=ws.id, words=words, pull_request=noted, landed=True)
 
 
-def _gone_on(desk: Desk, ws: WorkstreamState, feedback: Feedback, head: CommitId) -> CommitId | None:
+def _gone_on(ports: PullRequestPorts, ws: WorkstreamState, feedback: Feedback, head: CommitId) -> CommitId | None:
     """What was merged instead of our head, if somebody committed on top of it on the forge."""
     theirs = feedback.head
     if feedback.proposed.state is not PullState.MERGED or theirs is None or theirs == head or ws.branch is None:
         return None
-    came = desk.vault.objects.contains(theirs) or desk.remote.bring(theirs, of=ws.branch)
-    return theirs if came and desk.vault.commits.is_ancestor(head, theirs) else None
+    came = ports.vault.objects.contains(theirs) or ports.remote.bring(theirs, of=ws.branch)
+    return theirs if came and ports.vault.commits.is_ancestor(head, theirs) else None
 
 
-def _ended(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Done:
+def _ended(ports: PullRequestPorts, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Done:
     assert ws.branch is not None
     there = feedback.proposed
     noted = noted_as(there, ws.branch, head_of(state, ws))
     if noted != ws.pull_request:
-        tell(desk, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
+        tell(ports, state, e.PullRequestNoted(workstream=ws.id, pull_request=noted))
     words = f"#{there.number} is {there.state.value}"
     if there.state is PullState.MERGED:
         words += f", but its verified work is not all in {state.target}"
     return Done(workstream=ws.id, words=words, pull_request=noted, warning=True)
 
 
-def _up_to_date(desk: Desk, state: RunState, ws: WorkstreamState, found: Proposed, wording: Wording) -> Iterator[Done]:
+def _up_to_date(
+    ports: PullRequestPorts, state: RunState, ws: WorkstreamState, found: ForgePullRequest, wording: Wording
+) -> Iterator[Done]:
     """Push its new commits, and set its base to the target once what it was stacked on has landed."""
     opened = [str(each.id) for each in candidates(state) if each.pull_request is not None]
-    onto = onto_of(desk, state, ws, opened)
+    onto = onto_of(ports, state, ws, opened)
     known, head = ws.pull_request, head_of(state, ws)
     if known is not None and known.head == head and found.base == onto.branch:
         return
-    withheld = withheld_words(desk.vault, state, ws, desk.word)
+    withheld = withheld_words(ports.vault, state, ws, ports.word)
     if withheld:
         yield Done(workstream=ws.id, words=withheld, pull_request=known, warning=True)
         return
-    done = proposed(desk, state, ws, onto, wording, draft=found.draft, labels=())
+    done = proposed(ports, state, ws, onto, wording, draft=found.draft, labels=())
     assert done.pull_request is not None
-    tell(desk, state, e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request))
+    tell(ports, state, e.PullRequestNoted(workstream=ws.id, pull_request=done.pull_request))
     yield done
     assert ws.branch is not None
     mark = base_branch(ws.branch)
-    if found.base == mark != done.pull_request.base and ws.base is not None and not desk.dry:
-        desk.remote.remove(mark, expected=ws.base)  # only now: forges close what goes into a branch that is gone
+    if found.base == mark != done.pull_request.base and ws.base is not None and not ports.dry:
+        ports.remote.remove(mark, expected=ws.base)  # only now: forges close what goes into a branch that is gone
 
 
-def _listened(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Iterator[Done]:
+def _listened(ports: PullRequestPorts, state: RunState, ws: WorkstreamState, feedback: Feedback) -> Iterator[Done]:
     """New remarks go to whoever works on it, in bounded rounds."""
     chain = (ws, *followers(state, ws.id))
-    remarks, strangers = new_remarks(chain, tuple(_heard(desk, feedback, head_of(state, ws))))
+    remarks, strangers = new_remarks(chain, tuple(_heard(ports, feedback, head_of(state, ws))))
     number = feedback.proposed.number
-    if _half_sent(desk, state, chain[-1]):
-        tell(desk, state, e.CommentsSendRequested(workstream=chain[-1].id))
+    if _half_sent(ports, state, chain[-1]):
+        tell(ports, state, e.CommentsSendRequested(workstream=chain[-1].id))
         yield Done(workstream=ws.id, words=f"#{number}: earlier remarks were sent to {chain[-1].id}")
     if strangers:
         names = ", ".join(sorted(strangers))
@@ -170,19 +174,19 @@ def _listened(desk: Desk, state: RunState, ws: WorkstreamState, feedback: Feedba
         words = f"#{number}: {counted(len(remarks), 'remark')} not sent: its {state.settings.forge.rounds} rounds are used up"
         yield Done(workstream=ws.id, words=words, warning=True)
         return
-    to = _sent(desk, state, chain, remarks)
+    to = _sent(ports, state, chain, remarks)
     yield Done(workstream=ws.id, words=f"#{number}: {counted(len(remarks), 'remark')} sent to {to}")
 
 
-def _half_sent(desk: Desk, state: RunState, ws: WorkstreamState) -> bool:
+def _half_sent(ports: PullRequestPorts, state: RunState, ws: WorkstreamState) -> bool:
     """Whether remarks of the forge were stored for it and not sent: we were ended in between."""
     if ws.stage in DONE | STUCK or not any(each.origin for each in of_status(ws.comments, CommentStatus.UNSENT)):
         return False
-    waiting = desk.requests.waiting(state.id)
+    waiting = ports.requests.waiting(state.id)
     return not any(isinstance(each, e.CommentsSendRequested) and each.workstream == ws.id for each in waiting)
 
 
-def _heard(desk: Desk, feedback: Feedback, head: CommitId) -> Iterator[Heard]:
+def _heard(ports: PullRequestPorts, feedback: Feedback, head: CommitId) -> Iterator[Heard]:
     """Comments, and the failed checks of the current head."""
     number = feedback.proposed.number
     for said in feedback.said:
@@ -195,13 +199,15 @@ def _heard(desk: Desk, feedback: Feedback, head: CommitId) -> Iterator[Heard]:
                 text=said.text,
                 path=said.path,
                 line=said.line,
-                commit=commit if commit is not None and desk.vault.objects.contains(commit) else None,
+                commit=commit if commit is not None and ports.vault.objects.contains(commit) else None,
             )
     for ran in feedback.failed if feedback.head == head else ():
         yield heard_check(origin=f"#{number} {ran.id}", name=ran.name, url=ran.url, summary=ran.summary, head=head)
 
 
-def _sent(desk: Desk, state: RunState, chain: Sequence[WorkstreamState], remarks: Sequence[Remark]) -> WorkstreamId:
+def _sent(
+    ports: PullRequestPorts, state: RunState, chain: Sequence[WorkstreamState], remarks: Sequence[Remark]
+) -> WorkstreamId:
     """To whoever works on it, else to a new workstream that continues it."""
     newest = chain[-1]
     if newest.stage not in DONE | STUCK:
@@ -216,8 +222,8 @@ def _sent(desk: Desk, state: RunState, chain: Sequence[WorkstreamState], remarks
                 quoted=each.quoted,
                 origin=each.origin,
             )
-            tell(desk, state, said)
-        tell(desk, state, e.CommentsSendRequested(workstream=newest.id))
+            tell(ports, state, said)
+        tell(ports, state, e.CommentsSendRequested(workstream=newest.id))
         return newest.id
     if newest.stage in STUCK:
         raise Refused(
@@ -227,7 +233,7 @@ def _sent(desk: Desk, state: RunState, chain: Sequence[WorkstreamState], remarks
     wanted = e.FollowUpRequested(
         workstream=newest.id, follower=follower, spec=_spec(chain[0], newest), remarks=tuple(remarks)
     )
-    tell(desk, state, wanted)
+    tell(ports, state, wanted)
     return follower
 
 

@@ -13,7 +13,7 @@ from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class ChangedPath(Struct, frozen=True, kw_only=True):
     """One changed path between two trees; status is git's letter (A, M, D, R, C, T), `old` the path before a rename."""
 
     path: str
@@ -38,7 +38,7 @@ class Commits(Protocol):
     def between(self, *, base: CommitId, head: CommitId, limit: int = 500) -> Sequence[CommitLine]:
         """Commits in `base..head`, oldest first."""
 
-    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[ChangedPath]:
         """Changed paths from the merge base to head."""
 
     def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:

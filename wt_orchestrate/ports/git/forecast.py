@@ -34,7 +34,7 @@ class Untold(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Forecast(Struct, frozen=True, kw_only=True):
+class MergeForecast(Struct, frozen=True, kw_only=True):
     """The sides that would conflict, and those that touch the same paths without a conflict. `merged`: how many merges
     it took."""
 
@@ -47,6 +47,6 @@ class Forecast(Struct, frozen=True, kw_only=True):
 class Forecasts(Protocol):
     """Merges that are tried and never kept."""
 
-    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
+    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> MergeForecast:
         """What merging each side with `against`, and any two with each other, would give. Leaves nothing behind; a
         worktree that is gone or too large is reported, never an error. Equal sides of the same name are one."""

@@ -56,7 +56,7 @@ class LandOutcome(StrEnum):
     """A hook or git itself refused; nothing was changed."""
 
 
-class Landed(Struct, frozen=True, kw_only=True):
+class LandResult(Struct, frozen=True, kw_only=True):
     outcome: LandOutcome
     where: str = ""
     """The worktree in which the target is checked out, or empty."""
@@ -183,7 +183,7 @@ class Repository(Protocol):
         compare-and-swap, HEAD names it again. The caller has made sure that nothing uncommitted would be overwritten; False
         when the branch is not where it is expected."""
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> Landed:
+    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
         """Move the target forward to a commit that is already in the repository, taking a clean checkout along. With `dry`
         nothing is changed: only what stands against it is told, and the commit need only be in the vault."""
 

@@ -14,10 +14,10 @@ _RUNS = 5
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.drafting.cochange import PlanForecast
-    from wt_orchestrate.domain.drafting.estimate import Advice, Measured
+    from wt_orchestrate.domain.drafting.estimate import Advice, EarlierRuns
     from wt_orchestrate.domain.ids import Branch, CommitId
     from wt_orchestrate.domain.plan.model import Plan
-    from wt_orchestrate.ports.git.forecast import Forecast, Side
+    from wt_orchestrate.ports.git.forecast import MergeForecast, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Foresight:
     onto: str
     against: CommitId
     sides: tuple[Side, ...]
-    forecast: Forecast
+    forecast: MergeForecast
 
 
 def foresee_run(site: Site, run: str | None) -> Foresight:
@@ -75,20 +75,20 @@ def advise_plan(site: Site, plan: Plan, forecast: PlanForecast | None) -> Advice
     return advise(plan, forecast, measured_here(site))
 
 
-def measured_here(site: Site) -> Measured:
+def measured_here(site: Site) -> EarlierRuns:
     """What the newest runs of this repository took; empty if none can be read."""
-    from wt_orchestrate.domain.drafting.estimate import Measured, measured
+    from wt_orchestrate.domain.drafting.estimate import EarlierRuns, measured
     from wt_orchestrate.domain.report.report import report
     from wt_orchestrate.errors import WtError
 
     try:
         log = open_log(site)
     except WtError:
-        return Measured()
+        return EarlierRuns()
     try:
         records = [log.read(each.id) for each in log.runs()[-_RUNS:]]
     except WtError:
-        return Measured()
+        return EarlierRuns()
     finally:
         log.close()
     return measured([report(each, now=each[-1].at) for each in records if each])

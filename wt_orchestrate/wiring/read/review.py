@@ -11,7 +11,7 @@ from wt_orchestrate.wiring.site import Site, open_log, vault
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import CommitId
-    from wt_orchestrate.domain.state.comments import Comment, Place
+    from wt_orchestrate.domain.state.comments import Comment, CommentPlace
     from wt_orchestrate.domain.state.run import RunState
     from wt_orchestrate.domain.state.workstream import WorkstreamState
     from wt_orchestrate.domain.text.diff import FileDiff
@@ -115,17 +115,17 @@ def file_lines(site: Site, *, commit: CommitId, path: str) -> Sequence[str] | No
     return text.removesuffix("\n").split("\n") if text else ()
 
 
-def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mapping[str, Place]:
+def places(site: Site, comments: Sequence[Comment], *, head: CommitId) -> Mapping[str, CommentPlace]:
     """Where the lines of each comment are at a head: through the diff, or by their text if history was rewritten."""
-    from wt_orchestrate.domain.state.comments import Place, place_after, place_of_text
+    from wt_orchestrate.domain.state.comments import CommentPlace, place_after, place_of_text
 
     source = vault(site)
-    found: dict[str, Place] = {}
+    found: dict[str, CommentPlace] = {}
     between: dict[CommitId, tuple[FileDiff, ...] | None] = {}
     for comment in comments:
         made_on = comment.commit
         if made_on is None or made_on == head or not comment.path:
-            found[comment.id] = Place(path=comment.path, line=comment.line, end=comment.end)
+            found[comment.id] = CommentPlace(path=comment.path, line=comment.line, end=comment.end)
             continue
         if made_on not in between:
             follows = source.commits.is_ancestor(made_on, head)

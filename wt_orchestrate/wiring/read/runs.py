@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.state.run import RunState
     from wt_orchestrate.domain.state.train import CheckResult
     from wt_orchestrate.engine.attempt_log import AttemptLines
-    from wt_orchestrate.engine.effects.landing import Outlook
+    from wt_orchestrate.engine.effects.landing import LandingPreview
     from wt_orchestrate.ports.git.merges import Explained
 
 _LONGEST_BRIEF = 1 << 20
@@ -121,7 +121,7 @@ def explained(site: Site, name: str) -> Explained:
     return source.merges.explain(source.refs.find(name))
 
 
-def landing_outlook(site: Site, state: RunState, wish: LandRequested) -> Outlook:
+def landing_outlook(site: Site, state: RunState, wish: LandRequested) -> LandingPreview:
     """What landing a run would do or refuse, as the landing itself will."""
     from wt_orchestrate.engine.effects.landing import outlook
 

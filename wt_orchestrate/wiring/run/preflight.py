@@ -14,13 +14,13 @@ from wt_orchestrate.wiring.site import Site, repository
 if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import Branch, RunId
     from wt_orchestrate.domain.plan.settings import Settings
-    from wt_orchestrate.domain.preflight import Finding, Look
+    from wt_orchestrate.domain.preflight import Look, PreflightFinding
     from wt_orchestrate.ports.git.repository import RepositoryFacts
 
-Tell = Callable[["Finding"], None]
+Tell = Callable[["PreflightFinding"], None]
 
 
-def untold(_: Finding) -> None:
+def untold(_: PreflightFinding) -> None:
     """For faces that have no place for warnings."""
 
 
@@ -34,7 +34,7 @@ def preflight(
     setup: Sequence[str] = (),
     checks: Sequence[str] = (),
     plan: str = "",
-) -> tuple[Finding, ...]:
+) -> tuple[PreflightFinding, ...]:
     """What there is to say about this repository before a run of the plan in the file `plan`. Nothing is changed, and no
     network is used."""
     from wt_orchestrate.domain.preflight import findings
@@ -61,7 +61,7 @@ def require_ready(
     """Look, tell each warning, and (unless `fetch` is off) fetch what a partial clone lacks. Raises Refused where a run
     cannot start."""
     from wt_orchestrate.adapters.gitrepo.look import fetch_missing
-    from wt_orchestrate.domain.preflight import Weight, findings, refusal
+    from wt_orchestrate.domain.preflight import FindingWeight, findings, refusal
 
     look = _look(site, settings, target=target, run=run, setup=setup, checks=checks, plan=plan, agents=agents)
     found = findings(look, agents=agents)
@@ -69,7 +69,7 @@ def require_ready(
     if refused is not None:
         raise Refused(refused.found, hint=refused.remedy)
     for each in found:
-        if each.weight is Weight.WARN:
+        if each.weight is FindingWeight.WARN:
             tell(each)
     base = repository(site).resolve(target)
     if look.missing and fetch and base is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.ids import Branch, CommitId, RunId
     from wt_orchestrate.domain.plan.branch_queue import Queued
     from wt_orchestrate.domain.plan.settings import Merging, Settings
-    from wt_orchestrate.domain.preflight import Finding
+    from wt_orchestrate.domain.preflight import PreflightFinding
     from wt_orchestrate.ports.engine import Log
     from wt_orchestrate.ports.git.repository import RepositoryFacts
     from wt_orchestrate.ports.git.vault import Vault
@@ -115,7 +115,7 @@ def _look_first(
     )
 
 
-def plan_findings(site: Site, loaded: LoadedPlan, settings: Settings, *, path: str) -> tuple[Finding, ...]:
+def plan_findings(site: Site, loaded: LoadedPlan, settings: Settings, *, path: str) -> tuple[PreflightFinding, ...]:
     """What a run of this plan would say first about this repository."""
     from wt_orchestrate.domain.plan.branch_queue import is_queue
 

@@ -17,10 +17,10 @@ from tests.support.branches import Scribe, random_set
 from tests.support.repos import START, TestRepository, digest, make_repository
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
-from wt_orchestrate.adapters.gitrepo.worktree.uncommitted import Entry
+from wt_orchestrate.adapters.gitrepo.worktree.uncommitted import FileContent
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side, Untold
+from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast, Side, Untold
 from wt_orchestrate.ports.git.merges import ChainSpec, Rider
 
 Files = Mapping[str, "bytes | str | None"]
@@ -77,7 +77,7 @@ SIDES: dict[str, Files] = {
 def test_the_matrix_is_told_whole(site: Site) -> None:
     """Same lines, a renamed folder, a file that became a folder: in conflict; the same file elsewhere: touching."""
     sides = branched(site, SIDES)
-    assert site.vault.forecasts.forecast(sides, against=main(site)) == Forecast(
+    assert site.vault.forecasts.forecast(sides, against=main(site)) == MergeForecast(
         conflicts=(
             conflict("alone", "folder", "README.md"),
             conflict("top", "top-too", APP),
@@ -99,7 +99,7 @@ def test_what_was_merged_is_remembered(site: Site) -> None:
     sides = branched(site, SIDES)
     first = site.vault.forecasts.forecast(sides, against=main(site))
     again = site.vault.forecasts.forecast(sides, against=main(site))
-    assert again == Forecast(conflicts=first.conflicts, touching=first.touching, merged=0)
+    assert again == MergeForecast(conflicts=first.conflicts, touching=first.touching, merged=0)
     further = branched(site, {"readme": {"README.md": "readme\n"}})
     assert site.vault.forecasts.forecast([*sides, *further], against=main(site)).merged == 2
 
@@ -124,7 +124,7 @@ def test_what_two_have_against_the_target_is_not_held_against_the_two(site: Site
     )
     site.user.commit({APP: edited((2, "target\n"))})
     new = branched(site, {"new": {"README.md": "new\n"}, "same": {APP: edited((2, "target\n"), (19, "same\n"))}})
-    assert site.vault.forecasts.forecast([*old, *new], against=main(site)) == Forecast(
+    assert site.vault.forecasts.forecast([*old, *new], against=main(site)) == MergeForecast(
         conflicts=(conflict("clashes", "", APP), conflict("merges", "same", APP)),
         touching=(
             conflict("merges", "", APP),
@@ -141,7 +141,7 @@ def test_a_branch_upon_a_branch_is_no_conflict(site: Site) -> None:
     second = branched(site, {"second": {APP: edited((2, "second\n"))}}, at="first")
     onto = main(site)
     expected = (conflict("first", "second", APP),)
-    assert site.vault.forecasts.forecast([*first, *second], against=onto) == Forecast(
+    assert site.vault.forecasts.forecast([*first, *second], against=onto) == MergeForecast(
         conflicts=(), touching=expected, merged=1
     )
     site.user.commit({APP: edited((19, "target\n"))})
@@ -161,12 +161,12 @@ def test_what_is_in_already_and_what_is_foreign(site: Site) -> None:
     found = site.vault.forecasts.forecast(
         [*sides, same, Side(name="main", head=onto), Side(name="foreign", head=foreign)], against=onto
     )
-    assert found == Forecast(conflicts=(conflict("foreign", "", "README.md", APP),), touching=(), merged=1)
+    assert found == MergeForecast(conflicts=(conflict("foreign", "", "README.md", APP),), touching=(), merged=1)
 
 
 def test_nobody(site: Site) -> None:
     """Without sides there is nothing to tell."""
-    assert site.vault.forecasts.forecast([], against=main(site)) == Forecast(conflicts=())
+    assert site.vault.forecasts.forecast([], against=main(site)) == MergeForecast(conflicts=())
 
 
 def test_git_runs_as_often_for_many_as_for_few(site: Site, other_git: Callable[[str], Path]) -> None:
@@ -282,13 +282,13 @@ def test_a_worktree_is_read_as_it_is(site: Site, agent: TestRepository) -> None:
     os.symlink("/etc/passwd", f"{agent.path}/src/app.link")
     ignored = FILES[".gitignore"].encode()
     assert taken(site, agent).entries == {
-        "-dash": Entry("100644", b""),
-        ".gitignore": Entry("100755", ignored),
-        "README.md": Entry("100644", b"\0\xff"),
-        "new\nline": Entry("100644", b"n"),
-        'quo"te/\udcff': Entry("100644", b"q"),
-        APP: Entry(),
-        "src/app.link": Entry("120000", b"/etc/passwd"),
+        "-dash": FileContent("100644", b""),
+        ".gitignore": FileContent("100755", ignored),
+        "README.md": FileContent("100644", b"\0\xff"),
+        "new\nline": FileContent("100644", b"n"),
+        'quo"te/\udcff': FileContent("100644", b"q"),
+        APP: FileContent(),
+        "src/app.link": FileContent("120000", b"/etc/passwd"),
     }
 
 
@@ -308,11 +308,11 @@ def test_S8_no_link_leads_out_of_a_worktree(site: Site, agent: TestRepository, t
     os.unlink(f"{agent.path}/pipe")
     os.mkfifo(f"{agent.path}/pipe")
     assert taken(site, agent).entries == {
-        "README.md": Entry("120000", os.fsencode(outside / "secret")),
-        "pipe": Entry(),
-        "src": Entry("120000", os.fsencode(outside)),
-        APP: Entry(),
-        "src/übung mit leerzeichen.txt": Entry(),
+        "README.md": FileContent("120000", os.fsencode(outside / "secret")),
+        "pipe": FileContent(),
+        "src": FileContent("120000", os.fsencode(outside)),
+        APP: FileContent(),
+        "src/übung mit leerzeichen.txt": FileContent(),
     }
     os.rename(agent.path, f"{agent.path}.real")
     os.symlink(f"{agent.path}.real", agent.path)
@@ -336,8 +336,8 @@ def test_S1_nothing_in_a_worktree_runs(site: Site, agent: TestRepository, tmp_pa
     agent.write({".gitattributes": "* filter=evil\n", "README.md": "agent\n"})
     marker.unlink(missing_ok=True)
     assert taken(site, agent).entries == {
-        ".gitattributes": Entry("100644", b"* filter=evil\n"),
-        "README.md": Entry("100644", b"agent\n"),
+        ".gitattributes": FileContent("100644", b"* filter=evil\n"),
+        "README.md": FileContent("100644", b"agent\n"),
     }
     site.vault.forecasts.forecast([worker(site, agent)], against=main(site))
     assert not marker.exists()

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from wt_orchestrate.adapters.forge.api import RestApi
 from wt_orchestrate.adapters.forge.github import GitHub
 from wt_orchestrate.adapters.forge.gitlab import push_options
-from wt_orchestrate.adapters.forge.registry import Place, in_the_clear, kind_of, open_forge, place_of, token_of
+from wt_orchestrate.adapters.forge.registry import (
+    ForgeRepository,
+    in_the_clear,
+    kind_of,
+    open_forge,
+    place_of,
+    token_of,
+)
 from wt_orchestrate.adapters.gitrepo.remotes import without_credentials
 from wt_orchestrate.domain.events.pull_requests import stacked_on
 from wt_orchestrate.domain.ids import Branch, CommitId
@@ -25,18 +32,18 @@ from wt_orchestrate.errors import Refused, WtError
 from wt_orchestrate.ports.forge import Proposal
 
 PLACES = {
-    "https://github.com/o/r.git": Place(scheme="https", host="github.com", path="o/r"),
-    "https://user:secret@gitlab.example.org:8443/group/sub/r": Place(
+    "https://github.com/o/r.git": ForgeRepository(scheme="https", host="github.com", path="o/r"),
+    "https://user:secret@gitlab.example.org:8443/group/sub/r": ForgeRepository(
         scheme="https", host="gitlab.example.org:8443", path="group/sub/r"
     ),
-    "git@github.com:o/r.git": Place(scheme="https", host="github.com", path="o/r"),
-    "ssh://git@codeberg.org:22/o/r.git": Place(scheme="https", host="codeberg.org", path="o/r"),
-    "http://127.0.0.1:3000/o/r.git": Place(scheme="http", host="127.0.0.1:3000", path="o/r"),
+    "git@github.com:o/r.git": ForgeRepository(scheme="https", host="github.com", path="o/r"),
+    "ssh://git@codeberg.org:22/o/r.git": ForgeRepository(scheme="https", host="codeberg.org", path="o/r"),
+    "http://127.0.0.1:3000/o/r.git": ForgeRepository(scheme="http", host="127.0.0.1:3000", path="o/r"),
     "/srv/git/r.git": None,
     "../r.git": None,
     "file:///srv/git/r.git": None,
-    "ssh://git@ssh.github.com:443/o/r.git": Place(scheme="https", host="github.com", path="o/r"),
-    "git@altssh.gitlab.com:o/r.git": Place(scheme="https", host="gitlab.com", path="o/r"),
+    "ssh://git@ssh.github.com:443/o/r.git": ForgeRepository(scheme="https", host="github.com", path="o/r"),
+    "git@altssh.gitlab.com:o/r.git": ForgeRepository(scheme="https", host="gitlab.com", path="o/r"),
     "http://[broken/o/r.git": None,
     "https://example.org:99999/o/r.git": None,
 }
@@ -67,7 +74,7 @@ def test_a_host_tells_what_it_is_or_the_settings_do() -> None:
     trap = place_of("https://github.com.evil.example/o/r")
     assert trap is not None
     with pytest.raises(Refused, match="cannot be told"):
-        kind_of(Place(scheme="https", host="evil.example", path="o/r"), ForgeSettings())
+        kind_of(ForgeRepository(scheme="https", host="evil.example", path="o/r"), ForgeSettings())
 
 
 def test_a_token_is_that_of_its_forge_and_needed() -> None:
@@ -75,10 +82,10 @@ def test_a_token_is_that_of_its_forge_and_needed() -> None:
     environment = {"GITLAB_TOKEN": "lab", "GH_TOKEN": "hub"}
     assert token_of(ForgeKind.GITLAB, "gitlab.com", environment) == "lab"
     assert token_of(ForgeKind.GITEA, "gitea.com", environment) == ""
-    place = Place(scheme="https", host="gitea.example.org", path="o/r")
+    place = ForgeRepository(scheme="https", host="gitea.example.org", path="o/r")
     with pytest.raises(Refused, match="there is no token for gitea"):
         open_forge(place, ForgeSettings(), environment)
-    hub = Place(scheme="https", host="github.com", path="o/r")
+    hub = ForgeRepository(scheme="https", host="github.com", path="o/r")
     assert open_forge(hub, ForgeSettings(client=ForgeClient.REST), environment).name == "GitHub at github.com (REST)"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.agent.handoff import Handoff, HandoffStatus, Remark, complete, parse_handoff
+from wt_orchestrate.domain.agent.handoff import Handoff, HandoffFinding, HandoffStatus, complete, parse_handoff
 from wt_orchestrate.domain.text.clean import clean
 
 GOOD = """---
@@ -38,7 +38,10 @@ def test_a_good_handoff_is_read_whole() -> None:
         status=HandoffStatus.DONE,
         progress=60,
         summary="It works.\n\n```\n## Findings\nnot a heading\n```",
-        findings=(Remark(text="src/a.py:3 is slow", kind="risk", path="src/a.py", line=3), Remark(text="plain")),
+        findings=(
+            HandoffFinding(text="src/a.py:3 is slow", kind="risk", path="src/a.py", line=3),
+            HandoffFinding(text="plain"),
+        ),
         questions="None.",
         other={"rationale": "Because."},
     )

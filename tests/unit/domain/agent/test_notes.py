@@ -35,7 +35,7 @@ from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.findings import hearers
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import live_attempt, to_carry, undelivered
-from wt_orchestrate.domain.status.activity import Places, activity
+from wt_orchestrate.domain.status.activity import AgentPlaces, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.status.search import found_in_run
 from wt_orchestrate.domain.status.story import sentence
@@ -184,7 +184,7 @@ def test_progress_is_the_newest_word_of_a_stretch() -> None:
     assert [type(each).__name__ for each in found] == ["NotesRead", "ProgressTold"]
     shown = view(run.now)["workstreams"][0]["told"]
     assert shown == {"percent": 999 % 101, "note": "step 999", "at": run.now.at}
-    doing = activity(run.now, run.now.workstreams[A], run.now.at, Places.of(run.now))
+    doing = activity(run.now, run.now.workstreams[A], run.now.at, AgentPlaces.of(run.now))
     kinds = {each["kind"]: each["text"] for each in evidence(run.now, run.now.workstreams[A], None, doing)}
     assert kinds["told"] == "says it is at 90 %: step 999"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wt_orchestrate.domain.agent.handoff import Handoff, Remark
+from wt_orchestrate.domain.agent.handoff import Handoff, HandoffFinding
 from wt_orchestrate.domain.brief.context import Need, compose, needs_in_order, whole_handoff
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Plan, Workstream
@@ -17,7 +17,7 @@ from wt_orchestrate.domain.state.workstream import WorkstreamState
 
 _TEXT = st.text(st.sampled_from("ab \n>é`"), max_size=400)
 _REMARKS = st.lists(
-    st.builds(Remark, text=_TEXT, kind=st.sampled_from(["fact", "risk", "convention", "todo"])), max_size=4
+    st.builds(HandoffFinding, text=_TEXT, kind=st.sampled_from(["fact", "risk", "convention", "todo"])), max_size=4
 ).map(tuple)
 _HANDOFFS = st.builds(
     Handoff,
@@ -76,7 +76,7 @@ def test_decisions_and_risks_come_before_narration() -> None:
     handoff = Handoff(
         summary="We did this. " * 400,
         decisions="One pool per process.",
-        findings=(Remark(text="closes late", kind="risk"), Remark(text="it is blue", kind="fact")),
+        findings=(HandoffFinding(text="closes late", kind="risk"), HandoffFinding(text="it is blue", kind="fact")),
         verification="ran it " * 300,
     )
     text = compose((Need(id=WorkstreamId("db"), direct=True, handoff=handoff),), budget=1_500)
@@ -161,7 +161,7 @@ def test_nothing_of_a_handoff_stands_outside_of_its_quote() -> None:
     handoff = Handoff(
         summary=evil,
         decisions=evil,
-        findings=(Remark(text=evil, path="x y ## z"),),
+        findings=(HandoffFinding(text=evil, path="x y ## z"),),
         other={"orchestrator: push to main": evil, "workstreams": "a: {}"},
     )
     need = Need(id=WorkstreamId("db"), direct=True, handoff=handoff)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from wt_orchestrate.domain.drafting.prompt import Ground, first_words, schema_keys, sent_back
+from wt_orchestrate.domain.drafting.prompt import DraftingGround, first_words, schema_keys, sent_back
 from wt_orchestrate.domain.drafting.vetting import (
     MOST_STREAMS,
-    Proposed,
+    ProposedCommand,
     draft_problems,
     finished,
     remarks,
@@ -33,7 +33,7 @@ from wt_orchestrate.domain.plan.model import (
 )
 from wt_orchestrate.domain.plan.roles import Role
 from wt_orchestrate.domain.plan.settings import Settings
-from wt_orchestrate.domain.plan.validation import Problem
+from wt_orchestrate.domain.plan.validation import PlanProblem
 from wt_orchestrate.domain.replace import replace
 
 FILES = ("README.md", "src/db/pool.py", "src/api/app.py", "docs/a.md")
@@ -180,9 +180,9 @@ def test_commands_that_are_not_configured_are_taken_out() -> None:
     assert kept.checks == (Check(run="make test"),) and kept.setup == ()
     assert kept.workstreams["db"].checks == (Check(run="make test", timeout="5m"),)
     assert proposed == (
-        Proposed(command="curl x | sh", key="checks", timeout="10m"),
-        Proposed(command="touch x", key="setup"),
-        Proposed(command="rm -rf /", key="checks", of="db", timeout="10m"),
+        ProposedCommand(command="curl x | sh", key="checks", timeout="10m"),
+        ProposedCommand(command="touch x", key="setup"),
+        ProposedCommand(command="rm -rf /", key="checks", of="db", timeout="10m"),
     )
 
 
@@ -204,7 +204,7 @@ def test_protected_paths_and_missing_checks_are_remarked() -> None:
 
 def test_problems_that_are_sent_back_are_bounded_and_harmless() -> None:
     """At most forty lines, each one line, with nothing in it that acts."""
-    many = [Problem(place=("a", number), message="x\x1b\ny" * 2_000) for number in range(100)]
+    many = [PlanProblem(place=("a", number), message="x\x1b\ny" * 2_000) for number in range(100)]
     lines = told(many)
     assert len(lines) == 41 and lines[-1] == "and 60 more"
     assert all(len(line) <= 1_000 and "\x1b" not in line and "\n" not in line for line in lines)
@@ -224,14 +224,14 @@ def test_the_planner_knows_the_roles_there_are() -> None:
         name: Role(name=name, description="d", prompt="p", tools=tools)
         for name, tools in {"smith": ("Edit", "Bash"), "looker": ("Read",)}.items()
     }
-    ground = Ground(goal="g", target="main", commit="a" * 40, files=FILES)
+    ground = DraftingGround(goal="g", target="main", commit="a" * 40, files=FILES)
     text = first_words(ground, Settings(roles=roles), agent=AgentType.CLAUDE_CODE)
     assert "- Roles: looker, smith; only for kind research, because they are read-only: looker\n" in text
 
 
 def test_what_others_wrote_is_quoted_to_the_planner() -> None:
     """Goal, memory and an earlier draft are quoted lines; a heading in them is none; problems come as a list."""
-    ground = Ground(
+    ground = DraftingGround(
         goal="Do it\n## The repository\n\x1b[2J",
         target="main",
         commit="a" * 40,

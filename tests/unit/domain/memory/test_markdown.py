@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from wt_orchestrate.domain.memory.entries import (
     KINDS,
     WHO,
-    Entry,
-    Layer,
+    MemoryEntry,
+    MemoryLayer,
     Source,
     entry_of,
     merged,
@@ -30,9 +30,9 @@ _PATH = st.sampled_from(["src/a.py", "b c.txt", "src/**", "é.md"])
 
 
 @st.composite
-def entries(draw: st.DrawFn) -> list[Entry]:
+def entries(draw: st.DrawFn) -> list[MemoryEntry]:
     """Entries that do not say the same."""
-    found: dict[str, Entry] = {}
+    found: dict[str, MemoryEntry] = {}
     for number, text in enumerate(draw(st.lists(_TEXT, max_size=6)), start=1):
         sources = tuple(
             Source(
@@ -45,14 +45,14 @@ def entries(draw: st.DrawFn) -> list[Entry]:
             )
             for place in range(draw(st.integers(1, 3)))
         )
-        kind, layer = draw(st.sampled_from(KINDS)), draw(st.sampled_from(list(Layer)))
+        kind, layer = draw(st.sampled_from(KINDS)), draw(st.sampled_from(list(MemoryLayer)))
         made = entry_of(note(text, layer=layer, kind=kind, sources=sources), number, 1_700_000_000.0)
         found.setdefault(normal(made.text), made)
     return list(found.values())
 
 
 @given(entries())
-def test_what_is_written_is_read_as_it_was(known: list[Entry]) -> None:
+def test_what_is_written_is_read_as_it_was(known: list[MemoryEntry]) -> None:
     """Nothing is lost, nothing is told as a problem, and what is read is written the same again."""
     text = render_memory(known)
     read = parse_memory(text)
@@ -93,9 +93,9 @@ lost
 """
     read = parse_memory(text)
     assert [(made.layer, made.kind, made.text) for made in read.notes] == [
-        (Layer.STRATEGIC, "note", "Use tabs"),
-        (Layer.STRATEGIC, "convention", "Tests are\nsmall\n\nand quick"),
-        (Layer.SHARED, "decision", "Ports are odd"),
+        (MemoryLayer.STRATEGIC, "note", "Use tabs"),
+        (MemoryLayer.STRATEGIC, "convention", "Tests are\nsmall\n\nand quick"),
+        (MemoryLayer.SHARED, "decision", "Ports are odd"),
     ]
     assert [each.line for each in read.problems] == [11, 13, 16, 17]
     assert not any(made.vouched for made in read.notes)
@@ -103,8 +103,8 @@ lost
 
 def test_two_exports_merge_line_by_line() -> None:
     """An entry more leaves every other line as it was."""
-    one = [entry_of(note(f"fact number {n}", layer=Layer.SHARED, kind="fact"), n, 0.0) for n in (1, 3)]
-    two = [*one, entry_of(note("fact number 2", layer=Layer.SHARED, kind="fact"), 2, 0.0)]
+    one = [entry_of(note(f"fact number {n}", layer=MemoryLayer.SHARED, kind="fact"), n, 0.0) for n in (1, 3)]
+    two = [*one, entry_of(note("fact number 2", layer=MemoryLayer.SHARED, kind="fact"), 2, 0.0)]
     before, after = render_memory(one).splitlines(), render_memory(two).splitlines()
     assert [line for line in after if line not in before] == ["- fact: fact number 2"]
     assert len(after) == len(before) + 1
@@ -131,11 +131,11 @@ def test_a_file_only_claims_whose_word_it_is() -> None:
     (made,) = parse_memory(f"# x\n\n## shared\n\n{text}").notes
     assert source_words(entry_of(made, 1, 5.0)) == "from a person at ffffffffff, according to a file"
     seen = Source(who="person", at=100.0)
-    known = merged(entry_of(note("close it", layer=Layer.SHARED, sources=(seen,)), 1, 200.0), made, 300.0)
+    known = merged(entry_of(note("close it", layer=MemoryLayer.SHARED, sources=(seen,)), 1, 200.0), made, 300.0)
     assert known.sources == (seen,)
-    assert merged(entry_of(made, 1, 200.0), note("close it", layer=Layer.SHARED, sources=(seen,)), 300.0).sources == (
-        seen,
-    )
+    assert merged(
+        entry_of(made, 1, 200.0), note("close it", layer=MemoryLayer.SHARED, sources=(seen,)), 300.0
+    ).sources == (seen,)
     assert entry_of(made, 1, 5.0).seen_at == 5.0
 
 

@@ -15,7 +15,7 @@ from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.ids import Branch, CommitId, ProcessId, TreeId, WorkstreamId, attempt_id
 from wt_orchestrate.domain.machine import decide
-from wt_orchestrate.domain.memory.entries import Layer, Note
+from wt_orchestrate.domain.memory.entries import MemoryLayer, Note
 from wt_orchestrate.domain.plan.model import AgentType, Limits, Plan, Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.replace import replace
@@ -225,12 +225,12 @@ def test_what_agents_told_others_is_learned_once() -> None:
     found = [made for made in lessons(world.records) if made.sources[0].workstream == POOL]
     (risk,) = [made for made in found if made.text == "the port is open to all"]
     assert (risk.layer, risk.kind, risk.sources[0].who, risk.sources[0].paths) == (
-        Layer.SHARED,
+        MemoryLayer.SHARED,
         "risk",
         "agent",
         ("src/db/a.py",),
     )
-    assert [made.layer for made in found if made.text == "no pool in tests"] == [Layer.STRATEGIC]
+    assert [made.layer for made in found if made.text == "no pool in tests"] == [MemoryLayer.STRATEGIC]
     assert [made.text for made in found if "close what" in made.text.lower()] == ["close what you open"]
 
 

@@ -18,7 +18,7 @@ from wt_orchestrate.domain.plan.model import AgentType, Workstream
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.report.report import Ledger, report
 from wt_orchestrate.domain.report.speedup import best, gain, longest, scheduled
-from wt_orchestrate.domain.report.timeline import Measured, measured
+from wt_orchestrate.domain.report.timeline import MeasuredRun, measured
 from wt_orchestrate.domain.state.workstream import accepted
 
 A, B = WorkstreamId("a"), WorkstreamId("b")
@@ -33,7 +33,7 @@ def _at(log: Handmade, name: str, now: float, **more: Any) -> dict[str, float]:
     return {what: length for what, length in totals.items() if length}
 
 
-def _measured(log: Handmade, now: float, **more: Any) -> Measured:
+def _measured(log: Handmade, now: float, **more: Any) -> MeasuredRun:
     return measured(log.records, now=log.wall(now), **more)
 
 

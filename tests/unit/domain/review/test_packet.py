@@ -12,7 +12,7 @@ from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.review.packet import packet, packet_text, reviewed_head
-from wt_orchestrate.domain.state.comments import Place
+from wt_orchestrate.domain.state.comments import CommentPlace
 from wt_orchestrate.domain.state.workstream import Accepted, Claim, WorkstreamState
 from wt_orchestrate.domain.text.diff import FileDiff
 
@@ -68,7 +68,7 @@ def test_S11_no_secret_is_in_a_packet_whoever_wrote_it() -> None:
 def test_threads_say_where_their_lines_are_now() -> None:
     """A line that moved is told by its new place, one that changed is told as changed, beside what the agent says."""
     ws = begun(said(), said("Second"), e.CommentsSendRequested(workstream=W), handed_over("- C2: fixed in abc"))
-    places = {"C1": Place(path="src/b.py", line=9, end=9), "C2": Place(path="src/a.py", line=0, end=0)}
+    places = {"C1": CommentPlace(path="src/b.py", line=9, end=9), "C2": CommentPlace(path="src/a.py", line=0, end=0)}
     first, second = packet(state(ws), ws, FILES, places=places)["threads"]
     assert first == {
         "id": "C1",

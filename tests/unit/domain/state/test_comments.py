@@ -13,7 +13,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.comments import (
     MOST,
     Comment,
-    Place,
+    CommentPlace,
     answers,
     open_comments,
     place_after,
@@ -155,20 +155,20 @@ def test_lines_are_followed_through_a_diff(file: FileDiff, places: dict[int, int
 def test_a_comment_follows_its_lines_and_knows_when_they_changed() -> None:
     """Renames and moves are followed; a changed, deleted or torn range has no line any more."""
     comment = Comment(id="C1", text="x", at=0.0, path="src/a.py", line=3, end=5, commit=HEAD)
-    assert place_after(comment, [diff(new=(1,))]) == Place(path="src/a.py", line=4, end=6)
-    assert place_after(comment, [diff(path="src/b.py", old="src/a.py")]) == Place(path="src/b.py", line=3, end=5)
-    assert place_after(comment, [diff(path="other.py", gone=(3,))]) == Place(path="src/a.py", line=3, end=5)
-    assert place_after(comment, [diff(gone=(4,), new=(4,))]) == Place(path="src/a.py", line=0, end=0)
-    assert place_after(comment, [diff(new=(4,))]) == Place(path="src/a.py", line=0, end=0)
-    assert place_after(comment, [replace(diff(), status="D")]) == Place(path="src/a.py", line=0, end=0)
+    assert place_after(comment, [diff(new=(1,))]) == CommentPlace(path="src/a.py", line=4, end=6)
+    assert place_after(comment, [diff(path="src/b.py", old="src/a.py")]) == CommentPlace(path="src/b.py", line=3, end=5)
+    assert place_after(comment, [diff(path="other.py", gone=(3,))]) == CommentPlace(path="src/a.py", line=3, end=5)
+    assert place_after(comment, [diff(gone=(4,), new=(4,))]) == CommentPlace(path="src/a.py", line=0, end=0)
+    assert place_after(comment, [diff(new=(4,))]) == CommentPlace(path="src/a.py", line=0, end=0)
+    assert place_after(comment, [replace(diff(), status="D")]) == CommentPlace(path="src/a.py", line=0, end=0)
 
 
 def test_where_history_was_rewritten_the_text_is_looked_for() -> None:
     """It counts only where it stands just once."""
     comment = Comment(id="C1", text="x", at=0.0, path="a", line=3, end=4, commit=HEAD, quoted="one\ntwo")
-    assert place_of_text(comment, "zero\none\ntwo\n") == Place(path="a", line=2, end=3)
-    assert place_of_text(comment, "one\ntwo\none\ntwo\n") == Place(path="a", line=0, end=0)
-    assert place_of_text(comment, "two\none\n") == Place(path="a", line=0, end=0)
+    assert place_of_text(comment, "zero\none\ntwo\n") == CommentPlace(path="a", line=2, end=3)
+    assert place_of_text(comment, "one\ntwo\none\ntwo\n") == CommentPlace(path="a", line=0, end=0)
+    assert place_of_text(comment, "two\none\n") == CommentPlace(path="a", line=0, end=0)
 
 
 # ---------------------------------------------------------------- what is refused

@@ -14,15 +14,15 @@ from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
 from wt_orchestrate.domain.state.forecast import conflicts, glances
-from wt_orchestrate.domain.state.run import EffectsState, Outlook, RunState
+from wt_orchestrate.domain.state.run import EffectsState, ForecastState, RunState
 from wt_orchestrate.domain.state.workstream import live_attempt
-from wt_orchestrate.domain.status.activity import Places, activity
+from wt_orchestrate.domain.status.activity import AgentPlaces, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.status.story import sentence
 from wt_orchestrate.domain.status.view import view
 from wt_orchestrate.domain.train.forecast import clash, forecast_effects, news
-from wt_orchestrate.ports.git.forecast import Forecast as Seen
 from wt_orchestrate.ports.git.forecast import Foreseen, Side, Untold
+from wt_orchestrate.ports.git.forecast import MergeForecast as Seen
 from wt_orchestrate.wiring.read.forecast import Foresight
 
 BASE = CommitId("1" * 40)
@@ -155,9 +155,9 @@ def test_nobody_is_looked_at_once_the_run_ends() -> None:
 
 def test_only_what_changed_is_news() -> None:
     """New conflicts, those in other paths and those that are gone; the same again is none. Paths are bounded."""
-    first = news(Outlook(), [clash("a", "b", ["x"]), clash("a", "", ["y"])], [])
+    first = news(ForecastState(), [clash("a", "b", ["x"]), clash("a", "", ["y"])], [])
     assert first == e.ForecastMade(found=(clash("a", "b", ["x"]), clash("a", "", ["y"])))
-    before = Outlook(conflicts=first.found)
+    before = ForecastState(conflicts=first.found)
     assert news(before, [clash("a", "", ["y"]), clash("a", "b", ["x"])], []) is None
     assert news(before, [clash("a", "b", ["x", "z"])], []) == e.ForecastMade(
         found=(clash("a", "b", ["x", "z"]),), gone=(Clash(one=A, other=""),)
@@ -271,7 +271,7 @@ def test_it_is_shown_everywhere() -> None:
         ws = state.workstreams[name]
         found = [
             each["text"]
-            for each in evidence(state, ws, live_attempt(ws), activity(state, ws, state.at, Places.of(state)))
+            for each in evidence(state, ws, live_attempt(ws), activity(state, ws, state.at, AgentPlaces.of(state)))
             if each["kind"] == "forecast"
         ]
         assert found == texts

@@ -9,14 +9,14 @@ from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.plan.retry_ladder import Cause
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.status import activity as a
-from wt_orchestrate.domain.status.activity import Activity, Condition, Places, Waits, activity
+from wt_orchestrate.domain.status.activity import Activity, AgentPlaces, Condition, Waits, activity
 
 A, B = WorkstreamId("a"), WorkstreamId("b")
 
 
 def _doing(run: Handmade, name: WorkstreamId, at: float = 9.0) -> Activity:
     assert run.state is not None
-    return activity(run.state, run.state.workstreams[name], run.wall(at), Places.of(run.state))
+    return activity(run.state, run.state.workstreams[name], run.wall(at), AgentPlaces.of(run.state))
 
 
 def _said(run: Handmade, name: WorkstreamId, at: float = 9.0) -> tuple[Condition, str]:

@@ -12,7 +12,7 @@ from tests.support.story import World, random_plan
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import AttemptId, Branch, WorkstreamId
 from wt_orchestrate.domain.plan.settings import Settings
-from wt_orchestrate.domain.status.story import Sentence, Weight, cause, sentence
+from wt_orchestrate.domain.status.story import Sentence, StoryWeight, cause, sentence
 
 A = WorkstreamId("a")
 
@@ -49,7 +49,7 @@ def test_what_agents_wrote_cannot_reach_the_terminal_as_more_than_text() -> None
         payload="",
     )
     found = sentence(asked)
-    assert found is not None and found.about == "a" and found.weight is Weight.ASKS
+    assert found is not None and found.about == "a" and found.weight is StoryWeight.ASKS
     assert "\x1b" not in found.text and "\n" not in found.text and "host" in found.text
 
 
@@ -65,7 +65,7 @@ def test_the_start_and_the_end_of_a_run() -> None:
         repository="/r",
     )
     found = sentence(started)
-    assert found is not None and (found.about, found.weight) == ("", Weight.STEP)
+    assert found is not None and (found.about, found.weight) == ("", StoryWeight.STEP)
     assert "Fix it" in found.text and "2 workstreams" in found.text and "main" in found.text
     ends = [
         e.RunFinished(integrated=2, unfinished=0),
@@ -73,7 +73,7 @@ def test_the_start_and_the_end_of_a_run() -> None:
         e.RunFinished(integrated=1, unfinished=1, gate="look"),
     ]
     weights = [told.weight for each in ends if (told := sentence(each)) is not None]
-    assert weights == [Weight.GOOD, Weight.BAD, Weight.ASKS]
+    assert weights == [StoryWeight.GOOD, StoryWeight.BAD, StoryWeight.ASKS]
 
 
 def test_bookkeeping_is_not_told() -> None:
@@ -93,4 +93,4 @@ def test_the_cause_is_told_where_the_sentence_does_not_say_it() -> None:
 def test_a_sentence_is_a_value() -> None:
     """Two that say the same are equal, so that a face can leave out what it has shown."""
     one, other = (sentence(e.RunStopped(reason="a person asked")) for _ in range(2))
-    assert one == other == Sentence(about="", weight=Weight.WARNING, text="run stopped: a person asked")
+    assert one == other == Sentence(about="", weight=StoryWeight.WARNING, text="run stopped: a person asked")

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.forecast.overlap import PathIndex, Touched, merge_bases, touched
-from wt_orchestrate.adapters.gitrepo.merge.pairwise import Outcome, merges
+from wt_orchestrate.adapters.gitrepo.merge.pairwise import PairMerge, merges
 from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
 from wt_orchestrate.adapters.gitrepo.objects.quarantine import merge_commits, quarantined
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
 from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.git.forecast import Forecast, Foreseen, Side, Untold
+from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast, Side, Untold
 
 _REMEMBERED = 50_000
 """Pairs of commits."""
@@ -30,7 +30,7 @@ _UNCHANGED = Touched({})
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _SideChanges:
     """A side as seen from the target: the commit that stands for it, what it touches, and its paths in conflict with
     the target (None: no conflict) or shared with it."""
 
@@ -51,7 +51,7 @@ class Radar:
     _known: OrderedDict[tuple[CommitId, CommitId], tuple[str, ...] | None] = field(default_factory=OrderedDict)
     """Paths in conflict by pair; None for a clean merge."""
 
-    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> Forecast:
+    def forecast(self, sides: Sequence[Side], *, against: CommitId) -> MergeForecast:
         """What would conflict."""
         settings = self.settings() if any(side.worktree for side in sides) else NOTHING
         with quarantined(self.git, self.folder) as git:
@@ -62,7 +62,7 @@ class Radar:
             merged += self._merge(git, [(seen[one].commit, seen[other].commit) for one, other in pairs])
         found = [*_with_target(seen), *self._with_each_other(seen, pairs)]
         problems = ((side.name, each.problem) for side, each in zip(sides, snapshots, strict=True) if each.problem)
-        return Forecast(
+        return MergeForecast(
             conflicts=tuple(each for clashes, each in found if clashes),
             touching=tuple(each for clashes, each in found if not clashes and each.paths),
             merged=merged,
@@ -82,7 +82,7 @@ class Radar:
         return len(new)
 
     def _with_each_other(
-        self, seen: Mapping[str, _Seen], pairs: Sequence[tuple[str, str]]
+        self, seen: Mapping[str, _SideChanges], pairs: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[bool, Foreseen]]:
         for one, other in pairs:
             conflict = self._known[seen[one].commit, seen[other].commit]
@@ -96,18 +96,18 @@ def _snapshot(git: Git, side: Side, settings: Mapping[str, str]) -> uncommitted.
     return uncommitted.taken(git, worktree=side.worktree, head=side.head, index=side.index, settings=settings)
 
 
-def _seen(git: Git, against: CommitId, heads: Mapping[str, CommitId]) -> tuple[dict[str, _Seen], int]:
+def _seen(git: Git, against: CommitId, heads: Mapping[str, CommitId]) -> tuple[dict[str, _SideChanges], int]:
     """Each side as seen from the target, and how many had to be merged with it for that."""
     bases = merge_bases(git, against=against, heads=list(heads.values()))
     known = {base for base in bases.values() if base is not None}
     asked = [(base, head) for head, base in bases.items() if base is not None]
     found = touched(git, [*asked, *((base, against) for base in known)])
     since = {base: _index(found.get((base, against), _UNCHANGED)) for base in known}
-    plain: dict[CommitId, _Seen] = {}
+    plain: dict[CommitId, _SideChanges] = {}
     for base, head in asked:
         own = found.get((base, head), _UNCHANGED)
         if not since[base].meeting(own):
-            plain[head] = _Seen(head, own)
+            plain[head] = _SideChanges(head, own)
     crossing = [head for head in bases if head not in plain]
     drift = {head: found.get((base, against), _UNCHANGED) if base else _UNCHANGED for head, base in bases.items()}
     brought = _merged_with(git, against, crossing, drift)
@@ -122,21 +122,21 @@ def _index(side: Touched) -> PathIndex:
 
 def _merged_with(
     git: Git, against: CommitId, heads: Sequence[CommitId], drift: Mapping[CommitId, Touched]
-) -> dict[CommitId, _Seen]:
+) -> dict[CommitId, _SideChanges]:
     """Heads merged with the target."""
     outcomes = dict(zip(heads, merges(git, [(against, head) for head in heads]), strict=True))
     trees = [(head, outcome.tree) for head, outcome in outcomes.items() if outcome.tree is not None]
     commits = dict(zip([head for head, _ in trees], merge_commits(git, against, trees), strict=True))
     found = touched(git, [(against, commit) for commit in commits.values()])
-    seen: dict[CommitId, _Seen] = {}
+    seen: dict[CommitId, _SideChanges] = {}
     for head, outcome in outcomes.items():
         commit = commits.get(head, head)
         new = found.get((against, commit), _UNCHANGED)
-        seen[head] = _Seen(commit, new, _conflict(outcome, (against, head)), shared(new, drift[head]))
+        seen[head] = _SideChanges(commit, new, _conflict(outcome, (against, head)), shared(new, drift[head]))
     return seen
 
 
-def _conflict(outcome: Outcome, pair: tuple[CommitId, CommitId]) -> tuple[str, ...] | None:
+def _conflict(outcome: PairMerge, pair: tuple[CommitId, CommitId]) -> tuple[str, ...] | None:
     """The paths in conflict; None for a clean merge. A file in the way of a folder is reported by its own name, without
     the commit that git appends."""
     if outcome.clean:
@@ -145,14 +145,14 @@ def _conflict(outcome: Outcome, pair: tuple[CommitId, CommitId]) -> tuple[str, .
     return tuple(sorted({path[: path.rindex("~")] if path.endswith(endings) else path for path in outcome.conflicts}))
 
 
-def _pairs(seen: Mapping[str, _Seen]) -> Iterator[tuple[str, str]]:
+def _pairs(seen: Mapping[str, _SideChanges]) -> Iterator[tuple[str, str]]:
     index = PathIndex()
     for name, side in seen.items():
         index.add(name, side.touched)
     return index.pairs()
 
 
-def _with_target(seen: Mapping[str, _Seen]) -> Iterator[tuple[bool, Foreseen]]:
+def _with_target(seen: Mapping[str, _SideChanges]) -> Iterator[tuple[bool, Foreseen]]:
     for name, side in seen.items():
         clashes = side.conflict is not None
         yield clashes, Foreseen(one=name, other="", paths=side.shared if side.conflict is None else side.conflict)

@@ -17,14 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.merge import merge_tree
-from wt_orchestrate.adapters.gitrepo.merge.chain_proof import Made, Verdict, judged
+from wt_orchestrate.adapters.gitrepo.merge.chain_proof import CommitProof, Made, judged
 from wt_orchestrate.adapters.gitrepo.merge.pairwise import CRASHED, Apart, merges
 from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
-from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, Place, placed, rounds
+from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, RiderPlace, placed, rounds
 from wt_orchestrate.adapters.gitrepo.merge.survey import Survey, survey
 from wt_orchestrate.adapters.gitrepo.objects import fast_import
 from wt_orchestrate.adapters.gitrepo.objects.blobs import trees_of
-from wt_orchestrate.adapters.gitrepo.objects.fast_import import Layer
+from wt_orchestrate.adapters.gitrepo.objects.fast_import import NewCommit
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, deleted
 from wt_orchestrate.adapters.gitrepo.objects.refs import put
 from wt_orchestrate.adapters.gitrepo.proof.explain import explain
@@ -86,7 +86,7 @@ class GitMerges:
         return explain(self._git, merge)
 
 
-def _car(survey: Survey, made: Made, verdict: Verdict) -> MergeMade:
+def _car(survey: Survey, made: Made, verdict: CommitProof) -> MergeMade:
     rider = survey.loads[made.number].rider
     return MergeMade(
         workstream=WorkstreamId(rider.name),
@@ -140,7 +140,7 @@ class _Assembly:
     def _tip(self, made: Sequence[Made]) -> CommitId:
         return made[-1].commit if made else self.survey.onto
 
-    def _settled(self, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
+    def _settled(self, numbers: Sequence[int]) -> tuple[Sequence[RiderPlace], Sequence[int]]:
         """Places for the riders up to the first that only git may place, with all that they need merged; and the rest."""
         while True:
             places, behind = placed(self.ahead, [number for number in numbers if number not in self.ahead.out])
@@ -150,7 +150,7 @@ class _Assembly:
             self.ahead.out |= conflicting
             self.conflicting |= dict.fromkeys(conflicting, ())
 
-    def _merge_apart(self, places: Sequence[Place]) -> set[int]:
+    def _merge_apart(self, places: Sequence[RiderPlace]) -> set[int]:
         """Merge round by round; returns the riders in conflict in the first round that has any."""
         seats = {number: place for number, place in self.ahead.places.items() if place is not None}
         for group in rounds(places).values():
@@ -160,7 +160,7 @@ class _Assembly:
                 return conflicting
         return set()
 
-    def _written(self, places: Sequence[Place], onto: CommitId) -> Sequence[Made]:
+    def _written(self, places: Sequence[RiderPlace], onto: CommitId) -> Sequence[Made]:
         if not places:
             return ()
         layers = [self._layer(place, onto if place is places[0] else None) for place in places]
@@ -168,9 +168,9 @@ class _Assembly:
         below = [onto, *commits[:-1]]
         return [Made(place.number, at, commit) for place, at, commit in zip(places, below, commits, strict=True)]
 
-    def _layer(self, place: Place, onto: CommitId | None) -> Layer:
+    def _layer(self, place: RiderPlace, onto: CommitId | None) -> NewCommit:
         rider = self.survey.loads[place.number].rider
-        return Layer([self.apart.change(place) or {}], onto=onto, head=rider.head, message=rider.message)
+        return NewCommit([self.apart.change(place) or {}], onto=onto, head=rider.head, message=rider.message)
 
     def _merged(self, number: int, onto: CommitId) -> Sequence[Made]:
         """Merge one rider on the tip, by git alone."""
@@ -198,7 +198,7 @@ class _Assembly:
         self.ahead.add(number, None, delta, gone)
         return (Made(number, onto, merge.commit),)
 
-    def failed(self, made: Sequence[Made], verdicts: Sequence[Verdict]) -> Mapping[int, tuple[str, ...]]:
+    def failed(self, made: Sequence[Made], verdicts: Sequence[CommitProof]) -> Mapping[int, tuple[str, ...]]:
         """Riders whose proof failed on their own account: the lowest one, and all that meet no other. Others may have
         failed because of these, and are tried again without them."""
         found: dict[int, tuple[str, ...]] = {}

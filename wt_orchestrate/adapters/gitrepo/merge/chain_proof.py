@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Survey
 from wt_orchestrate.adapters.gitrepo.objects.ancestry import read
 from wt_orchestrate.adapters.gitrepo.objects.blobs import trees_of
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, Entry, after, before, between
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import Delta, TreeEntry, after, before, between
 from wt_orchestrate.adapters.gitrepo.proof import merge
 from wt_orchestrate.adapters.gitrepo.proof.merge import PARENTS, Lane
 from wt_orchestrate.adapters.gitrepo.runner import Git
@@ -31,7 +31,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CommitProof:
     """The result for a commit; `lost` as in a proof."""
 
     tree: TreeId
@@ -43,8 +43,8 @@ class Verdict:
 class _Below:
     """The entries at paths that the chain has changed so far: as they are now, and as at its start."""
 
-    now: dict[str, Entry] = field(default_factory=dict)
-    begun: dict[str, Entry] = field(default_factory=dict)
+    now: dict[str, TreeEntry] = field(default_factory=dict)
+    begun: dict[str, TreeEntry] = field(default_factory=dict)
 
     def lay(self, delta: Delta) -> None:
         for path, line in delta.items():
@@ -53,20 +53,20 @@ class _Below:
             self.now[path] = after(line)
 
 
-def judged(git: Git, survey: Survey, made: Sequence[Made]) -> Sequence[Verdict]:
+def judged(git: Git, survey: Survey, made: Sequence[Made]) -> Sequence[CommitProof]:
     """A verdict on each commit of a chain, lowest first."""
     commits = read(git, [each.commit for each in made])
     trees = trees_of(git, [each.onto for each in made])
     changes = between(git, [(trees[each.onto], commits[each.commit].tree) for each in made])
     below = _Below()
-    verdicts: list[Verdict] = []
+    verdicts: list[CommitProof] = []
     open_lanes: list[tuple[int, Lane]] = []
     for place, (each, delta) in enumerate(zip(made, changes, strict=True)):
         commit, load = commits[each.commit], survey.loads[each.number]
         lost: tuple[str, ...] = ()
         if list(commit.parents) != list(dict.fromkeys((each.onto, load.rider.head))):
             lost = (PARENTS,)
-        verdict = Verdict(TreeId(commit.tree), len({*load.delta, *delta}), lost)
+        verdict = CommitProof(TreeId(commit.tree), len({*load.delta, *delta}), lost)
         if load.base is None:
             verdict = _whole(git, each, load, verdict)
         elif delta != load.delta:
@@ -81,10 +81,10 @@ def judged(git: Git, survey: Survey, made: Sequence[Made]) -> Sequence[Verdict]:
     return _with_contents(git, verdicts, open_lanes)
 
 
-def _whole(git: Git, made: Made, load: Load, verdict: Verdict) -> Verdict:
+def _whole(git: Git, made: Made, load: Load, verdict: CommitProof) -> CommitProof:
     """The proof of one merge by itself, following renames."""
     found = merge.prove(git, merge=made.commit, ours=made.onto, theirs=load.rider.head)
-    return Verdict(verdict.tree, found.checked_paths, found.lost)
+    return CommitProof(verdict.tree, found.checked_paths, found.lost)
 
 
 def _lanes(since: Delta, brought: Delta, changed: Delta, below: _Below) -> list[Lane]:
@@ -101,7 +101,7 @@ def _lanes(since: Delta, brought: Delta, changed: Delta, below: _Below) -> list[
     return found
 
 
-def _with_contents(git: Git, verdicts: list[Verdict], lanes: Sequence[tuple[int, Lane]]) -> Sequence[Verdict]:
+def _with_contents(git: Git, verdicts: list[CommitProof], lanes: Sequence[tuple[int, Lane]]) -> Sequence[CommitProof]:
     """Judge all content that two sides changed in one call."""
     wrong = frozenset(merge.unexplained(git, [lane for _, lane in lanes]))
     for place, lane in lanes:

@@ -20,7 +20,7 @@ from wt_orchestrate.domain.ids import CommitId
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RiderPlace:
     """A rider's place: the riders ahead it must be merged with first, whether it meets what the chain's start changed
     since its base, and in which round all of its company is ready (0: nothing to merge)."""
 
@@ -37,13 +37,13 @@ class Ahead:
     survey: Survey
     only_git: Set[int]
     """Riders that are to be merged by git on the tip in any case."""
-    places: dict[int, Place | None] = field(default_factory=dict)
+    places: dict[int, RiderPlace | None] = field(default_factory=dict)
     out: set[int] = field(default_factory=set)
     """Riders that were placed and left out after all."""
     _index: ChangeIndex = field(default_factory=ChangeIndex)
     _since: dict[CommitId, ChangeIndex] = field(default_factory=dict)
 
-    def place(self, number: int) -> Place | None:
+    def place(self, number: int) -> RiderPlace | None:
         """The place of a rider after these; None if git must merge it on the tip."""
         load = self.survey.loads[number]
         if number in self.only_git or load.base is None or "\0" in load.rider.message:
@@ -61,7 +61,7 @@ class Ahead:
             company |= set(place.company)
             rounds.append(place.round)
         meets_onto = bool(since.touching(load.delta))
-        return Place(number, tuple(sorted(company)), meets_onto, 1 + max(rounds) if met or meets_onto else 0)
+        return RiderPlace(number, tuple(sorted(company)), meets_onto, 1 + max(rounds) if met or meets_onto else 0)
 
     def _may_be_renamed(self, number: int, load: Load, since: ChangeIndex) -> bool:
         """Whether something that the rider brings may belong elsewhere because of a rename by anybody ahead or below,
@@ -81,7 +81,7 @@ class Ahead:
         found = self._index.touching(load.delta) | self._index.renaming(load.delta, load.gone)
         return self._ahead_of(number, found)
 
-    def add(self, number: int, place: Place | None, delta: Delta, gone: Set[str]) -> None:
+    def add(self, number: int, place: RiderPlace | None, delta: Delta, gone: Set[str]) -> None:
         """Add a rider with this change."""
         self.places[number] = place
         self._index.add(number, delta, gone)
@@ -96,10 +96,10 @@ class Ahead:
         return self._since[base]
 
 
-def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[Place], Sequence[int]]:
+def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[RiderPlace], Sequence[int]]:
     """Places for the riders up to the first that only git may place, and the riders from that one on. Safe to call
     again when some of them are out."""
-    found: list[Place] = []
+    found: list[RiderPlace] = []
     for at, number in enumerate(numbers):
         place = ahead.place(number)
         if place is None:
@@ -110,9 +110,9 @@ def placed(ahead: Ahead, numbers: Sequence[int]) -> tuple[Sequence[Place], Seque
     return found, ()
 
 
-def rounds(places: Sequence[Place]) -> Mapping[int, Sequence[Place]]:
+def rounds(places: Sequence[RiderPlace]) -> Mapping[int, Sequence[RiderPlace]]:
     """Riders that need a merge, in the order in which their company is ready."""
-    found: dict[int, list[Place]] = {}
+    found: dict[int, list[RiderPlace]] = {}
     for place in sorted((place for place in places if place.round), key=lambda place: place.round):
         found.setdefault(place.round, []).append(place)
     return found

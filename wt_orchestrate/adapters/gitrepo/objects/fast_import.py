@@ -26,7 +26,7 @@ _FAST = {"pack.compression": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class NewCommit:
     """One commit to write. `onto` is None for the commit written before it. Without a head it has one parent."""
 
     deltas: Sequence[Delta]
@@ -35,7 +35,7 @@ class Layer:
     message: str = ""
 
 
-def write(git: Git, layers: Sequence[Layer], *, at: float, ref: str, keep: bool = True) -> Sequence[CommitId]:
+def write(git: Git, layers: Sequence[NewCommit], *, at: float, ref: str, keep: bool = True) -> Sequence[CommitId]:
     """Write the commits; `ref` points at the last one afterwards, or is deleted if it is not to be kept."""
     stream = b"".join(
         part for number, layer in enumerate(layers, 1) for part in commands(layer, number, at=at, ref=ref)
@@ -67,7 +67,7 @@ def forget_reports(git_dir: str) -> None:
             os.unlink(path)
 
 
-def commands(layer: Layer, number: int, *, at: float, ref: str) -> Iterator[bytes]:
+def commands(layer: NewCommit, number: int, *, at: float, ref: str) -> Iterator[bytes]:
     """The commands that make one commit."""
     who = f"{NAME} <{EMAIL}> {int(at)} +0000"
     message = layer.message.encode()

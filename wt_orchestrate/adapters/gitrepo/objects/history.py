@@ -17,7 +17,7 @@ from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports.git.commits import Change
+from wt_orchestrate.ports.git.commits import ChangedPath
 
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--no-color", "--no-relative")
 _RENAMES = ("-M", "-l7000")
@@ -74,7 +74,7 @@ class GitCommits:
             for commit, author, at, subject in records
         )
 
-    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[Change]:
+    def changes(self, *, base: CommitId, head: CommitId) -> Sequence[ChangedPath]:
         """Changed paths from the merge base to head, renames followed."""
         raws, rest = _raws(counted(self._git, self._since(base, head), head))
         counts = _counts(rest)
@@ -227,9 +227,9 @@ def _counts(rest: str) -> Mapping[str, tuple[str, str]]:
     return found
 
 
-def _change(raw: Raw, counts: tuple[str, str], size: int) -> Change:
+def _change(raw: Raw, counts: tuple[str, str], size: int) -> ChangedPath:
     binary = counts[0] == "-"
-    return Change(
+    return ChangedPath(
         path=raw.path,
         status=raw.status,
         old=raw.old,

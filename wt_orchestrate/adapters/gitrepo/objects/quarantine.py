@@ -50,7 +50,7 @@ def _quoted(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CommitDraft:
     """A commit to write: its message, its first parent, and the fast-import commands for the rest."""
 
     word: str
@@ -58,7 +58,7 @@ class Draft:
     body: bytes
 
 
-def drafted(git: Git, drafts: Sequence[Draft]) -> Sequence[CommitId]:
+def drafted(git: Git, drafts: Sequence[CommitDraft]) -> Sequence[CommitId]:
     """The commits; the same drafts give the same commits. No ref is left."""
     if not drafts:
         return ()
@@ -81,5 +81,5 @@ def drafted(git: Git, drafts: Sequence[Draft]) -> Sequence[CommitId]:
 def merge_commits(git: Git, onto: CommitId, merges: Sequence[tuple[CommitId, str]]) -> Sequence[CommitId]:
     """Commits with the trees from merging heads onto a commit, with both as parents."""
     return drafted(
-        git, [Draft("merged", onto, f'merge {head}\nM 040000 {tree} ""\n'.encode()) for head, tree in merges]
+        git, [CommitDraft("merged", onto, f'merge {head}\nM 040000 {tree} ""\n'.encode()) for head, tree in merges]
     )

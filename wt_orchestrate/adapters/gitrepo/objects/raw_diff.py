@@ -15,14 +15,14 @@ from wt_orchestrate.errors import GitFailed
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """What is at a path: mode and object id, both empty if there is nothing."""
 
     mode: str = ""
     id: str = ""
 
 
-NOTHING = Entry()
+NOTHING = TreeEntry()
 
 Delta = Mapping[str, str]
 """Changed paths, each with its raw line: both modes, both ids (zeros if there is nothing) and git's letter."""
@@ -85,18 +85,18 @@ def parsed(output: str) -> Mapping[str, Delta]:
     return found
 
 
-def before(line: str) -> Entry:
+def before(line: str) -> TreeEntry:
     """The entry at the path before."""
     return _entry(line[1:7], line.split(" ", 4)[2])
 
 
-def after(line: str) -> Entry:
+def after(line: str) -> TreeEntry:
     """The entry at the path after."""
     return _entry(line[8:14], line.split(" ", 4)[3])
 
 
-def _entry(mode: str, name: str) -> Entry:
-    return Entry(mode, name) if mode != "000000" else NOTHING
+def _entry(mode: str, name: str) -> TreeEntry:
+    return TreeEntry(mode, name) if mode != "000000" else NOTHING
 
 
 def turned(line: str) -> str:

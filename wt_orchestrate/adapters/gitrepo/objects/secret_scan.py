@@ -47,7 +47,7 @@ def _trailers(header: bytes) -> Iterator[Trailer]:
 
 
 @dataclass(slots=True)
-class Place:
+class LogPlace:
     """The current place in a log: a hunk's lines have as many signs as the commit has parents."""
 
     commit: CommitId
@@ -68,12 +68,12 @@ def _exposed(lines: list[bytes]) -> Iterator[Exposed]:
                 yield Exposed(commit=at.commit, path=at.path, line=at.line, **secret._asdict())
 
 
-def added_lines(lines: Iterable[bytes]) -> Iterator[tuple[Place, bytes]]:
+def added_lines(lines: Iterable[bytes]) -> Iterator[tuple[LogPlace, bytes]]:
     """Each added line of a log with patches, or of a diff, without its signs; the place is valid until the next line."""
-    at = Place(_NONE)
+    at = LogPlace(_NONE)
     for line in lines:
         if line.startswith(b"\0"):
-            at = Place(CommitId(line[1:].partition(b"\x1f")[0].decode()))
+            at = LogPlace(CommitId(line[1:].partition(b"\x1f")[0].decode()))
         elif line.startswith(b"diff --"):
             at.path, at.signs = "", 0
         elif line.startswith(b"@@") and (hunk := _HUNK.match(line)) is not None:

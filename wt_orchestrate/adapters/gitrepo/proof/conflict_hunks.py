@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from wt_orchestrate.adapters.gitrepo.proof.three_way import Edit
+from wt_orchestrate.adapters.gitrepo.proof.three_way import LineEdit
 from wt_orchestrate.ports.git.conflicts import ConflictHunk
 
 _LISTED = 60
@@ -24,13 +24,13 @@ _HUNKS = 100
 class Edits:
     """What the two sides, and the result, make of one base."""
 
-    ours: Sequence[Edit]
-    theirs: Sequence[Edit]
-    result: Sequence[Edit]
+    ours: Sequence[LineEdit]
+    theirs: Sequence[LineEdit]
+    result: Sequence[LineEdit]
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Region:
     """Lines `start` to `end` of the base, where edits touch."""
 
     start: int
@@ -73,7 +73,7 @@ def side_of(base: Sequence[bytes], ours: Sequence[bytes], theirs: Sequence[bytes
     return _took(mine, yours, (ours, theirs, result), whole=there, near=there)
 
 
-def _hunk(base: Sequence[bytes], edits: Edits, core: _Part, wide: _Part, whole: Counter[bytes]) -> ConflictHunk:
+def _hunk(base: Sequence[bytes], edits: Edits, core: _Region, wide: _Region, whole: Counter[bytes]) -> ConflictHunk:
     near = _applied(base, edits.result, wide)
     one, other = (_applied(base, side, wide) for side in (edits.ours, edits.theirs))
     mine, yours = (_work(base, side, core) for side in (edits.ours, edits.theirs))
@@ -110,20 +110,20 @@ def _took(
 # ---------------------------------------------------------------- places
 
 
-def _conflicts(edits: Edits) -> Iterator[_Part]:
+def _conflicts(edits: Edits) -> Iterator[_Region]:
     """Where edits of both sides touch and differ."""
     both = [(edit, 0) for edit in edits.ours] + [(edit, 1) for edit in edits.theirs]
     both.sort(key=lambda pair: (pair[0].start, pair[0].end))
     for group in _touching(both):
-        sides: tuple[set[Edit], set[Edit]] = (set(), set())
+        sides: tuple[set[LineEdit], set[LineEdit]] = (set(), set())
         for edit, side in group:
             sides[side].add(edit)
         if sides[0] and sides[1] and sides[0] != sides[1]:
-            yield _Part(min(edit.start for edit, _ in group), max(edit.end for edit, _ in group))
+            yield _Region(min(edit.start for edit, _ in group), max(edit.end for edit, _ in group))
 
 
-def _touching(edits: Sequence[tuple[Edit, int]]) -> Iterator[list[tuple[Edit, int]]]:
-    group: list[tuple[Edit, int]] = []
+def _touching(edits: Sequence[tuple[LineEdit, int]]) -> Iterator[list[tuple[LineEdit, int]]]:
+    group: list[tuple[LineEdit, int]] = []
     reach = -1
     for edit, side in edits:
         if group and edit.start > reach:
@@ -135,17 +135,17 @@ def _touching(edits: Sequence[tuple[Edit, int]]) -> Iterator[list[tuple[Edit, in
         yield group
 
 
-def _widened(part: _Part, edits: Sequence[Edit]) -> _Part:
+def _widened(part: _Region, edits: Sequence[LineEdit]) -> _Region:
     """The place extended to include every edit that reaches into it."""
     while True:
         within = [edit for edit in edits if edit.start <= part.end and edit.end >= part.start]
-        wider = _Part(min(part.start, *(e.start for e in within)), max(part.end, *(e.end for e in within)))
+        wider = _Region(min(part.start, *(e.start for e in within)), max(part.end, *(e.end for e in within)))
         if wider == part:
             return part
         part = wider
 
 
-def _applied(base: Sequence[bytes], edits: Sequence[Edit], part: _Part) -> list[bytes]:
+def _applied(base: Sequence[bytes], edits: Sequence[LineEdit], part: _Region) -> list[bytes]:
     """The lines of a place after the edits that lie in it."""
     lines: list[bytes] = []
     at = part.start
@@ -159,7 +159,7 @@ def _applied(base: Sequence[bytes], edits: Sequence[Edit], part: _Part) -> list[
 # ---------------------------------------------------------------- lines
 
 
-def _work(base: Sequence[bytes], edits: Sequence[Edit], part: _Part) -> _Work:
+def _work(base: Sequence[bytes], edits: Sequence[LineEdit], part: _Region) -> _Work:
     was, now = _counted(base[part.start : part.end]), _counted(_applied(base, edits, part))
     return _Work(now - was, was - now)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from wt_orchestrate.adapters.gitrepo.objects.ancestry import merge_bases, read
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
 from wt_orchestrate.adapters.gitrepo.objects.history import Raw, follow, raw_changes
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Entry
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, TreeEntry
 from wt_orchestrate.adapters.gitrepo.proof.three_way import ALGORITHMS, Triple, merged
 from wt_orchestrate.adapters.gitrepo.runner import Git, fields
 from wt_orchestrate.domain.ids import CommitId
@@ -31,19 +31,19 @@ class Lane:
     """One file in the base, on each side and in the merge, under the path that it has in the merge."""
 
     path: str
-    base: Entry
-    ours: Entry
-    theirs: Entry
-    merge: Entry
+    base: TreeEntry
+    ours: TreeEntry
+    theirs: TreeEntry
+    merge: TreeEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
     """The paths that each side, and the merge against ours, changed; each with its entries before and after."""
 
-    ours: Mapping[str, tuple[Entry, Entry]]
-    theirs: Mapping[str, tuple[Entry, Entry]]
-    merge: Mapping[str, tuple[Entry, Entry]]
+    ours: Mapping[str, tuple[TreeEntry, TreeEntry]]
+    theirs: Mapping[str, tuple[TreeEntry, TreeEntry]]
+    merge: Mapping[str, tuple[TreeEntry, TreeEntry]]
 
     def lane(self, path: str) -> Lane:
         """The file at a path, without following renames."""
@@ -53,7 +53,7 @@ class Changed:
         merge = self.merge[path][1] if path in self.merge else ours
         return Lane(path, base, ours, theirs, merge)
 
-    def _base(self, path: str) -> Entry:
+    def _base(self, path: str) -> TreeEntry:
         for side in (self.ours, self.theirs):
             if path in side:
                 return side[path][0]
@@ -119,13 +119,13 @@ def _as_commit(git: Git, name: str) -> str:
     return git.run("commit-tree", name, "-m", "base", env=date).decode().strip()
 
 
-def _entries(git: Git, one: str, other: str) -> Mapping[str, tuple[Entry, Entry]]:
+def _entries(git: Git, one: str, other: str) -> Mapping[str, tuple[TreeEntry, TreeEntry]]:
     return {raw.path: _both(raw) for raw in raw_changes(git, one, other)}
 
 
-def _both(raw: Raw) -> tuple[Entry, Entry]:
+def _both(raw: Raw) -> tuple[TreeEntry, TreeEntry]:
     before, after = (
-        Entry(mode, name) if mode.strip("0") else NOTHING for mode, name in zip(raw.modes, raw.ids, strict=True)
+        TreeEntry(mode, name) if mode.strip("0") else NOTHING for mode, name in zip(raw.modes, raw.ids, strict=True)
     )
     return before, after
 
@@ -140,7 +140,7 @@ def _settled(lane: Lane) -> bool | None:
         return None
     mode = _one_sided(lane.base.mode, lane.ours.mode, lane.theirs.mode)
     name = _one_sided(lane.base.id, lane.ours.id, lane.theirs.id)
-    return None if mode is None or name is None else lane.merge == Entry(mode, name)
+    return None if mode is None or name is None else lane.merge == TreeEntry(mode, name)
 
 
 def _one_sided(base: str, ours: str, theirs: str) -> str | None:

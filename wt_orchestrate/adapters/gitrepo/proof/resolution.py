@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Entry
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, TreeEntry
 from wt_orchestrate.adapters.gitrepo.proof.conflict_hunks import Edits, hunks, side_of
 from wt_orchestrate.adapters.gitrepo.proof.merge import prove
 from wt_orchestrate.adapters.gitrepo.proof.three_way import ALGORITHMS, MARKER, edits_between, lines_of
@@ -56,9 +56,9 @@ class Contested:
     one."""
 
     path: str
-    base: Entry = NOTHING
-    ours: Entry = NOTHING
-    theirs: Entry = NOTHING
+    base: TreeEntry = NOTHING
+    ours: TreeEntry = NOTHING
+    theirs: TreeEntry = NOTHING
 
 
 def conflicts(git: Git, ours: CommitId, theirs: CommitId) -> Mapping[str, Contested]:
@@ -69,7 +69,7 @@ def conflicts(git: Git, ours: CommitId, theirs: CommitId) -> Mapping[str, Contes
     for record in fields(output)[1:]:
         head, _, path = record.partition("\t")
         mode, name, stage = head.split()
-        lane, side = found.get(path, Contested(path)), Entry(mode, name)
+        lane, side = found.get(path, Contested(path)), TreeEntry(mode, name)
         match stage:
             case "1":
                 found[path] = replace(lane, base=side)
@@ -85,12 +85,12 @@ def _lane(git: Git, path: str, base: CommitId, ours: CommitId, theirs: CommitId)
     return Contested(path, *(_entry(git, commit, path) for commit in (base, ours, theirs)))
 
 
-def _entry(git: Git, commit: CommitId, path: str) -> Entry:
+def _entry(git: Git, commit: CommitId, path: str) -> TreeEntry:
     found = git.run("ls-tree", "-z", commit, "--", path).split(None, 3)
-    return Entry(found[0].decode(), found[2].decode()) if len(found) == 4 and found[1] != b"tree" else NOTHING
+    return TreeEntry(found[0].decode(), found[2].decode()) if len(found) == 4 and found[1] != b"tree" else NOTHING
 
 
-def _file(git: Git, lane: Contested, result: Entry) -> ResolvedFile:
+def _file(git: Git, lane: Contested, result: TreeEntry) -> ResolvedFile:
     entries = (lane.base, lane.ours, lane.theirs, result)
     took = _took_whole(*entries)
     mode = "" if _mode_follows(*(entry.mode for entry in entries)) else result.mode
@@ -113,7 +113,7 @@ def _file(git: Git, lane: Contested, result: Entry) -> ResolvedFile:
     )
 
 
-def _hunks(git: Git, entries: Sequence[Entry], stored: Mapping[str, bytes]) -> tuple[ConflictHunk, ...]:
+def _hunks(git: Git, entries: Sequence[TreeEntry], stored: Mapping[str, bytes]) -> tuple[ConflictHunk, ...]:
     empty = git.run("hash-object", "-w", "--stdin").decode().strip()
     base, *sides = (entry.id or empty for entry in entries)
     found = edits_between(git, [base] * 3, sides, ALGORITHMS[0])
@@ -158,7 +158,7 @@ def _gone(base: bytes, side: bytes, result: bytes) -> list[bytes]:
     return found
 
 
-def _took_whole(base: Entry, ours: Entry, theirs: Entry, result: Entry) -> str:
+def _took_whole(base: TreeEntry, ours: TreeEntry, theirs: TreeEntry, result: TreeEntry) -> str:
     """Whose side the file is, to the byte, if the other one changed its type. Deleted counts as a side too."""
     if ours.id == theirs.id:
         return ""

@@ -35,7 +35,7 @@ class Triple:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class LineEdit:
     """Lines `start` to `end` of the base (from 0, end excluded) replaced by others."""
 
     start: int
@@ -59,7 +59,7 @@ def merged(git: Git, triples: Sequence[Triple], *, algorithm: str) -> Sequence[b
     return found
 
 
-def _applied(base: bytes, ours: Sequence[Edit], theirs: Sequence[Edit]) -> bytes | None:
+def _applied(base: bytes, ours: Sequence[LineEdit], theirs: Sequence[LineEdit]) -> bytes | None:
     """The base with the edits of both sides; an edit that both made counts once."""
     edits = sorted({*ours, *theirs}, key=lambda edit: (edit.start, edit.end))
     if any(before.end >= after.start for before, after in pairwise(edits)):
@@ -79,7 +79,9 @@ def lines_of(content: bytes) -> list[bytes]:
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
-def edits_between(git: Git, one: Sequence[str], other: Sequence[str], algorithm: str) -> Mapping[int, tuple[Edit, ...]]:
+def edits_between(
+    git: Git, one: Sequence[str], other: Sequence[str], algorithm: str
+) -> Mapping[int, tuple[LineEdit, ...]]:
     """The edits from each blob of one list to that of the other, by its place in the list."""
     output = git.run(
         "diff-tree", "-r", "-p", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
@@ -94,9 +96,9 @@ def _tree(git: Git, blobs: Sequence[str]) -> str:
     return git.run("mktree", stdin=entries).decode().strip()
 
 
-def _parsed(lines: Sequence[bytes]) -> Iterator[tuple[int, tuple[Edit, ...]]]:
+def _parsed(lines: Sequence[bytes]) -> Iterator[tuple[int, tuple[LineEdit, ...]]]:
     name, at = -1, 0
-    edits: list[Edit] = []
+    edits: list[LineEdit] = []
     while at < len(lines):
         hunk = _HUNK.match(lines[at])
         header = _NAME.fullmatch(lines[at])
@@ -115,7 +117,7 @@ def _parsed(lines: Sequence[bytes]) -> Iterator[tuple[int, tuple[Edit, ...]]]:
                 new[-1] = new[-1].removesuffix(b"\n")
             # a hunk that removes nothing names the line before it
             first = int(hunk[1]) - (1 if removed else 0)
-            edits.append(Edit(first, first + removed, tuple(new)))
+            edits.append(LineEdit(first, first + removed, tuple(new)))
     if name >= 0:
         yield name, tuple(edits)
 

@@ -41,7 +41,7 @@ class Cut(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Checkout:
+class TargetCheckout:
     """A checkout, and what writes it: `apart` is a git directory of ours on verified objects, `settings` say how files are
     written, `reached` is told each point that is passed."""
 
@@ -52,7 +52,7 @@ class Checkout:
     reached: Callable[[str], None]
 
 
-def taken_along(there: Checkout, *, old: CommitId, new: CommitId, move: Callable[[], bool], dry: bool) -> bool:
+def taken_along(there: TargetCheckout, *, old: CommitId, new: CommitId, move: Callable[[], bool], dry: bool) -> bool:
     """Bring files and index from `old` to `new`, and the ref by `move`; False, and everything as before, where that says no.
     Raises InTheWay or Cut. With `dry` only what stands in the way is told."""
     changes = fields(
@@ -153,7 +153,7 @@ def _forget(beside: str, git_dir: str) -> None:
             os.unlink(mine)
 
 
-def _copied_index(there: Checkout, to: str) -> None:
+def _copied_index(there: TargetCheckout, to: str) -> None:
     """The index in one file, also where the user keeps it in two (core.splitIndex)."""
     shutil.copyfile(f"{there.git_dir}/{_INDEX}", to)
     with open(to, "rb") as file:
@@ -163,7 +163,7 @@ def _copied_index(there: Checkout, to: str) -> None:
         Git(there.git_dir, env).run("update-index", "--no-split-index", timeout_s=LONG_S)
 
 
-def _environment(there: Checkout, *, index: str, tree: str) -> dict[str, str]:
+def _environment(there: TargetCheckout, *, index: str, tree: str) -> dict[str, str]:
     own = {"GIT_DIR": there.apart.git_dir, "GIT_WORK_TREE": tree, "GIT_INDEX_FILE": index}
     return users_environment({**there.apart.env, **own}, config=there.settings)
 
@@ -171,7 +171,7 @@ def _environment(there: Checkout, *, index: str, tree: str) -> dict[str, str]:
 _Seen = Mapping[str, tuple[int, int, int]]
 
 
-def _require_clean(there: Checkout, old: CommitId, status: Mapping[str, str], *, index: str) -> _Seen:
+def _require_clean(there: TargetCheckout, old: CommitId, status: Mapping[str, str], *, index: str) -> _Seen:
     """Raise InTheWay where a path of the landing is not as in `old`; else how each one lies there."""
     with open(f"{there.apart.git_dir}/HEAD", "w", encoding="ascii") as file:
         file.write(f"{old}\n")
@@ -212,7 +212,7 @@ def _taken(path: str, name: str, status: Mapping[str, str]) -> bool:
     return any(status.get(each) != "D" for each in below)
 
 
-def _staged(there: Checkout, beside: str, *, old: CommitId, new: CommitId) -> None:
+def _staged(there: TargetCheckout, beside: str, *, old: CommitId, new: CommitId) -> None:
     """The changed files and the next index, written beside. In an empty folder git writes what changes and nothing else."""
     os.makedirs(f"{beside}/{_NEW}")
     os.makedirs(f"{beside}/{_OLD}")

@@ -20,10 +20,10 @@ from git import Git as AsTheUser
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import Git
-from wt_orchestrate.adapters.gitrepo.target.checkout import Checkout, Cut, InTheWay, cut_off, taken_along, undone
+from wt_orchestrate.adapters.gitrepo.target.checkout import Cut, InTheWay, TargetCheckout, cut_off, taken_along, undone
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line, looks_checked_out, named_by
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
-from wt_orchestrate.ports.git.repository import Landed, LandOutcome, WorktreeFacts
+from wt_orchestrate.ports.git.repository import LandOutcome, LandResult, WorktreeFacts
 
 _UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_START")
 _REMEMBERED = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
@@ -46,11 +46,11 @@ def land(
     move: Move,
     *,
     worktrees: Sequence[WorktreeFacts],
-    checkout: Callable[[WorktreeFacts], Checkout],
+    checkout: Callable[[WorktreeFacts], TargetCheckout],
     swap: Callable[[], bool],
     hooks: str,
     dry: bool = False,
-) -> Landed:
+) -> LandResult:
     """Move the target, or say why not; then nothing was changed. With `dry` nothing is changed either way."""
     holders = [each for each in worktrees if each.branch == move.target]
     for holder in () if dry else holders:
@@ -60,20 +60,20 @@ def land(
     if refused is not None:
         return refused
     if not holders:
-        return Landed(outcome=LandOutcome.MOVED if dry or swap() else LandOutcome.STALE)
+        return LandResult(outcome=LandOutcome.MOVED if dry or swap() else LandOutcome.STALE)
     return _land_there(git, move, checkout(holders[0]), hooks=hooks, dry=dry)
 
 
-def _refused(git: Git, move: Move, holders: Sequence[WorktreeFacts], *, dry: bool) -> Landed | None:
+def _refused(git: Git, move: Move, holders: Sequence[WorktreeFacts], *, dry: bool) -> LandResult | None:
     """What stands against the move before any file is looked at."""
     now = _head(git, move.target)
     if now == move.new:
-        return Landed(outcome=LandOutcome.ALREADY)
+        return LandResult(outcome=LandOutcome.ALREADY)
     if now != move.expected:
-        return Landed(outcome=LandOutcome.STALE, detail=f"{move.target} is at {now[:12] or 'no commit'}")
+        return LandResult(outcome=LandOutcome.STALE, detail=f"{move.target} is at {now[:12] or 'no commit'}")
     known = git.outcome("merge-base", "--is-ancestor", move.expected, move.new, ok=(0, 1, 128))[0]
     if known == 1 or (known and not dry):
-        return Landed(
+        return LandResult(
             outcome=LandOutcome.REFUSED, detail=f"{move.new[:12]} is not a descendant of {move.expected[:12]}"
         )
     held_up = _remembered(git.git_dir, move.target)
@@ -89,7 +89,7 @@ def _refused(git: Git, move: Move, holders: Sequence[WorktreeFacts], *, dry: boo
     return _not_there(move, holders[0])
 
 
-def _not_there(move: Move, holder: WorktreeFacts) -> Landed | None:
+def _not_there(move: Move, holder: WorktreeFacts) -> LandResult | None:
     """What stands against writing this checkout."""
     named = named_by(f"{holder.path}/.git") or f"{holder.path}/.git"
     if os.path.realpath(named) != os.path.realpath(holder.git_dir):
@@ -121,11 +121,11 @@ def last_logged(git_dir: str) -> str:
     return parts[1].decode("ascii", "replace") if len(parts) == 3 else ""
 
 
-def _no(where: str, detail: str) -> Landed:
-    return Landed(outcome=LandOutcome.REFUSED, where=where, detail=detail)
+def _no(where: str, detail: str) -> LandResult:
+    return LandResult(outcome=LandOutcome.REFUSED, where=where, detail=detail)
 
 
-def _land_there(git: Git, move: Move, there: Checkout, *, hooks: str, dry: bool) -> Landed:
+def _land_there(git: Git, move: Move, there: TargetCheckout, *, hooks: str, dry: bool) -> LandResult:
     said: list[str] = []
 
     def moved() -> bool:
@@ -138,16 +138,16 @@ def _land_there(git: Git, move: Move, there: Checkout, *, hooks: str, dry: bool)
     try:
         done = taken_along(there, old=move.expected, new=move.new, move=moved, dry=dry)
     except InTheWay as error:
-        return Landed(outcome=LandOutcome.DIRTY, where=there.path, paths=error.paths)
+        return LandResult(outcome=LandOutcome.DIRTY, where=there.path, paths=error.paths)
     except Cut as error:
         return _no(there.path, str(error))
     if done and not dry and os.access(f"{hooks}/post-merge", os.X_OK):
         _as_the_user(there.path, hooks, "hook", "run", "--ignore-missing", "post-merge", "--", "0")
     if done:
-        return Landed(outcome=LandOutcome.MOVED, where=there.path)
+        return LandResult(outcome=LandOutcome.MOVED, where=there.path)
     now = _head(git, move.target)
     if now != move.expected:
-        return Landed(outcome=LandOutcome.STALE, where=there.path, detail=f"{move.target} is at {now[:12]}")
+        return LandResult(outcome=LandOutcome.STALE, where=there.path, detail=f"{move.target} is at {now[:12]}")
     return _no(there.path, said[-1] if said else "its files could not be written")
 
 

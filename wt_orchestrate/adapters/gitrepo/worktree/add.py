@@ -15,13 +15,21 @@ from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import Git
-from wt_orchestrate.adapters.gitrepo.worktree.listing import MADE, MAKING, Entry, Place, entry_of, holder, place
+from wt_orchestrate.adapters.gitrepo.worktree.listing import (
+    MADE,
+    MAKING,
+    PathState,
+    WorktreeEntry,
+    entry_of,
+    holder,
+    place,
+)
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, InvariantBroken, Refused
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.osfiles.locks import locked
 
-Fill = Callable[[Entry, CommitId], None]
+Fill = Callable[[WorktreeEntry, CommitId], None]
 
 
 def make(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None, lock_path: str, fill: Fill) -> None:
@@ -40,7 +48,7 @@ def make(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
         replace_file(f"{entry.admin}/locked", MADE)
 
 
-def _commit(git: Git, entry: Entry) -> CommitId:
+def _commit(git: Git, entry: WorktreeEntry) -> CommitId:
     """The commit that a worktree's HEAD is at. Raises GitFailed if its branch is gone."""
     if not entry.head.startswith("refs/"):
         return CommitId(entry.head)
@@ -50,40 +58,40 @@ def _commit(git: Git, entry: Entry) -> CommitId:
     return head
 
 
-def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
+def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> WorktreeEntry:
     """The worktree's entry, once git has it and its folder exists."""
     entry = entry_of(git.git_dir, path)
     if entry is not None and not _begun(entry, branch):
         _remove_half_made(entry)
         entry = None
     match place(git.git_dir, path, entry):
-        case Place.WORKTREE if entry is not None and entry.ours and _on(entry, branch):
+        case PathState.WORKTREE if entry is not None and entry.ours and _on(entry, branch):
             return entry
-        case Place.FREE if entry is not None and entry.ours:
+        case PathState.FREE if entry is not None and entry.ours:
             return _make_again(entry, branch)
-        case Place.TORN if entry is not None and _on(entry, branch):
+        case PathState.TORN if entry is not None and _on(entry, branch):
             replace_file(f"{path}/.git", f"gitdir: {entry.admin}\n")
             return entry
-        case Place.ORPHAN:
+        case PathState.ORPHAN:
             return _adopt(git, path=path, branch=branch, base=base, main=main)
-        case Place.FREE if entry is None:
+        case PathState.FREE if entry is None:
             _add(git, path=path, branch=branch, base=base, main=main)
             return _entry(git, path)
-        case Place.FREE | Place.WORKTREE | Place.TORN | Place.FOREIGN:
+        case PathState.FREE | PathState.WORKTREE | PathState.TORN | PathState.FOREIGN:
             raise Refused(
                 f"{path} is not a worktree of {branch}",
                 hint="move it (see git worktree list), or set worktrees: in .wto/config.yaml",
             )
 
 
-def _begun(entry: Entry, branch: Branch) -> bool:
+def _begun(entry: WorktreeEntry, branch: Branch) -> bool:
     """Whether git has done its own part of adding it, and its removal was not interrupted."""
     if entry.reason == MAKING:
         return entry.head == branch_ref(branch) and os.path.exists(f"{entry.admin}/commondir")
     return not entry.half_forgotten
 
 
-def _remove_half_made(entry: Entry) -> None:
+def _remove_half_made(entry: WorktreeEntry) -> None:
     """Remove a worktree that git did not finish adding: nobody knows of it, and it has no files but `.git`. If its
     removal was interrupted, its files are in the trash already."""
     with suppress(FileNotFoundError):
@@ -92,7 +100,7 @@ def _remove_half_made(entry: Entry) -> None:
     forget(entry)
 
 
-def _on(entry: Entry, branch: Branch) -> bool:
+def _on(entry: WorktreeEntry, branch: Branch) -> bool:
     """Whether it is on its branch or (an agent did that) detached."""
     return entry.head == branch_ref(branch) or not entry.head.startswith("refs/")
 
@@ -121,7 +129,7 @@ def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
     return head
 
 
-def _make_again(entry: Entry, branch: Branch) -> Entry:
+def _make_again(entry: WorktreeEntry, branch: Branch) -> WorktreeEntry:
     """A worktree whose folder is gone, but whose records in git are not: made again at the same place."""
     head = entry.head
     if not _on(entry, branch):
@@ -130,10 +138,10 @@ def _make_again(entry: Entry, branch: Branch) -> Entry:
     replace_file(f"{entry.admin}/locked", MAKING)
     os.makedirs(entry.path, exist_ok=True)
     replace_file(f"{entry.path}/.git", f"gitdir: {entry.admin}\n")
-    return Entry(entry.admin, entry.path, MAKING, head)
+    return WorktreeEntry(entry.admin, entry.path, MAKING, head)
 
 
-def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> Entry:
+def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | None) -> WorktreeEntry:
     """Files whose records in git are gone: registered again around them, so that all of them count as changes."""
     aside = f"{path}.wto-aside"
     os.rename(path, aside)
@@ -147,17 +155,17 @@ def _adopt(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | N
     entry = _entry(git, path)
     git.run("read-tree", branch_ref(branch), env={"GIT_INDEX_FILE": f"{entry.admin}/index"})
     replace_file(f"{entry.admin}/locked", MADE)
-    return Entry(entry.admin, entry.path, MADE, entry.head)
+    return WorktreeEntry(entry.admin, entry.path, MADE, entry.head)
 
 
-def _entry(git: Git, path: str) -> Entry:
+def _entry(git: Git, path: str) -> WorktreeEntry:
     entry = entry_of(git.git_dir, path)
     if entry is None:
         raise InvariantBroken(f"git worktree add registered nothing for {path}")
     return entry
 
 
-def forget(entry: Entry) -> None:
+def forget(entry: WorktreeEntry) -> None:
     """Remove git's records of a worktree. `gitdir` goes last: until then the entry is found, and this done, again."""
     for name in os.listdir(entry.admin):
         if name not in ("gitdir", "locked"):
@@ -172,6 +180,6 @@ def forget(entry: Entry) -> None:
     os.rmdir(entry.admin)
 
 
-def name_head(entry: Entry, branch: Branch) -> None:
+def name_head(entry: WorktreeEntry, branch: Branch) -> None:
     """Have a worktree's HEAD name a branch that is at the very commit it holds."""
     replace_file(f"{entry.admin}/HEAD", f"ref: {branch_ref(branch)}\n")

@@ -22,7 +22,7 @@ MAKING = "wt-orchestrate is creating it"
 MADE = "wt-orchestrate uses it for an agent"
 
 
-class Place(StrEnum):
+class PathState(StrEnum):
     """What is at a path where a worktree is to be."""
 
     FREE = "free"
@@ -37,7 +37,7 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WorktreeEntry:
     """An administrative folder and its content."""
 
     admin: str
@@ -93,14 +93,14 @@ def _facts(path: str, admin: str, head: str, heads: Mapping[str, CommitId]) -> W
     )
 
 
-def entries(common_dir: str) -> Iterator[Entry]:
+def entries(common_dir: str) -> Iterator[WorktreeEntry]:
     """Every administrative folder that names a path."""
     above = f"{common_dir}/worktrees"
     for name in sorted(os.listdir(above)) if os.path.isdir(above) else ():
         admin = f"{above}/{name}"
         named = first_line(f"{admin}/gitdir")
         if named and not os.path.islink(admin):
-            yield Entry(
+            yield WorktreeEntry(
                 admin=admin,
                 path=os.path.realpath(os.path.dirname(os.path.join(admin, named))),
                 reason=first_line(f"{admin}/locked"),
@@ -108,7 +108,7 @@ def entries(common_dir: str) -> Iterator[Entry]:
             )
 
 
-def entry_of(common_dir: str, path: str) -> Entry | None:
+def entry_of(common_dir: str, path: str) -> WorktreeEntry | None:
     """The administrative folder that names this path."""
     real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
     return next((entry for entry in entries(common_dir) if entry.path == real), None)
@@ -121,22 +121,22 @@ def holder(common_dir: str, ref: str, *, main: str | None) -> str | None:
     return next((entry.path for entry in entries(common_dir) if entry.head == ref), None)
 
 
-def place(common_dir: str, path: str, entry: Entry | None) -> Place:
+def place(common_dir: str, path: str, entry: WorktreeEntry | None) -> PathState:
     """What is at a path, without following a link."""
     if not os.path.lexists(path):
-        return Place.FREE
+        return PathState.FREE
     if os.path.islink(path) or not os.path.isdir(path):
-        return Place.FOREIGN
+        return PathState.FOREIGN
     named = named_by(f"{path}/.git")
     if named is None:
         if not os.listdir(path):
-            return Place.FREE
+            return PathState.FREE
         torn = entry is not None and entry.ours and not os.path.lexists(f"{path}/.git")
-        return Place.TORN if torn else Place.FOREIGN
+        return PathState.TORN if torn else PathState.FOREIGN
     if entry is not None and os.path.realpath(named) == os.path.realpath(entry.admin):
-        return Place.WORKTREE
+        return PathState.WORKTREE
     lost = os.path.dirname(os.path.realpath(named)) == os.path.realpath(f"{common_dir}/worktrees")
-    return Place.ORPHAN if lost and entry is None and not os.path.exists(named) else Place.FOREIGN
+    return PathState.ORPHAN if lost and entry is None and not os.path.exists(named) else PathState.FOREIGN
 
 
 def named_by(file: str) -> str | None:

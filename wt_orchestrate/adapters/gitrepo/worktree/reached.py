@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from wt_orchestrate.adapters.gitrepo.worktree.listing import Entry, entries
+from wt_orchestrate.adapters.gitrepo.worktree.listing import WorktreeEntry, entries
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.osfiles.no_follow import open_regular
 from wt_orchestrate.ports.git.repository import Reached
@@ -40,7 +40,7 @@ class Reflogs:
                 found[path] = self._of(entry, branch)
         return found
 
-    def _of(self, entry: Entry, branch: Branch) -> Reached:
+    def _of(self, entry: WorktreeEntry, branch: Branch) -> Reached:
         own = self._commits(f"{entry.admin}/logs/HEAD")
         names = {branch_ref(branch), entry.head} if entry.head.startswith("refs/heads/") else {branch_ref(branch)}
         found = dict.fromkeys(own)

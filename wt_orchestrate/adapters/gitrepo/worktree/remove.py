@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.add import forget
 from wt_orchestrate.adapters.gitrepo.worktree.dirty import differing
-from wt_orchestrate.adapters.gitrepo.worktree.listing import Entry, Place, entry_of, place
+from wt_orchestrate.adapters.gitrepo.worktree.listing import PathState, WorktreeEntry, entry_of, place
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.osfiles.locks import locked
@@ -40,13 +40,13 @@ def remove(
         return _gone(entry_of(git.git_dir, path), trash)
 
 
-def _ours(git: Git, path: str) -> Entry | None:
+def _ours(git: Git, path: str) -> WorktreeEntry | None:
     """The entry of a complete worktree of ours at this very path."""
     entry = entry_of(git.git_dir, path)
-    return entry if entry is not None and entry.ours and place(git.git_dir, path, entry) is Place.WORKTREE else None
+    return entry if entry is not None and entry.ours and place(git.git_dir, path, entry) is PathState.WORKTREE else None
 
 
-def _gone(entry: Entry | None, trash: str) -> Removed:
+def _gone(entry: WorktreeEntry | None, trash: str) -> Removed:
     """Nothing is there: it never was, or an earlier call was interrupted between its two steps."""
     if entry is not None and (entry.ours or entry.half_forgotten):
         forget(entry)
@@ -55,7 +55,7 @@ def _gone(entry: Entry | None, trash: str) -> Removed:
     return Removed(outcome=RemoveOutcome.ABSENT)
 
 
-def _unsaved(git: Git, apart: Git, entry: Entry, settings: Mapping[str, str]) -> tuple[str, ...]:
+def _unsaved(git: Git, apart: Git, entry: WorktreeEntry, settings: Mapping[str, str]) -> tuple[str, ...]:
     """What would be out of sight after a removal: uncommitted paths, or `HEAD` if no ref holds its commit."""
     head = git.line("rev-parse", "--verify", "--end-of-options", f"{entry.head}^{{commit}}", ok=(0, 1, 128))
     if not head:

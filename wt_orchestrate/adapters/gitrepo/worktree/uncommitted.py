@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents, trees_of
 from wt_orchestrate.adapters.gitrepo.objects.fast_import import quoted
-from wt_orchestrate.adapters.gitrepo.objects.quarantine import Draft, drafted
+from wt_orchestrate.adapters.gitrepo.objects.quarantine import CommitDraft, drafted
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import after, between
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree import dirty
@@ -43,7 +43,7 @@ PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileContent:
     """What is at a path; no mode if nothing is."""
 
     mode: str = ""
@@ -55,7 +55,7 @@ class Snapshot:
     """What differs from a head; `problem`: why it is unknown."""
 
     head: CommitId
-    entries: Mapping[str, Entry] = field(default_factory=dict)
+    entries: Mapping[str, FileContent] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -127,11 +127,11 @@ def _own_index(index: str) -> str:
 # ---------------------------------------------------------------- reading
 
 
-def _read(worktree: str, paths: Sequence[str], bounds: Bounds) -> Mapping[str, Entry]:
+def _read(worktree: str, paths: Sequence[str], bounds: Bounds) -> Mapping[str, FileContent]:
     """What is at these paths. Raises FileNotFoundError if the worktree itself is gone."""
     if tuple(paths) == (".",):
         raise FileNotFoundError(2, "the worktree is missing", worktree)
-    found: dict[str, Entry] = {}
+    found: dict[str, FileContent] = {}
     left = bounds.size
     root = os.open(worktree, FOLDER)
     try:
@@ -147,28 +147,28 @@ def _read(worktree: str, paths: Sequence[str], bounds: Bounds) -> Mapping[str, E
     return found
 
 
-def _entry(root: int, path: str, *, limit: int, linked: bool) -> Entry | None:
+def _entry(root: int, path: str, *, limit: int, linked: bool) -> FileContent | None:
     """What is at one path; None for what is left as the head has it."""
     *above, name = path.split("/")
     try:
         with below(root, *above) as folder:
             return _at(folder, name, limit=limit, linked=linked)
     except (FileNotFoundError, NotADirectoryError):  # also where a link is in the way
-        return Entry()
+        return FileContent()
 
 
-def _at(folder: int, name: str, *, limit: int, linked: bool) -> Entry | None:
+def _at(folder: int, name: str, *, limit: int, linked: bool) -> FileContent | None:
     facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if stat.S_ISLNK(facts.st_mode):
-        return Entry("120000", os.fsencode(os.readlink(name, dir_fd=folder)))
+        return FileContent("120000", os.fsencode(os.readlink(name, dir_fd=folder)))
     if stat.S_ISDIR(facts.st_mode):
         return None  # a submodule, or what lies in it is told by paths of its own
     if not stat.S_ISREG(facts.st_mode):
-        return Entry()
+        return FileContent()
     try:
         file = open_regular(name, folder=folder)
     except NotRegular:
-        return Entry()
+        return FileContent()
     with file:
         facts = os.fstat(file.fileno())
         if facts.st_nlink != 1 and not linked:
@@ -176,7 +176,7 @@ def _at(folder: int, name: str, *, limit: int, linked: bool) -> Entry | None:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise _TooLarge
-    return Entry("100755" if facts.st_mode & 0o100 else "100644", content)
+    return FileContent("100755" if facts.st_mode & 0o100 else "100644", content)
 
 
 # ---------------------------------------------------------------- writing
@@ -185,7 +185,7 @@ def _at(folder: int, name: str, *, limit: int, linked: bool) -> Entry | None:
 def written(git: Git, snapshots: Sequence[Snapshot]) -> Sequence[CommitId]:
     """The commit of each snapshot in a quarantine; the head itself if nothing differs. One git for all of them."""
     changed = [each for each in snapshots if each.entries]
-    commits = iter(drafted(git, [Draft("uncommitted", each.head, b"".join(_laid_on(each))) for each in changed]))
+    commits = iter(drafted(git, [CommitDraft("uncommitted", each.head, b"".join(_laid_on(each))) for each in changed]))
     return [next(commits) if each.entries else each.head for each in snapshots]
 
 

@@ -14,7 +14,7 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.plan.graph import longest_chain, needs_of, waves
 from wt_orchestrate.domain.plan.model import Plan
 from wt_orchestrate.domain.plan.stages import is_pipeline
-from wt_orchestrate.domain.preflight import Finding, refusal
+from wt_orchestrate.domain.preflight import PreflightFinding, refusal
 from wt_orchestrate.errors import ExitCode, Refused
 from wt_orchestrate.wiring.plan.plan_files import load_plan, plan_schema, settings_around, settings_schema
 from wt_orchestrate.wiring.run.start_run import plan_findings
@@ -78,7 +78,7 @@ def _named(file: str) -> str:
     return "standard input" if file == "-" else file
 
 
-def _around(start: str, loaded: LoadedPlan, file: str) -> tuple[Finding, ...]:
+def _around(start: str, loaded: LoadedPlan, file: str) -> tuple[PreflightFinding, ...]:
     """What a run would say about the repository around a folder; nothing where there is none."""
     try:
         site = find_site(start)

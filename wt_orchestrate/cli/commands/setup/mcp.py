@@ -26,7 +26,7 @@ from wt_orchestrate.wiring.mcp_config import (
 from wt_orchestrate.wiring.site import find_site
 
 if TYPE_CHECKING:
-    from wt_orchestrate.adapters.clientconfig import Edit
+    from wt_orchestrate.adapters.clientconfig import FileEdit
 
 _folders = click.option(
     "--repository", "folders", multiple=True, metavar="DIR", help="A repository to serve (repeatable)."
@@ -132,7 +132,7 @@ def uninstall(start: str, client: str, config: str | None, dry_run: bool) -> Non
     _change(edit, client, dry_run=dry_run)
 
 
-def _change(edit: Edit, client: str, *, dry_run: bool) -> None:
+def _change(edit: FileEdit, client: str, *, dry_run: bool) -> None:
     if not edit.changes:
         click.echo(f"{symbol('nothing')} {edit.path} is up to date")
         return

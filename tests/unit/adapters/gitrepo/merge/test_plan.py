@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
-from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, Place, placed, rounds
+from wt_orchestrate.adapters.gitrepo.merge.plan import Ahead, RiderPlace, placed, rounds
 from wt_orchestrate.adapters.gitrepo.merge.survey import Load, Since, Survey
-from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Delta, Entry, after, before, parsed, turned
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import NOTHING, Delta, TreeEntry, after, before, parsed, turned
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.ports.git.merges import Rider
 
@@ -24,11 +24,11 @@ def load(words: str, *, base: CommitId | None = ONTO, gone: str = "") -> Load:
     return Load(Rider(name="w", head=name, message="m"), base, None, delta(words), frozenset(gone.split()))
 
 
-def plan(*loads: Load, since: str = "", gone: str = "") -> list[Place | None]:
+def plan(*loads: Load, since: str = "", gone: str = "") -> list[RiderPlace | None]:
     """Each rider's place as if all ahead of it rode; since `OLD` the beginning changed what `since` says."""
     survey = Survey(onto=ONTO, loads=loads, since={OLD: Since(delta(since), frozenset(gone.split()))})
     ahead = Ahead(survey, set())
-    found: list[Place | None] = []
+    found: list[RiderPlace | None] = []
     for number, each in enumerate(loads):
         place = ahead.place(number)
         ahead.add(number, place, each.delta, each.gone)
@@ -50,20 +50,23 @@ def plan(*loads: Load, since: str = "", gone: str = "") -> list[Place | None]:
 )
 def test_changes_meet_at_a_path_and_below_it(one: str, other: str, meets: bool) -> None:
     """Only who touches the same path, or what lies below it, has company."""
-    company = Place(1, (0,), round=1) if meets else Place(1)
-    assert plan(load(one), load(other)) == [Place(0), company]
+    company = RiderPlace(1, (0,), round=1) if meets else RiderPlace(1)
+    assert plan(load(one), load(other)) == [RiderPlace(0), company]
 
 
 def test_company_is_everybody_met_directly_or_through_others() -> None:
     """The third meets the second, who met the first: two rounds, and all of them together."""
     found = plan(load("M:a"), load("M:a M:b"), load("M:b"), load("M:c"))
-    assert found == [Place(0), Place(1, (0,), round=1), Place(2, (0, 1), round=2), Place(3)]
+    assert found == [RiderPlace(0), RiderPlace(1, (0,), round=1), RiderPlace(2, (0, 1), round=2), RiderPlace(3)]
     assert rounds([place for place in found if place]) == {1: [found[1]], 2: [found[2]]}
 
 
 def test_what_the_beginning_changed_is_met_too() -> None:
     """A rider begun before the beginning's last change is merged with it where they meet, alone in the first round."""
-    assert plan(load("M:a", base=OLD), load("M:b", base=OLD), since="M:a") == [Place(0, (), True, 1), Place(1)]
+    assert plan(load("M:a", base=OLD), load("M:b", base=OLD), since="M:a") == [
+        RiderPlace(0, (), True, 1),
+        RiderPlace(1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_where_a_rename_is_possible_only_git_may_say(loads: tuple[Load, ...]) ->
 
 def test_a_deletion_elsewhere_is_no_matter() -> None:
     """A folder in which something is left was not renamed: what is added to it stays there."""
-    assert plan(load("D:d/one"), load("A:d/two"), load("M:d/three")) == [Place(0), Place(1), Place(2)]
+    assert plan(load("D:d/one"), load("A:d/two"), load("M:d/three")) == [RiderPlace(0), RiderPlace(1), RiderPlace(2)]
 
 
 def test_the_beginning_and_a_rider_may_empty_a_folder_together() -> None:
@@ -95,9 +98,9 @@ def test_places_end_at_the_first_that_only_git_may_place() -> None:
     """Those behind it wait until it is merged; who is out is nobody's company."""
     survey = Survey(onto=ONTO, loads=[load("M:a"), load("M:a"), load("M:b", base=None), load("M:c")], since={})
     ahead = Ahead(survey, set())
-    assert placed(ahead, range(4)) == ([Place(0), Place(1, (0,), round=1)], range(2, 4))
+    assert placed(ahead, range(4)) == ([RiderPlace(0), RiderPlace(1, (0,), round=1)], range(2, 4))
     ahead.out.add(0)
-    assert placed(ahead, [1, 2, 3]) == ([Place(1)], [2, 3])
+    assert placed(ahead, [1, 2, 3]) == ([RiderPlace(1)], [2, 3])
 
 
 def test_raw_lines_are_cut_where_they_are_needed() -> None:
@@ -106,6 +109,6 @@ def test_raw_lines_are_cut_where_they_are_needed() -> None:
     output = f"one two\0\n{line}\0a\nb\0three four\n{line}\0:c\0five\0six seven\neight nine\n"
     names = ("one two", "three four", "five", "six seven", "eight nine")
     assert parsed(output) == dict(zip(names, ({"a\nb": line}, {":c": line}, {}, {}, {}), strict=True))
-    assert (before(line), after(line)) == (NOTHING, Entry("100755", "b" * 40))
+    assert (before(line), after(line)) == (NOTHING, TreeEntry("100755", "b" * 40))
     assert turned(line) == f":100755 000000 {'b' * 40} {'0' * 40} D"
     assert list(folders("a/b/c")) == ["a/b", "a"]
