@@ -78,6 +78,8 @@ def _missing(where: str) -> WtError:
         return WtError(
             f"the folder for temporary files does not exist: {temporary}", hint=_TEMPORARY, exit_code=ExitCode.NOT_FOUND
         )
+    if not where and _full():
+        return WtError(f"{_full()}: there is no space left for temporary files", hint=_FREE)
     if not where:
         return WtError("a file or folder that was there is gone", hint="wto doctor")
     return WtError(f"{where} does not exist", hint="wto doctor", exit_code=ExitCode.NOT_FOUND)

@@ -136,3 +136,35 @@ def test_nothing_is_freed_while_a_run_is_at_work(project: Project) -> None:
     freed = project.wto("clean", "--trash")
     assert freed.code == 0 and "a run is active" in freed.err, freed.err
     assert project.wto("stop").code == 0
+
+
+def test_D2_a_shell_that_is_in_the_trash_keeps_its_folder(project: Project) -> None:
+    """Somebody's terminal stands in a worktree that was cleaned: it is not deleted under them, and goes when they have left."""
+    _run(project, "a")
+    shell = subprocess.Popen(["sleep", "60"], cwd=project.worktree("a"))
+    try:
+        assert project.wto("clean").code == 0
+        kept = project.wto("clean", "--trash")
+        assert f"process {shell.pid}" in kept.err and len(_trash(project)) == 1, kept.err
+    finally:
+        shell.kill()
+        shell.wait()
+    assert project.wto("clean", "--trash").code == 0 and _trash(project) == []
+
+
+def test_R5_a_deletion_that_was_cut_off_is_finished(project: Project) -> None:
+    """What was being deleted when somebody killed it is deleted by the next `clean`, without waiting for its age."""
+    _run(project, "a")
+    assert project.wto("clean").code == 0
+    entry = _trash(project)[0]
+    (entry / "a.txt").unlink()
+    entry.rename(f"{entry}.wto-deleting")
+    cleaned = project.wto("clean")
+    assert cleaned.code == 0 and _trash(project) == [], cleaned.out + cleaned.err
+    archived = subprocess.run(
+        ["git", "-C", str(project.state / "vault.git"), "for-each-ref", "refs/wto/archive/r1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "uncommitted" not in archived, "half of a deletion is nobody's work"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from wt_orchestrate.cli import boundary
 from wt_orchestrate.errors import ExitCode, Refused, WtError
 from wt_orchestrate.faults import in_words, last_words, missing_temporary_folder, no_home
 from wt_orchestrate.osfiles.locks import FileLock, given, held, locked
@@ -67,3 +70,41 @@ def test_P7_a_file_system_without_locks_is_read_and_never_run_on(
         told = in_words(failed.value)
         assert path in told.message and isinstance(told, WtError)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_full_folder_for_temporary_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python says that no folder for temporary files is usable: where there is no space, that is the reason."""
+    monkeypatch.setenv("WTO_STATE_DIR", "/full")
+    full = os.statvfs_result((4096, 4096, 100, 0, 0, 100, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda folder: full)
+    told = in_words(OSError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"))
+    assert told.message == "/full: there is no space left for temporary files"
+    assert in_words(OSError(errno.ENOSPC, "x")).message == "/full: there is no space left"
+
+
+def test_a_bug_is_told_also_where_its_report_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The words for a bug of ours need no space."""
+
+    def refuse(**_: object) -> tuple[int, str]:
+        raise OSError(errno.ENOSPC, "full")
+
+    def broken() -> None:
+        raise ValueError("ours")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    assert boundary.guarded(broken, as_json=False) == ExitCode.BUG
+    said = capsys.readouterr().err
+    assert "ours" in said and "Traceback" not in said
+
+
+def test_a_fault_at_the_boundary_is_an_error_in_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--json` gets the code, the words and the remedy of a fault of the machine."""
+
+    def full() -> None:
+        raise OSError(errno.EROFS, "x", "/state/log.db")
+
+    assert boundary.guarded(full, as_json=True) == ExitCode.FAILED
+    told = json.loads(capsys.readouterr().err)["error"]
+    assert told["code"] == 1 and told["message"] == "/state/log.db: the disk is read-only" and told["hint"]

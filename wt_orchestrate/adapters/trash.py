@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 WEEK_S = 7 * 86400.0
+_GOING = ".wto-deleting"
 
 
 def lying(folder: str, *, now: float, older_than_s: float = WEEK_S) -> Sequence[str]:
@@ -19,6 +20,30 @@ def lying(folder: str, *, now: float, older_than_s: float = WEEK_S) -> Sequence[
     if os.path.islink(folder) or not os.path.isdir(folder):
         return ()
     return tuple(sorted(each.path for each in os.scandir(folder) if now - _moved_at(each) > older_than_s))
+
+
+def set_aside(path: str) -> str:
+    """Give an entry that is about to be deleted a name that says so: a deletion that is cut off is finished by the next one."""
+    gone = f"{path}{_GOING}"
+    os.rename(path, gone)
+    return gone
+
+
+def going(path: str) -> bool:
+    """Whether somebody looked at this entry already and was deleting it."""
+    return path.endswith(_GOING)
+
+
+def who_is_in(path: str) -> int:
+    """A process that has its working folder in there, such as a shell that somebody left open; 0 if none is seen."""
+    real = os.path.realpath(path)
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
+        if name.isdigit():
+            with suppress(OSError):
+                at = os.readlink(f"/proc/{name}/cwd")
+                if at == real or at.startswith(f"{real}/"):
+                    return int(name)
+    return 0
 
 
 def discard(path: str) -> None:
@@ -58,5 +83,7 @@ def _blocks(path: str, seen: set[tuple[int, int]]) -> int:
 
 def _moved_at(entry: os.DirEntry[str]) -> float:
     """When it was moved here: the time at the end of its name; anything without one is kept."""
+    if going(entry.name):
+        return float("-inf")
     ending = entry.name.rpartition("-")[2]
     return float(ending) if ending.isdigit() else float("inf")

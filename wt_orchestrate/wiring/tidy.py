@@ -234,10 +234,16 @@ def _removals(site: Site, states: Sequence[RunState]) -> Mapping[str, _Removal]:
 
 def _empty(site: Site, path: str, removal: _Removal | None) -> str:
     """Delete one entry of the trash, once the vault holds all that is in it but ignored files. Raises WtError if it must stay."""
-    from wt_orchestrate.adapters.trash import discard
+    from wt_orchestrate.adapters.trash import discard, going, set_aside, who_is_in
     from wt_orchestrate.domain.ids import WorkstreamId
     from wt_orchestrate.engine.world import archive_name, index_path
 
+    inside = who_is_in(path)
+    if inside:
+        raise WtError(f"process {inside} has its working folder in it; end it, or let it go elsewhere")
+    if going(path):
+        discard(path)
+        return ""
     if removal is None:
         raise WtError("no run of this repository is known to have put it there; look at it, and delete it by hand")
     state, source = removal.state, vault(site, run=removal.state.seed)
@@ -249,7 +255,7 @@ def _empty(site: Site, path: str, removal: _Removal | None) -> str:
     found = source.checkouts.rescue(worktree=path, head=head, index=index)
     name = f"{archive_name(state.id, WorkstreamId(removal.workstream))}.uncommitted"
     saved = source.refs.archive(name, found) if found is not None else ""
-    discard(path)
+    discard(set_aside(path))
     _each(_unlinked, [f"{index}{ending}" for ending in ("", ".head", ".radar", ".radar.head")])
     return saved
 
