@@ -450,6 +450,49 @@ def test_D7_a_full_disk_at_any_step_ends_in_words_and_resume_goes_on(tmp_path: P
             project.close()
 
 
+@pytest.mark.skipif(not _may_mount(), reason="mounting needs root")
+@pytest.mark.parametrize("free_kb", [0, 16, 32, 64, 96, 128, 192, 256])
+def test_L5_a_landing_on_a_full_disk_is_finished_with_space(tmp_path: Path, free_kb: int) -> None:
+    """Work of 100 KiB is landed and cleaned on a disk that is full: words, the target only ever has all of it, and it lands."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with _mounted(disk, "size=24m"):
+        project = make_project(disk)
+        try:
+            project.repository.commit({".wto/config.yaml": "admission: {disk_mb: 0}\npoll: 1s\n"})
+            big = "head -c 100000 /dev/urandom > big\n"
+            assert project.wto("run", project.plan(PLAN, {"a": big + COMMIT})).code == 0
+            filler = _fill(disk)
+            os.truncate(filler, filler.stat().st_size - (free_kb << 10))
+            tried = [(words, _until_it_ends(project, words, filler)) for words in (("land",), ("clean",))]
+            assert not [told for words, ended in tried if (told := _wrong(ended, words))]
+            filler.unlink(missing_ok=True)
+            if project.stages()["a"] != "landed":
+                ended = project.wto("resume") if project.wto("land").code == 9 else project.wto("land")
+                assert project.stages()["a"] == "landed", ended.out + ended.err
+            assert project.repository.git("status", "--porcelain") == ""
+            assert (Path(project.repository.path) / "big").stat().st_size == 100_000
+            assert "damaged" not in project.wto("doctor").out
+        finally:
+            project.close()
+
+
+def _until_it_ends(project: Project, words: tuple[str, ...], filler: Path) -> Ended:
+    """Run a command; where it waits for space, it gets it."""
+    said = filler.parent.parent / f"{words[0]}.txt"
+    with said.open("w") as output, open(os.devnull) as nothing:
+        child = begin(words, cwd=project.repository.path, env=project.environment, files=(nothing, output, output))
+    project.started.append(child)
+    wait_until(
+        lambda: child.poll() is not None or "retrying" in said.read_text(errors="replace"),
+        what=f"the end of {words[0]}, or its waiting for space",
+        timeout_s=60,
+    )
+    if child.poll() is None:
+        filler.unlink(missing_ok=True)
+    return Ended(child.wait(timeout=60), said.read_text(errors="replace"), "")
+
+
 def _until_it_waits(project: Project, plan: str, said: Path) -> Running:
     """Run a plan until it ends, or waits for space."""
     with said.open("w") as output, open(os.devnull) as nothing:

@@ -180,7 +180,7 @@ def _trash(site: Site, states: Sequence[RunState], *, everything: bool) -> Itera
     due = [
         path
         for folder in sorted(folders)
-        for path in lying(folder, now=clock().now(), older_than_s=-_DAY_S if everything else WEEK_S)
+        for path in lying(folder, now=clock().now(), older_than_s=float("-inf") if everything else WEEK_S)
     ]
     known = _removals(site, states) if due else {}
     for path in due:
@@ -201,7 +201,7 @@ def trash_left(site: Site) -> tuple[int, int]:
 
     states = _states(site)
     folders = {trash_folder(state) for state in states}
-    lies = [path for folder in folders for path in lying(folder, now=clock().now(), older_than_s=-_DAY_S)]
+    lies = [path for folder in folders for path in lying(folder, now=clock().now(), older_than_s=float("-inf"))]
     known = _removals(site, states) if lies else {}
     found = [path for path in lies if path in known]
     return len(found), sum(size(path) for path in found)
