@@ -128,7 +128,7 @@ def _laid_out(root: str) -> tuple[Ground, str, str]:
         (f"{trees}/b/secret", "x"), (f"{root}/main/file", "x"), (f"{root}/state/journal.jsonl", "x"),
         (f"{root}/home/.ssh/key", "x"), (f"{root}/home/.profile", "x"),
     ):  # fmt: skip
-        with open(path, "w", encoding="utf-8") as file:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{text}\n")
     ground = Ground(common_dir=common, state_dir=f"{root}/state", main_worktree=f"{root}/main", worktrees=trees)
     return ground, f"{trees}/a", f"{root}/home"
