@@ -86,7 +86,7 @@ def test_the_figures_are_those_of_the_data(tmp_path: Path) -> None:
         "radar: precision": "1.000 (0 false)",
         "radar: the same paths as git": "3 of 3 pairs",
         queue: "1 / 1; the same branches 1 of 1, the same tree 1 of 1",
-        "the same with `try_union` for every file: the train lands": "2",
+        "the same where the tests run here, without and with `try_union` for every file: the train lands": "1 / 2",
         "tasks whose tests run here": "toy_task/task1",
         "clean pairs whose tests fail together (semantic conflicts)": "1 of 2",
         "... the train refuses": "1 of 1",

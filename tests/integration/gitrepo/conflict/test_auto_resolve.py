@@ -197,6 +197,32 @@ def test_a_union_that_does_not_parse_is_no_resolution(
     assert settle(site, ours, theirs, Merging(try_union=("**",))).by == {name: "try_union"}
 
 
+def test_union_is_what_git_itself_makes(site: Site) -> None:
+    """Where lines in the middle of both sides are the same, they are there once, as with `merge=union` in git."""
+    site.user.commit({"f.txt": "0\n"})
+    ours, theirs = sides(site, {"f.txt": "0\none\nsame\n1\n"}, {"f.txt": "0\ntwo\nsame\n2\n"})
+    made = settle(site, ours, theirs, Merging(union=("f.txt",)))
+    site.user.git("checkout", "-q", "--detach", ours)
+    chosen = Path(site.user.path, site.user.git("rev-parse", "--git-path", "info/attributes"))
+    chosen.parent.mkdir(exist_ok=True)
+    chosen.write_text("f.txt merge=union\n")
+    site.user.git("merge", "-q", "--no-edit", theirs)
+    assert blob(site, made.commit, "f.txt") == site.user.git("show", "HEAD:f.txt") + "\n"
+
+
+def test_an_earlier_resolution_goes_before_union(site: Site) -> None:
+    """What a person decided for this very conflict counts, also in a file whose lines are kept otherwise."""
+    ours, theirs = sides(site, {"CHANGES.md": "- one\n"}, {"CHANGES.md": "- two\n"})
+    site.user.git("checkout", "-q", "a")
+    begin_merge(site)
+    site.user.commit({"CHANGES.md": "- one, two\n"}, "resolve")
+    (vaulted,) = site.vaulted("a")
+    assert site.vault.conflicts.remember(ours=theirs, theirs=ours, resolved=vaulted, slot="settle") == 1
+    for merging in (Merging(union=("CHANGES.md",)), Merging(try_union=("CHANGES.md",))):
+        made = settle(site, ours, theirs, merging)
+        assert (made.by, blob(site, made.commit, "CHANGES.md")) == ({"CHANGES.md": "rerere"}, "- one, two\n")
+
+
 def test_union_keeps_one_copy_of_what_both_sides_appended(site: Site) -> None:
     """A block that both sides added at the same place is there once, beside what each added on its own."""
     both = "- both\n- also both\n"

@@ -25,7 +25,7 @@ from wt_orchestrate.adapters.gitrepo.conflict.attributes import (
     structural,
     write_attributes,
 )
-from wt_orchestrate.adapters.gitrepo.conflict.union import guess
+from wt_orchestrate.adapters.gitrepo.conflict.union import union
 from wt_orchestrate.adapters.gitrepo.objects.fetch import GitRefs
 from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts, prove_resolution
 from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
@@ -129,7 +129,7 @@ class GitConflicts:
             file.write(_configuration(spec.merging, replay=replay))
         write_attributes(own, chosen(spec.merging))
         drivers, tried = drivers_of(own, paths), may_be_tried(own, paths) if spec.merging.try_union else ()
-        write_attributes(own, exact(drivers))
+        write_attributes(own, exact({path: name for path, name in drivers.items() if name != "union"}))
         own.outcome(
             "merge", "--no-commit", "--no-ff", "-q", "-s", "ort", "--end-of-options", spec.theirs,
             ok=(0, 1), timeout_s=seconds(spec.merging.timeout) or LONG_S,
@@ -162,19 +162,22 @@ class _Tree:
     why: dict[str, str] = field(default_factory=dict)
 
     def resolve_further(self, spec: SettleSpec) -> tuple[str, ...]:
-        """Try union, then make lockfiles again; returns what is still in conflict."""
+        """Keep the lines of both sides where that is wanted, try that elsewhere, then make lockfiles again; returns what is
+        still in conflict."""
         left = _unmerged(self.own)
+        drivers = {path: name for path, name in self.drivers.items() if name != "union"}
         for path in self.paths:
-            how = named(self.drivers[path]) if path in self.drivers else "rerere"
-            if path in left and path in self.drivers:
-                self.why[path] = f"{how} left it in conflict"
+            if path in left and path in drivers:
+                self.why[path] = f"{named(drivers[path])} left it in conflict"
             elif path not in left:
-                self.by[path] = how
-        guesses = [path for path in self.tried if path in left]
-        if guesses:
-            failed = guess(self.own, ours=spec.ours, theirs=spec.theirs, paths=guesses)
-            self.why |= failed
-            self.by |= {path: TRY_UNION for path in guesses if path not in failed}
+                self.by[path] = named(drivers[path]) if path in drivers else "rerere"
+        wanted = [path for path in left if self.drivers.get(path) == "union"]
+        failed = union(self.own, ours=spec.ours, theirs=spec.theirs, paths=wanted)
+        self.by |= {path: "union" for path in wanted if path not in failed}
+        guesses = [path for path in self.tried if path in left and path not in wanted]
+        wrong = union(self.own, ours=spec.ours, theirs=spec.theirs, paths=guesses, guessing=True)
+        self.by |= {path: TRY_UNION for path in guesses if path not in wrong}
+        self.why |= {**failed, **wrong}
         done, failing = _regenerated(self.own, spec.merging, spec.env)
         self.by |= dict.fromkeys(done, "regenerated")
         self.why |= failing

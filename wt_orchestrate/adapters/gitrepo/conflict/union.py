@@ -1,8 +1,10 @@
-"""Union as a guess: the lines of both sides, one after another, where that gives a well-formed file.
+"""Union: the lines of both sides, one after another, made by git's own merge for exactly these paths.
 
-Git's own merge makes it, for exactly these paths. A result that its parser refuses is no resolution. A parser that
-refuses a side's own version too (an older dialect, a template) cannot judge, and is not asked. Whether the guess is right
-only the checks can say: the train runs them before anybody is asked.
+Where a person asked for it, it is what git's `merge=union` gives. As a guess it is only a resolution if the result is
+well formed. A parser that refuses a side's own version too (an older dialect, a template) cannot judge, and is not asked.
+Whether the guess is right only the checks can say: the train runs them before anybody is asked. A guess leaves the lines
+of a conflict together that git would share out between both sides (zdiff3): of 42 conflicts in real code, whose tests
+decide, it is right for 20 so and for 17 otherwise.
 """
 
 from __future__ import annotations
@@ -21,10 +23,15 @@ _PARSER = "wt_orchestrate.adapters.planfile.wellformed"
 _PARSING_S = 60.0
 
 
-def guess(own: Git, *, ours: CommitId, theirs: CommitId, paths: Sequence[str]) -> Mapping[str, str]:
+def union(
+    own: Git, *, ours: CommitId, theirs: CommitId, paths: Sequence[str], guessing: bool = False
+) -> Mapping[str, str]:
     """Resolve these paths in the index and the tree of `own` by union. Returns why not, for those that stay as they are."""
+    if not paths:
+        return {}
     write_attributes(own, exact(dict.fromkeys(paths, "union")))
-    arguments = ("merge-tree", "--write-tree", "-z", "--no-messages", "--end-of-options", ours, theirs)
+    style = ("-c", f"merge.conflictStyle={'zdiff3' if guessing else 'merge'}")
+    arguments = (*style, "merge-tree", "--write-tree", "-z", "--no-messages", "--end-of-options", ours, theirs)
     tree, *conflicts = fields(own.outcome(*arguments, ok=(0, 1), timeout_s=LONG_S)[1])
     left = {record.partition("\t")[2] for record in conflicts}
     why: dict[str, str] = {}
@@ -33,7 +40,7 @@ def guess(own: Git, *, ours: CommitId, theirs: CommitId, paths: Sequence[str]) -
         if path in left or mode not in FILES:
             why[path] = "union only merges text files that both sides have"
             continue
-        wrong = _wrong(own, path, blob, [_entry(own, side, path)[1] for side in (ours, theirs)])
+        wrong = _wrong(own, path, blob, [_entry(own, side, path)[1] for side in (ours, theirs)]) if guessing else ""
         if wrong:
             why[path] = f"union was tried, and the result does not parse: {wrong}"
             continue
