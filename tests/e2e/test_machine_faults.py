@@ -255,6 +255,16 @@ def test_O2_no_command_calls_a_fault_of_the_machine_a_bug(ran: Project, name: st
     _require_readable(ran)
 
 
+@pytest.mark.skipif(not _may_mount(), reason="mounting needs root")
+def test_O1_doctor_says_what_it_finds_on_a_read_only_disk(ran: Project) -> None:
+    """One thing that cannot be tried hides nothing of the others."""
+    shutil.rmtree(ran.state / "sandbox-probe", ignore_errors=True)
+    (ran.state / "sandbox").unlink(missing_ok=True)
+    with _read_only_state(ran):
+        found = ran.wto("doctor")
+    assert "git: " in found.out and "sandbox: " in found.out, found.out + found.err
+
+
 def _tried(project: Project, words: tuple[str, ...], how: dict[str, object]) -> Ended:
     plan, folder = project.folder / "plan.yaml", project.folder
     return project.wto(*(each.format(plan=plan, folder=folder) for each in words), stdin="", **how)  # type: ignore[arg-type]
@@ -388,6 +398,7 @@ def test_P3_without_proc_nothing_runs_and_everything_is_told(project: Project) -
     }
     assert not [told for words, ended in tried.items() if (told := _wrong(ended, words))]
     assert tried[("status",)].code == 0
+    assert "git" in tried[("doctor",)].out, "it says what else it found"
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="faults of system calls need strace")

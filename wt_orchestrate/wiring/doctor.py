@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wt_orchestrate.errors import Untrusted, WtError
+from wt_orchestrate.faults import in_words
 from wt_orchestrate.wiring.draft_cleanup import sweep_drafts
 from wt_orchestrate.wiring.memory import memories
 from wt_orchestrate.wiring.plan.plan_files import default_settings, load_settings, settings_path
@@ -40,7 +41,8 @@ def diagnosis(start: str) -> tuple[Diagnosis, ...]:
         site = find_site(start)
         facts = repository(site).facts()
         found = _of_repository(site, facts)
-    except WtError as error:
+    except (WtError, OSError) as failed:
+        error = failed if isinstance(failed, WtError) else in_words(failed)
         return (Diagnosis(what="git", weight="error", found=error.message, remedy=error.hint),)
     homeless = any(each.id == "folders" for each in found)
     of_machine = (each for each in diagnose(_machine_facts(site, facts)) if not homeless or "space" not in each.what)
@@ -96,7 +98,10 @@ def _sandbox(site: Site) -> Diagnosis:
         settings = load_settings(site)
     except WtError:
         settings = default_settings()
-    problem = sandbox_problem(site)
+    try:
+        problem = sandbox_problem(site)
+    except OSError as error:
+        problem = f"it cannot be tried: {in_words(error).message}"
     if settings.sandbox is SandboxMode.OFF:
         has = f"this machine has none ({problem})" if problem else "bubblewrap holds here"
         return Diagnosis(
