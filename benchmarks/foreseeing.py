@@ -21,8 +21,9 @@ from landing import FILES, FOLDERS, WHEN, lines_of, path_of
 from measuring import Cost, cost_of, make_repository, run
 
 from wt_orchestrate.adapters.gitrepo.vault import GitVault
+from wt_orchestrate.domain.effects import Side
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.git.forecast import MergeForecast, Side
+from wt_orchestrate.ports.git.forecast import MergeForecast
 
 _SAMPLE = {"one process a pair": 300, "one process for all": 2_000}
 _WORKTREES = 4

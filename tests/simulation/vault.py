@@ -9,6 +9,8 @@ from tests.simulation.git import Objects, Site
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.agent.instructions import TextAt
 from wt_orchestrate.domain.drafting.cochange import History
+from wt_orchestrate.domain.effects import Side
+from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import CommitId, TreeId, WorkstreamId
@@ -16,7 +18,7 @@ from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.git.checkouts import NOTHING_AROUND, Around
 from wt_orchestrate.ports.git.commits import ChangedPath
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, Settled, SettleSpec
-from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast, Side
+from wt_orchestrate.ports.git.forecast import MergeForecast
 from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Merge, Proof, Rider
 
 
@@ -328,7 +330,7 @@ class SimForecasts:
             *((one, other, trees[one], trees[other]) for one, other in combinations(trees, 2)),
         ]
         found = [
-            Foreseen(one=one, other=other, paths=paths)
+            Clash(one=one, other=other, paths=paths)
             for one, other, mine, theirs in pairs
             if (paths := self._clashing(self._objects.base(mine[0], theirs[0]), mine[1], theirs[1]))
         ]

@@ -175,19 +175,22 @@ class TakeOver(Struct, frozen=True, kw_only=True):
     branch: str
 
 
-class Glance(Struct, frozen=True, kw_only=True):
-    """One side of a forecast: a workstream's head, and the worktree whose uncommitted work counts too."""
+class Side(Struct, frozen=True, kw_only=True):
+    """One side of a forecast, a workstream or a branch. With a worktree and the index that `dirty` keeps for it, uncommitted
+    work counts too."""
 
-    workstream: WorkstreamId
+    name: str
     head: CommitId
     worktree: str = ""
+    index: str = ""
+    """Where the index file is; only who makes the forecast knows."""
 
 
 class Forecast(Struct, frozen=True, kw_only=True):
     """Find out which of these would conflict with each other, or with the integration head."""
 
     against: CommitId
-    sides: tuple[Glance, ...]
+    sides: tuple[Side, ...]
 
 
 class Recall(Struct, frozen=True, kw_only=True):

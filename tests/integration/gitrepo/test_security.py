@@ -17,9 +17,9 @@ import pytest
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
 from tests.support.guards import guard_of
 from tests.support.repos import START, TestRepository, digest, make_repository, sealed_environment
+from wt_orchestrate.domain.effects import Side
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import WtError
-from wt_orchestrate.ports.git.forecast import Side
 from wt_orchestrate.ports.git.merges import ChainSpec, Rider
 
 HOOKS = (

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import click
 
 from wt_orchestrate.cli.screen.style import symbol
-from wt_orchestrate.domain.replace import plain
+from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.text.clean import clean, counted, some_of
 from wt_orchestrate.errors import ExitCode
-from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast
+from wt_orchestrate.ports.git.forecast import MergeForecast
 from wt_orchestrate.wiring.read.forecast import Foresight, foresee_branches, foresee_run
 from wt_orchestrate.wiring.site import find_site
 
@@ -58,12 +58,12 @@ def _values(found: Foresight) -> dict[str, object]:
         "sides": [{"name": s.name, "head": s.head, "worktree": s.worktree or None} for s in found.sides],
         "conflicts": [_pair(each) for each in found.forecast.conflicts],
         "touching": [_pair(each) for each in found.forecast.touching],
-        "untold": [plain(each) for each in found.forecast.untold],
+        "untold": [{"name": each.workstream, "reason": each.reason} for each in found.forecast.blind],
         "merged": found.forecast.merged,
     }
 
 
-def _pair(each: Foreseen) -> dict[str, object]:
+def _pair(each: Clash) -> dict[str, object]:
     return {"one": each.one, "other": each.other or None, "paths": list(each.paths)}
 
 
@@ -83,8 +83,8 @@ def forecast_lines(found: Foresight, *, width: int | None) -> list[str]:
     if len(seen.conflicts) > _LISTED:
         lines.append(f"({len(seen.conflicts) - _LISTED} more conflicts; see --json)")
     lines += [
-        f"{symbol('warning')} {clean(each.name)}: uncommitted work not included: {clean(each.reason)}"
-        for each in seen.untold
+        f"{symbol('warning')} {clean(each.workstream)}: uncommitted work not included: {clean(each.reason)}"
+        for each in seen.blind
     ]
     return [*lines, _summary(found)]
 
@@ -100,7 +100,7 @@ def _summary(found: Foresight) -> str:
     return f"{symbol('error' if seen.conflicts else 'done')} {what} onto {clean(found.onto)}: {told}"
 
 
-def _told(each: Foreseen, onto: str) -> str:
+def _told(each: Clash, onto: str) -> str:
     where = some_of([_one_line(path) for path in each.paths], _PATHS) or "what git cannot merge at all"
     return f"{symbol('error')} {clean(each.one)} and {clean(each.other or onto)}: {where}"
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from wt_orchestrate.domain.ids import WorkstreamId
-
 
 class Clash(Struct, frozen=True, kw_only=True):
-    """Two workstreams that would conflict if they were merged as they are now; `other` is empty for the integration
-    branch. `more`: how many paths there are beyond those listed."""
+    """Two workstreams (or branches) that would conflict if they were merged as they are now; `other` is empty for what both
+    are merged onto. `more`: how many paths there are beyond those listed; an event lists a bounded number, the vault all."""
 
-    one: WorkstreamId
+    one: str
     other: str
     paths: tuple[str, ...] = ()
     more: int = 0
@@ -20,7 +18,7 @@ class Clash(Struct, frozen=True, kw_only=True):
 class BlindSpot(Struct, frozen=True, kw_only=True):
     """A workstream whose uncommitted work is not in the forecast, and why."""
 
-    workstream: WorkstreamId
+    workstream: str
     reason: str
 
 

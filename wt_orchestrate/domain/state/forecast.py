@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wt_orchestrate.domain.effects import Glance
+from wt_orchestrate.domain.effects import Side
 from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import Kind
@@ -16,10 +16,10 @@ ON_THE_WAY = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED, Stage.VER
 """Stages in which a workstream has work that is not integrated yet."""
 
 
-def glances(state: RunState) -> tuple[Glance, ...]:
+def forecast_sides(state: RunState) -> tuple[Side, ...]:
     """The sides to compare, each with its worktree if somebody works in it."""
     return tuple(
-        Glance(workstream=ws.id, head=head, worktree=ws.worktree if _is_inhabited(ws) and ws.worktree else "")
+        Side(name=ws.id, head=head, worktree=ws.worktree if _is_inhabited(ws) and ws.worktree else "")
         for ws in state.workstreams.values()
         if ws.stage in ON_THE_WAY
         and ws.spec.kind is Kind.CHANGE
@@ -35,8 +35,8 @@ def _is_inhabited(ws: WorkstreamState) -> bool:
 
 def basis(state: RunState) -> tuple[str, ...]:
     """What a forecast is made of: when it changes, another one is due."""
-    sides = (f"{each.workstream} {each.head} {each.worktree}" for each in glances(state))
-    return (state.integration.commit or "", *sides)
+    parts = (f"{each.name} {each.head} {each.worktree}" for each in forecast_sides(state))
+    return (state.integration.commit or "", *parts)
 
 
 def conflicts(state: RunState) -> tuple[Clash, ...]:
@@ -58,4 +58,4 @@ def of(state: RunState, name: WorkstreamId) -> Iterator[tuple[str, Clash]]:
 
 
 def _names(each: Clash) -> tuple[WorkstreamId, ...]:
-    return (each.one, WorkstreamId(each.other)) if each.other else (each.one,)
+    return tuple(WorkstreamId(name) for name in (each.one, each.other) if name)

@@ -13,7 +13,8 @@ from wt_orchestrate.domain.effects import FORECAST, Forecast
 from wt_orchestrate.domain.events.forecast import BlindSpot, Clash, ForecastMade
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.plan.model import seconds
-from wt_orchestrate.domain.state.forecast import basis, glances
+from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.forecast import basis, forecast_sides
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import ForecastState, RunState
 from wt_orchestrate.domain.state.workstream import live_attempt
@@ -35,7 +36,7 @@ def forecast_effects(state: RunState, now: float) -> tuple[Forecast, ...]:
     """The forecast that should be under way."""
     if state.integration.commit is None or not _is_due(state, now):
         return ()
-    return (Forecast(against=state.integration.commit, sides=glances(state)),)
+    return (Forecast(against=state.integration.commit, sides=forecast_sides(state)),)
 
 
 def _is_due(state: RunState, now: float) -> bool:
@@ -45,8 +46,10 @@ def _is_due(state: RunState, now: float) -> bool:
     streams = state.workstreams.values()
     if not any(ws.stage is Stage.WORKING and live_attempt(ws) is not None for ws in streams):
         return False
-    seen = glances(state)
-    if len(seen) < 2 and all(state.workstreams[each.workstream].base == state.integration.commit for each in seen):
+    seen = forecast_sides(state)
+    if len(seen) < 2 and all(
+        state.workstreams[WorkstreamId(each.name)].base == state.integration.commit for each in seen
+    ):
         return False
     if FORECAST in state.effects.open:
         return True
@@ -70,8 +73,7 @@ def news(before: ForecastState, clashes: Sequence[Clash], blind: Sequence[BlindS
     return ForecastMade(found=found, gone=gone, blind=tuple(blind))
 
 
-def clash(one: str, other: str, paths: Sequence[str]) -> Clash:
-    """A conflict with a bounded number of paths."""
-    return Clash(
-        one=WorkstreamId(one), other=other, paths=tuple(paths[:MOST_PATHS]), more=max(0, len(paths) - MOST_PATHS)
-    )
+def bounded(found: Clash) -> Clash:
+    """A conflict with as many of its paths as are kept."""
+    more = max(0, len(found.paths) - MOST_PATHS)
+    return replace(found, paths=found.paths[:MOST_PATHS], more=found.more + more)

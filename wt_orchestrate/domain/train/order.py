@@ -61,6 +61,6 @@ def _foreseen(state: RunState, names: Set[WorkstreamId]) -> Mapping[WorkstreamId
     met = dict.fromkeys(names, 0)
     for clash in state.forecast.conflicts:
         if clash.one in names and clash.other in names:
-            met[clash.one] += 1
+            met[WorkstreamId(clash.one)] += 1
             met[WorkstreamId(clash.other)] += 1
     return met

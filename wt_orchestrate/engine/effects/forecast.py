@@ -6,27 +6,19 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.events.forecast import BlindSpot
-from wt_orchestrate.domain.ids import WorkstreamId
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.run import RunState
-from wt_orchestrate.domain.train.forecast import clash, news
+from wt_orchestrate.domain.train.forecast import bounded, news
 from wt_orchestrate.engine.world import World, index_path
-from wt_orchestrate.ports.git.forecast import Side
 
 
 def forecast(effect: f.Forecast, state: RunState, world: World) -> Sequence[e.Event]:
     """Foresee what merging the sides would come to."""
-    sides = [side_of(each, world.indexes) for each in effect.sides]
-    found = world.vault.forecasts.forecast(sides, against=effect.against)
-    made = news(
-        state.forecast,
-        [clash(each.one, each.other, each.paths) for each in found.conflicts],
-        [BlindSpot(workstream=WorkstreamId(each.name), reason=each.reason) for each in found.untold],
-    )
+    found = world.vault.forecasts.forecast(indexed(effect.sides, world.indexes), against=effect.against)
+    made = news(state.forecast, [bounded(each) for each in found.conflicts], found.blind)
     return () if made is None else (made,)
 
 
-def side_of(glance: f.Glance, indexes: str) -> Side:
-    """A workstream as a side of the forecast; `indexes` is our folder for index files."""
-    index = index_path(indexes, glance.worktree) if glance.worktree else ""
-    return Side(name=glance.workstream, head=glance.head, worktree=glance.worktree, index=index)
+def indexed(sides: Sequence[f.Side], indexes: str) -> tuple[f.Side, ...]:
+    """The sides with the index files of their worktrees; `indexes` is our folder for them."""
+    return tuple(replace(each, index=index_path(indexes, each.worktree)) if each.worktree else each for each in sides)

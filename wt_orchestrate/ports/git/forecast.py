@@ -7,41 +7,19 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from wt_orchestrate.domain.effects import Side
+from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
 from wt_orchestrate.domain.ids import CommitId
-
-
-class Side(Struct, frozen=True, kw_only=True):
-    """One side of a forecast. With a worktree and the index that `dirty` keeps for it, uncommitted work counts too."""
-
-    name: str
-    head: CommitId
-    worktree: str = ""
-    index: str = ""
-
-
-class Foreseen(Struct, frozen=True, kw_only=True):
-    """Two sides and paths; `other` is empty for the commit that all are merged onto."""
-
-    one: str
-    other: str
-    paths: tuple[str, ...]
-
-
-class Untold(Struct, frozen=True, kw_only=True):
-    """A side whose uncommitted work is not in the forecast, and why."""
-
-    name: str
-    reason: str
 
 
 class MergeForecast(Struct, frozen=True, kw_only=True):
     """The sides that would conflict, and those that touch the same paths without a conflict. `merged`: how many merges
     it took."""
 
-    conflicts: tuple[Foreseen, ...]
-    touching: tuple[Foreseen, ...] = ()
+    conflicts: tuple[Clash, ...]
+    touching: tuple[Clash, ...] = ()
     merged: int = 0
-    untold: tuple[Untold, ...] = ()
+    blind: tuple[BlindSpot, ...] = ()
 
 
 class Forecasts(Protocol):

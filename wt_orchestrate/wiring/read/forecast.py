@@ -15,9 +15,10 @@ _RUNS = 5
 if TYPE_CHECKING:
     from wt_orchestrate.domain.drafting.cochange import PlanForecast
     from wt_orchestrate.domain.drafting.estimate import Advice, EarlierRuns
+    from wt_orchestrate.domain.effects import Side
     from wt_orchestrate.domain.ids import Branch, CommitId
     from wt_orchestrate.domain.plan.model import Plan
-    from wt_orchestrate.ports.git.forecast import MergeForecast, Side
+    from wt_orchestrate.ports.git.forecast import MergeForecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,8 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
     """The unfinished workstreams of a run (the newest by default), uncommitted work included, against each other and
     the integration branch. Raises NotFound if there is no run, or it has not started."""
     from wt_orchestrate.domain.ids import integration_branch
-    from wt_orchestrate.domain.state.forecast import glances
-    from wt_orchestrate.engine.effects.forecast import side_of
+    from wt_orchestrate.domain.state.forecast import forecast_sides
+    from wt_orchestrate.engine.effects.forecast import indexed
     from wt_orchestrate.engine.requests import find_run, load_state
     from wt_orchestrate.errors import NotFound
 
@@ -48,7 +49,7 @@ def foresee_run(site: Site, run: str | None) -> Foresight:
         log.close()
     if state.integration.commit is None:
         raise NotFound(f"{state.id} has not started", hint="wto status")
-    sides = tuple(side_of(each, site.path("indexes")) for each in glances(state))
+    sides = indexed(forecast_sides(state), site.path("indexes"))
     found = vault(site, run=state.seed).forecasts.forecast(sides, against=state.integration.commit)
     return Foresight(
         run=state.id, onto=integration_branch(state.id), against=state.integration.commit, sides=sides, forecast=found
@@ -96,8 +97,8 @@ def measured_here(site: Site) -> EarlierRuns:
 
 def foresee_branches(site: Site, names: Sequence[str], target: str | None) -> Foresight:
     """Any branches, by their commits, against each other and the target. Raises NotFound for one that does not exist."""
+    from wt_orchestrate.domain.effects import Side
     from wt_orchestrate.domain.ids import branch_ref
-    from wt_orchestrate.ports.git.forecast import Side
 
     repo, kept = repository(site), vault(site)
     onto = _known(target or repo.facts().branch or "", known := repo.heads(""))

@@ -18,9 +18,11 @@ from tests.support.repos import START, TestRepository, digest, make_repository
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
 from wt_orchestrate.adapters.gitrepo.worktree.uncommitted import FileContent
+from wt_orchestrate.domain.effects import Side
+from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
-from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast, Side, Untold
+from wt_orchestrate.ports.git.forecast import MergeForecast
 from wt_orchestrate.ports.git.merges import ChainSpec, Rider
 
 Files = Mapping[str, "bytes | str | None"]
@@ -52,8 +54,8 @@ def main(site: Site) -> CommitId:
     return site.vaulted("main")[0]
 
 
-def conflict(one: str, other: str, *paths: str) -> Foreseen:
-    return Foreseen(one=one, other=other, paths=paths)
+def conflict(one: str, other: str, *paths: str) -> Clash:
+    return Clash(one=one, other=other, paths=paths)
 
 
 def contents(site: Site) -> list[str]:
@@ -317,8 +319,8 @@ def test_S8_no_link_leads_out_of_a_worktree(site: Site, agent: TestRepository, t
     os.rename(agent.path, f"{agent.path}.real")
     os.symlink(f"{agent.path}.real", agent.path)
     side = Side(name="agent", head=main(site), worktree=agent.path, index=f"{site.folder}/indexes/a")
-    assert site.vault.forecasts.forecast([side], against=main(site)).untold == (
-        Untold(name="agent", reason="its worktree is missing"),
+    assert site.vault.forecasts.forecast([side], against=main(site)).blind == (
+        BlindSpot(workstream="agent", reason="its worktree is missing"),
     )
 
 
@@ -352,9 +354,9 @@ def test_what_cannot_be_taken_in_is_told(
     site.vaulted("wto/r1/a")
     expected = (conflict("one", "agent", "README.md"),)
 
-    def told() -> tuple[Sequence[Foreseen], Sequence[str]]:
+    def told() -> tuple[Sequence[Clash], Sequence[str]]:
         found = site.vault.forecasts.forecast([*sides, side], against=main(site))
-        return found.conflicts, [each.reason for each in found.untold]
+        return found.conflicts, [each.reason for each in found.blind]
 
     side = worker(site, agent)
     agent.write({"large": "x" * 2000, "small": "x"})

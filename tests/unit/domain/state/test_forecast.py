@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wt_orchestrate.cli.commands.forecast import forecast_lines
 from wt_orchestrate.cli.screen.status_table import status_lines
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.effects import FORECAST, Forecast, Glance
+from wt_orchestrate.domain.effects import FORECAST, Forecast, Side
 from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
 from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, RunId, WorkstreamId
@@ -13,15 +15,14 @@ from wt_orchestrate.domain.plan.model import AgentType, Kind, Plan, Workstream
 from wt_orchestrate.domain.plan.settings import Settings
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import MessageKind
-from wt_orchestrate.domain.state.forecast import conflicts, glances
+from wt_orchestrate.domain.state.forecast import conflicts, forecast_sides
 from wt_orchestrate.domain.state.run import EffectsState, ForecastState, RunState
 from wt_orchestrate.domain.state.workstream import live_attempt
 from wt_orchestrate.domain.status.activity import AgentPlaces, activity
 from wt_orchestrate.domain.status.evidence import evidence
 from wt_orchestrate.domain.status.story import sentence
 from wt_orchestrate.domain.status.view import view
-from wt_orchestrate.domain.train.forecast import clash, forecast_effects, news
-from wt_orchestrate.ports.git.forecast import Foreseen, Side, Untold
+from wt_orchestrate.domain.train.forecast import bounded, forecast_effects, news
 from wt_orchestrate.ports.git.forecast import MergeForecast as Seen
 from wt_orchestrate.wiring.read.forecast import Foresight
 
@@ -33,6 +34,11 @@ STREAMS = {
     "b": Workstream(brief="Make the parser fast."),
     "c": Workstream(brief="Read only.", kind=Kind.RESEARCH),
 }
+
+
+def clash(one: str, other: str, paths: Sequence[str]) -> Clash:
+    """A conflict as it is logged."""
+    return bounded(Clash(one=one, other=other, paths=tuple(paths)))
 
 
 class Story:
@@ -121,10 +127,10 @@ def test_the_radar_looks_while_two_are_at_work() -> None:
     story = Story()
     assert not due(story.begin(A, C), 1e6)
     state = story.begin(B)
-    sides = tuple(Glance(workstream=name, head=BASE, worktree=f"/w/{name}") for name in (A, B))
+    sides = tuple(Side(name=name, head=BASE, worktree=f"/w/{name}") for name in (A, B))
     assert forecast_effects(state, 1e6) == (Forecast(against=BASE, sides=sides),)
     ended = e.AttemptEnded(workstream=B, attempt=AttemptId("r1.b.1"), exit_code=1, cause="exit", ended_at=1.0)
-    assert glances(story.note(ended))[1] == Glance(workstream=B, head=BASE, worktree="")
+    assert forecast_sides(story.note(ended))[1] == Side(name=B, head=BASE, worktree="")
 
 
 def test_it_looks_when_a_head_has_moved_and_after_a_while() -> None:
@@ -284,10 +290,10 @@ def test_it_is_shown_everywhere() -> None:
     )
 
 
-def foresight(count: int, conflicts: tuple[Foreseen, ...], touching: tuple[Foreseen, ...] = ()) -> Foresight:
+def foresight(count: int, conflicts: tuple[Clash, ...], touching: tuple[Clash, ...] = ()) -> Foresight:
     sides = tuple(Side(name=f"w{number}", head=HEAD) for number in range(count))
-    untold = (Untold(name="w1", reason="its worktree is missing"),)
-    seen = Seen(conflicts=conflicts, touching=touching, untold=untold)
+    untold = (BlindSpot(workstream="w1", reason="its worktree is missing"),)
+    seen = Seen(conflicts=conflicts, touching=touching, blind=untold)
     return Foresight(run="", onto="main", against=BASE, sides=sides, forecast=seen)
 
 
@@ -296,10 +302,10 @@ def test_the_matrix() -> None:
     found = foresight(
         3,
         (
-            Foreseen(one="w0", other="w2", paths=("a\nb", "c")),
-            Foreseen(one="w1", other="", paths=("d",)),
+            Clash(one="w0", other="w2", paths=("a\nb", "c")),
+            Clash(one="w1", other="", paths=("d",)),
         ),
-        (Foreseen(one="w0", other="w1", paths=("e",)),),
+        (Clash(one="w0", other="w1", paths=("e",)),),
     )
     assert forecast_lines(found, width=80) == [
         "      onto  1   2",
@@ -315,7 +321,7 @@ def test_the_matrix() -> None:
 
 def test_the_matrix_of_many_shows_those_that_matter() -> None:
     """At two hundred sides only who has to do with others is shown, most conflicts first, and it says so."""
-    pairs = tuple(Foreseen(one="w7", other=f"w{100 + number}", paths=("x",)) for number in range(60))
+    pairs = tuple(Clash(one="w7", other=f"w{100 + number}", paths=("x",)) for number in range(60))
     lines = forecast_lines(foresight(200, pairs), width=None)
     assert lines[1].startswith("1 w7") and lines[24].startswith("24 w122")
     assert lines[25] == "(24 of 200 shown, most conflicts first; see --json)"

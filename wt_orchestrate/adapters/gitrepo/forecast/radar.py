@@ -21,8 +21,10 @@ from wt_orchestrate.adapters.gitrepo.merge.path_index import folders
 from wt_orchestrate.adapters.gitrepo.objects.quarantine import merge_commits, quarantined
 from wt_orchestrate.adapters.gitrepo.runner import NOTHING, Git
 from wt_orchestrate.adapters.gitrepo.worktree import uncommitted
+from wt_orchestrate.domain.effects import Side
+from wt_orchestrate.domain.events.forecast import BlindSpot, Clash
 from wt_orchestrate.domain.ids import CommitId
-from wt_orchestrate.ports.git.forecast import Foreseen, MergeForecast, Side, Untold
+from wt_orchestrate.ports.git.forecast import MergeForecast
 
 _REMEMBERED = 50_000
 """Pairs of commits."""
@@ -66,7 +68,7 @@ class Radar:
             conflicts=tuple(each for clashes, each in found if clashes),
             touching=tuple(each for clashes, each in found if not clashes and each.paths),
             merged=merged,
-            untold=tuple(Untold(name=name, reason=reason) for name, reason in problems),
+            blind=tuple(BlindSpot(workstream=name, reason=reason) for name, reason in problems),
         )
 
     def _merge(self, git: Git, pairs: Sequence[tuple[CommitId, CommitId]]) -> int:
@@ -83,11 +85,11 @@ class Radar:
 
     def _with_each_other(
         self, seen: Mapping[str, _SideChanges], pairs: Sequence[tuple[str, str]]
-    ) -> Iterator[tuple[bool, Foreseen]]:
+    ) -> Iterator[tuple[bool, Clash]]:
         for one, other in pairs:
             conflict = self._known[seen[one].commit, seen[other].commit]
             paths = shared(seen[one].touched, seen[other].touched) if conflict is None else conflict
-            yield conflict is not None, Foreseen(one=one, other=other, paths=paths)
+            yield conflict is not None, Clash(one=one, other=other, paths=paths)
 
 
 def _snapshot(git: Git, side: Side, settings: Mapping[str, str]) -> uncommitted.Snapshot:
@@ -152,10 +154,10 @@ def _pairs(seen: Mapping[str, _SideChanges]) -> Iterator[tuple[str, str]]:
     return index.pairs()
 
 
-def _with_target(seen: Mapping[str, _SideChanges]) -> Iterator[tuple[bool, Foreseen]]:
+def _with_target(seen: Mapping[str, _SideChanges]) -> Iterator[tuple[bool, Clash]]:
     for name, side in seen.items():
         clashes = side.conflict is not None
-        yield clashes, Foreseen(one=name, other="", paths=side.shared if side.conflict is None else side.conflict)
+        yield clashes, Clash(one=name, other="", paths=side.shared if side.conflict is None else side.conflict)
 
 
 def shared(one: Touched, other: Touched) -> tuple[str, ...]:
