@@ -102,7 +102,7 @@ def test_the_story_of_a_workstream_loads_no_screen(ran: Project) -> None:
 def test_a_run_loads_what_it_does(project: Project) -> None:
     """`wto run`, to its end."""
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
-    _require(_wto(project, "run", plan), ours=284, others=RUN)
+    _require(_wto(project, "run", plan), ours=285, others=RUN)
 
 
 def test_adding_to_the_train_loads_no_agents(project: Project) -> None:

@@ -45,6 +45,11 @@ _SAID = re.compile(r"SAID-\d+")
 _MERGE = re.compile(r"Run `git merge ([0-9a-f]{40})`")
 
 
+def _raised(error: BaseException) -> str:
+    """In a simulation a fault of ours is a finding, wherever the program would keep it."""
+    raise error
+
+
 class SimWorld:
     """One machine with one repository and one run."""
 
@@ -148,6 +153,7 @@ class SimWorld:
             pid=1,
             boot=self.clock.boot(),
             reached=lambda point: None,
+            fault=_raised,
         )
 
     def crashed(self) -> None:

@@ -6,9 +6,10 @@ before anybody hears of them).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from wt_orchestrate.domain.agent.notes import MOST_BYTES, MOST_LINES
+from wt_orchestrate.domain.agent.stream import Sign
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId, branch_ref
 from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, NotesIn, ProcessEnd, StreamRead, Taken
 from wt_orchestrate.domain.plan.settings import Hooks
@@ -17,6 +18,7 @@ from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import DONE, LOST_BRANCH, LOST_WORKTREE, Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
+from wt_orchestrate.engine.containment import contained
 from wt_orchestrate.engine.effects.guard_hooks import guard_folder
 from wt_orchestrate.engine.world import World, archive_name, head_ref
 from wt_orchestrate.errors import WtError
@@ -142,8 +144,18 @@ def read_stream(ws: WorkstreamState, attempt: Attempt, reader: SignReader, world
     read = world.executor.read(ProcessId(attempt.id), offset=attempt.offset, limit=_CHUNK)
     if read.offset == attempt.offset:
         return None
-    signs = tuple(sign for line in read.lines for sign in reader.read(line))
+    signs = tuple(sign for line in read.lines for sign in _signs(reader, line))
     return StreamRead(workstream=ws.id, attempt=AttemptId(attempt.id), offset=read.offset, signs=signs)
+
+
+def _signs(reader: SignReader, line: bytes) -> Sequence[Sign]:
+    """What a line says; nothing for one that the reader has no answer to."""
+    try:
+        return reader.read(line)
+    except Exception as error:
+        if not contained(error):
+            raise
+        return ()
 
 
 def read_notes(ws: WorkstreamState, attempt: Attempt, world: World) -> NotesIn | None:
@@ -167,7 +179,7 @@ def primed(reader: SignReader, attempt: Attempt, world: World) -> SignReader:
         if read.offset == offset:
             break
         for line in read.lines:
-            reader.read(line)
+            _signs(reader, line)
         offset = read.offset
     return reader
 

@@ -25,6 +25,7 @@ from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.domain.steering import refusal
+from wt_orchestrate.engine.containment import contained, in_short, without_content
 from wt_orchestrate.engine.effects.perform import perform
 from wt_orchestrate.engine.elsewhere import read_elsewhere
 from wt_orchestrate.engine.readings import (
@@ -154,6 +155,12 @@ class Supervisor:
                 final = isinstance(result, Refused | NotFound)
                 failed = e.EffectFailed(key=key.text, reason=result.message, hint=result.hint, final=final)
                 self._note(failed, actor=e.Actor.SUPERVISOR, cause=key.text)
+            elif contained(result):
+                words, where = in_short(result), self._world.fault(result)
+                hint = f"the report is in {where}; wto retry tries again" if where else "wto retry tries again"
+                self._note(
+                    e.EffectFailed(key=key.text, reason=words, hint=hint), actor=e.Actor.SUPERVISOR, cause=key.text
+                )
             else:
                 raise result
 
@@ -304,10 +311,21 @@ class Supervisor:
         for reading in readings:
             name = getattr(reading, "workstream", None)
             last = self._last_handoff(name) if name is not None else None
-            for event in observe(self._state, reading, last_handoff=last):
+            for event in self._observed(reading, last):
                 if isinstance(event, e.HandoffSeen) and not event.problem:
                     self._handoffs[event.workstream] = event.text
                 self._note(event, actor=actor, cause="")
+
+    def _observed(self, reading: Reading, last: str | None) -> Sequence[e.Event]:
+        """What a reading means. Content that our own code cannot take costs that content, never the run."""
+        try:
+            return tuple(observe(self._state, reading, last_handoff=last))
+        except Exception as error:
+            without = without_content(reading, in_short(error))
+            if not contained(error) or without is None:
+                raise
+            self._world.fault(error)
+            return tuple(observe(self._state, without, last_handoff=last))
 
     def _last_handoff(self, name: WorkstreamId) -> str | None:
         """The newest handoff text in the log; the state only has its parsed form."""

@@ -43,6 +43,8 @@ class World(Struct, frozen=True, kw_only=True):
     hooks: str
     """A folder for the hooks of agents' worktrees."""
     version: str
+    fault: Callable[[BaseException], str]
+    """Keeps the report of a fault of ours; returns its path, empty if it could not be written."""
     sandbox: str = "none"
     """What processes are started in, in words."""
     tools: tuple[str, ...]

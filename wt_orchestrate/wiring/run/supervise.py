@@ -120,6 +120,7 @@ def _world(site: Site, run: RunId, interrupts: Interrupts) -> tuple[World, Feed]
         },
         pid=os.getpid(),
         boot=clock().boot(),
+        fault=lambda error: _kept_report(site, error),
         reached=reached,
         recorded=recorded(record_folder(site, state.seed)),
     )
@@ -135,6 +136,12 @@ def _sandbox(site: Site, settings: Settings, facts: RepositoryFacts) -> Sandbox 
     if found is not None:
         pack_loose(site.common_dir)
     return found
+
+
+def _kept_report(site: Site, error: BaseException) -> str:
+    from wt_orchestrate.wiring.run.fault_reports import keep_report
+
+    return keep_report(site, error)
 
 
 def agent_tools_command() -> tuple[str, ...]:
