@@ -162,7 +162,11 @@ def test_every_line_is_run_or_says_why_not() -> None:
 
 def test_every_command_of_the_table_exists(project: Project) -> None:
     """Each command in the table of commands has a help of its own."""
-    table = "\n".join(line for line in README.partition("\n## Commands\n")[2].splitlines() if line.startswith("|"))
+    table = "\n".join(
+        line
+        for line in README.partition("\n## Commands\n")[2].partition("\n## ")[0].splitlines()
+        if line.startswith("|")
+    )
     named: set[tuple[str, ...]] = set()
     for code in re.findall(r"`([^`]+)`", table):
         words = code.split()
