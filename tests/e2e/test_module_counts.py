@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence, Set
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +104,21 @@ def test_a_run_loads_what_it_does(project: Project) -> None:
     """`wto run`, to its end."""
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
     _require(_wto(project, "run", plan), ours=285, others=RUN)
+
+
+def test_a_landing_loads_gitpython_for_a_hook_alone(project: Project) -> None:
+    """Importing GitPython starts git twice, so a landing that none of the user's hooks sees does without it."""
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    landing = "wt_orchestrate.adapters.gitrepo.target.land"
+    loaded = _wto(project, "run", "--land", plan)
+    assert landing in loaded
+    assert "git" not in loaded
+    hook = Path(project.repository.path, ".git/hooks/reference-transaction")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n", encoding="utf-8")
+    hook.chmod(0o755)
+    plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {b: {brief: x}}\n", {"b": COMMIT})
+    assert {landing, "git"} <= _wto(project, "run", "--land", plan)
 
 
 def test_adding_to_the_train_loads_no_agents(project: Project) -> None:

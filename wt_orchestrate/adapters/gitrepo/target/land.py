@@ -6,7 +6,8 @@ hooks, attributes or replace refs has a part in it. Local changes in affected pa
 a rebase or merge under way, and a checkout that its branch was moved away from keep the target where it is.
 
 The user's hooks that should see a landing (`reference-transaction`, `post-merge`) run from the folder they were recorded in,
-under the user's own environment. GitPython serves as the runner of fixed argument lists for that and nowhere else.
+under the user's own environment. GitPython serves as the runner of fixed argument lists for that and nowhere else; where
+there is no such hook, git runs in the same environment without it, because importing GitPython starts git twice.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from git import Git as AsTheUser
-
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
-from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute
 from wt_orchestrate.adapters.gitrepo.target.checkout import Cut, InTheWay, TargetCheckout, cut_off, taken_along, undone
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line, looks_checked_out, named_by
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
+from wt_orchestrate.errors import GitFailed
 from wt_orchestrate.ports.git.repository import LandOutcome, LandResult, WorktreeFacts
 
 _UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_START")
 _REMEMBERED = ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START")
 """Files that name the branch which a rebase or a bisection will come back to."""
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1"}
 _LIMIT = 300
 _TAIL = 1 << 16
 
@@ -131,7 +132,8 @@ def _land_there(git: Git, move: Move, there: TargetCheckout, *, hooks: str, dry:
     def moved() -> bool:
         why = f"wto land: {move.new[:12]}"
         ref = branch_ref(move.target)
-        code, words = _as_the_user(there.path, hooks, "update-ref", "-m", why, ref, move.new, move.expected)
+        act = _with_hooks if os.access(f"{hooks}/reference-transaction", os.X_OK) else _without_hooks
+        code, words = act(there.path, hooks, "update-ref", "-m", why, ref, move.new, move.expected)
         said.append(words[-_LIMIT:] or f"exit code {code}")
         return _head(git, move.target) == move.new
 
@@ -142,7 +144,7 @@ def _land_there(git: Git, move: Move, there: TargetCheckout, *, hooks: str, dry:
     except Cut as error:
         return _no(there.path, str(error))
     if done and not dry and os.access(f"{hooks}/post-merge", os.X_OK):
-        _as_the_user(there.path, hooks, "hook", "run", "--ignore-missing", "post-merge", "--", "0")
+        _with_hooks(there.path, hooks, "hook", "run", "--ignore-missing", "post-merge", "--", "0")
     if done:
         return LandResult(outcome=LandOutcome.MOVED, where=there.path)
     now = _head(git, move.target)
@@ -172,16 +174,27 @@ def _hidden_checkout(common_dir: str, target: Branch, holders: Sequence[Worktree
     return above if looks_checked_out(common_dir) and names_it and not listed else ""
 
 
-def _as_the_user(path: str, hooks: str, *arguments: str) -> tuple[int, str]:
+def _without_hooks(path: str, hooks: str, *arguments: str) -> tuple[int, str]:
+    """What `_with_hooks` does, for a command that no hook of the user's waits for."""
+    env = users_own() | _ENVIRONMENT | {"LANGUAGE": "C", "LC_ALL": "C"}
+    try:
+        execute([*_settings(hooks), *arguments], env, cwd=path, timeout_s=LONG_S)
+    except GitFailed as error:
+        return error.code, error.stderr.strip()
+    return 0, ""
+
+
+def _with_hooks(path: str, hooks: str, *arguments: str) -> tuple[int, str]:
     """A git command with the user's environment and the recorded hooks: its exit code and what it said.
 
     GitPython can only add to the environment, so `env` takes the variables out that would point git elsewhere.
     """
+    from git import Git as AsTheUser
+
     dropped = [word for name in os.environ.keys() - users_own() for word in ("-u", name)]
-    settings = ["-c", f"core.hooksPath={hooks or '/dev/null'}", "-c", "core.fsmonitor=false"]
-    quiet = ["GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_REPLACE_OBJECTS=1"]
+    quiet = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
     code, output, said = AsTheUser(path).execute(
-        ["env", *dropped, *quiet, "git", *settings, *arguments],
+        ["env", *dropped, *quiet, "git", *_settings(hooks), *arguments],
         with_extended_output=True,
         with_exceptions=False,
         stdout_as_string=False,
@@ -189,3 +202,7 @@ def _as_the_user(path: str, hooks: str, *arguments: str) -> tuple[int, str]:
     )
     words = bytes(output) + str(said).encode("utf-8", "surrogateescape")
     return int(code), words.decode("utf-8", "surrogateescape").strip()
+
+
+def _settings(hooks: str) -> list[str]:
+    return ["-c", f"core.hooksPath={hooks or '/dev/null'}", "-c", "core.fsmonitor=false"]
