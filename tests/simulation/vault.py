@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from tests.simulation.git import Objects, Site
+from wt_orchestrate.adapters.gitrepo.proof.merge import PARENTS
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.agent.instructions import TextAt
 from wt_orchestrate.domain.drafting.cochange import History
@@ -189,6 +190,8 @@ class SimMerges:
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
         base = self._objects.base(ours, theirs)
         lost = lost_paths(self._objects, merge, ours, theirs)
+        if self._objects.commits[merge].parents != (ours, theirs):
+            lost.append(PARENTS)
         return Proof(merge=merge, ours=ours, theirs=theirs, base=base, checked_paths=1, lost=tuple(lost))
 
     def chain(self, spec: ChainSpec) -> Chain:
