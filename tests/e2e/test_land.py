@@ -94,6 +94,25 @@ def test_a_target_checked_out_elsewhere_or_nowhere_is_landed_on(project: Project
     )
 
 
+def test_a_run_started_in_a_linked_worktree_lands_on_its_branch(project: Project) -> None:
+    """Without `target:` it is the branch of the worktree that the run was started in, and its files follow; the main
+    worktree is not touched."""
+    linked = str(project.folder / "linked")
+    project.repository.git("worktree", "add", "-q", "-b", "feature", linked)
+    there = project.repository.at(linked)
+    base, ahead = project.repository.head("main"), there.commit({"mine.txt": "mine\n"}, "Mine")
+    text = "goal: Do it\nchecks: []\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n"
+    plan = project.plan(text, {"a": COMMIT})
+    started = project.wto("-C", linked, "run", plan)
+    assert started.code == 0, started.out + started.err
+    landed = project.wto("-C", linked, "land")
+    assert landed.code == 0, landed.err
+    assert project.repository.head("main") == base and not (Path(project.repository.path) / "a.txt").exists()
+    assert there.git("ls-files").split() == ["README.md", "a.txt", "mine.txt"]
+    assert there.git("status", "--porcelain") == "" and (Path(linked) / "a.txt").exists()
+    assert ahead in there.git("rev-list", "feature").split()
+
+
 def test_hooks_of_the_repository_run_at_landing_and_only_there(project: Project) -> None:
     """post-merge of the user's repository runs when their checkout moves; no hook of theirs runs for the tool's own steps."""
     hooks = Path(project.repository.common_dir) / "hooks"

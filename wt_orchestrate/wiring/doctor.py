@@ -149,7 +149,7 @@ def _machine_facts(site: Site, facts: RepositoryFacts) -> MachineFacts:
     above = os.path.dirname(facts.main_worktree or facts.common_dir)
     return MachineFacts(
         git_version=facts.git_version,
-        repository=facts.main_worktree or facts.common_dir,
+        repository=facts.linked or facts.main_worktree or facts.common_dir,
         branch=facts.branch,
         has_commit=facts.head is not None,
         shallow=facts.shallow,

@@ -28,6 +28,7 @@ def expected(made: TestRepository, **changed: object) -> RepositoryFacts:
         "main_worktree": made.path,
         "branch": Branch("main"),
         "head": made.head(),
+        "main_head": made.head(),
         "git_version": git_version(Git(made.common_dir)),
         "shallow": False,
         "name": os.path.basename(made.path),
@@ -46,6 +47,17 @@ def test_facts_of_a_detached_head(site: Site, tmp_path: Path) -> None:
     assert facts_of(site.user.path, tmp_path) == expected(site.user, branch=None)
 
 
+def test_facts_of_a_linked_worktree_of_the_users(site: Site, tmp_path: Path) -> None:
+    """Started in a worktree that the user linked, also in a folder below, its branch is told and not the main one's."""
+    linked = str(tmp_path / "linked")
+    site.user.git("worktree", "add", "-q", "-b", "feature", linked)
+    ahead = site.user.at(linked).commit({"below/new.txt": "new\n"}, "Ahead")
+    found = facts_of(f"{linked}/below", tmp_path)
+    assert found == expected(site.user, branch=Branch("feature"), head=ahead, linked=linked)
+    site.user.at(linked).git("checkout", "-q", "--detach")
+    assert facts_of(linked, tmp_path).branch is None
+
+
 def test_facts_of_an_unborn_branch(tmp_path: Path) -> None:
     """A repository without a commit has a branch and no head."""
     made = make_repository(str(tmp_path / "new"))
@@ -54,14 +66,17 @@ def test_facts_of_an_unborn_branch(tmp_path: Path) -> None:
 
 
 def test_facts_of_a_bare_repository(tmp_path: Path) -> None:
-    """A bare repository has no main worktree, also when looked at from a linked one."""
+    """A bare repository has no main worktree, also when looked at from a linked one, whose branch is told then."""
     made = make_repository(str(tmp_path / "app"), FILES)
     made.git("clone", "-q", "--bare", made.path, str(tmp_path / "bare.git"))
     bare = made.at(str(tmp_path / "bare.git"))
     wanted = expected(made, common_dir=bare.path, main_worktree=None, name="bare")
     assert facts_of(bare.path, tmp_path) == wanted
     bare.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"))
-    assert facts_of(str(tmp_path / "linked"), tmp_path) == wanted
+    linked = os.path.realpath(tmp_path / "linked")
+    assert facts_of(linked, tmp_path) == expected(
+        made, common_dir=bare.path, main_worktree=None, name="bare", branch=Branch("side"), linked=linked
+    )
 
 
 def test_facts_of_a_git_directory_elsewhere(tmp_path: Path) -> None:

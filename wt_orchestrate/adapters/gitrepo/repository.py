@@ -112,18 +112,25 @@ class GitRepository:
                 f"the configuration calls {above} bare (core.bare is true), but it is a checkout with an index",
                 hint=f"git -C {above} config core.bare false, if nothing else set it on purpose",
             )
-        head = listing.first_line(f"{self.common_dir}/HEAD")
-        branch = Branch(head.removeprefix("ref: refs/heads/")) if head.startswith("ref: refs/heads/") else None
-        commit = self.resolve(branch) if branch is not None else CommitId(head)
+        linked = listing.linked_around(self.common_dir, self._start)
+        branch, commit = self._checked_out(linked.admin if linked is not None else self.common_dir)
         return RepositoryFacts(
             common_dir=self.common_dir,
             main_worktree=self._main,
             branch=branch,
             head=commit,
+            linked=linked.path if linked is not None else "",
+            main_head=self._checked_out(self.common_dir)[1] if linked is not None else commit,
             git_version=version,
             shallow=os.path.exists(f"{self.common_dir}/shallow"),
             name=_name(self._main, self.common_dir),
         )
+
+    def _checked_out(self, git_dir: str) -> tuple[Branch | None, CommitId | None]:
+        """The branch and the commit that a worktree is on."""
+        head = listing.first_line(f"{git_dir}/HEAD")
+        branch = Branch(head.removeprefix("ref: refs/heads/")) if head.startswith("ref: refs/heads/") else None
+        return branch, self.resolve(branch) if branch is not None else CommitId(head)
 
     def resolve(self, branch: Branch) -> CommitId | None:
         """The commit a branch points at."""

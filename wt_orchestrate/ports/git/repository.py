@@ -13,13 +13,22 @@ from wt_orchestrate.domain.ids import Branch, CommitId
 
 
 class RepositoryFacts(Struct, frozen=True, kw_only=True):
-    """What a repository is. `main_worktree` is None for a bare one; `branch` is None if HEAD is detached."""
+    """What a repository is. `main_worktree` is None for a bare one.
+
+    `branch` and `head` are those of the worktree that was started in: the main one, or one that the user linked. Worktrees
+    of ours do not count: in them the main one's are told.
+    """
 
     common_dir: str
     main_worktree: str | None
     branch: Branch | None
+    """None if HEAD is detached."""
     head: CommitId | None
     """None if the branch is unborn."""
+    linked: str = ""
+    """The user's linked worktree that was started in."""
+    main_head: CommitId | None = None
+    """What the main worktree has checked out."""
     git_version: tuple[int, int, int]
     shallow: bool
     name: str

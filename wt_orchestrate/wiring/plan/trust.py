@@ -100,7 +100,7 @@ def _foreign(facts: RepositoryFacts) -> frozenset[str] | None:
     """The values that someone else wrote; None where that cannot be told, because a version of theirs cannot be read."""
     from wt_orchestrate.adapters.gitrepo.written_by import foreign_versions
 
-    head = facts.head if facts.main_worktree is not None else None
+    head = facts.main_head if facts.main_worktree is not None else None
     found: set[str] = set()
     for files in foreign_versions(facts.common_dir, ".wto", head):
         try:

@@ -114,6 +114,17 @@ def entry_of(common_dir: str, path: str) -> WorktreeEntry | None:
     return next((entry for entry in entries(common_dir) if entry.path == real), None)
 
 
+def linked_around(common_dir: str, start: str) -> WorktreeEntry | None:
+    """The user's own linked worktree around a folder; None in the main one and in those of ours."""
+    folder = os.path.realpath(start)
+    while not os.path.lexists(f"{folder}/.git") and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isfile(f"{folder}/.git"):
+        return None
+    found = entry_of(common_dir, folder)
+    return found if found is not None and not found.ours and found.head else None
+
+
 def holder(common_dir: str, ref: str, *, main: str | None) -> str | None:
     """The worktree that has a branch checked out."""
     if main is not None and first_line(f"{common_dir}/HEAD") == f"ref: {ref}":
