@@ -87,6 +87,27 @@ def test_one_workstream_has_its_story_and_its_output(project: Project) -> None:
     assert near.code == 5 and "known: a" in near.err
 
 
+def test_S11_a_secret_that_an_agent_or_a_check_prints_is_not_written_down(project: Project) -> None:
+    """A token in an agent's output, its handoff, a commit's subject and a failed check's output is masked in the journal, the
+    database and `logs`; only `logs --raw` shows what was printed."""
+    token = "ghp_" + "aBcDeFgH" * 4 + "1234"
+    project.repository.commit({"check.sh": f"test ! -e a.txt || {{ echo tried {token}; exit 1; }}\n"})
+    said = f"echo 'my token {token}'\necho '{token}' >&2\n"
+    handoff = f"printf -- '---\\nstatus: done\\n---\\n## Summary\\nkey {token}\\n' > HANDOFF.md\n"
+    plan = project.plan(
+        "goal: Do it\nchecks: [{run: sh check.sh}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}, b: {brief: x}}\n",
+        {"a": COMMIT + said + handoff, "b": f"git commit -q --allow-empty -m 'subject {token}'\n"},
+    )
+    project.wto("run", plan)
+    shown = project.wto("logs", "a", "--attempt", "1").out
+    assert token not in shown and "my token ghp_" in shown and "stderr: ghp_" in shown
+    assert token in project.wto("logs", "a", "--attempt", "1", "--raw").out
+    stored = [path for path in project.state.rglob("*") if path.name.startswith(("journal", "log.db"))]
+    assert {path.name for path in stored} >= {"journal.jsonl", "log.db"}
+    told = b"".join(path.read_bytes() for path in stored)
+    assert token.encode() not in told and all(words in told for words in (b"tried ghp_", b"key ghp_", b"subject ghp_"))
+
+
 def test_events_stream_as_json_lines(project: Project) -> None:
     """`run --json` prints one object an event, each with its schema, number and type."""
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})

@@ -61,7 +61,6 @@ PROVED_BY = {
     "domain/steering": "unit/domain/state/test_stages.py",
     "domain/text/diff": "unit/domain/review/test_flags.py",
     "domain/text/injection": "unit/domain/memory/test_entries.py",
-    "domain/text/secrets": "unit/domain/review/test_flags.py",
     "domain/train/arbiter": "e2e/test_conflicts.py",
     "domain/train/culprit": "unit/domain/train/test_train.py",
     "domain/train/forecast": "unit/domain/state/test_forecast.py",

@@ -2,6 +2,9 @@
 
 A reading is read after a hint or at a poll. It says how things are, never what changed. Nothing new gives no event, so
 a doubled notification changes nothing and a lost one is made up for by the next reading.
+
+No event has text of an agent or a check in which something looks like a secret: it is masked here, before the log. The one
+exception is the input of a tool call that waits for an answer, because the answer gives it back to the agent.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.run import Command, RunState
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
+from wt_orchestrate.domain.text.secrets import without_secrets
 
 
 class NotesIn(Struct, frozen=True, kw_only=True):
@@ -206,7 +210,10 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
     """The new events in a reading."""
     match reading:
         case ProcessEnd():
-            return _process_ended(state, reading)
+            return _process_ended(
+                state,
+                replace(reading, detail=without_secrets(reading.detail), tail=without_secrets(reading.tail)),
+            )
         case StreamRead():
             return _stream_read(state, reading)
         case NotesIn():
@@ -219,7 +226,7 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
                     workstream=name,
                     head=head,
                     count=reading.count,
-                    commits=reading.commits,
+                    commits=tuple(replace(line, subject=without_secrets(line.subject)) for line in reading.commits),
                     rewritten=reading.rewritten,
                 ),
             )
@@ -234,7 +241,9 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
             if problem:
                 known = state.workstreams[name].handoffs.problem == problem
                 return () if known else (e.HandoffSeen(workstream=name, text="", problem=problem),)
-            return () if text is None or text == last_handoff else (e.HandoffSeen(workstream=name, text=text),)
+            if text is None or text == last_handoff or without_secrets(text) == last_handoff:
+                return ()
+            return (e.HandoffSeen(workstream=name, text=without_secrets(text)),)
 
 
 # ---------------------------------------------------------------- processes
@@ -327,7 +336,7 @@ def _stream_read(state: RunState, reading: StreamRead) -> Sequence[e.Event]:
         if isinstance(sign, s.PermissionAsked | s.QuestionAsked):
             asked.append(_asked(ws, attempt, sign))
         else:
-            observed = _with_sign(observed, sign)
+            observed = _with_sign(observed, _masked(sign))
     return (observed, *asked)
 
 
@@ -339,10 +348,23 @@ def _asked(ws: WorkstreamState, attempt: Attempt, sign: s.PermissionAsked | s.Qu
         ask=sign.ask,
         question=question,
         tool="" if isinstance(sign, s.QuestionAsked) else sign.tool,
-        text=sign.question if isinstance(sign, s.QuestionAsked) else sign.target,
+        text=without_secrets(sign.question) if isinstance(sign, s.QuestionAsked) else sign.target,
         payload=sign.payload,
         options=sign.options if isinstance(sign, s.QuestionAsked) else (),
     )
+
+
+def _masked(sign: s.Sign) -> s.Sign:
+    """The sign without what looks like a secret."""
+    match sign:
+        case s.Said(text=text) | s.TurnEnded(text=text):
+            return replace(sign, text=without_secrets(text))
+        case s.ToolUsed(target=target):
+            return replace(sign, target=without_secrets(target))
+        case s.ToolFailed(target=target, error=error):
+            return replace(sign, target=without_secrets(target), error=without_secrets(error))
+        case _:
+            return sign
 
 
 def _edited(seen: e.AttemptObserved, tool: str) -> e.AttemptObserved:

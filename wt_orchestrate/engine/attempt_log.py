@@ -1,4 +1,4 @@
-"""An attempt's output as lines for people (`wto logs`), as it grows."""
+"""An attempt's output as lines for people (`wto logs`), as it grows. What looks like a secret is masked, except with `raw`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.workstream import WorkstreamState
 from wt_orchestrate.domain.status.story import sign_line
 from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.domain.text.secrets import without_secrets
 from wt_orchestrate.errors import NotFound
 from wt_orchestrate.ports.engine import Executor, SignReader
 
@@ -51,6 +52,7 @@ class AttemptLines(Struct, kw_only=True):
         if attempt.agent_type is not AgentType.COMMAND and self._offsets.get(process, 0):
             return
         text = self.executor.tail(process, errors=True, limit=_STDERR_LIMIT)
+        text = text if self.raw else without_secrets(text)
         lines = text.rstrip().split("\n") if text.strip() else []
         if len(text.encode(errors="replace")) >= _STDERR_LIMIT:
             lines.insert(0, "(at most its last 64 KiB)")
@@ -66,9 +68,11 @@ class AttemptLines(Struct, kw_only=True):
 
     def _told(self, attempt: Attempt, line: bytes) -> Iterator[str]:
         if self.raw or attempt.agent_type is AgentType.COMMAND:
-            yield clean(line.decode(errors="replace"))
+            text = line.decode(errors="replace")
+            yield clean(text if self.raw else without_secrets(text))
             return
         process = ProcessId(attempt.id)
         if process not in self._readers:
             self._readers[process] = self.reader_of(attempt.agent_type)
-        yield from filter(None, (sign_line(sign) for sign in self._readers[process].read(line)))
+        told = (sign_line(sign) for sign in self._readers[process].read(line))
+        yield from (without_secrets(each) for each in told if each)

@@ -18,6 +18,7 @@ from wt_orchestrate.domain.state.attempt import Attempt
 from wt_orchestrate.domain.state.lifecycle import DONE, LOST_BRANCH, LOST_WORKTREE, Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
+from wt_orchestrate.domain.text.secrets import without_secrets
 from wt_orchestrate.engine.containment import contained
 from wt_orchestrate.engine.effects.guard_hooks import guard_folder
 from wt_orchestrate.engine.world import World, archive_name, head_ref
@@ -25,6 +26,8 @@ from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports.engine import ProcessState, SignReader, Watched
 
 _TAIL = 8_192
+_SPLIT = 2_048
+"""So much before a tail is read too: a secret that the tail's start would split is masked as a whole."""
 _CHUNK = 1 << 20
 _NEEDED = frozenset({Stage.PREPARING, Stage.WORKING, Stage.CLAIMED})
 """Stages in which somebody works, or is about to work, in the worktree."""
@@ -206,7 +209,11 @@ def read_end(process: ProcessId, world: World) -> ProcessEnd | None:
         started_at=report.started_at or now,
         ended_at=report.ended_at or now,
         survivors=report.survivors,
-        detail=report.detail or (world.executor.tail(process, errors=True, limit=2_000) if report.exit_code else ""),
+        detail=report.detail or (_last(process, world, errors=True, limit=2_000) if report.exit_code else ""),
         log=world.executor.output(process),
-        tail=world.executor.tail(process, limit=_TAIL),
+        tail=_last(process, world, errors=False, limit=_TAIL),
     )
+
+
+def _last(process: ProcessId, world: World, *, errors: bool, limit: int) -> str:
+    return without_secrets(world.executor.tail(process, errors=errors, limit=limit + _SPLIT))[-limit:]

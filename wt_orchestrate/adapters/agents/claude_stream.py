@@ -14,6 +14,7 @@ from typing import Any
 
 from wt_orchestrate.domain.agent import stream as s
 from wt_orchestrate.domain.text.json_edit import parse_line
+from wt_orchestrate.domain.text.secrets import cut_without_secrets
 
 _TARGET_KEYS = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
 _LOGIN = frozenset({"authentication_failed", "billing_error"})
@@ -85,9 +86,10 @@ class ClaudeStream:
             if not isinstance(block, dict):
                 continue
             if block.get("type") == "text" and _text(block.get("text")).strip():
-                yield s.Said(text=_text(block.get("text"))[:500])
+                yield s.Said(text=cut_without_secrets(_text(block.get("text")), 500))
             elif block.get("type") == "tool_use":
-                call = s.ToolUsed(tool=_text(block.get("name")), target=_target(_dict(block.get("input"))))
+                target = cut_without_secrets(_target(_dict(block.get("input"))), 200)
+                call = s.ToolUsed(tool=_text(block.get("name")), target=target)
                 self._calls[_text(block.get("id"))] = call
                 yield call
 
@@ -99,7 +101,7 @@ class ClaudeStream:
                 continue
             call = self._calls.pop(_text(block.get("tool_use_id")), None)
             if block.get("is_error") is True and call is not None:
-                error = " ".join(_flat(block.get("content")).split())[:200]
+                error = cut_without_secrets(" ".join(_flat(block.get("content")).split()), 200)
                 yield s.ToolFailed(tool=call.tool, target=call.target, error=error)
 
     def _rate_limit(self, info: _JSON) -> Iterator[s.Sign]:
@@ -119,7 +121,8 @@ class ClaudeStream:
         errors = value.get("errors")
         text = _text(value.get("result")) or "; ".join(map(str, errors if isinstance(errors, list) else ()))
         length, lead = _seconds(value.get("duration_ms")), _seconds(value.get("time_to_request_ms"))
-        yield s.TurnEnded(outcome=self._outcome(value), text=text[:2000], seconds=length, lead_s=min(length, lead))
+        text = cut_without_secrets(text, 2000)
+        yield s.TurnEnded(outcome=self._outcome(value), text=text, seconds=length, lead_s=min(length, lead))
         self._error, self._rejected = "", False
 
     def _outcome(self, value: _JSON) -> s.TurnOutcome:
@@ -179,20 +182,20 @@ def _asked(value: _JSON) -> Iterator[s.Sign]:
     given = _dict(request.get("input"))
     tool, ask, payload = _text(request.get("tool_name")), _text(value.get("request_id")), json.dumps(given)
     if tool != "AskUserQuestion":
-        yield s.PermissionAsked(ask=ask, tool=tool, target=_target(given), payload=payload)
+        yield s.PermissionAsked(ask=ask, tool=tool, target=_target(given)[:200], payload=payload)
         return
     questions = [_dict(each) for each in given.get("questions", []) if isinstance(each, dict)]
     text = " / ".join(_text(question.get("question")) for question in questions)
     first = questions[0].get("options") if questions else None
     options = tuple(_text(_dict(each).get("label")) for each in first) if isinstance(first, list) else ()
-    yield s.QuestionAsked(ask=ask, question=text[:2000], options=options, payload=payload)
+    yield s.QuestionAsked(ask=ask, question=cut_without_secrets(text, 2000), options=options, payload=payload)
 
 
 def _target(given: _JSON) -> str:
     """What a tool call is about: its command, path or the like, in one line."""
     for key in _TARGET_KEYS:
         if isinstance(given.get(key), str):
-            return " ".join(given[key].split())[:200]
+            return " ".join(given[key].split())
     return ""
 
 

@@ -15,6 +15,7 @@ from wt_orchestrate.adapters.agents.environment import guarded, own_tmpdir
 from wt_orchestrate.domain.agent.stream import Said, Sign
 from wt_orchestrate.domain.plan.model import AgentSpec
 from wt_orchestrate.domain.text.clean import clean
+from wt_orchestrate.domain.text.secrets import cut_without_secrets
 from wt_orchestrate.errors import InvariantBroken
 from wt_orchestrate.ports.engine import AgentStart, AgentVersion, Launch, VersionCommand
 
@@ -74,5 +75,5 @@ class CommandAgent:
 
 class _Lines:
     def read(self, line: bytes) -> Sequence[Sign]:
-        text = clean(line[: _SAID * 4].decode(errors="replace")).strip()
-        return (Said(text=text[:_SAID]),) if text else ()
+        text = clean(line[: _SAID * 20].decode(errors="replace")).strip()
+        return (Said(text=cut_without_secrets(text, _SAID)),) if text else ()

@@ -48,7 +48,7 @@ def watch(start: str, run_name: str | None, as_json: bool, details: bool) -> Non
 @click.command()
 @click.argument("workstream")
 @click.option("-f", "--follow", "following", is_flag=True, help="Keep printing until the run ends.")
-@click.option("--raw", is_flag=True, help="Print the agent's raw stream.")
+@click.option("--raw", is_flag=True, help="Print the agent's raw stream, secrets included.")
 @click.option("--attempt", type=int, help="The attempt (default: the newest).")
 @click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj

@@ -2,7 +2,7 @@
 
 A note is one line of JSON in the attempt's own folder. It does not say who wrote it: that is the attempt whose folder
 it is in. Notes are hostile: what is not a note is dropped, what is too long is cut, and each attempt may write a
-bounded number.
+bounded number. What looks like a secret is masked.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from wt_orchestrate.domain.text.clean import clean
 from wt_orchestrate.domain.text.json_edit import parse_line
+from wt_orchestrate.domain.text.secrets import cut_without_secrets
 
 FINDING_KINDS = ("fact", "risk", "convention", "todo", "decision")
 MOST_BYTES = 1 << 20
@@ -158,12 +159,16 @@ def _ask(given: Mapping[str, Any]) -> str:
 
 def _text(given: Mapping[str, Any], name: str, limit: int) -> str:
     value = given.get(name)
-    return clean(value[: limit * 2]).strip()[:limit] if isinstance(value, str) else ""
+    return _short(value, limit) if isinstance(value, str) else ""
 
 
 def _texts(given: Mapping[str, Any], name: str, most: int, limit: int) -> tuple[str, ...]:
     values = given.get(name)
     if not isinstance(values, list):
         return ()
-    texts = (clean(value[: limit * 2]).strip()[:limit] for value in values[:most] if isinstance(value, str))
+    texts = (_short(value, limit) for value in values[:most] if isinstance(value, str))
     return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _short(value: str, limit: int) -> str:
+    return cut_without_secrets(clean(value).strip(), limit)

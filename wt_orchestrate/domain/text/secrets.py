@@ -56,14 +56,21 @@ _BITS = 3.5
 
 
 _HINT = (
-    rb"(?i)akia|asia|gh[pousr]_|github_pat_|glpat-|sk-|xox|k_live_|aiza|npm_|pypi-|private key|eyj|://|secret|token|passw|api[_-]?key"
-    rb"|private[_-]?key"
+    r"(?i)akia|asia|gh[pousr]_|github_pat_|glpat-|sk-|xox|k_live_|aiza|npm_|pypi-|private key|eyj|://|secret|token|passw|api[_-]?key"
+    r"|private[_-]?key"
 )
+_LONGEST = 8_192
+"""How far behind a cut a secret is looked for that the cut would split."""
 
 
 @cache
 def hint() -> re.Pattern[bytes]:
     """A quick test: it matches in every line in which `secrets_in` finds something."""
+    return re.compile(_HINT.encode())
+
+
+@cache
+def _text_hint() -> re.Pattern[str]:
     return re.compile(_HINT)
 
 
@@ -101,10 +108,17 @@ def _mark(value: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The text with everything masked that looks like a secret."""
+    """The text with everything masked that looks like a secret. What is masked already stays as it is."""
+    if not _text_hint().search(text):
+        return text
     for shape in (_key(), *_known().values()):
         text = shape.sub(lambda match: masked(match[0]), text)
     return _named().sub(lambda match: _hidden(match[0], match[1]), text)
+
+
+def cut_without_secrets(text: str, limit: int) -> str:
+    """The first characters of a text, masked before it is cut: half a secret would not be known as one."""
+    return without_secrets(text[: limit + _LONGEST])[:limit]
 
 
 def _hidden(whole: str, value: str) -> str:
