@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.support.typing_names import read_classes, used_at_run_time
 from wt_orchestrate.cli.app import app
 from wt_orchestrate.domain.effects import EffectKind
 
@@ -376,3 +377,50 @@ def test_the_program_speaks_plain_english() -> None:
 def test_an_old_word_is_found(source: str, found: list[str]) -> None:
     """The search above sees literals, parts of f-strings and the texts of tools, and no docstring of ours."""
     assert [each.split(": ")[1].split(" in ")[0] for each in _old(ROOT / "x.py", _literals(source))] == found
+
+
+def test_no_name_for_the_type_checker_is_used_at_run_time() -> None:
+    """What a module imports only under `TYPE_CHECKING` stands in annotations that nobody evaluates, and nowhere else.
+
+    The values of `wiring` are handed to a face in memory and never decoded, so their fields may name such a type.
+    """
+    trees = {
+        path: ast.parse(path.read_text(encoding="utf-8"))
+        for path in _files("wt_orchestrate", "tests", "tools", "benchmarks")
+        if path.suffix == ".py"
+    }
+    read = read_classes(trees.values())
+    found = {
+        str(path.relative_to(ROOT)): used_at_run_time(tree, frozenset() if PACKAGE / "wiring" in path.parents else read)
+        for path, tree in trees.items()
+    }
+    assert {name: names for name, names in found.items() if names} == {}
+
+
+_POSTPONED = "from __future__ import annotations\n"
+_CHECKED = "if TYPE_CHECKING:\n    from a import Name\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        (_POSTPONED + _CHECKED + "def f():\n    return Name()\n", ["Name in f"]),
+        (_POSTPONED + _CHECKED + "@Name\ndef f(): ...\n", ["Name in module"]),
+        (_POSTPONED + _CHECKED + "def f(a: int = Name): ...\n", ["Name in module"]),
+        (_POSTPONED + _CHECKED + "class C(Name): ...\n", ["Name in module"]),
+        (_POSTPONED + _CHECKED + "class C(Struct):\n    a: list[Name]\n", ["Name in C"]),
+        (_POSTPONED + _CHECKED + "class B(msgspec.Struct): ...\nclass C(B):\n    a: Name = 1\n", ["Name in C"]),
+        (_POSTPONED + _CHECKED + "@dataclass(frozen=True)\nclass C:\n    a: Name\n", ["Name in C"]),
+        (_CHECKED + "def f(a: Name) -> int: ...\n", ["Name in module"]),
+        (_POSTPONED + _CHECKED + "a: Name = [Name]\n", ["Name in module"]),
+        (_POSTPONED + _CHECKED + "def f(a: Name, *b: Name) -> Name:\n    c: Name = a\n    return c\n", []),
+        (_POSTPONED + _CHECKED + "def f():\n    from a import Name\n    return [Name() for _ in '']\n", []),
+        (_POSTPONED + _CHECKED + "else:\n    Name = object\nclass C(Name): ...\n", []),
+        (_POSTPONED + _CHECKED + "class C:\n    a: Name\n", []),
+        (_POSTPONED + "from a import Name\nclass C(Name): ...\n", []),
+    ],
+)
+def test_a_name_for_the_type_checker_is_found(source: str, found: list[str]) -> None:
+    """The search above sees bodies, decorators, defaults, bases and fields that are read, and no annotation or local import."""
+    tree = ast.parse(source)
+    assert used_at_run_time(tree, read_classes([tree])) == found
