@@ -14,6 +14,7 @@ nothing at least (`unsure_s`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from msgspec import Struct
 
@@ -365,13 +366,16 @@ class Recorder:
         if self.resting is None and not watched and end - self.time.now >= _AWAY_S:
             alone = ((self.time.now, end),)
         rests, away = joined(self.rests), outside((*self.away, *alone), self.rests)
+        still = rests  # an agent may start as the run stops, and outlive it
+        if self.resting is not None:
+            still = joined((*rests, (self.resting, inf)))
         return MeasuredRun(
             state=state,
             wall_s=end - covered(rests),
             rest_s=covered(rests),
             skipped_s=self.time.skipped,
             unwatched_s=covered(away),
-            streams={name: self._stream(name, end, rests, away, alone) for name in state.workstreams},
+            streams={name: self._stream(name, end, still, away, alone) for name in state.workstreams},
             checks=tuple(self.checks),
         )
 
