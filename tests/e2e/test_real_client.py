@@ -150,6 +150,37 @@ def test_a_question_waits_for_its_answer_and_goes_on_with_it(project: Project, s
     assert project.status()["workstreams"][0]["attempts"] == 1
 
 
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_each_of_two_questions_gets_its_own_answer(project: Project, stub: StubModel, version: str) -> None:
+    """One AskUserQuestion call with two questions: each is answered by its number, and the model gets both."""
+    questions = [
+        {"question": text, "header": text[:5], "multiSelect": False, "options": [_option(first), _option(second)]}
+        for text, first, second in (("Which store?", "pg", "my"), ("Delete the old rows?", "yes", "no"))
+    ]
+    ask: Turn = {"tools": [{"name": "AskUserQuestion", "input": {"questions": questions}}]}
+    plan = _prepare(
+        project,
+        stub,
+        version,
+        {"a": [ask, *_work("a", "A = 1\n")]},
+        "  a: {brief: 'Ask, then write a. [[script:a]]'}\n",
+    )
+    project.start("run", plan)
+    wait_until(lambda: any(entry["script"] == "a" for entry in stub.requests), timeout_s=60, what="the first request")
+    asks = wait_until(lambda: project.status()["workstreams"][0]["asks"], timeout_s=60, what="the asks")
+    assert [each["options"] for each in asks] == [["pg", "my"], ["yes", "no"]]
+    assert project.wto("answer", "a", "no").code == 6
+    assert project.wto("answer", "a", "no", "--question", "2").code == 0
+    assert project.wto("answer", "a", "pg", "--question", "1").code == 0
+    project.wait_for("a", "integrated", deadline_s=60)
+    told = _results(stub, "a")[0].replace('\\"', '"')
+    assert '"Which store?"="pg"' in told and '"Delete the old rows?"="no"' in told
+
+
+def _option(label: str) -> dict[str, str]:
+    return {"label": label, "description": label}
+
+
 def test_overload_and_a_killed_client_cost_no_work(project: Project, stub: StubModel) -> None:
     """A client that meets overload goes on by itself; one that is killed in the middle of a tool is resumed in its session."""
     trouble = {"error": {"status": 529, "type": "overloaded_error", "message": "busy"}, "times": 1}

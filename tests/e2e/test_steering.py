@@ -116,6 +116,32 @@ def test_a_question_is_an_ask_and_a_number_picks_an_option(project: Project) -> 
     assert (project.folder / "answer.a").read_text() == "decimals"
 
 
+def test_two_questions_at_once_are_answered_one_by_one(project: Project) -> None:
+    """Each has its own options and its own answer; an answer that names none is refused with both shown, a corrected one
+    counts, and the agent gets them together, never one answer for both."""
+    script = f"ask Which store?|pg|my||Delete the old rows?|yes|no\ndo {MAKE}\n"
+    plan = _plan(project, "a: {brief: x}", {"a": script})
+    project.start("run", plan)
+    _condition(project, "a", "waiting for an answer")
+    asks = _workstream(project, "a")["asks"]
+    assert [(ask["text"], ask["options"]) for ask in asks] == [
+        ("Which store?", ["pg", "my"]),
+        ("Delete the old rows?", ["yes", "no"]),
+    ]
+    refused = project.wto("answer", "a", "pg")
+    assert refused.code == 6 and "1: Which store?; 2: Delete the old rows?" in refused.err
+    assert project.wto("answer", "a", "x", "--question", "3").code == 5
+    assert project.wto("answer", "a", "1", "--question", "2").code == 0
+    wait_until(lambda: "(answered: yes)" in project.wto("status", "a").out, timeout_s=30, what="the first answer")
+    assert project.wto("answer", "a", "2", "--question", "2").code == 0
+    wait_until(lambda: "(answered: no)" in project.wto("status", "a").out, timeout_s=30, what="the corrected answer")
+    assert not (project.folder / "answer.a").exists()
+    assert project.wto("answer", "a", "1").code == 0
+    project.wait_for("a", "integrated")
+    assert (project.folder / "answer.a").read_text() == "pg\nno"
+    assert _workstream(project, "a")["attempts"] == 1
+
+
 def test_a_running_agent_gets_a_new_brief_in_its_session(project: Project) -> None:
     """`redirect` interrupts the running turn and gives the new brief to the same session."""
     plan = _plan(project, "a: {brief: first}", {"a.1.1": "do sleep 60\n", "a.1.2": f"do {MAKE}\n"})

@@ -169,8 +169,8 @@ class SimAgent:
     def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
         return json.dumps({"answer": ask, "text": reason})
 
-    def answer(self, *, ask: str, payload: str, text: str) -> str:
-        return json.dumps({"answer": ask, "text": text})
+    def answer(self, *, ask: str, payload: str, texts: Sequence[str]) -> str:
+        return json.dumps({"answer": ask, "text": texts[0]})
 
     def version_command(self, spec: AgentSpec) -> VersionCommand:
         return VersionCommand(argv=("agent",), env={})

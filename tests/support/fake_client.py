@@ -216,16 +216,18 @@ class Client:
         self.say(type="user", message={"role": "user", "content": [result]})
 
     def ask(self, text: str) -> None:
-        question, *options = text.split("|")
-        asked = {"question": question, "options": [{"label": option} for option in options]}
-        request = {"subtype": "can_use_tool", "tool_name": "AskUserQuestion", "input": {"questions": [asked]}}
+        """Ask `QUESTION|OPTION|...`; with `||` between them, several at once."""
+        parts = [each.split("|") for each in text.split("||")]
+        asked = [{"question": first, "options": [{"label": each} for each in rest]} for first, *rest in parts]
+        request = {"subtype": "can_use_tool", "tool_name": "AskUserQuestion", "input": {"questions": asked}}
         name = f"u{time.monotonic_ns()}"
         self.say(type="control_request", request_id=name, request={**request, "tool_use_id": "t"})
         while name not in self.answers and not self.interrupted:
             self.listen(60.0)
         if name in self.answers:
-            answer = self.answers[name]["updatedInput"]["answers"][question]
-            (self.folder / f"answer.{self.workstream}").write_text(answer, encoding="utf-8")
+            answers = self.answers[name]["updatedInput"]["answers"]
+            told = "\n".join(answers[first] for first, *_ in parts)
+            (self.folder / f"answer.{self.workstream}").write_text(told, encoding="utf-8")
 
 
 if __name__ == "__main__":

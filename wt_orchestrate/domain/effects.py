@@ -74,6 +74,8 @@ class AnswerAsk(Struct, frozen=True, kw_only=True):
     payload: str
     allow: bool
     text: str
+    others: tuple[str, ...] = ()
+    """The answers to further questions that were asked at once with it."""
 
 
 class SendMessage(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ from wt_orchestrate.domain.schedule.budget import budget_conclusions, overdue, t
 from wt_orchestrate.domain.schedule.expansion import expansions
 from wt_orchestrate.domain.schedule.schedule import held_by, rests, schedule
 from wt_orchestrate.domain.schedule.synthesis import stage_conclusions
-from wt_orchestrate.domain.state.attempt import Ask, Attempt
+from wt_orchestrate.domain.state.attempt import Ask, Attempt, asked_with, open_questions
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, LOST_WORKTREE, Phase, Stage
 from wt_orchestrate.domain.state.run import Command, Failure, RunState, committed, may_only_read, takes_messages
 from wt_orchestrate.domain.state.stages import at_gate, waiting_gate
@@ -220,15 +220,18 @@ def _attempts(state: RunState, now: float) -> tuple[Effect, ...]:
         if reason and not attempt.stopping:
             effects.append(StopAttempt(workstream=ws.id, attempt=attempt.id, reason=reason))
         if not reason and not attempt.stopping:
-            effects += [_answer(state, ws, attempt, ask) for ask in _answerable(ws, attempt)]
+            effects += [_answer(state, ws, attempt, ask) for ask in _answerable(attempt)]
             effects += _messages(state, ws, attempt)
     return tuple(effects)
 
 
-def _answerable(ws: WorkstreamState, attempt: Attempt) -> list[Ask]:
-    """Every permission question, and the oldest other question if there is an answer: one answer is for one question."""
-    questions = [ask for ask in attempt.asks if ask.question]
-    return [*(ask for ask in attempt.asks if not ask.question), *(questions[:1] if ws.answer else ())]
+def _answerable(attempt: Attempt) -> list[Ask]:
+    """Every permission question, and the first of other questions that were asked at once, when all of them have answers."""
+    together: dict[str, list[Ask]] = {}
+    for ask in open_questions(attempt.asks):
+        together.setdefault(asked_with(ask.id), []).append(ask)
+    ready = [asks[0] for asks in together.values() if all(ask.answer is not None for ask in asks)]
+    return [*(ask for ask in attempt.asks if not ask.question), *ready]
 
 
 def _messages(state: RunState, ws: WorkstreamState, attempt: Attempt) -> list[Effect]:
@@ -293,8 +296,10 @@ def _train(state: RunState) -> tuple[Effect, ...]:
 
 
 def _answer(state: RunState, ws: WorkstreamState, attempt: Attempt, ask: Ask) -> Effect:
+    others: tuple[str, ...] = ()
     if ask.question:
-        allow, text = True, ws.answer or ""
+        allow, text = True, ask.answer or ""
+        others = tuple(each.answer or "" for each in _asked_too(attempt, ask))
     else:
         allow, text = decide_permission(tool=ask.tool, target=ask.text, read_only=may_only_read(state, ws))
     return AnswerAsk(
@@ -305,7 +310,13 @@ def _answer(state: RunState, ws: WorkstreamState, attempt: Attempt, ask: Ask) ->
         payload=ask.payload,
         allow=allow,
         text=text,
+        others=others,
     )
+
+
+def _asked_too(attempt: Attempt, ask: Ask) -> tuple[Ask, ...]:
+    """The other questions that were asked at once with it."""
+    return tuple(each for each in attempt.asks if each.id != ask.id and asked_with(each.id) == asked_with(ask.id))
 
 
 def _claims(state: RunState) -> tuple[Effect, ...]:

@@ -15,6 +15,7 @@ from wt_orchestrate.domain.plan.validation import problems
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.budget import run_use, workstream_use
 from wt_orchestrate.domain.schedule.expansion import misfits
+from wt_orchestrate.domain.state.attempt import open_questions
 from wt_orchestrate.domain.state.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
 from wt_orchestrate.domain.state.run import RunState, takes_messages
@@ -117,8 +118,10 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
             return _comment(ws, request)
         case e.InterruptRequested():
             return _interrupt(state, ws)
-        case e.AnswerRequested():
-            asks = [ask for attempt in ws.attempts[-1:] for ask in attempt.asks if ask.question]
+        case e.AnswerRequested(ask=named):
+            asks = [ask.id for attempt in ws.attempts[-1:] for ask in open_questions(attempt.asks)]
+            if named and named not in asks:
+                return _not_so(ws, "this question is not open any more")
             return None if asks or ws.stage is Stage.ESCALATED else _not_so(ws, "it has no open question")
         case e.HoldRequested() if ws.stage in ENDED:
             return _not_so(ws, "nothing will start for it")

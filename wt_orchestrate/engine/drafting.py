@@ -18,6 +18,7 @@ from wt_orchestrate.domain.ids import AttemptId, ProcessId, receipt_of
 from wt_orchestrate.domain.plan.model import AgentSpec, AgentType
 from wt_orchestrate.domain.plan.roles import Role
 from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.attempt import asked_with
 from wt_orchestrate.ports.engine import Agent, AgentStart, Clock, Executor, ProcessReport, ProcessState
 
 _LINE_LIMIT = 8 << 20
@@ -188,8 +189,9 @@ def _heard(sign: s.Sign, process: ProcessId, turn: _Turn, world: Drafting) -> bo
         case s.PermissionAsked(ask=ask, payload=payload):
             line = world.agent.permission(ask=ask, payload=payload, allow=False, reason=_NO_LEAVE)
             world.executor.send(process, message=f"answer-{ask}", line=line)
-        case s.QuestionAsked(ask=ask, payload=payload):
-            line = world.agent.answer(ask=ask, payload=payload, text=_NO_ANSWER)
+        case s.QuestionAsked(ask=asked, payload=payload, together=together):
+            ask = asked_with(asked)  # questions asked at once get one line, which is sent once
+            line = world.agent.answer(ask=ask, payload=payload, texts=(_NO_ANSWER,) * together)
             world.executor.send(process, message=f"answer-{ask}", line=line)
         case s.Returned(value=value):
             turn.value = value

@@ -10,6 +10,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold.run import fold, fold_all
 from wt_orchestrate.domain.ids import RunId, WorkstreamId, parse_run_id, request_cause
 from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.attempt import open_questions
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.steering import refusal
@@ -132,12 +133,25 @@ def ask(log: Log, clock: Clock, state: RunState, request: e.Request, *, key: str
     return log.ask(state.id, request, now=now, key=key)
 
 
-def answered(state: RunState, workstream: str, text: str) -> e.AnswerRequested:
-    """The answer to a question of an agent; a number picks one of its options."""
+def answered(state: RunState, workstream: str, text: str, *, question: int = 0) -> e.AnswerRequested:
+    """The answer to a question of an agent; a number picks one of its options. `question`: its number, needed only where
+    several wait for an answer."""
     name = find_workstream(state.workstreams, workstream)
-    asked = [each for attempt in state.workstreams[name].attempts[-1:] for each in attempt.asks if each.question]
-    options = asked[0].options if asked else ()
-    return e.AnswerRequested(workstream=name, text=_picked(options, text) or text)
+    asks = [ask for attempt in state.workstreams[name].attempts[-1:] for ask in open_questions(attempt.asks)]
+    waiting = [ask for ask in asks if ask.answer is None] or asks
+    if question:
+        if not 1 <= question <= len(asks):
+            raise NotFound(f"{name} has no question {question}", hint=f"wto status {name}")
+        waiting = [asks[question - 1]]
+    if len(waiting) > 1:
+        shown = "; ".join(f"{asks.index(ask) + 1}: {clean(ask.text)}" for ask in waiting)
+        raise Refused(f"{name} has {len(waiting)} open questions: {shown}", hint=f"wto answer {name} TEXT --question N")
+    ask = waiting[0] if waiting else None
+    options = ask.options if ask is not None else ()
+    several = ask is not None and len(asks) > 1
+    return e.AnswerRequested(
+        workstream=name, text=_picked(options, text) or text, ask=ask.id if several and ask is not None else ""
+    )
 
 
 def answered_again(log: Log, said: UsedKey, workstream: str, text: str) -> e.AnswerRequested | None:

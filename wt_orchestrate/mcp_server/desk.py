@@ -349,7 +349,7 @@ class Desk:
         finally:
             log.close()
 
-    def answer(self, repository: str, run: str, workstream: str, text: str, *, key: str) -> Wished:
+    def answer(self, repository: str, run: str, workstream: str, text: str, *, question: int = 0, key: str) -> Wished:
         """Answer a question, by the number of an option or in words."""
         site = self.site(repository)
         said = known_wish(site, key)
@@ -357,7 +357,8 @@ class Desk:
         log = open_log(site)
         try:
             before = requests.answered_again(log, said, workstream, text) if said is not None else None
-            request = before or requests.answered(requests.load_state(log, name), workstream, text)
+            state = requests.load_state(log, name)
+            request = before or requests.answered(state, workstream, text, question=question)
         finally:
             log.close()
         return self._put(site, name, request, key=key, again=said is not None)

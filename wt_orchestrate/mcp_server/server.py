@@ -189,9 +189,16 @@ def _planning(tools: Toolbox, desk: Desk) -> None:
 def _steering(tools: Toolbox, desk: Desk) -> None:
     @tools.tool(title="Answer a question", annotations=_WISHES)
     @_plainly
-    def answer(workstream: Stream, text: str, key: Key, repository: Repository = "", run: Run = "") -> Wished:
+    def answer(
+        workstream: Stream,
+        text: str,
+        key: Key,
+        repository: Repository = "",
+        run: Run = "",
+        question: Annotated[int, Field(description="The question's number in `asks`, where several are open.")] = 0,
+    ) -> Wished:
         """Answer the question of a workstream's agent, with one of its options (or its number) or in your own words."""
-        return desk.answer(repository, run, workstream, text, key=key)
+        return desk.answer(repository, run, workstream, text, question=question, key=key)
 
     @tools.tool(title="Message an agent", annotations=_WISHES)
     @_plainly

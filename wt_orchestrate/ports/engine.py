@@ -346,8 +346,8 @@ class Agent(Protocol):
     def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
         """The line that answers a permission question."""
 
-    def answer(self, *, ask: str, payload: str, text: str) -> str:
-        """The line that answers a question of the agent."""
+    def answer(self, *, ask: str, payload: str, texts: Sequence[str]) -> str:
+        """The line that answers the questions that the agent asked at once, in their order."""
 
     def version_command(self, spec: AgentSpec) -> VersionCommand:
         """How the agent's program is asked for its version."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wt_orchestrate.adapters.agents.claude_settings import readers_settings, users_instructions
@@ -178,11 +178,12 @@ class ClaudeCode:
             return _answer(ask, {"behavior": "allow", "updatedInput": json.loads(payload)})
         return _answer(ask, {"behavior": "deny", "message": reason})
 
-    def answer(self, *, ask: str, payload: str, text: str) -> str:
-        """The line that answers a question of the agent; every question in it gets the same answer."""
+    def answer(self, *, ask: str, payload: str, texts: Sequence[str]) -> str:
+        """The line that answers the questions of the agent, each with its own answer."""
         given = json.loads(payload)
         questions = given.get("questions", []) if isinstance(given, dict) else []
-        answers = {question.get("question", ""): text for question in questions if isinstance(question, dict)}
+        asked = [question.get("question", "") for question in questions if isinstance(question, dict)]
+        answers = dict(zip(asked, texts, strict=False))
         return _answer(ask, {"behavior": "allow", "updatedInput": {**given, "answers": answers}})
 
     def version_command(self, spec: AgentSpec) -> VersionCommand:

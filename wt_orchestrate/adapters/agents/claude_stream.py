@@ -185,10 +185,18 @@ def _asked(value: _JSON) -> Iterator[s.Sign]:
         yield s.PermissionAsked(ask=ask, tool=tool, target=_target(given)[:200], payload=payload)
         return
     questions = [_dict(each) for each in given.get("questions", []) if isinstance(each, dict)]
-    text = " / ".join(_text(question.get("question")) for question in questions)
-    first = questions[0].get("options") if questions else None
-    options = tuple(_text(_dict(each).get("label")) for each in first) if isinstance(first, list) else ()
-    yield s.QuestionAsked(ask=ask, question=cut_without_secrets(text, 2000), options=options, payload=payload)
+    for number, question in enumerate(questions or [{}], 1):
+        yield s.QuestionAsked(
+            ask=ask if len(questions) < 2 else f"{ask}#{number}",
+            question=cut_without_secrets(_text(question.get("question")), 2000),
+            options=_labels(question.get("options")),
+            payload=payload,
+            together=max(1, len(questions)),
+        )
+
+
+def _labels(options: object) -> tuple[str, ...]:
+    return tuple(_text(_dict(each).get("label")) for each in options) if isinstance(options, list) else ()
 
 
 def _target(given: _JSON) -> str:

@@ -58,7 +58,7 @@ class CommandAgent:
     def permission(self, *, ask: str, payload: str, allow: bool, reason: str) -> str:
         raise InvariantBroken("a command never asks for permission")
 
-    def answer(self, *, ask: str, payload: str, text: str) -> str:
+    def answer(self, *, ask: str, payload: str, texts: Sequence[str]) -> str:
         raise InvariantBroken("a command never asks questions")
 
     def version_command(self, spec: AgentSpec) -> VersionCommand:

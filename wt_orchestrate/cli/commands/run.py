@@ -216,15 +216,16 @@ def continue_(start: str, workstream: str, run_name: str | None, as_json: bool) 
 @click.command()
 @click.argument("workstream")
 @click.argument("text")
+@click.option("--question", type=int, default=0, metavar="N", help="The question's number, where several are open.")
 @click.option("--run", "run_name", help="The run (default: the newest).")
 @click.pass_obj
-def answer(start: str, workstream: str, text: str, run_name: str | None) -> None:
-    """Answer an agent's question."""
+def answer(start: str, workstream: str, text: str, question: int, run_name: str | None) -> None:
+    """Answer an agent's question. Questions asked at once are passed on when each has its answer."""
     site = find_site(start)
     log = open_log(site)
     state = requests.load_state(log, requests.find_run(log, run_name))
     log.close()
-    put = put_request(site, state.id, requests.answered(state, workstream, text))
+    put = put_request(site, state.id, requests.answered(state, workstream, text, question=question))
     if put.taken or put.supervised:
         click.echo(f"{symbol('done')} Sent the answer to {workstream}")
         return

@@ -69,12 +69,13 @@ class PermissionAsked(Struct, frozen=True, kw_only=True):
 
 
 class QuestionAsked(Struct, frozen=True, kw_only=True):
-    """The agent waits for an answer; `options` are those of the first question."""
+    """The agent waits for an answer; `together`: how many questions it asked at once, each with a sign of its own."""
 
     ask: str
     question: str
     options: tuple[str, ...]
     payload: str
+    together: int = 1
 
 
 class MessageTaken(Struct, frozen=True, kw_only=True):

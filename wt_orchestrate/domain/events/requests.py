@@ -30,8 +30,11 @@ class ContinueRequested(Struct, frozen=True, kw_only=True):
 
 
 class AnswerRequested(Struct, frozen=True, kw_only=True):
+    """An answer to the question `ask`; without it, to the oldest one that has none."""
+
     workstream: WorkstreamId
     text: str
+    ask: str = ""
 
 
 class TellRequested(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.model import Budget
 from wt_orchestrate.domain.plan.retry_ladder import BY_COMMITS, Cause
 from wt_orchestrate.domain.replace import replace
+from wt_orchestrate.domain.state.attempt import open_questions
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.train import check_result
 from wt_orchestrate.domain.state.workstream import (
@@ -29,6 +30,7 @@ from wt_orchestrate.domain.state.workstream import (
     Usage,
     WorkstreamState,
     accepted,
+    live_attempt,
     open_conflict,
 )
 
@@ -72,8 +74,8 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return replace(ws, handoff=parse_handoff(text), handoffs=Handoffs(at=at, versions=ws.handoffs.versions + 1))
         case e.StopRequested():
             return replace(ws, stopping=True)
-        case e.AnswerRequested(text=text):
-            return replace(ws, answer=text)
+        case e.AnswerRequested() as given:
+            return _given(ws, given)
         case e.ContinueRequested():
             return _continued(ws, record, by_person=True)
         case e.RetryRequested(fresh=fresh):
@@ -142,6 +144,18 @@ def raised(limits: Budget, wanted: e.LimitRequested) -> Budget:
 def _without(tries: Tries, causes: frozenset[Cause]) -> Tries:
     """What was tried, with these causes counted from zero again."""
     return replace(tries, by_cause={cause: count for cause, count in tries.by_cause.items() if cause not in causes})
+
+
+def _given(ws: WorkstreamState, given: e.AnswerRequested) -> WorkstreamState:
+    """An answer waits at its question; the next attempt gets it if there is none any more."""
+    ws = replace(ws, answer=given.text)
+    live = live_attempt(ws)
+    if live is None:
+        return ws
+    waiting = (each.id for each in open_questions(live.asks) if each.answer is None)
+    name = given.ask or next(waiting, "")
+    asks = tuple(replace(each, answer=given.text) if each.id == name else each for each in live.asks)
+    return replace(ws, attempts=(*ws.attempts[:-1], replace(live, asks=asks)))
 
 
 def _set_up(ws: WorkstreamState, setup: e.SetupFinished) -> WorkstreamState:

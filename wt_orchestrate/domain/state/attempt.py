@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -21,6 +22,19 @@ class Ask(Struct, frozen=True, kw_only=True):
     payload: str
     options: tuple[str, ...]
     at: float
+    answer: str | None = None
+    """What a person answered; it is passed on once every question that was asked with it has an answer."""
+
+
+def asked_with(ask: str) -> str:
+    """The name that questions asked at once have in common: `u1` for `u1#2`; otherwise the question's own."""
+    name, _, number = ask.rpartition("#")
+    return name if name and number.isdigit() else ask
+
+
+def open_questions(asks: Sequence[Ask]) -> tuple[Ask, ...]:
+    """The questions to a person; their order gives their numbers."""
+    return tuple(ask for ask in asks if ask.question)
 
 
 class MessageKind(StrEnum):

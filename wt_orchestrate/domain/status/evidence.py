@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wt_orchestrate.domain.review.reviewers import awaits_review, reviewer_at_work
-from wt_orchestrate.domain.state.attempt import Attempt, MessageKind
+from wt_orchestrate.domain.state.attempt import Attempt, MessageKind, open_questions
 from wt_orchestrate.domain.state.comments import Comment, CommentStatus, of_status
 from wt_orchestrate.domain.state.contradictions import contradictions
 from wt_orchestrate.domain.state.findings import findings_of, place_of, told_progress
@@ -95,8 +95,11 @@ def review_words(comments: Sequence[Comment]) -> str:
 
 def _live_evidence(add: Callable[[str, str, float | None], None], ws: WorkstreamState, live: Attempt) -> None:
     add("process", f"attempt {live.epoch} of {live.agent} is running", live.started_at)
+    questions = open_questions(live.asks)
     for ask in live.asks:
-        add("ask", f"{'asks' if ask.question else 'asks permission for'}: {ask.text}", ask.at)
+        number = f" ({questions.index(ask) + 1} of {len(questions)})" if ask.question and len(questions) > 1 else ""
+        given = f" (answered: {ask.answer})" if ask.answer is not None else ""
+        add("ask", f"{'asks' if ask.question else 'asks permission for'}{number}: {ask.text}{given}", ask.at)
     add("paused", f"interrupted; it waits for wto tell {ws.id}" if live.paused else "", live.seen_at)
     add("waits", live.waits, live.seen_at)
     if live.failing_times > 1:

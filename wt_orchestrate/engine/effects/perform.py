@@ -16,6 +16,7 @@ from wt_orchestrate.domain.agent.notes import BY_CALL, BY_MESSAGE, asked_by_tool
 from wt_orchestrate.domain.ids import ProcessId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.plan.settings import agent_spec, role_of
+from wt_orchestrate.domain.state.attempt import asked_with
 from wt_orchestrate.domain.state.run import RunState, agent_name, may_only_read
 from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt
 from wt_orchestrate.engine.effects.forecast import forecast
@@ -210,19 +211,18 @@ def _answer_ask(effect: f.AnswerAsk, state: RunState, world: World) -> Sequence[
     by_tool = asked_by_tool(effect.ask)
     if by_tool:
         return _answer_tool(effect, by_tool, world)
+    name, texts = asked_with(effect.ask), (effect.text, *effect.others)
     if effect.question:
-        line = agent.answer(ask=effect.ask, payload=effect.payload, text=effect.text)
+        line = agent.answer(ask=name, payload=effect.payload, texts=texts)
     else:
-        line = agent.permission(ask=effect.ask, payload=effect.payload, allow=effect.allow, reason=effect.text)
-    world.executor.send(ProcessId(effect.attempt), message=f"answer-{effect.ask}", line=line)
-    return (
+        line = agent.permission(ask=name, payload=effect.payload, allow=effect.allow, reason=effect.text)
+    world.executor.send(ProcessId(effect.attempt), message=f"answer-{name}", line=line)
+    together = [each.id for each in attempt.asks if each.id != effect.ask and asked_with(each.id) == name]
+    return tuple(
         e.AttemptAnswered(
-            workstream=effect.workstream,
-            attempt=effect.attempt,
-            ask=effect.ask,
-            allowed=effect.allow,
-            text=effect.text,
-        ),
+            workstream=effect.workstream, attempt=effect.attempt, ask=ask, allowed=effect.allow, text=text
+        )
+        for ask, text in zip((effect.ask, *together), texts, strict=True)
     )
 
 
