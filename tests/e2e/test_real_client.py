@@ -127,7 +127,9 @@ def test_S10_an_agent_may_do_its_work_and_no_more(project: Project, stub: StubMo
     assert "[wto/r1/a " in told[5]
     assert not marker.exists()
     denied = project.wto("report", "--format", "json").json["workstreams"][0]["attempts"][0]["denied"]
-    assert "Bash" in denied
+    assert {"Bash(curl)", "Bash(git stash)", "Bash(git push)"} >= set(denied) and "Bash(curl)" in denied
+    assert "calls denied (" in project.wto("status").out
+    assert "allow: ['Bash(curl *)'] of its agent allows it" in project.wto("status").out
 
 
 def test_a_question_waits_for_its_answer_and_goes_on_with_it(project: Project, stub: StubModel) -> None:

@@ -9,6 +9,7 @@ the difference to the previous result of the same process; so a reader must see 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ class ClaudeStream:
         self._rejected = False
         self._totals: dict[str, float] = {}
         self._calls: dict[str, s.ToolUsed] = {}
+        self._denied: set[str] = set()
+        """Calls that were told to be denied before their turn ended."""
 
     def read(self, line: bytes) -> Sequence[s.Sign]:
         """The signs in a line; none if it is unknown or not a JSON object."""
@@ -76,7 +79,11 @@ class ClaudeStream:
             case "session_state_changed" if value.get("state") == "idle":
                 yield s.Idle()
             case "permission_denied":
-                yield s.Denied(count=1, tools=(_text(value.get("tool_name")),))
+                name = _text(value.get("tool_use_id"))
+                call = self._calls.get(name)
+                self._denied.add(name)
+                target = call.target if call is not None else ""
+                yield s.Denied(count=1, tools=(_named(_text(value.get("tool_name")), target),))
 
     def _assistant(self, value: _JSON) -> Iterator[s.Sign]:
         if value.get("error"):
@@ -113,7 +120,12 @@ class ClaudeStream:
     def _result(self, value: _JSON) -> Iterator[s.Sign]:
         yield self._spent(value)
         denials = value.get("permission_denials")
-        names = tuple(_text(_dict(each).get("tool_name")) for each in denials) if isinstance(denials, list) else ()
+        denied = [_dict(each) for each in denials] if isinstance(denials, list) else []
+        names = tuple(
+            _named(_text(each.get("tool_name")), _target(_dict(each.get("tool_input"))))
+            for each in denied
+            if _text(each.get("tool_use_id")) not in self._denied or not each.get("tool_use_id")
+        )
         if names:
             yield s.Denied(count=len(names), tools=names)
         if "structured_output" in value:  # if the model never returns the requested value, the key is missing
@@ -197,6 +209,15 @@ def _asked(value: _JSON) -> Iterator[s.Sign]:
 
 def _labels(options: object) -> tuple[str, ...]:
     return tuple(_text(_dict(each).get("label")) for each in options) if isinstance(options, list) else ()
+
+
+def _named(tool: str, target: str) -> str:
+    """What was denied, as short as a rule that would allow it: the tool, and of a command its program with what it does."""
+    words = target.split()
+    if tool != "Bash" or not words:
+        return tool
+    does = words[1:2] if len(words) > 1 and re.fullmatch(r"[a-z][\w:-]*|-[a-z]", words[1]) else []
+    return f"{tool}({' '.join([words[0][:40], *does])[:60]})"
 
 
 def _target(given: _JSON) -> str:

@@ -8,6 +8,7 @@ from wt_orchestrate.domain.text.status_words import shown
 
 TYPE_CHECKING = False  # mypy knows the name; importing typing takes as long as half of Python's own start
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 _SYMBOLS = {
@@ -36,6 +37,7 @@ _SYMBOLS = {
     "unknown": "warning",
 }
 
+_CALLS = 4
 _PAIRS = 3
 
 
@@ -152,10 +154,23 @@ def _summary(view: dict[str, Any], now: float) -> list[str]:
         line,
         *(
             f"{symbol('warning')} {_line(text)}"
-            for text in (*_troubles(run, now), _foreseen(view), _gate(view, now))
+            for text in (*_troubles(run, now), _foreseen(view), _gate(view, now), *_denied(streams))
             if text
         ),
     ]
+
+
+def _denied(streams: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What agents were not allowed to do, one line for each workstream, with the line that would allow it."""
+    for ws in [each for each in streams if each.get("denied")][:_PAIRS]:
+        calls = [each["call"] for each in ws["denied"]]
+        times = sum(each["times"] for each in ws["denied"])
+        more = f" and {len(calls) - _CALLS} more" if len(calls) > _CALLS else ""
+        rules = [
+            call.replace(")", " *)") for call in calls if not call.startswith("Bash(git")
+        ]  # what is shared stays refused
+        then = f"; allow: ['{rules[0]}'] of its agent allows it" if rules else ""
+        yield f"{ws['id']}: {counted(times, 'call')} denied ({', '.join(calls[:_CALLS])}{more}){then}"
 
 
 def _gate(view: dict[str, Any], now: float) -> str:

@@ -6,6 +6,7 @@ stable: later versions only add. Ages are computed by whoever shows it, from the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,6 +174,12 @@ def _train(state: RunState) -> dict[str, Any] | None:
     }
 
 
+def denied_calls(ws: WorkstreamState) -> dict[str, int]:
+    """What its agents were not allowed to do, and how often; the most frequent first."""
+    counts = Counter(call for attempt in ws.attempts for call in attempt.denied)
+    return dict(counts.most_common())
+
+
 def _workstream(state: RunState, ws: WorkstreamState, doing: Activity) -> dict[str, Any]:
     live = live_attempt(ws)
     held = held_by(state, ws)
@@ -197,6 +204,7 @@ def _workstream(state: RunState, ws: WorkstreamState, doing: Activity) -> dict[s
         "used": [_use(use) for use in workstream_use(state, ws, state.at)],
         "progress": ws.handoff.progress if ws.handoff is not None else None,
         "told": _told(ws),
+        "denied": [{"call": call, "times": times} for call, times in denied_calls(ws).items()],
         "shared": shared_values(findings_of(state, ws.id)[-_SHARED:]),
         "summary": ws.handoff.summary if ws.handoff is not None else "",
         "cost_usd": round(cost_usd(ws), 6),
