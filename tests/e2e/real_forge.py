@@ -62,7 +62,7 @@ def test_a_pull_request_lives_from_its_opening_to_its_merge(project: Project, pa
     project.repository.commit({".wto/config.yaml": f"{FAST}forge: {{kind: pagure}}\n"})
     project.repository.git("push", "-q", "origin", "main")
     pagure.ask("agent", "r/git/modifyacls", user_type="user", name="reviewer", acl="commit")
-    project.environment |= {"PAGURE_TOKEN": pagure.tokens["agent"], "no_proxy": "*"}
+    project.environment |= {"PAGURE_TOKEN": pagure.tokens["agent"], "PAGURE_HOST": "127.0.0.1", "no_proxy": "*"}
     run(project, "workstreams: {a: {brief: Write a., title: A thing}}\n", {"a": ADD, "a-answer": ANSWERED})
     opened = project.wto("pr", "open", "a")
     assert opened.code == 0, opened.out + opened.err

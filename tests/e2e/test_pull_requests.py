@@ -41,8 +41,12 @@ def use_rest(project: Project, forge: ForgeStub, kind: str) -> None:
     project.repository.git("remote", "add", "origin", f"{url}/o/r.git")
     project.repository.commit({".wto/config.yaml": f"{FAST}forge: {{kind: {kind}, client: rest, labels: [agents]}}\n"})
     project.repository.git("push", "-q", forge.bare, "main")
-    names = {"github": "GH_TOKEN", "gitlab": "GITLAB_TOKEN", "gitea": "GITEA_TOKEN"}
-    project.environment |= {names[kind]: TOKEN, "no_proxy": "*"}
+    token, host = {
+        "github": ("GH_ENTERPRISE_TOKEN", "GH_HOST"),
+        "gitlab": ("GITLAB_TOKEN", "GITLAB_HOST"),
+        "gitea": ("GITEA_TOKEN", "GITEA_HOST"),
+    }[kind]
+    project.environment |= {token: TOKEN, host: "127.0.0.1", "no_proxy": "*"}
 
 
 def use_gh(project: Project, forge: ForgeStub, kind: str) -> None:
@@ -163,7 +167,7 @@ def test_S11_the_token_is_told_to_nobody_and_kept_nowhere(project: Project, gith
     for each in project.state.rglob("*"):
         assert not (each.is_file() and TOKEN.encode() in each.read_bytes()), each
     assert TOKEN not in Path(project.repository.common_dir, "config").read_text(encoding="utf-8")
-    project.environment["GH_TOKEN"] = "wrong-token-9876"
+    project.environment["GH_ENTERPRISE_TOKEN"] = "wrong-token-9876"
     refused = project.wto("pr", "sync")
     assert refused.code != 0 and "wrong-token-9876" not in refused.out + refused.err
 

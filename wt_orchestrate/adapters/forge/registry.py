@@ -41,7 +41,11 @@ class _Tokens:
 
 TOKENS: Mapping[ForgeKind, tuple[_Tokens, ...]] = {
     ForgeKind.GITHUB: (
-        _Tokens(names=("GH_TOKEN", "GITHUB_TOKEN"), usual=re.compile(r"github\.com|[^.]+\.ghe\.com"), host=""),
+        _Tokens(
+            names=("GH_TOKEN", "GITHUB_TOKEN"),
+            usual=re.compile(r"github\.com|github\.localhost|[^.]+\.ghe\.com"),
+            host="",
+        ),
         _Tokens(names=("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"), usual=None, host="GH_HOST"),
     ),
     ForgeKind.GITLAB: (_Tokens(names=("GITLAB_TOKEN",), usual=re.compile(r"gitlab\.com"), host="GITLAB_HOST"),),
@@ -105,8 +109,7 @@ def kind_of(place: ForgeRepository, settings: ForgeSettings) -> ForgeKind:
 
 def token_of(kind: ForgeKind, host: str, environment: Mapping[str, str]) -> str:
     """The user's token for this host (with its port, if it has one); empty if there is none. A token goes to no host but its
-    own: where a repository was cloned from, and what its settings call it, says nothing about that. This machine's forge gets
-    any token of its kind."""
+    own: where a repository was cloned from, and what its settings call it, says nothing about that."""
     for each in TOKENS.get(kind, ()):
         if _is_for(each, host, environment):
             found = next((environment[name] for name in each.names if environment.get(name)), "")
@@ -117,7 +120,7 @@ def token_of(kind: ForgeKind, host: str, environment: Mapping[str, str]) -> str:
 
 def _is_for(tokens: _Tokens, host: str, environment: Mapping[str, str]) -> bool:
     name = re.sub(r":\d+$", "", host)
-    if _HERE.fullmatch(name) or (tokens.usual is not None and tokens.usual.fullmatch(name)):
+    if tokens.usual is not None and tokens.usual.fullmatch(name):
         return True
     named = environment.get(tokens.host, "") if tokens.host else ""
     return bool(named) and re.sub(r"^https?://", "", named).rstrip("/") in {host, name}

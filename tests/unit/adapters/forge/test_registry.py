@@ -103,14 +103,14 @@ def test_a_token_is_that_of_its_forge_and_needed() -> None:
         (ForgeKind.GITLAB, "gitlab.evil.example", ""),
         (ForgeKind.GITEA, "codeberg.org", "forgejo"),
         (ForgeKind.GITEA, "gitea.evil.example", ""),
-        (ForgeKind.GITEA, "127.0.0.1:3000", "forgejo"),
+        (ForgeKind.GITEA, "127.0.0.1:3000", ""),
         (ForgeKind.PAGURE, "src.pagure.io", "pagure"),
         (ForgeKind.PAGURE, "pagure.evil.example", ""),
     ],
 )
 def test_S12_a_token_goes_to_the_host_it_belongs_to(kind: ForgeKind, host: str, token: str) -> None:
-    """Whatever a clone's remote is called and its settings say: a usual host of the token, the host that the user's own
-    environment names, or this machine."""
+    """Whatever a clone's remote is called and its settings say: a usual host of the token, or the host that the user's own
+    environment names."""
     environment = {
         "GH_TOKEN": "hub",
         "GH_ENTERPRISE_TOKEN": "enterprise",
