@@ -46,11 +46,15 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Trans
     project.plan("", {"ask": f"ask Which unit?|cents|euros\n{commit}"})
     streams = "workstreams: {ask: {brief: Find the unit.}}\n"
     plan = "goal: Do it\nchecks: [{run: 'test -s unit.txt'}]\n" + use_fake_client(project) + streams
+    project.repository.write({"draft.txt": "not committed\n"})
+    warning = "uncommitted: agents will not see 1 uncommitted file: draft.txt"
 
     async def lead(call: Call, client: Client) -> None:
         checked = await call("check_plan", plan=plan)
         assert (checked["ok"], checked["problems"]) == (True, [])
+        assert any(each.startswith(warning) for each in checked["warnings"])
         started = await call("start", plan=plan, key="start-1")
+        assert f"\nwarning: {warning}" in started["text"]
         assert (started["run"], started["state"]) == ("r1", "taken")
         again = await call("start", plan=plan, key="start-1")
         assert again["text"] == "r1 was already started with this key"

@@ -7,6 +7,7 @@ somebody will miss; a note is what else is good to know. A queue of branches has
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
@@ -16,6 +17,7 @@ from wt_orchestrate.domain.agent.instructions import PLACES
 from wt_orchestrate.domain.text.clean import counted, some_of
 
 HANDOFF = "HANDOFF.md"
+SETTINGS = ".wto/config.yaml"
 NOT_PASSED_ON = (".mcp.json", ".claude/settings.json", ".claude/settings.local.json")
 """What a client reads in the user's checkout, and not in an agent's worktree."""
 FOLDERS_NOT_PASSED_ON = (".claude/skills/", ".claude/agents/", ".claude/commands/", ".claude/hooks/")
@@ -44,9 +46,15 @@ class PreflightFinding(Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
+def words(found: PreflightFinding) -> str:
+    """A finding with its remedy as one line."""
+    return f"{found.what}: {found.found}" + (f" ({found.remedy})" if found.remedy else "")
+
+
 class Tracked(Struct, frozen=True, kw_only=True):
     """What the commit that agents start from has, as far as it matters here."""
 
+    settings: bool = False
     handoff: bool = False
     gitmodules: bool = False
     gitlinks: tuple[str, ...] = ()
@@ -72,6 +80,8 @@ class Look(Struct, frozen=True, kw_only=True):
     taken: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     sparse: bool = False
+    hidden: bool = False
+    """The settings are in the repository, and the user's sparse checkout leaves them out."""
     upstream: str = ""
     behind: int = 0
     uncommitted: tuple[str, ...] = ()
@@ -119,6 +129,12 @@ def _for_everybody(look: Look) -> Iterator[PreflightFinding]:
             f"someone else wrote {counted(len(look.untrusted), 'setting')} that start programs or widen rights: "
             f"{some_of(look.untrusted)}",
             "read them with wto trust --list, trust them with wto trust; nothing of them runs before",
+        )
+    if look.hidden:
+        yield _refuse(
+            "settings",
+            f"your sparse checkout leaves out {SETTINGS}, so its checks and limits would not count",
+            f"git sparse-checkout add {posixpath.dirname(SETTINGS)}",
         )
     yield from _missing(look)
     if look.shallow:

@@ -14,6 +14,8 @@ from typing import Any
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
+from wt_orchestrate.domain.preflight import FindingWeight, PreflightFinding
+from wt_orchestrate.domain.preflight import words as finding_words
 from wt_orchestrate.domain.review.packet import packet_text
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import RunState
@@ -34,7 +36,8 @@ from wt_orchestrate.wiring.read.reports import Ledgers
 from wt_orchestrate.wiring.read.review import reviewed, reviewed_state
 from wt_orchestrate.wiring.read.runs import told_brief
 from wt_orchestrate.wiring.requests import comment_on, known_wish, put_request, require_taken
-from wt_orchestrate.wiring.run.start_run import begin_run, require_free
+from wt_orchestrate.wiring.run.preflight import Tell
+from wt_orchestrate.wiring.run.start_run import begin_run, plan_findings, require_free
 from wt_orchestrate.wiring.run.supervise import leave_supervisor
 from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, supervised, vault
 
@@ -246,7 +249,10 @@ class Desk:
             loaded = load_plan(self._kept(site, plan), settings_around(site.start))
         except PlanInvalid as error:
             return {"ok": False, "problems": list(error.problems), "warnings": []}
-        found: dict[str, Any] = {"ok": True, "problems": [], "warnings": list(loaded.warnings)}
+        said = plan_findings(site, loaded, settings_around(site.start), path="")
+        refused = [clean(finding_words(each)) for each in said if each.weight is FindingWeight.REFUSE]
+        warned = [clean(finding_words(each)) for each in said if each.weight is FindingWeight.WARN]
+        found: dict[str, Any] = {"ok": not refused, "problems": refused, "warnings": [*loaded.warnings, *warned]}
         if forecast:
             target, seen = foresee_plan(site, loaded.plan, commits=2_000)
             found["forecast"] = {
@@ -279,8 +285,9 @@ class Desk:
         said = known_wish(site, key)
         if said is None:
             try:
-                run, count = self._begun(site, path, land=land, key=key)
-                words = f"{run} started with {counted(count, 'workstream')}"
+                found: list[PreflightFinding] = []
+                run, count = self._begun(site, path, land=land, key=key, tell=found.append)
+                words = f"{run} started with {counted(count, 'workstream')}{_warned(found)}"
             except (Busy, Refused):
                 said = known_wish(site, key)  # the same call, made twice at once
                 if said is None:
@@ -291,14 +298,14 @@ class Desk:
         self._at_work(site, run)
         return Wished(run=run, state="taken", number=0, text=words)
 
-    def _begun(self, site: Site, path: str, *, land: bool, key: str) -> tuple[RunId, int]:
+    def _begun(self, site: Site, path: str, *, land: bool, key: str, tell: Tell) -> tuple[RunId, int]:
         """A new run of a plan, and how many workstreams it has."""
         settings = load_settings(site)
         loaded = load_plan(path, settings)
         log = open_log(site)
         try:
             require_free(site, log)
-            run = begin_run(site, log, loaded, settings, path=path, land=land, key=key)
+            run = begin_run(site, log, loaded, settings, path=path, land=land, key=key, tell=tell)
         finally:
             log.close()
         return run, len(loaded.plan.workstreams)
@@ -311,7 +318,8 @@ class Desk:
             said = log.known(key)
             if said is None:
                 try:
-                    return _queued(queue_up(site, log, wish, key=key))
+                    found: list[PreflightFinding] = []
+                    return _queued(queue_up(site, log, wish, key=key, tell=found.append), found)
                 except (Busy, Refused):
                     said = log.known(key)  # the same call, made twice at once
                     if said is None:
@@ -423,11 +431,16 @@ class Desk:
         return self.wish(repository, name, e.CommentsSendRequested(workstream=wish.workstream), key=f"{key}#send")
 
 
-def _queued(found: QueuedUp) -> Wished:
+def _warned(found: Sequence[PreflightFinding]) -> str:
+    """What to know about the repository, a line each; nothing if there is nothing."""
+    return "".join(f"\nwarning: {clean(finding_words(each))}" for each in found)
+
+
+def _queued(found: QueuedUp, warned: Sequence[PreflightFinding]) -> Wished:
     """What became of branches that were put into a run, or that one began with."""
     words = ", ".join(f"{spec.branch} as {name}" for name, spec in found.further.items())
     text = f"queued {words}; `resume` integrates them" if found.number == 0 else f"queued {words}"
-    return Wished(run=found.run or "", state="noted", number=found.number, text=text)
+    return Wished(run=found.run or "", state="noted", number=found.number, text=text + _warned(warned))
 
 
 def _require_queued(said: UsedKey, branches: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def user(tmp_path: Path) -> TestRepository:
     return make_repository(str(tmp_path / "repository"), {"a.txt": "one\n"})
 
 
-def _look(user: TestRepository, run: str = "r1") -> Look:
+def _look(user: TestRepository, run: str = "r1", environment: Mapping[str, str] | None = None) -> Look:
     main = user.path
     return look_around(
         user.common_dir,
@@ -28,7 +29,7 @@ def _look(user: TestRepository, run: str = "r1") -> Look:
         target=Branch("main"),
         base=user.head("main"),
         run=RunId(run),
-        agents_environment=sealed_environment(user.home),
+        agents_environment=environment or sealed_environment(user.home),
     )
 
 
@@ -122,3 +123,39 @@ def test_a_partial_clone_whose_remote_is_gone_is_refused(user: TestRepository, t
     with pytest.raises(Refused, match="partial clone and 1 object could not be fetched") as refused:
         fetch_missing(clone.common_dir, [CommitId(clone.head("main"))])
     assert "git fetch --refetch" in refused.value.hint
+
+
+def test_who_commits_is_asked_where_agents_commit(user: TestRepository) -> None:
+    """An include that counts for the main worktree alone gives agents no name and no signature, and one for linked worktrees or
+    branches of a run does; the folder that is made to ask is gone afterwards."""
+    nobody = {
+        name: value
+        for name, value in sealed_environment(user.home).items()
+        if "_NAME" not in name and "_EMAIL" not in name
+    }
+    user.git("config", "user.useConfigOnly", "true")
+    ours = Path(user.home, "ours")
+    ours.write_text("[user]\n\tname = Eve\n\temail = eve@example.org\n[commit]\n\tgpgSign\n[gpg]\n\tformat = ssh\n")
+    conditions = {
+        f"gitdir:{user.common_dir}": ("", ""),
+        f"gitdir:{user.common_dir}/worktrees/": ("Eve <eve@example.org>", "ssh"),
+        "onbranch:wto/**": ("Eve <eve@example.org>", "ssh"),
+    }
+    settings = Path(user.common_dir, "config").read_bytes()
+    for condition, (name, signing) in conditions.items():
+        user.git("config", f"includeIf.{condition}.path", str(ours))
+        seen = _look(user, environment=nobody)
+        assert (seen.identity.rpartition(" ")[0].rpartition(" ")[0], seen.signing) == (name, signing), condition
+        Path(user.common_dir, "config").write_bytes(settings)
+    assert not Path(user.common_dir, "worktrees").exists()
+
+
+def test_settings_that_a_sparse_checkout_leaves_out_are_missed(user: TestRepository) -> None:
+    """They are in the repository and would not count."""
+    user.commit({".wto/config.yaml": "checks: []\n", "kept/a.txt": "a\n"})
+    assert not _look(user).hidden
+    user.git("sparse-checkout", "set", "--cone", "kept")
+    assert _look(user).hidden
+    user.git("sparse-checkout", "add", ".wto")
+    seen = _look(user)
+    assert seen.sparse and not seen.hidden

@@ -29,6 +29,11 @@ REFUSED = (
         "handoff",
         "the repository tracks a HANDOFF.md, which is the file that each agent writes its report to",
     ),
+    (
+        Look(sparse=True, hidden=True, identity=SOUND.identity),
+        "settings",
+        "your sparse checkout leaves out .wto/config.yaml, so its checks and limits would not count",
+    ),
 )
 WARNED = (
     (Look(shallow=True), "shallow", "git fetch --unshallow"),

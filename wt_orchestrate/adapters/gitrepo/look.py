@@ -3,13 +3,17 @@
 Three are started in every repository (the tree of the base, what is uncommitted, who commits), one more in a partial clone,
 and one where the target and its upstream differ. They are the user's own git where it is about the user: what they have not
 committed, and as whom agents would commit. The network is used by `fetch_missing` alone, which asks the clone's own promisor
-remotes, as the user's git would.
+remotes, as the user's git would. Where a configuration has conditions (`includeIf`), two more say what holds in a worktree of an
+agent: a folder as git has one for each is made for them, and removed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from tempfile import mkdtemp
 
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
@@ -17,8 +21,8 @@ from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, input_lines, text
 from wt_orchestrate.adapters.gitrepo.worktree.submodules import modules_of
 from wt_orchestrate.domain.agent.instructions import PLACES
-from wt_orchestrate.domain.ids import Branch, CommitId, RunId
-from wt_orchestrate.domain.preflight import FOLDERS_NOT_PASSED_ON, HANDOFF, NOT_PASSED_ON, Look, Tracked
+from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId, branch_ref, workstream_branch
+from wt_orchestrate.domain.preflight import FOLDERS_NOT_PASSED_ON, HANDOFF, NOT_PASSED_ON, SETTINGS, Look, Tracked
 from wt_orchestrate.domain.text.clean import counted
 from wt_orchestrate.errors import GitFailed, Refused
 
@@ -28,6 +32,8 @@ _HOOKS = frozenset({
     "pre-applypatch", "pre-commit", "pre-merge-commit", "pre-push", "pre-rebase", "prepare-commit-msg", "reference-transaction",
 })  # fmt: skip
 """Hooks that run where people commit."""
+_CONDITIONS = ("includeif.gitdir", "includeif.onbranch")
+"""Includes that may hold in a linked worktree and not in the main one, or the other way round."""
 _LISTED = 1000
 """Objects that one fetch asks for."""
 
@@ -49,22 +55,26 @@ def look_around(
     relative = hooks_path if hooks_path and not os.path.isabs(os.path.expanduser(hooks_path)) else ""
     upstream, behind = _behind(git, target, base)
     promisors = _promisors(common_dir)
+    identity, signing = _commits_of(common_dir, main, run, agents_environment) if agents_environment else ("", "")
+    tracked = _tracked(git, base, relative) if base is not None else Tracked()
+    sparse = settings.own_is_true("core.sparsecheckout") and main is not None
     return Look(
         target=target,
         exists=base is not None,
-        tracked=_tracked(git, base, relative) if base is not None else Tracked(),
+        tracked=tracked,
         promisors=promisors,
         missing=len(_missing(git, (base,))) if promisors and base is not None else 0,
         shallow=os.path.exists(f"{common_dir}/shallow"),
         taken=_in_the_way(git, "refs/heads/", run),
         tags=_in_the_way(git, "refs/tags/", run),
-        sparse=settings.own_is_true("core.sparsecheckout") and main is not None,
+        sparse=sparse,
+        hidden=sparse and tracked.settings and not os.path.lexists(f"{main}/{SETTINGS}"),
         upstream=upstream,
         behind=behind,
         uncommitted=_uncommitted(main) if main is not None and agents_environment else (),
         main_worktree=main or "",
-        identity=_identity(main or common_dir, agents_environment) if agents_environment else "",
-        signing=(settings.value("gpg.format") or "openpgp") if _signs(common_dir) else "",
+        identity=identity,
+        signing=signing,
         hooks_path=relative,
         hooks=_installed(_hooks_folder(common_dir, main, relative, hooks_path)),
     )
@@ -126,6 +136,7 @@ def _tracked(git: Git, base: CommitId, hooks_path: str) -> Tracked:
     gitlinks = tuple(path for mode, path in entries if mode == _GITLINK)
     known = modules_of(git, base, git.git_dir) if gitlinks else {}
     return Tracked(
+        settings=SETTINGS in paths,
         handoff=HANDOFF in paths,
         gitmodules=".gitmodules" in paths,
         gitlinks=gitlinks,
@@ -167,14 +178,57 @@ def _uncommitted(main: str) -> tuple[str, ...]:
     return tuple(line[3:] for line in fields(output)) if code == 0 else ()
 
 
+def _commits_of(common_dir: str, main: str | None, run: RunId, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Who commits in an agent's worktree (name, address, time) and the format of signatures there; each empty if there is
+    none. An include may count for a folder or a branch alone, so it is asked as if in such a worktree."""
+    settings = configuration(common_dir)
+    place, env = main or common_dir, dict(environment)
+    if not any(each.key.startswith(_CONDITIONS) for each in settings.settings()):
+        signs = _signs([each.value for each in settings.settings() if each.key == "commit.gpgsign"])
+        return _identity(place, env), (settings.value("gpg.format") or "openpgp") if signs else ""
+    with _admin_folder(common_dir, run) as admin:
+        there = {**env, "GIT_DIR": admin} if admin else env
+        identity = _identity(place, there)
+        signs = _signs([_value(place, there, "commit.gpgsign", "--bool")])
+        signing = (_value(place, there, "gpg.format") or "openpgp") if signs else ""
+        return identity, signing
+
+
+@contextmanager
+def _admin_folder(common_dir: str, run: RunId) -> Iterator[str]:
+    """A folder as git has one for each linked worktree, on a branch of the run; empty where none can be made."""
+    above = f"{common_dir}/worktrees"
+    with suppress(OSError):
+        os.mkdir(above)
+    try:
+        folder = mkdtemp(prefix="wto-look-", dir=above)
+        head = branch_ref(workstream_branch(run, WorkstreamId("look")))
+        for name, line in (("commondir", "../.."), ("HEAD", f"ref: {head}")):
+            with open(f"{folder}/{name}", "x", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+    except OSError:
+        yield ""
+        return
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            os.rmdir(above)
+
+
 def _identity(place: str, environment: Mapping[str, str]) -> str:
-    """Who commits, as git in that environment says: name, address, time."""
-    code, output = execute(("var", "GIT_COMMITTER_IDENT"), dict(environment), cwd=place, ok=(0, 1, 128, 129))
+    """Who commits, as git in that environment says."""
+    code, output = execute(("var", "GIT_COMMITTER_IDENT"), environment, cwd=place, ok=(0, 1, 128, 129))
     return text(output).strip() if code == 0 else ""
 
 
-def _signs(common_dir: str) -> bool:
-    said = [each.value for each in configuration(common_dir).settings() if each.key == "commit.gpgsign"]
+def _value(place: str, environment: Mapping[str, str], key: str, *how: str) -> str:
+    code, output = execute(("config", *how, "--get", key), environment, cwd=place, ok=(0, 1, 128))
+    return text(output).strip() if code == 0 else ""
+
+
+def _signs(said: Sequence[str | None]) -> bool:
     return bool(said) and (said[-1] is None or said[-1].lower() in {"true", "yes", "on", "1"})
 
 

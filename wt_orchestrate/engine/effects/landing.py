@@ -27,13 +27,15 @@ from wt_orchestrate.ports.git.vault import Vault
 
 def prepare_landing(effect: f.PrepareLanding, state: RunState, world: World) -> Sequence[e.Event]:
     """What would land: the integration head where the target has not moved, else both merged."""
-    return _prepared(effect, state, world.vault)
+    return _prepared(effect, state, world.vault, world.repository)
 
 
-def _prepared(effect: f.PrepareLanding, state: RunState, vault: Vault, *, pin: str = "landing") -> Sequence[e.Event]:
+def _prepared(
+    effect: f.PrepareLanding, state: RunState, vault: Vault, repository: Repository, *, pin: str = "landing"
+) -> Sequence[e.Event]:
     target = _target_head(vault, effect.target)
     word = Allowance(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
-    refused = _brings_back(state, vault, target, effect) or _needs_a_word(
+    refused = _brings_back(state, vault, repository, target, effect) or _needs_a_word(
         vault, state, word, target=target, head=effect.integration
     )
     if refused is not None:
@@ -62,7 +64,7 @@ def outlook(
         allow_changed=wish.allow_changed,
         at=at,
     )
-    for event in _prepared(effect, state, vault, pin="preview"):
+    for event in _prepared(effect, state, vault, repository, pin="preview"):
         if isinstance(event, e.LandRefused):
             return LandingPreview(refused=event)
         if isinstance(event, e.LandingPrepared):
@@ -81,12 +83,20 @@ class LandingPreview:
     where: str = ""
 
 
-def _brings_back(state: RunState, vault: Vault, target: CommitId, effect: f.PrepareLanding) -> e.LandRefused | None:
+def _brings_back(
+    state: RunState, vault: Vault, repository: Repository, target: CommitId, effect: f.PrepareLanding
+) -> e.LandRefused | None:
     """Commits that the run started from, or landed, and that the target does not hold any more: somebody took them out."""
     for commit in dict.fromkeys((state.landed.commit or state.base, state.base)):
         if effect.allow_changed or vault.commits.is_ancestor(commit, target):
             continue
         since = vault.commits.merge_base(commit, target)
+        if since is None and repository.facts().shallow:
+            return e.LandRefused(
+                reason=f"{effect.target} and the run have no common ancestor in this shallow clone",
+                code=ExitCode.STALE,
+                commands=("git fetch --unshallow", "wto land"),
+            )
         dropped = vault.commits.between(base=since, head=commit) if since is not None else ()
         named = some_of([f"{short(each.id)} {each.subject}" for each in dropped], 5)
         return e.LandRefused(

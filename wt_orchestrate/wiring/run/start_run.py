@@ -13,7 +13,14 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import Refused, StoreUnreadable, WtError
 from wt_orchestrate.wiring.memory import learn
 from wt_orchestrate.wiring.plan.plan_files import user_settings
-from wt_orchestrate.wiring.run.preflight import Tell, preflight, require_ready, untold, worktree_template
+from wt_orchestrate.wiring.run.preflight import (
+    Tell,
+    preflight,
+    require_common,
+    require_ready,
+    untold,
+    worktree_template,
+)
 from wt_orchestrate.wiring.site import Site, clock, mark, open_log, record_folder, repository, supervised, vault
 
 if TYPE_CHECKING:
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from wt_orchestrate.domain.preflight import PreflightFinding
     from wt_orchestrate.ports.engine import Log
     from wt_orchestrate.ports.git.repository import RepositoryFacts
-    from wt_orchestrate.ports.git.vault import Vault
 
 _ENDS_S = 10.0
 _LOOK_S = 0.05
@@ -215,7 +221,7 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     heads = kept.refs.fetch({branch_ref(onto): f"refs/wto/target/{onto}", **wanted})
     found: list[Queued] = []
     for number, name in enumerate(names):
-        _require_common(
+        require_common(
             kept, facts, onto=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"], name=name
         )
         commits = kept.commits.between(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
@@ -225,14 +231,6 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
         intent = "Its commits:\n" + "\n".join(f"- {subject}" for subject in subjects[-20:])
         found.append(Queued(branch=name, title=subjects[-1], intent=intent))
     return tuple(found)
-
-
-def _require_common(kept: Vault, facts: RepositoryFacts, *, onto: CommitId, head: CommitId, name: str) -> None:
-    """Refuse a branch that shares no commit with its target, as far as a shallow clone can tell."""
-    if facts.shallow and kept.commits.merge_base(onto, head) is None:
-        raise Refused(
-            f"{name} and its target have no common ancestor in this shallow clone", hint="git fetch --unshallow"
-        )
 
 
 def target_of(facts: RepositoryFacts, wanted: str | None) -> Branch:

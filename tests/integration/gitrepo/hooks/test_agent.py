@@ -107,6 +107,26 @@ def test_the_repositorys_own_hooks_run_behind_ours(site: Site, tmp_path: Path, w
     assert said(agent, "commit", "-qm", "Refused")[0] == 1
 
 
+def test_a_hook_of_the_repository_gets_the_git_of_agents(site: Site, tmp_path: Path) -> None:
+    """git puts its own folder first on a hook's PATH; an agent's hook has ours before it, so the shared stash stays refused, and
+    a person's hook in the same worktree has none of it."""
+    agent = guarded(site)
+    hook = Path(site.user.common_dir, "hooks", "pre-commit")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\ngit stash push -k -u -q 2>>"{tmp_path}/said"\nexit 0\n')
+    hook.chmod(0o755)
+    agent.write({"src/db/a.py": "1\n", "src/db/draft.py": "1\n"})
+    agent.git("add", "src/db/a.py")
+    assert said(agent, "commit", "-qm", "Work", env={"WTO_ATTEMPT": "1"}) == (0, [])
+    assert "shared with other agents" in (tmp_path / "said").read_text()
+    assert Path(agent.path, "src/db/draft.py").exists()
+    (tmp_path / "said").unlink()
+    agent.write({"src/db/b.py": "1\n"})
+    agent.git("add", "src/db/b.py")
+    said(agent, "commit", "-qm", "Work")
+    assert "shared with other agents" not in (tmp_path / "said").read_text()
+
+
 def test_light_guards_put_nothing_inside_of_a_commit(site: Site) -> None:
     """Scope and pushes are guarded; nothing of ours runs between a commit's objects and its ref, unless the repository does."""
     agent = guarded(site, full=False)

@@ -22,6 +22,7 @@ from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.errors import GitFailed
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.ports.git.repository import Guard
+from wt_orchestrate.resources import resource
 
 HOOKS = (
     "applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg",
@@ -159,5 +160,6 @@ def _facts(wanted: Guard, chain: str, common_dir: str) -> str:
         "SCOPES": wanted.scopes,
         "CHAIN": chain,
         "COMMON": common_dir,
+        "BIN": resource("hooks", "agent-bin"),
     }
     return "".join(f"WTO_GUARD_{key}={shlex.quote(value)}\n" for key, value in values.items())

@@ -43,6 +43,7 @@ class GitRefs:
 
     def fetch(self, refs: Mapping[str, str]) -> Mapping[str, CommitId]:
         """Fetch refs (source ref -> ref here) with one `git fetch`, or none if nothing is new; the commit of each here."""
+        _deepen(self._git, self._source)
         for _ in range(_TRIES):
             offered = commits_at(Git(self._source), tuple(refs))
             known = commits_at(self._git, tuple(refs.values()))
@@ -157,6 +158,26 @@ def _comes(git: Git, source: str, commit: CommitId) -> bool:
 def _fetch(git: Git, source: str, commits: Sequence[CommitId]) -> None:
     trusting = {"GIT_CONFIG_GLOBAL": f"{git.git_dir}/{TRUSTING}"}
     git.run(*FETCH, source, stdin=input_lines(commits), env=trusting, timeout_s=LONG_S)
+
+
+def _deepen(git: Git, source: str) -> None:
+    """Fetch what lies before commits whose past was cut off when they came, and is in a shallow clone by now."""
+    if not os.path.exists(f"{git.git_dir}/shallow"):
+        return
+    cut = _cut(git.git_dir) - _cut(source)
+    if cut:
+        trusting = {"GIT_CONFIG_GLOBAL": f"{git.git_dir}/{TRUSTING}"}
+        wanted = input_lines(sorted(cut & commits_among(Git(source), sorted(cut))))
+        git.run(FETCH[0], "--unshallow", *FETCH[1:], source, stdin=wanted, env=trusting, timeout_s=LONG_S)
+
+
+def _cut(git_dir: str) -> frozenset[CommitId]:
+    """The commits of a shallow clone whose parents are not there."""
+    try:
+        with open(f"{git_dir}/shallow", encoding="ascii") as file:
+            return frozenset(CommitId(line) for line in file.read().split())
+    except FileNotFoundError:
+        return frozenset()
 
 
 def _archiving(

@@ -14,6 +14,7 @@ from wt_orchestrate.wiring import site as wiring_site
 from wt_orchestrate.wiring.doctor import diagnosis
 from wt_orchestrate.wiring.memory import repair_memory
 from wt_orchestrate.wiring.plan.plan_files import read_settings, settings_path
+from wt_orchestrate.wiring.run.preflight import is_sparse
 from wt_orchestrate.wiring.run.supervise import rebuild_log
 from wt_orchestrate.wiring.site import Site, find_site, mark
 
@@ -41,6 +42,8 @@ def init(start: str, dry_run: bool) -> None:
     word = "Wrote" if written else "Kept"
     click.echo(f"{symbol('done' if written else 'nothing')} {word} {path}")
     click.echo(f"{symbol('done' if excluded else 'nothing')} HANDOFF.md is excluded in {facts.common_dir}/info/exclude")
+    if is_sparse(site):
+        click.echo(f"  {symbol('hint')} Your checkout is sparse: git sparse-checkout add .wto keeps the settings in it")
     click.echo(f"  {symbol('hint')} Next: commit .wto/config.yaml, run wto doctor, then wto plan new plan.yaml")
 
 
