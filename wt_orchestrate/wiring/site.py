@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from wt_orchestrate.adapters.gitrepo.repository import GitRepository
     from wt_orchestrate.adapters.gitrepo.vault import GitVault
+    from wt_orchestrate.domain.ids import CommitId
     from wt_orchestrate.ports.engine import Clock, Log
     from wt_orchestrate.ports.git.vault import Vault
 
@@ -214,6 +215,14 @@ def vault(site: Site, *, run: str = "") -> Vault:
     if run:
         site.vaults[0].checkouts.go_by(record_folder(site, run))
     return site.vaults[0]
+
+
+def require_common(site: Site, *, onto: CommitId, head: CommitId, name: str) -> None:
+    """Refuse a branch that shares no commit with its target, as far as a shallow clone can tell."""
+    if repository(site).facts().shallow and vault(site).commits.merge_base(onto, head) is None:
+        raise Refused(
+            f"{name} and its target have no common ancestor in this shallow clone", hint="git fetch --unshallow"
+        )
 
 
 def supervised(site: Site) -> bool:

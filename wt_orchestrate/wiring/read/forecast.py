@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wt_orchestrate.wiring.run.preflight import require_common
-from wt_orchestrate.wiring.site import Site, open_log, repository, vault
+from wt_orchestrate.wiring.site import Site, open_log, repository, require_common, vault
 
 _RUNS = 5
 """How many earlier runs are measured."""
@@ -110,7 +109,7 @@ def foresee_branches(site: Site, names: Sequence[str], target: str | None) -> Fo
     sides = tuple(Side(name=name, head=heads[refs[name]]) for name in wanted if refs[name] in heads)
     against = heads[refs[onto]]
     for side in sides:
-        require_common(kept, repo.facts(), onto=against, head=side.head, name=side.name)
+        require_common(site, onto=against, head=side.head, name=side.name)
     return Foresight(
         run="", onto=onto, against=against, sides=sides, forecast=kept.forecasts.forecast(sides, against=against)
     )

@@ -12,11 +12,10 @@ from wt_orchestrate.wiring.run.environment import SECRET
 from wt_orchestrate.wiring.site import Site, repository
 
 if TYPE_CHECKING:
-    from wt_orchestrate.domain.ids import Branch, CommitId, RunId
+    from wt_orchestrate.domain.ids import Branch, RunId
     from wt_orchestrate.domain.plan.settings import Settings
     from wt_orchestrate.domain.preflight import Look, PreflightFinding
     from wt_orchestrate.ports.git.repository import RepositoryFacts
-    from wt_orchestrate.ports.git.vault import Vault
 
 Tell = Callable[["PreflightFinding"], None]
 
@@ -125,14 +124,6 @@ def is_sparse(site: Site) -> bool:
     from wt_orchestrate.adapters.gitrepo.configuration import configuration
 
     return configuration(site.common_dir).own_is_true("core.sparsecheckout")
-
-
-def require_common(kept: Vault, facts: RepositoryFacts, *, onto: CommitId, head: CommitId, name: str) -> None:
-    """Refuse a branch that shares no commit with its target, as far as a shallow clone can tell."""
-    if facts.shallow and kept.commits.merge_base(onto, head) is None:
-        raise Refused(
-            f"{name} and its target have no common ancestor in this shallow clone", hint="git fetch --unshallow"
-        )
 
 
 def _untrusted(site: Site, facts: RepositoryFacts) -> tuple[str, ...]:

@@ -16,12 +16,21 @@ from wt_orchestrate.wiring.plan.plan_files import user_settings
 from wt_orchestrate.wiring.run.preflight import (
     Tell,
     preflight,
-    require_common,
     require_ready,
     untold,
     worktree_template,
 )
-from wt_orchestrate.wiring.site import Site, clock, mark, open_log, record_folder, repository, supervised, vault
+from wt_orchestrate.wiring.site import (
+    Site,
+    clock,
+    mark,
+    open_log,
+    record_folder,
+    repository,
+    require_common,
+    supervised,
+    vault,
+)
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
@@ -221,9 +230,7 @@ def queued_branches(site: Site, names: Sequence[str], target: str | None) -> tup
     heads = kept.refs.fetch({branch_ref(onto): f"refs/wto/target/{onto}", **wanted})
     found: list[Queued] = []
     for number, name in enumerate(names):
-        require_common(
-            kept, facts, onto=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"], name=name
-        )
+        require_common(site, onto=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"], name=name)
         commits = kept.commits.between(base=heads[f"refs/wto/target/{onto}"], head=heads[f"refs/wto/queue/{number}"])
         if not commits:
             raise Refused(f"{onto} already contains all of {name!r}", hint=f"leave it out; see git log {onto}..{name}")
