@@ -115,6 +115,7 @@ class TestObjects:
         assert (objects.blob(head, "a"), text is not None and text.text) == (b"2\n", "2\n")
         assert (objects.blob(head, "no"), objects.text(head, "no")) == (None, None)
         assert (objects.contains(head), objects.contains(NOWHERE)) == (True, False)
+        assert "a" in objects.paths(head) and any(path.startswith("dir/") for path in objects.paths(head))
 
     def test_equal_content_is_the_same_object(self, bench: Bench) -> None:
         """At a path, as a folder and as a whole tree; empty for a path or a commit that does not exist."""

@@ -24,13 +24,71 @@ ODD = {
         'GIT_AUTHOR_NAME="$(printf "Andr\\351")" git commit -qF "$TEST_FOLDER/message"\n'
     ),
     "a name of 255 bytes": "echo x > $(printf 'n%.0s' $(seq 255))\n" + COMMIT,
-    "twins in NFC and NFD": 'echo x > "$(printf "\\303\\251.txt")"\necho y > "$(printf "e\\314\\201.txt")"\n' + COMMIT,
-    "a folder and a line end in a name": 'mkdir -p "a b"\necho x > "a b/$(printf "one\\ntwo\\t\\"\\\\")"\n' + COMMIT,
     "huge binary output": (
         "echo x > x.txt\n" + COMMIT + "head -c 3000000 /dev/urandom\nprintf '\\377\\376 the last word'\n"
     ),
     "a branch that is not UTF-8": "echo x > x.txt\n" + COMMIT + 'git branch "$(printf "odd\\351")"\n',
 }
+HELD = {
+    "twins in case": ("echo x > readme.md\n" + COMMIT, "README.md and readme.md are one path"),
+    "folders that are twins": ("mkdir Src src\necho x > Src/a\necho x > src/b\n" + COMMIT, "Src and src are one path"),
+    "twins in NFC and NFD": (
+        'echo x > "$(printf "\\303\\251.txt")"\necho y > "$(printf "e\\314\\201.txt")"\n' + COMMIT,
+        "are one path where case, or how letters are composed, is ignored",
+    ),
+    "a folder and a line end in a name": (
+        'mkdir -p "a b"\necho x > "a b/$(printf "one\\ntwo\\t\\"\\\\")"\n' + COMMIT,
+        "not a name that Windows allows",
+    ),
+    "a device of Windows": ("mkdir src\necho x > src/aux.c\n" + COMMIT, "src/aux.c: not a name that Windows allows"),
+    "everything deleted": ("git rm -rq .\ngit commit -qm odd\n", "it deletes or empties"),
+    "everything emptied": ('for each in $(git ls-files); do : > "$each"; done\n' + COMMIT, "it deletes or empties"),
+}
+
+
+@pytest.mark.parametrize(("script", "words"), HELD.values(), ids=HELD.keys())
+def test_L8_what_other_machines_cannot_hold_needs_a_persons_word(project: Project, script: str, words: str) -> None:
+    """It is held with the paths and the command that lets it through; the other workstream is integrated meanwhile, and
+    what was let through once lands without another word."""
+    ended = project.wto("run", project.plan(PLAN, {"odd": script, "good": GOOD}))
+    assert ended.code == 8 and words in ended.out, ended.out + ended.err
+    assert project.stages() == {"odd": "escalated", "good": "integrated"}
+    shown = json.loads(project.wto("status", "--json").out)["workstreams"][0]
+    assert "wto continue odd, if this is intended" in str(shown)
+    assert words in project.wto("report").out
+    assert project.wto("continue", "odd").code == 0
+    assert project.stages() == {"odd": "integrated", "good": "integrated"}
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    assert project.repository.git("status", "--porcelain") == ""
+
+
+def test_L8_a_queued_branch_is_held(project: Project) -> None:
+    """Until `wto continue`, which lets through what was named; what the branch brought meanwhile is named then."""
+    git = project.repository.git
+    git("switch", "-qc", "odd")
+    project.repository.commit({"readme.md": "x"}, "twin")
+    git("switch", "-q", "main")
+    assert project.wto("train", "add", "odd", "--check", "true").code == 0
+    assert project.wto("train", "run").code == 8
+    git("switch", "-q", "odd")
+    project.repository.commit({"aux.txt": "x"}, "more")
+    git("switch", "-q", "main")
+    again = project.wto("continue", "odd")
+    assert again.code == 8 and "aux.txt: not a name" in again.out and "one path" not in again.out, again.out + again.err
+    assert project.wto("continue", "odd").code == 0
+    assert project.stages() == {"odd": "integrated"}
+
+
+def test_L8_twins_of_two_workstreams_are_held_at_the_landing(project: Project) -> None:
+    """Each alone is no twin; whichever is looked at last is held, or else the landing is, by the same rule."""
+    twins = {"odd": "echo x > Notes.txt\n" + COMMIT, "good": "echo y > notes.txt\n" + COMMIT}
+    ended = project.wto("run", project.plan(PLAN, twins))
+    refused = project.wto("land") if ended.code == 0 else ended
+    assert refused.code == 8 and "Notes.txt and notes.txt are one path" in refused.out + refused.err
+    if ended.code == 0:
+        assert "--allow-held" in refused.err
+        assert project.wto("land", "--allow-held").code == 0
 
 
 @pytest.mark.parametrize("script", ODD.values(), ids=ODD.keys())

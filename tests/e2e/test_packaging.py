@@ -140,7 +140,7 @@ def test_the_plugin_is_valid_and_installs_from_the_repository(project: Project, 
 
 NO_TOOLS = {
     *("wto", "scope", "needs", "key", "question", "failed", "escalated", "rest", "stages", "gate", "round", "no"),
-    *("allow_protected", "allow_large", "allow_secrets"),
+    *("allow_protected", "allow_large", "allow_held", "allow_secrets"),
 }
 LEADING = {"briefing", "recall", "draft_plan", "check_plan", "start", "wait", "inspect", "approve", "land", "remember"}
 

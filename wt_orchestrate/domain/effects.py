@@ -152,6 +152,7 @@ class PrepareLanding(Struct, frozen=True, kw_only=True):
     allow_secrets: tuple[str, ...] = ()
     allow_large: bool = False
     allow_changed: bool = False
+    allow_held: bool = False
     at: float
 
 

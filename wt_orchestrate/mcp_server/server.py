@@ -288,6 +288,9 @@ def _ending(tools: Toolbox, desk: Desk) -> None:
         allow_large: Annotated[
             bool, Field(description="Also land files larger than largest_mb; only when the person said so.")
         ] = False,
+        allow_held: Annotated[
+            bool, Field(description="Also land unusual names and deletions; only when the person said so.")
+        ] = False,
         allow_secrets: Annotated[
             list[Annotated[str, Field(min_length=1, max_length=200)]],
             Field(
@@ -300,6 +303,9 @@ def _ending(tools: Toolbox, desk: Desk) -> None:
     ) -> Wished:
         """Fast-forward the target branch to the integrated work; `wait` reports whether it landed or why not."""
         word = e.LandRequested(
-            allow_protected=allow_protected, allow_large=allow_large, allow_secrets=tuple(allow_secrets)
+            allow_protected=allow_protected,
+            allow_large=allow_large,
+            allow_held=allow_held,
+            allow_secrets=tuple(allow_secrets),
         )
         return desk.wish(repository, run, word, key=key)

@@ -30,6 +30,7 @@ from wt_orchestrate.wiring.tidy import leftovers, space, trash_left
 @click.option("--allow-protected", is_flag=True, help="Also land changes to protected paths.")
 @click.option("--allow-secret", "marks", multiple=True, metavar="MARK", help="Allow this finding: it is not a secret.")
 @click.option("--allow-large", is_flag=True, help="Also land files larger than largest_mb.")
+@click.option("--allow-held", is_flag=True, help="Also land unusual names and deletions that are held.")
 @click.option("--allow-changed", is_flag=True, help="The repository's changed settings, or its reset target, are mine.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would land; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -40,6 +41,7 @@ def land(
     allow_protected: bool,
     marks: tuple[str, ...],
     allow_large: bool,
+    allow_held: bool,
     allow_changed: bool,
     dry_run: bool,
     as_json: bool,
@@ -52,6 +54,7 @@ def land(
         allow_protected=allow_protected,
         allow_secrets=marks,
         allow_large=allow_large,
+        allow_held=allow_held,
         allow_changed=allow_changed,
     )
     if dry_run:

@@ -75,11 +75,12 @@ def _pushes(function: Callable[..., None]) -> Callable[..., None]:
         allow_protected: bool,
         marks: tuple[str, ...],
         allow_large: bool,
+        allow_held: bool,
         kind: str | None,
         api: str | None,
         **given: Any,
     ) -> None:
-        word = Allowance(protected=allow_protected, large=allow_large, secrets=marks)
+        word = Allowance(protected=allow_protected, large=allow_large, held=allow_held, secrets=marks)
         function(*args, pushing=_Pushing(word=word, kind=kind, api=api), **given)
 
     options = (
@@ -88,6 +89,7 @@ def _pushes(function: Callable[..., None]) -> Callable[..., None]:
             "--allow-secret", "marks", multiple=True, metavar="MARK", help="Allow this finding: it is not a secret."
         ),
         click.option("--allow-large", is_flag=True, help="Also push files larger than largest_mb."),
+        click.option("--allow-held", is_flag=True, help="Also push unusual names and deletions that are held."),
         click.option("--forge", "kind", type=click.Choice(_KINDS), help="The kind of forge, for this call."),
         click.option("--api", metavar="URL", help="The URL of the forge's API, for this call."),
     )

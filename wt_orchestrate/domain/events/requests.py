@@ -147,6 +147,8 @@ class LandRequested(Struct, frozen=True, kw_only=True):
     allow_large: bool = False
     allow_changed: bool = False
     """What changed in the repository while agents were at work is the person's own doing."""
+    allow_held: bool = False
+    """A person let through what is held for its names or deletions."""
 
 
 class CleanRequested(Struct, frozen=True, kw_only=True):

@@ -46,6 +46,8 @@ class ClaimRejected(Struct, frozen=True, kw_only=True):
     head: CommitId | None
     findings: tuple[str, ...]
     round: int = 0
+    held: tuple[str, ...] = ()
+    """If it only waits for a person's word: the paths that it is about; `.` for all of them."""
 
 
 class RetryDecided(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.train import check_result
 from wt_orchestrate.domain.state.workstream import (
     Accepted,
+    Approval,
     Change,
     Claim,
     Conflict,
@@ -77,7 +78,7 @@ def _fold(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
         case e.AnswerRequested() as given:
             return _given(ws, given)
         case e.ContinueRequested():
-            return _continued(ws, record, by_person=True)
+            return _continued(_let_through(ws), record, by_person=True)
         case e.RetryRequested(fresh=fresh):
             return _retried(ws, fresh=fresh)
         case e.PullRequestNoted(pull_request=noted):
@@ -223,6 +224,14 @@ def _continued(ws: WorkstreamState, record: e.Record, *, by_person: bool) -> Wor
     return _claimed(ws, Claim(order=order, by_person=by_person))
 
 
+def _let_through(ws: WorkstreamState) -> WorkstreamState:
+    """A person lets through what it is held for, if it is."""
+    if not ws.faults.held:
+        return ws
+    given = dict.fromkeys((*ws.approval.given, *ws.approval.asked))
+    return replace(ws, approval=Approval(given=tuple(given)))
+
+
 def _claimed(ws: WorkstreamState, claim: Claim) -> WorkstreamState:
     """One more claim that its work is finished, which nobody has looked at."""
     return replace(ws, stage=Stage.CLAIMED, claims=ws.claims + 1, claim=claim)
@@ -242,9 +251,10 @@ def _fold_verdict(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
             return ws  # the claim was withdrawn while the evidence was gathered
         case e.ClaimAccepted() as claimed:
             return _accepted(ws, claimed, record)
-        case e.ClaimRejected(findings=findings, head=head):
-            faults = replace(ws.faults, findings=findings)
-            return replace(ws, faults=faults, looked_at=head, head=head if ws.spec.branch else ws.head)
+        case e.ClaimRejected(findings=findings, head=head, held=held):
+            faults = replace(ws.faults, findings=findings, held=bool(held))
+            asked = replace(ws, approval=replace(ws.approval, asked=held or ws.approval.asked))
+            return replace(asked, faults=faults, looked_at=head, head=head if ws.spec.branch else ws.head)
         case e.MergeConflicted(head=head) | e.ProofFailed(head=head) if ws.stage is not Stage.VERIFYING or _is_other(
             ws, head
         ):

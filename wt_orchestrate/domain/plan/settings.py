@@ -135,6 +135,22 @@ class Merging:
     is. Empty: an arbiter for Claude Code agents, the owner for commands."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """What work waits for a person with, before it is integrated: `wto continue NAME` lets it through."""
+
+    __pydantic_config__ = _STRICT
+
+    twins: bool = True
+    """Two paths that differ only in case, or in how their letters are composed, where the work brings one of them."""
+    names: bool = True
+    """New names that Windows does not allow, or of more than 255 bytes."""
+    deletions: bool = True
+    """Work that deletes or empties nine of ten files."""
+    allow: tuple[str, ...] = ()
+    """Globs of paths that are not held for their names."""
+
+
 class ForgeKind(StrEnum):
     """Which forge makes the pull requests."""
 
@@ -223,6 +239,8 @@ class Settings:
     MB more."""
     merge: Merging = Merging()
     """How conflicts are resolved."""
+    hold: Holds = Holds()
+    """What is held for a person."""
     forge: ForgeSettings = ForgeSettings()
     """Pull requests."""
     sandbox: SandboxMode = SandboxMode.OFF

@@ -139,6 +139,7 @@ class Landing(Struct, frozen=True, kw_only=True):
     allow_secrets: tuple[str, ...] = ()
     allow_large: bool = False
     allow_changed: bool = False
+    allow_held: bool = False
     expected: CommitId | None = None
     commit: CommitId | None = None
     tries: int = 0

@@ -89,6 +89,15 @@ class Claim(Struct, frozen=True, kw_only=True):
     """None until its evidence was looked at."""
 
 
+class Approval(Struct, frozen=True, kw_only=True):
+    """What a person has to let through before it is integrated. Paths; `.` for all of them."""
+
+    asked: tuple[str, ...] = ()
+    """What it is held for now, or was held for last."""
+    given: tuple[str, ...] = ()
+    """What a person let through."""
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """What its work changes, as of the last claim that was accepted."""
 
@@ -166,6 +175,8 @@ class Faults(Struct, frozen=True, kw_only=True):
     """What is wrong with its claim; a new claim has none."""
 
     findings: tuple[str, ...] = ()
+    held: bool = False
+    """They only wait for a person's word."""
     failed_check: CheckResult | None = None
     blame: Blame | None = None
     """What is certain about its failed check."""
@@ -210,6 +221,7 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     looked_at: CommitId | None = None
     """The head of the last claim that was verified, whatever the result."""
     change: Change = Change()
+    approval: Approval = Approval()
     faults: Faults = Faults()
     conflict: Conflict | None = None
     """The last conflict of its work, resolved or not."""

@@ -100,6 +100,7 @@ def landing_effects(state: RunState) -> Iterator[Effect]:
             allow_secrets=state.landing.allow_secrets,
             allow_large=state.landing.allow_large,
             allow_changed=state.landing.allow_changed,
+            allow_held=state.landing.allow_held,
             at=state.landing.at,
         )
 

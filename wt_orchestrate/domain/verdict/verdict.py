@@ -229,6 +229,11 @@ def _how_to_mend(ws: WorkstreamState) -> str:
     return f"fix it in {ws.worktree}, commit, then run wto continue {ws.id}"
 
 
+def _how_to_let_through(ws: WorkstreamState) -> tuple[str, ...]:
+    other = (f"commit a fix on {ws.branch}",) if ws.spec.branch else (f'wto redirect {ws.id} "..."',)
+    return (f"wto diff {ws.id} --stat", f"wto continue {ws.id}, if this is intended", *other, f"wto cancel {ws.id}")
+
+
 def _escalated(ws: WorkstreamState, reason: str, commands: tuple[str, ...]) -> e.WorkstreamEscalated:
     return e.WorkstreamEscalated(workstream=ws.id, reason=reason, commands=commands, tried=what_was_tried(ws))
 
@@ -317,6 +322,8 @@ def retries(state: RunState, ws: WorkstreamState) -> int:
 
 def _judge_findings(state: RunState, ws: WorkstreamState) -> e.Event:
     in_the_end = "; ".join(ws.faults.findings) or "the claim was rejected"
+    if ws.faults.held:
+        return _escalated(ws, in_the_end, _how_to_let_through(ws))
     return _again(state, ws, Cause.EVIDENCE, evidence_message(ws.faults.findings, ws.spec.kind), in_the_end)
 
 

@@ -34,7 +34,12 @@ def _prepared(
     effect: f.PrepareLanding, state: RunState, vault: Vault, repository: Repository, *, pin: str = "landing"
 ) -> Sequence[e.Event]:
     target = _target_head(vault, effect.target)
-    word = Allowance(protected=effect.allow_protected, large=effect.allow_large, secrets=effect.allow_secrets)
+    word = Allowance(
+        protected=effect.allow_protected,
+        large=effect.allow_large,
+        held=effect.allow_held,
+        secrets=effect.allow_secrets,
+    )
     refused = _brings_back(state, vault, repository, target, effect) or _needs_a_word(
         vault, state, word, target=target, head=effect.integration
     )
@@ -61,6 +66,7 @@ def outlook(
         allow_protected=wish.allow_protected,
         allow_secrets=wish.allow_secrets,
         allow_large=wish.allow_large,
+        allow_held=wish.allow_held,
         allow_changed=wish.allow_changed,
         at=at,
     )
@@ -120,7 +126,7 @@ def _needs_a_word(
     vault: Vault, state: RunState, word: Allowance, *, target: CommitId, head: CommitId
 ) -> e.LandRefused | None:
     """What lands only with a person's approval."""
-    missing = missing_word(vault, state.settings, base=target, head=head, word=word, verb="land")
+    missing = missing_word(vault, state, base=target, head=head, word=word, verb="land")
     if missing is None:
         return None
     look = f"git diff {target[:12]}...{integration_branch(state.id)}"

@@ -6,6 +6,7 @@ The head of a claim that holds is archived before the claim is accepted; nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
@@ -14,9 +15,10 @@ from wt_orchestrate.domain.plan.model import AgentType, Workstream
 from wt_orchestrate.domain.state.run import RunState, may_only_read
 from wt_orchestrate.domain.state.workstream import WorkstreamState, is_reviewer, last_attempt
 from wt_orchestrate.domain.verdict import claim
+from wt_orchestrate.domain.verdict.holds import Hold
 from wt_orchestrate.engine.effects.conflict import judged_resolution, remember_resolution
 from wt_orchestrate.engine.elsewhere import commits_elsewhere
-from wt_orchestrate.engine.exposure import GITLINK, protected_paths
+from wt_orchestrate.engine.exposure import GITLINK, held_in, let_through, protected_paths
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path
 from wt_orchestrate.ports.git.commits import ChangedPath
 
@@ -44,6 +46,11 @@ def verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event]
         found = (*_exposed(state, ws, head, world), *judged_resolution(state, ws, head, world))
     if found or head is None:
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=found, round=effect.round),)
+    waits = _held(state, changes, onto=onto, head=head, world=world)
+    if waits:
+        paths = tuple(path for each in waits for path in each.paths)
+        told = tuple(each.words for each in waits)
+        return (e.ClaimRejected(workstream=ws.id, head=head, findings=told, round=effect.round, held=paths),)
     remember_resolution(state, ws, head, world)
     if head != ws.head:  # a head that was seen before was archived when it was seen
         world.vault.refs.archive(archive_name(state.id, ws.id), head)
@@ -114,9 +121,22 @@ def _exposed(state: RunState, ws: WorkstreamState, head: CommitId, world: World)
     base, scan = state.integration.commit, world.vault.commits.scan
     if not claim.exposed(state, ws, scan(base=base, head=head)):
         return ()
+    return claim.exposed(state, ws, scan(base=base, head=head, without=_target(state, world)))
+
+
+def _held(
+    state: RunState, changes: Sequence[ChangedPath], *, onto: CommitId, head: CommitId, world: World
+) -> tuple[Hold, ...]:
+    """What a person has to let through; nothing of what the target has by now."""
+    looked = partial(held_in, world.vault, state.settings, base=onto, head=head, changes=changes)
+    found = looked(let_through=let_through(state))
+    return looked(let_through=let_through(state), known=_target(state, world)) if found else found
+
+
+def _target(state: RunState, world: World) -> tuple[CommitId, ...]:
+    """The head of the target now; none where the branch is gone."""
     ref = f"refs/wto/target/{state.target}"
-    target = tuple(world.vault.refs.fetch({branch_ref(state.target): ref}).values())
-    return claim.exposed(state, ws, scan(base=base, head=head, without=target))
+    return tuple(world.vault.refs.fetch({branch_ref(state.target): ref}).values())
 
 
 def _dirty(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> tuple[str, ...]:

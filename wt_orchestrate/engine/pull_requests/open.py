@@ -175,7 +175,7 @@ def withheld_words(vault: Vault, state: RunState, ws: WorkstreamState, word: All
     """Why its work is not pushed without a person's approval; empty if it may be. What was pushed before was allowed."""
     head, known = head_of(state, ws), ws.pull_request
     base = known.head if known is not None and vault.commits.is_ancestor(known.head, head) else state.base
-    missing = missing_word(vault, state.settings, base=base, head=head, word=word, verb="be pushed")
+    missing = missing_word(vault, state, base=base, head=head, word=word, verb="be pushed")
     if missing is None:
         return ""
     return f"not pushed: {missing.reason}; to push it, run wto pr open {ws.id} {missing.options}"

@@ -22,6 +22,9 @@ class Objects(Protocol):
     def text(self, commit: CommitId, path: str) -> TextAt | None:
         """A file's text, or where a symbolic link points; None if there is neither."""
 
+    def paths(self, commit: CommitId) -> Sequence[str]:
+        """The paths of all files of a commit."""
+
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         """The object (file or folder) at each path of a commit, in one call; empty if there is none. The path "" is the
         commit's whole tree, so that it says whether the commit exists."""

@@ -19,6 +19,7 @@ from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.workstream import (
     Accepted,
+    Approval,
     Change,
     Checkout,
     Claim,
@@ -78,6 +79,29 @@ def test_nothing_of_the_former_life_is_left_when_it_starts_again(word: e.Event) 
     assert (after.tries, after.faults, after.outcome) == (Tries(after=2), Faults(), Outcome())
     assert (conflict_paths(after), after.setup.failure, after.stopping, after.cancelling) == ((), "", False, "")
     assert (after.attempts[:1], after.history, after.worktree) == (before.attempts[:1], before.history, before.worktree)
+
+
+def test_L8_only_a_persons_continue_lets_through_what_is_held() -> None:
+    """A new claim (also the one made for a queued branch that moved) does not, nor does the `continue` of work that failed
+    for another reason later; what was let through once stays so."""
+    run = _failed()
+    odd = e.ClaimRejected(workstream=A, findings=("aux: ...",), head=None, held=("aux",))
+    run.note(9, e.RetryRequested(workstream=A, fresh=False))
+    run.work(10, A, begins=10, ends=10, gone=10, reason="retry")
+    run.note(11, e.ClaimMade(workstream=A, by=e.Actor.AGENT), odd)
+    assert (_ws(run).faults.held, _ws(run).approval) == (True, Approval(asked=("aux",)))
+    run.note(12, e.ClaimMade(workstream=A, by=e.Actor.PERSON))
+    assert not _ws(run).approval.given
+    run.note(13, e.ClaimRejected(workstream=A, findings=("x",), head=None))
+    run.note(14, e.WorkstreamEscalated(workstream=A, reason="x", commands=(), tried=()))
+    run.note(15, e.ContinueRequested(workstream=A))
+    assert not _ws(run).approval.given
+    run.note(16, odd, e.WorkstreamEscalated(workstream=A, reason="x", commands=(), tried=()))
+    run.note(17, e.ContinueRequested(workstream=A))
+    assert _ws(run).approval == Approval(given=("aux",))
+    run.note(18, e.ClaimRejected(workstream=A, findings=("y",), head=None, held=("b:",)))
+    run.note(19, e.ContinueRequested(workstream=A))
+    assert _ws(run).approval == Approval(given=("aux", "b:"))
 
 
 def test_a_new_claim_has_no_faults() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wt_orchestrate.adapters.gitrepo.objects.session import CAT_FILE, look_up
-from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
 from wt_orchestrate.domain.agent.instructions import TextAt
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.errors import GitFailed
@@ -114,6 +114,10 @@ class GitObjects:
         name = entry_at(self._git, commit, path, modes=(LINK,)) if path else ""
         link = contents(self._git, (name,)).get(name) if name else None
         return None if link is None else TextAt(link.decode(errors="surrogateescape"), link=True)
+
+    def paths(self, commit: CommitId) -> Sequence[str]:
+        """The paths of all files of a commit."""
+        return fields(self._git.run("ls-tree", "-r", "--name-only", "-z", "--full-tree", commit, timeout_s=LONG_S))
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         """The object at each path of a commit; empty if there is none."""
