@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
 from tests.support.worlds import git, make_world, shallow
+from wt_orchestrate.errors import ExitCode
 
 AGENT = COMMAND_AGENT + "workstreams: {a: {brief: x}}\n"
 
@@ -67,3 +68,49 @@ def test_init_in_a_sparse_checkout_says_how_the_settings_stay(project: Project) 
     git(project, "sparse-checkout", "add", ".wto")
     assert project.wto("run", "--land", plan).code == 0
     assert not Path(project.repository.path, "left").exists()
+
+
+CHECKED = "goal: x\nchecks: [{run: 'echo x >> \"%s/ran\"; test -e good'}]\n" + AGENT
+
+
+def test_P4_a_red_target_holds_the_run_before_anything_is_paid(project: Project) -> None:
+    """No worktree and no attempt: the run needs a person, who is told why and what can be done. Fixed on the target, another run
+    goes on, and the one after it does not check the same tree again."""
+    ran = project.folder / "ran"
+    plan = project.plan(CHECKED % project.folder, {"a": COMMIT})
+    held = project.wto("run", "--land", plan)
+    assert held.code == ExitCode.NEEDS_PERSON and ran.read_text().split() == ["x", "x"]
+    assert "fails on main as it is, before any work" in held.out and "wto release" in held.out
+    status = project.status()
+    assert [(ws["condition"], ws["attempts"], ws["worktree"]) for ws in status["workstreams"]] == [
+        ("escalated", 0, None)
+    ]
+    assert not Path(f"{project.repository.path}.worktrees").exists()
+    assert project.wto("wait").code == ExitCode.NEEDS_PERSON
+    assert "fails on main as it is" in project.wto("report").out
+    assert project.wto("resume").code == ExitCode.NEEDS_PERSON and len(ran.read_text().split()) == 4
+    project.repository.commit({"good": "x\n"})
+    landed = project.wto("run", "--land", plan)
+    assert landed.code == 0, landed.out + landed.err
+    assert len(ran.read_text().split()) == 6  # once on the target, once on the work
+    again = project.wto(
+        "run", project.plan(CHECKED % project.folder, {"a": "echo more >> a.txt\ngit commit -qam More\n"})
+    )
+    assert again.code == 0 and "the checks pass on main" in again.out
+    assert len(ran.read_text().split()) == 7
+
+
+def test_a_red_target_is_taken_as_it_is_by_release_or_by_a_setting(project: Project) -> None:
+    """Then the agents start, and work that mends it lands; a run whose check was cut off by a crash is held all the same."""
+    mends = "touch good\n" + COMMIT
+    plan = project.plan(CHECKED % project.folder, {"a": mends})
+    project.environment["WTO_CRASH_AT"] = "RunCheck:done"
+    project.wto("run", plan)
+    del project.environment["WTO_CRASH_AT"]
+    assert project.wto("resume").code == ExitCode.NEEDS_PERSON
+    released = project.wto("release")
+    assert released.code == 0, released.out + released.err
+    assert project.stages() == {"a": "integrated"} and project.status()["workstreams"][0]["attempts"] == 1
+    project.repository.commit({".wto/config.yaml": "check_target: false\n"})
+    ended = project.wto("run", "--land", project.plan(CHECKED % project.folder, {"a": mends}))
+    assert ended.code == 0 and "before any work" not in ended.out

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import COMMAND_AGENT, COMMIT, Project
+from tests.support.project import COMMAND_AGENT, COMMIT, Ended, Project
+from tests.support.waiting import wait_until
 from tests.support.worlds import CONTENT, FILTERED, PAGE, WORLDS, git, make_world, table
+from wt_orchestrate.errors import ExitCode
 
 AGENT = COMMAND_AGENT.replace("{agent: scripted}", "{agent: scripted, retries: 0}")
 
@@ -95,22 +97,49 @@ SEES = 'grep -q "^content of main" content.bin'
 BINARY = 'echo "$WTO_WORKSTREAM" > "$WTO_WORKSTREAM.bin"\ngit add -A\ngit commit -qm "Add $WTO_WORKSTREAM"\n'
 
 
+def _plan(project: Project, names: str, script: str) -> str:
+    streams = ", ".join(f"{name}: {{brief: x}}" for name in names)
+    text = f"goal: Do it\ntarget: main\nchecks: [{{run: '{SEES}'}}]\n{AGENT}workstreams: {{{streams}}}\n"
+    return project.plan(text, dict.fromkeys(names, f"{SEES}\n{script}{BINARY}"))
+
+
+def _outcome(project: Project, names: str, ended: Ended) -> str:
+    """`works` if the command ended well and the checkout has these workstreams' files, else what it said."""
+    if ended.code:
+        said = ended.err.splitlines()[:1] if ended.code == ExitCode.CONFLICT else (ended.out + ended.err).splitlines()
+        return "\n".join(said).replace("✗ ", "refused: ").replace(project.repository.path, "…")
+    files = {name: Path(project.repository.path, f"{name}.bin").read_text().strip() for name in names}
+    return "works" if files == {name: name for name in names} else str(files)
+
+
 def _run_story(project: Project) -> str:
     """Two agents work and land, and the checkout has their files."""
-    text = (
-        f"goal: Do it\ntarget: main\nchecks: [{{run: '{SEES}'}}]\n"
-        + AGENT
-        + "workstreams: {a: {brief: x}, b: {brief: x}}\n"
+    return _outcome(project, "ab", project.wto("run", "--land", _plan(project, "ab", "")))
+
+
+def _crash_story(project: Project) -> str:
+    """The supervisor is killed while two agents work; they go on, `resume` takes them up, and their work lands once."""
+    waits = 'touch "$TEST_FOLDER/begun.$WTO_WORKSTREAM"\nwhile [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.05; done\n'
+    supervisor = project.start("run", _plan(project, "cd", waits))
+    begun = [project.folder / f"begun.{name}" for name in "cd"]
+    wait_until(
+        lambda: supervisor.poll() is not None or all(each.exists() for each in begun), what="both agents having begun"
     )
-    ended = project.wto("run", "--land", project.plan(text, dict.fromkeys("ab", f"{SEES}\n{BINARY}")))
-    if ended.code:
-        return ended.out + ended.err
-    files = {name: Path(project.repository.path, f"{name}.bin").read_text().strip() for name in "ab"}
-    return "works" if files == {"a": "a", "b": "b"} else str(files)
+    supervisor.kill()
+    supervisor.wait()
+    (project.folder / "open").touch()
+    resumed = project.wto("resume")
+    if resumed.code:
+        return _outcome(project, "", resumed)
+    attempts = [ws["attempts"] for ws in project.status()["workstreams"]]
+    return _outcome(project, "cd", project.wto("land")) if attempts == [1, 1] else f"{attempts} attempts"
 
 
 def _queue_story(project: Project) -> str:
     """Of three branches two land, and the one in conflict is named."""
+    refused = project.wto("status")
+    if refused.code == ExitCode.CONFLICT:
+        return _outcome(project, "", refused)
     for name, shared in (("one", "ONE\ntwo\n"), ("two", "one\ntwo\n"), ("three", "THREE\ntwo\n")):
         git(project, "checkout", "-q", "-b", name, "main")
         project.repository.write({f"{name}.bin": f"{name}\n", "shared.txt": shared})
@@ -132,12 +161,20 @@ def _queue_story(project: Project) -> str:
 def test_the_core_stories_in_every_world(project: Project, name: str) -> None:
     """A run with two agents and a queue with a conflict end in each kind of repository as the table says."""
     world = WORLDS[name]
-    make_world(project, world.make)
-    before = git(project, "status", "--porcelain")
+    make_world(project, world.make, world.after)
+    before = _uncommitted(project)
     assert _run_story(project) == world.run
     assert _queue_story(project) == world.queue
+    assert _crash_story(project) == world.crash
+    ran = project.folder / "hooks-ran"
+    assert set(ran.read_text().split() if ran.exists() else ()) == world.hooked
     assert Path(project.repository.path, "content.bin").read_bytes().splitlines() == CONTENT.splitlines()
-    assert git(project, "status", "--porcelain") == before
+    assert _uncommitted(project) == before
+
+
+def _uncommitted(project: Project) -> str:
+    """What git calls uncommitted, also where it trusts the repository only because we say so."""
+    return git(project, "-c", f"safe.directory={project.repository.path}", "status", "--porcelain")
 
 
 def test_the_table_of_worlds_is_on_its_page() -> None:

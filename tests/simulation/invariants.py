@@ -19,6 +19,7 @@ from wt_orchestrate.domain.fold.run import fold
 from wt_orchestrate.domain.ids import CommitId, ProcessId
 from wt_orchestrate.domain.machine import quiet
 from wt_orchestrate.domain.plan.model import Kind
+from wt_orchestrate.domain.state.checks import held_by_base
 from wt_orchestrate.domain.state.lifecycle import DONE
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import claimed_by_person, integrated_as
@@ -103,6 +104,15 @@ def l3_built_upon(watch: Watch, record: e.Record, before: RunState | None) -> It
             before.integration.commit or below
         ):
             yield f"{event.workstream} was integrated upon {below[:8]}, which is not what was integrated"
+
+
+def p4_sound_base(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
+    """No attempt is spent before the checks have passed on the base, or a person has let it be."""
+    if isinstance(record.event, e.AttemptStarted) and before is not None and before.base_checks.wanted:
+        if not before.base_checks.judged:
+            yield f"{record.event.attempt} started before the base was checked"
+        elif held_by_base(before):
+            yield f"{record.event.attempt} started on a base that fails {before.base_checks.red}"
 
 
 def p5_evidence(watch: Watch, record: e.Record, before: RunState | None) -> Iterator[str]:
@@ -246,6 +256,7 @@ EVENTS: Mapping[str, Callable[[Watch, e.Record, RunState | None], Iterator[str]]
     "L3": l3_built_upon,
     "P5": p5_evidence,
     "P4": p4_bounded,
+    "P4 (base)": p4_sound_base,
     "P4 (limits)": p4_no_wall,
     "P6": p6_awake,
     "P5 (reviewed)": p5_reviewed,

@@ -128,6 +128,7 @@ class Walk:
         self.world = SimWorld(chosen, quick_settings(self.chance), chance=self.chance, mischief=mischief, aside=aside)
         self.watch = Watch(self.world)
         self.world.again = wild
+        self.world.looks_first = wild and plan is None and random.Random(f"base {seed}").random() < 0.25
         if crowded:
             self.world.crowd(red=aside.random() < 0.3)
         self.stages = random.Random(f"stages {seed}")

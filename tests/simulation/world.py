@@ -77,6 +77,8 @@ class SimWorld:
         """Agents say something by their tools."""
         self.crowded = False
         """Agents mostly make what fails or conflicts only together with others' work."""
+        self.looks_first = False
+        """The checks run on the base before the first agent."""
         self.spawned: list[ProcessId] = []
         self.heard: Counter[str] = Counter()
         self.told: dict[str, WorkstreamId] = {}
@@ -111,6 +113,7 @@ class SimWorld:
             seed="00000000-0000-0000-0000-000000000000",
             repository="/r",
             accounts={"one": 2, "two": 0},
+            base_checks=tuple(check.run for check in self.plan.checks) if self.looks_first else (),
         )
         self.log.begin(
             started, actor=e.Actor.PERSON, now=self.clock.now(), view=lambda record: render_view(fold(None, record))

@@ -7,6 +7,7 @@ over many short histories; the real engine is tested end to end.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wt_orchestrate.domain import effects as f
@@ -41,7 +42,9 @@ class World:
     passed: set[CommitId] = field(default_factory=set)
     starts: list[AttemptId] = field(default_factory=list)
 
-    def begin(self) -> None:
+    def begin(
+        self, *, base_checks: tuple[str, ...] = (), base_passed: Mapping[TreeId, tuple[str, ...]] | None = None
+    ) -> None:
         """Write the start of the run down."""
         self.note(
             e.RunStarted(
@@ -52,6 +55,8 @@ class World:
                 base=BASE,
                 seed="00000000-0000-0000-0000-000000000000",
                 repository="/r",
+                base_checks=base_checks,
+                base_passed=base_passed or {},
             )
         )
 

@@ -8,11 +8,14 @@ the checkout shows it. A tool that is missing skips the test with its name, and 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,70 @@ def nested(project: Project) -> None:
     project.repository = _as(project, _made(project, "repository/inner")).repository
 
 
+def husky(project: Project) -> None:
+    """As husky 9 leaves a repository: tracked hooks, and a folder that it made, which names them and is ignored."""
+    folder = Path(project.repository.path, ".husky", "_")
+    folder.mkdir(parents=True)
+    (folder / ".gitignore").write_text("*")
+    (folder / "h").write_text('#!/usr/bin/env sh\ns=$(dirname "$(dirname "$0")")/$(basename "$0")\nsh -e "$s" "$@"\n')
+    for name in ("pre-commit", "post-checkout"):
+        (folder / name).write_text('#!/usr/bin/env sh\n. "$(dirname "$0")/h"')
+        (folder / name).chmod(0o755)
+        project.repository.write({f".husky/{name}": _RAN})
+    git(project, "config", "core.hooksPath", ".husky/_")
+
+
+def pre_commit(project: Project) -> None:
+    """The real pre-commit, with one hook that needs nothing from a network."""
+    if find_spec("pre_commit") is None:
+        pytest.skip("pre-commit was not found (pip install pre-commit)")
+    hook = {"id": "look", "name": "look", "entry": "sh look.sh", "language": "system", "pass_filenames": False}
+    settings = {"repos": [{"repo": "local", "hooks": [hook]}]}
+    project.repository.write({".pre-commit-config.yaml": json.dumps(settings), "look.sh": _RAN})
+    environment = {**project.environment, "PYTHONPATH": ""}
+    subprocess.run(
+        [sys.executable, "-m", "pre_commit", "install"], cwd=project.repository.path, env=environment, check=True
+    )
+
+
+_RAN = 'echo "${WTO_WORKSTREAM:-you}" >> "$TEST_FOLDER/hooks-ran"\n'
+
+
+def signed(project: Project) -> None:
+    """Every commit is signed with a key for ssh."""
+    need("ssh-keygen")
+    key = str(project.folder / "key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for name, value in (("gpg.format", "ssh"), ("user.signingKey", f"{key}.pub"), ("commit.gpgSign", "true")):
+        git(project, "config", "--global", name, value)
+
+
+def within_submodule(project: Project) -> None:
+    """The user works in a submodule's own checkout, whose git directory is the outer repository's."""
+    submodule(project)
+    git(project, "commit", "-qm", "submodule")
+    project.repository = _named(_as(project, f"{project.repository.path}/library"))
+    git(project, "checkout", "-q", "-B", "main")
+
+
+def anothers(project: Project) -> None:
+    """The files belong to another user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files to another user")
+    for folder, _, names in os.walk(project.repository.path):
+        for path in (folder, *(f"{folder}/{name}" for name in names)):
+            os.chown(path, _ANOTHER, _ANOTHER, follow_symlinks=False)
+
+
+def anothers_trusted(project: Project) -> None:
+    """The same, named by the user as safe."""
+    anothers(project)
+    git(project, "config", "--global", "safe.directory", project.repository.path)
+
+
+_ANOTHER = 65_534
+
+
 def linked(project: Project) -> None:
     """The user works in a linked worktree; the main one is on another branch."""
     git(project, "checkout", "-q", "-b", "elsewhere")
@@ -173,10 +240,16 @@ class World:
 
     words: str
     make: Callable[[Project], None]
+    after: Callable[[Project], None] = plain
+    """What is done once the common files are committed."""
     run: str = "works"
     queue: str = "works"
+    crash: str = "works"
+    hooked: frozenset[str] = frozenset()
+    """For whom the repository's pre-commit hook has run: workstreams, and you."""
 
 
+_UNSAFE = "refused: git does not trust the repository at …: it belongs to another user"
 WORLDS: Mapping[str, World] = {
     "plain": World("nothing special", plain),
     "git-lfs": World("git-lfs, `git lfs install --local`, no server", lfs),
@@ -190,19 +263,30 @@ WORLDS: Mapping[str, World] = {
     "worktree config": World("`extensions.worktreeConfig` is on already", worktree_config),
     "sha256": World("SHA-256 objects", sha256),
     "hooks path": World("`core.hooksPath` names tracked hooks", hooks_path),
+    "husky": World(
+        "husky's hooks, in the folder `.husky/_` that it makes; told that agents have none",
+        husky,
+        hooked=frozenset({"you"}),
+    ),
+    "pre-commit": World("the hooks of pre-commit, installed", pre_commit, hooked=frozenset({*"abcd", "you"})),
+    "signed": World("every commit is signed (ssh)", signed),
     "names": World("names that are not UTF-8, have a newline, or differ in case only", names),
     "odd path": World("a space and a newline in the repository's path", odd_path),
     "linked": World("the user works in a linked worktree, and names the target", linked),
     "nested": World("a repository inside of another one", nested),
+    "within a submodule": World("a submodule's own checkout", within_submodule),
+    "another user's": World("files of another user", plain, anothers, run=_UNSAFE, queue=_UNSAFE, crash=_UNSAFE),
+    "another user's, trusted": World("files of another user, named in `safe.directory`", plain, anothers_trusted),
 }
 START, END = "<!-- worlds: written by `python -m tests.support.worlds` -->", "<!-- worlds end -->"
 PAGE = ROOT / "docs" / "reliability.md"
 
 
 def table() -> str:
-    """The worlds and how both stories end in each, as the page has it."""
-    rows = [f"| {each.words} | {each.run} | {each.queue} |" for each in WORLDS.values()]
-    head = ["| repository | a run with two agents, landed | three branches, one in conflict, landed |", "|---|---|---|"]
+    """The worlds and how the three stories end in each, as the page has it."""
+    rows = [f"| {each.words} | {each.run} | {each.queue} | {each.crash} |" for each in WORLDS.values()]
+    stories = "a run with two agents, landed | three branches, one in conflict, landed | killed, resumed, landed"
+    head = [f"| repository | {stories} |", "|---|---|---|---|"]
     return "\n".join([START, "", *head, *rows, "", END])
 
 
@@ -211,12 +295,13 @@ def main() -> None:
     PAGE.write_text(f"{before}{table()}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-def make_world(project: Project, world: Callable[[Project], None]) -> None:
+def make_world(project: Project, world: Callable[[Project], None], after: Callable[[Project], None] = plain) -> None:
     """Turn a fresh project into a world, with the common files committed."""
     world(project)
     project.repository.write({"content.bin": CONTENT, "shared.txt": "one\ntwo\n"})
     git(project, "add", "-A")
     git(project, "commit", "-qm", "world")
+    after(project)
 
 
 if __name__ == "__main__":

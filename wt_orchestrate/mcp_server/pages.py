@@ -226,6 +226,9 @@ def _of_the_run(view: Mapping[str, Any]) -> Iterator[Decision]:
     if ready:
         text = f"{counted(len(ready), 'workstream')} integrated, not landed on {run['target']}{reason}"
         yield Decision(workstream="", what="land", text=text, do=("inspect", "land"))
+    elif run.get("red"):
+        text = f"no agent starts: {clean(run['reason'])[:300]}; `hold` with release starts them all the same"
+        yield Decision(workstream="", what="rest", text=text, do=("hold", "resume"))
     elif run["phase"] == "stopped":
         yield Decision(workstream="", what="rest", text=f"the run is stopped{reason}", do=("resume",))
 

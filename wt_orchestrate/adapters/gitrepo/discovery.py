@@ -33,7 +33,7 @@ def find_common_dir(start: str) -> str:
     # git has no exit code of its own for this: its message is the only sign
     if "dubious ownership" in said:
         raise Refused(
-            f"git does not trust the repository at {start}: it belongs to another user",
+            f"git does not trust the repository at {os.path.realpath(start)}: it belongs to another user",
             hint=f"git config --global --add safe.directory {os.path.realpath(start)}",
         )
     raise Refused(f"{os.path.realpath(start)} is not in a git repository", hint="cd into one, or run git init")

@@ -262,7 +262,8 @@ def wait(
         stages = _stages(seen, workstreams)
         code = _waited(stages, stage, supervised=supervised)
         gate = _gate(seen) if code is ExitCode.FAILED and not supervised else ""
-        code = ExitCode.NEEDS_PERSON if gate else code
+        red = seen.get("run", {}).get("red") if code is ExitCode.FAILED and not supervised else None
+        code = ExitCode.NEEDS_PERSON if gate or red else code
         if code is None and deadline is not None and time.monotonic() >= deadline:
             code = ExitCode.TIMED_OUT
         if code is not None:
@@ -271,6 +272,8 @@ def wait(
     if as_json:
         click.echo(json.dumps({"schema": "wto.wait/1", "run": name, "reached": code is ExitCode.OK, "stages": stages}))
     elif code is not ExitCode.OK:
+        if red:
+            raise NeedsPerson(seen["run"]["reason"], hint="fix it and start the plan again, or wto release")
         _explain(code, stages, stage, supervised=supervised, gate=gate)
     raise SystemExit(code)
 

@@ -111,6 +111,7 @@ def note(ws: dict[str, Any], now: float) -> str:
     order: tuple[str, ...] = (
         "ask",
         "gate",
+        "base",
         "paused",
         "contradiction",
         "lost",
@@ -201,7 +202,7 @@ def _troubles(run: dict[str, Any], now: float) -> list[str]:
     used = [use["words"] for use in run.get("used", ()) if use["used"] >= 0.8 * use["cap"]]
     return [
         run["reason"],
-        "on hold: nothing new starts" if run.get("on_hold") else "",
+        "on hold: nothing new starts" if run.get("on_hold") and not run.get("red") else "",
         f"no new agent starts: {run['admission']}" if run.get("admission") else "",
         *(_changed(each) for each in run.get("repository_changes", ())),
         *resting,

@@ -85,6 +85,7 @@ from wt_orchestrate.domain.events.stages import GateReached as GateReached
 from wt_orchestrate.domain.events.stages import ProposalWithdrawn as ProposalWithdrawn
 from wt_orchestrate.domain.events.stages import SynthesisCalled as SynthesisCalled
 from wt_orchestrate.domain.events.train import ArbiterCalled as ArbiterCalled
+from wt_orchestrate.domain.events.train import BaseJudged as BaseJudged
 from wt_orchestrate.domain.events.train import CheckFinished as CheckFinished
 from wt_orchestrate.domain.events.train import CheckOutcome as CheckOutcome
 from wt_orchestrate.domain.events.train import ConflictSettled as ConflictSettled

@@ -48,6 +48,7 @@ from wt_orchestrate.domain.events.run import (
 from wt_orchestrate.domain.events.stages import GateReached, ProposalWithdrawn, SynthesisCalled
 from wt_orchestrate.domain.events.train import (
     ArbiterCalled,
+    BaseJudged,
     CheckFinished,
     ConflictSettled,
     Integrated,
@@ -150,6 +151,7 @@ Event = (
     | ProofFailed
     | CheckFinished
     | RiderWaits
+    | BaseJudged
     | RiderSuspected
     | TrialMade
     | SuspectCleared

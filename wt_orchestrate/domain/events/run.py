@@ -39,6 +39,10 @@ class RunStarted(Struct, frozen=True, kw_only=True):
     """The names of the accounts for clients, each with its limit of agents at a time (0 for none)."""
     remotes: Mapping[str, str] = field(default_factory=dict)
     """The repository's remotes when the run started, without credentials: agents can write its configuration."""
+    base_checks: tuple[str, ...] = ()
+    """The checks that must pass on the base before the first agent starts."""
+    base_passed: Mapping[TreeId, tuple[str, ...]] = field(default_factory=dict)
+    """Which checks passed on trees that the run before this one knew: on the same base they need not run again."""
 
 
 class BaseVaulted(Struct, frozen=True, kw_only=True):

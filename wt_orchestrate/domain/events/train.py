@@ -113,6 +113,16 @@ class CheckOutcome(StrEnum):
     """No result: its keeper was killed or the machine went down."""
 
 
+class BaseJudged(Struct, frozen=True, kw_only=True):
+    """The run's checks ran on its base, before any agent started. `command`: the one that fails there, for certain, with its
+    outcome and its output; empty if all pass."""
+
+    target: Branch
+    command: str = ""
+    outcome: CheckOutcome = CheckOutcome.PASSED
+    log: str = ""
+
+
 # ---------------------------------------------------------------- train and landing
 
 

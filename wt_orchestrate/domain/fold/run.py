@@ -22,9 +22,18 @@ from wt_orchestrate.domain.fold.workstream import fold_workstream, nearly, taken
 from wt_orchestrate.domain.ids import Branch, ProcessId, WorkstreamId, workstream_branch
 from wt_orchestrate.domain.plan.model import Workstream
 from wt_orchestrate.domain.replace import replace
-from wt_orchestrate.domain.state.checks import only_passed
+from wt_orchestrate.domain.state.checks import held_by_base, only_passed
 from wt_orchestrate.domain.state.lifecycle import MOVES, Phase, Stage
-from wt_orchestrate.domain.state.run import BranchHead, Command, Failure, MachineRoom, RunState, advancing, intended
+from wt_orchestrate.domain.state.run import (
+    BaseChecks,
+    BranchHead,
+    Command,
+    Failure,
+    MachineRoom,
+    RunState,
+    advancing,
+    intended,
+)
 from wt_orchestrate.domain.state.train import Landing, Train
 from wt_orchestrate.domain.state.workstream import Usage, WorkstreamState, live_attempt
 from wt_orchestrate.errors import InvariantBroken
@@ -94,6 +103,7 @@ def _run_started(record: e.Record, event: e.RunStarted) -> RunState:
         started_at=record.at,
         accounts=first_accounts(event.accounts),
         remotes=event.remotes,
+        base_checks=BaseChecks(wanted=event.base_checks, known=event.base_passed),
         workstreams=_begun(record, event.plan.workstreams),
     )
 
@@ -159,7 +169,11 @@ def _fold_run(state: RunState, record: e.Record) -> RunState:
     match record.event:
         case e.BaseVaulted(base=base, tree=tree):
             head = BranchHead(commit=base, tree=tree, order=record.number)
-            return replace(state, integration=head, published=head)
+            checks = replace(state.base_checks, tree=tree)
+            return replace(state, integration=head, published=head, base_checks=checks)
+        case e.BaseJudged(command=command, log=log):
+            checks = replace(state.base_checks, judged=True, red=command, log=log)
+            return replace(state, base_checks=checks, on_hold=state.on_hold or bool(command))
         case e.EffectIntended(key=key, pins=pins):
             return fold_forecast(_intended(state, parse_key(key), pins, record), record)
         case e.EffectConcluded(key=key):
@@ -226,7 +240,7 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
         case e.HoldRequested(workstream=None):
             return replace(state, on_hold=True)
         case e.ReleaseRequested(workstream=name):
-            released = replace(state, on_hold=False) if name is None else state
+            released = _released(state) if name is None else state
             return _woken(released, record)
         case e.FollowUpRequested() as wanted:
             return _woken(_followed(state, record, wanted), record)
@@ -253,6 +267,12 @@ def _fold_steering(state: RunState, record: e.Record) -> RunState:
             return _used_up(replace(state, usage=used_up(state.usage, what, record.at)), record)
         case _:
             return state
+
+
+def _released(state: RunState) -> RunState:
+    """No longer on hold; if a check on the base was the reason, a person takes the base as it is."""
+    checks = replace(state.base_checks, red="", log="") if held_by_base(state) else state.base_checks
+    return replace(state, on_hold=False, base_checks=checks)
 
 
 def _effects(state: RunState, **changes: object) -> RunState:
@@ -409,6 +429,9 @@ def _woken(state: RunState, record: e.Record) -> RunState:
 
 def _resumed(state: RunState, record: e.Record) -> RunState:
     state = forgiven(_effects(replace(state, phase=Phase.RUNNING, reason="", ended_at=None), failures={}))
+    if held_by_base(state):
+        checks = replace(state.base_checks, judged=False, red="", log="")
+        state = replace(state, on_hold=False, base_checks=checks)
     for workstream in state.workstreams.values():
         if workstream.stage is Stage.STOPPED:
             state = _with(state, _moved(workstream, taken_up(workstream, record.number), record))

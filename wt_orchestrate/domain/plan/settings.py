@@ -229,6 +229,9 @@ class Settings:
     """What is tried when an agent is in trouble."""
     admission: Admission = Admission()
     """What the machine must have left before another agent starts."""
+    check_target: bool = True
+    """Run the plan's checks on the target before the first agent starts; if one fails there, no agent starts until a person
+    has decided."""
     hooks: Hooks = Hooks.LIGHT
     """Git hooks in agents' worktrees: `light` guards scope and pushes; `full` also adds trailers to commits and guards
     other people's refs (it runs inside commits, which gives a concurrent `git gc --prune=now` more time to do damage);

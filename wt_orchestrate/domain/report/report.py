@@ -21,6 +21,7 @@ from wt_orchestrate.domain.report.speedup import Gain, again, gain, rework, seri
 from wt_orchestrate.domain.report.timeline import ACTIVE, CheckTime, MeasuredRun, Recorder, StreamTime
 from wt_orchestrate.domain.schedule.schedule import held_by, rests
 from wt_orchestrate.domain.state.attempt import Attempt
+from wt_orchestrate.domain.state.checks import base_words, held_by_base
 from wt_orchestrate.domain.state.findings import shared_values
 from wt_orchestrate.domain.state.lifecycle import DONE, Phase, Stage
 from wt_orchestrate.domain.state.run import RunState, run_cost_usd
@@ -208,6 +209,8 @@ def _why(state: RunState, ws: WorkstreamState) -> str:
         return f"blocked: it needs {', '.join(held)}"
     if at_gate(state, ws):
         return f"needs approval: wto approve {at_gate(state, ws)}"
+    if ws.stage is Stage.QUEUED and held_by_base(state):
+        return base_words(state)
     if ws.stage is Stage.QUEUED and rests(state, ws):
         return "put on hold by a person"
     return ws.outcome.reason or state.reason

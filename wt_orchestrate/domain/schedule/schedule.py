@@ -32,6 +32,7 @@ from wt_orchestrate.domain.plan.stages import behind, stage_names
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.accounts import free_account, has_place
 from wt_orchestrate.domain.schedule.budget import money_left, time_is_up, turns_left
+from wt_orchestrate.domain.state.checks import awaits_base
 from wt_orchestrate.domain.state.lifecycle import DONE, STUCK, Phase, Stage
 from wt_orchestrate.domain.state.run import RunState, aboard, intended, is_starting, takes_messages
 from wt_orchestrate.domain.state.stages import needs, waits_for_stage
@@ -50,7 +51,7 @@ def schedule(state: RunState, now: float) -> Sequence[Effect]:
     """The worktrees, setups and attempts that should be under way and are not."""
     if state.phase is not Phase.RUNNING or state.integration.commit is None:
         return ()
-    if state.on_hold or state.room.full or time_is_up(state):
+    if state.on_hold or state.room.full or time_is_up(state) or awaits_base(state):
         return ()
     effects: list[Effect] = []
     taken = sum(takes_place(state, ws) for ws in state.workstreams.values())

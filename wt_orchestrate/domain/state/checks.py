@@ -59,6 +59,32 @@ def word(state: RunState, tree: TreeId, checks: Sequence[Check]) -> TreeResult:
     return TreeResult(open=waiting)
 
 
+def awaits_base(state: RunState) -> bool:
+    """Whether agents wait for the checks on the base."""
+    return bool(state.base_checks.wanted) and not state.base_checks.judged
+
+
+def held_by_base(state: RunState) -> bool:
+    """Whether the run is on hold because a check fails on its base."""
+    return state.on_hold and bool(state.base_checks.red)
+
+
+def base_words(state: RunState, *, log: bool = True) -> str:
+    """What holds such a run, for people, with the place of the output; empty if nothing does."""
+    if not held_by_base(state):
+        return ""
+    where = f" (its output is in {state.base_checks.log})" if log and state.base_checks.log else ""
+    return f"`{state.base_checks.red}` fails on {state.target} as it is, before any work{where}"
+
+
+def base_word(state: RunState) -> TreeResult:
+    """What is known of the base under the checks that it must pass."""
+    asked = state.base_checks
+    passed = asked.known.get(asked.tree, ()) if asked.tree is not None else ()
+    checks = [each for each in state.plan.checks if each.run in asked.wanted and each.run not in passed]
+    return word(state, asked.tree, checks) if asked.tree is not None else TreeResult(open=next(iter(checks), None))
+
+
 def lost_too_often(state: RunState, tree: TreeId, checks: Sequence[Check]) -> bool:
     return any(judgement(state, tree, check.run).lost > LOST_CHECKS for check in checks)
 

@@ -117,6 +117,21 @@ class ChecksState(Struct, frozen=True, kw_only=True):
     """The commit that is checked out in each slot."""
 
 
+class BaseChecks(Struct, frozen=True, kw_only=True):
+    """The checks that run on the base before the first agent starts."""
+
+    wanted: tuple[str, ...] = ()
+    """Their commands; none where nobody asked for them."""
+    tree: TreeId | None = None
+    known: Mapping[TreeId, tuple[str, ...]] = field(default_factory=dict)
+    """Commands that passed on trees of the run before this one."""
+    judged: bool = False
+    """Agents may start: they passed, or a person released the run."""
+    red: str = ""
+    """The command that fails on the base."""
+    log: str = ""
+
+
 class Rides(Struct, frozen=True, kw_only=True):
     """How many claims the train integrated, and how many it rejected."""
 
@@ -187,6 +202,7 @@ class RunState(Struct, frozen=True, kw_only=True):
     suspects: tuple[Suspect, ...] = ()
     gates: Mapping[str, GateState] = field(default_factory=dict)
     """The gates of stages, by stage."""
+    base_checks: BaseChecks = field(default_factory=BaseChecks)
     rides: Rides = Rides()
     candidate: Candidate | None = None
     landing: Landing | None = None

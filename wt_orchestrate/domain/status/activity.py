@@ -15,6 +15,7 @@ from msgspec import Struct
 from wt_orchestrate.domain.review.reviewers import awaits_review
 from wt_orchestrate.domain.schedule.schedule import held_by, takes_place, waits_for
 from wt_orchestrate.domain.state.attempt import Attempt, rests_until
+from wt_orchestrate.domain.state.checks import awaits_base, held_by_base
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import RunState, advancing, takes_messages
 from wt_orchestrate.domain.state.stages import at_gate
@@ -61,7 +62,7 @@ RECOVERY, SUPERVISOR = "recovery", "supervisor"
 CAUSES = {
     PERSON: "an answer, a decision or a release by a person",
     LIMIT: "a usage limit, or the model's service",
-    CHECKS: "verification, the train and its checks",
+    CHECKS: "verification, the train and its checks, the checks on the target before the first agent",
     CONFLICT: "a conflict to be resolved",
     REVIEW: "an agent's review",
     PLACE: "a free agent slot (`limits.agents`)",
@@ -147,8 +148,12 @@ def _queued(state: RunState, ws: WorkstreamState, places: AgentPlaces) -> tuple[
         return Condition.HELD, NOTHING
     if waits_for(state, ws):
         return Condition.QUEUED, Waits(NEEDS)
+    if held_by_base(state):
+        return Condition.ESCALATED, Waits(PERSON)
     if state.on_hold or ws.on_hold:
         return Condition.ON_HOLD, Waits(PERSON)
+    if awaits_base(state) and not ws.spec.branch:
+        return Condition.QUEUED, Waits(CHECKS)
     if state.integration.commit is None or ws.spec.branch:
         return Condition.QUEUED, Waits(PREPARATION)
     return Condition.QUEUED, Waits(_place(state, places) or PREPARATION)

@@ -7,6 +7,7 @@ from typing import Any
 
 from wt_orchestrate.domain.review.reviewers import awaits_review, reviewer_at_work
 from wt_orchestrate.domain.state.attempt import Attempt, MessageKind, open_questions
+from wt_orchestrate.domain.state.checks import awaits_base, base_words
 from wt_orchestrate.domain.state.comments import Comment, CommentStatus, of_status
 from wt_orchestrate.domain.state.contradictions import contradictions
 from wt_orchestrate.domain.state.findings import findings_of, place_of, told_progress
@@ -74,6 +75,10 @@ def evidence(state: RunState, ws: WorkstreamState, live: Attempt | None, doing: 
     for what, used_up in ws.usage.limits.items():
         add("budget", f"its limit on {what} is {'used up' if used_up else 'nearly used up'}", ws.since)
     add("conflict", ", ".join(conflict_paths(ws)), ws.since)
+    queued = ws.stage is Stage.QUEUED and not ws.spec.branch
+    add("base", base_words(state, log=False) if queued else "", ws.since)
+    if queued and awaits_base(state):
+        add("base", f"starts once the checks pass on {state.target}", ws.since)
     add("outcome", ws.outcome.reason, ws.since)
     return found
 

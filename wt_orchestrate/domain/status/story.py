@@ -76,6 +76,14 @@ def _run(event: e.Event) -> Told:
             )
         case e.BaseVaulted(base=base):
             return StoryWeight.DETAIL, f"the vault has the base {base[:10]}"
+        case e.BaseJudged(target=target, command=""):
+            return StoryWeight.STEP, f"the checks pass on {target}; agents may start"
+        case e.BaseJudged() as red:
+            log = f" (its output is in {red.log})" if red.log else ""
+            return (
+                StoryWeight.ASKS,
+                f"needs you: `{red.command}` {red.outcome} on {red.target} as it is, before any work{log}; no agent starts",
+            )
         case e.SupervisorStarted(pid=pid):
             return StoryWeight.DETAIL, f"supervisor started as process {pid}"
         case e.TimeSkipped(seconds=seconds):
@@ -377,6 +385,7 @@ def _given(given: e.ReviewGiven) -> Told:
 
 _WHY = {
     "confirm": ", on the same tree again",
+    "base": ", on the target before any work",
     "target": ", on the target without it",
     "alone": ", on its work alone",
     "trial": ", on an earlier combination",

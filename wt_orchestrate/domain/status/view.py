@@ -17,6 +17,7 @@ from wt_orchestrate.domain.schedule.budget import Use, run_use, workstream_use
 from wt_orchestrate.domain.schedule.schedule import held_by, waits_for
 from wt_orchestrate.domain.schedule.synthesis import next_workstreams
 from wt_orchestrate.domain.state.attempt import Account, Attempt, Message, rests_until
+from wt_orchestrate.domain.state.checks import base_words, held_by_base
 from wt_orchestrate.domain.state.comments import CommentStatus, of_status
 from wt_orchestrate.domain.state.contradictions import contradictions
 from wt_orchestrate.domain.state.findings import findings_of, shared_values, told_progress
@@ -72,7 +73,7 @@ def _run(state: RunState) -> dict[str, Any]:
         "id": state.id,
         "goal": state.plan.goal,
         "phase": state.phase.value,
-        "reason": state.reason or state.land_refusal,
+        "reason": state.reason or state.land_refusal or base_words(state),
         "target": state.target,
         "base": state.base,
         "integration": integration_branch(state.id),
@@ -85,6 +86,7 @@ def _run(state: RunState) -> dict[str, Any]:
         "ended_at": state.ended_at,
         "landed_at": state.landed.at,
         "on_hold": state.on_hold,
+        "red": state.base_checks.red if held_by_base(state) else None,
         "admission": state.room.reason,
         "repository_changes": [
             {"what": each.words, "put_back": each.put_back, "stops": each.stops, "during": list(each.during)}
@@ -275,7 +277,13 @@ def _next_steps(state: RunState, doing: Mapping[WorkstreamId, Activity]) -> list
             steps.append(f"wto {'status' if ws.spec.branch else 'logs'} {ws.id}")
         elif live_attempt(ws) is not None and doing[ws.id].word is Condition.IDLE:
             steps.append(f'wto tell {ws.id} "..."')
-    if state.on_hold:
+    if held_by_base(state):
+        steps += [
+            f"wto run again once {state.target} is fixed",
+            "wto resume to check it again",
+            "wto release to start the agents all the same",
+        ]
+    elif state.on_hold:
         steps.append("wto release")
     steps += [f"wto release {ws.id}" for ws in state.workstreams.values() if ws.on_hold]
     unshown = state.phase is Phase.STOPPED and state.published.commit != state.integration.commit

@@ -28,8 +28,16 @@ from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.ids import CommitId, ProcessId, WorkstreamId
 from wt_orchestrate.domain.plan.model import Check, Kind
 from wt_orchestrate.domain.review.reviewers import reviews
-from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, lost_too_often, word
-from wt_orchestrate.domain.state.lifecycle import Stage
+from wt_orchestrate.domain.state.checks import (
+    awaits_base,
+    base_word,
+    checks_of,
+    confirmed,
+    judgement,
+    lost_too_often,
+    word,
+)
+from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import RunState, advancing
 from wt_orchestrate.domain.state.stages import awaits_word
 from wt_orchestrate.domain.state.train import Probe, Suspect
@@ -80,6 +88,7 @@ def _names(cars: Iterable[MergeMade]) -> tuple[WorkstreamId, ...]:
 def train_conclusions(state: RunState) -> Sequence[e.Event]:
     """What follows from the results of checks so far."""
     return (
+        *_base_judged(state),
         *_lost(state),
         *_verified(state),
         *_suspicions(state),
@@ -88,6 +97,23 @@ def train_conclusions(state: RunState) -> Sequence[e.Event]:
         *reviews(state),
         *_research(state),
     )
+
+
+def _base_judged(state: RunState) -> Iterator[e.Event]:
+    """Whether the base passes its checks, once that is certain."""
+    tree = state.base_checks.tree
+    if tree is None or not awaits_base(state) or state.phase is Phase.STOPPING:
+        return
+    found = base_word(state)
+    if found.green:
+        yield e.BaseJudged(target=state.target)
+    red = found.red
+    if red is None and found.open is not None and lost_too_often(state, tree, (found.open,)):
+        yield e.BaseJudged(target=state.target, command=found.open.run, outcome=e.CheckOutcome.LOST)
+    if red is not None and confirmed(judgement(state, tree, red.run)):
+        last = judgement(state, tree, red.run).last
+        assert last is not None
+        yield e.BaseJudged(target=state.target, command=red.run, outcome=last.outcome, log=last.log)
 
 
 def _lost(state: RunState) -> Iterator[e.Event]:
@@ -205,7 +231,17 @@ def wanted_checks(state: RunState) -> tuple[Probe, ...]:
     steps = [step for suspect in state.suspects if isinstance(step := next_step(state, suspect), Probe)]
     urgent = (step for step in steps if step.purpose in CERTAIN)
     later = (step for step in steps if step.purpose not in CERTAIN)
-    return (*_landing(state), *urgent, *_train_probes(state), *later)
+    return (*_base(state), *_landing(state), *urgent, *_train_probes(state), *later)
+
+
+def _base(state: RunState) -> Iterator[Probe]:
+    tree = state.base_checks.tree
+    if tree is None or not awaits_base(state):
+        return
+    found = base_word(state)
+    check = found.open if found.red is None else found.red
+    if check is not None and not confirmed(judgement(state, tree, check.run)):
+        yield Probe(workstream=None, commit=state.base, tree=tree, check=check, purpose="base")
 
 
 def _landing(state: RunState) -> Iterator[Probe]:
@@ -299,7 +335,7 @@ def check_effects(state: RunState) -> Sequence[Effect]:
     return tuple(effects)
 
 
-_FIRST = CERTAIN | {"landing"}
+_FIRST = CERTAIN | {"landing", "base"}
 """Purposes of checks that nothing else that is new goes before when they have to run alone."""
 
 
@@ -311,7 +347,7 @@ def _repeats(state: RunState, probe: Probe) -> bool:
 
 
 def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck:
-    where = probe.workstream or "landing"
+    where = probe.workstream or probe.purpose
     return RunCheck(
         workstream=probe.workstream,
         commit=probe.commit,

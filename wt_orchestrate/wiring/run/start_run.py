@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -34,8 +34,9 @@ from wt_orchestrate.wiring.site import (
 
 if TYPE_CHECKING:
     from wt_orchestrate.adapters.planfile import LoadedPlan
-    from wt_orchestrate.domain.ids import Branch, CommitId, RunId
+    from wt_orchestrate.domain.ids import Branch, CommitId, RunId, TreeId
     from wt_orchestrate.domain.plan.branch_queue import Queued
+    from wt_orchestrate.domain.plan.model import Plan
     from wt_orchestrate.domain.plan.settings import Merging, Settings
     from wt_orchestrate.domain.preflight import PreflightFinding
     from wt_orchestrate.ports.engine import Log
@@ -92,6 +93,8 @@ def begin_run(
         boot=clock().boot(),
         accounts={name: account.agents for name, account in user_settings().accounts.items()},
         remotes={name: without_credentials(url) for name, url in remotes(site.common_dir).items()},
+        base_checks=_base_checks(loaded.plan, settings),
+        base_passed=_passed_before(log) if _base_checks(loaded.plan, settings) else {},
     )
     mark(site)
     runs = log.runs()
@@ -101,6 +104,29 @@ def begin_run(
     return log.begin(
         started, actor=Actor.PERSON, now=clock().now(), view=lambda record: render_view(fold(None, record)), key=key
     ).run
+
+
+def _base_checks(plan: Plan, settings: Settings) -> tuple[str, ...]:
+    """The checks that must pass on the base before an agent starts; a queue of branches has none to save from it."""
+    agents = any(not stream.branch for stream in plan.workstreams.values())
+    return tuple(check.run for check in plan.checks) if settings.check_target and agents else ()
+
+
+def _passed_before(log: Log) -> Mapping[TreeId, tuple[str, ...]]:
+    """Which checks passed on the trees that the newest run began with, has integrated and has landed."""
+    from wt_orchestrate.engine.requests import newest_state
+
+    state = newest_state(log)
+    if state is None:
+        return {}
+    judged = {
+        tree: state.checks.judged.get(tree, {}) for tree in (state.base_checks.tree, state.integration.tree) if tree
+    }
+    passed = {tree: tuple(name for name, each in found.items() if each.passed) for tree, found in judged.items()}
+    own = state.base_checks
+    if own.tree is not None:
+        passed[own.tree] = tuple(dict.fromkeys((*passed[own.tree], *own.known.get(own.tree, ()))))
+    return {tree: names for tree, names in passed.items() if names}
 
 
 def _look_first(
