@@ -45,7 +45,9 @@ def test_a_run_is_led_from_the_plan_to_landed_work(project: Project, over: Trans
     commit = 'do cp "$TEST_FOLDER/answer.ask" unit.txt && git add -A && git commit -qm Unit\n'
     project.plan("", {"ask": f"ask Which unit?|cents|euros\n{commit}"})
     streams = "workstreams: {ask: {brief: Find the unit.}}\n"
-    plan = "goal: Do it\nchecks: [{run: 'test -s unit.txt'}]\n" + use_fake_client(project) + streams
+    plan = (
+        "goal: Do it\nchecks: [{run: 'test -s unit.txt || test ! -e unit.txt'}]\n" + use_fake_client(project) + streams
+    )
     project.repository.write({"draft.txt": "not committed\n"})
     warning = "uncommitted: agents will not see 1 uncommitted file: draft.txt"
 

@@ -10,7 +10,7 @@ from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project
 def test_three_workstreams_and_one_that_needs_two_of_them_are_landed(project: Project) -> None:
     """A plan's work is integrated in the order of its needs, landed on the target, and reported with what was measured."""
     plan = project.plan(
-        "goal: Do it\nchecks: [{run: 'ls *.txt'}]\n"
+        "goal: Do it\nchecks: [{run: 'ls *.*'}]\n"
         + COMMAND_AGENT
         + "workstreams:\n  a: {brief: a, scope: [a.txt]}\n  b: {brief: b}\n  c: {brief: c}\n  d: {brief: d, needs: [a, b]}\n",
         {"a": COMMIT + HANDOFF, "b": COMMIT, "c": COMMIT, "d": "test -e a.txt\ntest -e b.txt\n" + COMMIT},

@@ -10,12 +10,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import RunId, WorkstreamId
-from wt_orchestrate.domain.preflight import FindingWeight, PreflightFinding
-from wt_orchestrate.domain.preflight import words as finding_words
 from wt_orchestrate.domain.review.packet import packet_text
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import RunState
@@ -40,6 +38,9 @@ from wt_orchestrate.wiring.run.preflight import Tell
 from wt_orchestrate.wiring.run.start_run import begin_run, plan_findings, require_free
 from wt_orchestrate.wiring.run.supervise import leave_supervisor
 from wt_orchestrate.wiring.site import Site, clock, find_site, open_log, supervised, vault
+
+if TYPE_CHECKING:
+    from wt_orchestrate.domain.preflight import PreflightFinding
 
 _TAKEN_S = 3.0
 _LOOK_S = 0.2
@@ -249,9 +250,11 @@ class Desk:
             loaded = load_plan(self._kept(site, plan), settings_around(site.start))
         except PlanInvalid as error:
             return {"ok": False, "problems": list(error.problems), "warnings": []}
+        from wt_orchestrate.domain.preflight import FindingWeight, words
+
         said = plan_findings(site, loaded, settings_around(site.start), path="")
-        refused = [clean(finding_words(each)) for each in said if each.weight is FindingWeight.REFUSE]
-        warned = [clean(finding_words(each)) for each in said if each.weight is FindingWeight.WARN]
+        refused = [clean(words(each)) for each in said if each.weight is FindingWeight.REFUSE]
+        warned = [clean(words(each)) for each in said if each.weight is FindingWeight.WARN]
         found: dict[str, Any] = {"ok": not refused, "problems": refused, "warnings": [*loaded.warnings, *warned]}
         if forecast:
             target, seen = foresee_plan(site, loaded.plan, commits=2_000)
@@ -433,7 +436,11 @@ class Desk:
 
 def _warned(found: Sequence[PreflightFinding]) -> str:
     """What to know about the repository, a line each; nothing if there is nothing."""
-    return "".join(f"\nwarning: {clean(finding_words(each))}" for each in found)
+    if not found:
+        return ""
+    from wt_orchestrate.domain.preflight import words
+
+    return "".join(f"\nwarning: {clean(words(each))}" for each in found)
 
 
 def _queued(found: QueuedUp, warned: Sequence[PreflightFinding]) -> Wished:

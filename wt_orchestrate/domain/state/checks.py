@@ -73,8 +73,12 @@ def base_words(state: RunState, *, log: bool = True) -> str:
     """What holds such a run, for people, with the place of the output; empty if nothing does."""
     if not held_by_base(state):
         return ""
-    where = f" (its output is in {state.base_checks.log})" if log and state.base_checks.log else ""
-    return f"`{state.base_checks.red}` fails on {state.target} as it is, before any work{where}"
+    asked = state.base_checks
+    last = judgement(state, asked.tree, asked.red).last if asked.tree is not None else None
+    withheld = withheld_words(last.tail, asked.red) if last is not None else ""
+    further = (f"its output is in {asked.log}" if log and asked.log else "", withheld)
+    more = "".join(f" ({each})" for each in further if each)
+    return f"`{asked.red}` fails on {state.target} as it is, before any work{more}"
 
 
 def base_word(state: RunState) -> TreeResult:
