@@ -8,7 +8,7 @@ SCRATCH := $(shell if [ -d /dev/shm ] && [ -w /dev/shm ]; then echo /dev/shm/wto
 WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=10
 
-.PHONY: venv demo test lint soak fuzz bench bench-compare format types imports unit integration simulation e2e e2e-forge clients mcp-tools mcpb packages schema reference build clean
+.PHONY: venv demo test lint soak fuzz bench bench-compare format types imports unit integration simulation e2e e2e-forge clients mcp-tools mcpb packages newest schema reference build clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -57,6 +57,13 @@ unit integration simulation e2e: $(VENV)/.dev
 e2e-forge: $(VENV)/.dev
 	mkdir -p $(SCRATCH)
 	$(BIN)/python -m pytest --basetemp=$(SCRATCH)/forge tests/e2e/real_forge.py
+
+# unit, integration and the core stories with the git and the Python of Debian sid, or of another SUITE, in NEWEST: as root, with
+# debootstrap, about 900 MB the first time; where it cannot it says why and ends with 77
+NEWEST ?= .tools/newest
+SUITE ?= sid
+newest: $(BIN)/python
+	$(BIN)/python -m tools.newest $(NEWEST) $(SUITE)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

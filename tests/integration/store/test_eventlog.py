@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from wt_orchestrate import domain
 from wt_orchestrate.adapters.store.eventlog import SqliteLog
 from wt_orchestrate.adapters.store.records import quick_records
 from wt_orchestrate.adapters.store.snapshots import hash_of_source, made_by
-from wt_orchestrate.adapters.store.views import read_view
+from wt_orchestrate.adapters.store.views import opened_read_only, read_view
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.fold.run import fold_all
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId
@@ -180,6 +181,32 @@ def test_the_story_of_a_workstream_is_read_quickly_or_not_at_all(tmp_path: Path)
     connection.execute("PRAGMA user_version = 3")
     connection.close()
     assert quick_records(path, run, name) is None
+
+
+def test_what_cannot_be_opened_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of a newer release and one that is being read without its write-ahead log leave no connection open."""
+    made: list[sqlite3.Connection] = []
+    really = sqlite3.connect
+
+    def connect(*given: Any, **named: Any) -> sqlite3.Connection:
+        made.append(really(*given, **named))
+        return made[-1]
+
+    _log(tmp_path).close()
+    path = tmp_path / "log.db"
+    changed = really(path)
+    changed.execute("PRAGMA user_version = 99")
+    changed.close()
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(StoreUnreadable):
+        _log(tmp_path)
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    opened_read_only(str(empty)).close()
+    assert len(made) == 3
+    for connection in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 class _InterruptedAfter:

@@ -42,11 +42,13 @@ class SqliteLog:
         self._path = path
         self._file = 0
         self.journal = Journal(f"{os.path.dirname(path)}/journal.jsonl")
+        opened: sqlite3.Connection | None = None
         try:
             if os.path.exists(path) and not os.access(os.path.dirname(path), os.W_OK):
                 self._connection = opened_read_only(path)
                 return
-            self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            opened = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._connection = opened
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             migrate(self._connection, path)
@@ -54,8 +56,12 @@ class SqliteLog:
             if not self._agreed():
                 with self._writing():
                     pass
-        except sqlite3.Error as error:
-            raise _unreadable(path, error) from error
+        except BaseException as error:
+            if opened is not None:
+                opened.close()
+            if isinstance(error, sqlite3.Error):
+                raise _unreadable(path, error) from error
+            raise
 
     def begin(
         self, event: RunStarted, *, actor: Actor, now: float, view: Callable[[Record], str], key: str = ""

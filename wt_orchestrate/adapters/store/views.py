@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 
 from wt_orchestrate.errors import StoreUnreadable
 
@@ -36,9 +37,12 @@ def read_view(path: str, run: str | None) -> tuple[str, str] | None:
 def opened_read_only(path: str) -> sqlite3.Connection:
     """The database for reading only, without waiting for a writer."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    try:
+    with suppress(sqlite3.OperationalError):
         connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, timeout=2.0)
-        connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone()
-    except sqlite3.OperationalError:
-        connection = sqlite3.connect(f"file:{quoted}?immutable=1", uri=True)
-    return connection
+        try:
+            connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    return sqlite3.connect(f"file:{quoted}?immutable=1", uri=True)

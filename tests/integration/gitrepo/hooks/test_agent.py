@@ -246,9 +246,17 @@ def test_refs_that_look_like_its_own_are_not(site: Site) -> None:
     agent = guarded(site)
     site.agent("web")
     agent.commit({"src/db/a.py": "1\n"})
-    for ref in ("refs/heads/MY_HEAD", "worktrees/web/ORIG_HEAD", "main-worktree/HEAD", "refs/stash", "refs/notes/x"):
+    for ref in ("refs/heads/MY_HEAD", "worktrees/web/ORIG_HEAD", "refs/stash", "refs/notes/x"):
         code, lines = said(agent, "update-ref", ref, agent.head())
         assert (code != 0, lines[0]) == (True, f"wto: db may not move {ref}; its branch is wto/r1/db.")
+    at = site.user.head("main")
+    code, lines = said(agent, "update-ref", "main-worktree/HEAD", agent.head())
+    either = (
+        "main-worktree/HEAD",
+        "refs/heads/main",
+    )  # a link, and what it names: git 2.55 reports them the other way round
+    assert code != 0 and lines[0] in [f"wto: db may not move {ref}; its branch is wto/r1/db." for ref in either]
+    assert site.user.head("main") == at
     assert said(agent, "tag", "v1")[1][1].startswith(
         "wto: Tags are shared by all (git fetch --no-tags fetches none). Commit on wto/r1/db"
     )
