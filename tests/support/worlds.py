@@ -119,6 +119,25 @@ def sha256(project: Project) -> None:
     project.repository = _as(project, _made(project, "longer", "--object-format=sha256")).repository
 
 
+def reftable(project: Project) -> None:
+    need_reftables()
+    project.repository = _as(project, _made(project, "tables", "--ref-format=reftable")).repository
+
+
+def git_3(project: Project) -> None:
+    """What git 3 makes where nothing is said."""
+    need_reftables()
+    options = ("--ref-format=reftable", "--object-format=sha256")
+    project.repository = _as(project, _made(project, "tomorrow", *options)).repository
+
+
+def need_reftables() -> None:
+    """Skip where the installed git cannot make reftables."""
+    said = subprocess.run(["git", "--version"], capture_output=True, check=True).stdout.split()[2].split(b".")
+    if tuple(map(int, said[:2])) < (2, 45):
+        pytest.skip(f"git {b'.'.join(said).decode()} has no reftables: 2.45 or newer has (`make newest` tests them)")
+
+
 def odd_path(project: Project) -> None:
     project.repository = _as(project, _made(project, "my\nrepository 1/app")).repository
 
@@ -262,6 +281,8 @@ WORLDS: Mapping[str, World] = {
     "sparse": World("a sparse checkout (cone)", sparse),
     "worktree config": World("`extensions.worktreeConfig` is on already", worktree_config),
     "sha256": World("SHA-256 objects", sha256),
+    "reftable": World("a reftable (`--ref-format=reftable`, git 2.45 or newer)", reftable),
+    "git 3": World("the defaults of git 3: SHA-256, a reftable, `main`", git_3),
     "hooks path": World("`core.hooksPath` names tracked hooks", hooks_path),
     "husky": World(
         "husky's hooks, in the folder `.husky/_` that it makes; told that agents have none",

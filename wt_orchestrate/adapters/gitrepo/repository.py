@@ -101,11 +101,6 @@ class GitRepository:
                 f"git {'.'.join(map(str, version))} is too old: git 2.38 or newer is needed",
                 hint="install git 2.38 or newer",
             )
-        if os.path.isdir(f"{self.common_dir}/reftable"):
-            raise Refused(
-                f"{self.common_dir} stores its refs in a reftable, which is not supported yet",
-                hint="git refs migrate --ref-format=files",
-            )
         if self._main is None and listing.looks_checked_out(self.common_dir):
             above = os.path.dirname(self.common_dir)
             raise Refused(
@@ -128,8 +123,8 @@ class GitRepository:
 
     def _checked_out(self, git_dir: str) -> tuple[Branch | None, CommitId | None]:
         """The branch and the commit that a worktree is on."""
-        head = listing.first_line(f"{git_dir}/HEAD")
-        branch = Branch(head.removeprefix("ref: refs/heads/")) if head.startswith("ref: refs/heads/") else None
+        head = listing.head_of(git_dir)
+        branch = Branch(head.removeprefix("refs/heads/")) if head.startswith("refs/heads/") else None
         return branch, self.resolve(branch) if branch is not None else CommitId(head)
 
     def resolve(self, branch: Branch) -> CommitId | None:

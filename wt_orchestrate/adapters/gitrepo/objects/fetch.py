@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.objects.ancestry import is_ancestor
 from wt_orchestrate.adapters.gitrepo.objects.blobs import commits_among
-from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, moved, swap
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, has_tables, moved, swap
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed, NotFound
@@ -219,7 +219,9 @@ def _number(ref: str, name: str) -> int:
 
 
 def _has_tags(source: str) -> bool:
-    """Whether there may be tags, by two looks at the disk."""
+    """Whether there may be tags, by looks at the disk."""
+    if has_tables(source):
+        return True
     with suppress(OSError):
         if os.listdir(f"{source}/refs/tags"):
             return True

@@ -2,8 +2,8 @@
 
 Refs are read from git's own files, loose ones first and then the packed ones, as git does: no process is started to
 look. That is exact if a ref is a plain file with an id in it, or a line of `packed-refs`; for anything else (a link, a
-symbolic ref, a broken file, an unusual name or list) git is asked. What was read decides nothing by itself: a commit is
-fetched by its id and hashed again, and a ref moves only from where it is said to be.
+symbolic ref, a broken file, an unusual name or list, a repository with a reftable) git is asked. What was read decides
+nothing by itself: a commit is fetched by its id and hashed again, and a ref moves only from where it is said to be.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ _LARGE = 1 << 20
 """Bytes of packed refs from which on git, which searches in them, is quicker."""
 
 
+IN_TABLES = "ref: refs/heads/.invalid"
+"""What git writes into the file HEAD where refs, and HEAD with them, are in a reftable."""
+_State = tuple[int, int, int]
+_answers: dict[tuple[str, ...], tuple[_State, str]] = {}
+
+
 class _AskGit(Exception):
     """Something that only git can read."""
 
@@ -36,6 +42,8 @@ def commits_at(git: Git, refs: Sequence[str], *, below: bool = False) -> dict[st
     if not refs:
         return {}
     try:
+        if has_tables(git.git_dir):
+            raise _AskGit
         return _below(git.git_dir, refs) if below else _at(git.git_dir, refs)
     except _AskGit:
         return _told_by_git(git, refs, below=below)
@@ -131,6 +139,44 @@ def _packed(git_dir: str) -> bytes:
         return os.read(descriptor, _LARGE)
     finally:
         os.close(descriptor)
+
+
+# ---------------------------------------------------------------- reftables
+
+
+def has_tables(git_dir: str) -> bool:
+    """Whether refs are in a reftable, for a git directory or a worktree's own."""
+    return os.path.lexists(f"{git_dir}/reftable")
+
+
+def told_head(git_dir: str) -> str:
+    """The full ref that HEAD names in a reftable, or its commit id; empty if it has none."""
+    return _told(git_dir, "symbolic-ref", "-q", "HEAD") or told_id(git_dir, "HEAD")
+
+
+def told_id(git_dir: str, ref: str) -> str:
+    """The id that a ref in a reftable has; empty if there is none."""
+    return _told(git_dir, "rev-parse", "-q", "--verify", ref)
+
+
+def told_log(git_dir: str, ref: str, *, most: int = 20_000) -> list[CommitId]:
+    """The commits that a reflog in a reftable names, the newest first."""
+    words = ("log", "--walk-reflogs", f"--max-count={most}", "--format=%H", ref, "--")
+    return [CommitId(each) for each in _told(git_dir, *words).split()]
+
+
+def _told(git_dir: str, *arguments: str) -> str:
+    """What git says of a git directory's own tables. It is asked again once their list changes, as it does with each ref."""
+    try:
+        seen = os.stat(f"{git_dir}/reftable/tables.list")
+    except OSError:
+        return ""
+    state, asked = (seen.st_mtime_ns, seen.st_size, seen.st_ino), (git_dir, *arguments)
+    known = _answers.get(asked)
+    if known is None or known[0] != state:
+        said = text(Git(git_dir).run(*arguments, ok=(0, 1, 128))).removesuffix("\n")
+        known = _answers[asked] = (state, said)
+    return known[1]
 
 
 # ---------------------------------------------------------------- moving

@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
-from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, has_tables, told_id, told_log
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute
 from wt_orchestrate.adapters.gitrepo.target.checkout import Cut, InTheWay, TargetCheckout, cut_off, taken_along, undone
-from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line, looks_checked_out, named_by
+from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line, head_of, looks_checked_out, named_by
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed
 from wt_orchestrate.ports.git.repository import LandOutcome, LandResult, WorktreeFacts
@@ -95,7 +95,7 @@ def _not_there(move: Move, holder: WorktreeFacts) -> LandResult | None:
     named = named_by(f"{holder.path}/.git") or f"{holder.path}/.git"
     if os.path.realpath(named) != os.path.realpath(holder.git_dir):
         return _no(holder.path, "its .git does not name the repository that it belongs to")
-    under_way = [name for name in _UNDER_WAY if os.path.exists(f"{holder.git_dir}/{name}")]
+    under_way = [name for name in _UNDER_WAY if _has(holder.git_dir, name)]
     if under_way:
         return _no(holder.path, f"a merge, rebase or the like is under way there ({under_way[0]})")
     at = last_logged(holder.git_dir)
@@ -109,8 +109,16 @@ def _not_there(move: Move, holder: WorktreeFacts) -> LandResult | None:
     )
 
 
+def _has(git_dir: str, name: str) -> bool:
+    return os.path.exists(f"{git_dir}/{name}") or (
+        name.endswith("_HEAD") and has_tables(git_dir) and bool(told_id(git_dir, name))
+    )
+
+
 def last_logged(git_dir: str) -> str:
     """The commit that a checkout's own reflog last took it to; empty where git keeps none."""
+    if has_tables(git_dir):
+        return next(iter(told_log(git_dir, "HEAD", most=1)), "")
     try:
         with open(f"{git_dir}/logs/HEAD", "rb") as file:
             file.seek(0, os.SEEK_END)
@@ -169,7 +177,7 @@ def _remembered(common_dir: str, target: Branch) -> str:
 def _hidden_checkout(common_dir: str, target: Branch, holders: Sequence[WorktreeFacts]) -> str:
     """A checkout of the target that git does not list, because the configuration calls its repository bare."""
     above = os.path.dirname(common_dir)
-    names_it = first_line(f"{common_dir}/HEAD") == f"ref: {branch_ref(target)}"
+    names_it = head_of(common_dir) == branch_ref(target)
     listed = any(os.path.realpath(each.path) == os.path.realpath(above) for each in holders)
     return above if looks_checked_out(common_dir) and names_it and not listed else ""
 

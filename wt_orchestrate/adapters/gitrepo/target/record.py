@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, has_tables
+from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.checkout import RECORD, to_record
 from wt_orchestrate.adapters.gitrepo.worktree.listing import entries, first_line
 from wt_orchestrate.errors import GitFailed
@@ -109,6 +111,9 @@ def _configuration(common_dir: str) -> list[tuple[str, str]]:
 def _replaced(common_dir: str) -> dict[str, str]:
     """Objects that git is told to show another one for, each with that one."""
     found: dict[str, str] = {}
+    if has_tables(common_dir):
+        below = commits_at(Git(common_dir), ("refs/replace/",), below=True)
+        return {ref.removeprefix("refs/replace/"): at for ref, at in below.items()}
     with suppress(OSError):
         for each in os.scandir(f"{common_dir}/refs/replace"):
             found[each.name] = first_line(each.path)
@@ -121,7 +126,9 @@ def _replaced(common_dir: str) -> dict[str, str]:
 
 def _state(common_dir: str) -> State:
     """How the files lie there whose change means: look again."""
-    watched = [f"{common_dir}/{name}" for name in ("config", "config.worktree", "packed-refs", *_FILES)]
+    watched = [
+        f"{common_dir}/{name}" for name in ("config", "config.worktree", "packed-refs", "reftable/tables.list", *_FILES)
+    ]
     watched += [f"{common_dir}/hooks/{name}" for name in _names(f"{common_dir}/hooks")]
     with suppress(OSError):
         watched += [each.path for each in os.scandir(f"{common_dir}/refs/replace")]

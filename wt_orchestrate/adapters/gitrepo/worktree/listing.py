@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
-from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
+from wt_orchestrate.adapters.gitrepo.objects.refs import IN_TABLES, commits_at, told_head
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.ports.git.repository import WorktreeFacts
@@ -77,7 +77,7 @@ def looks_checked_out(common_dir: str) -> bool:
 
 def facts(git: Git, main: str | None) -> Sequence[WorktreeFacts]:
     """All worktrees, the main one first; a bare repository is not one."""
-    places = [(main, git.git_dir, first_line(f"{git.git_dir}/HEAD").removeprefix("ref: "))] if main is not None else []
+    places = [(main, git.git_dir, head_of(git.git_dir))] if main is not None else []
     places += [(entry.path, entry.admin, entry.head) for entry in entries(git.git_dir)]
     heads = commits_at(git, sorted({head for _, _, head in places if head.startswith("refs/")}))
     return [_facts(path, admin, head, heads) for path, admin, head in places]
@@ -104,7 +104,7 @@ def entries(common_dir: str) -> Iterator[WorktreeEntry]:
                 admin=admin,
                 path=os.path.realpath(os.path.dirname(os.path.join(admin, named))),
                 reason=first_line(f"{admin}/locked"),
-                head=first_line(f"{admin}/HEAD").removeprefix("ref: "),
+                head=head_of(admin),
             )
 
 
@@ -127,7 +127,7 @@ def linked_around(common_dir: str, start: str) -> WorktreeEntry | None:
 
 def holder(common_dir: str, ref: str, *, main: str | None) -> str | None:
     """The worktree that has a branch checked out."""
-    if main is not None and first_line(f"{common_dir}/HEAD") == f"ref: {ref}":
+    if main is not None and head_of(common_dir) == ref:
         return main
     return next((entry.path for entry in entries(common_dir) if entry.head == ref), None)
 
@@ -159,6 +159,12 @@ def named_by(file: str) -> str | None:
     if not said.startswith("gitdir: "):
         return None
     return os.path.normpath(os.path.join(os.path.dirname(file), said.removeprefix("gitdir: ").removesuffix("\n")))
+
+
+def head_of(git_dir: str) -> str:
+    """The full ref that a git directory's HEAD names, or a commit id; empty if it has none."""
+    said = first_line(f"{git_dir}/HEAD")
+    return told_head(git_dir) if said == IN_TABLES else said.removeprefix("ref: ")
 
 
 def first_line(path: str) -> str:

@@ -1,8 +1,8 @@
 """Where the work of a worktree may be: what its HEAD is at, and every commit that HEAD or its branch ever pointed at.
 
 An agent may detach HEAD, make or rename a branch, or amend away what nobody has seen yet: git keeps all of it in reflogs,
-which are read here as files. No git runs for it, and a reflog that did not change is not read again. What is read is only a
-hint: a commit counts once the vault has it.
+which are read here as files; git is asked where they are in a reftable. A reflog that did not change is not read again.
+What is read is only a hint: a commit counts once the vault has it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 
+from wt_orchestrate.adapters.gitrepo.objects.refs import has_tables, told_log
 from wt_orchestrate.adapters.gitrepo.worktree.listing import WorktreeEntry, entries
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.osfiles.no_follow import open_regular
@@ -41,17 +42,20 @@ class Reflogs:
         return found
 
     def _of(self, entry: WorktreeEntry, branch: Branch) -> Reached:
-        own = self._commits(f"{entry.admin}/logs/HEAD")
+        own = self._commits(entry.admin, "HEAD")
         names = {branch_ref(branch), entry.head} if entry.head.startswith("refs/heads/") else {branch_ref(branch)}
         found = dict.fromkeys(own)
         for name in sorted(names):
-            found.update(dict.fromkeys(self._commits(f"{self._common_dir}/logs/{name}")))
+            found.update(dict.fromkeys(self._commits(self._common_dir, name)))
         at = CommitId(entry.head) if _COMMIT.fullmatch(entry.head) else own[-1] if own else None
         if at is not None:
             found[at] = None
         return Reached(head=entry.head, at=at, commits=tuple(found))
 
-    def _commits(self, log: str) -> tuple[CommitId, ...]:
+    def _commits(self, git_dir: str, ref: str) -> tuple[CommitId, ...]:
+        if has_tables(git_dir):
+            return tuple(reversed(dict.fromkeys(told_log(git_dir, ref))))
+        log = f"{git_dir}/logs/{ref}"
         try:
             seen = os.stat(log, follow_symlinks=False)
         except OSError:
