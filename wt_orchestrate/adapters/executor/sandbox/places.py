@@ -150,7 +150,11 @@ def _branch_of(admin: str) -> str:
 
 
 def _ref_folders(common_dir: str, branch: str) -> Iterator[str]:
-    """Where git writes when this branch moves: a lock is made beside the ref, so it is the folder."""
+    """Where git writes when this branch moves: a lock is made beside the ref, so it is the folder. A reftable holds every ref,
+    and so is writable as a whole."""
+    if os.path.isdir(f"{common_dir}/reftable"):
+        yield f"{common_dir}/reftable"
+        return
     above = os.path.dirname(branch)
     if above.startswith("refs/heads/"):  # a branch of its own folder, never all of refs/heads
         for root in (common_dir, f"{common_dir}/logs"):

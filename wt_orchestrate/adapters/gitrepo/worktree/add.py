@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
-from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, has_tables
 from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.listing import (
     MADE,
@@ -182,4 +182,7 @@ def forget(entry: WorktreeEntry) -> None:
 
 def name_head(entry: WorktreeEntry, branch: Branch) -> None:
     """Have a worktree's HEAD name a branch that is at the very commit it holds."""
-    replace_file(f"{entry.admin}/HEAD", f"ref: {branch_ref(branch)}\n")
+    if has_tables(entry.admin):
+        Git(entry.admin).run("symbolic-ref", "HEAD", branch_ref(branch))
+    else:
+        replace_file(f"{entry.admin}/HEAD", f"ref: {branch_ref(branch)}\n")
