@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -139,7 +140,7 @@ def test_stats_tell_every_run_and_survive_a_damaged_one(project: Project) -> Non
     assert project.wto("stats", "--json").json == found
     assert "3 runs: 6 of 6 workstreams integrated" in project.wto("stats").out
     assert "wto.runs" in _names(json.loads(project.wto("stats", "--otel").out))
-    with sqlite3.connect(project.state / "log.db") as log:
+    with closing(sqlite3.connect(project.state / "log.db")) as log, log:
         log.execute("UPDATE events SET body = '{' WHERE run = 'r2' AND type = 'RunStarted'")
     log.close()
     kept.write_text("garbage")

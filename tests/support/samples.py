@@ -10,6 +10,7 @@ import os
 import re
 import sqlite3
 import tarfile
+from contextlib import closing
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _move(folder: Path, names: dict[str, str]) -> None:
 def _move_log(path: Path, names: dict[str, str]) -> None:
     """Rewrite a log and how far it goes along the journal; opening it brings in what its write-ahead log holds."""
     journal = path.with_name("journal.jsonl").read_bytes()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         for table in ("events", "requests", "views", "snapshots"):
             for row, body in connection.execute(f"SELECT rowid, body FROM {table}").fetchall():
                 text = body.encode() if isinstance(body, str) else body

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -207,7 +208,7 @@ def test_roles_are_kept_with_the_run_and_older_logs_have_none(tmp_path: Path) ->
     log.begin(started, actor=Actor.PERSON, now=1.0, view=lambda record: "{}")
     assert log.read(RunId("r1"))[0].event == started
     log.close()
-    with sqlite3.connect(tmp_path / "log.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection, connection:
         (body,) = connection.execute("SELECT body FROM events").fetchone()
         old = json.loads(body)
         del old["settings"]["roles"]

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_a_damaged_database_is_told_and_mended(tmp_path: Path, what: str) -> Non
     """Nothing is read from it or written to it as if it were whole; mending puts it aside and loses nothing."""
     store = _filled(tmp_path, count=200)
     before = _everything(store)
-    with sqlite3.connect(tmp_path / "memory.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "memory.db")) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     path = tmp_path / "memory.db"
@@ -189,7 +190,7 @@ def test_what_is_forgotten_is_in_no_file(tmp_path: Path) -> None:
 def test_a_newer_memory_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     """An older release does not guess."""
     store = _filled(tmp_path)
-    with sqlite3.connect(tmp_path / "memory.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "memory.db")) as connection, connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(StoreUnreadable, match="newer"):
@@ -248,7 +249,7 @@ def test_whatever_stands_in_a_memorys_place_is_told(tmp_path: Path, what: str) -
         (tmp_path / "memory.jsonl").unlink()
         (tmp_path / "memory.jsonl").mkdir()
     else:
-        with sqlite3.connect(tmp_path / "memory.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "memory.db")) as connection, connection:
             connection.execute("UPDATE entries SET body = '{}'")
         connection.close()
     with pytest.raises(StoreUnreadable) as raised:
