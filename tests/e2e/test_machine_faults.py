@@ -14,79 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.every_command import CODES, WORDS
 from tests.support.project import COMMAND_AGENT, COMMIT, PROGRAM, Ended, Project, Running, begin, make_project
 from tests.support.waiting import wait_until
 from wt_orchestrate.cli.app import _COMMANDS
 from wt_orchestrate.errors import ExitCode
 
 PLAN = "goal: Do it\nchecks: [{run: 'true'}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n"
-WORDS: tuple[tuple[str, ...], ...] = (
-    ("plan", "check", "{plan}"),
-    ("plan", "show", "{plan}"),
-    ("plan", "forecast", "{plan}"),
-    ("plan", "new", "{folder}/new.yaml"),
-    ("plan", "schema"),
-    ("plan", "draft", "a goal", "--agent", "scripted"),
-    ("roles",),
-    ("init",),
-    ("status",),
-    ("status", "a"),
-    ("status", "--json"),
-    ("watch",),
-    ("logs", "a"),
-    ("diff", "a"),
-    ("report",),
-    ("stats",),
-    ("review", "a"),
-    ("comment", "a", "a remark"),
-    ("proof", "a"),
-    ("forecast",),
-    ("doctor",),
-    ("memory", "list"),
-    ("memory", "add", "fact", "something"),
-    ("memory", "export"),
-    ("memory", "learn"),
-    ("hook", "status"),
-    ("hook", "run", "pre-commit"),
-    ("hook", "install"),
-    ("hook", "uninstall"),
-    ("mcp", "install", "claude-code", "--dry-run"),
-    ("mcp", "serve"),
-    ("agent-tools", "--help"),
-    ("note", "progress", "50"),
-    ("drafting", "none"),
-    ("supervise", "r1"),
-    ("continue", "a"),
-    ("wait", "--timeout", "1"),
-    ("answer", "a", "yes"),
-    ("tell", "a", "hello"),
-    ("interrupt", "a"),
-    ("redirect", "a", "another brief"),
-    ("retry", "a"),
-    ("cancel", "a"),
-    ("hold",),
-    ("release",),
-    ("limit", "--cost", "5"),
-    ("add", "{plan}"),
-    ("edit", "a"),
-    ("approve", "main"),
-    ("stop",),
-    ("resume",),
-    ("train", "status"),
-    ("train", "add", "topic"),
-    ("pr", "status"),
-    ("take-over", "a"),
-    ("trust",),
-    ("land", "-n"),
-    ("land",),
-    ("clean", "-n"),
-    ("clean",),
-    ("restore", "a"),
-    ("run", "-n", "{plan}"),
-    ("run", "{plan}"),
-)
-"""Every command, with words that it takes; the ones that change most come last."""
-CODES = {int(code) for code in ExitCode} - {int(ExitCode.BUG)}
 
 
 def test_every_command_is_tried() -> None:

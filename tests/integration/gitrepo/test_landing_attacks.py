@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
-from tests.integration.gitrepo.test_security import HOOKS, PAYLOADS, Attack
+from tests.support.attacks import HOOKS, LANDING, Attack
 from tests.support.repos import digest, make_repository, sealed_environment
 from wt_orchestrate.adapters.gitrepo.repository import GitRepository, LandingFrom
 from wt_orchestrate.adapters.gitrepo.target.record import Marks, recorded
@@ -26,46 +26,6 @@ MAIN = Branch("main")
 GOOD = {"README.md": "good\n", "src/new.py": "new\n", "src/app.py": None}
 
 
-def merge_options(attack: Attack) -> None:
-    attack.config(branch__main__mergeOptions="-s ours")
-
-
-def bare(attack: Attack) -> None:
-    attack.config(core__bare="true")
-
-
-def attributes_everywhere(attack: Attack) -> None:
-    attack.config(filter__evil__clean=attack.command, filter__evil__smudge=attack.command)
-    info = Path(attack.site.user.common_dir, "info", "attributes")
-    info.parent.mkdir(exist_ok=True)
-    info.write_text("* filter=evil\n")
-
-
-def replaced(attack: Attack) -> None:
-    good = attack.agent.git("rev-parse", "HEAD:README.md")
-    evil = subprocess.run(
-        ["git", "hash-object", "-w", "--stdin"],
-        cwd=attack.agent.path,
-        env=sealed_environment(attack.site.folder),
-        input="evil\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    attack.agent.git("replace", good, evil)
-
-
-def rewritten_object(attack: Attack) -> None:
-    """The loose object of a checked file, overwritten with another one's bytes."""
-    objects = Path(attack.site.user.common_dir, "objects")
-    good = attack.agent.git("rev-parse", "HEAD:README.md")
-    other = attack.agent.git("rev-parse", "HEAD:src/new.py")
-    victim = objects / good[:2] / good[2:]
-    victim.chmod(0o644)
-    victim.write_bytes((objects / other[:2] / other[2:]).read_bytes())
-
-
-LANDING = (*PAYLOADS, merge_options, bare, attributes_everywhere, replaced, rewritten_object)
 ACTED_ON = frozenset(each.__name__ for each in LANDING) - {
     "others", "git_file", "nested", "rewritten_object", "hooks_path", "included", "promisor",
 }  # fmt: skip
@@ -89,7 +49,7 @@ def ready(tmp_path: Path) -> Ready:
     folder = str(tmp_path / "state" / "recorded")
     site.repository.record(folder)
     marker = tmp_path / "marker"
-    attack = Attack(site, site.agent("evil"), f"touch {shlex.quote(str(marker))}")
+    attack = Attack(site.user, site.agent("evil"), site.vault.path, f"touch {shlex.quote(str(marker))}")
     new = attack.agent.commit(GOOD)
     site.vaulted("main", "wto/r1/evil")
     landing = LandingFrom(

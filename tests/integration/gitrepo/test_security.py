@@ -9,198 +9,33 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.integration.gitrepo.conftest import FILES, Site, make_site
+from tests.support.attacks import (
+    PAYLOADS,
+    Attack,
+    common_dir,
+    diff_drivers,
+    filters,
+    fsmonitor,
+    git_file,
+    hooks,
+    hooks_path,
+    included,
+    nested,
+    remotes,
+    signatures,
+    worktree_config,
+)  # fmt: skip
 from tests.support.guards import guard_of
 from tests.support.repos import START, TestRepository, digest, make_repository, sealed_environment
 from wt_orchestrate.domain.effects import Side
 from wt_orchestrate.domain.ids import Branch, CommitId
 from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports.git.merges import ChainSpec, Rider
-
-HOOKS = (
-    "post-checkout", "post-merge", "pre-commit", "post-commit", "post-index-change", "reference-transaction", "pre-push",
-    "post-rewrite", "pre-auto-gc", "update", "pre-receive", "post-receive", "proc-receive", "push-to-checkout",
-    "fsmonitor-watchman", "pre-merge-commit", "commit-msg", "prepare-commit-msg", "applypatch-msg", "sendemail-validate",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Attack:
-    """An agent in its worktree, and the command that writes the marker."""
-
-    site: Site
-    agent: TestRepository
-    command: str
-
-    def config(self, **values: str) -> None:
-        """Write keys (their last dot as `__`) into the configuration that all worktrees share."""
-        for key, value in values.items():
-            self.agent.git("config", key.replace("__", "."), value)
-
-    def script(self, path: str) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(f"#!/bin/sh\n{self.command}\ncat >/dev/null\nexit 1\n")
-        Path(path).chmod(0o755)
-
-
-def hooks(attack: Attack) -> None:
-    for name in HOOKS:
-        attack.script(f"{attack.site.user.common_dir}/hooks/{name}")
-
-
-def hooks_path(attack: Attack) -> None:
-    for name in HOOKS:
-        attack.script(f"{attack.agent.path}/h/{name}")
-    attack.config(core__hooksPath=f"{attack.agent.path}/h")
-
-
-def included(attack: Attack) -> None:
-    Path(attack.agent.path, "evil").write_text(f"[core]\n\tfsmonitor = {attack.command}\n\thooksPath = h\n")
-    attack.config(include__path=f"{attack.agent.path}/evil")
-
-
-def fsmonitor(attack: Attack) -> None:
-    attack.script(f"{attack.agent.path}/monitor")
-    attack.config(core__fsmonitor=f"{attack.agent.path}/monitor")
-
-
-def worktree_config(attack: Attack) -> None:
-    attack.script(f"{attack.agent.path}/monitor")
-    attack.config(extensions__worktreeConfig="true")
-    attack.agent.git("config", "--worktree", "core.fsmonitor", f"{attack.agent.path}/monitor")
-    attack.site.user.git("config", "--worktree", "core.fsmonitor", f"{attack.agent.path}/monitor")
-
-
-def filters(attack: Attack) -> None:
-    for name in ("evil", "a=b"):
-        for kind in ("clean", "smudge", "process"):
-            attack.agent.git("config", f"filter.{name}.{kind}", attack.command)
-    text = "* filter=evil diff=evil merge=evil\n*.md filter=a=b\n"
-    Path(attack.agent.path, ".gitattributes").write_text(text)
-    os.makedirs(f"{attack.site.user.common_dir}/info", exist_ok=True)
-    Path(attack.site.user.common_dir, "info/attributes").write_text(text)
-
-
-def diff_drivers(attack: Attack) -> None:
-    filters(attack)
-    attack.config(diff__external=attack.command)
-    for kind in ("command", "textconv"):
-        attack.agent.git("config", f"diff.evil.{kind}", attack.command)
-
-
-def merge_drivers(attack: Attack) -> None:
-    filters(attack)
-    attack.agent.git("config", "merge.evil.driver", attack.command)
-    attack.config(merge__default="evil")
-
-
-def signatures(attack: Attack) -> None:
-    attack.script(f"{attack.agent.path}/gpg")
-    attack.config(
-        gpg__program=f"{attack.agent.path}/gpg",
-        commit__gpgSign="true",
-        log__showSignature="true",
-        merge__verifySignatures="true",
-    )
-
-
-def remotes(attack: Attack) -> None:
-    source, vault = attack.site.user.common_dir, attack.site.vault.path
-    for remote in (source, vault, "origin"):
-        for key in ("uploadpack", "receivepack", "proxy"):
-            attack.agent.git("config", f"remote.{remote}.{key}", attack.command)
-        attack.agent.git("config", f"remote.{remote}.fetch", "+refs/heads/*:refs/heads/*")
-    for url in (source, vault):
-        attack.agent.git("config", f"url.ext::sh -c {attack.command}.pushInsteadOf", url)
-    attack.config(
-        core__sshCommand=attack.command, core__gitProxy=attack.command, uploadpack__packObjectsHook=attack.command
-    )
-
-
-def remote_helpers(attack: Attack) -> None:
-    for remote in (attack.site.user.common_dir, attack.site.vault.path):
-        attack.agent.git("config", f"remote.{remote}.vcs", "ext")
-        attack.agent.git("config", f"remote.{remote}.url", f"sh -c '{attack.command}'")
-    attack.config(protocol__ext__allow="always", protocol__allow="always")
-
-
-def instead_of(attack: Attack) -> None:
-    for url in (attack.site.user.common_dir, attack.site.vault.path):
-        attack.agent.git("config", f"url.ext::sh -c '{attack.command}' .insteadOf", url)
-
-
-def promisor(attack: Attack) -> None:
-    attack.config(
-        core__repositoryFormatVersion="1",
-        extensions__partialClone="evil",
-        remote__evil__url=f"ext::sh -c '{attack.command}'",
-        remote__evil__promisor="true",
-        protocol__ext__allow="always",
-    )
-
-
-def alternates(attack: Attack) -> None:
-    attack.config(core__alternateRefsCommand=attack.command)
-    Path(attack.site.user.common_dir, "objects/info/alternates").write_text(f"{attack.site.vault.path}/objects\n")
-
-
-def others(attack: Attack) -> None:
-    attack.config(
-        core__pager=attack.command,
-        core__editor=attack.command,
-        core__askPass=attack.command,
-        credential__helper=f"!{attack.command}",
-        trailer__x__command=attack.command,
-        trailer__wto_head__command=attack.command,
-        alias__fetch=f"!{attack.command}",
-        gc__auto="1",
-        maintenance__auto="true",
-        core__worktree="/",
-        core__attributesFile=f"{attack.agent.path}/.gitattributes",
-    )
-
-
-def git_file(attack: Attack) -> None:
-    """The worktree's own .git file led to a repository of the agent's."""
-    own = attack.agent.at(f"{attack.agent.path}/own")
-    attack.agent.git("init", "-q", "own")
-    attack.script(f"{attack.agent.path}/monitor")
-    own.git("config", "core.fsmonitor", f"{attack.agent.path}/monitor")
-    Path(attack.agent.path, ".git").write_text(f"gitdir: {own.path}/.git\n")
-
-
-def common_dir(attack: Attack) -> None:
-    """The worktree's administrative folder led to a repository of the agent's."""
-    own = attack.agent.at(f"{attack.agent.path}/own")
-    attack.agent.git("init", "-q", "own")
-    attack.script(f"{attack.agent.path}/monitor")
-    own.git("config", "core.fsmonitor", f"{attack.agent.path}/monitor")
-    Path(attack.site.user.common_dir, "worktrees/evil/commondir").write_text(f"{own.path}/.git\n")
-
-
-def nested(attack: Attack) -> None:
-    """A repository inside the tree, tracked as a submodule, with its own monitor and filter."""
-    own = attack.agent.at(f"{attack.agent.path}/own")
-    attack.agent.git("init", "-q", "own")
-    head = own.commit({"x": "1"})
-    attack.script(f"{attack.agent.path}/monitor")
-    own.git("config", "core.fsmonitor", f"{attack.agent.path}/monitor")
-    own.git("config", "filter.evil.clean", attack.command)
-    own.write({".gitattributes": "* filter=evil\n", "x": "2"})
-    attack.agent.git("update-index", "--add", "--cacheinfo", f"160000,{head},own")
-    attack.agent.write({".gitmodules": '[submodule "own"]\n\tpath = own\n\turl = ./own\n'})
-    attack.config(submodule__recurse="true", submodule__own__update=f"!{attack.command}")
-
-
-PAYLOADS: tuple[Callable[[Attack], None], ...] = (
-    hooks, hooks_path, included, fsmonitor, worktree_config, filters, diff_drivers, merge_drivers, signatures, remotes,
-    remote_helpers, instead_of, promisor, alternates, others, git_file, common_dir, nested,
-)  # fmt: skip
 
 
 def every_method(site: Site, agent: TestRepository, *, land: bool) -> list[tuple[str, Callable[[], object]]]:
@@ -318,7 +153,7 @@ def plain_site(tmp_path: Path) -> Site:
 def test_S1_nothing_planted_runs(plain_site: Site, payload: Callable[[Attack], None]) -> None:
     """Whatever an agent plants, no method of the ports runs it, from looking to landing on a branch nobody has."""
     site, marker = plain_site, Path(plain_site.folder, "marker")
-    attack = Attack(site, site.agent("evil"), f"touch {shlex.quote(str(marker))}")
+    attack = Attack(site.user, site.agent("evil"), site.vault.path, f"touch {shlex.quote(str(marker))}")
     site.user.write({".worktreeinclude": "*.log\n", "x.log": "x"})
     attack.agent.commit(
         {"README.md": "evil\n", "src/app.py": "changed\n", ".gitattributes": "* filter=evil merge=evil\n"}
@@ -357,7 +192,9 @@ NAIVE: tuple[tuple[Callable[[Attack], None], tuple[str, ...]], ...] = (
 def test_the_payloads_are_live(plain_site: Site, payload: Callable[[Attack], None], command: tuple[str, ...]) -> None:
     """The same payloads do run when git is called without care: the test above proves something."""
     marker = Path(plain_site.folder, "marker")
-    attack = Attack(plain_site, plain_site.agent("evil"), f"touch {shlex.quote(str(marker))}")
+    attack = Attack(
+        plain_site.user, plain_site.agent("evil"), plain_site.vault.path, f"touch {shlex.quote(str(marker))}"
+    )
     payload(attack)
     attack.agent.write({"README.md": "uncommitted"})
     plain_site.user.git("config", "remote.origin.url", plain_site.user.path)
