@@ -463,3 +463,23 @@ def test_settings_that_an_agent_changed_are_shown_and_stop_a_landing(project: Pr
     project.repository.git("config", "--unset-all", "core.sshcommand")
     assert project.wto("land").code == 0
     assert project.status()["run"]["repository_changes"] == []
+
+
+@pytest.mark.parametrize("words", [("trust",), ("land", "--allow-changed")])
+def test_S2_what_an_agent_changed_is_not_taken_for_the_users_own(project: Project, words: tuple[str, ...]) -> None:
+    """The next run does not start under settings that an agent left, until they are put back or a person says that they are
+    right."""
+    script = COMMIT + "git config core.sshCommand /bin/evil\n"
+    text = "goal: Do it\n" + COMMAND_AGENT
+    plan = project.plan(text + "workstreams: {a: {brief: x}}\n", {"a": script})
+    assert project.wto("run", plan).code == 0
+    plan = project.plan(text + "workstreams: {b: {brief: x}}\n", {"b": COMMIT})
+    refused = project.wto("run", plan)
+    assert refused.code == 6, refused.out + refused.err
+    assert "agents changed what git does in this repository" in refused.err
+    assert "a of r1: core.sshcommand is '/bin/evil' (was not set)" in refused.err
+    assert "git config --unset-all core.sshcommand; or, if it is right so: wto trust" in refused.err
+    assert "agents changed what git does" in project.wto("doctor").out
+    assert "core.sshcommand" in project.wto("trust", "--list").out
+    assert project.wto(*words).code == 0
+    assert project.wto("run", plan).code == 0

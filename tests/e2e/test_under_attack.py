@@ -118,6 +118,8 @@ def test_S1_S2_no_command_runs_what_was_planted(ready: Ready, name: str) -> None
     checked = ready.end()
     wrong = [f"the run ran {ready.marker.read_text()}"] if ready.marker.exists() else []
     for words in WORDS:
+        if words == ("trust",):
+            continue  # with it the user says that all of this is his own
         plan, folder = ready.project.folder / "plan.yaml", ready.project.folder
         ended = ready.project.wto(*(each.format(plan=plan, folder=folder) for each in words), stdin="")
         said = ended.out + ended.err

@@ -106,6 +106,9 @@ class Look(Struct, frozen=True, kw_only=True):
     """The folder for temporary files that the environment names, if there is none."""
     untrusted: tuple[str, ...] = ()
     """Settings that someone else wrote and the user has not trusted."""
+    changed: Mapping[str, str] = {}
+    """What agents of a run changed in the repository's own settings and refs and nobody has trusted, each with what puts it
+    back."""
 
 
 def findings(look: Look, *, agents: bool) -> tuple[PreflightFinding, ...]:
@@ -129,6 +132,13 @@ def _for_everybody(look: Look) -> Iterator[PreflightFinding]:
             f"someone else wrote {counted(len(look.untrusted), 'setting')} that start programs or widen rights: "
             f"{some_of(look.untrusted)}",
             "read them with wto trust --list, trust them with wto trust; nothing of them runs before",
+        )
+    if look.changed:
+        first = next(iter(look.changed.values()))
+        yield _refuse(
+            "changes",
+            f"agents changed what git does in this repository, so no git runs under its settings: {some_of(tuple(look.changed))}",
+            f"{first}; or, if it is right so: wto trust",
         )
     if look.hidden:
         yield _refuse(

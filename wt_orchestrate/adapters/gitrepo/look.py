@@ -18,7 +18,7 @@ from tempfile import mkdtemp
 from wt_orchestrate.adapters.gitrepo.configuration import configuration
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, input_lines, text
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, input_lines, text, users_environment
 from wt_orchestrate.adapters.gitrepo.worktree.submodules import modules_of
 from wt_orchestrate.domain.agent.instructions import PLACES
 from wt_orchestrate.domain.ids import Branch, CommitId, RunId, WorkstreamId, branch_ref, workstream_branch
@@ -46,8 +46,10 @@ def look_around(
     base: CommitId | None,
     run: RunId,
     agents_environment: Mapping[str, str],
+    trusted: bool = True,
 ) -> Look:
-    """What there is to see. `base`: the commit that the target is at. `agents_environment`: what agents get; empty where
+    """What there is to see. Without `trusted` no git runs under the repository's own settings: what is uncommitted stays unknown.
+    `base`: the commit that the target is at. `agents_environment`: what agents get; empty where
     there are none, who would miss what is uncommitted and need an identity."""
     settings = configuration(common_dir)
     git = Git(common_dir)
@@ -71,7 +73,7 @@ def look_around(
         hidden=sparse and tracked.settings and not os.path.lexists(f"{main}/{SETTINGS}"),
         upstream=upstream,
         behind=behind,
-        uncommitted=_uncommitted(main) if main is not None and agents_environment else (),
+        uncommitted=_uncommitted(main) if main is not None and agents_environment and trusted else (),
         main_worktree=main or "",
         identity=identity,
         signing=signing,
@@ -172,7 +174,7 @@ def _behind(git: Git, target: Branch, base: CommitId | None) -> tuple[str, int]:
 
 def _uncommitted(main: str) -> tuple[str, ...]:
     """Paths that the user has changed or not added yet, as their own git says."""
-    env = {**users_own(), "GIT_OPTIONAL_LOCKS": "0"}
+    env = users_environment()
     arguments = ("status", "--porcelain", "-z", "--no-renames", "--ignore-submodules=all")
     code, output = execute(arguments, env, cwd=main, ok=(0, 128), timeout_s=LONG_S)
     return tuple(line[3:] for line in fields(output)) if code == 0 else ()

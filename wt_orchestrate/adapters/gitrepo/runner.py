@@ -25,7 +25,7 @@ from typing import IO
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
 from wt_orchestrate.errors import GitFailed, Overran, WtError
 
-_QUIET = {
+QUIET = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
@@ -36,7 +36,8 @@ _QUIET = {
     "submodule.recurse": "false",
     "safe.directory": "*",  # `find_common_dir` has asked git, under the user's own configuration, whether to trust it
 }
-_OVERRIDES = _QUIET | {
+"""No hook, no program that watches files, and nothing that git does beside what it is asked for."""
+_OVERRIDES = QUIET | {
     "core.commitGraph": "false",
     "core.sshCommand": "/bin/false",
     "core.gitProxy": "",
@@ -108,7 +109,7 @@ def users_environment(extra: Mapping[str, str] = NOTHING, *, config: Mapping[str
     """An environment in which the user's own configuration counts (filters such as git-lfs, line ends, ignored names),
     but hooks and fsmonitor do not. `config` is added to it."""
     fixed = {name: value for name, value in _FIXED.items() if name not in _OF_THE_USER}
-    return {**users_own(), **fixed, **configured({**config, **_QUIET}), **extra}
+    return {**users_own(), **fixed, **configured({**config, **QUIET}), **extra}
 
 
 def configured(config: Mapping[str, str]) -> dict[str, str]:
@@ -182,7 +183,7 @@ class Git:
 
     def as_the_user(self, env: Mapping[str, str], settings: Mapping[str, str]) -> Git:
         """The same where files are read and written as the user's own git does, with these settings beside theirs."""
-        return Git(self.git_dir, {**self.env, **env, **configured({**settings, **_QUIET})}, users=True)
+        return Git(self.git_dir, {**self.env, **env, **configured({**settings, **QUIET})}, users=True)
 
 
 def execute(

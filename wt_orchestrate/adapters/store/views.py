@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from wt_orchestrate.errors import StoreUnreadable
 
@@ -32,6 +32,16 @@ def read_view(path: str, run: str | None) -> tuple[str, str] | None:
     finally:
         if connection is not None:
             connection.close()
+
+
+def views_with(path: str, text: str) -> list[tuple[str, str]]:
+    """Each run whose view has this text in it, oldest first, with the view as JSON text; nothing where none can be read."""
+    if not os.path.exists(path):
+        return []
+    with suppress(sqlite3.DatabaseError), closing(opened_read_only(path)) as connection:
+        found = "SELECT run, body FROM views WHERE instr(body, ?) ORDER BY number"
+        return [(str(run), str(body)) for run, body in connection.execute(found, (text,))]
+    return []
 
 
 def opened_read_only(path: str) -> sqlite3.Connection:

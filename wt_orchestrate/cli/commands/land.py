@@ -18,7 +18,9 @@ from wt_orchestrate.domain.text.clean import counted, in_units
 from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.effects.landing import LandingPreview
 from wt_orchestrate.errors import Busy, ExitCode, PlanInvalid, Refused
+from wt_orchestrate.wiring.plan.changes import agent_changes
 from wt_orchestrate.wiring.plan.plan_files import load_settings
+from wt_orchestrate.wiring.plan.trust import remember
 from wt_orchestrate.wiring.read.runs import landing_outlook
 from wt_orchestrate.wiring.requests import Put, put_request
 from wt_orchestrate.wiring.site import Site, find_site, open_log
@@ -62,6 +64,8 @@ def land(
         _preview(state, landing_outlook(site, state, wish), as_json=as_json)
         return
     require_supervised_or_quiet(site, state)
+    if allow_changed:
+        remember(site, tuple(agent_changes(site)))  # later runs do not ask again
     put = put_request(site, state.id, wish, seconds=0)
     shown: list[e.Record] = []
     if not as_json:

@@ -37,9 +37,7 @@ def changes(
         old, new = before.get(name), now.get(name)
         if old == new:
             continue
-        mark = (
-            hashlib.sha256((new or "").encode("utf-8", "surrogateescape")).hexdigest()[:16] if new is not None else ""
-        )
+        mark = mark_of(new)
         seen = known.get(name)
         if seen is not None and seen.mark == mark:
             found.append(seen)
@@ -56,6 +54,11 @@ def changes(
             )
         )
     return tuple(found)
+
+
+def mark_of(value: str | None) -> str:
+    """What stands for a value; empty for none."""
+    return "" if value is None else hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def acts(name: str, target: Branch) -> bool:

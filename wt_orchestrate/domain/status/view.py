@@ -89,7 +89,14 @@ def _run(state: RunState) -> dict[str, Any]:
         "red": state.base_checks.red if held_by_base(state) else None,
         "admission": state.room.reason,
         "repository_changes": [
-            {"what": each.words, "put_back": each.put_back, "stops": each.stops, "during": list(each.during)}
+            {
+                "what": each.words,
+                "put_back": each.put_back,
+                "stops": each.stops,
+                "during": list(each.during),
+                "name": each.name,
+                "mark": each.mark,
+            }
             for each in state.changed.values()
         ],
         "accounts": [_account(account, state.at) for account in state.accounts.values()],

@@ -41,17 +41,21 @@ def require_trust(site: Site, facts: RepositoryFacts, settings: Settings) -> Non
 def untrusted(site: Site, facts: RepositoryFacts, settings: Settings) -> tuple[Power, ...]:
     """The values that wait for the user's word. What is his own is remembered on the way, so that it stays his when others
     have it too."""
-    wanted = powers(settings)
+    new = unknown(site, powers(settings))
+    if not new:
+        return ()
+    foreign = _foreign(facts)
+    asked = tuple(each for each in new if foreign is None or each.digest in foreign)
+    remember(site, [each for each in new if each not in asked])
+    return asked
+
+
+def unknown(site: Site, wanted: Sequence[Power]) -> tuple[Power, ...]:
+    """Those that nobody has trusted yet; none where the user trusts all for this command."""
     if not wanted or os.environ.get(VARIABLE) == "1":
         return ()
     known = _known(site)
-    unknown = [each for each in wanted if each.digest not in known]
-    if not unknown:
-        return ()
-    foreign = _foreign(facts)
-    asked = tuple(each for each in unknown if foreign is None or each.digest in foreign)
-    remember(site, [each for each in unknown if each not in asked])
-    return asked
+    return tuple(each for each in wanted if each.digest not in known)
 
 
 def remember(site: Site, trusted: Sequence[Power]) -> None:

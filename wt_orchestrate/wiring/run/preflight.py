@@ -92,9 +92,12 @@ def _look(
     from wt_orchestrate.domain.preflight import SIGNING_VARIABLES
     from wt_orchestrate.domain.replace import replace
     from wt_orchestrate.osfiles.locks import given
+    from wt_orchestrate.wiring.plan.changes import agent_changes
+    from wt_orchestrate.wiring.plan.trust import lines
 
     repo = repository(site)
     facts = repo.facts()
+    changed = agent_changes(site)
     seen = look_around(
         site.common_dir,
         main=facts.main_worktree,
@@ -102,6 +105,7 @@ def _look(
         base=repo.resolve(target),
         run=run,
         agents_environment=_agents_environment() if agents else {},
+        trusted=not changed,
     )
     wanted = SIGNING_VARIABLES.get(seen.signing, ())
     return replace(
@@ -116,6 +120,7 @@ def _look(
         lockless="" if given(site.path("worktree.lock")) else site.state_dir,
         temporary=missing_temporary_folder(),
         untrusted=_untrusted(site, facts),
+        changed=dict(zip(lines(tuple(changed)), changed.values(), strict=True)),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from wt_orchestrate.adapters.gitrepo.objects.secret_scan import added_lines, exposed_in
 from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
-from wt_orchestrate.adapters.gitrepo.runner import execute, fields, text
+from wt_orchestrate.adapters.gitrepo.runner import QUIET, configured, execute, fields, text
 from wt_orchestrate.ports.git.repository import Staged
 
 _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
@@ -16,7 +16,7 @@ _PLAIN = ("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--src
 
 def staged(cwd: str) -> Staged:
     """The staged paths, and secrets and conflict markers in their added lines."""
-    env: Mapping[str, str] = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    env: Mapping[str, str] = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **configured(QUIET)}
     _, names = execute(("diff", "--cached", "--name-only", "-z", *_PLAIN[:3]), env, cwd=cwd)
     _, diff = execute(("diff", "--cached", "-U0", *_PLAIN), env, cwd=cwd)
     markers = tuple((at.path, at.line) for at, line in added_lines(diff.split(b"\n")) if MARKER.match(line))

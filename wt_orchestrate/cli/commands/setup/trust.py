@@ -9,6 +9,7 @@ import click
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.plan.trust import powers
 from wt_orchestrate.domain.text.clean import clean, counted
+from wt_orchestrate.wiring.plan.changes import agent_changes
 from wt_orchestrate.wiring.plan.plan_files import read_settings
 from wt_orchestrate.wiring.plan.trust import forget, lines, place, remember, untrusted
 from wt_orchestrate.wiring.site import find_site, repository
@@ -28,7 +29,7 @@ def trust(start: str, listed: bool, forgotten: bool, as_json: bool) -> None:
         click.echo(f"{symbol('done')} {counted(count, 'setting')} no longer trusted", err=as_json)
         return
     settings = read_settings(facts)
-    waiting = untrusted(site, facts, settings)
+    waiting = (*untrusted(site, facts, settings), *agent_changes(site))
     trusted = tuple(each for each in powers(settings) if each not in waiting)
     if as_json:
         told = {
