@@ -103,7 +103,7 @@ def test_the_story_of_a_workstream_loads_no_screen(ran: Project) -> None:
 def test_a_run_loads_what_it_does(project: Project) -> None:
     """`wto run`, to its end."""
     plan = project.plan("goal: Do it\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
-    _require(_wto(project, "run", plan), ours=285, others=RUN)
+    _require(_wto(project, "run", plan), ours=286, others=RUN)
 
 
 def test_a_landing_loads_gitpython_for_a_hook_alone(project: Project) -> None:
@@ -146,4 +146,4 @@ def test_the_mcp_server_loads_little_beside_the_sdk(project: Project) -> None:
     loaded = _wto(project, "mcp", said=said)
     others = {name.partition(".")[0] for name in loaded}
     assert others >= SDK
-    _require(loaded, ours=154, others=others, without=set())
+    _require(loaded, ours=156, others=others, without=set())

@@ -184,7 +184,11 @@ def test_looking_changes_nothing(project: Project, forge: ForgeStub) -> None:
 
 def test_what_was_collected_when_the_command_died_is_sent_by_the_next(project: Project, forge: ForgeStub) -> None:
     """Remarks that lie there unsent go to the agent once, however often it is called."""
-    text = "goal: Do it\nchecks: [{run: 'test ! -e a.txt'}]\n" + COMMAND_AGENT + "workstreams: {a: {brief: x, retries: 0}}\n"
+    text = (
+        "goal: Do it\nchecks: [{run: 'test ! -e a.txt'}]\n"
+        + COMMAND_AGENT
+        + "workstreams: {a: {brief: x, retries: 0}}\n"
+    )
     project.wto("run", project.plan(text, {"a": ADD}))
     assert project.wto("pr", "open", "a", "--draft").code == 0
     log = SqliteLog(str(project.state / "log.db"))

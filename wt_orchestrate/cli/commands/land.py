@@ -18,9 +18,8 @@ from wt_orchestrate.domain.text.clean import counted, in_units
 from wt_orchestrate.engine import requests
 from wt_orchestrate.engine.effects.landing import LandingPreview
 from wt_orchestrate.errors import Busy, ExitCode, PlanInvalid, Refused
-from wt_orchestrate.wiring.plan.changes import agent_changes
 from wt_orchestrate.wiring.plan.plan_files import load_settings
-from wt_orchestrate.wiring.plan.trust import remember
+from wt_orchestrate.wiring.plan.trust import agent_changes, remember
 from wt_orchestrate.wiring.read.runs import landing_outlook
 from wt_orchestrate.wiring.requests import Put, put_request
 from wt_orchestrate.wiring.site import Site, find_site, open_log

@@ -2,7 +2,7 @@
 
 What the user wrote here himself speaks for itself: a value that no version of `.wto/` had that someone else wrote (see
 `adapters/gitrepo/written_by.py`) when it was first used. Everything else waits for the user's word, and nothing of it runs
-before. `WTO_TRUST=1` says it for one command, where nobody can be asked.
+before. `WTO_TRUST=1` says it for one command, where nobody can be asked. What agents changed in `.git` waits, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wt_orchestrate.domain.plan.trust import Power, powers
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.errors import PlanInvalid, Untrusted
-from wt_orchestrate.wiring.site import Site
+from wt_orchestrate.wiring.site import Site, repository
 
 if TYPE_CHECKING:
     from wt_orchestrate.domain.plan.settings import Settings
@@ -56,6 +56,37 @@ def unknown(site: Site, wanted: Sequence[Power]) -> tuple[Power, ...]:
         return ()
     known = _known(site)
     return tuple(each for each in wanted if each.digest not in known)
+
+
+def agent_changes(site: Site) -> dict[Power, str]:
+    """What agents changed in the repository's own settings and refs, and left, with what puts it back.
+
+    A run's supervisor notes each such change, and its landing stops (`domain/state/changes.py`). The next run must not take it
+    for the user's own, and nothing of ours may run git under it, until the user trusts it.
+    """
+    import json
+
+    from wt_orchestrate.adapters.store.views import views_with
+    from wt_orchestrate.domain.state.changes import mark_of
+
+    noted = [
+        (run, each)
+        for run, body in views_with(site.path("log.db"), '"stops":true')
+        for each in json.loads(body)["run"].get("repository_changes", ())
+        if each["stops"] and "mark" in each
+    ]
+    if not noted:
+        return {}
+    now = repository(site).marks()
+    found = {
+        Power(key=f"{', '.join(each['during'])} of {run}", value=f"{each['what']} ({each['mark'] or 'gone'})"): str(
+            each["put_back"]
+        )
+        for run, each in noted
+        if mark_of(now.get(each["name"])) == each["mark"]
+    }
+    asked = unknown(site, tuple(found))
+    return {each: found[each] for each in asked}
 
 
 def remember(site: Site, trusted: Sequence[Power]) -> None:

@@ -92,8 +92,7 @@ def _look(
     from wt_orchestrate.domain.preflight import SIGNING_VARIABLES
     from wt_orchestrate.domain.replace import replace
     from wt_orchestrate.osfiles.locks import given
-    from wt_orchestrate.wiring.plan.changes import agent_changes
-    from wt_orchestrate.wiring.plan.trust import lines
+    from wt_orchestrate.wiring.plan.trust import agent_changes, lines
 
     repo = repository(site)
     facts = repo.facts()

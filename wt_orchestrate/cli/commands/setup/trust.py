@@ -9,9 +9,8 @@ import click
 from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain.plan.trust import powers
 from wt_orchestrate.domain.text.clean import clean, counted
-from wt_orchestrate.wiring.plan.changes import agent_changes
 from wt_orchestrate.wiring.plan.plan_files import read_settings
-from wt_orchestrate.wiring.plan.trust import forget, lines, place, remember, untrusted
+from wt_orchestrate.wiring.plan.trust import agent_changes, forget, lines, place, remember, untrusted
 from wt_orchestrate.wiring.site import find_site, repository
 
 
