@@ -18,6 +18,7 @@ from wt_orchestrate.domain.effects import parse_key
 from wt_orchestrate.domain.events.forecast import Clash
 from wt_orchestrate.domain.events.memory import RecalledEntry
 from wt_orchestrate.domain.state.phrases import blame_words, doubt, listed, not_resolved, progress_words
+from wt_orchestrate.domain.status.marks import both, one_line, quote
 from wt_orchestrate.domain.text.clean import at_line, clean, counted
 
 
@@ -34,11 +35,13 @@ class StoryWeight(StrEnum):
 
 
 class Sentence(Struct, frozen=True, kw_only=True):
-    """`about` is the workstream, or empty for the run."""
+    """`about` is the workstream, or empty for the run; `marked` is the text for a model: what is not ours is quoted in it, as
+    data."""
 
     about: str
     weight: StoryWeight
     text: str
+    marked: str
 
 
 def sentence(event: e.Event) -> Sentence | None:
@@ -47,7 +50,8 @@ def sentence(event: e.Event) -> Sentence | None:
     if told is None:
         return None
     weight, text = told
-    return Sentence(about=e.workstream_of(event) or "", weight=weight, text=_line(text))
+    plain, marked = both(event, text)
+    return Sentence(about=e.workstream_of(event) or "", weight=weight, text=plain, marked=marked)
 
 
 def cause(record: e.Record) -> str:
@@ -58,10 +62,6 @@ def cause(record: e.Record) -> str:
     if record.cause == "rule":
         return " (follows from what is known)"
     return "" if record.cause in {"", "machine"} else f" (seen in {parse_key(record.cause).kind})"
-
-
-def _line(text: str, limit: int = 400) -> str:
-    return " ".join(clean(text).split())[:limit]
 
 
 Told = tuple[StoryWeight, str] | None
@@ -148,11 +148,13 @@ def _stages(event: e.Event) -> Told:
 
 def _recalled(entries: Sequence[RecalledEntry], problem: str) -> Told:
     if problem:
-        return StoryWeight.WARNING, f"the memory could not be read: {problem}"
+        return StoryWeight.WARNING, f"the memory could not be read: {quote(problem)}"
     if not entries:
         return StoryWeight.DETAIL, "the memory has no match"
-    told = "; ".join(f"{each.id} ({each.kind}, {each.source}{doubt(each)}) {_line(each.text, 120)}" for each in entries)
-    return StoryWeight.STEP, f"{len(entries)} memory entries added to its brief: {told}"
+    told = "; ".join(
+        f"{each.id} ({each.kind}, {each.source}{doubt(each)}) {one_line(each.text, 120)}" for each in entries
+    )
+    return StoryWeight.STEP, f"{len(entries)} memory entries added to its brief: {quote(told)}"
 
 
 def _foreseen(made: e.ForecastMade) -> Told:
@@ -242,37 +244,37 @@ def _work(event: e.Event) -> Told:
             came = f", {included} ignored files copied" if included else ""
             return StoryWeight.STEP, f"worktree created from {base[:10]} at {path}{came}"
         case e.CommandStarted(purpose=purpose, command=command):
-            return StoryWeight.DETAIL, f"{purpose} started: {command}"
+            return StoryWeight.DETAIL, f"{purpose} started: {quote(command)}"
         case e.SetupFinished(command=command, exit_code=0):
-            return StoryWeight.DETAIL, f"setup passed: {command}"
+            return StoryWeight.DETAIL, f"setup passed: {quote(command)}"
         case e.SetupFinished(command=command, exit_code=code):
-            return StoryWeight.BAD, f"setup failed with exit code {code}: {command}"
+            return StoryWeight.BAD, f"setup failed with exit code {code}: {quote(command)}"
         case e.AttemptStarted(epoch=epoch, agent=agent, reason=reason, resumed=resumed):
             how = "resumes the session" if resumed else "starts"
             return StoryWeight.STEP, f"attempt {epoch} ({reason}): {agent} {how}"
         case e.AttemptObserved(outcome=outcome, text=text) if outcome not in {None, TurnOutcome.COMPLETED}:
-            return StoryWeight.WARNING, f"its turn ended: {outcome} {text}"
+            return StoryWeight.WARNING, f"its turn ended: {outcome} {quote(text) if text else ''}"
         case e.AttemptNudged(evidence=evidence):
-            return StoryWeight.WARNING, f"interrupted and told to try another way: {evidence}"
+            return StoryWeight.WARNING, f"interrupted and told to try another way: {quote(evidence)}"
         case e.MessageSent():
             return StoryWeight.DETAIL, "message queued"
         case e.AttemptObserved(taken=taken) if taken:
             return StoryWeight.DETAIL, "message read"
         case e.AttemptObserved(waits=waits) if waits:
-            return StoryWeight.WARNING, f"waits: {waits}"
+            return StoryWeight.WARNING, f"waits: {quote(waits)}"
         case e.AttemptObserved(tool=tool, target=target) if tool:
-            return StoryWeight.DETAIL, f"{tool} {target}"
+            return StoryWeight.DETAIL, quote(f"{tool} {target}")
         case e.AttemptObserved(said=said) if said:
-            return StoryWeight.DETAIL, f"says: {said}"
+            return StoryWeight.DETAIL, f"says: {quote(said)}"
         case e.AttemptAsked(question=True, text=text, options=options):
             choice = f" ({' | '.join(options)})" if options else ""
-            return StoryWeight.ASKS, f"asks: {text}{choice}"
+            return StoryWeight.ASKS, f"asks: {quote(text + choice)}"
         case e.ProgressTold() | e.FindingShared() | e.NotesRead():
             return _said(event)
         case e.AttemptAsked(tool=tool, text=text):
-            return StoryWeight.DETAIL, f"asks permission for {tool} {text}"
+            return StoryWeight.DETAIL, f"asks permission for {quote(f'{tool} {text}')}"
         case e.AttemptAnswered(allowed=allowed, text=text):
-            return StoryWeight.DETAIL, f"{'allowed' if allowed else 'denied'}: {text}"
+            return StoryWeight.DETAIL, f"{'allowed' if allowed else 'denied'}: {quote(text)}"
         case e.AttemptStopping(reason=reason):
             return StoryWeight.DETAIL, f"its agent is asked to stop ({reason})"
         case e.AttemptEnded(cause="stopped", exit_code=0):
@@ -282,10 +284,10 @@ def _work(event: e.Event) -> Told:
             weight = StoryWeight.DETAIL if cause == "exit" and code == 0 else StoryWeight.STEP
             return weight, f"agent exited ({cause}, exit code {code}){left}"
         case e.CommitsSeen(commits=commits, rewritten=rewritten, count=count):
-            what = commits[-1].subject if commits else "no new commit"
+            what = quote(commits[-1].subject) if commits else "no new commit"
             return StoryWeight.STEP, f"{'history rewritten, ' if rewritten else ''}commit {count}: {what}"
         case e.HandoffSeen(problem=problem) if problem:
-            return StoryWeight.WARNING, f"handoff unreadable: {problem}"
+            return StoryWeight.WARNING, f"handoff unreadable: {quote(problem)}"
         case e.HandoffSeen():
             return StoryWeight.DETAIL, "handoff written"
         case _:
@@ -296,11 +298,11 @@ def _said(event: e.Event) -> Told:
     """What an agent reported through its tools."""
     match event:
         case e.ProgressTold(percent=percent, note=note):
-            return StoryWeight.DETAIL, f"says it is {progress_words(percent, note)}"
+            return StoryWeight.DETAIL, f"says it is {quote(progress_words(percent, note))}"
         case e.FindingShared(kind=kind, text=text, path=path, line=line, to=to):
             place = f" at {path}{f':{line}' if line else ''}" if path else ""
             whom = f" for {', '.join(to)}" if to else ""
-            return StoryWeight.STEP, f"shares a {kind}{place}{whom}: {text}"
+            return StoryWeight.STEP, f"shares {quote(f'a {kind}{place}{whom}: {text}')}"
         case e.NotesRead(dropped=dropped) if dropped:
             return StoryWeight.DETAIL, f"{counted(dropped, 'note')} of its agent ignored"
         case _:
@@ -395,8 +397,8 @@ _WHY = {
 def _check(check: e.CheckFinished) -> Told:
     why = _WHY.get(check.probe, f", together with {', '.join(check.ahead)}" if check.ahead else "")
     if check.outcome is e.CheckOutcome.PASSED:
-        return StoryWeight.STEP, f"check passed in {check.duration_s:.1f} s{why}: {check.command}"
-    return StoryWeight.WARNING, f"check {check.outcome}{why}: {check.command}"
+        return StoryWeight.STEP, f"check passed in {check.duration_s:.1f} s{why}: {quote(check.command)}"
+    return StoryWeight.WARNING, f"check {check.outcome}{why}: {quote(check.command)}"
 
 
 def _end(event: e.Event) -> Told:
@@ -461,15 +463,15 @@ def sign_line(sign: s.Sign) -> str | None:
     """A part of an agent's output as a line of its log; None if it is only bookkeeping."""
     match sign:
         case s.ToolUsed(tool=tool, target=target):
-            return _line(f"> {tool} {target}")
+            return one_line(f"> {tool} {target}")
         case s.Said(text=text):
             return clean(text)
         case s.ToolFailed(tool=tool, error=error):
-            return _line(f"! {tool} failed: {error}")
+            return one_line(f"! {tool} failed: {error}")
         case s.PermissionAsked(tool=tool, target=target):
-            return _line(f"? asks permission for {tool} {target}")
+            return one_line(f"? asks permission for {tool} {target}")
         case s.QuestionAsked(question=question):
-            return _line(f"? {question}")
+            return one_line(f"? {question}")
         case s.TurnEnded(outcome=outcome):
             return f"= turn ended: {outcome}"
         case s.RetryWaited(reason=reason, delay_s=delay):

@@ -93,4 +93,13 @@ def test_the_cause_is_told_where_the_sentence_does_not_say_it() -> None:
 def test_a_sentence_is_a_value() -> None:
     """Two that say the same are equal, so that a face can leave out what it has shown."""
     one, other = (sentence(e.RunStopped(reason="a person asked")) for _ in range(2))
-    assert one == other == Sentence(about="", weight=StoryWeight.WARNING, text="run stopped: a person asked")
+    assert (
+        one
+        == other
+        == Sentence(
+            about="",
+            weight=StoryWeight.WARNING,
+            text="run stopped: a person asked",
+            marked="run stopped: a person asked",
+        )
+    )
