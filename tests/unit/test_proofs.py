@@ -84,7 +84,6 @@ PROVED_BY = {
     "adapters/gitrepo/merge/survey": "integration/gitrepo/merge/test_chain.py",
     "adapters/gitrepo/objects/fast_import": "integration/gitrepo/merge/test_chain.py",
     "adapters/gitrepo/objects/fetch": "integration/gitrepo/test_vault.py",
-    "adapters/gitrepo/objects/history": "integration/gitrepo/test_vault.py",
     "adapters/gitrepo/objects/quarantine": "integration/gitrepo/forecast/test_radar.py",
     "adapters/gitrepo/objects/raw_diff": "unit/adapters/gitrepo/merge/test_plan.py",
     "adapters/gitrepo/objects/refs": "integration/gitrepo/objects/test_session.py",

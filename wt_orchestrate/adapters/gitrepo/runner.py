@@ -280,6 +280,14 @@ def text(output: bytes) -> str:
     return output.decode("utf-8", "surrogateescape")
 
 
+def written(output: bytes) -> str:
+    """A name or a message in a commit as text, without loss: UTF-8, else Latin-1, as git itself reads what is not UTF-8."""
+    try:
+        return output.decode()
+    except UnicodeDecodeError:
+        return output.decode("latin-1")
+
+
 def fields(output: bytes) -> list[str]:
     """NUL-separated output as text, without empty parts."""
     return [part for part in text(output).split("\0") if part]

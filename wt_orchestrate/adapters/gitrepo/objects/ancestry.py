@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from itertools import dropwhile, takewhile
 
 from wt_orchestrate.adapters.gitrepo.objects.session import CommitObject, Served, look_up
-from wt_orchestrate.adapters.gitrepo.runner import Git
+from wt_orchestrate.adapters.gitrepo.runner import Git, written
 from wt_orchestrate.domain.ids import CommitId
 
 _FAR = 64
@@ -131,8 +131,8 @@ def _parsed(content: bytes) -> CommitObject:
         tree=lines[0][5:].decode(),
         parents=tuple(line[7:].decode() for line in lines[1:] if line.startswith(b"parent ")),
         at=int(when) if when.isdigit() else 0,
-        author=name.decode("utf-8", "replace"),
-        subject=_subject(message).decode("utf-8", "replace"),
+        author=written(name),
+        subject=written(_subject(message)),
         plain=plain and when.isdigit(),
     )
 

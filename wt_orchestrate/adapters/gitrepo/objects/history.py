@@ -11,7 +11,7 @@ from wt_orchestrate.adapters.gitrepo.objects.blobs import sizes, tree_of
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, empty_tree
 from wt_orchestrate.adapters.gitrepo.objects.secret_scan import scan
 from wt_orchestrate.adapters.gitrepo.objects.session import COUNTED, CommitObject, Served, compared
-from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, fields, input_lines, text
+from wt_orchestrate.adapters.gitrepo.runner import EMAIL, LONG_S, NAME, Git, fields, input_lines, text, written
 from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.domain.drafting.cochange import History
 from wt_orchestrate.domain.events.worktree import CommitLine
@@ -57,9 +57,16 @@ class GitCommits:
             return _straight(self._git, straight[:limit])
         form = "--format=%H%x00%an%x00%ct%x00%s"
         output = self._git.run(
-            "log", "-z", "--no-show-signature", f"--max-count={limit}", form, "--end-of-options", f"{base}..{head}"
+            "log",
+            "-z",
+            "--encoding=UTF-8",
+            "--no-show-signature",
+            f"--max-count={limit}",
+            form,
+            "--end-of-options",
+            f"{base}..{head}",
         )
-        parts = output.decode("utf-8", "replace").split("\0")
+        parts = [written(part) for part in output.split(b"\0")]
         records = [parts[start : start + 4] for start in range(0, len(parts) - 3, 4)]
         records.reverse()
         paths = _paths_by_commit(self._git, [record[0] for record in records])
@@ -95,9 +102,16 @@ class GitCommits:
         appears twice, the older commit counts."""
         form = f"--format=%H%x00%cn <%ce>%x00%(trailers:key={key},valueonly,unfold,separator=%x1f)"
         output = self._git.run(
-            "log", "-z", "--first-parent", "--no-show-signature", form, "--end-of-options", f"{base}..{head}"
+            "log",
+            "-z",
+            "--encoding=UTF-8",
+            "--first-parent",
+            "--no-show-signature",
+            form,
+            "--end-of-options",
+            f"{base}..{head}",
         )
-        parts = output.decode("utf-8", "replace").split("\0")
+        parts = [written(part) for part in output.split(b"\0")]
         found: dict[str, CommitId] = {}
         for commit, committer, values in zip(parts[0::3], parts[1::3], parts[2::3], strict=False):
             if committer == f"{NAME} <{EMAIL}>":

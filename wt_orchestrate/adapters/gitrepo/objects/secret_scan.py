@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, added_configuration, text
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, added_configuration, text, written
 from wt_orchestrate.domain.agent.commit_scan import Exposed, Scan, Trailer
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.text.secrets import hint, secrets_in
@@ -26,7 +26,7 @@ def scan(git: Git, *, base: CommitId, head: CommitId, without: Sequence[CommitId
     """What the commits of `base..head` expose."""
     output = git.run(
         "log", "-p", "-U0", "--reverse", "--diff-merges=combined", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
-        "--no-show-signature", "--src-prefix=a/", "--dst-prefix=b/",
+        "--encoding=UTF-8", "--no-show-signature", "--src-prefix=a/", "--dst-prefix=b/",
         "--format=%x00%H%x1f%(trailers:only,unfold,separator=%x1e)", "--end-of-options", f"{base}..{head}",
         *(f"^{other}" for other in without),
         env=added_configuration({"core.bigFileThreshold": _LARGEST}), timeout_s=LONG_S,
@@ -41,7 +41,7 @@ def scan(git: Git, *, base: CommitId, head: CommitId, without: Sequence[CommitId
 def _trailers(header: bytes) -> Iterator[Trailer]:
     commit, _, rest = header.partition(b"\x1f")
     for part in rest.split(b"\x1e"):
-        key, separator, value = text(part).partition(":")
+        key, separator, value = written(part).partition(":")
         if separator:
             yield Trailer(commit=CommitId(commit.decode()), key=key.strip(), value=value.strip())
 
