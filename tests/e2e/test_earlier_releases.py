@@ -65,7 +65,9 @@ def test_R4_a_finished_run_is_made_again_from_its_journal(sample: Unpacked, rele
     again = SqliteLog(str(project.state / "log.db"))
     assert (again.read(RunId("r1")), again.runs(), again.damage()) == (records, runs, "")
     again.close()
-    assert _ageless(project.status()["workstreams"]) == before
+    now = _ageless(project.status()["workstreams"])
+    # the stored answer is the earlier release's own: what came later is not in it
+    assert [{name: each[name] for name in was} for each, was in zip(now, before, strict=True)] == before
 
 
 def _ageless(value: Any) -> Any:
