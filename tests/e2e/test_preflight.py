@@ -52,8 +52,20 @@ def test_a_plan_that_is_given_from_a_subfolder(project: Project) -> None:
     assert project.wto("land", cwd=sub).code == 0
 
 
+def test_what_agents_will_not_see_is_looked_for_where_the_target_is_checked_out(project: Project) -> None:
+    """In a linked worktree of the user's, whose branch is the target, its own uncommitted files are named, not the main one's."""
+    linked = str(project.folder / "linked")
+    git(project, "worktree", "add", "-q", "-b", "work", linked)
+    Path(linked, "here.txt").write_text("x\n")
+    project.repository.write({"there.txt": "x\n"})
+    plan = project.plan("goal: x\n" + AGENT, {"a": COMMIT})
+    assert "1 uncommitted file: here.txt" in project.wto("plan", "check", plan, cwd=linked).err
+    assert "1 uncommitted file: there.txt" in project.wto("plan", "check", plan).err
+
+
 def test_init_in_a_sparse_checkout_says_how_the_settings_stay(project: Project) -> None:
-    """It changes nothing of the checkout; what it says keeps the file; without it a run refuses to go by defaults."""
+    """It changes nothing of the checkout; what it says keeps the file; without it a run refuses to go by defaults. Agents have
+    every file and may change each; what lands outside of the sparse checkout stays out of it."""
     project.repository.commit({"kept/a.txt": "a\n", "left/b.txt": "b\n"})
     git(project, "sparse-checkout", "set", "--cone", "kept")
     said = project.wto("init").out
@@ -62,12 +74,15 @@ def test_init_in_a_sparse_checkout_says_how_the_settings_stay(project: Project) 
     git(project, "add", "--sparse", ".wto")
     git(project, "commit", "-qm", "settings")
     git(project, "sparse-checkout", "reapply")
-    plan = project.plan("goal: x\n" + AGENT, {"a": COMMIT})
+    plan = project.plan("goal: x\n" + AGENT, {"a": "echo more >> left/b.txt\n" + COMMIT})
     refused = project.wto("run", plan)
     assert refused.code != 0 and "your sparse checkout leaves out .wto/config.yaml" in refused.err
     git(project, "sparse-checkout", "add", ".wto")
-    assert project.wto("run", "--land", plan).code == 0
+    ended = project.wto("run", "--land", plan)
+    assert ended.code == 0, ended.out + ended.err
     assert not Path(project.repository.path, "left").exists()
+    assert git(project, "show", "HEAD:left/b.txt") == "b\nmore\n"
+    assert git(project, "status", "--porcelain") == ""
 
 
 CHECKED = "goal: x\nchecks: [{run: 'echo x >> \"%s/ran\"; test -e good'}]\n" + AGENT
@@ -88,6 +103,8 @@ def test_P4_a_red_target_holds_the_run_before_anything_is_paid(project: Project)
     assert not Path(f"{project.repository.path}.worktrees").exists()
     assert project.wto("wait").code == ExitCode.NEEDS_PERSON
     assert "fails on main as it is" in project.wto("report").out
+    asked = project.wto("approve")
+    assert asked.code == ExitCode.NEEDS_PERSON and "wto release" in asked.err
     assert project.wto("resume").code == ExitCode.NEEDS_PERSON and len(ran.read_text().split()) == 4
     project.repository.commit({"good": "x\n"})
     landed = project.wto("run", "--land", plan)

@@ -85,7 +85,8 @@ class Look(Struct, frozen=True, kw_only=True):
     upstream: str = ""
     behind: int = 0
     uncommitted: tuple[str, ...] = ()
-    main_worktree: str = ""
+    checkout: str = ""
+    """Where they are: the worktree of the user's that is on the target."""
     identity: str = ""
     signing: str = ""
     """The format of signatures; empty if commits are not signed."""
@@ -233,7 +234,7 @@ def _for_agents(look: Look) -> Iterator[PreflightFinding]:
         yield _warn(
             "uncommitted",
             f"agents will not see {counted(len(look.uncommitted), 'uncommitted file')}: {some_of(look.uncommitted)}",
-            f"commit them in {look.main_worktree}, if the work needs them",
+            f"commit them in {look.checkout}, if the work needs them",
         )
     yield from _hooks(look)
     yield from _instructions(tracked)

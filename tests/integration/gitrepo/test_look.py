@@ -26,6 +26,7 @@ def _look(user: TestRepository, run: str = "r1", environment: Mapping[str, str] 
     return look_around(
         user.common_dir,
         main=main,
+        checkout=main,
         target=Branch("main"),
         base=user.head("main"),
         run=RunId(run),
@@ -46,7 +47,7 @@ def test_a_plain_repository_has_nothing_special(user: TestRepository) -> None:
     """Who commits, and where, is all there is to see."""
     seen = _look(user)
     assert seen.identity.startswith("Ada <ada@example.org> ")
-    assert seen == Look(target="main", main_worktree=user.path, identity=seen.identity)
+    assert seen == Look(target="main", checkout=user.path, identity=seen.identity)
 
 
 def test_what_the_base_tracks_is_seen(user: TestRepository) -> None:

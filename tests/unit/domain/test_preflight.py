@@ -48,7 +48,7 @@ WARNED = (
         "target",
         "update main first (git pull), if the work builds on it",
     ),
-    (Look(uncommitted=("a.py",), main_worktree="/r"), "uncommitted", "commit them in /r, if the work needs them"),
+    (Look(uncommitted=("a.py",), checkout="/r"), "uncommitted", "commit them in /r, if the work needs them"),
     (
         Look(tracked=Tracked(gitmodules=True, gitlinks=("lib", "own"), absent=("lib",))),
         "submodules",

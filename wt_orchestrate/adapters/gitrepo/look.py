@@ -42,15 +42,17 @@ def look_around(
     common_dir: str,
     *,
     main: str | None,
+    checkout: str | None,
     target: Branch,
     base: CommitId | None,
     run: RunId,
     agents_environment: Mapping[str, str],
     trusted: bool = True,
 ) -> Look:
-    """What there is to see. Without `trusted` no git runs under the repository's own settings: what is uncommitted stays unknown.
-    `base`: the commit that the target is at. `agents_environment`: what agents get; empty where
-    there are none, who would miss what is uncommitted and need an identity."""
+    """What there is to see. `checkout`: the user's worktree whose uncommitted work agents would miss. `base`: the commit that
+    the target is at. `agents_environment`: what agents get; empty where there are none, who would miss what is uncommitted
+    and need an identity. Without `trusted` no git runs under the repository's own settings: what is uncommitted stays
+    unknown."""
     settings = configuration(common_dir)
     git = Git(common_dir)
     hooks_path = settings.value("core.hookspath") or ""
@@ -73,8 +75,8 @@ def look_around(
         hidden=sparse and tracked.settings and not os.path.lexists(f"{main}/{SETTINGS}"),
         upstream=upstream,
         behind=behind,
-        uncommitted=_uncommitted(main) if main is not None and agents_environment and trusted else (),
-        main_worktree=main or "",
+        uncommitted=_uncommitted(checkout) if checkout is not None and agents_environment and trusted else (),
+        checkout=checkout or "",
         identity=identity,
         signing=signing,
         hooks_path=relative,

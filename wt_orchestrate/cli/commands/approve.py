@@ -13,6 +13,7 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan.validation import problems
 from wt_orchestrate.domain.schedule.synthesis import next_workstreams
+from wt_orchestrate.domain.state.checks import base_words, held_by_base
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.stages import gate_round, joined_late, members, synthesis_of, waiting_gate
@@ -21,7 +22,7 @@ from wt_orchestrate.domain.steering import refusal
 from wt_orchestrate.domain.text.clean import clean, counted
 from wt_orchestrate.domain.text.secrets import without_secrets
 from wt_orchestrate.engine import requests
-from wt_orchestrate.errors import ExitCode, NotFound, Refused
+from wt_orchestrate.errors import ExitCode, NeedsPerson, NotFound, Refused
 from wt_orchestrate.wiring import requests as wiring_requests
 from wt_orchestrate.wiring.site import Site, find_site, open_log
 
@@ -87,6 +88,8 @@ def _show(state: RunState, stage: str | None, untaken: str, *, as_json: bool) ->
     if as_json:
         shown = {**_values(state, waiting.name), "untaken": untaken} if waiting is not None else None
         click.echo(json.dumps({"schema": SCHEMA, "run": state.id, "gate": shown}, indent=2, ensure_ascii=False))
+    elif waiting is None and held_by_base(state):
+        raise NeedsPerson(base_words(state), hint="wto release starts the agents all the same, wto resume checks again")
     elif waiting is None:
         raise NotFound(f"no stage of {state.id} needs approval", hint="wto status")
     else:

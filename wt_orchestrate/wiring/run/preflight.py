@@ -100,6 +100,7 @@ def _look(
     seen = look_around(
         site.common_dir,
         main=facts.main_worktree,
+        checkout=facts.linked if facts.linked and facts.branch == target else facts.main_worktree,
         target=target,
         base=repo.resolve(target),
         run=run,
@@ -109,7 +110,7 @@ def _look(
     wanted = SIGNING_VARIABLES.get(seen.signing, ())
     return replace(
         seen,
-        uncommitted=tuple(path for path in seen.uncommitted if not _needless(f"{seen.main_worktree}/{path}", plan)),
+        uncommitted=tuple(path for path in seen.uncommitted if not _needless(f"{seen.checkout}/{path}", plan)),
         unsigned_for=tuple(name for name in wanted if os.environ.get(name) and name not in settings.pass_env),
         guards=settings.hooks is not Hooks.OFF,
         setup=(*settings.setup, *setup),

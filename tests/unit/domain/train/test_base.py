@@ -13,6 +13,7 @@ from wt_orchestrate.domain.plan.model import Check, Limits, Plan, Workstream
 from wt_orchestrate.domain.state.lifecycle import Phase, Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.status.view import view
+from wt_orchestrate.mcp_server.pages import decisions
 
 BASE = CommitId("0" * 39 + "1")
 TREE = TreeId("t")
@@ -103,6 +104,7 @@ def test_P4_a_red_base_holds_the_run_and_costs_no_attempt() -> None:
     assert shown["run"]["red"] == TWO and "`make lint` fails on main as it is" in shown["run"]["reason"]
     assert shown["workstreams"][0]["condition"] == "escalated"
     assert any(step.startswith("wto release") for step in shown["next"])
+    assert [(each.what, each.do) for each in decisions(shown)] == [("rest", ("hold", "resume"))]
 
 
 def test_a_person_may_take_a_red_base_as_it_is_or_have_it_checked_again() -> None:

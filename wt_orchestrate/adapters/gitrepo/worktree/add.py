@@ -29,6 +29,7 @@ from wt_orchestrate.errors import GitFailed, InvariantBroken, Refused
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.osfiles.locks import locked
 
+_SPARSE = ("core.sparseCheckout", "core.sparseCheckoutCone", "index.sparse")
 Fill = Callable[[WorktreeEntry, CommitId], None]
 
 
@@ -76,7 +77,7 @@ def _registered(git: Git, *, path: str, branch: Branch, base: CommitId, main: st
             return _adopt(git, path=path, branch=branch, base=base, main=main)
         case PathState.FREE if entry is None:
             _add(git, path=path, branch=branch, base=base, main=main)
-            return _entry(git, path)
+            return _whole(git, _entry(git, path))
         case PathState.FREE | PathState.WORKTREE | PathState.TORN | PathState.FOREIGN:
             raise Refused(
                 f"{path} is not a worktree of {branch}",
@@ -114,6 +115,18 @@ def _add(git: Git, *, path: str, branch: Branch, base: CommitId, main: str | Non
     what = ("-b", branch, "--no-track") if known is None else ()
     start = base if known is None else branch
     git.run("worktree", "add", "-q", "--no-checkout", "--lock", "--reason", MAKING, *what, "--", path, start)
+
+
+def _whole(git: Git, entry: WorktreeEntry) -> WorktreeEntry:
+    """A worktree with every file: git copies what makes the user's checkout sparse into new ones, and would then refuse to add
+    what an agent changes outside of it."""
+    own = f"{entry.admin}/config.worktree"
+    if os.path.exists(own):
+        for key in _SPARSE:
+            git.run("config", "--file", own, "--unset-all", key, ok=(0, 5))
+    with suppress(FileNotFoundError):
+        os.unlink(f"{entry.admin}/info/sparse-checkout")
+    return entry
 
 
 def _branch_head(git: Git, branch: Branch, base: CommitId) -> CommitId | None:
