@@ -158,7 +158,7 @@ class SimCommits:
     def past(self, *, head: CommitId, commits: int) -> History:
         return History(files=tuple(self._objects.tree(head)), commits=())
 
-    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = (), messages: bool = True) -> Scan:
         return Scan()
 
 

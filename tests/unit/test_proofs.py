@@ -67,7 +67,6 @@ PROVED_BY = {
     "domain/train/landing": "e2e/test_land.py",
     "domain/train/order": "unit/domain/train/test_train.py",
     "domain/verdict/stuck": "unit/domain/schedule/test_time.py",
-    "adapters/gitrepo/configuration": "integration/gitrepo/test_security.py",
     "adapters/gitrepo/conflict/attributes": "integration/gitrepo/conflict/test_auto_resolve.py",
     "adapters/gitrepo/conflict/union": "integration/gitrepo/conflict/test_auto_resolve.py",
     "adapters/gitrepo/conflict/merge_drivers": "integration/gitrepo/conflict/test_auto_resolve.py",

@@ -95,7 +95,8 @@ def missing_word(
     changes = vault.commits.changes(base=base, head=head)
     protected = protected_paths(settings, changes)
     large = tuple(change.path for change in changes if change.size > settings.largest_mb << 20)
-    secrets = not_allowed(vault.commits.scan(base=base, head=head), {*settings.allow_secrets, *word.secrets})
+    scan = vault.commits.scan(base=base, head=head, messages=False)
+    secrets = not_allowed(scan, {*settings.allow_secrets, *word.secrets})
     waits = held_in(vault, settings, base=base, head=head, changes=changes, let_through=let_through(state))
     reasons = []
     if protected and not word.protected:

@@ -82,6 +82,7 @@ class Supervisor:
         self._streams_due: dict[ProcessId, float] = {}
         self._marks: Mapping[str, str] | None = None
         self._polled_at = 0.0
+        self._followed: RunState | None = None  # whose files are watched
         self._turned_at = (world.clock.elapsed(), world.clock.now())
 
     @property
@@ -353,7 +354,9 @@ class Supervisor:
             return  # nothing starts that is not in the log
         for effect in decision.effects:
             self._begin(effect)
-        self._world.feed.watch(watched(self._state, self._world))
+        if self._state is not self._followed:
+            self._world.feed.watch(watched(self._state, self._world))
+            self._followed = self._state
 
     def _intend(self, effects: Sequence[Effect]) -> None:
         wanted = {effect_key(effect) for effect in effects}

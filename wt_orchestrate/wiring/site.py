@@ -192,7 +192,7 @@ def repository(site: Site, *, run: str = "", reached: Callable[[str], None] = la
     if run:
         folder = record_folder(site, run)
         found.landing = LandingFrom(
-            vault=site.path("vault.git"),
+            vault=_vault(site).git,
             hooks=f"{folder}/hooks",
             attributes=f"{folder}/attributes",
             record=folder,
@@ -208,12 +208,17 @@ def record_folder(site: Site, run: str) -> str:
 
 def vault(site: Site, *, run: str = "") -> Vault:
     """The vault; with the seed of a run, files are read and written by what was recorded when that started."""
+    found = _vault(site)
+    if run:
+        found.checkouts.go_by(record_folder(site, run))
+    return found
+
+
+def _vault(site: Site) -> GitVault:
     from wt_orchestrate.adapters.gitrepo.vault import GitVault
 
     if not site.vaults:
         site.vaults.append(GitVault(site.path("vault.git"), source=site.common_dir, scratch=site.path("checks")))
-    if run:
-        site.vaults[0].checkouts.go_by(record_folder(site, run))
     return site.vaults[0]
 
 

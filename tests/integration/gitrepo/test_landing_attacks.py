@@ -53,7 +53,7 @@ def ready(tmp_path: Path) -> Ready:
     new = attack.agent.commit(GOOD)
     site.vaulted("main", "wto/r1/evil")
     landing = LandingFrom(
-        vault=site.vault.path, hooks=f"{folder}/hooks", attributes=f"{folder}/attributes", record=folder
+        vault=site.vault.git, hooks=f"{folder}/hooks", attributes=f"{folder}/attributes", record=folder
     )
     repository = GitRepository(site.user.path, lock_path=str(tmp_path / "state" / "worktree.lock"), landing=landing)
     return Ready(replace(site, repository=repository), attack, site.user.head("main"), new, marker, folder)
@@ -147,7 +147,7 @@ def test_recorded_hooks_see_the_landing(ready: Ready, tmp_path: Path) -> None:
     for name in HOOKS:
         ready.attack.script(str(hooks / name))
     landing = LandingFrom(
-        vault=ready.site.vault.path, hooks=f"{ready.folder}-2/hooks", attributes=f"{ready.folder}-2/attributes"
+        vault=ready.site.vault.git, hooks=f"{ready.folder}-2/hooks", attributes=f"{ready.folder}-2/attributes"
     )
     repository = GitRepository(ready.site.user.path, lock_path=f"{tmp_path}/state/worktree.lock", landing=landing)
     assert repository.land(target=MAIN, new=ready.new, expected=ready.old).outcome is LandOutcome.MOVED
@@ -160,6 +160,7 @@ def test_a_target_moved_beneath_its_checkout_stays(ready: Ready) -> None:
     """A branch that somebody moved by update-ref is told with both ways out; the checkout is not written."""
     ready.attack.agent.git("update-ref", "refs/heads/main", ready.new)
     later = ready.attack.agent.commit({"src/later.py": "later\n"})
+    ready.site.vaulted("wto/r1/evil")
     landed = ready.site.repository.land(target=MAIN, new=later, expected=ready.new)
     assert landed.outcome is LandOutcome.REFUSED
     assert f"moved to {ready.new[:12]} without the checkout" in landed.detail
@@ -180,7 +181,7 @@ def test_L5_a_landing_cut_off_is_finished_or_undone(ready: Ready, tmp_path: Path
         if passed == point:
             raise Killed
 
-    landing = LandingFrom(vault=ready.site.vault.path, reached=cut)
+    landing = LandingFrom(vault=ready.site.vault.git, reached=cut)
     lock = f"{tmp_path}/state/worktree.lock"
     with pytest.raises(Killed):
         GitRepository(ready.site.user.path, lock_path=lock, landing=landing).land(
@@ -209,7 +210,7 @@ def test_D2_a_file_changed_between_the_look_and_the_write_is_kept(ready: Ready, 
         if passed == "files:staged":
             ready.site.user.write({"README.md": "an edit of mine\n"})
 
-    landing = LandingFrom(vault=ready.site.vault.path, reached=edit)
+    landing = LandingFrom(vault=ready.site.vault.git, reached=edit)
     repository = GitRepository(ready.site.user.path, lock_path=f"{tmp_path}/state/worktree.lock", landing=landing)
     landed = repository.land(target=MAIN, new=ready.new, expected=ready.old)
     assert (landed.outcome, landed.paths) == (LandOutcome.DIRTY, ("README.md",))

@@ -162,7 +162,8 @@ class LocalExecutor:
     def folder(self, process: ProcessId) -> str:
         """The path of its own folder, made if missing."""
         path = self._path(process)
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        if not os.path.isdir(path):  # asked for at every turn, for each agent
+            os.makedirs(path, mode=0o700, exist_ok=True)
         return path
 
     def tidy(self, process: ProcessId) -> None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from threading import Lock
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
-from wt_orchestrate.adapters.gitrepo.runner import execute, text
+from wt_orchestrate.adapters.gitrepo.runner import Git, execute, text
 
 LIST = ("config", "-z", "--list", "--show-scope", "--show-origin")
 _OWN = frozenset({"local", "worktree"})
@@ -44,13 +44,26 @@ class Configuration:
     def settings(self) -> Sequence[Setting]:
         """All of it, what counts most last. Raises GitFailed when git cannot read it."""
         with self._lock:
-            files = self._files()
-            stamp = (os.environ.get("GIT_CONFIG_NOSYSTEM"), *files, *map(_stamp_of, files))
+            stamp = self._stamp_now()
             if stamp != self._stamp:
                 self._listed = _listed(self.common_dir)
                 included = any(each.key.startswith(("include.", "includeif.")) for each in self._listed)
                 self._stamp = None if included else stamp
             return self._listed
+
+    def switch_on(self, section: str, name: str) -> None:
+        """Have git write `section.name = true` into the shared configuration. It need not list everything again for that, if
+        what stands in the file now is what stood there before, and this."""
+        path = f"{self.common_dir}/config"
+        with self._lock:
+            known = self._stamp is not None and self._stamp == self._stamp_now()
+            old = _content(path)
+            Git(self.common_dir).run("config", f"{section}.{name}", "true")
+            stamp = self._stamp_now()
+            grown = _content(path) == old + f"[{section}]\n\t{name} = true\n".encode()
+            if known and grown and stamp == self._stamp_now() and not os.path.lexists(f"{path}.worktree"):
+                self._listed = [*self._listed, Setting("local", f"file:{path}", f"{section}.{name}".lower(), "true")]
+                self._stamp = stamp
 
     def value(self, key: str) -> str | None:
         """What counts, wherever it stands; None when it stands nowhere, or alone."""
@@ -94,6 +107,10 @@ class Configuration:
     def _of_repository(self) -> Sequence[Setting]:
         return [each for each in self.settings() if each.scope in _OWN]
 
+    def _stamp_now(self) -> _Stamp:
+        files = self._files()
+        return (os.environ.get("GIT_CONFIG_NOSYSTEM"), *files, *map(_stamp_of, files))
+
     def _files(self) -> Sequence[str]:
         env = users_own()
         home = os.path.expanduser("~")
@@ -120,6 +137,14 @@ def _whole(origin: str, common_dir: str) -> str:
     """Where a line stands, with the whole path of the file."""
     kind, _, path = origin.partition(":")
     return f"{kind}:{os.path.normpath(os.path.join(common_dir, path))}" if kind == "file" else origin
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _stamp_of(path: str) -> tuple[int, int, int] | None:

@@ -42,10 +42,10 @@ NEEDED = (2, 38, 0)
 
 @dataclass(frozen=True, slots=True)
 class LandingFrom:
-    """What a landing is made from: the vault, and the hooks and attributes as they were recorded. What is empty is taken
-    from the repository itself."""
+    """What a landing is made from: git on the vault, and the hooks and attributes as they were recorded. What is empty is
+    taken from the repository itself."""
 
-    vault: str = ""
+    vault: Git | None = None
     hooks: str = ""
     attributes: str = ""
     record: str = ""
@@ -351,6 +351,7 @@ class GitRepository:
         return land(
             self._git,
             Move(target, new, expected),
+            objects=self.landing.vault or self._git,
             worktrees=self.worktrees(),
             checkout=lambda holder: self._checkout(holder, dry=dry),
             swap=lambda: swap(self._git, branch_ref(target), new=new, old=expected),
@@ -372,11 +373,12 @@ class GitRepository:
         sparse = f"{holder.git_dir}/info/sparse-checkout"
         copy_or_remove(sparse, f"{folder}/info/sparse-checkout")
         copy_or_remove(self.landing.attributes or f"{self.common_dir}/info/attributes", f"{folder}/info/attributes")
-        objects = f"{self.landing.vault or self.common_dir}/objects"
+        objects = self.landing.vault or self._git
         return TargetCheckout(
             path=holder.path,
             git_dir=holder.git_dir,
-            apart=apart.at({"GIT_OBJECT_DIRECTORY": objects}),
+            apart=apart.at({"GIT_OBJECT_DIRECTORY": f"{objects.git_dir}/objects"}),
+            objects=objects,
             settings={
                 **passed_on(self.common_dir, self.landing.record),
                 **sparse_settings(self.common_dir, holder.git_dir),

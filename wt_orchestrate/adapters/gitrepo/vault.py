@@ -55,7 +55,7 @@ class GitVault:
 
     def __init__(self, path: str, *, source: str, scratch: str) -> None:
         git = served(path)
-        self._sessions = git.sessions
+        self.git = git
         self.path = path
         self.refs = GitRefs(git, source)
         self.objects = GitObjects(git)
@@ -68,7 +68,7 @@ class GitVault:
 
     def rest(self, idle_s: float = 0.0) -> None:
         """Stop the git processes that nobody has asked for so long."""
-        self._sessions.rest(idle_s)
+        self.git.sessions.rest(idle_s)
 
     def ensure(self) -> None:
         """Make it if it is missing. It is made elsewhere and moved to its place complete, by one of several callers."""

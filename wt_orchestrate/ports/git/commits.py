@@ -57,6 +57,6 @@ class Commits(Protocol):
     def past(self, *, head: CommitId, commits: int) -> History:
         """The files of a head, and the paths of each of its newest commits."""
 
-    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = (), messages: bool = True) -> Scan:
         """What the commits of `base..head` expose: each commit, not only the final tree. Those that `without` contains
-        are left out."""
+        are left out. Trailers are told for certain only with `messages`."""

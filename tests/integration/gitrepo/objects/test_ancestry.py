@@ -56,6 +56,9 @@ def test_it_says_what_git_says(git: Served, seed: int) -> None:
         own = plain.run("rev-list", other, f"^{one}").decode().split()
         straight = ancestry.line(git, base=one, head=other)
         assert straight is None or [name for name, _ in straight] == own
+        beyond = ancestry.beyond(git, base=one, head=other)
+        assert beyond is not None and {name for name, _ in beyond} >= set(own)
+        assert sorted(each.at for _, each in beyond) == [each.at for _, each in beyond]
 
 
 def test_a_long_past_is_asked_of_git(git: Served) -> None:

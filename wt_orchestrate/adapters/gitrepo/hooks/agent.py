@@ -49,7 +49,7 @@ def guard(git: Git, *, worktree: str, admin: str, wanted: Guard, shim: str, mark
         return False
     if not configuration(git.git_dir).own_is_true(_EXTENSION.lower()):
         replace_file(mark, "")
-        git.run("config", _EXTENSION, "true")
+        configuration(git.git_dir).switch_on(*_EXTENSION.split("."))
     refresh(git, worktree=worktree, wanted=wanted, shim=shim)
     _name_hooks(git, f"{admin}/config.worktree", wanted.folder)
     return True

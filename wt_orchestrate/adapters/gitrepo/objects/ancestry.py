@@ -99,6 +99,18 @@ def line(git: Git, *, base: str, head: str) -> Sequence[tuple[str, CommitObject]
     return found if head == base else None
 
 
+def beyond(git: Git, *, base: str, head: str) -> Sequence[tuple[str, CommitObject]] | None:
+    """The commits of `base..head`, oldest first; None where git must say it. Where clocks were wrong there may be one too many,
+    never one too few."""
+    flags = _painted(git, base, head) if base != head else {}
+    if flags is None:
+        return None
+    found = read(git, [name for name, flag in flags.items() if flag & (_BOTH | _BELOW) == _THEIRS])
+    oldest_first = list(found.items())[::-1]
+    oldest_first.sort(key=lambda each: each[1].at)  # those of one second stay as they were found
+    return oldest_first
+
+
 def walkable(git: Git) -> bool:
     """Whether commits can be read one by one: not in a shallow repository, whose last commits name parents that are not there."""
     served = isinstance(git, Served)

@@ -16,6 +16,8 @@ FILES = ("100644", "100755")
 """Modes of regular files."""
 LINK = "120000"
 """The mode of a symbolic link."""
+SUBMODULE = "160000"
+"""The mode of a submodule's commit."""
 
 
 def sizes(git: Git, ids: Sequence[str]) -> dict[str, int]:

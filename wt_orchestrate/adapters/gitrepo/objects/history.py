@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.objects import ancestry
 from wt_orchestrate.adapters.gitrepo.objects.already_merged import absorbed
-from wt_orchestrate.adapters.gitrepo.objects.blobs import sizes, tree_of
+from wt_orchestrate.adapters.gitrepo.objects.blobs import SUBMODULE, sizes, tree_of
 from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, empty_tree
 from wt_orchestrate.adapters.gitrepo.objects.secret_scan import scan
 from wt_orchestrate.adapters.gitrepo.objects.session import COUNTED, CommitObject, Served, compared
@@ -23,7 +23,6 @@ _PLAIN = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--no-co
 _RENAMES = ("-M", "-l7000")
 _LONGEST = 1000
 """How many characters of an author or subject are kept."""
-_SUBMODULE = "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class GitCommits:
         """Changed paths from the merge base to head, renames followed."""
         raws, rest = _raws(counted(self._git, self._since(base, head), head))
         counts = _counts(rest)
-        size = sizes(self._git, [raw.ids[1] for raw in raws if raw.modes[1].strip("0") and raw.modes[1] != _SUBMODULE])
+        size = sizes(self._git, [raw.ids[1] for raw in raws if raw.modes[1].strip("0") and raw.modes[1] != SUBMODULE])
         return tuple(_change(raw, counts.get(raw.path, ("0", "0")), size.get(raw.ids[1], 0)) for raw in raws)
 
     def diff(self, *, base: CommitId, head: CommitId, paths: Sequence[str] = ()) -> bytes:
@@ -139,9 +138,9 @@ class GitCommits:
         """The commit of a branch that holds all of a head's work, however it was merged."""
         return absorbed(self._git, head=head, into=into, hints=hints)
 
-    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = ()) -> Scan:
-        """What the commits of `base..head` expose."""
-        return scan(self._git, base=base, head=head, without=without)
+    def scan(self, *, base: CommitId, head: CommitId, without: Sequence[CommitId] = (), messages: bool = True) -> Scan:
+        """What the commits of `base..head` expose; trailers for certain only with `messages`."""
+        return scan(self._git, base=base, head=head, without=without, messages=messages)
 
 
 def _straight(git: Git, line: Sequence[tuple[str, CommitObject]]) -> Sequence[CommitLine]:

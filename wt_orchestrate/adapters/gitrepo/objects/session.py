@@ -27,6 +27,7 @@ from threading import Lock
 from typing import IO, TypeVar
 
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, start
+from wt_orchestrate.domain.agent.commit_scan import Scan
 from wt_orchestrate.errors import GitFailed, Overran
 
 CAT_FILE = ("cat-file", "--batch-command", "-z")
@@ -218,6 +219,8 @@ class Sessions:
     refs: Session
     commits: dict[str, CommitObject] = field(default_factory=dict)
     """Commits that were read, by their ids: what they say never changes."""
+    scans: dict[str, Scan] = field(default_factory=dict)
+    """What commits that were read whole expose, by their ids."""
 
     def rest(self, idle_s: float = 0.0) -> None:
         """Stop those that nobody has asked for so long."""

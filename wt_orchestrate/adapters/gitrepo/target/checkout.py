@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from wt_orchestrate.adapters.gitrepo.objects.blobs import SUBMODULE, trees_of
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import after, before, between
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, fields, users_environment
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.errors import GitFailed
@@ -42,11 +44,12 @@ class Cut(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TargetCheckout:
-    """A checkout, and what writes it: `apart` is a git directory of ours on verified objects, `settings` say how files are
-    written, `reached` is told each point that is passed."""
+    """A checkout, and what writes it: `objects` reads verified objects, `apart` is a git directory of ours on them, `settings`
+    say how files are written, `reached` is told each point that is passed."""
 
     path: str
     git_dir: str
+    objects: Git
     apart: Git
     settings: Mapping[str, str]
     reached: Callable[[str], None]
@@ -55,10 +58,7 @@ class TargetCheckout:
 def taken_along(there: TargetCheckout, *, old: CommitId, new: CommitId, move: Callable[[], bool], dry: bool) -> bool:
     """Bring files and index from `old` to `new`, and the ref by `move`; False, and everything as before, where that says no.
     Raises InTheWay or Cut. With `dry` only what stands in the way is told."""
-    changes = fields(
-        there.apart.run("diff-tree", "-r", "-z", "--name-status", "--no-renames", old, new, timeout_s=LONG_S)
-    )
-    status = dict(zip(changes[1::2], changes[0::2], strict=True))
+    status = _status(there.objects, old, new)
     beside = _beside(there.path, there.git_dir)
     if dry:
         with tempfile.TemporaryDirectory(dir=there.apart.git_dir) as folder:
@@ -91,6 +91,14 @@ def taken_along(there: TargetCheckout, *, old: CommitId, new: CommitId, move: Ca
     os.replace(f"{beside}/{_INDEX}", f"{there.git_dir}/{_INDEX}")
     _forget(beside, there.git_dir)
     return True
+
+
+def _status(objects: Git, old: CommitId, new: CommitId) -> dict[str, str]:
+    """Git's letter for each path of the landing. A submodule's commit is no file: git leaves its folder alone."""
+    trees = trees_of(objects, (old, new))
+    delta = between(objects, [(trees[old], trees[new])])[0]
+    sides = {path: {before(line).mode, after(line).mode} - {""} for path, line in delta.items()}
+    return {path: line[-1] for path, line in delta.items() if sides[path] != {SUBMODULE}}
 
 
 def cut_off(path: str, git_dir: str) -> bool:

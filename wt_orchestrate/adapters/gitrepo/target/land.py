@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.discovery import users_own
+from wt_orchestrate.adapters.gitrepo.objects.ancestry import is_ancestor
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, has_tables, told_id, told_log
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute
 from wt_orchestrate.adapters.gitrepo.target.checkout import Cut, InTheWay, TargetCheckout, cut_off, taken_along, undone
@@ -46,18 +47,20 @@ def land(
     git: Git,
     move: Move,
     *,
+    objects: Git,
     worktrees: Sequence[WorktreeFacts],
     checkout: Callable[[WorktreeFacts], TargetCheckout],
     swap: Callable[[], bool],
     hooks: str,
     dry: bool = False,
 ) -> LandResult:
-    """Move the target, or say why not; then nothing was changed. With `dry` nothing is changed either way."""
+    """Move the target, or say why not; then nothing was changed. With `dry` nothing is changed either way. `objects` reads
+    verified commits."""
     holders = [each for each in worktrees if each.branch == move.target]
     for holder in () if dry else holders:
         if cut_off(holder.path, holder.git_dir):
             undone(holder.path, holder.git_dir, at=_head(git, move.target))
-    refused = _refused(git, move, holders, dry=dry)
+    refused = _refused(git, move, holders, objects=objects)
     if refused is not None:
         return refused
     if not holders:
@@ -65,15 +68,14 @@ def land(
     return _land_there(git, move, checkout(holders[0]), hooks=hooks, dry=dry)
 
 
-def _refused(git: Git, move: Move, holders: Sequence[WorktreeFacts], *, dry: bool) -> LandResult | None:
+def _refused(git: Git, move: Move, holders: Sequence[WorktreeFacts], *, objects: Git) -> LandResult | None:
     """What stands against the move before any file is looked at."""
     now = _head(git, move.target)
     if now == move.new:
         return LandResult(outcome=LandOutcome.ALREADY)
     if now != move.expected:
         return LandResult(outcome=LandOutcome.STALE, detail=f"{move.target} is at {now[:12] or 'no commit'}")
-    known = git.outcome("merge-base", "--is-ancestor", move.expected, move.new, ok=(0, 1, 128))[0]
-    if known == 1 or (known and not dry):
+    if not is_ancestor(objects, move.expected, move.new):
         return LandResult(
             outcome=LandOutcome.REFUSED, detail=f"{move.new[:12]} is not a descendant of {move.expected[:12]}"
         )

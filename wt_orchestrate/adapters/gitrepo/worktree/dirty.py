@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
+from dataclasses import dataclass
 
 from wt_orchestrate.adapters.gitrepo.objects.blobs import contents
 from wt_orchestrate.adapters.gitrepo.runner import LONG_S, NOTHING, Git, fields
@@ -50,21 +51,30 @@ def differing(
     own = git.as_the_user({"GIT_WORK_TREE": worktree, "GIT_INDEX_FILE": index}, settings)
     _bring(own, head, index)
     if patience_s is None:
-        changed, new = _listed_in_time(own, worktree)
+        listed = _listed_in_time(own, worktree, tracked=hiding)
     else:
-        changed, new = _listed(own, worktree, patience_s)
-    unlike = changed - _stored_elsewhere(own, worktree, head, changed)
-    found = {*unlike, *(name for name in new if not _placeholder(worktree, name))}
-    return tuple(sorted(found or (_hiding(own) if hiding else ())))
+        listed = _listed(own, worktree, patience_s, tracked=hiding)
+    unlike = listed.changed - _stored_elsewhere(own, worktree, head, listed.changed)
+    found = {*unlike, *(name for name in listed.new if not _placeholder(worktree, name))}
+    return tuple(sorted(found or _hiding(worktree, tracked=listed.tracked, told=listed.new)))
 
 
-def _listed_in_time(own: Git, worktree: str) -> tuple[set[str], set[str]]:
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Paths that are changed or deleted, new ones that are not ignored, and, if asked for, all that git knows."""
+
+    changed: set[str]
+    new: set[str]
+    tracked: set[str]
+
+
+def _listed_in_time(own: Git, worktree: str, *, tracked: bool) -> _Listed:
     """The same as `_listed`; if git hangs on files it would read for ever, those are the changes."""
     try:
-        return _listed(own, worktree, _SOON_S)
+        return _listed(own, worktree, _SOON_S, tracked=tracked)
     except Overran:
         endless = _endless(worktree)
-        return (endless, set()) if endless else _listed(own, worktree, LONG_S)
+        return _Listed(endless, set(), set()) if endless else _listed(own, worktree, LONG_S, tracked=tracked)
 
 
 def _endless(worktree: str) -> set[str]:
@@ -79,22 +89,32 @@ def _endless(worktree: str) -> set[str]:
     return found
 
 
-def _listed(own: Git, worktree: str, timeout_s: float) -> tuple[set[str], set[str]]:
-    """Paths that are changed or deleted, and new ones that are not ignored."""
+def _listed(own: Git, worktree: str, timeout_s: float, *, tracked: bool) -> _Listed:
     included = f"{worktree}/{INCLUDED}"
     brought = (f"--exclude-from={included}",) if os.path.isfile(included) and not os.path.islink(included) else ()
-    output = own.run("ls-files", "-t", "-m", "-d", "-o", "-z", "--exclude-standard", *brought, timeout_s=timeout_s)
-    tagged = [(name[0], name[2:]) for name in fields(output)]
-    return {name for tag, name in tagged if tag != "?"}, {name for tag, name in tagged if tag == "?"}
+    wanted = ("-t", "-m", "-d", "-o", *(("-c",) if tracked else ()), "-z", "--exclude-standard", *brought)
+    by_tag: dict[str, set[str]] = {}
+    for name in fields(own.run("ls-files", *wanted, timeout_s=timeout_s)):
+        by_tag.setdefault(name[0], set()).add(name[2:])
+    new = by_tag.pop("?", set())
+    known = by_tag.pop("H", set()) | by_tag.pop("S", set())
+    return _Listed(changed={name for names in by_tag.values() for name in names}, new=new, tracked=known)
 
 
-def _hiding(own: Git) -> set[str]:
-    """Untracked `.gitignore` files that hide themselves, in folders with tracked files."""
-    output = own.run("ls-files", "-o", "-i", "--directory", "-z", "--exclude-standard", timeout_s=LONG_S)
-    hidden = {name for name in fields(output) if name.rpartition("/")[2] == ".gitignore"}
-    folders = sorted({name.rpartition("/")[0] or "." for name in hidden})
-    tracked = fields(own.run("ls-files", "-z", "--", *folders)) if folders else []
-    return {name for name in hidden if any(each.startswith(name.removesuffix(".gitignore")) for each in tracked)}
+def _hiding(worktree: str, *, tracked: Set[str], told: Set[str]) -> set[str]:
+    """Untracked `.gitignore` files, in folders with tracked files, that git did not tell of: they hide themselves."""
+    folders = {""} if tracked else set()
+    for name in tracked:
+        above = name
+        while (cut := above.rfind("/")) >= 0 and above[: cut + 1] not in folders:
+            folders.add(above[: cut + 1])
+            above = above[:cut]
+    places = {f"{folder}.gitignore" for folder in folders} - tracked - told
+    return {place for place in places if os.path.lexists(f"{worktree}/{place}") and not _is_folder(worktree, place)}
+
+
+def _is_folder(worktree: str, name: str) -> bool:
+    return os.path.isdir(f"{worktree}/{name}") and not os.path.islink(f"{worktree}/{name}")
 
 
 def seed(*, worktree: str, index: str) -> None:
