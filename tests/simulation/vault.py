@@ -100,8 +100,8 @@ class SimObjects:
         found = self.blob(commit, path)
         return None if found is None else TextAt(found.decode())
 
-    def paths(self, commit: CommitId) -> Sequence[str]:
-        return sorted(self._objects.tree(commit))
+    def paths(self, commit: CommitId) -> frozenset[str]:
+        return frozenset(self._objects.tree(commit))
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         return [self._object_at(commit, path) for commit, path in places]

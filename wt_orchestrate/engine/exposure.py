@@ -71,11 +71,12 @@ def held_in(
     if all(change.status == "M" and change.size for change in changes):
         return ()  # no name is new, and nothing is gone
     since = vault.commits.merge_base(base, head)
-    before = frozenset(vault.objects.paths(since)) if since is not None else frozenset()
-    after = frozenset(vault.objects.paths(head))
-    beside = frozenset(vault.objects.paths(base)) - before if since != base else frozenset()
+    before = vault.objects.paths(since) if since is not None else frozenset()
+    left = {change.old or change.path for change in changes if change.status in {"D", "R"}}
+    after = (before - left) | {change.path for change in changes if change.status != "D"}
+    beside = vault.objects.paths(base) - before if since != base else frozenset()
     gone = {change.path for change in changes if change.status == "D" or (not change.size and change.deleted)}
-    elsewhere = [frozenset(vault.objects.paths(commit)) for commit in known]
+    elsewhere = [vault.objects.paths(commit) for commit in known]
     return held(
         settings.hold,
         before=before,

@@ -22,7 +22,7 @@ class Objects(Protocol):
     def text(self, commit: CommitId, path: str) -> TextAt | None:
         """A file's text, or where a symbolic link points; None if there is neither."""
 
-    def paths(self, commit: CommitId) -> Sequence[str]:
+    def paths(self, commit: CommitId) -> frozenset[str]:
         """The paths of all files of a commit."""
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:

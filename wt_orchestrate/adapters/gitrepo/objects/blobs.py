@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wt_orchestrate.adapters.gitrepo.objects.session import CAT_FILE, look_up
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
+from wt_orchestrate.adapters.gitrepo.objects.raw_diff import between, empty_tree
+from wt_orchestrate.adapters.gitrepo.objects.session import CAT_FILE, Served, look_up
+from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.domain.agent.instructions import TextAt
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.errors import GitFailed
 
 _WHOLE = 1 << 20
 """Bytes up to which a file is read whole, though its start is wanted."""
+_TREES = 4
+"""Trees whose paths are remembered."""
 FILES = ("100644", "100755")
 """Modes of regular files."""
 LINK = "120000"
@@ -49,6 +52,18 @@ def trees_of(git: Git, commits: Sequence[str]) -> dict[str, str]:
     if missing:
         raise GitFailed(CAT_FILE, code=1, stderr=f"there is no commit {missing[0]}")
     return {name: each.id for name, each in zip(names, found, strict=True) if each is not None}
+
+
+def paths_of(git: Git, tree: str) -> frozenset[str]:
+    """All paths of a tree: what it has that an empty one has not. The last few are remembered."""
+    known = git.sessions.paths if isinstance(git, Served) else {}
+    found = known.get(tree)
+    if found is None:
+        found = frozenset(between(git, [(empty_tree(tree), tree)])[0])
+        if len(known) >= _TREES:
+            known.clear()
+        known[tree] = found
+    return found
 
 
 def start_of_file(git: Git, commit: str, path: str, *, limit: int) -> bytes | None:
@@ -117,9 +132,9 @@ class GitObjects:
         link = contents(self._git, (name,)).get(name) if name else None
         return None if link is None else TextAt(link.decode(errors="surrogateescape"), link=True)
 
-    def paths(self, commit: CommitId) -> Sequence[str]:
+    def paths(self, commit: CommitId) -> frozenset[str]:
         """The paths of all files of a commit."""
-        return fields(self._git.run("ls-tree", "-r", "--name-only", "-z", "--full-tree", commit, timeout_s=LONG_S))
+        return paths_of(self._git, tree_of(self._git, commit))
 
     def at(self, places: Sequence[tuple[CommitId, str]]) -> Sequence[str]:
         """The object at each path of a commit; empty if there is none."""

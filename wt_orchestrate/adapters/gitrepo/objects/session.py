@@ -221,6 +221,8 @@ class Sessions:
     """Commits that were read, by their ids: what they say never changes."""
     scans: dict[str, Scan] = field(default_factory=dict)
     """What commits that were read whole expose, by their ids."""
+    paths: dict[str, frozenset[str]] = field(default_factory=dict)
+    """All paths of trees, by their ids."""
 
     def rest(self, idle_s: float = 0.0) -> None:
         """Stop those that nobody has asked for so long."""
