@@ -150,5 +150,5 @@ def _story(site: Site, view: dict[str, Any], workstream: str, *, as_json: bool) 
         _print(f"worktree {ws['worktree']} on {ws['branch']}")
     for tried in ws["tried"]:
         _print(f"{symbol('nothing')} tried: {clean(tried)}")
-    for command in ws["commands"]:
+    for command in (*([clean(ws["hint"])] if ws["hint"] else []), *ws["commands"]):
         _print(f"{symbol('hint')} {command}")

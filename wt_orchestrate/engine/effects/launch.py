@@ -63,7 +63,8 @@ def naming_withheld(script: str, withheld: Sequence[str]) -> str:
         return script
     named = some_of(sorted(withheld, key=lambda name: name not in script), 12)
     said = f"{WITHHELD}{named}; pass_env in .wto/config.yaml passes what a check needs"
-    return f"trap {quote(f'[ $? = 0 ] || echo {quote(said)}')} EXIT\n{script}"
+    tell = "printf '\\n%s\\n'"  # the last words before it may have no line end
+    return f"trap {quote(f'[ $? = 0 ] || {tell} {quote(said)}')} EXIT\n{script}"
 
 
 def shell(process: ProcessId, script: str, *, cwd: str, env: Mapping[str, str], timeout_s: float) -> Launch:
