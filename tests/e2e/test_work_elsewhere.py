@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.project import COMMAND_AGENT, Project
+from tests.support.waiting import wait_until
 
 AGENT = COMMAND_AGENT.replace("{agent: scripted}", "{agent: scripted, retries: 0}")
 PLAN = "goal: Do it\n" + AGENT + "workstreams: {a: {brief: x}}\n"
@@ -48,6 +51,14 @@ def test_D1_commits_made_elsewhere_are_told_by_name_and_taken_over(project: Proj
     assert "one.txt" in project.repository.git("ls-tree", "--name-only", "main").split()
 
 
+def test_D1_commits_on_another_branch_are_told_where_git_keeps_no_reflogs(project: Project) -> None:
+    """`core.logAllRefUpdates=false`: HEAD itself says where the agent is."""
+    project.repository.git("config", "core.logAllRefUpdates", "false")
+    said = _run(project, _COMMITS.format("own") + "git checkout -q -b fix/x\n" + _COMMITS.format("one"))
+    assert "your 2 commits are on fix/x, not on wto/r1/a" in said
+    assert project.wto("take-over", "a").code == 0
+
+
 def test_D1_a_commit_amended_between_two_looks_survives_clean_and_gc(project: Project) -> None:
     """What only a reflog of the worktree still knows is in the vault before the worktree goes."""
     script = (
@@ -61,6 +72,25 @@ def test_D1_a_commit_amended_between_two_looks_survives_clean_and_gc(project: Pr
     assert project.wto("clean", "--force").code == 0
     assert not project.worktree("a").exists()
     assert _in_the_vault(project, first)
+
+
+def test_D1_commits_that_an_agent_left_behind_are_told_by_their_id(project: Project) -> None:
+    """Back on its own branch: what is on no branch is named, with the command that brings it, also after a gc."""
+    gate = 'while [ ! -e "$TEST_FOLDER/seen" ]; do sleep 0.02; done\n'
+    script = "git checkout -q --detach\n" + _COMMITS.format("one") + gate + "git checkout -q wto/r1/a\n"
+    running = project.start("run", project.plan(PLAN, {"a": script}))
+    wait_until(
+        lambda: "1 commit on a detached HEAD" in project.wto("status", "a").out, timeout_s=60, what="it being noticed"
+    )
+    (project.folder / "seen").touch()
+    assert running.wait(timeout=120) == 1  # its own branch has nothing
+    story = project.wto("status", "a").out
+    found = re.search(r"without 1 commit that it made elsewhere: wto (take-over a ([0-9a-f]{40}))", story)
+    assert found and _in_the_vault(project, found[2]), story
+    assert project.wto(*found[1].split()).code == 0
+    assert project.wto("resume").code == 0
+    assert project.wto("land").code == 0
+    assert "one.txt" in project.repository.git("ls-tree", "--name-only", "main").split()
 
 
 def test_take_over_refuses_what_would_lose_something(project: Project) -> None:

@@ -195,12 +195,14 @@ class Taken(Struct, frozen=True, kw_only=True):
 
 
 class ElsewhereRead(Struct, frozen=True, kw_only=True):
-    """Commits at a worktree's HEAD that its branch does not hold; `head` None: there are none."""
+    """Commits at a worktree's HEAD that its branch does not hold; `head` None: there are none. `left`: where it was before, if
+    the branch does not hold that either."""
 
     workstream: WorkstreamId
     where: str = ""
     head: CommitId | None = None
     count: int = 0
+    left: CommitId | None = None
 
 
 Reading = ElsewhereRead | ProcessEnd | StreamRead | BranchRead | HandoffRead | NotesIn | Taken
@@ -234,7 +236,9 @@ def observe(state: RunState, reading: Reading, *, last_handoff: str | None = Non
             before = state.workstreams[name].checkout.elsewhere
             if (before.head if before is not None else None) == head:
                 return ()
-            return (e.CommitsElsewhere(workstream=name, where=where, head=head, count=reading.count),)
+            return (
+                e.CommitsElsewhere(workstream=name, where=where, head=head, count=reading.count, left=reading.left),
+            )
         case Taken(workstream=name, what=what):
             return () if state.workstreams[name].checkout.lost else (e.WorktreeLost(workstream=name, what=what),)
         case HandoffRead(workstream=name, text=text, problem=problem):

@@ -6,6 +6,7 @@ branch does not hold is told by name, so that it can be merged by the agent or t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from wt_orchestrate.domain import effects as f
@@ -19,6 +20,8 @@ from wt_orchestrate.domain.verdict.claim import CommitsAt
 from wt_orchestrate.engine.world import World, archive_name, head_ref, index_path
 from wt_orchestrate.errors import Refused
 from wt_orchestrate.ports.git.repository import Reached
+
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def read_elsewhere(state: RunState, world: World) -> Iterator[ElsewhereRead]:
@@ -36,9 +39,17 @@ def read_elsewhere(state: RunState, world: World) -> Iterator[ElsewhereRead]:
             continue
         found = _at_head(ws, reached, ws.head, world)
         if found is None:
-            yield ElsewhereRead(workstream=ws.id)
+            yield _back(ws, known.head if known is not None else None, world)
         else:
             yield ElsewhereRead(workstream=ws.id, where=found.where, head=found.head, count=found.count)
+
+
+def _back(ws: WorkstreamState, before: CommitId | None, world: World) -> ElsewhereRead:
+    """A HEAD that is on its branch again, with what it left behind."""
+    own = ws.head or ws.base
+    if before is None or own is None or world.vault.commits.is_ancestor(before, own):
+        return ElsewhereRead(workstream=ws.id)
+    return ElsewhereRead(workstream=ws.id, left=before, count=len(world.vault.commits.between(base=own, head=before)))
 
 
 def commits_elsewhere(state: RunState, ws: WorkstreamState, head: CommitId, world: World) -> CommitsAt | None:
@@ -79,7 +90,7 @@ def take_over(effect: f.TakeOver, state: RunState, world: World) -> Sequence[e.E
         )
     _, at = keep_all(state, ws, world)
     dirty = world.vault.checkouts.dirty(
-        worktree=ws.worktree, head=at or found.head, index=index_path(world.indexes, ws.worktree)
+        worktree=ws.worktree, head=at or own or found.head, index=index_path(world.indexes, ws.worktree)
     )
     if dirty:
         raise Refused(
@@ -114,10 +125,14 @@ def _named(state: RunState, ws: WorkstreamState, branch: str, own: CommitId, wor
                 f"{ws.branch} already contains the work of its worktree", hint=f"wto take-over {ws.id} BRANCH"
             )
         return found
+    if _COMMIT.fullmatch(branch) and world.vault.objects.contains(CommitId(branch)):
+        return CommitsAt(where=branch[:12], head=CommitId(branch), count=_count(ws, CommitId(branch), world))
     ref = f"refs/wto/taken/{state.id}/{ws.id}"
     head = world.vault.refs.fetch({branch_ref(Branch(branch)): ref}).get(ref)
     if head is None:
-        raise Refused(f"there is no branch {branch!r}", hint="git branch --list")
+        raise Refused(
+            f"there is no branch or kept commit {branch!r}", hint="git branch --list; a commit by its whole id"
+        )
     world.vault.refs.archive(archive_name(state.id, ws.id), head)
     return CommitsAt(where=branch, head=head, count=_count(ws, head, world))
 

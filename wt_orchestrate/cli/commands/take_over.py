@@ -21,7 +21,7 @@ from wt_orchestrate.wiring.site import find_site, open_log
 def take_over(start: str, workstream: str, branch: str, run_name: str | None) -> None:
     """Take over commits that an agent made off its branch.
 
-    Without BRANCH, the commits on the worktree's detached HEAD or current branch.
+    BRANCH may be a commit id, too. Without it, the commits on the worktree's detached HEAD or current branch.
     """
     site = find_site(start)
     log = open_log(site)

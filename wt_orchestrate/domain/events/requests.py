@@ -161,7 +161,8 @@ class RestoreRequested(Struct, frozen=True, kw_only=True):
 
 
 class TakeOverRequested(Struct, frozen=True, kw_only=True):
-    """Put commits that an agent made elsewhere on its workstream's branch; without a name those that its HEAD is at."""
+    """Put commits that an agent made elsewhere on its workstream's branch; without a name (of a branch, or a commit's id) those
+    that its HEAD is at."""
 
     workstream: WorkstreamId
     branch: str = ""

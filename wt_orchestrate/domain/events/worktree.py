@@ -77,12 +77,14 @@ class CommitsSeen(Struct, frozen=True, kw_only=True):
 
 class CommitsElsewhere(Struct, frozen=True, kw_only=True):
     """The worktree's HEAD left the workstream's branch for `where` (a branch, or empty for a detached HEAD) and holds commits
-    that the branch does not. `head` None: it is back. The vault holds these commits."""
+    that the branch does not. `head` None: it is back; `left`: where it was, if the branch still does not hold that, with its
+    `count` of commits. The vault holds all of them."""
 
     workstream: WorkstreamId
     where: str = ""
     head: CommitId | None = None
     count: int = 0
+    left: CommitId | None = None
 
 
 class WorkTakenOver(Struct, frozen=True, kw_only=True):

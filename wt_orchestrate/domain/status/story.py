@@ -415,6 +415,11 @@ def _end(event: e.Event) -> Told:
             return StoryWeight.GOOD, "the repository is as it was when the run started"
         case e.RepositoryChanged(changes=changes):
             return _changed(changes)
+        case e.CommitsElsewhere(workstream=name, head=None, left=left, count=count) if left is not None:
+            return (
+                StoryWeight.WARNING,
+                f"back on its own branch, without {counted(count, 'commit')} that it made elsewhere: wto take-over {name} {left}",
+            )
         case e.CommitsElsewhere(head=None):
             return StoryWeight.STEP, "back on its own branch"
         case e.CommitsElsewhere(where=where, count=count):

@@ -11,7 +11,8 @@ import os
 import re
 from collections.abc import Mapping
 
-from wt_orchestrate.adapters.gitrepo.objects.refs import has_tables, told_log
+from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, has_tables, told_log
+from wt_orchestrate.adapters.gitrepo.runner import Git
 from wt_orchestrate.adapters.gitrepo.worktree.listing import WorktreeEntry, entries
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.osfiles.no_follow import open_regular
@@ -47,10 +48,14 @@ class Reflogs:
         found = dict.fromkeys(own)
         for name in sorted(names):
             found.update(dict.fromkeys(self._commits(self._common_dir, name)))
-        at = CommitId(entry.head) if _COMMIT.fullmatch(entry.head) else own[-1] if own else None
+        at = CommitId(entry.head) if _COMMIT.fullmatch(entry.head) else own[-1] if own else self._now(entry.head)
         if at is not None:
             found[at] = None
         return Reached(head=entry.head, at=at, commits=tuple(found))
+
+    def _now(self, ref: str) -> CommitId | None:
+        """Where a HEAD is that has no reflog (`core.logAllRefUpdates=false`)."""
+        return commits_at(Git(self._common_dir), (ref,)).get(ref) if ref.startswith("refs/") else None
 
     def _commits(self, git_dir: str, ref: str) -> tuple[CommitId, ...]:
         if has_tables(git_dir):
