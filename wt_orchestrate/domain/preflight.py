@@ -90,6 +90,8 @@ class Look(Struct, frozen=True, kw_only=True):
     identity: str = ""
     signing: str = ""
     """The format of signatures; empty if commits are not signed."""
+    unsignable: str = ""
+    """Why no commit can be signed; empty if there is no reason."""
     unsigned_for: tuple[str, ...] = ()
     """Variables of the user's that signing needs and agents do not get."""
     hooks_path: str = ""
@@ -257,7 +259,13 @@ def _identity(look: Look) -> Iterator[PreflightFinding]:
         )
     else:
         yield _note("identity", f"commits are made as {who}, merge commits of a run as wt-orchestrate@localhost")
-    if look.signing and look.unsigned_for:
+    if look.unsignable:
+        yield _refuse(
+            "signing",
+            f"commits are signed ({look.signing}), and {look.unsignable}: agents cannot commit",
+            "git config --get-regexp 'gpg|sign' shows the settings; git config commit.gpgSign false signs none",
+        )
+    elif look.signing and look.unsigned_for:
         names = ", ".join(look.unsigned_for)
         yield _warn(
             "signing",

@@ -160,3 +160,23 @@ def test_settings_that_a_sparse_checkout_leaves_out_are_missed(user: TestReposit
     user.git("sparse-checkout", "add", ".wto")
     seen = _look(user)
     assert seen.sparse and not seen.hidden
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"gpg.format": "ssh"}, "user.signingKey is not set"),
+        ({"gpg.format": "ssh", "user.signingKey": "/nowhere/key"}, "the key /nowhere/key does not exist"),
+        ({"gpg.format": "ssh", "user.signingKey": "key::ssh-ed25519 AAAA"}, ""),
+        ({"gpg.format": "ssh", "gpg.ssh.defaultKeyCommand": "ssh-add -L"}, ""),
+        ({"gpg.format": "ssh", "gpg.ssh.program": "no-such-program"}, "no-such-program was not found"),
+        ({"gpg.program": "/no/such/gpg"}, "/no/such/gpg was not found"),
+    ],
+)
+def test_a_signature_that_cannot_be_made_is_seen(user: TestRepository, settings: dict[str, str], reason: str) -> None:
+    """A program or a key that is not there lets each commit of an agent fail; without signatures neither is looked for."""
+    for key, value in settings.items():
+        user.git("config", key, value)
+    assert _look(user).unsignable == ""
+    user.git("config", "commit.gpgSign", "true")
+    assert _look(user).unsignable == reason

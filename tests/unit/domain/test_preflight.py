@@ -30,6 +30,11 @@ REFUSED = (
         "the repository tracks a HANDOFF.md, which is the file that each agent writes its report to",
     ),
     (
+        Look(signing="ssh", unsignable="the key ~/k does not exist", identity=SOUND.identity),
+        "signing",
+        "commits are signed (ssh), and the key ~/k does not exist: agents cannot commit",
+    ),
+    (
         Look(sparse=True, hidden=True, identity=SOUND.identity),
         "settings",
         "your sparse checkout leaves out .wto/config.yaml, so its checks and limits would not count",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from tempfile import mkdtemp
 
@@ -59,7 +59,9 @@ def look_around(
     relative = hooks_path if hooks_path and not os.path.isabs(os.path.expanduser(hooks_path)) else ""
     upstream, behind = _behind(git, target, base)
     promisors = _promisors(common_dir)
-    identity, signing = _commits_of(common_dir, main, run, agents_environment) if agents_environment else ("", "")
+    identity, signing, unsignable = "", "", ""
+    if agents_environment:
+        identity, signing, unsignable = _commits_of(common_dir, main, run, agents_environment)
     tracked = _tracked(git, base, relative) if base is not None else Tracked()
     sparse = settings.own_is_true("core.sparsecheckout") and main is not None
     return Look(
@@ -79,6 +81,7 @@ def look_around(
         checkout=checkout or "",
         identity=identity,
         signing=signing,
+        unsignable=unsignable,
         hooks_path=relative,
         hooks=_installed(_hooks_folder(common_dir, main, relative, hooks_path)),
     )
@@ -182,20 +185,21 @@ def _uncommitted(main: str) -> tuple[str, ...]:
     return tuple(line[3:] for line in fields(output)) if code == 0 else ()
 
 
-def _commits_of(common_dir: str, main: str | None, run: RunId, environment: Mapping[str, str]) -> tuple[str, str]:
-    """Who commits in an agent's worktree (name, address, time) and the format of signatures there; each empty if there is
-    none. An include may count for a folder or a branch alone, so it is asked as if in such a worktree."""
+def _commits_of(common_dir: str, main: str | None, run: RunId, environment: Mapping[str, str]) -> tuple[str, str, str]:
+    """Who commits in an agent's worktree (name, address, time), the format of signatures there, and why none can be made; each
+    empty if there is none. An include may count for a folder or a branch alone, so it is asked as if in such a worktree."""
     settings = configuration(common_dir)
     place, env = main or common_dir, dict(environment)
     if not any(each.key.startswith(_CONDITIONS) for each in settings.settings()):
         signs = _signs([each.value for each in settings.settings() if each.key == "commit.gpgsign"])
-        return _identity(place, env), (settings.value("gpg.format") or "openpgp") if signs else ""
+        signing = (settings.value("gpg.format") or "openpgp") if signs else ""
+        return _identity(place, env), signing, _unsignable(signing, lambda key: settings.value(key) or "", env)
     with _admin_folder(common_dir, run) as admin:
         there = {**env, "GIT_DIR": admin} if admin else env
         identity = _identity(place, there)
         signs = _signs([_value(place, there, "commit.gpgsign", "--bool")])
         signing = (_value(place, there, "gpg.format") or "openpgp") if signs else ""
-        return identity, signing
+        return identity, signing, _unsignable(signing, lambda key: _value(place, there, key), env)
 
 
 @contextmanager
@@ -230,6 +234,24 @@ def _identity(place: str, environment: Mapping[str, str]) -> str:
 def _value(place: str, environment: Mapping[str, str], key: str, *how: str) -> str:
     code, output = execute(("config", *how, "--get", key), environment, cwd=place, ok=(0, 1, 128))
     return text(output).strip() if code == 0 else ""
+
+
+def _unsignable(signing: str, value: Callable[[str], str], environment: Mapping[str, str]) -> str:
+    """Why no commit can be signed, as far as it is certain: no program, or for ssh no key. Empty if there is no reason."""
+    if not signing:
+        return ""
+    usual = {"ssh": "ssh-keygen", "x509": "gpgsm"}.get(signing, "gpg")
+    own = value("gpg.program") if signing == "openpgp" else ""
+    program = value(f"gpg.{signing}.program") or own or usual
+    if shutil.which(os.path.expanduser(program), path=environment.get("PATH")) is None:
+        return f"{program} was not found"
+    key = value("user.signingkey")
+    if signing != "ssh" or value("gpg.ssh.defaultkeycommand"):
+        return ""
+    if not key:
+        return "user.signingKey is not set"
+    literal = key.startswith(("key::", "ssh-"))
+    return "" if literal or os.path.exists(os.path.expanduser(key)) else f"the key {key} does not exist"
 
 
 def _signs(said: Sequence[str | None]) -> bool:
