@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from tests.support.project import COMMAND_AGENT, COMMIT, HANDOFF, Project
@@ -86,3 +89,82 @@ def test_a_broken_rule_still_ends_the_run(project: Project) -> None:
     assert out.splitlines()[-1].strip().endswith("70"), out
     ended = project.wto("resume")
     assert (ended.code, project.stages()) == (0, {"a": "integrated", "b": "integrated"}), ended
+
+
+BLOB = "b=$(echo odd | git hash-object -w --stdin)\n"
+TREE = "t=$({ git ls-tree HEAD; %s; } | git mktree --missing)\n"
+POINT = 'git reset -q --soft "$c"\n'
+MADE = 'c=$(git commit-tree -p HEAD -m odd "$t")\n' + POINT
+ODD = {
+    "long": BLOB + TREE % 'printf "100644 blob $b\\t%0300d\\n" 1' + MADE,
+    "dotgit": BLOB + TREE % 'printf "100644 blob $b\\t.GIT\\n"' + MADE,
+    "twice": BLOB + TREE % 'printf "100644 blob $b\\tz\\n100644 blob $b\\tz\\n"' + MADE,
+    "nobody": (
+        "t=$(git rev-parse HEAD^{tree})\n"
+        'c=$(printf "tree $t\\nparent $(git rev-parse HEAD)\\nauthor x\\ncommitter y\\n\\nz\\n"'
+        " | git hash-object -t commit -w --stdin --literally)\n" + POINT
+    ),
+    "missing": TREE % 'printf "100644 blob 1234567890123456789012345678901234567890\\tgone\\n"' + MADE,
+    "links": 'ln -s loop loop\nln -s /etc/passwd p\nln -s ../../.. up\ngit add -A\ngit commit -qm "links"\n',
+    "dashes": 'printf x > ./-rf\nprintf x > "./--help"\nprintf x > "\\$(touch pwned)"\ngit add -A\ngit commit -qm "--help"\n',
+    "attributes": (
+        "printf '* filter=\\377 diff=x\\n[attr]binary !\\n\"\\\\400 x\\n' > .gitattributes\n"
+        "printf '[submodule \"../x\"]\\n\\tpath = -x\\n\\turl = -u./x\\n' > .gitmodules\ngit add -A\ngit commit -qm odd\n"
+    ),
+    "bytes": (
+        'mkdir "$(printf "d\\351")"\nprintf x > "$(printf "d\\351/\\377\\376")"\ngit add -A\n'
+        'printf "\\377\\376\\033]52;c;x\\007" > m\ngit commit -qF m\nrm m\n'
+        'printf -- "---\\nstatus: done\\n---\\n## Summary\\n\\377\\376\\000 \\033[2J\\n" > "$WTO_HANDOFF"\n'
+        "head -c 6000000 /dev/zero | tr '\\\\0' 'x'\nprintf '\\377'\n"
+    ),
+    "nothing": "git rm -rq .\ngit commit -qm gone\n",
+}
+
+
+def test_odd_contents_at_once_stay_with_their_workstreams(project: Project) -> None:
+    """What git takes and other things cannot: each ends as integrated work, or with words for a person; the usual workstream is
+    integrated and lands, nothing is a bug, and every later command answers."""
+    streams = ", ".join(f"{name}: {{brief: x, retries: 0}}" for name in (*ODD, "usual"))
+    text = f"goal: g\nlimits: {{agents: 4}}\n{COMMAND_AGENT}workstreams: {{{streams}}}\n"
+    ended = project.wto("run", project.plan(text, {**ODD, "usual": COMMIT}))
+    stages = project.stages()
+    assert stages["usual"] == "integrated" and set(stages.values()) <= {"integrated", "failed", "escalated"}, stages
+    assert ended.code in {8, 11}
+    assert not (project.state / "faults").exists()
+    for words in (
+        "resume",
+        "status --json",
+        "report",
+        "status bytes",
+        "logs bytes",
+        "diff dashes",
+        "logs nobody",
+        "clean -n",
+    ):
+        answered = project.wto(*words.split())
+        assert answered.code in {0, 8, 11}, (words, answered)
+    landed = project.wto("land", "--allow-protected")
+    assert landed.code == 0, landed.err
+    assert project.repository.git("show", "main:usual.txt") == "usual"
+
+
+def test_a_queued_branch_that_no_file_system_holds_stays_out_alone(project: Project) -> None:
+    """No tree could be made for its checks, and no word of a person changes that: it waits for a fix, the next branch lands."""
+    git = project.repository.git
+    made = (
+        "{ git ls-tree HEAD; printf '100644 blob %s\\t%0300d\\n' $(git rev-parse HEAD:README.md) 1; } | git mktree > tree\n"
+        "git branch long $(git commit-tree -p HEAD -m long $(cat tree))\nrm tree\n"
+    )
+    environment = {**os.environ, **project.environment}
+    subprocess.run(["sh", "-c", made], cwd=project.repository.path, env=environment, check=True)
+    git("switch", "-qc", "usual")
+    project.repository.commit({"usual.txt": "x"}, "usual")
+    git("switch", "-q", "main")
+    assert project.wto("train", "add", "long", "usual", "--check", "true").code == 0
+    assert project.wto("train", "run").code == 11
+    assert project.stages() == {"long": "failed", "usual": "integrated"}
+    shown = project.wto("status", "long").out
+    assert "names of more than 255 bytes" in shown and "commit a fix on long, then run wto continue long" in shown
+    assert project.wto("continue", "long").code == 11
+    assert project.wto("land").code == 0
+    assert git("status", "--porcelain") == ""

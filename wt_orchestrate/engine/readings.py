@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from wt_orchestrate.domain.agent.notes import MOST_BYTES, MOST_LINES
 from wt_orchestrate.domain.agent.stream import Sign
+from wt_orchestrate.domain.events.worktree import CommitLine
 from wt_orchestrate.domain.ids import AttemptId, Branch, CommitId, ProcessId, WorkstreamId, branch_ref
 from wt_orchestrate.domain.observation import BranchRead, EndKind, HandoffRead, NotesIn, ProcessEnd, StreamRead, Taken
 from wt_orchestrate.domain.plan.settings import Hooks
@@ -125,10 +126,20 @@ def _branch(ws: WorkstreamState, head: CommitId, state: RunState, world: World) 
     world.vault.refs.archive(archive_name(state.id, ws.id), head)
     known = ws.head or base
     forward = world.vault.commits.is_ancestor(known, head)
-    commits = world.vault.commits.between(base=known if forward else base, head=head)
-    lines = tuple(replace(commit, paths=commit.paths[:50]) for commit in commits)
+    lines = _lines(world, base=known if forward else base, head=head)
     count = ws.commits + len(lines) if forward else len(lines)
     return BranchRead(workstream=ws.id, head=head, count=count, commits=lines, rewritten=not forward)
+
+
+def _lines(world: World, *, base: CommitId, head: CommitId) -> tuple[CommitLine, ...]:
+    """The commits of `base..head` for people; none where what they say cannot be taken: the head counts all the same."""
+    try:
+        found = world.vault.commits.between(base=base, head=head)
+    except Exception as error:
+        if not contained(error):
+            raise
+        return ()
+    return tuple(replace(commit, paths=commit.paths[:50]) for commit in found)
 
 
 def read_handoff(ws: WorkstreamState, world: World) -> HandoffRead | None:

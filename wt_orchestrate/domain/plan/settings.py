@@ -144,7 +144,7 @@ class Holds:
     twins: bool = True
     """Two paths that differ only in case, or in how their letters are composed, where the work brings one of them."""
     names: bool = True
-    """New names that Windows does not allow, or of more than 255 bytes."""
+    """New names that Windows does not allow."""
     deletions: bool = True
     """Work that deletes or empties nine of ten files."""
     allow: tuple[str, ...] = ()

@@ -33,6 +33,8 @@ class Hold(Struct, frozen=True, kw_only=True):
 
     words: str
     paths: tuple[str, ...]
+    for_good: bool = False
+    """Nobody can let it through: no tree can be made of it."""
 
 
 def held(
@@ -50,7 +52,7 @@ def held(
     of `before` that it deletes or empties; `let_through`: what a person let through."""
     brought = _with_folders(after) - _with_folders({*before, *known})
     free = frozenset(path for path in brought if path in let_through or scope_matches(settings.allow, path))
-    found: list[Hold] = []
+    found = list(_too_long(brought))
     if settings.twins:
         found.extend(_twins(brought - free, {*after, *beside}))
     if settings.names:
@@ -110,13 +112,16 @@ def _within_twins(path: str, spelled: Mapping[str, Sequence[str]]) -> bool:
     return False
 
 
-def _unusable(brought: Set[str]) -> Iterator[Hold]:
+def _too_long(brought: Set[str]) -> Iterator[Hold]:
+    """Names that cannot be checked out here either, whatever a person says."""
     long = sorted(path for path in brought if len(_bytes(path.rpartition("/")[2])) > _LONGEST_NAME)
     if long:
         names = some_of([f"{_name(path)[:60]}..." for path in long])
-        yield Hold(
-            words=f"{names}: names of more than {_LONGEST_NAME} bytes, which no file system holds", paths=tuple(long)
-        )
+        words = f"{names}: names of more than {_LONGEST_NAME} bytes, which no file system holds"
+        yield Hold(words=words, paths=tuple(long), for_good=True)
+
+
+def _unusable(brought: Set[str]) -> Iterator[Hold]:
     illegal = sorted(path for path in brought if _illegal(path.rpartition("/")[2]))
     if illegal:
         names = some_of([_name(path) for path in illegal])

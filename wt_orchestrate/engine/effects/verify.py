@@ -48,7 +48,8 @@ def verify(effect: f.Verify, state: RunState, world: World) -> Sequence[e.Event]
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=found, round=effect.round),)
     waits = _held(state, changes, onto=onto, head=head, world=world)
     if waits:
-        paths = tuple(path for each in waits for path in each.paths)
+        lasting = any(each.for_good for each in waits)
+        paths = () if lasting else tuple(path for each in waits for path in each.paths)
         told = tuple(each.words for each in waits)
         return (e.ClaimRejected(workstream=ws.id, head=head, findings=told, round=effect.round, held=paths),)
     remember_resolution(state, ws, head, world)

@@ -44,8 +44,11 @@ def test_L8_usual_names_are_not_held(name: str) -> None:
     assert _paths({"x"}, {"x", name}) == []
 
 
-def test_L8_a_name_of_256_bytes_is_held() -> None:
-    """Bytes count, not letters."""
+def test_L8_a_name_of_256_bytes_is_refused() -> None:
+    """Bytes count, not letters; no setting and no word of a person lets it through, as no tree can be made of it."""
+    off = Holds(twins=False, names=False, allow=("**",))
+    (found,) = held(off, before={"x"}, after={"x", "n" * 256}, let_through=("n" * 256,))
+    assert found.for_good
     assert _paths({"x"}, {"x", "é" * 128}) == [("é" * 128,)]
     assert _paths({"x"}, {"x", "é" * 127}) == []
 

@@ -73,7 +73,7 @@ class GitCommits:
             CommitLine(
                 id=CommitId(commit),
                 author=author[:_LONGEST],
-                at=float(at),
+                at=float(at) if at.isdigit() else 0.0,
                 subject=subject[:_LONGEST],
                 paths=paths.get(commit, ()),
             )
