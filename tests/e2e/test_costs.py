@@ -63,10 +63,13 @@ def test_git_processes_of_a_run_are_few(project: Project, counting: Counting) ->
 AT_REST = """
 import json, os, sys
 from wt_orchestrate.domain.ids import RunId
+from wt_orchestrate.engine import supervisor as engine
 from wt_orchestrate.wiring.run.supervise import supervise
 from wt_orchestrate.wiring.site import find_site
 
-starts, folders, statements = [], [], []
+starts, folders, statements, decisions = [], [], [], []
+decide = engine.decide
+engine.decide = lambda *given, **named: decisions.append(1) or decide(*given, **named)
 kinds = {"subprocess.Popen": starts, "os.posix_spawn": starts, "os.fork": starts, "os.mkdir": folders}
 sys.addaudithook(lambda name, _: kinds[name].append(name) if name in kinds else None)
 with supervise(find_site(os.getcwd()), RunId("r1"), show=lambda record: None, warn=print) as supervisor:
@@ -79,17 +82,23 @@ with supervise(find_site(os.getcwd()), RunId("r1"), show=lambda record: None, wa
     begun, made = len(starts), len(folders)
     starts.clear()
     folders.clear()
+    decisions.clear()
+    supervisor._happened_at, supervisor._decided_at = float("-inf"), float("inf")  # at rest, and just decided
     for _ in range(10):
         supervisor._polled_at = float("-inf")  # look at everything, as at each poll
         supervisor.turn(0.0)
     supervisor._world.log._connection.set_trace_callback(None)
     told = {"begun": begun, "made": made, "starts": starts[:], "folders": folders[:], "statements": statements[:]}
+    told["decided"] = len(decisions)
+    supervisor._decided_at = float("-inf")  # time has passed
+    supervisor.turn(0.0)
+    told["later"] = len(decisions)
 print(json.dumps(told))
 """
 
 
 def test_a_turn_at_rest_costs_one_read(project: Project) -> None:
-    """While agents work and nothing happens, a poll starts no process, makes no folder, writes nothing, reads the log once."""
+    """While agents work and nothing happens, a poll starts no process, makes no folder, writes and decides nothing."""
     gate = 'while [ ! -e "$TEST_FOLDER/open" ]; do sleep 0.02; done\n' + WORK
     names = ["a", "b", "c"]
     streams = "".join(f"  {name}: {{brief: x}}\n" for name in names)
@@ -104,6 +113,7 @@ def test_a_turn_at_rest_costs_one_read(project: Project) -> None:
     assert project.wto("resume").code == 0
     assert told["begun"] > 0 and told["made"] > 0  # the counts count
     assert (told["starts"], told["folders"]) == ([], [])
+    assert (told["decided"], told["later"]) == (0, 1)
     assert len(told["statements"]) == 10, told["statements"]
     assert all(each.lstrip().startswith("SELECT") for each in told["statements"]), told["statements"]
 

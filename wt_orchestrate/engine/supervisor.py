@@ -49,6 +49,10 @@ _STREAM_PAUSE_S = 0.25
 """A busy stream is read at most this often."""
 _SHORT_S = 0.2
 _LONG_S = 1.0
+_REST_S = 10.0
+"""So long after the last event a run is at rest."""
+_RESTING_S = 3.0
+"""How often it is decided then what only time brings about."""
 _IDLE_S = 2.0
 """Git processes that were asked nothing for so long are stopped."""
 _UNWRITTEN_S = 600.0
@@ -82,6 +86,9 @@ class Supervisor:
         self._streams_due: dict[ProcessId, float] = {}
         self._marks: Mapping[str, str] | None = None
         self._polled_at = 0.0
+        self._decided: tuple[RunState, frozenset[EffectKey]] | None = None
+        self._decided_at = 0.0
+        self._happened_at = 0.0
         self._followed: RunState | None = None  # whose files are watched
         self._turned_at = (world.clock.elapsed(), world.clock.now())
 
@@ -112,7 +119,8 @@ class Supervisor:
         self._notice_skips()
         self._results()
         self._look(everything=everything, hints=hints)
-        self._decide()
+        if self._may_decide_otherwise():
+            self._decide()
         if everything:
             self._world.vault.rest(_IDLE_S)
             self._world.repository.rest(_IDLE_S)
@@ -338,6 +346,14 @@ class Supervisor:
 
     # ------------------------------------------------------------ decisions
 
+    def _may_decide_otherwise(self) -> bool:
+        """Whether anything happened since the last decision, or not long ago; at rest, whether enough time passed."""
+        now = self._world.clock.elapsed()
+        if self._decided is None or self._state is not self._decided[0] or self._under_way != self._decided[1]:
+            self._happened_at = now
+        awake = now - self._happened_at < _REST_S or bool(self._pending) or self._patience() < _LONG_S
+        return awake or now - self._decided_at >= _RESTING_S
+
     def _decide(self) -> None:
         now = self._world.clock.now()
         decision = decide(self._state, now, under_way=frozenset(self._under_way))
@@ -351,12 +367,14 @@ class Supervisor:
             raise InvariantBroken("the rules never settle", story=[str(decision.conclusions[:3])])
         self._intend(decision.effects)
         if not self._commit():
+            self._decided = None
             return  # nothing starts that is not in the log
         for effect in decision.effects:
             self._begin(effect)
         if self._state is not self._followed:
             self._world.feed.watch(watched(self._state, self._world))
             self._followed = self._state
+        self._decided, self._decided_at = (self._state, frozenset(self._under_way)), self._world.clock.elapsed()
 
     def _intend(self, effects: Sequence[Effect]) -> None:
         wanted = {effect_key(effect) for effect in effects}

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -229,6 +230,7 @@ class Plan:
     """Commands run once in each new worktree, before its agent."""
 
 
+@lru_cache(maxsize=256)
 def seconds(duration: str) -> float | None:
     """The length of `1h30m`, `10m` or `45s` in seconds; None if the text is not a duration."""
     match = _DURATION.fullmatch(duration.strip())

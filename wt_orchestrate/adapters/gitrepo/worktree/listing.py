@@ -170,7 +170,10 @@ def head_of(git_dir: str) -> str:
 def first_line(path: str) -> str:
     """The text of one of git's small files, without its last newline; empty if there is none."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as opened:
-            return opened.read(1 << 16).removesuffix("\n")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, 1 << 16).decode("utf-8", "surrogateescape").removesuffix("\n")
+        finally:
+            os.close(descriptor)
     except OSError:
         return ""
