@@ -239,6 +239,9 @@ class SimRepository:
     def finish_landing(self, *, target: Branch) -> None:
         pass
 
+    def person(self) -> tuple[str, str]:
+        return "", ""
+
     def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
         at = self._site.refs[target]
         if at == new:

@@ -91,12 +91,14 @@ def held_in(
 def missing_word(
     vault: Vault, state: RunState, *, base: CommitId, head: CommitId, word: Allowance, verb: str
 ) -> Missing | None:
-    """What in `base..head` nobody allowed, all of it at once; None if nothing. `verb`: what would happen to it."""
+    """What in `base..head` nobody allowed, all of it at once; None if nothing. `verb`: what would happen to it. What landed
+    before is not looked through for secrets again."""
     settings = state.settings
+    landed = (state.landed.integration,) if state.landed.integration is not None else ()
     changes = vault.commits.changes(base=base, head=head)
     protected = protected_paths(settings, changes)
     large = tuple(change.path for change in changes if change.size > settings.largest_mb << 20)
-    scan = vault.commits.scan(base=base, head=head, messages=False)
+    scan = vault.commits.scan(base=base, head=head, without=landed, messages=False)
     secrets = not_allowed(scan, {*settings.allow_secrets, *word.secrets})
     waits = held_in(vault, settings, base=base, head=head, changes=changes, let_through=let_through(state))
     reasons = []

@@ -161,7 +161,8 @@ def _branch(site: Site, state: RunState) -> Iterator[_Found]:
     source = vault(site, run=state.seed)
     ref = f"refs/wto/target/{state.target}"
     target = source.refs.fetch({branch_ref(state.target): ref}).get(ref)
-    within = target is not None and at == state.published.commit and source.commits.is_ancestor(at, target)
+    landed = state.landed.commit if at == state.landed.integration and state.landed.commit is not None else at
+    within = target is not None and at == state.published.commit and source.commits.is_ancestor(landed, target)
     kept = "" if within else f"{state.target} does not contain it"
 
     def go() -> str:

@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
-from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
+from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir, users_own
 from wt_orchestrate.adapters.gitrepo.files.git_locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.hooks import agent
 from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.objects.session import Served, served
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, input_lines, text
 from wt_orchestrate.adapters.gitrepo.target.checkout import TargetCheckout, cut_off, undone
 from wt_orchestrate.adapters.gitrepo.target.record import Marks, record
 from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
@@ -358,6 +358,13 @@ class GitRepository:
             hooks=self.landing.hooks or f"{self.common_dir}/hooks",
             dry=dry,
         )
+
+    def person(self) -> tuple[str, str]:
+        """The name and the address that the user commits with here; both empty if git knows none."""
+        arguments = ("var", "GIT_COMMITTER_IDENT")
+        code, output = execute(arguments, users_own(), cwd=self._main or self.common_dir, ok=(0, 1, 128, 129))
+        name, _, rest = text(output).strip().rpartition(" <") if code == 0 else ("", "", "")
+        return (name, rest.partition(">")[0]) if name else ("", "")
 
     def finish_landing(self, *, target: Branch) -> None:
         """Finish or undo a landing that was cut off while it wrote a checkout of the target."""

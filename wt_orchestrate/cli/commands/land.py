@@ -11,6 +11,7 @@ from wt_orchestrate.cli.screen.style import symbol
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import WorkstreamId
 from wt_orchestrate.domain.machine import quiet
+from wt_orchestrate.domain.plan.settings import LandingStyle
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.text.clean import clean as clean_text
@@ -75,6 +76,12 @@ def land(
     _tell_landing(state, ending, as_json=as_json)
 
 
+_STYLES = {
+    LandingStyle.SQUASH: "as one commit a workstream (landing: squash)",
+    LandingStyle.REBASE: "as the workstreams' own commits, one after another (landing: rebase)",
+}
+
+
 def _preview(state: RunState, found: LandingPreview, *, as_json: bool) -> None:
     """What would land, and what would not without a person's word: then with the code that the landing would end with."""
     refused = found.refused
@@ -90,6 +97,8 @@ def _preview(state: RunState, found: LandingPreview, *, as_json: bool) -> None:
     for ws in ready:
         lines = f"{counted(ws.change.files, 'file')} +{ws.change.added} -{ws.change.deleted}"
         click.echo(f"  {ws.id}  {counted(ws.commits, 'commit')}, {lines}")
+    if state.settings.landing in _STYLES:
+        click.echo(f"  {_STYLES[state.settings.landing]}")
     if found.combined:
         click.echo(f"  {state.target} moved since: the checks run on both merged before it lands")
     if found.where and refused is None:

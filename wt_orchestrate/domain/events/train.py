@@ -224,6 +224,8 @@ class Landed(Struct, frozen=True, kw_only=True):
     before: CommitId
     where: str = ""
     workstreams: tuple[WorkstreamId, ...] = ()
+    integration: CommitId | None = None
+    """The integration head after a squashed or rebased landing: a merge of `commit` and what it was made from."""
 
 
 class TargetMoved(Struct, frozen=True, kw_only=True):

@@ -198,15 +198,15 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
         case e.IntegrationAdvanced(commit=commit):
             advanced = BranchHead(commit=commit, tree=_tree_of(state, commit), order=record.number)
             return replace(state, integration=advanced)
-        case e.Landed(commit=commit):
+        case e.Landed(commit=commit, integration=joined):
             tree = _tree_of(state, commit) or state.integration.tree
-            head = BranchHead(commit=commit, tree=tree, order=record.number)
+            head = BranchHead(commit=joined or commit, tree=tree, order=record.number)
             return replace(
                 state,
                 landing=None,
                 candidate=None,
                 train=Train(),
-                landed=LandedHead(commit=commit, at=record.at),
+                landed=LandedHead(commit=commit, at=record.at, integration=joined or commit),
                 integration=head,
                 published=head,
                 land_refusal="",

@@ -64,6 +64,15 @@ class AgentTools(StrEnum):
     OFF = "off"
 
 
+class LandingStyle(StrEnum):
+    """What history a landing makes."""
+
+    MERGE = "merge"
+    SQUASH = "squash"
+    REBASE = "rebase"
+    FF = "ff"
+
+
 class SandboxMode(StrEnum):
     """Whether agents and commands run in a sandbox."""
 
@@ -244,6 +253,12 @@ class Settings:
     """How conflicts are resolved."""
     hold: Holds = Holds()
     """What is held for a person."""
+    landing: LandingStyle = LandingStyle.MERGE
+    """What a landing makes of the history: `merge` the merge commits that were checked; `squash` one commit a workstream;
+    `rebase` each workstream's own commits, one after another; `ff` as merge, but refused if the target has moved. The tree
+    that lands is always the one that was checked."""
+    co_author: str = ""
+    """Who is named in `Co-authored-by` of a squashed commit, as `Name <address>`; {agent} is the agent's name."""
     forge: ForgeSettings = ForgeSettings()
     """Pull requests."""
     sandbox: SandboxMode = SandboxMode.OFF

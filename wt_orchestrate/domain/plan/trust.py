@@ -19,7 +19,7 @@ from wt_orchestrate.domain.plan.settings import Settings
 HARMLESS = frozenset({
     "poll", "radar", "sandbox", "network", "stagger", "watch", "agent_tools", "admission", "recovery", "merge.rerere",
     "merge.union", "merge.try_union", "merge.timeout", "forge.labels", "forge.draft", "forge.rounds", "checks[].timeout",
-    "merge.regenerate[].timeout",
+    "merge.regenerate[].timeout", "landing", "co_author",
 })  # fmt: skip
 """Values that start no program, widen no right and name no host."""
 GUARDS = frozenset({"protected", "human_trailers"})

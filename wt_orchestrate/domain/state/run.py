@@ -144,6 +144,8 @@ class LandedHead(Struct, frozen=True, kw_only=True):
 
     commit: CommitId | None = None
     at: float | None = None
+    integration: CommitId | None = None
+    """The integration head of then: `commit`, or a merge of it and what it was made from."""
 
 
 class Wishes(Struct, frozen=True, kw_only=True):

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref, integration_branch
+from wt_orchestrate.domain.plan.settings import LandingStyle
 from wt_orchestrate.domain.state.lifecycle import Stage
 from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.workstream import WorkstreamState, accepted, integrated_as, integrated_order
 from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.train.landing import changed_refusal
 from wt_orchestrate.engine.exposure import Allowance, missing_word
-from wt_orchestrate.engine.world import World, pin_ref, short
+from wt_orchestrate.engine.world import World, integration_ref, pin_ref, short
 from wt_orchestrate.errors import ExitCode, Refused
+from wt_orchestrate.ports.git.merges import Line, LineSpec, Step
 from wt_orchestrate.ports.git.repository import LandOutcome, LandResult, Repository
 from wt_orchestrate.ports.git.vault import Vault
 
@@ -48,7 +51,20 @@ def _prepared(
     if vault.commits.is_ancestor(target, effect.integration):
         tree = vault.objects.tree(effect.integration)
         return (e.LandingPrepared(expected=target, commit=effect.integration, tree=tree, checked=True),)
+    if state.settings.landing is LandingStyle.FF:
+        return (_not_forward(effect, state),)
     return _combined(effect, state, vault, target, pin=pin)
+
+
+def _not_forward(effect: f.PrepareLanding, state: RunState) -> e.LandRefused:
+    return e.LandRefused(
+        reason=f"{effect.target} moved since, and `landing: ff` only moves it forward to what was checked",
+        code=ExitCode.STALE,
+        commands=(
+            f"git log {short(state.landed.commit or state.base)}..{effect.target}",
+            "land with another `landing:`",
+        ),
+    )
 
 
 def outlook(
@@ -175,23 +191,70 @@ def _combined(
 def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
     """Move the target, and update a clean checkout of it."""
     branch = integration_branch(state.id)
+    line = _line(effect, state, world)
+    commit, shown = (line.commit, line.joined) if line is not None else (effect.commit, effect.commit)
     published = world.repository.resolve(branch)
-    if published != effect.commit:
-        world.repository.publish(vault=world.vault.path, branch=branch, new=effect.commit, expected=published)
+    if published != shown:
+        world.repository.publish(vault=world.vault.path, branch=branch, new=shown, expected=published)
     world.vault.refs.archive(f"target/{effect.target}", effect.expected)
-    landed = world.repository.land(target=effect.target, new=effect.commit, expected=effect.expected)
+    landed = world.repository.land(target=effect.target, new=commit, expected=effect.expected)
     if landed.outcome in {LandOutcome.MOVED, LandOutcome.ALREADY}:
+        if line is not None:
+            world.vault.refs.advance(integration_ref(state.id), new=shown, old=effect.commit)
         return (
             e.Landed(
                 target=effect.target,
-                commit=effect.commit,
+                commit=commit,
                 before=effect.expected,
                 where=landed.where,
-                workstreams=tuple(ws.id for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED),
+                workstreams=tuple(ws.id for ws in _landing(state)),
+                integration=shown if line is not None else None,
             ),
         )
+    if line is not None:
+        world.repository.publish(vault=world.vault.path, branch=branch, new=effect.commit, expected=shown)
     refused = _refusal(effect, landed, state)
     return (refused,) if refused is not None else (e.TargetMoved(target=effect.target, expected=effect.expected),)
+
+
+def _landing(state: RunState) -> list[WorkstreamState]:
+    """The workstreams that a landing takes along, in the order they were integrated."""
+    found = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]
+    return sorted(found, key=integrated_order)
+
+
+def _line(effect: f.Land, state: RunState, world: World) -> Line | None:
+    """What lands in the place of the commit, with the same tree; None where the commit itself does."""
+    style = state.settings.landing
+    if style in {LandingStyle.MERGE, LandingStyle.FF}:
+        return None
+    name, email = world.repository.person()
+    merged = [(ws, integrated_as(ws)) for ws in _landing(state)]
+    return world.vault.merges.lay_out(
+        LineSpec(
+            onto=effect.expected,
+            head=effect.commit,
+            steps=[Step(merge=at, message=_message(state, ws)) for ws, at in merged if at is not None],
+            replay=style is LandingStyle.REBASE,
+            name=name,
+            email=email,
+            joined=f"Join run {state.id} with what landed of it on {effect.target}\n\nWto-Run: {state.id}\n",
+            at=state.landing.at if state.landing is not None else 0.0,
+            pin=pin_ref(state.id, "line"),
+        )
+    )
+
+
+def _message(state: RunState, ws: WorkstreamState) -> str:
+    """What a workstream's one commit says: its title, what its handoff says was done, and what was merged."""
+    title = " ".join((ws.spec.title or f"workstream {ws.id}").split())[:100]
+    summary = ws.handoff.summary.strip() if ws.handoff is not None else ""
+    trailers: dict[str, str] = {"Wto-Run": state.id, "Wto-Workstream": ws.id, "Wto-Head": accepted(ws) or ""}
+    if state.settings.co_author:
+        agent = ws.spec.agent or state.plan.defaults.agent
+        trailers["Co-authored-by"] = state.settings.co_author.replace("{agent}", agent)
+    told = "".join(f"{key}: {value}\n" for key, value in trailers.items() if value)
+    return "\n\n".join(part for part in (title, summary, told) if part)
 
 
 def _refusal(effect: f.Land, landed: LandResult, state: RunState) -> e.LandRefused | None:

@@ -48,6 +48,35 @@ class ChainSpec(Struct, frozen=True, kw_only=True):
     pin: str
 
 
+class Step(Struct, frozen=True, kw_only=True):
+    """One workstream of a line: the merge that the train made of it, and the message it lands with."""
+
+    merge: CommitId
+    message: str
+
+
+class LineSpec(Struct, frozen=True, kw_only=True):
+    """A line of commits to make on `onto`, with the tree of `head` at its end: one for each step, or with `replay` each one's
+    own commits. `name` and `email`: whose it is; empty for ours. `joined`: the message of the merge beside it."""
+
+    onto: CommitId
+    head: CommitId
+    steps: Sequence[Step]
+    replay: bool
+    name: str
+    email: str
+    joined: str
+    at: float
+    pin: str
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """The last commit of a line, and a merge commit of it and what it was made from, both with the same tree."""
+
+    commit: CommitId
+    joined: CommitId
+
+
 class LeftOut(Struct, frozen=True, kw_only=True):
     """A rider that is not in the chain; `onto` is the commit it could not be merged onto."""
 
@@ -109,6 +138,10 @@ class Merges(Protocol):
         """Merge the riders in memory, in order, each into a commit with two parents (what is below, its head) that is
         proven. A rider that conflicts, or whose proof fails, is left out. The same arguments give the same commits,
         equal to those that `merge` makes."""
+
+    def lay_out(self, spec: LineSpec) -> Line:
+        """Make a line; the merge beside it is pinned. The same arguments give the same commits. Raises InvariantBroken if
+        the trees are not the same."""
 
     def explain(self, merge: CommitId) -> Explained:
         """How a merge was made, from its parents alone. Raises Refused if it is not a merge of two."""

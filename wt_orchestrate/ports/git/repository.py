@@ -196,5 +196,8 @@ class Repository(Protocol):
         """Move the target forward to a commit that is already in the repository, taking a clean checkout along. With `dry`
         nothing is changed: only what stands against it is told, and the commit need only be in the vault."""
 
+    def person(self) -> tuple[str, str]:
+        """The name and the address that the user commits with here; both empty if git knows none."""
+
     def finish_landing(self, *, target: Branch) -> None:
         """Finish or undo a landing that was cut off while it wrote a checkout of the target; nothing where none was."""

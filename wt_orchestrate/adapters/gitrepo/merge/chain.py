@@ -34,7 +34,7 @@ from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Merge, Proof
+from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Line, LineSpec, Merge, Proof
 
 UNRELATED = "the common history"
 """The entry in `lost` for a rider with unrelated history."""
@@ -80,6 +80,12 @@ class GitMerges:
             cars=tuple(_car(yard.survey, each, verdict) for each, verdict in zip(made, verdicts, strict=True)),
             left_out=tuple(left_out[number] for number in sorted(left_out)),
         )
+
+    def lay_out(self, spec: LineSpec) -> Line:
+        """The work of a run as a line of commits with exactly the tree of its head."""
+        from wt_orchestrate.adapters.gitrepo.merge.line import laid_out
+
+        return laid_out(self._git, spec)
 
     def explain(self, merge: CommitId) -> Explained:
         """How a merge was made, from its parents alone."""

@@ -1,0 +1,144 @@
+"""History as the project likes it: each style of landing, what it leaves behind, and what later work makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import COMMAND_AGENT, COMMIT, Project
+
+TWICE = (
+    'echo one > "$WTO_WORKSTREAM.txt"\ngit add -A\ngit commit -qm "First of $WTO_WORKSTREAM"\n'
+    'echo two >> "$WTO_WORKSTREAM.txt"\ngit commit -qam "Second of $WTO_WORKSTREAM"\n'
+    "printf -- '---\\nstatus: done\\n---\\n## Summary\\n\\nWrote two lines.\\n' > HANDOFF.md\n"
+)
+
+
+def _run(project: Project, settings: str, *names: str, script: str = TWICE, extra: str = "") -> None:
+    project.repository.commit({".wto/config.yaml": settings}, "Settings")
+    streams = ", ".join(f"{name}: {{title: Do {name}, brief: x}}}}" for name in names)
+    text = f"goal: Do it\nchecks: [{{run: 'true'}}]\n{extra}{COMMAND_AGENT}workstreams: {{{streams}}}\n"
+    ended = project.wto("run", project.plan(text, dict.fromkeys(names, script)))
+    assert ended.code == 0, ended.out + ended.err
+
+
+def _line(project: Project, before: str) -> list[str]:
+    """Subjects of the commits on main since, oldest first, each with its number of parents."""
+    said = project.repository.git("log", "--reverse", "--topo-order", "--format=%s|%P", f"{before}..main").splitlines()
+    return [f"{subject} ({len(parents.split())})" for subject, _, parents in (line.partition("|") for line in said)]
+
+
+def _tree(project: Project, name: str) -> str:
+    return project.repository.git("rev-parse", f"{name}^{{tree}}").strip()
+
+
+def test_L2_squash_lands_one_commit_a_workstream_with_the_tree_that_was_checked(project: Project) -> None:
+    """Title and handoff make the message, the user is author and committer, the agent is named as asked; the tree is that
+    of the integration branch, and the checkout follows."""
+    _run(project, 'landing: squash\nco_author: "{agent} <agents@example.com>"\n', "a", "b")
+    checked, before = _tree(project, "wto/r1/integration"), project.repository.head("main")
+    told = project.wto("land", "-n")
+    assert "as one commit a workstream" in told.out and project.repository.head("main") == before
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    assert sorted(_line(project, before)) == ["Do a (1)", "Do b (1)"]
+    assert _tree(project, "main") == checked
+    message = project.repository.git("log", "-1", "--format=%B", "main")
+    assert "Wrote two lines." in message and "Wto-Run: r1" in message
+    assert "Co-authored-by: sh <agents@example.com>" in message or "<agents@example.com>" in message
+    me = project.repository.git("config", "user.email").strip()
+    assert project.repository.git("log", "-2", "--format=%ae %ce", "main").split() == [me] * 4
+    assert project.repository.git("status", "--porcelain") == ""
+
+
+def test_L2_rebase_lands_the_workstreams_own_commits_in_a_line(project: Project) -> None:
+    """No merge commit is on the target, each commit has its author's message, and the tree is the one that was checked."""
+    _run(project, "landing: rebase\n", "a", "b")
+    checked, before = _tree(project, "wto/r1/integration"), project.repository.head("main")
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    found = _line(project, before)
+    assert sorted(found) == ["First of a (1)", "First of b (1)", "Second of a (1)", "Second of b (1)"]
+    assert _tree(project, "main") == checked
+
+
+def test_L3_ff_refuses_a_target_that_moved(project: Project) -> None:
+    """Beforehand and at the landing, in the same words; nothing is changed."""
+    _run(project, "landing: ff\n", "a")
+    mine = project.repository.commit({"mine.txt": "mine\n"}, "Mine")
+    for words in (("land", "-n"), ("land",)):
+        refused = project.wto(*words)
+        assert refused.code != 0 and "`landing: ff`" in refused.err, refused.out + refused.err
+    assert project.repository.head("main") == mine
+
+
+@pytest.mark.parametrize("style", ["squash", "rebase"])
+def test_L3_a_target_that_moved_is_under_the_line(project: Project, style: str) -> None:
+    """A person's commit made meanwhile stays below what lands, and no merge commit is made on the target."""
+    _run(project, f"landing: {style}\n", "a", "b")
+    mine = project.repository.commit({"mine.txt": "mine\n"}, "Mine")
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    found = _line(project, mine)
+    assert len(found) == (2 if style == "squash" else 4) and all(line.endswith("(1)") for line in found)
+    assert project.repository.git("ls-tree", "--name-only", "main").split() == [
+        ".wto",
+        "README.md",
+        "a.txt",
+        "b.txt",
+        "mine.txt",
+    ]
+
+
+@pytest.mark.parametrize("style", ["squash", "rebase"])
+def test_L1_later_work_and_tidying_understand_what_landed(project: Project, style: str) -> None:
+    """After a landing: nothing lands twice, the report and the status say landed, worktrees and the integration branch are
+    cleaned, and a later run changes the same lines on top."""
+    _run(project, f"landing: {style}\n", "a")
+    assert project.wto("land").code == 0
+    head = project.repository.head("main")
+    assert project.stages() == {"a": "landed"}
+    assert project.wto("land").code != 0 and project.repository.head("main") == head
+    assert "Landed on main" in project.wto("report").out
+    cleaned = project.wto("clean")
+    assert cleaned.code == 0, cleaned.err
+    assert "wto/r1/integration" not in project.repository.git("branch", "--list", "wto/r1/integration"), cleaned.out
+    text = "goal: More\nchecks: []\n" + COMMAND_AGENT + "workstreams: {a: {title: More of a, brief: x}}\n"
+    more = 'echo three >> a.txt\ngit commit -qam "Third"\n'
+    ended = project.wto("run", project.plan(text, {"a": more}, name="more.yaml"))
+    assert ended.code == 0, ended.out + ended.err
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    assert (Path(project.repository.path) / "a.txt").read_text() == "one\ntwo\nthree\n"
+
+
+def test_L1_what_builds_on_squashed_work_lands_after_it(project: Project) -> None:
+    """A workstream that changes the lines of one that landed squashed before it has a merge base with it: no conflict."""
+    project.repository.commit({".wto/config.yaml": "landing: squash\n"}, "Settings")
+    before = project.repository.head("main")
+    go = project.folder / "go"
+    text = (
+        "goal: Do it\nchecks: []\n"
+        + COMMAND_AGENT
+        + "workstreams: {a: {title: Do a, brief: x}, b: {title: Do b, brief: x, needs: [a]}}\n"
+    )
+    waits = f'until [ -e {go} ]; do sleep 0.05; done\necho more > a.txt\ngit commit -qam "Do b"\n'
+    running = project.start("run", project.plan(text, {"a": COMMIT, "b": waits}))
+    project.wait_for("b", "working")
+    assert project.wto("land").code == 0
+    go.touch()
+    running.wait(60)
+    project.wait_for("b", "integrated")
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    assert _line(project, before) == ["Do a (1)", "Do b (1)"]
+    assert (Path(project.repository.path) / "a.txt").read_text() == "more\n"
+
+
+def test_co_author_is_an_address(project: Project) -> None:
+    """What could not stand in a trailer is refused with its place."""
+    project.repository.commit({".wto/config.yaml": "co_author: nobody\n"}, "Settings")
+    text = "goal: Do it\nchecks: []\n" + COMMAND_AGENT + "workstreams: {a: {title: Do a, brief: x}}\n"
+    refused = project.wto("run", project.plan(text, {"a": COMMIT}))
+    assert refused.code == 3 and "co_author" in refused.err, refused.err
