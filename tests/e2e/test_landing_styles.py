@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ TWICE = (
 
 def _run(project: Project, settings: str, *names: str, script: str = TWICE, extra: str = "") -> None:
     project.repository.commit({".wto/config.yaml": settings}, "Settings")
-    streams = ", ".join(f"{name}: {{title: Do {name}, brief: x}}}}" for name in names)
+    streams = ", ".join(f"{name}: {{title: Do {name}, brief: x}}" for name in names)
     text = f"goal: Do it\nchecks: [{{run: 'true'}}]\n{extra}{COMMAND_AGENT}workstreams: {{{streams}}}\n"
     ended = project.wto("run", project.plan(text, dict.fromkeys(names, script)))
     assert ended.code == 0, ended.out + ended.err
@@ -60,6 +62,18 @@ def test_L2_rebase_lands_the_workstreams_own_commits_in_a_line(project: Project)
     assert landed.code == 0, landed.err
     found = _line(project, before)
     assert sorted(found) == ["First of a (1)", "First of b (1)", "Second of a (1)", "Second of b (1)"]
+    assert _tree(project, "main") == checked
+
+
+def test_L2_ff_lands_the_very_commits_where_it_can(project: Project) -> None:
+    """No commit is made for a workstream that builds on the target as it is; the next one's are replayed on it."""
+    _run(project, "landing: ff\n", "a", "b")
+    before, checked = project.repository.head("main"), _tree(project, "wto/r1/integration")
+    assert project.wto("land").code == 0
+    found = project.repository.git("rev-list", "--reverse", f"{before}..main").split()
+    own = [project.repository.git("rev-list", "--reverse", f"{before}..wto/r1/{name}").split() for name in ("a", "b")]
+    assert found[:2] in own and len(found) == 4
+    assert all(line.endswith("(1)") for line in _line(project, before))
     assert _tree(project, "main") == checked
 
 
@@ -134,6 +148,70 @@ def test_L1_what_builds_on_squashed_work_lands_after_it(project: Project) -> Non
     assert landed.code == 0, landed.err
     assert _line(project, before) == ["Do a (1)", "Do b (1)"]
     assert (Path(project.repository.path) / "a.txt").read_text() == "more\n"
+
+
+def _signing_key(project: Project) -> str:
+    """A key of the user's, without a passphrase, and what git needs to know whose it is; its private part."""
+    key = project.folder / "keys" / "id"
+    key.parent.mkdir()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    allowed = project.folder / "keys" / "allowed"
+    allowed.write_text(f"* {key.with_suffix('.pub').read_text()}")
+    for name, value in {
+        "gpg.format": "ssh",
+        "user.signingKey": str(key),
+        "gpg.ssh.allowedSignersFile": str(allowed),
+        "commit.gpgSign": "true",
+    }.items():
+        project.repository.git("config", name, value)
+    return str(key)
+
+
+@pytest.mark.parametrize("style", ["merge", "squash", "rebase", "ff"])
+def test_what_lands_is_signed_as_the_user_signs(project: Project, style: str) -> None:
+    """With `commit.gpgsign`, every commit that comes to the target has a good signature and the user as its committer."""
+    _signing_key(project)
+    before = project.repository.head("main")
+    _run(project, f"landing: {style}\n", "a", "b")
+    checked = _tree(project, "wto/r1/integration")
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    me = project.repository.git("config", "user.email").strip()
+    said = project.repository.git("log", "--format=%G? %ce", f"{before}..main").splitlines()
+    assert len(said) >= 3 and set(said) == {f"G {me}"}, said
+    assert _tree(project, "main") == checked
+    assert project.repository.git("status", "--porcelain") == ""
+    assert project.wto("clean").code == 0
+
+
+def test_a_key_that_cannot_sign_lands_nothing(project: Project) -> None:
+    """Told beforehand and at the landing, in the same words; with the key back it lands."""
+    key = _signing_key(project)
+    _run(project, "landing: squash\n", "a")
+    before = project.repository.head("main")
+    os.rename(key, f"{key}.away")
+    for words in (("land", "-n"), ("land",)):
+        refused = project.wto(*words)
+        assert refused.code == 8 and "cannot be signed as you" in refused.out + refused.err
+    assert project.repository.head("main") == before
+    os.rename(f"{key}.away", key)
+    assert project.wto("land").code == 0
+    assert project.repository.git("log", "-1", "--format=%G?", "main").strip() == "G"
+
+
+def test_S1_a_program_that_an_agent_names_signs_nothing(project: Project) -> None:
+    """Name, key and program are those of the start of the run, also where a person lets the changed repository land."""
+    canary, evil = project.folder / "canary", project.folder / "evil"
+    planted = (
+        f'printf "#!/bin/sh\\ntouch {canary}\\n" > {evil}\nchmod +x {evil}\ngit config gpg.program {evil}\n'
+        "git config commit.gpgSign true\ngit config user.email evil@example.com\n"
+    )
+    _run(project, "landing: squash\n", "a", script=TWICE + planted)
+    assert project.wto("land").code == 8
+    landed = project.wto("land", "--allow-changed")
+    assert landed.code == 0, landed.err
+    assert not canary.exists()
+    assert "evil" not in project.repository.git("log", "-1", "--format=%ae %ce", "main")
 
 
 def test_co_author_is_an_address(project: Project) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation.faults import Faults
 from wt_orchestrate.domain.ids import Branch, CommitId, TreeId
+from wt_orchestrate.ports.git.merges import Person
 from wt_orchestrate.ports.git.repository import (
     Guard,
     LandOutcome,
@@ -239,8 +240,8 @@ class SimRepository:
     def finish_landing(self, *, target: Branch) -> None:
         pass
 
-    def person(self) -> tuple[str, str]:
-        return "", ""
+    def person(self) -> Person:
+        return Person()
 
     def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
         at = self._site.refs[target]

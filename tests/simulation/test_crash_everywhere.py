@@ -22,6 +22,7 @@ from wt_orchestrate.domain.plan.model import (
     SynthesisSpec,
     Workstream,
 )
+from wt_orchestrate.domain.plan.settings import LandingStyle
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.lifecycle import Stage
 
@@ -67,13 +68,15 @@ STORIES: dict[str, Callable[[Walk], None]] = {
     "review": _land,
     "stages": _land,
     "notes": _land,
+    "squash": _moved_target,
 }
 
 
 def _told(story: str, crashes: tuple[int, ...]) -> Walk:
     """One honest history with its crashes, to its rest."""
     plan = _pipeline() if story == "stages" else _plan(review="client" if story == "review" else "")
-    walk = Walk(1, wild=False, plan=plan)
+    style = LandingStyle.SQUASH if story == "squash" else LandingStyle.MERGE
+    walk = Walk(1, wild=False, plan=plan, landing=style)
     walk.chance.seed(1)
     world = walk.world
     world.talkative = story == "notes"

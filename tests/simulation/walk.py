@@ -31,7 +31,7 @@ from wt_orchestrate.domain.plan.model import (
     Workstream,
 )
 from wt_orchestrate.domain.plan.retry_ladder import Action, Recovery, Rung
-from wt_orchestrate.domain.plan.settings import Settings
+from wt_orchestrate.domain.plan.settings import LandingStyle, Settings
 from wt_orchestrate.domain.plan.stages import is_pipeline, stage_names
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.schedule.admission import Room
@@ -93,7 +93,10 @@ def random_plan(chance: random.Random, *, checks: int = 1) -> Plan:
     )
 
 
-def quick_settings(chance: random.Random) -> Settings:
+STYLES = (LandingStyle.MERGE, LandingStyle.SQUASH, LandingStyle.REBASE)
+
+
+def quick_settings(chance: random.Random, *, landing: LandingStyle = LandingStyle.MERGE) -> Settings:
     """Settings whose pauses are short and whose bounds are low."""
     recovery = Recovery(
         overload=(Rung(times=6, waits=("2s", "8s")),),
@@ -103,13 +106,15 @@ def quick_settings(chance: random.Random) -> Settings:
         wrap_up="10s",
         move=chance.random() < 0.3,
     )
-    return Settings(stagger="0s", poll="5s", worktrees="/w/{run}/{workstream}", recovery=recovery)
+    return Settings(stagger="0s", poll="5s", worktrees="/w/{run}/{workstream}", recovery=recovery, landing=landing)
 
 
 class Walk:
-    """One walk. `plan` and `settings` are random unless given; without `wild` nothing goes wrong by itself."""
+    """One walk. `plan` and how it lands are random unless given; without `wild` nothing goes wrong by itself."""
 
-    def __init__(self, seed: int, *, wild: bool = True, plan: Plan | None = None) -> None:
+    def __init__(
+        self, seed: int, *, wild: bool = True, plan: Plan | None = None, landing: LandingStyle | None = None
+    ) -> None:
         self.outcome = Outcome(seed)
         self.chance = random.Random(seed)
         self.aside = aside = random.Random(
@@ -125,7 +130,9 @@ class Walk:
                 chosen, defaults=replace(chosen.defaults, review=self.reviewer.choice(("client", "command")))
             )
         mischief = self.chance.randint(0, 12) if wild else 0
-        self.world = SimWorld(chosen, quick_settings(self.chance), chance=self.chance, mischief=mischief, aside=aside)
+        landing = landing or random.Random(f"landing {seed}").choice(STYLES)
+        settings = quick_settings(self.chance, landing=landing)
+        self.world = SimWorld(chosen, settings, chance=self.chance, mischief=mischief, aside=aside)
         self.watch = Watch(self.world)
         self.world.again = wild
         self.world.looks_first = wild and plan is None and random.Random(f"base {seed}").random() < 0.25

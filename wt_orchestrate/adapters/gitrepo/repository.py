@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
-from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir, users_own
+from wt_orchestrate.adapters.gitrepo.discovery import find_common_dir
 from wt_orchestrate.adapters.gitrepo.files.git_locks import removed_when_old
 from wt_orchestrate.adapters.gitrepo.hooks import agent
 from wt_orchestrate.adapters.gitrepo.objects.fetch import FETCH
 from wt_orchestrate.adapters.gitrepo.objects.refs import commits_at, swap
 from wt_orchestrate.adapters.gitrepo.objects.session import Served, served
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, execute, input_lines, text
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, input_lines, text
 from wt_orchestrate.adapters.gitrepo.target.checkout import TargetCheckout, cut_off, undone
 from wt_orchestrate.adapters.gitrepo.target.record import Marks, record
 from wt_orchestrate.adapters.gitrepo.worktree import add, include_file, listing, remove
@@ -33,6 +33,7 @@ from wt_orchestrate.domain.ids import Branch, CommitId, branch_ref
 from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.osfiles.atomic import replace_file
 from wt_orchestrate.osfiles.locks import locked
+from wt_orchestrate.ports.git.merges import Person
 from wt_orchestrate.ports.git.repository import Guard, LandResult, Reached, Removed, RepositoryFacts, WorktreeFacts
 from wt_orchestrate.resources import resource
 
@@ -359,12 +360,11 @@ class GitRepository:
             dry=dry,
         )
 
-    def person(self) -> tuple[str, str]:
-        """The name and the address that the user commits with here; both empty if git knows none."""
-        arguments = ("var", "GIT_COMMITTER_IDENT")
-        code, output = execute(arguments, users_own(), cwd=self._main or self.common_dir, ok=(0, 1, 128, 129))
-        name, _, rest = text(output).strip().rpartition(" <") if code == 0 else ("", "", "")
-        return (name, rest.partition(">")[0]) if name else ("", "")
+    def person(self) -> Person:
+        """Who the user is to git here, and how they sign."""
+        from wt_orchestrate.adapters.gitrepo.target.person import person
+
+        return person(self.common_dir, self._main, self.landing.record)
 
     def finish_landing(self, *, target: Branch) -> None:
         """Finish or undo a landing that was cut off while it wrote a checkout of the target."""

@@ -126,6 +126,12 @@ def added_configuration(config: Mapping[str, str]) -> dict[str, str]:
     return configured({**config, **_OVERRIDES, **{key: config[key] for key in config if key == EXCLUDES}})
 
 
+def signing_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Environment for one command that signs: the user's agents and key folders, and the settings that name program and key."""
+    users = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**users, "LC_ALL": "C", **configured({**_OVERRIDES, **settings})}
+
+
 @dataclass(frozen=True, slots=True)
 class Git:
     """git on one git directory, pinned: nothing is discovered through what an agent could write."""

@@ -79,6 +79,7 @@ def land(
 _STYLES = {
     LandingStyle.SQUASH: "as one commit a workstream (landing: squash)",
     LandingStyle.REBASE: "as the workstreams' own commits, one after another (landing: rebase)",
+    LandingStyle.FF: "as the workstreams' own commits, one after another (landing: ff)",
 }
 
 

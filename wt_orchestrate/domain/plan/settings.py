@@ -254,9 +254,9 @@ class Settings:
     hold: Holds = Holds()
     """What is held for a person."""
     landing: LandingStyle = LandingStyle.MERGE
-    """What a landing makes of the history: `merge` the merge commits that were checked; `squash` one commit a workstream;
-    `rebase` each workstream's own commits, one after another; `ff` as merge, but refused if the target has moved. The tree
-    that lands is always the one that was checked."""
+    """What history a landing makes: `merge` one merge commit a workstream; `squash` one commit a workstream; `rebase` each
+    workstream's own commits, one after another; `ff` the same, but refused if the target has moved. The tree that lands is
+    always the one that was checked."""
     co_author: str = ""
     """Who is named in `Co-authored-by` of a squashed commit, as `Name <address>`; {agent} is the agent's name."""
     forge: ForgeSettings = ForgeSettings()

@@ -22,7 +22,7 @@ from wt_orchestrate.domain.text.clean import some_of
 from wt_orchestrate.domain.train.landing import changed_refusal
 from wt_orchestrate.engine.exposure import Allowance, missing_word
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref, short
-from wt_orchestrate.errors import ExitCode, Refused
+from wt_orchestrate.errors import ExitCode, InvariantBroken, Refused
 from wt_orchestrate.ports.git.merges import Line, LineSpec, Step
 from wt_orchestrate.ports.git.repository import LandOutcome, LandResult, Repository
 from wt_orchestrate.ports.git.vault import Vault
@@ -58,7 +58,7 @@ def _prepared(
 
 def _not_forward(effect: f.PrepareLanding, state: RunState) -> e.LandRefused:
     return e.LandRefused(
-        reason=f"{effect.target} moved since, and `landing: ff` only moves it forward to what was checked",
+        reason=f"{effect.target} moved since, and with `landing: ff` nothing is put on top of what was not checked",
         code=ExitCode.STALE,
         commands=(
             f"git log {short(state.landed.commit or state.base)}..{effect.target}",
@@ -92,6 +92,10 @@ def outlook(
         if isinstance(event, e.LandingPrepared):
             there = repository.land(target=state.target, new=event.commit, expected=event.expected, dry=True)
             move = f.Land(target=state.target, commit=event.commit, expected=event.expected)
+            try:
+                _line(move, state, vault, repository, pin="preview-line")
+            except Refused as error:
+                return LandingPreview(refused=_unsigned(error))
             return LandingPreview(combined=not event.checked, where=there.where, refused=_refusal(move, there, state))
     return LandingPreview()
 
@@ -191,8 +195,12 @@ def _combined(
 def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
     """Move the target, and update a clean checkout of it."""
     branch = integration_branch(state.id)
-    line = _line(effect, state, world)
+    try:
+        line = _line(effect, state, world.vault, world.repository)
+    except Refused as error:
+        return (_unsigned(error),)
     commit, shown = (line.commit, line.joined) if line is not None else (effect.commit, effect.commit)
+    _require_checked(commit, state, world.vault)
     published = world.repository.resolve(branch)
     if published != shown:
         world.repository.publish(vault=world.vault.path, branch=branch, new=shown, expected=published)
@@ -217,30 +225,40 @@ def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
     return (refused,) if refused is not None else (e.TargetMoved(target=effect.target, expected=effect.expected),)
 
 
+def _require_checked(commit: CommitId, state: RunState, vault: Vault) -> None:
+    """That what lands has exactly the tree that the checks passed on."""
+    made, tree = state.candidate, vault.objects.tree(commit)
+    if made is not None and made.tree != tree:
+        raise InvariantBroken(f"{commit} has the tree {tree}, and {made.tree} was checked; nothing was landed")
+
+
+def _unsigned(error: Refused) -> e.LandRefused:
+    return e.LandRefused(reason=error.message, code=ExitCode.NEEDS_PERSON, commands=(error.hint, "wto land"))
+
+
 def _landing(state: RunState) -> list[WorkstreamState]:
     """The workstreams that a landing takes along, in the order they were integrated."""
     found = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]
     return sorted(found, key=integrated_order)
 
 
-def _line(effect: f.Land, state: RunState, world: World) -> Line | None:
-    """What lands in the place of the commit, with the same tree; None where the commit itself does."""
-    style = state.settings.landing
-    if style in {LandingStyle.MERGE, LandingStyle.FF}:
+def _line(effect: f.Land, state: RunState, vault: Vault, repository: Repository, *, pin: str = "line") -> Line | None:
+    """What lands in the place of the commit, with the same tree; None where the commit itself does. Raises Refused where its
+    commits cannot be signed."""
+    style, person = state.settings.landing, repository.person()
+    if style is LandingStyle.MERGE and not person.signing:
         return None
-    name, email = world.repository.person()
     merged = [(ws, integrated_as(ws)) for ws in _landing(state)]
-    return world.vault.merges.lay_out(
+    return vault.merges.lay_out(
         LineSpec(
             onto=effect.expected,
             head=effect.commit,
             steps=[Step(merge=at, message=_message(state, ws)) for ws, at in merged if at is not None],
-            replay=style is LandingStyle.REBASE,
-            name=name,
-            email=email,
+            style=style,
+            person=person,
             joined=f"Join run {state.id} with what landed of it on {effect.target}\n\nWto-Run: {state.id}\n",
             at=state.landing.at if state.landing is not None else 0.0,
-            pin=pin_ref(state.id, "line"),
+            pin=pin_ref(state.id, pin),
         )
     )
 
@@ -248,7 +266,7 @@ def _line(effect: f.Land, state: RunState, world: World) -> Line | None:
 def _message(state: RunState, ws: WorkstreamState) -> str:
     """What a workstream's one commit says: its title, what its handoff says was done, and what was merged."""
     title = " ".join((ws.spec.title or f"workstream {ws.id}").split())[:100]
-    summary = ws.handoff.summary.strip() if ws.handoff is not None else ""
+    summary = ws.handoff.summary.strip() if ws.handoff is not None else ws.spec.brief if ws.spec.branch else ""
     trailers: dict[str, str] = {"Wto-Run": state.id, "Wto-Workstream": ws.id, "Wto-Head": accepted(ws) or ""}
     if state.settings.co_author:
         agent = ws.spec.agent or state.plan.defaults.agent

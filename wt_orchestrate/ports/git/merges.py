@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.ids import CommitId, TreeId
+from wt_orchestrate.domain.plan.settings import LandingStyle
 from wt_orchestrate.ports.git.conflicts import ResolvedFile
 
 
@@ -55,16 +56,24 @@ class Step(Struct, frozen=True, kw_only=True):
     message: str
 
 
+class Person(Struct, frozen=True, kw_only=True):
+    """Who lands: the name and address that their commits have, empty where git knows none. `signing`: the git settings by
+    which their commits are signed; empty if they are not."""
+
+    name: str = ""
+    email: str = ""
+    signing: Mapping[str, str] = field(default_factory=dict)
+
+
 class LineSpec(Struct, frozen=True, kw_only=True):
-    """A line of commits to make on `onto`, with the tree of `head` at its end: one for each step, or with `replay` each one's
-    own commits. `name` and `email`: whose it is; empty for ours. `joined`: the message of the merge beside it."""
+    """A line of commits to make on `onto` in a style, by `person`, with the tree of `head` at its end, from the merges that the
+    train made. `joined`: the message of the merge beside it, which ends in trailers."""
 
     onto: CommitId
     head: CommitId
     steps: Sequence[Step]
-    replay: bool
-    name: str
-    email: str
+    style: LandingStyle
+    person: Person
     joined: str
     at: float
     pin: str
@@ -140,8 +149,8 @@ class Merges(Protocol):
         equal to those that `merge` makes."""
 
     def lay_out(self, spec: LineSpec) -> Line:
-        """Make a line; the merge beside it is pinned. The same arguments give the same commits. Raises InvariantBroken if
-        the trees are not the same."""
+        """Make a line; the merge beside it is pinned. The same arguments give the same commits as long as the pin is there.
+        Raises InvariantBroken if the trees are not the same, Refused if a commit cannot be signed."""
 
     def explain(self, merge: CommitId) -> Explained:
         """How a merge was made, from its parents alone. Raises Refused if it is not a merge of two."""

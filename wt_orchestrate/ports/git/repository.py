@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from wt_orchestrate.domain.agent.commit_scan import Exposed
 from wt_orchestrate.domain.ids import Branch, CommitId
+from wt_orchestrate.ports.git.merges import Person
 
 
 class RepositoryFacts(Struct, frozen=True, kw_only=True):
@@ -196,8 +197,8 @@ class Repository(Protocol):
         """Move the target forward to a commit that is already in the repository, taking a clean checkout along. With `dry`
         nothing is changed: only what stands against it is told, and the commit need only be in the vault."""
 
-    def person(self) -> tuple[str, str]:
-        """The name and the address that the user commits with here; both empty if git knows none."""
+    def person(self) -> Person:
+        """Who the user is to git here, and how they sign, as it was when the run started."""
 
     def finish_landing(self, *, target: Branch) -> None:
         """Finish or undo a landing that was cut off while it wrote a checkout of the target; nothing where none was."""
