@@ -20,7 +20,17 @@ from wt_orchestrate.ports.git.checkouts import NOTHING_AROUND, Around
 from wt_orchestrate.ports.git.commits import ChangedPath
 from wt_orchestrate.ports.git.conflicts import Resolution, ResolvedFile, Settled, SettleSpec
 from wt_orchestrate.ports.git.forecast import MergeForecast
-from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Line, LineSpec, Merge, Proof, Rider
+from wt_orchestrate.ports.git.merges import (
+    Chain,
+    ChainSpec,
+    Explained,
+    LandingLine,
+    LandingLineSpec,
+    LeftOut,
+    Merge,
+    Proof,
+    Rider,
+)
 
 
 class SimRefs:
@@ -234,14 +244,14 @@ class SimMerges:
         alone = tuple(car.workstream for car in ahead if clashing_commits(self._objects, car.head, rider.head))
         return alone or tuple(car.workstream for car in ahead)
 
-    def lay_out(self, spec: LineSpec) -> Line:
+    def lay_out(self, spec: LandingLineSpec) -> LandingLine:
         tree = self._objects.tree(spec.head)
         with self._site.faults.around("line"):
             tip = self._objects.add(tree, (spec.onto,), "".join(step.message for step in spec.steps))
             joined = self._objects.add(tree, (tip, spec.head), spec.joined)
             self._site.held |= {tip, joined}
             self._site.vault[spec.pin] = joined
-        return Line(commit=tip, joined=joined)
+        return LandingLine(commit=tip, joined=joined)
 
     def explain(self, merge: CommitId) -> Explained:
         raise Refused("the simulated vault explains nothing")

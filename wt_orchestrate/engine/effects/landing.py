@@ -23,7 +23,7 @@ from wt_orchestrate.domain.train.landing import changed_refusal
 from wt_orchestrate.engine.exposure import Allowance, missing_word
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref, short
 from wt_orchestrate.errors import ExitCode, InvariantBroken, Refused
-from wt_orchestrate.ports.git.merges import Line, LineSpec, Step
+from wt_orchestrate.ports.git.merges import LandingLine, LandingLineSpec, Step
 from wt_orchestrate.ports.git.repository import LandOutcome, LandResult, Repository
 from wt_orchestrate.ports.git.vault import Vault
 
@@ -242,7 +242,9 @@ def _landing(state: RunState) -> list[WorkstreamState]:
     return sorted(found, key=integrated_order)
 
 
-def _line(effect: f.Land, state: RunState, vault: Vault, repository: Repository, *, pin: str = "line") -> Line | None:
+def _line(
+    effect: f.Land, state: RunState, vault: Vault, repository: Repository, *, pin: str = "line"
+) -> LandingLine | None:
     """What lands in the place of the commit, with the same tree; None where the commit itself does. Raises Refused where its
     commits cannot be signed."""
     style, person = state.settings.landing, repository.person()
@@ -250,7 +252,7 @@ def _line(effect: f.Land, state: RunState, vault: Vault, repository: Repository,
         return None
     merged = [(ws, integrated_as(ws)) for ws in _landing(state)]
     return vault.merges.lay_out(
-        LineSpec(
+        LandingLineSpec(
             onto=effect.expected,
             head=effect.commit,
             steps=[Step(merge=at, message=_message(state, ws)) for ws, at in merged if at is not None],

@@ -65,7 +65,7 @@ class Person(Struct, frozen=True, kw_only=True):
     signing: Mapping[str, str] = field(default_factory=dict)
 
 
-class LineSpec(Struct, frozen=True, kw_only=True):
+class LandingLineSpec(Struct, frozen=True, kw_only=True):
     """A line of commits to make on `onto` in a style, by `person`, with the tree of `head` at its end, from the merges that the
     train made. `joined`: the message of the merge beside it, which ends in trailers."""
 
@@ -79,7 +79,7 @@ class LineSpec(Struct, frozen=True, kw_only=True):
     pin: str
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class LandingLine(Struct, frozen=True, kw_only=True):
     """The last commit of a line, and a merge commit of it and what it was made from, both with the same tree."""
 
     commit: CommitId
@@ -148,7 +148,7 @@ class Merges(Protocol):
         proven. A rider that conflicts, or whose proof fails, is left out. The same arguments give the same commits,
         equal to those that `merge` makes."""
 
-    def lay_out(self, spec: LineSpec) -> Line:
+    def lay_out(self, spec: LandingLineSpec) -> LandingLine:
         """Make a line; the merge beside it is pinned. The same arguments give the same commits as long as the pin is there.
         Raises InvariantBroken if the trees are not the same, Refused if a commit cannot be signed."""
 

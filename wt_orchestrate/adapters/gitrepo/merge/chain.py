@@ -34,7 +34,16 @@ from wt_orchestrate.domain.events.train import MergeMade
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.errors import GitFailed, Refused
-from wt_orchestrate.ports.git.merges import Chain, ChainSpec, Explained, LeftOut, Line, LineSpec, Merge, Proof
+from wt_orchestrate.ports.git.merges import (
+    Chain,
+    ChainSpec,
+    Explained,
+    LandingLine,
+    LandingLineSpec,
+    LeftOut,
+    Merge,
+    Proof,
+)
 
 UNRELATED = "the common history"
 """The entry in `lost` for a rider with unrelated history."""
@@ -81,7 +90,7 @@ class GitMerges:
             left_out=tuple(left_out[number] for number in sorted(left_out)),
         )
 
-    def lay_out(self, spec: LineSpec) -> Line:
+    def lay_out(self, spec: LandingLineSpec) -> LandingLine:
         """The work of a run as a line of commits with exactly the tree of its head."""
         from wt_orchestrate.adapters.gitrepo.merge.line import laid_out
 

@@ -23,7 +23,7 @@ from wt_orchestrate.adapters.gitrepo.runner import EMAIL, NAME, NOTHING, Git, si
 from wt_orchestrate.domain.ids import CommitId
 from wt_orchestrate.domain.plan.settings import LandingStyle
 from wt_orchestrate.errors import GitFailed, InvariantBroken, Overran, Refused
-from wt_orchestrate.ports.git.merges import Line, LineSpec, Person, Step
+from wt_orchestrate.ports.git.merges import LandingLine, LandingLineSpec, Person, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Who:
     date: str
 
 
-def laid_out(git: Git, spec: LineSpec) -> Line:
+def laid_out(git: Git, spec: LandingLineSpec) -> LandingLine:
     """The line and the merge beside it, kept by the ref `pin`. Raises InvariantBroken if its tree is not that of the head,
     Refused if a commit cannot be signed."""
     wanted = tree_of(git, spec.head)
@@ -45,22 +45,22 @@ def laid_out(git: Git, spec: LineSpec) -> Line:
         us = Who(NAME, EMAIL, _date(spec))
         joined = _commit(git, wanted, (tip, spec.head), _joined(spec), author=us, committer=us)
         put(git, spec.pin, joined)
-        found = Line(commit=tip, joined=joined)
+        found = LandingLine(commit=tip, joined=joined)
     made = tree_of(git, found.commit)
     if made != wanted:
         raise InvariantBroken(f"the line for {spec.head} ends in the tree {made} and not in {wanted}")
     return found
 
 
-def _joined(spec: LineSpec) -> str:
+def _joined(spec: LandingLineSpec) -> str:
     return f"{spec.joined}Wto-Onto: {spec.onto}\nWto-Landing: {spec.style.value}\n"
 
 
-def _date(spec: LineSpec) -> str:
+def _date(spec: LandingLineSpec) -> str:
     return f"@{int(spec.at)} +0000"
 
 
-def _pinned(git: Git, spec: LineSpec) -> Line | None:
+def _pinned(git: Git, spec: LandingLineSpec) -> LandingLine | None:
     """The line that was made for the very same landing before, and cut off."""
     at = commits_at(git, (spec.pin,)).get(spec.pin)
     if at is None:
@@ -69,13 +69,13 @@ def _pinned(git: Git, spec: LineSpec) -> Line | None:
     said = text(git.run("log", "-1", "--no-show-signature", "--date=raw", form, at)).split("\0")
     parents = said[0].split()
     same = parents[1:] == [spec.head] and f"@{said[1]}" == _date(spec) and said[2].strip() == _joined(spec).strip()
-    return Line(commit=CommitId(parents[0]), joined=at) if same else None
+    return LandingLine(commit=CommitId(parents[0]), joined=at) if same else None
 
 
 class _Writer:
     """The commits of one line, one on another."""
 
-    def __init__(self, git: Git, spec: LineSpec) -> None:
+    def __init__(self, git: Git, spec: LandingLineSpec) -> None:
         self._git, self._spec = git, spec
         self._mine = Who(spec.person.name or NAME, spec.person.email or EMAIL, _date(spec))
 
