@@ -129,7 +129,34 @@ def test_S10_an_agent_may_do_its_work_and_no_more(project: Project, stub: StubMo
     denied = project.wto("report", "--format", "json").json["workstreams"][0]["attempts"][0]["denied"]
     assert {"Bash(curl)", "Bash(git stash)", "Bash(git push)"} >= set(denied) and "Bash(curl)" in denied
     assert "calls denied (" in project.wto("status").out
-    assert "allow: ['Bash(curl *)'] of its agent allows it" in project.wto("status").out
+    assert "wto allow a 'Bash(curl *)' allows it" in project.wto("status").out
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_what_a_person_allows_holds_in_the_running_session(project: Project, stub: StubModel, version: str) -> None:
+    """A command is denied, a person allows it while the agent waits for an answer, and the next try of the same session runs:
+    with other arguments too, and no second command behind it."""
+    question = {"question": "Go on?", "header": "Go", "multiSelect": False, "options": [_option("yes"), _option("no")]}
+    ask: Turn = {"tools": [{"name": "AskUserQuestion", "input": {"questions": [question]}}]}
+    tries = [bash("sh tool.sh one"), ask, bash("sh tool.sh two"), bash("sh tool.sh; touch more.txt")]
+    plan = _prepare(
+        project, stub, version, {"a": [*tries, *_work("a", "A = 1\n")]}, "  a: {brief: 'Write a. [[script:a]]'}\n"
+    )
+    project.repository.commit({"tool.sh": "echo ran-$1\n"})
+    running = project.start("run", plan)
+    wait_until(
+        lambda: project.stages() and project.status()["workstreams"][0]["asks"], timeout_s=90, what="the question"
+    )
+    refused = project.wto("allow", "a", "Bash(sh tool.sh")
+    assert refused.code != 0 and "is no rule" in refused.err
+    allowed = project.wto("allow", "a", "Bash(sh tool.sh *)")
+    assert allowed.code == 0 and "may also: Bash(sh tool.sh *)" in allowed.out, allowed.err
+    assert project.wto("answer", "a", "yes").code == 0
+    assert running.wait(timeout=120) == 0
+    told = _results(stub, "a")
+    assert "Not allowed: Bash sh tool.sh one" in told[0]
+    assert "ran-two" in told[2]
+    assert "Not allowed: Bash sh tool.sh; touch" in told[3]
 
 
 def test_a_question_waits_for_its_answer_and_goes_on_with_it(project: Project, stub: StubModel) -> None:

@@ -46,6 +46,7 @@ WORDS: tuple[tuple[str, ...], ...] = (
     ("tell", "a", "hello"),
     ("interrupt", "a"),
     ("redirect", "a", "another brief"),
+    ("allow", "a", "Bash(make)"),
     ("retry", "a"),
     ("cancel", "a"),
     ("hold",),

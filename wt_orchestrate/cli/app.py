@@ -27,6 +27,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "tell": "steer:tell",
         "interrupt": "steer:interrupt",
         "redirect": "steer:redirect",
+        "allow": "steer:allow",
         "retry": "steer:retry",
         "cancel": "steer:cancel",
         "hold": "steer:hold",

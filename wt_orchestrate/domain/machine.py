@@ -301,7 +301,9 @@ def _answer(state: RunState, ws: WorkstreamState, attempt: Attempt, ask: Ask) ->
         allow, text = True, ask.answer or ""
         others = tuple(each.answer or "" for each in _asked_too(attempt, ask))
     else:
-        allow, text = decide_permission(tool=ask.tool, target=ask.text, read_only=may_only_read(state, ws))
+        allow, text = decide_permission(
+            tool=ask.tool, target=ask.text, payload=ask.payload, read_only=may_only_read(state, ws), allowed=ws.allowed
+        )
     return AnswerAsk(
         workstream=ws.id,
         attempt=attempt.id,

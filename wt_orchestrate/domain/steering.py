@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.plan.model import seconds
+from wt_orchestrate.domain.plan.permissions import is_rule
 from wt_orchestrate.domain.plan.stages import find_stage, has_gate, stage_specs
 from wt_orchestrate.domain.plan.validation import problems
 from wt_orchestrate.domain.replace import replace
@@ -18,7 +19,7 @@ from wt_orchestrate.domain.schedule.expansion import misfits
 from wt_orchestrate.domain.state.attempt import open_questions
 from wt_orchestrate.domain.state.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
-from wt_orchestrate.domain.state.run import RunState, takes_messages
+from wt_orchestrate.domain.state.run import RunState, may_only_read, takes_messages
 from wt_orchestrate.domain.state.stages import gate, gate_round, standings, synthesis_of, waiting_gate
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.status_words import shown
@@ -106,6 +107,8 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
             return _not_so(ws, "its work is already integrated")
         case e.FollowUpRequested() as wanted:
             return _follow_up(state, ws, wanted)
+        case e.AllowRequested(rules=rules):
+            return _allow(state, ws, rules)
         case e.MergedElsewhere() if ws.stage is not Stage.INTEGRATED:
             return _not_so(ws, "only what is integrated and not landed yet can have been merged elsewhere")
         case e.TellRequested() | e.RedirectRequested() if ws.spec.branch:
@@ -133,6 +136,19 @@ def _of_one(state: RunState, ws: WorkstreamState, request: e.Request) -> Refusal
 
 def _not_so(ws: WorkstreamState, why: str, *, hint: str = "") -> Refusal:
     return Refusal(f"{ws.id} is {shown(ws.stage)}: {why}", hint or f"wto status {ws.id}")
+
+
+def _allow(state: RunState, ws: WorkstreamState, rules: tuple[str, ...]) -> Refusal | None:
+    wrong = next((rule for rule in rules if not is_rule(rule)), None)
+    if wrong is not None:
+        return Refusal(f"{wrong!r} is no rule", "such as 'Bash(npm test *)', 'Bash(make)' or WebFetch")
+    if ws.spec.branch:
+        return Refusal(f"{ws.id} has no agent: it is the branch {ws.branch}", "commit the fix on it")
+    if may_only_read(state, ws):
+        return Refusal(f"the agents of {ws.id} may only read", f"give it another role: wto edit {ws.id}")
+    if ws.stage in DONE:
+        return _not_so(ws, "no agent works on it any more", hint="wto add, to add more work")
+    return None
 
 
 def _take_over(ws: WorkstreamState) -> Refusal | None:

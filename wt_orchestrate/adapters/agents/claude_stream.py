@@ -211,13 +211,20 @@ def _labels(options: object) -> tuple[str, ...]:
     return tuple(_text(_dict(each).get("label")) for each in options) if isinstance(options, list) else ()
 
 
+_INTERPRETERS = frozenset(
+    {"sh", "bash", "zsh", "python", "python3", "node", "ruby", "perl", "php", "env", "sudo", "xargs"}
+)
+"""Programs that run whatever they are given: one is not allowed by its name alone."""
+
+
 def _named(tool: str, target: str) -> str:
     """What was denied, as short as a rule that would allow it: the tool, and of a command its program with what it does."""
     words = target.split()
     if tool != "Bash" or not words:
         return tool
-    does = words[1:2] if len(words) > 1 and re.fullmatch(r"[a-z][\w:-]*|-[a-z]", words[1]) else []
-    return f"{tool}({' '.join([words[0][:40], *does])[:60]})"
+    runs_anything = words[0].rpartition("/")[2] in _INTERPRETERS
+    named = runs_anything or (len(words) > 1 and re.fullmatch(r"[a-z][\w:-]*|-[a-z]", words[1]))
+    return f"{tool}({' '.join([words[0][:40], *(words[1:2] if named else ())])[:60]})"
 
 
 def _target(given: _JSON) -> str:

@@ -126,6 +126,24 @@ def redirect(start: str, workstream: str, brief: str, run_name: str | None) -> N
 
 @click.command()
 @click.argument("workstream")
+@click.argument("rules", nargs=-1, required=True, metavar="RULE...")
+@_run_option
+@click.pass_obj
+def allow(start: str, workstream: str, rules: tuple[str, ...], run_name: str | None) -> None:
+    """Allow a workstream's agents more, such as 'Bash(npm test *)'.
+
+    A running agent has it at its next try. A rule is as the Claude Code client writes it: 'Bash(COMMAND)' for one command,
+    'Bash(COMMAND *)' with any arguments, a tool's name for the whole tool. What the client's own rules deny stays denied.
+    """
+    site = find_site(start)
+    state = _state(site, run_name)
+    name = _one(state, workstream)
+    request = e.AllowRequested(workstream=name, rules=rules)
+    put_request(site, state, request, done=f"The agents of {name} may also: {', '.join(rules)}", goes_on=False)
+
+
+@click.command()
+@click.argument("workstream")
 @click.option("--fresh", is_flag=True, help="Start a new session with the last handoff in its brief.")
 @_run_option
 @click.pass_obj

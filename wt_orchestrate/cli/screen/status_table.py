@@ -170,7 +170,7 @@ def _denied(streams: Sequence[dict[str, Any]]) -> Iterator[str]:
         rules = [
             call.replace(")", " *)") for call in calls if not call.startswith("Bash(git")
         ]  # what is shared stays refused
-        then = f"; allow: ['{rules[0]}'] of its agent allows it" if rules else ""
+        then = f"; wto allow {ws['id']} '{rules[0]}' allows it" if rules else ""
         yield f"{ws['id']}: {counted(times, 'call')} denied ({', '.join(calls[:_CALLS])}{more}){then}"
 
 

@@ -38,6 +38,7 @@ from wt_orchestrate.domain.events.pull_requests import Remark as Remark
 from wt_orchestrate.domain.events.pull_requests import base_branch as base_branch
 from wt_orchestrate.domain.events.pull_requests import stacked_on as stacked_on
 from wt_orchestrate.domain.events.requests import AddRequested as AddRequested
+from wt_orchestrate.domain.events.requests import AllowRequested as AllowRequested
 from wt_orchestrate.domain.events.requests import AnswerRequested as AnswerRequested
 from wt_orchestrate.domain.events.requests import CancelRequested as CancelRequested
 from wt_orchestrate.domain.events.requests import CleanRequested as CleanRequested

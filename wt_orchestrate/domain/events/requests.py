@@ -57,6 +57,14 @@ class RedirectRequested(Struct, frozen=True, kw_only=True):
     brief: str
 
 
+class AllowRequested(Struct, frozen=True, kw_only=True):
+    """Rules that a workstream's agents get beside theirs: the running one with its next question for leave, later ones from
+    their start."""
+
+    workstream: WorkstreamId
+    rules: tuple[str, ...]
+
+
 class RetryRequested(Struct, frozen=True, kw_only=True):
     """Another attempt at what failed, was cancelled or needs a person; counters are reset."""
 
@@ -176,6 +184,7 @@ Request = (
     | TellRequested
     | InterruptRequested
     | RedirectRequested
+    | AllowRequested
     | RetryRequested
     | CancelRequested
     | HoldRequested

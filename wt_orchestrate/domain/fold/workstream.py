@@ -101,6 +101,8 @@ def _fold_steering(ws: WorkstreamState, record: e.Record) -> WorkstreamState:
     match record.event:
         case e.RedirectRequested(brief=brief):
             return replace(ws, spec=replace(ws.spec, brief=brief), redirected=bool(ws.attempts))
+        case e.AllowRequested(rules=rules):
+            return replace(ws, allowed=tuple(dict.fromkeys((*ws.allowed, *rules))))
         case e.EditRequested(spec=spec):
             return replace(ws, spec=spec)
         case e.CancelRequested(reason=reason):

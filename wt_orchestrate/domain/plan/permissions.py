@@ -7,6 +7,7 @@ user widens them with `allow` of an agent, in the plan or in the settings.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -71,6 +72,12 @@ _GIT_READS = (
 )
 SERVER = "wto"
 """The name under which clients know our tools for agents."""
+_RUNNER = re.compile(
+    r"(?:[\w./-]*/)?(?:python3?(?:\.\d+)? -m (?:pytest|unittest|mypy|ruff check)|pytest|mypy|pyright|ruff check|flake8|tox"
+    r"|(?:npx )?(?:jest|vitest|mocha|eslint|tsc)|(?:npm|pnpm|yarn|dotnet|mix|mvn|gradle) test|cargo (?:test|check|clippy)"
+    r"|go (?:test|vet)|rspec|phpunit|ctest)(?= |$)"
+)
+"""Programs that run tests or look at code and nothing else: one test file may be named instead of all."""
 _PLAIN = re.compile(r"[\w./=:@+-]+(?: [\w./=:@+-]+)*")
 
 
@@ -96,10 +103,14 @@ def own_rules(*, needs: str, tools: bool) -> tuple[str, ...]:
 
 
 def _check_rules(check: str) -> tuple[str, ...]:
-    """A check may be run as it is written; if it is plain words, also with additional words."""
+    """A check may be run as it is written; if it is plain words, also with additional words, and its test runner with others."""
     if "\n" in check or "(" in check or ")" in check:
         return ()
-    return (f"Bash({check})", f"Bash({check} *)") if _PLAIN.fullmatch(check) else (f"Bash({check})",)
+    if _PLAIN.fullmatch(check) is None:
+        return (f"Bash({check})",)
+    runner = _RUNNER.match(check)
+    others = (f"Bash({runner[0]})", f"Bash({runner[0]} *)") if runner is not None else ()
+    return (f"Bash({check})", f"Bash({check} *)", *others)
 
 
 WRITING = ("Edit", "Write", "NotebookEdit", "Edit(//**)")
@@ -175,8 +186,43 @@ def widens(role: Role | None) -> bool:
     return bool(granted_rules(role, read_only=read_only)) or (role.permission_mode == "auto" and not read_only)
 
 
-def decide_permission(*, tool: str, target: str, read_only: bool = False) -> tuple[bool, str]:
-    """The answer to a permission question: what no rule allows is denied, with what the agent can do instead."""
+_RULE = re.compile(r"([A-Za-z_][\w-]*)(?:\((.+)\))?", re.DOTALL)
+_JOINED = re.compile(r"[;&|<>`\n]|\$\(")
+"""What makes more than one command of a line, or writes a file."""
+
+
+def is_rule(rule: str) -> bool:
+    """Whether it has the form of a rule: a tool, and perhaps what of it."""
+    return _RULE.fullmatch(rule) is not None and len(rule) <= 500
+
+
+def allows(rule: str, *, tool: str, payload: str) -> bool:
+    """Whether a rule allows a call of a tool with this input (JSON text). `Bash(npm test *)` and `Bash(npm test:*)` allow a
+    single command that starts so, `Bash(make)` that command alone, a tool's bare name all of its calls."""
+    found = _RULE.fullmatch(rule)
+    if found is None or found[1] != tool:
+        return False
+    if found[2] in {None, "*", ":*"}:
+        return True
+    try:
+        command = json.loads(payload).get("command")
+    except (ValueError, AttributeError):
+        return False
+    if tool != "Bash" or not isinstance(command, str):
+        return False
+    wanted = found[2].removesuffix(":*").removesuffix(" *")
+    if command == wanted:
+        return True
+    return wanted != found[2] and command.startswith(f"{wanted} ") and _JOINED.search(command) is None
+
+
+def decide_permission(
+    *, tool: str, target: str, payload: str = "", read_only: bool = False, allowed: Sequence[str] = ()
+) -> tuple[bool, str]:
+    """The answer to a permission question: what no rule allows is denied, with what the agent can do instead. `allowed`: rules
+    that a person added while the agent runs."""
+    if not read_only and any(allows(rule, tool=tool, payload=payload) for rule in allowed):
+        return True, ""
     what = f"{tool} {target}".strip()[:200]
     may = (
         "You are read-only here: you may write only HANDOFF.md, read files and git history, and run the checks "

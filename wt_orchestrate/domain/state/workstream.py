@@ -204,6 +204,8 @@ class WorkstreamState(Struct, frozen=True, kw_only=True):
     base: CommitId | None = None
     worktree: str | None = None
     branch: Branch | None = None
+    allowed: tuple[str, ...] = ()
+    """Rules that a person added for its agents."""
     checkout: Checkout = Checkout()
     setup: Setup = Setup()
     attempts: tuple[Attempt, ...] = ()

@@ -212,6 +212,8 @@ def _steering(event: e.Event) -> Told:
             return StoryWeight.STEP, "interrupt requested"
         case e.RedirectRequested(brief=brief):
             return StoryWeight.STEP, f"new brief: {brief}"
+        case e.AllowRequested(rules=rules):
+            return StoryWeight.STEP, f"its agents may also: {', '.join(rules)}"
         case e.RetryRequested(fresh=fresh):
             return StoryWeight.STEP, f"retry requested{', in a new session' if fresh else ''}"
         case e.CancelRequested(reason=reason):

@@ -16,6 +16,7 @@ from wt_orchestrate.domain.agent.notes import BY_CALL, BY_MESSAGE, asked_by_tool
 from wt_orchestrate.domain.ids import ProcessId, branch_ref, integration_branch, receipt_of
 from wt_orchestrate.domain.plan.model import AgentType
 from wt_orchestrate.domain.plan.settings import agent_spec, role_of
+from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.attempt import asked_with
 from wt_orchestrate.domain.state.run import RunState, agent_name, may_only_read
 from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt
@@ -157,7 +158,7 @@ def _start_attempt(effect: f.StartAttempt, state: RunState, world: World) -> Seq
         process=process,
         session=effect.session,
         resume=effect.resume,
-        spec=spec,
+        spec=replace(spec, allow=(*spec.allow, *ws.allowed)),
         prompt=telling_where(effect.prompt, needs),
         receipt=receipt_of(effect.attempt),
         instructions=_instructions(ws, world) if spec.type is AgentType.CLAUDE_CODE else "",
