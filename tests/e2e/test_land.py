@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -111,6 +112,40 @@ def test_a_run_started_in_a_linked_worktree_lands_on_its_branch(project: Project
     assert there.git("ls-files").split() == ["README.md", "a.txt", "mine.txt"]
     assert there.git("status", "--porcelain") == "" and (Path(linked) / "a.txt").exists()
     assert ahead in there.git("rev-list", "feature").split()
+
+
+def test_a_target_that_was_renamed_is_landed_on_by_its_new_name(project: Project) -> None:
+    """Without the target the way out is named; `--onto` lands on the new name, as `land -n --onto` said, and from then on
+    that is the run's target. The branch that had the old name is not made again."""
+    _run(project, "a")
+    project.repository.git("branch", "-m", "main", "trunk")
+    gone, dry = project.wto("land"), project.wto("land", "-n")
+    for told in (gone, dry):
+        assert told.code == 6 and "wto land --onto BRANCH" in told.out + told.err, told.out + told.err
+    dry = project.wto("land", "-n", "--onto", "trunk")
+    assert (dry.code, dry.out.splitlines()[0]) == (0, "○ Would land 1 workstream of r1 on trunk"), dry.err
+    landed = project.wto("land", "--onto", "trunk", "--json")
+    assert landed.code == 0, landed.err
+    assert json.loads(landed.out)["target"] == "trunk"
+    assert (Path(project.repository.path) / "a.txt").exists()
+    assert project.repository.git("status", "--porcelain") == ""
+    assert project.repository.git("for-each-ref", "--format=%(refname)", "refs/heads/main") == ""
+    assert json.loads(project.wto("status", "--json").out)["run"]["target"] == "trunk"
+
+
+def test_landing_on_another_branch_never_brings_it_what_it_was_not_asked_for(project: Project) -> None:
+    """A branch that does not hold what the run is built on is refused, in the dry run too, and so is one of the run's own."""
+    older = project.repository.head("main")
+    project.repository.commit({"mine.txt": "mine\n"}, "Mine")
+    project.repository.git("branch", "release", older)
+    _run(project, "a")
+    for option in ((), ("-n",)):
+        refused = project.wto("land", "--onto", "release", *option)
+        assert refused.code == 10 and "release does not hold what the run is built on" in refused.out + refused.err
+        own = project.wto("land", "--onto", "wto/r1/a", *option)
+        assert own.code == 6 and "wto/r1/a is a branch of the run itself" in own.out + own.err
+    assert project.repository.head("release") == older
+    assert project.wto("land").code == 0
 
 
 def test_hooks_of_the_repository_run_at_landing_and_only_there(project: Project) -> None:

@@ -214,6 +214,18 @@ def test_S1_a_program_that_an_agent_names_signs_nothing(project: Project) -> Non
     assert "evil" not in project.repository.git("log", "-1", "--format=%ae %ce", "main")
 
 
+def test_L3_a_squashed_run_lands_on_a_renamed_target(project: Project) -> None:
+    """By its new name, as the dry run said, as one commit a workstream."""
+    _run(project, "landing: squash\n", "a")
+    before = project.repository.head("main")
+    project.repository.git("branch", "-m", "main", "trunk")
+    assert project.wto("land", "-n", "--onto", "trunk").code == 0
+    landed = project.wto("land", "--onto", "trunk")
+    assert landed.code == 0, landed.err
+    assert project.repository.git("log", "--format=%s", f"{before}..trunk").split("\n")[0] == "Do a"
+    assert project.wto("clean").code == 0
+
+
 def test_co_author_is_an_address(project: Project) -> None:
     """What could not stand in a trailer is refused with its place."""
     project.repository.commit({".wto/config.yaml": "co_author: nobody\n"}, "Settings")

@@ -21,7 +21,7 @@ from wt_orchestrate.domain.plan.model import seconds
 from wt_orchestrate.domain.schedule.admission import admission
 from wt_orchestrate.domain.state.changes import changes
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.run import RunState, lands_on
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.status.view import render_view
 from wt_orchestrate.domain.steering import refusal
@@ -106,7 +106,7 @@ class Supervisor:
             self._conclude(key)
         if self._state.integration.commit is not None:
             world.vault.ensure()
-            world.repository.finish_landing(target=self._state.target)
+            world.repository.finish_landing(target=lands_on(self._state))
         world.reached("open:recovered")
         self._look(everything=True, hints=frozenset())
         self._decide()

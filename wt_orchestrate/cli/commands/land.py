@@ -34,6 +34,7 @@ from wt_orchestrate.wiring.tidy import leftovers, space, trash_left
 @click.option("--allow-large", is_flag=True, help="Also land files larger than largest_mb.")
 @click.option("--allow-held", is_flag=True, help="Also land unusual names and deletions that are held.")
 @click.option("--allow-changed", is_flag=True, help="The repository's changed settings, or its reset target, are mine.")
+@click.option("--onto", metavar="BRANCH", help="Land on this branch, and later too (the target was renamed).")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would land; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -45,6 +46,7 @@ def land(
     allow_large: bool,
     allow_held: bool,
     allow_changed: bool,
+    onto: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -58,10 +60,12 @@ def land(
         allow_large=allow_large,
         allow_held=allow_held,
         allow_changed=allow_changed,
+        onto=onto or "",
     )
+    target = onto or state.target
     if dry_run:
         log.close()
-        _preview(state, landing_outlook(site, state, wish), as_json=as_json)
+        _preview(state, target, landing_outlook(site, state, wish), as_json=as_json)
         return
     require_supervised_or_quiet(site, state)
     if allow_changed:
@@ -69,7 +73,7 @@ def land(
     put = put_request(site, state.id, wish, seconds=0)
     shown: list[e.Record] = []
     if not as_json:
-        click.echo(f"{symbol('working')} Landing {state.id} on {state.target}", err=True)
+        click.echo(f"{symbol('working')} Landing {state.id} on {clean_text(target)}", err=True)
     follow(site, state.id, show=shown.append, until=lambda now: now.landing is None, put=put)
     ending = _ending(shown, put)
     log.close()
@@ -83,25 +87,27 @@ _STYLES = {
 }
 
 
-def _preview(state: RunState, found: LandingPreview, *, as_json: bool) -> None:
+def _preview(state: RunState, target: str, found: LandingPreview, *, as_json: bool) -> None:
     """What would land, and what would not without a person's word: then with the code that the landing would end with."""
     refused = found.refused
     ready = [ws for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED]
     if as_json:
-        named = {"schema": "wto.land-preview/1", "run": state.id, "target": state.target}
+        named = {"schema": "wto.land-preview/1", "run": state.id, "target": target}
         told = {"reason": refused.reason, "paths": refused.paths, "do": refused.commands} if refused else None
         click.echo(json.dumps({**named, "would_land": [ws.id for ws in ready], "refused": told}, ensure_ascii=False))
         if refused is not None:
             raise SystemExit(refused.code)
         return
-    click.echo(f"{symbol('nothing')} Would land {counted(len(ready), 'workstream')} of {state.id} on {state.target}")
+    click.echo(
+        f"{symbol('nothing')} Would land {counted(len(ready), 'workstream')} of {state.id} on {clean_text(target)}"
+    )
     for ws in ready:
         lines = f"{counted(ws.change.files, 'file')} +{ws.change.added} -{ws.change.deleted}"
         click.echo(f"  {ws.id}  {counted(ws.commits, 'commit')}, {lines}")
     if state.settings.landing in _STYLES:
         click.echo(f"  {_STYLES[state.settings.landing]}")
     if found.combined:
-        click.echo(f"  {state.target} moved since: the checks run on both merged before it lands")
+        click.echo(f"  {clean_text(target)} moved since: the checks run on both merged before it lands")
     if found.where and refused is None:
         click.echo(f"  the checkout in {found.where} is taken along")
     if refused is not None:

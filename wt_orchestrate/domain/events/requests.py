@@ -157,6 +157,8 @@ class LandRequested(Struct, frozen=True, kw_only=True):
     """What changed in the repository while agents were at work is the person's own doing."""
     allow_held: bool = False
     """A person let through what is held for its names or deletions."""
+    onto: str = ""
+    """Another branch than the run's target, which becomes the target once this has landed."""
 
 
 class CleanRequested(Struct, frozen=True, kw_only=True):

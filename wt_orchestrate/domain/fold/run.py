@@ -419,6 +419,7 @@ def _woken(state: RunState, record: e.Record) -> RunState:
             allow_large=wish.allow_large,
             allow_changed=wish.allow_changed,
             allow_held=wish.allow_held,
+            onto=wish.onto,
         )
         return only_passed(replace(state, landing=landing, land_refusal=""))
     if state.phase is Phase.STOPPED and isinstance(record.event, _MINOR):

@@ -198,11 +198,12 @@ def _fold_landing(state: RunState, record: e.Record) -> RunState:
         case e.IntegrationAdvanced(commit=commit):
             advanced = BranchHead(commit=commit, tree=_tree_of(state, commit), order=record.number)
             return replace(state, integration=advanced)
-        case e.Landed(commit=commit, integration=joined):
+        case e.Landed(target=target, commit=commit, integration=joined):
             tree = _tree_of(state, commit) or state.integration.tree
             head = BranchHead(commit=joined or commit, tree=tree, order=record.number)
             return replace(
                 state,
+                target=target,
                 landing=None,
                 candidate=None,
                 train=Train(),

@@ -258,6 +258,11 @@ def owes(state: RunState, workstream: WorkstreamState) -> Sequence[str]:
     return role.handoff if role is not None and not is_reviewer(workstream) else ()
 
 
+def lands_on(state: RunState) -> Branch:
+    """The branch that a landing moves: the run's target, or the one that the landing under way names instead."""
+    return Branch(state.landing.onto) if state.landing is not None and state.landing.onto else state.target
+
+
 def takes_messages(state: RunState, workstream: WorkstreamState) -> bool:
     """Whether its agent can get messages while it runs."""
     spec = agent_spec(agent_name(state, workstream), plan_agents=state.plan.agents, settings=state.settings)

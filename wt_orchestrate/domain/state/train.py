@@ -140,6 +140,7 @@ class Landing(Struct, frozen=True, kw_only=True):
     allow_large: bool = False
     allow_changed: bool = False
     allow_held: bool = False
+    onto: str = ""
     expected: CommitId | None = None
     commit: CommitId | None = None
     tries: int = 0

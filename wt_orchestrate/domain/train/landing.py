@@ -13,7 +13,7 @@ from wt_orchestrate.domain import events as e
 from wt_orchestrate.domain.effects import Advance, Effect, Land, PrepareLanding
 from wt_orchestrate.domain.state.checks import checks_of, confirmed, judgement, lost_too_often, word
 from wt_orchestrate.domain.state.lifecycle import Stage
-from wt_orchestrate.domain.state.run import RunState
+from wt_orchestrate.domain.state.run import RunState, lands_on
 from wt_orchestrate.domain.state.train import Candidate, Landing
 from wt_orchestrate.domain.train.order import rides
 from wt_orchestrate.domain.train.train import landing_names
@@ -45,13 +45,13 @@ def _refused(state: RunState, landing: Landing) -> e.LandRefused | None:
     failed = _failed_check(state)
     if failed:
         return e.LandRefused(
-            reason=f"merged with {state.target}, the check {failed}",
+            reason=f"merged with {lands_on(state)}, the check {failed}",
             code=ExitCode.CHECKS_FAILED,
             commands=("fix it in another run, or land by hand", "wto land"),
         )
     if landing.tries > MOVED_TARGETS:
         return e.LandRefused(
-            reason=f"{state.target} moved {landing.tries} times while its combination with the run was checked",
+            reason=f"{lands_on(state)} moved {landing.tries} times while its combination with the run was checked",
             code=ExitCode.STALE,
             commands=("wto land",),
         )
@@ -94,7 +94,7 @@ def landing_effects(state: RunState) -> Iterator[Effect]:
         rides(state, ws) and not ws.on_hold for ws in state.workstreams.values()
     ):
         yield PrepareLanding(
-            target=state.target,
+            target=lands_on(state),
             integration=state.integration.commit,
             allow_protected=state.landing.allow_protected,
             allow_secrets=state.landing.allow_secrets,
@@ -112,4 +112,4 @@ def _forward(state: RunState, made: Candidate) -> Iterator[Effect]:
     if made.commit != state.integration.commit:
         yield Advance(commit=made.commit, onto=state.integration.commit)
     else:
-        yield Land(target=state.target, commit=made.commit, expected=made.onto)
+        yield Land(target=lands_on(state), commit=made.commit, expected=made.onto)

@@ -37,14 +37,18 @@ def _prepared(
     effect: f.PrepareLanding, state: RunState, vault: Vault, repository: Repository, *, pin: str = "landing"
 ) -> Sequence[e.Event]:
     target = _target_head(vault, effect.target)
+    if target is None:
+        return (_gone(effect.target),)
     word = Allowance(
         protected=effect.allow_protected,
         large=effect.allow_large,
         held=effect.allow_held,
         secrets=effect.allow_secrets,
     )
-    refused = _brings_back(state, vault, repository, target, effect) or _needs_a_word(
-        vault, state, word, target=target, head=effect.integration
+    refused = (
+        _no_target(state, effect.target)
+        or _brings_back(state, vault, repository, target, effect)
+        or _needs_a_word(vault, state, word, target=target, head=effect.integration)
     )
     if refused is not None:
         return (refused,)
@@ -76,8 +80,9 @@ def outlook(
         return LandingPreview(refused=changed_refusal(stopping))
     if state.integration.commit is None:
         return LandingPreview()
+    onto = Branch(wish.onto or state.target)
     effect = f.PrepareLanding(
-        target=state.target,
+        target=onto,
         integration=state.integration.commit,
         allow_protected=wish.allow_protected,
         allow_secrets=wish.allow_secrets,
@@ -90,8 +95,8 @@ def outlook(
         if isinstance(event, e.LandRefused):
             return LandingPreview(refused=event)
         if isinstance(event, e.LandingPrepared):
-            there = repository.land(target=state.target, new=event.commit, expected=event.expected, dry=True)
-            move = f.Land(target=state.target, commit=event.commit, expected=event.expected)
+            there = repository.land(target=onto, new=event.commit, expected=event.expected, dry=True)
+            move = f.Land(target=onto, commit=event.commit, expected=event.expected)
             try:
                 _line(move, state, vault, repository, pin="preview-line")
             except Refused as error:
@@ -125,21 +130,42 @@ def _brings_back(
             )
         dropped = vault.commits.between(base=since, head=commit) if since is not None else ()
         named = some_of([f"{short(each.id)} {each.subject}" for each in dropped], 5)
+        renamed = effect.target != state.target
+        told = (
+            "does not hold what the run is built on; landing would bring"
+            if renamed
+            else "was reset since; landing would bring back"
+        )
         return e.LandRefused(
-            reason=f"{effect.target} was reset since; landing would bring back {named or short(commit)}",
+            reason=f"{effect.target} {told} {named or short(commit)}",
             code=ExitCode.STALE,
             commands=(f"git log {short(target)}..{short(commit)}", "wto land --allow-changed brings them back"),
         )
     return None
 
 
-def _target_head(vault: Vault, target: Branch) -> CommitId:
-    """The head of the target now, fetched. Raises Refused if the branch is gone."""
+def _no_target(state: RunState, target: Branch) -> e.LandRefused | None:
+    """That another branch than the run's target cannot be landed on, because the run works on it itself."""
+    own = {integration_branch(state.id), *(ws.branch for ws in state.workstreams.values())}
+    if target == state.target or target not in own:
+        return None
+    return e.LandRefused(
+        reason=f"{target} is a branch of the run itself", code=ExitCode.CONFLICT, commands=("wto land --onto BRANCH",)
+    )
+
+
+def _target_head(vault: Vault, target: Branch) -> CommitId | None:
+    """The head of the target now, fetched; None if the branch is gone."""
     ref = f"refs/wto/target/{target}"
-    head = vault.refs.fetch({branch_ref(target): ref}).get(ref)
-    if head is None:
-        raise Refused(f"the target branch {target} no longer exists", hint=f"git branch {target}")
-    return head
+    return vault.refs.fetch({branch_ref(target): ref}).get(ref)
+
+
+def _gone(target: Branch) -> e.LandRefused:
+    return e.LandRefused(
+        reason=f"there is no branch {target}, the target of this landing",
+        code=ExitCode.CONFLICT,
+        commands=("wto land --onto BRANCH, if it was renamed", f"git branch {target} brings it back"),
+    )
 
 
 def _needs_a_word(
