@@ -56,12 +56,15 @@ def test_L2_squash_lands_one_commit_a_workstream_with_the_tree_that_was_checked(
 
 def test_L2_rebase_lands_the_workstreams_own_commits_in_a_line(project: Project) -> None:
     """No merge commit is on the target, each commit has its author's message, and the tree is the one that was checked."""
-    _run(project, "landing: rebase\n", "a", "b")
+    by_bea = TWICE.replace("git commit -qm", "git commit --author 'Bea <bea@example.org>' -qm", 1)
+    _run(project, "landing: rebase\n", "a", "b", script=by_bea)
     checked, before = _tree(project, "wto/r1/integration"), project.repository.head("main")
     landed = project.wto("land")
     assert landed.code == 0, landed.err
     found = _line(project, before)
     assert sorted(found) == ["First of a (1)", "First of b (1)", "Second of a (1)", "Second of b (1)"]
+    authors = project.repository.git("log", "--format=%ae", f"{before}..main").split()
+    assert authors.count("bea@example.org") == 2
     assert _tree(project, "main") == checked
 
 
@@ -216,14 +219,36 @@ def test_S1_a_program_that_an_agent_names_signs_nothing(project: Project) -> Non
 
 def test_L3_a_squashed_run_lands_on_a_renamed_target(project: Project) -> None:
     """By its new name, as the dry run said, as one commit a workstream."""
-    _run(project, "landing: squash\n", "a")
+    named = TWICE.replace("Second of $WTO_WORKSTREAM", "Second\n\nCo-authored-by: Nobody <nobody@example.org>")
+    _run(project, "landing: squash\n", "a", script=named)
     before = project.repository.head("main")
     project.repository.git("branch", "-m", "main", "trunk")
     assert project.wto("land", "-n", "--onto", "trunk").code == 0
     landed = project.wto("land", "--onto", "trunk")
     assert landed.code == 0, landed.err
     assert project.repository.git("log", "--format=%s", f"{before}..trunk").split("\n")[0] == "Do a"
+    assert "Co-authored-by" not in project.repository.git("log", "--format=%B", f"{before}..trunk")
     assert project.wto("clean").code == 0
+
+
+def test_L2_a_queued_branch_is_squashed_by_its_last_subject(project: Project) -> None:
+    """As forges do: the last subject as the title, the subjects of all commits below."""
+    project.repository.commit({".wto/config.yaml": "landing: squash\n"}, "Settings")
+    before = project.repository.head("main")
+    project.repository.git("switch", "-qc", "feature")
+    project.repository.commit({"one.txt": "1\n"}, "Add one")
+    project.repository.commit({"two.txt": "2\n"}, "Add two")
+    project.repository.git("switch", "-q", "main")
+    assert project.wto("train", "add", "feature", "--check", "true").code == 0
+    landed = project.wto("train", "run", "--land")
+    assert landed.code == 0, landed.out + landed.err
+    assert _line(project, before) == ["Add two (1)"]
+    message = project.repository.git("log", "-1", "--format=%B", "main")
+    assert "- Add one" in message and "Wto-Run: r1" in message
+    head = project.repository.head("main")
+    project.wto("train", "add", "feature", "--check", "true")
+    project.wto("train", "run", "--land")
+    assert project.repository.head("main") == head
 
 
 def test_co_author_is_an_address(project: Project) -> None:
