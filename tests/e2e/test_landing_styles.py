@@ -251,6 +251,33 @@ def test_L2_a_queued_branch_is_squashed_by_its_last_subject(project: Project) ->
     assert project.repository.head("main") == head
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_hooks_of_the_user_see_a_landing_unless_told_otherwise(project: Project, seen: bool) -> None:
+    """`landing_hooks: false` leaves out both hooks that see one otherwise."""
+    hooks, ran = Path(project.repository.common_dir) / "hooks", project.folder / "hooks-ran"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-merge", "reference-transaction"):
+        (hooks / name).write_text(f"#!/bin/sh\necho {name} >> {ran}\n")
+        (hooks / name).chmod(0o755)
+    _run(project, f"landing_hooks: {str(seen).lower()}\n", "a")
+    ran.unlink(missing_ok=True)  # the agent's own commits ran one of them
+    landed = project.wto("land")
+    assert landed.code == 0, landed.err
+    assert (set(ran.read_text().split()) if ran.exists() else set()) == (
+        {"post-merge", "reference-transaction"} if seen else set()
+    )
+
+
+def test_doctor_says_how_and_as_whom_a_run_lands(project: Project) -> None:
+    """Style, name, address, and by what it is signed."""
+    project.repository.commit({".wto/config.yaml": "landing: squash\n"}, "Settings")
+    me = project.repository.git("config", "user.email").strip()
+    told = " ".join(project.wto("doctor").out.split())
+    assert "squash: commits that land are by" in told and me in told and "not signed" in told, told
+    _signing_key(project)
+    assert "signed (ssh)" in " ".join(project.wto("doctor").out.split())
+
+
 def test_co_author_is_an_address(project: Project) -> None:
     """What could not stand in a trailer is refused with its place."""
     project.repository.commit({".wto/config.yaml": "co_author: nobody\n"}, "Settings")

@@ -243,7 +243,9 @@ class SimRepository:
     def person(self) -> Person:
         return Person()
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
+    def land(
+        self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False, hooks: bool = True
+    ) -> LandResult:
         at = self._site.refs[target]
         if at == new:
             return LandResult(outcome=LandOutcome.ALREADY)

@@ -46,7 +46,7 @@ def diagnosis(start: str) -> tuple[Diagnosis, ...]:
         return (Diagnosis(what="git", weight="error", found=error.message, remedy=error.hint),)
     homeless = any(each.id == "folders" for each in found)
     of_machine = (each for each in diagnose(_machine_facts(site, facts)) if not homeless or "space" not in each.what)
-    return (*of_machine, *found, _sandbox(site), *_drafts_left(site))
+    return (*of_machine, *found, _landing(site), _sandbox(site), *_drafts_left(site))
 
 
 _STATES = {"refuse": "error", "warn": "warning", "note": "ok"}
@@ -86,6 +86,32 @@ def _next_run(site: Site) -> RunId:
         return RunId("r0")
     finally:
         log.close()
+
+
+def _landing(site: Site) -> Diagnosis:
+    """What a landing makes of the history, and as whom."""
+    from wt_orchestrate.domain.doctor import Diagnosis
+    from wt_orchestrate.domain.plan.settings import LandingStyle
+
+    try:
+        settings = load_settings(site)
+    except WtError:
+        settings = default_settings()
+    style = settings.landing
+    try:
+        person = repository(site).person()
+    except WtError as error:
+        return Diagnosis(what="landing", weight="error", found=error.message, remedy=error.hint)
+    signed = f"signed ({person.signing.get('gpg.format', 'openpgp')})" if person.signing else "not signed"
+    who = f"{person.name} <{person.email}>" if person.name else "wt-orchestrate"
+    if style is LandingStyle.MERGE and not person.signing:
+        who = "wt-orchestrate (merge commits), agents' commits as they are"
+    return Diagnosis(
+        what="landing",
+        weight="ok",
+        found=f"{style.value}: commits that land are by {who}, {signed}",
+        remedy="landing: merge, squash, rebase or ff in .wto/config.yaml",
+    )
 
 
 def _sandbox(site: Site) -> Diagnosis:

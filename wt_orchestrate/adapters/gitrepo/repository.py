@@ -345,7 +345,9 @@ class GitRepository:
 
     # ------------------------------------------------------------ landing
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
+    def land(
+        self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False, hooks: bool = True
+    ) -> LandResult:
         """Move the target forward, taking a clean checkout along; with `dry` only look what stands against it."""
         from wt_orchestrate.adapters.gitrepo.target.land import Move, land
 
@@ -356,7 +358,7 @@ class GitRepository:
             worktrees=self.worktrees(),
             checkout=lambda holder: self._checkout(holder, dry=dry),
             swap=lambda: swap(self._git, branch_ref(target), new=new, old=expected),
-            hooks=self.landing.hooks or f"{self.common_dir}/hooks",
+            hooks=(self.landing.hooks or f"{self.common_dir}/hooks") if hooks else "/dev/null",
             dry=dry,
         )
 

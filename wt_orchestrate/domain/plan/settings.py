@@ -257,6 +257,8 @@ class Settings:
     """What history a landing makes: `merge` one merge commit a workstream; `squash` one commit a workstream; `rebase` each
     workstream's own commits, one after another; `ff` the same, but refused if the target has moved. The tree that lands is
     always the one that was checked."""
+    landing_hooks: bool = True
+    """Whether your hooks `post-merge` and `reference-transaction` see a landing, as they were when the run started."""
     co_author: str = ""
     """Who is named in `Co-authored-by` of a squashed commit, as `Name <address>`; {agent} is the agent's name."""
     forge: ForgeSettings = ForgeSettings()

@@ -231,7 +231,8 @@ def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
     if published != shown:
         world.repository.publish(vault=world.vault.path, branch=branch, new=shown, expected=published)
     world.vault.refs.archive(f"target/{effect.target}", effect.expected)
-    landed = world.repository.land(target=effect.target, new=commit, expected=effect.expected)
+    hooks = state.settings.landing_hooks
+    landed = world.repository.land(target=effect.target, new=commit, expected=effect.expected, hooks=hooks)
     if landed.outcome in {LandOutcome.MOVED, LandOutcome.ALREADY}:
         if line is not None:
             world.vault.refs.advance(integration_ref(state.id), new=shown, old=effect.commit)

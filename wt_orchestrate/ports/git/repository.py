@@ -193,9 +193,12 @@ class Repository(Protocol):
         compare-and-swap, HEAD names it again. The caller has made sure that nothing uncommitted would be overwritten; False
         when the branch is not where it is expected."""
 
-    def land(self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False) -> LandResult:
+    def land(
+        self, *, target: Branch, new: CommitId, expected: CommitId, dry: bool = False, hooks: bool = True
+    ) -> LandResult:
         """Move the target forward to a commit that is already in the repository, taking a clean checkout along. With `dry`
-        nothing is changed: only what stands against it is told, and the commit need only be in the vault."""
+        nothing is changed: only what stands against it is told, and the commit need only be in the vault. `hooks`: whether
+        the user's hooks see it."""
 
     def person(self) -> Person:
         """Who the user is to git here, and how they sign, as it was when the run started."""
