@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -200,6 +202,29 @@ def test_a_key_that_cannot_sign_lands_nothing(project: Project) -> None:
     os.rename(f"{key}.away", key)
     assert project.wto("land").code == 0
     assert project.repository.git("log", "-1", "--format=%G?", "main").strip() == "G"
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+def test_what_lands_is_signed_by_gpg_where_nothing_else_is_set(project: Project) -> None:
+    """A signature by OpenPGP, git's default, with the program that git finds."""
+    with tempfile.TemporaryDirectory(prefix="g") as home:  # gpg's socket needs a short path
+        project.environment["GNUPGHOME"] = home
+        env = {**os.environ, "GNUPGHOME": home}
+        me = project.repository.git("config", "user.email").strip()
+        made = ["gpg", "--batch", "-q", "--passphrase", "", "--quick-gen-key", f"Ada <{me}>", "ed25519", "sign"]
+        subprocess.run(made, env=env, check=True, capture_output=True)
+        try:
+            project.repository.commit({".wto/config.yaml": "landing: squash\n"}, "Settings")
+            project.repository.git("switch", "-qc", "feature")
+            project.repository.commit({"g.txt": "g\n"}, "Add g")
+            project.repository.git("switch", "-q", "main")
+            project.repository.git("config", "commit.gpgSign", "true")
+            assert project.wto("train", "add", "feature", "--check", "true").code == 0
+            landed = project.wto("train", "run", "--land")
+            assert landed.code == 0, landed.out + landed.err
+            assert "-----BEGIN PGP SIGNATURE-----" in project.repository.git("cat-file", "-p", "main")
+        finally:
+            subprocess.run(["gpgconf", "--kill", "gpg-agent"], env=env, check=False)
 
 
 def test_S1_a_program_that_an_agent_names_signs_nothing(project: Project) -> None:

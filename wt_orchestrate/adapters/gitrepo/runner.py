@@ -129,7 +129,7 @@ def added_configuration(config: Mapping[str, str]) -> dict[str, str]:
 def signing_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Environment for one command that signs: the user's agents and key folders, and the settings that name program and key."""
     users = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**users, "LC_ALL": "C", **configured({**_OVERRIDES, **settings})}
+    return {**users, "LC_ALL": "C", **configured({**_OVERRIDES, "gpg.program": "gpg", **settings})}
 
 
 @dataclass(frozen=True, slots=True)
