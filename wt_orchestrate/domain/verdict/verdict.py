@@ -217,13 +217,13 @@ _FAILS = frozenset({Cause.CRASH, Cause.EVIDENCE})
 def _used_up(ws: WorkstreamState, cause: Cause, reason: str) -> e.Event:
     """All tries are used up: a crash or bad evidence is a failure, everything else needs a person."""
     if cause in _FAILS:
-        hint = f"wto logs {ws.id}" if cause is Cause.CRASH else _how_to_mend(ws)
+        hint = f"wto logs {ws.id}" if cause is Cause.CRASH else _how_to_fix(ws)
         return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
     commands = (f'wto redirect {ws.id} "..."', f"wto retry {ws.id} --fresh", f"wto cancel {ws.id}")
     return _escalated(ws, reason, commands)
 
 
-def _how_to_mend(ws: WorkstreamState) -> str:
+def _how_to_fix(ws: WorkstreamState) -> str:
     if ws.spec.branch:
         return f"commit a fix on {ws.branch}, then run wto continue {ws.id}"
     return f"fix it in {ws.worktree}, commit, then run wto continue {ws.id}"
@@ -379,7 +379,7 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     decided = _again(state, ws, Cause.EVIDENCE, message, reason)
     if isinstance(decided, e.RetryDecided):
         return decided
-    hint = f"the output is in {check.log}; {_how_to_mend(ws)}"
+    hint = f"the output is in {check.log}; {_how_to_fix(ws)}"
     return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
 
 
