@@ -168,3 +168,25 @@ def test_a_queued_branch_that_no_file_system_holds_stays_out_alone(project: Proj
     assert project.wto("continue", "long").code == 11
     assert project.wto("land").code == 0
     assert git("status", "--porcelain") == ""
+
+
+def test_a_tree_that_cannot_be_written_is_the_fault_of_who_brought_it(project: Project) -> None:
+    """A path longer than the system allows: its branch needs a person, the other one is checked and landed, and the queue
+    comes to its end."""
+    repository = project.repository
+    path = "/".join(["d" * 200] * 25)
+    blob = repository.git("hash-object", "-w", "--stdin", stdin=b"x\n")
+    tree = repository.git("mktree", stdin=f"100644 blob {blob}\tfile\n".encode())
+    for name in reversed(path.split("/")):
+        tree = repository.git("mktree", stdin=f"040000 tree {tree}\t{name}\n".encode())
+    inner = repository.git("ls-tree", "HEAD") + "\n" + repository.git("ls-tree", tree) + "\n"
+    tree = repository.git("mktree", stdin=inner.encode())
+    repository.git("branch", "long", repository.git("commit-tree", "-p", "HEAD", "-m", "Long", tree))
+    repository.git("checkout", "-q", "-b", "good")
+    repository.commit({"good.txt": "x"})
+    repository.git("checkout", "-q", "main")
+    assert project.wto("train", "add", "long", "good", "--check", "true").code == 0
+    ended = project.wto("train", "run", "--land")
+    assert project.stages() == {"good": "landed", "long": "failed"}, ended.out + ended.err
+    told = project.wto("train", "status").out
+    assert "cannot be written" in ended.out + told, ended.out + told

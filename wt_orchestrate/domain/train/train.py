@@ -304,10 +304,12 @@ def _begun(state: RunState, car: MergeMade) -> bool:
 def check_effects(state: RunState) -> Sequence[Effect]:
     """The checks to start in the free slots."""
     started = {(command.commit, command.command) for command in state.commands.values() if command.purpose == "check"}
-    pinned = {
-        (pins["commit"], pins["command"]): (key, pins)
-        for key, pins in state.effects.pins.items()
-        if key in state.effects.open and pins.get("purpose") == "check"
+    intended = [(key, pins) for key, pins in state.effects.pins.items() if pins.get("purpose") == "check"]
+    pinned = {(pins["commit"], pins["command"]): (key, pins) for key, pins in intended if key in state.effects.open}
+    failed = {
+        (pins["commit"], pins["command"]): key.process
+        for key, pins in intended
+        if key in state.effects.failures and key not in state.effects.open
     }
     busy = {command.slot for command in state.commands.values()} | {int(pins["slot"]) for _, pins in pinned.values()}
     free = [slot for slot in range(1, state.plan.limits.checks + 1) if slot not in busy]
@@ -331,7 +333,8 @@ def check_effects(state: RunState) -> Sequence[Effect]:
             slot = next((each for each in free if state.checks.slots.get(each) == probe.commit), free[0])
             free.remove(slot)
             number += 1
-            effects.append(_check(state, probe, slot, number=number))
+            again = failed.get(name)  # under the same name, so that its tries are counted and pauses kept
+            effects.append(_check(state, probe, slot, process=again or _new_process(state, probe, number)))
     return tuple(effects)
 
 
@@ -346,13 +349,16 @@ def _repeats(state: RunState, probe: Probe) -> bool:
     return bool(found.failed) and not found.passed
 
 
-def _check(state: RunState, probe: Probe, slot: int, *, number: int) -> RunCheck:
-    where = probe.workstream or probe.purpose
+def _new_process(state: RunState, probe: Probe, number: int) -> ProcessId:
+    return ProcessId(f"{state.id}.{probe.workstream or probe.purpose}.check.{probe.commit[:12]}.{number}")
+
+
+def _check(state: RunState, probe: Probe, slot: int, *, process: ProcessId) -> RunCheck:
     return RunCheck(
         workstream=probe.workstream,
         commit=probe.commit,
         tree=probe.tree,
-        process=ProcessId(f"{state.id}.{where}.check.{probe.commit[:12]}.{number}"),
+        process=process,
         check=probe.check,
         slot=slot,
         fresh=state.checks.slots.get(slot) != probe.commit,

@@ -362,10 +362,15 @@ def _by_hand(state: RunState, ws: WorkstreamState) -> tuple[str, ...]:
     )
 
 
+_LONGEST_TAIL = 200
+
+
 def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     check, blame = ws.faults.failed_check, ws.faults.blame or Blame()
     assert check is not None
-    reason = f"the check `{command}` {check.outcome} on its work merged with the integration branch"
+    ended: str = "checked nothing" if check.outcome is e.CheckOutcome.BROKEN else check.outcome
+    reason = f"the check `{command}` {ended} on its work merged with the integration branch"
+    reason += f": {check.tail[:_LONGEST_TAIL]}" if not check.log else ""
     if blame.on_target or blame.partner:
         reason += f"; {blame_words(blame)}"
     settled = settled_words(settlement(ws))
@@ -379,7 +384,7 @@ def _judge_check(state: RunState, ws: WorkstreamState, command: str) -> e.Event:
     decided = _again(state, ws, Cause.EVIDENCE, message, reason)
     if isinstance(decided, e.RetryDecided):
         return decided
-    hint = f"the output is in {check.log}; {_how_to_fix(ws)}"
+    hint = f"the output is in {check.log}; {_how_to_fix(ws)}" if check.log else _how_to_fix(ws)
     return e.WorkstreamFailed(workstream=ws.id, reason=reason, hint=hint, tried=what_was_tried(ws))
 
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 from wt_orchestrate.domain import effects as f
 from wt_orchestrate.domain import events as e
+from wt_orchestrate.domain.effects import effect_key
 from wt_orchestrate.domain.ids import CommitId, WorkstreamId, branch_ref, integration_branch
 from wt_orchestrate.domain.plan.model import Check, seconds
 from wt_orchestrate.domain.replace import replace
 from wt_orchestrate.domain.state.run import RunState
 from wt_orchestrate.domain.state.workstream import WorkstreamState, last_attempt
+from wt_orchestrate.engine.containment import in_short
 from wt_orchestrate.engine.effects.conflict import settle
 from wt_orchestrate.engine.effects.launch import naming_withheld, shell
 from wt_orchestrate.engine.world import World, integration_ref, pin_ref
@@ -22,6 +24,9 @@ from wt_orchestrate.errors import WtError
 from wt_orchestrate.ports.engine import PORTS
 from wt_orchestrate.ports.git.checkouts import Around
 from wt_orchestrate.ports.git.merges import Chain, ChainSpec, LeftOut, Rider
+
+_TREE_TRIES = 2
+"""How often the tree of a check may fail to be written before that is the check's result."""
 
 
 def assemble(effect: f.Assemble, state: RunState, world: World) -> Sequence[e.Event]:
@@ -156,7 +161,15 @@ def merge_message(state: RunState, ws: WorkstreamState, head: CommitId) -> str:
 def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.Event]:
     """Start one check in its slot, on exactly that tree."""
     slot = f"{state.id}-{effect.slot}"
-    path = world.vault.checkouts.checkout(commit=effect.commit, slot=slot, keep=not effect.fresh, around=_around(state))
+    try:
+        path = world.vault.checkouts.checkout(
+            commit=effect.commit, slot=slot, keep=not effect.fresh, around=_around(state)
+        )
+    except (WtError, OSError) as error:
+        tried = state.effects.failures.get(effect_key(effect))
+        if tried is None or tried.count < _TREE_TRIES or state.room.full:
+            raise
+        return (_without_tree(effect, error),)
     if effect.fresh:
         world.repository.copy_included(path=path)
     env = {
@@ -183,6 +196,26 @@ def run_check(effect: f.RunCheck, state: RunState, world: World) -> Sequence[e.E
             probe=effect.probe,
             ahead=effect.ahead,
         ),
+    )
+
+
+def _without_tree(effect: f.RunCheck, error: Exception) -> e.Event:
+    """A check that cannot run because its tree cannot be written here (a path longer than the system's limit): it checked
+    nothing, which is the result of the work that brought the tree."""
+    why = error.message if isinstance(error, WtError) else in_short(error)
+    return e.CheckFinished(
+        workstream=effect.workstream,
+        commit=effect.commit,
+        tree=effect.tree,
+        command=effect.check.run,
+        outcome=e.CheckOutcome.BROKEN,
+        exit_code=None,
+        duration_s=0.0,
+        log="",
+        tail=f"the files of the tree cannot be written here: {why}",
+        process=effect.process,
+        probe=effect.probe,
+        ahead=effect.ahead,
     )
 
 
