@@ -309,3 +309,16 @@ def test_co_author_is_an_address(project: Project) -> None:
     text = "goal: Do it\nchecks: []\n" + COMMAND_AGENT + "workstreams: {a: {title: Do a, brief: x}}\n"
     refused = project.wto("run", project.plan(text, {"a": COMMIT}))
     assert refused.code == 3 and "co_author" in refused.err, refused.err
+
+
+def test_merges_that_land_are_the_users(project: Project) -> None:
+    """Without a signature too: the user is the author of each merge, ours and of a moved target, and we are the committer; a
+    name from the environment counts, as for git."""
+    project.environment |= {"GIT_AUTHOR_NAME": "Grace <H>", "GIT_AUTHOR_EMAIL": "grace@example.org"}
+    plan = project.plan("goal: g\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": COMMIT})
+    assert project.wto("run", plan).code == 0
+    project.repository.commit({"moved.txt": "x"})
+    assert project.wto("land").code == 0
+    merges = project.repository.git("log", "--merges", "--format=%an <%ae>|%cn <%ce>", "main").splitlines()
+    assert len(merges) == 2
+    assert set(merges) == {"Grace H <grace@example.org>|wt-orchestrate <wt-orchestrate@localhost>"}

@@ -179,7 +179,7 @@ class SimMerges:
         self._site = site
         self._objects = site.objects
 
-    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str, author: str = "") -> Merge:
         base = self._objects.tree(self._objects.base(ours, theirs))
         mine, other = self._objects.tree(ours), self._objects.tree(theirs)
         merged: dict[str, str] = {}

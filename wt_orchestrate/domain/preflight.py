@@ -258,7 +258,7 @@ def _identity(look: Look) -> Iterator[PreflightFinding]:
             'git config --global user.name "..." and git config --global user.email "..."',
         )
     else:
-        yield _note("identity", f"commits are made as {who}, merge commits of a run as wt-orchestrate@localhost")
+        yield _note("identity", f"commits are made as {who}; wt-orchestrate commits the merges of a run for you")
     if look.unsignable:
         yield _refuse(
             "signing",

@@ -90,6 +90,7 @@ def _next_run(site: Site) -> RunId:
 
 def _landing(site: Site) -> Diagnosis:
     """What a landing makes of the history, and as whom."""
+    from wt_orchestrate.adapters.gitrepo.target.person import author
     from wt_orchestrate.domain.doctor import Diagnosis
     from wt_orchestrate.domain.plan.settings import LandingStyle
 
@@ -105,7 +106,8 @@ def _landing(site: Site) -> Diagnosis:
     signed = f"signed ({person.signing.get('gpg.format', 'openpgp')})" if person.signing else "not signed"
     who = f"{person.name} <{person.email}>" if person.name else "wt-orchestrate"
     if style is LandingStyle.MERGE and not person.signing:
-        who = "wt-orchestrate (merge commits), agents' commits as they are"
+        whose = author(site.common_dir) or "wt-orchestrate"
+        who = f"{whose} (merge commits, committed by wt-orchestrate), agents' commits as they are"
     return Diagnosis(
         what="landing",
         weight="ok",

@@ -121,6 +121,12 @@ def configured(config: Mapping[str, str]) -> dict[str, str]:
     return env
 
 
+def authored(author: str) -> dict[str, str]:
+    """Environment for a commit of somebody's (`Name <address>`; empty for our own)."""
+    name, _, address = author.partition(" <")
+    return {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address.removesuffix(">")} if name else {}
+
+
 def added_configuration(config: Mapping[str, str]) -> dict[str, str]:
     """Environment for one command that adds configuration to the overrides of every command."""
     return configured({**config, **_OVERRIDES, **{key: config[key] for key in config if key == EXCLUDES}})

@@ -39,6 +39,8 @@ class RunStarted(Struct, frozen=True, kw_only=True):
     """The names of the accounts for clients, each with its limit of agents at a time (0 for none)."""
     remotes: Mapping[str, str] = field(default_factory=dict)
     """The repository's remotes when the run started, without credentials: agents can write its configuration."""
+    author: str = ""
+    """Whose the merge commits are: the user, as `Name <address>`; empty where git was not told."""
     base_checks: tuple[str, ...] = ()
     """The checks that must pass on the base before the first agent starts."""
     base_passed: Mapping[TreeId, tuple[str, ...]] = field(default_factory=dict)

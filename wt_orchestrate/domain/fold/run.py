@@ -103,6 +103,7 @@ def _run_started(record: e.Record, event: e.RunStarted) -> RunState:
         started_at=record.at,
         accounts=first_accounts(event.accounts),
         remotes=event.remotes,
+        author=event.author,
         base_checks=BaseChecks(wanted=event.base_checks, known=event.base_passed),
         workstreams=_begun(record, event.plan.workstreams),
     )

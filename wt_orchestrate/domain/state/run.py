@@ -216,6 +216,8 @@ class RunState(Struct, frozen=True, kw_only=True):
     """What the newest supervisor starts processes in."""
     remotes: Mapping[str, str] = field(default_factory=dict)
     """The repository's remotes when the run started."""
+    author: str = ""
+    """Whose the merge commits are, as `Name <address>`; empty for the tool's own."""
     changed: Mapping[str, RepositoryChange] = field(default_factory=dict)
     """What differs in the user's repository from what it was when the run started, by name."""
     on_hold: bool = False

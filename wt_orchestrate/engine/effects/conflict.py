@@ -28,6 +28,7 @@ def settle(
             slot=_slot(state, name),
             merging=state.settings.merge,
             env=world.command_env,
+            author=state.author,
         )
     )
     if made.commit is None:

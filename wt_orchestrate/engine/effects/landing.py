@@ -193,6 +193,7 @@ def _combined(
         message=f"Land run {state.id} on {effect.target}\n\nWto-Run: {state.id}\n",
         at=effect.at,
         pin=pin_ref(state.id, pin),
+        author=state.author,
     )
     branch = integration_branch(state.id)
     by_hand = (f"git switch {effect.target}", f"git merge {branch}", "resolve the conflicts, then git commit")

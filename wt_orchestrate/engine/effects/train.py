@@ -62,7 +62,9 @@ def _rider(state: RunState, name: WorkstreamId, head: CommitId) -> Rider:
 
 
 def _chain(onto: CommitId, riders: Sequence[Rider], *, pin: str, at: float, state: RunState, world: World) -> Chain:
-    return world.vault.merges.chain(ChainSpec(onto=onto, riders=riders, at=at, pin=pin_ref(state.id, pin)))
+    return world.vault.merges.chain(
+        ChainSpec(onto=onto, riders=riders, at=at, pin=pin_ref(state.id, pin), author=state.author)
+    )
 
 
 def _joined(left: LeftOut, state: RunState, world: World, *, at: float, pin: str) -> Sequence[e.Event]:

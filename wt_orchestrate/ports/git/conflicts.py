@@ -13,7 +13,7 @@ from wt_orchestrate.domain.plan.settings import Merging
 
 class SettleSpec(Struct, frozen=True, kw_only=True):
     """Two commits that conflict, and how to merge them: by the rules `merging`, in the throwaway tree `slot`, with the
-    environment `env` for approved commands, as a commit with this message and time, pinned at the ref `pin`."""
+    environment `env` for approved commands, as a commit with this message, time and author, pinned at the ref `pin`."""
 
     ours: CommitId
     theirs: CommitId
@@ -23,6 +23,7 @@ class SettleSpec(Struct, frozen=True, kw_only=True):
     slot: str
     merging: Merging
     env: Mapping[str, str]
+    author: str = ""
 
 
 class Settled(Struct, frozen=True, kw_only=True):

@@ -41,12 +41,14 @@ class Rider(Struct, frozen=True, kw_only=True):
 
 
 class ChainSpec(Struct, frozen=True, kw_only=True):
-    """A chain to make: the riders, first one lowest, on the commit `onto`. Its tip is pinned at the ref `pin`."""
+    """A chain to make: the riders, first one lowest, on the commit `onto`. Its tip is pinned at the ref `pin`. `author`: whose
+    the merges are (`Name <address>`; empty for the tool's own); the tool commits them."""
 
     onto: CommitId
     riders: Sequence[Rider]
     at: float
     pin: str
+    author: str = ""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -137,7 +139,7 @@ class Explained(Struct, frozen=True, kw_only=True):
 class Merges(Protocol):
     """Merges in memory, each proven; no checkout is touched and no side is preferred."""
 
-    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str, author: str = "") -> Merge:
         """Merge in memory into a commit with both parents, pinned at the ref `pin`. The same arguments give the same commit."""
 
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:

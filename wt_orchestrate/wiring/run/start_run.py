@@ -60,6 +60,7 @@ def begin_run(
     """Log a new run of this plan; `tell` is told each warning about the repository. Raises Refused if the repository or its
     target is not suitable: then nothing is written down."""
     from wt_orchestrate.adapters.gitrepo.remotes import remotes, without_credentials
+    from wt_orchestrate.adapters.gitrepo.target.person import author
     from wt_orchestrate.domain.events.run import Actor, RunStarted
     from wt_orchestrate.domain.fold.run import fold
     from wt_orchestrate.domain.status.view import render_view
@@ -93,6 +94,7 @@ def begin_run(
         boot=clock().boot(),
         accounts={name: account.agents for name, account in user_settings().accounts.items()},
         remotes={name: without_credentials(url) for name, url in remotes(site.common_dir).items()},
+        author=author(site.common_dir),
         base_checks=_base_checks(loaded.plan, settings),
         base_passed=_passed_before(log) if _base_checks(loaded.plan, settings) else {},
     )

@@ -29,7 +29,7 @@ from wt_orchestrate.adapters.gitrepo.conflict.union import union
 from wt_orchestrate.adapters.gitrepo.objects.fetch import GitRefs
 from wt_orchestrate.adapters.gitrepo.proof.resolution import conflicts, prove_resolution
 from wt_orchestrate.adapters.gitrepo.proof.three_way import MARKER
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, authored, fields
 from wt_orchestrate.adapters.gitrepo.worktree.check_slot import check_out, drop
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.domain.plan.model import seconds
@@ -142,7 +142,7 @@ class GitConflicts:
         tree = own.line("write-tree")
         made = own.run(
             "commit-tree", tree, "-p", spec.ours, "-p", spec.theirs, "-F", "-",
-            stdin=spec.message.encode(), env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+            stdin=spec.message.encode(), env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date, **authored(spec.author)},
         )  # fmt: skip
         commit = CommitId(made.decode().strip())
         own.run("update-ref", "--no-deref", _SETTLED, commit)

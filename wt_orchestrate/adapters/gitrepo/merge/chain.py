@@ -62,9 +62,9 @@ class GitMerges:
     def __init__(self, git: Git) -> None:
         self._git = git
 
-    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+    def merge(self, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str, author: str = "") -> Merge:
         """Merge in memory into a commit with both parents, pinned at the ref `pin`."""
-        return merge_tree.merge(self._git, ours=ours, theirs=theirs, message=message, at=at, pin=pin)
+        return merge_tree.merge(self._git, ours=ours, theirs=theirs, message=message, at=at, pin=pin, author=author)
 
     def prove(self, *, merge: CommitId, ours: CommitId, theirs: CommitId) -> Proof:
         """Compare a merge with both sides."""
@@ -73,7 +73,7 @@ class GitMerges:
     def chain(self, spec: ChainSpec) -> Chain:
         """Merge the riders in order, each onto what is ahead of it, each proven."""
         git = self._git
-        yard = _Assembly(git, survey(git, onto=spec.onto, riders=spec.riders), spec.at, spec.pin)
+        yard = _Assembly(git, survey(git, onto=spec.onto, riders=spec.riders), spec.at, spec.pin, spec.author)
         failed: dict[int, tuple[str, ...]] = {}
         while True:
             made = yard.assemble([number for number in range(len(spec.riders)) if number not in failed])
@@ -121,6 +121,7 @@ class _Assembly:
     survey: Survey
     at: float
     pin: str
+    author: str
     apart: Apart = field(init=False)
     only_git: set[int] = field(default_factory=set)
     ahead: Ahead = field(init=False)
@@ -179,7 +180,7 @@ class _Assembly:
         if not places:
             return ()
         layers = [self._layer(place, onto if place is places[0] else None) for place in places]
-        commits = fast_import.write(self.git.at(_ROOMY), layers, at=self.at, ref=self.pin)
+        commits = fast_import.write(self.git.at(_ROOMY), layers, at=self.at, ref=self.pin, author=self.author)
         below = [onto, *commits[:-1]]
         return [Made(place.number, at, commit) for place, at, commit in zip(places, below, commits, strict=True)]
 
@@ -192,7 +193,13 @@ class _Assembly:
         rider = self.survey.loads[number].rider
         try:
             merge = merge_tree.merge(
-                self.git, ours=onto, theirs=rider.head, message=rider.message, at=self.at, pin=self.pin
+                self.git,
+                ours=onto,
+                theirs=rider.head,
+                message=rider.message,
+                at=self.at,
+                pin=self.pin,
+                author=self.author,
             )
         except Refused:
             self.impossible[number] = UNRELATED

@@ -8,13 +8,13 @@ parents, even if a fast-forward would do: its trailers say what was merged.
 from __future__ import annotations
 
 from wt_orchestrate.adapters.gitrepo.objects.refs import put
-from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, fields
+from wt_orchestrate.adapters.gitrepo.runner import LONG_S, Git, authored, fields
 from wt_orchestrate.domain.ids import CommitId, TreeId
 from wt_orchestrate.errors import GitFailed, Refused
 from wt_orchestrate.ports.git.merges import Merge
 
 
-def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str) -> Merge:
+def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float, pin: str, author: str = "") -> Merge:
     """The merge commit of both, kept by the ref `pin`, or the paths in conflict."""
     arguments = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options", ours, theirs)
     try:
@@ -39,7 +39,7 @@ def merge(git: Git, *, ours: CommitId, theirs: CommitId, message: str, at: float
         "-F",
         "-",
         stdin=message.encode(),
-        env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+        env={"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date, **authored(author)},
     )
     commit = CommitId(made.decode().strip())
     put(git, pin, commit)

@@ -35,10 +35,15 @@ class NewCommit:
     message: str = ""
 
 
-def write(git: Git, layers: Sequence[NewCommit], *, at: float, ref: str, keep: bool = True) -> Sequence[CommitId]:
-    """Write the commits; `ref` points at the last one afterwards, or is deleted if it is not to be kept."""
+def write(
+    git: Git, layers: Sequence[NewCommit], *, at: float, ref: str, keep: bool = True, author: str = ""
+) -> Sequence[CommitId]:
+    """Write the commits; `ref` points at the last one afterwards, or is deleted if it is not to be kept. `author`: whose they
+    are (`Name <address>`; empty for our own)."""
     stream = b"".join(
-        part for number, layer in enumerate(layers, 1) for part in commands(layer, number, at=at, ref=ref)
+        part
+        for number, layer in enumerate(layers, 1)
+        for part in commands(layer, number, at=at, ref=ref, author=author)
     )
     stream += b"".join(b"get-mark :%d\n" % number for number in range(1, len(layers) + 1))
     if not keep:
@@ -67,11 +72,12 @@ def forget_reports(git_dir: str) -> None:
             os.unlink(path)
 
 
-def commands(layer: NewCommit, number: int, *, at: float, ref: str) -> Iterator[bytes]:
+def commands(layer: NewCommit, number: int, *, at: float, ref: str, author: str = "") -> Iterator[bytes]:
     """The commands that make one commit."""
     who = f"{NAME} <{EMAIL}> {int(at)} +0000"
+    whose = f"{author} {int(at)} +0000" if author else who
     message = layer.message.encode()
-    yield f"commit {ref}\nmark :{number}\nauthor {who}\ncommitter {who}\ndata {len(message)}\n".encode()
+    yield f"commit {ref}\nmark :{number}\nauthor {whose}\ncommitter {who}\ndata {len(message)}\n".encode()
     yield message + b"\n"
     if layer.onto is not None:
         yield f"from {layer.onto}\n".encode()

@@ -37,6 +37,21 @@ def person(common_dir: str, main: str | None, record: str) -> Person:
     return Person(name=name, email=rest.partition(">")[0] if name else "", signing=settings if signs else {})
 
 
+def author(common_dir: str) -> str:
+    """Whose commits the user's are, as `Name <address>`; empty where git was not told both. No git runs for it beside the one
+    that lists the configuration."""
+    settings = {each.key: each.value for each in configuration(common_dir).settings()}
+    found = [
+        os.environ.get(f"GIT_AUTHOR_{name.upper()}")
+        or settings.get(f"author.{name}")
+        or settings.get(f"user.{name}")
+        or ""
+        for name in ("name", "email")
+    ]
+    name, address = (" ".join("".join(char for char in part if char not in "<>").split()) for part in found)
+    return f"{name} <{address}>" if name and address else ""
+
+
 def _settings(common_dir: str, record: str) -> Mapping[str, str]:
     """What counts of the keys that name and sign."""
     found: dict[str, str] = {}
