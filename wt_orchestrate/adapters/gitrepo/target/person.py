@@ -31,25 +31,32 @@ def person(common_dir: str, main: str | None, record: str) -> Person:
     signs = settings.get(_SIGNS, "").lower() in _TRUE
     if signs:
         _require_outside(settings, (main or common_dir, common_dir))
-    env = {**users_own(), **configured(settings), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-    code, output = execute(("var", "GIT_COMMITTER_IDENT"), env, cwd="/", ok=(0, 1, 128, 129))
-    name, _, rest = text(output).strip().rpartition(" <") if code == 0 else ("", "", "")
-    return Person(name=name, email=rest.partition(">")[0] if name else "", signing=settings if signs else {})
+    told = _told("committer", settings)
+    if told is None:
+        env = {**users_own(), **configured(settings), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+        code, output = execute(("var", "GIT_COMMITTER_IDENT"), env, cwd="/", ok=(0, 1, 128, 129))
+        name, _, rest = text(output).strip().rpartition(" <") if code == 0 else ("", "", "")
+        told = (name, rest.partition(">")[0] if name else "")
+    return Person(name=told[0], email=told[1], signing=settings if signs else {})
 
 
 def author(common_dir: str) -> str:
     """Whose commits the user's are, as `Name <address>`; empty where git was not told both. No git runs for it beside the one
     that lists the configuration."""
-    settings = {each.key: each.value for each in configuration(common_dir).settings()}
+    told = _told("author", {each.key: each.value or "" for each in configuration(common_dir).settings()})
+    return f"{told[0]} <{told[1]}>" if told is not None else ""
+
+
+def _told(role: str, settings: Mapping[str, str]) -> tuple[str, str] | None:
+    """Name and address where both are said outright, by the environment or the settings; None where git has to be asked."""
     found = [
-        os.environ.get(f"GIT_AUTHOR_{name.upper()}")
-        or settings.get(f"author.{name}")
-        or settings.get(f"user.{name}")
-        or ""
-        for name in ("name", "email")
+        os.environ.get(f"GIT_{role.upper()}_{part.upper()}")
+        or settings.get(f"{role}.{part}")
+        or settings.get(f"user.{part}")
+        for part in ("name", "email")
     ]
-    name, address = (" ".join("".join(char for char in part if char not in "<>").split()) for part in found)
-    return f"{name} <{address}>" if name and address else ""
+    name, address = (" ".join("".join(char for char in part or "" if char not in "<>").split()) for part in found)
+    return (name, address) if name and address else None
 
 
 def _settings(common_dir: str, record: str) -> Mapping[str, str]:
