@@ -213,6 +213,6 @@ def test_roles_are_kept_with_the_run_and_older_logs_have_none(tmp_path: Path) ->
         old = json.loads(body)
         del old["settings"]["roles"]
         connection.execute("UPDATE events SET body = ?", (json.dumps(old),))
-    connection.close()
-    (record,) = SqliteLog(str(tmp_path / "log.db")).read(RunId("r1"))
+    with closing(SqliteLog(str(tmp_path / "log.db"))) as again:
+        (record,) = again.read(RunId("r1"))
     assert isinstance(record.event, RunStarted) and record.event.settings == Settings()
