@@ -71,6 +71,8 @@ def test_L8_a_queued_branch_is_held(project: Project) -> None:
     git("switch", "-q", "main")
     assert project.wto("train", "add", "odd", "--check", "true").code == 0
     assert project.wto("train", "run").code == 8
+    assert project.status()["next"][0].startswith("wto continue odd")
+    assert project.wto("status", "odd").out.startswith("odd needs you: ")
     git("switch", "-q", "odd")
     project.repository.commit({"aux.txt": "x"}, "more")
     git("switch", "-q", "main")

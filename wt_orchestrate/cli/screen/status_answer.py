@@ -137,7 +137,8 @@ def _story(site: Site, view: dict[str, Any], workstream: str, *, as_json: bool) 
         _print(json.dumps(_dated({**view, "workstreams": [known[workstream]]}), indent=2, ensure_ascii=False))
         return
     ws, now = known[workstream], time.time()
-    _print(f"{ws['id']} is {shown(condition(ws, now))}: {ws['title'] or ws['branch']}")
+    words = shown(condition(ws, now))
+    _print(f"{ws['id']} {words if words.startswith('needs') else f'is {words}'}: {ws['title'] or ws['branch']}")
     for evidence in ws["evidence"]:
         since = f"{age(now - evidence['at'])} ago" if evidence["at"] else ""
         _print(f"  {evidence['kind']:<13} {' '.join(clean(evidence['text']).split())[:200]}  {since}".rstrip())

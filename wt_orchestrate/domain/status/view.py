@@ -279,7 +279,10 @@ def _next_steps(state: RunState, doing: Mapping[WorkstreamId, Activity]) -> list
         steps.append(f"wto approve {waits.name}")
     for ws in state.workstreams.values():
         if ws.stage is Stage.ESCALATED:
-            steps.append(ws.outcome.commands[-1] if ws.outcome.commands else f"wto status {ws.id}")
+            named = [
+                each for each in ws.outcome.commands if each.startswith("wto ") and not each.startswith("wto cancel")
+            ]
+            steps.append(named[-1] if named else f"wto status {ws.id}")
         elif ws.stage is Stage.FAILED:
             steps.append(f"wto {'status' if ws.spec.branch else 'logs'} {ws.id}")
         elif live_attempt(ws) is not None and doing[ws.id].word is Condition.IDLE:
