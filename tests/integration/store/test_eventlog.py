@@ -183,6 +183,15 @@ def test_the_story_of_a_workstream_is_read_quickly_or_not_at_all(tmp_path: Path)
     assert quick_records(path, run, name) is None
 
 
+def test_a_log_that_nobody_closed_is_closed_with_it(tmp_path: Path) -> None:
+    """A fault between opening and closing leaves no connection behind, as a server that lives for days would feel."""
+    log = _log(tmp_path)
+    connection = log._connection
+    del log
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
 def test_what_cannot_be_opened_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log of a newer release and one that is being read without its write-ahead log leave no connection open."""
     made: list[sqlite3.Connection] = []

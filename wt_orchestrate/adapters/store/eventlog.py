@@ -195,6 +195,11 @@ class SqliteLog:
     def close(self) -> None:
         self._connection.close()
 
+    def __del__(self) -> None:
+        """A log that a fault left open is closed with the last reference to it."""
+        with suppress(AttributeError):  # it could not be opened
+            self._connection.close()
+
     def _insert(self, record: Record, body: bytes) -> None:
         event = record.event
         self._connection.execute(
