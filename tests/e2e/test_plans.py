@@ -54,7 +54,7 @@ def test_doctor_says_what_is_there_and_what_to_do(project: Project) -> None:
     found = {each["what"]: each for each in seen.json["findings"]}
     assert seen.code == 0
     assert found["git"]["state"] == "ok" and found["identity"]["found"] == (
-        "commits are made as Ada <ada@example.org>; wt-orchestrate commits the merges of a run for you"
+        "commits are made as Ada <ada@example.org>; wt-orchestrate@localhost commits the merges of a run for you"
     )
     assert set(found) >= {"repository", "file watching", "space for worktrees", "copies", "runs", "agent claude-code"}
     assert all(each["remedy"] for each in found.values() if each["state"] != "ok")

@@ -258,7 +258,9 @@ def _identity(look: Look) -> Iterator[PreflightFinding]:
             'git config --global user.name "..." and git config --global user.email "..."',
         )
     else:
-        yield _note("identity", f"commits are made as {who}; wt-orchestrate commits the merges of a run for you")
+        yield _note(
+            "identity", f"commits are made as {who}; wt-orchestrate@localhost commits the merges of a run for you"
+        )
     if look.unsignable:
         yield _refuse(
             "signing",
