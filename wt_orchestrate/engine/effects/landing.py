@@ -243,7 +243,7 @@ def land(effect: f.Land, state: RunState, world: World) -> Sequence[e.Event]:
                 commit=commit,
                 before=effect.expected,
                 where=landed.where,
-                workstreams=tuple(ws.id for ws in _landing(state)),
+                workstreams=tuple(ws.id for ws in state.workstreams.values() if ws.stage is Stage.INTEGRATED),
                 integration=shown if line is not None else None,
             ),
         )
