@@ -335,3 +335,11 @@ def test_an_agent_cannot_add_commands_of_its_own(project: Project) -> None:
 def _handoff(streams: str) -> str:
     body = f"---\nstatus: done\n---\n## Summary\nFound.\n\n## Workstreams\n```yaml\n{streams}\n```\n"
     return f"cat > \"$WTO_HANDOFF\" <<'H'\n{body}H\n"
+
+
+def test_a_command_is_not_allowed_what_nobody_denies_it(project: Project) -> None:
+    """Rules are for agents that ask; for a command it is said that there are none, and nothing is written down."""
+    plan = project.plan("goal: g\n" + COMMAND_AGENT + "workstreams: {a: {brief: x}}\n", {"a": "exit 1\n"})
+    project.wto("run", plan)
+    refused = project.wto("allow", "a", "Bash(make)")
+    assert refused.code == 6 and "the agent of a is a command: nothing is denied to it" in refused.err, refused.err

@@ -49,6 +49,12 @@ TOGETHER: dict[str, tuple[Payload, ...]] = {
     "objects that are others": (attacks.replaced, attacks.rewritten_object, attacks.bare),
 }  # fmt: skip
 """Payloads that do not hide one another."""
+NAIVE = {
+    "hooks, drivers and remotes": ("branch", "another"),
+    "monitors, includes and a led-away worktree": ("status",),
+    "helpers, aliases and a led-away repository": ("interpret-trailers", "--trailer", "x=1"),
+}
+"""What a git command without our care runs of them, in the user's checkout: the canaries are alive."""
 
 
 def test_every_payload_meets_every_command() -> None:
@@ -130,6 +136,10 @@ def test_S1_S2_no_command_runs_what_was_planted(ready: Ready, name: str) -> None
             ready.marker.unlink()
     assert not wrong, "\n".join(wrong)
     assert (ready.landed(), ready.shown()) in [(old, BEFORE), (checked, AFTER)]
+    if name in NAIVE:
+        checkout, env = ready.project.repository.path, ready.project.environment
+        subprocess.run(["git", *NAIVE[name]], cwd=checkout, env=env, input=b"x\n", capture_output=True, check=False)
+        assert ready.marker.exists(), f"git {NAIVE[name]} ran nothing"
 
 
 def test_S1_D3_landing_writes_what_was_checked_or_nothing(ready: Ready) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from wt_orchestrate.domain import events as e
-from wt_orchestrate.domain.plan.model import seconds
+from wt_orchestrate.domain.plan.model import AgentType, seconds
 from wt_orchestrate.domain.plan.permissions import is_rule
+from wt_orchestrate.domain.plan.settings import agent_spec
 from wt_orchestrate.domain.plan.stages import find_stage, has_gate, stage_specs
 from wt_orchestrate.domain.plan.validation import problems
 from wt_orchestrate.domain.replace import replace
@@ -19,7 +20,7 @@ from wt_orchestrate.domain.schedule.expansion import misfits
 from wt_orchestrate.domain.state.attempt import open_questions
 from wt_orchestrate.domain.state.comments import MOST, TEXT_LIMIT, CommentStatus, of_status
 from wt_orchestrate.domain.state.lifecycle import DONE, ENDED, STUCK, Stage
-from wt_orchestrate.domain.state.run import RunState, may_only_read, takes_messages
+from wt_orchestrate.domain.state.run import RunState, agent_name, may_only_read, takes_messages
 from wt_orchestrate.domain.state.stages import gate, gate_round, standings, synthesis_of, waiting_gate
 from wt_orchestrate.domain.state.workstream import WorkstreamState, live_attempt
 from wt_orchestrate.domain.text.status_words import shown
@@ -144,6 +145,9 @@ def _allow(state: RunState, ws: WorkstreamState, rules: tuple[str, ...]) -> Refu
         return Refusal(f"{wrong!r} is no rule", "such as 'Bash(npm test *)', 'Bash(make)' or WebFetch")
     if ws.spec.branch:
         return Refusal(f"{ws.id} has no agent: it is the branch {ws.branch}", "commit the fix on it")
+    spec = agent_spec(agent_name(state, ws), plan_agents=state.plan.agents, settings=state.settings)
+    if spec is not None and spec.type is not AgentType.CLAUDE_CODE:
+        return Refusal(f"the agent of {ws.id} is a command: nothing is denied to it", f"wto logs {ws.id}")
     if may_only_read(state, ws):
         return Refusal(f"the agents of {ws.id} may only read", f"give it another role: wto edit {ws.id}")
     if ws.stage in DONE:

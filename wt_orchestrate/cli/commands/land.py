@@ -69,7 +69,7 @@ def land(
         return
     require_supervised_or_quiet(site, state)
     if allow_changed:
-        remember(site, tuple(agent_changes(site)))  # later runs do not ask again
+        remember(site, tuple(agent_changes(site, state.id)))  # later runs do not ask again
     put = put_request(site, state.id, wish, seconds=0)
     shown: list[e.Record] = []
     if not as_json:

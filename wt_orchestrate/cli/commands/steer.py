@@ -133,7 +133,8 @@ def allow(start: str, workstream: str, rules: tuple[str, ...], run_name: str | N
     """Allow a workstream's agents more, such as 'Bash(npm test *)'.
 
     A running agent has it at its next try. A rule is as the Claude Code client writes it: 'Bash(COMMAND)' for one command,
-    'Bash(COMMAND *)' with any arguments, a tool's name for the whole tool. What the client's own rules deny stays denied.
+    'Bash(COMMAND *)' with any arguments, a tool's name for the whole tool; other rules count from its next start. What the
+    client's own rules deny stays denied.
     """
     site = find_site(start)
     state = _state(site, run_name)

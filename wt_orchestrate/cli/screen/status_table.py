@@ -167,11 +167,18 @@ def _denied(streams: Sequence[dict[str, Any]]) -> Iterator[str]:
         calls = [each["call"] for each in ws["denied"]]
         times = sum(each["times"] for each in ws["denied"])
         more = f" and {len(calls) - _CALLS} more" if len(calls) > _CALLS else ""
-        rules = [
-            call.replace(")", " *)") for call in calls if not call.startswith("Bash(git")
-        ]  # what is shared stays refused
-        then = f"; wto allow {ws['id']} '{rules[0]}' allows it" if rules else ""
+        rule = next((rule for call in calls if (rule := _rule_of(call))), "")
+        then = f"; wto allow {ws['id']} '{rule}' allows it" if rule else ""
         yield f"{ws['id']}: {counted(times, 'call')} denied ({', '.join(calls[:_CALLS])}{more}){then}"
+
+
+def _rule_of(call: str) -> str:
+    """The rule that would allow a call like this; empty for git, whose shared parts stay refused, and for what an agent wrote so
+    that a person should not paste it."""
+    name, _, words = call.removesuffix(")").partition("(")
+    if words.startswith("git") or not all(char.isalnum() or char in " _-./:=+@" for char in name + words):
+        return ""
+    return f"{name}({words} *)" if words else name
 
 
 def _gate(view: dict[str, Any], now: float) -> str:

@@ -29,15 +29,17 @@ GUARDS = frozenset({"protected", "human_trailers"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
     """One value that needs trust. `key`: where it stands, such as `agents.fast.binary`; `value`: what it is, as a person
-    reads it."""
+    reads it; `mark`: stands for the whole of a value that is shown in part."""
 
     key: str
     value: str
+    mark: str = ""
 
     @property
     def digest(self) -> str:
         """What stands for it in the list of what is trusted."""
-        return sha256(f"{self.key}\0{self.value}".encode("utf-8", "surrogateescape")).hexdigest()
+        parts = (self.key, self.value, *((self.mark,) if self.mark else ()))
+        return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def powers(settings: Settings) -> tuple[Power, ...]:

@@ -46,7 +46,9 @@ def settings_problems(settings: Settings) -> Iterator[PlanProblem]:
     if settings.keep_output_days < 0:
         yield PlanProblem(place=("keep_output_days",), message="it cannot be negative", hint="write 0 to keep none")
     if settings.co_author and not re.fullmatch(r"[^<>\n]+ <[^<>\n]+>", settings.co_author):
-        yield PlanProblem(place=("co_author",), message="it is not `Name <address>`", hint="as in `git log`")
+        yield PlanProblem(
+            place=("co_author",), message="co_author is not `Name <address>`", hint="as `git log` shows authors"
+        )
     yield from _duration(("stagger",), settings.stagger)
     yield from _duration(("poll",), settings.poll)
     yield from _duration(("radar",), settings.radar)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from wt_orchestrate.domain.events.run import RepositoryChange
 from wt_orchestrate.domain.ids import Branch
@@ -90,14 +91,14 @@ def _shown(key: str, value: str) -> str:
 
 
 def _put_back(name: str, old: str | None) -> str:
-    """The command that puts it back, or where the old one can be found."""
+    """The command that puts it back, or where the old one can be found. Agents chose the names: a person may paste it."""
     kind, _, rest = name.partition(" ")
     if kind == "config" and old is None:
-        return f"git config --unset-all {rest}"
+        return f"git config --unset-all {quote(rest)}"
     if kind == "config" and "\0" not in (old or "") and not _PRIVATE.search(f"{rest} {old}"):
-        return f"git config {rest} '{old}'"
+        return f"git config {quote(rest)} {quote(old or '')}"
     if kind == "replace" and old is None:
-        return f"git replace -d {rest}"
+        return f"git replace -d {quote(rest)}"
     if kind == "hook" and old is None:
         return f"remove .git/hooks/{rest}"
     if kind == "worktree":

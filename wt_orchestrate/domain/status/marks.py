@@ -26,7 +26,7 @@ OURS = (
     e.RunStarted | e.BaseVaulted | e.SupervisorStarted | e.TimeSkipped | e.RunStopped | e.RunFinished | e.StopRequested
     | e.ResumeRequested | e.ContinueRequested | e.LandRequested | e.AdmissionChanged | e.BudgetWarned | e.BudgetReached
     | e.SynthesisCalled | e.GateReached | e.ApproveRequested | e.ProposalWithdrawn | e.WorkstreamsAdded | e.TellRequested
-    | e.AnswerRequested | e.InterruptRequested | e.RedirectRequested | e.RetryRequested | e.CancelRequested
+    | e.AllowRequested | e.AnswerRequested | e.InterruptRequested | e.RedirectRequested | e.RetryRequested | e.CancelRequested
     | e.HoldRequested | e.ReleaseRequested | e.LimitRequested | e.AddRequested | e.EditRequested | e.CommentsSendRequested
     | e.CommentResolveRequested | e.CommentReopenRequested | e.FollowUpRequested | e.WorktreeCreated | e.AttemptStarted
     | e.AttemptStopping | e.AttemptEnded | e.MessageSent | e.NotesRead | e.ClaimMade | e.ClaimAccepted | e.RetryDecided

@@ -58,8 +58,8 @@ def unknown(site: Site, wanted: Sequence[Power]) -> tuple[Power, ...]:
     return tuple(each for each in wanted if each.digest not in known)
 
 
-def agent_changes(site: Site) -> dict[Power, str]:
-    """What agents changed in the repository's own settings and refs, and left, with what puts it back.
+def agent_changes(site: Site, run: str = "") -> dict[Power, str]:
+    """What agents (of one run, or of all) changed in the repository's own settings and refs, and left, with what puts it back.
 
     A run's supervisor notes each such change, and its landing stops (`domain/state/changes.py`). The next run must not take it
     for the user's own, and nothing of ours may run git under it, until the user trusts it.
@@ -70,19 +70,19 @@ def agent_changes(site: Site) -> dict[Power, str]:
     from wt_orchestrate.domain.state.changes import mark_of
 
     noted = [
-        (run, each)
-        for run, body in views_with(site.path("log.db"), '"stops":true')
+        (name, each)
+        for name, body in views_with(site.path("log.db"), '"stops":true')
         for each in json.loads(body)["run"].get("repository_changes", ())
-        if each["stops"] and "mark" in each
+        if each["stops"] and "mark" in each and name == (run or name)
     ]
     if not noted:
         return {}
     now = repository(site).marks()
     found = {
-        Power(key=f"{', '.join(each['during'])} of {run}", value=f"{each['what']} ({each['mark'] or 'gone'})"): str(
-            each["put_back"]
-        )
-        for run, each in noted
+        Power(
+            key=f"workstream {', '.join(each['during'])} of {name}", value=each["what"], mark=each["mark"] or "gone"
+        ): str(each["put_back"])
+        for name, each in noted
         if mark_of(now.get(each["name"])) == each["mark"]
     }
     asked = unknown(site, tuple(found))
