@@ -1,5 +1,5 @@
 """Installs from Debian what some tests need, where this may: as root, with apt-get. Chromium for pages, gh for pull requests,
-git-lfs and git-crypt for repositories with filters, bubblewrap for the sandbox.
+git-lfs and git-crypt for repositories with filters, bubblewrap for the sandbox, gnupg for signatures.
 
 Used by `make test`. Safe to repeat. Where it cannot it says so and ends with 0 on a user's machine (the tests that need it
 are skipped with that reason) and with 1 in CI.
@@ -19,6 +19,7 @@ WANTED: Mapping[str, tuple[Sequence[str], str]] = {
     "git-lfs": (("git-lfs",), "tests in repositories with git-lfs"),
     "git-crypt": (("git-crypt",), "tests in repositories with git-crypt"),
     "bubblewrap": (("bwrap",), "tests of the sandbox"),
+    "gnupg": (("gpg",), "tests of signatures"),
 }
 """Debian packages, with the programs any of which will do, and what they are for."""
 

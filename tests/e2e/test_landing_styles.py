@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.missing import missing
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
 
 TWICE = (
@@ -204,9 +205,10 @@ def test_a_key_that_cannot_sign_lands_nothing(project: Project) -> None:
     assert project.repository.git("log", "-1", "--format=%G?", "main").strip() == "G"
 
 
-@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
 def test_what_lands_is_signed_by_gpg_where_nothing_else_is_set(project: Project) -> None:
     """A signature by OpenPGP, git's default, with the program that git finds."""
+    if shutil.which("gpg") is None:
+        missing("gpg is not installed (apt-get install gnupg)")
     with tempfile.TemporaryDirectory(prefix="g") as home:  # gpg's socket needs a short path
         project.environment["GNUPGHOME"] = home
         env = {**os.environ, "GNUPGHOME": home}

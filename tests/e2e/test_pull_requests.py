@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.forge_stub import TOKEN, ForgeStub
+from tests.support.missing import missing
 from tests.support.project import COMMAND_AGENT, Project
 
 FAST = "poll: 1s\nstagger: 0s\n"
@@ -53,8 +54,7 @@ def use_gh(project: Project, forge: ForgeStub, kind: str) -> None:
     """The real gh client on a unix socket, and the remote on a port of loopback."""
     gh = shutil.which("gh")
     if gh is None:
-        reason = "no gh is installed (make packages; on Debian: apt-get install gh)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        missing("no gh is installed (make packages; on Debian: apt-get install gh)")
     port = forge.serve().rpartition(":")[2]
     # a socket's path is short
     path = forge.serve(f"/tmp/wto-gh-{os.getpid()}-{port}")

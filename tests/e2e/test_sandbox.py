@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.claude_client import NEWEST, OLDEST, client, use_client
+from tests.support.missing import missing
 from tests.support.project import COMMAND_AGENT, COMMIT, Project
 from tests.support.stub_model import Turn, serve
 from tests.support.turns import bash, handoff, write
@@ -93,8 +94,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> str:
     """bubblewrap, on a kernel that lets it work."""
     binary = shutil.which("bwrap") or ""
     if not binary:
-        reason = "bubblewrap is not installed (make packages; on Debian: apt-get install bubblewrap)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        missing("bubblewrap is not installed (make packages; on Debian: apt-get install bubblewrap)")
     words = weakness(
         lambda ground: Bubblewrap(binary, ground, network=True), scratch=str(tmp_path_factory.mktemp("p") / "x")
     )

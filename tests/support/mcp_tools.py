@@ -6,20 +6,16 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
-
+from tests.support.missing import missing
 from tools.install_mcp_tools import NODE, Tool
 
 
 def program(tool: Tool) -> list[str]:
     """How a tool is started. Where it is missing: a failure in CI, elsewhere a skip with its reason."""
-    missing = [each.package for each in (NODE, tool) if not each.binary.exists()]
-    if not missing:
-        return [str(NODE.binary), str(tool.binary.resolve())]
-    reason = f"{' and '.join(missing)} not installed in .tools/mcp (make mcp-tools; needs npm)"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    absent = [each.package for each in (NODE, tool) if not each.binary.exists()]
+    if absent:
+        missing(f"{' and '.join(absent)} not installed in .tools/mcp (make mcp-tools; needs npm)")
+    return [str(NODE.binary), str(tool.binary.resolve())]
 
 
 def ran(tool: Tool, *words: str, home: Path, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.missing import missing
 from tests.support.project import ROOT, Project
 from tests.support.repos import TestRepository
 
@@ -29,10 +30,7 @@ CONTENT = b"content of main\n"
 def need(tool: str) -> None:
     """Skip without this program; in CI its absence is a failure."""
     if shutil.which(tool) is None:
-        reason = f"{tool} was not found (apt-get install {tool})"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{tool} was not found (apt-get install {tool})")
 
 
 def git(project: Project, *words: str) -> str:
@@ -163,7 +161,7 @@ def husky(project: Project) -> None:
 def pre_commit(project: Project) -> None:
     """The real pre-commit, with one hook that needs nothing from a network."""
     if find_spec("pre_commit") is None:
-        pytest.skip("pre-commit was not found (pip install pre-commit)")
+        missing("pre-commit was not found (pip install pre-commit)")
     hook = {"id": "look", "name": "look", "entry": "sh look.sh", "language": "system", "pass_filenames": False}
     settings = {"repos": [{"repo": "local", "hooks": [hook]}]}
     project.repository.write({".pre-commit-config.yaml": json.dumps(settings), "look.sh": _RAN})
